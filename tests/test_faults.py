@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 
 import attrs
 import pytest
-
 from faults import FAULTS, RETRY_AFTER, FaultServer, RandomScript
 from faults.answers import BIG_SIZE, BOMB_SIZE, brotli
-from faults.fault import Fault
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    from faults.fault import Fault
 
 PAUSE = 0.02  # seconds after which a server that has not moved is called silent
 
@@ -67,7 +67,9 @@ class Seen:
         return self.data.partition(b"\r\n\r\n")[2]
 
     def header(self, name: str) -> str | None:
-        found = re.search(rf"^{name}:[ \t]*(.*?)\r?$", self.head.decode("latin-1"), re.I | re.M)
+        found = re.search(
+            rf"^{name}:[ \t]*(.*?)\r?$", self.head.decode("latin-1"), re.IGNORECASE | re.MULTILINE
+        )
         return found[1] if found else None
 
     @property
@@ -390,14 +392,25 @@ async def test_good_looks_like_the_real_server(server: FaultServer) -> None:
     ]
     answer = json.loads(seen.raw_body)
     assert list(answer) == ["object", "_cookies"]
-    assert (
-        list(answer["object"])
-        == (
-            "id front_id channel_id parent_message_id responses_count message_type sender "
-            "application_id edited pinned hidden_data reactions modification_date creation_date "
-            "content user_specific_content increment_at_time"
-        ).split()
-    )
+    assert list(answer["object"]) == [
+        "id",
+        "front_id",
+        "channel_id",
+        "parent_message_id",
+        "responses_count",
+        "message_type",
+        "sender",
+        "application_id",
+        "edited",
+        "pinned",
+        "hidden_data",
+        "reactions",
+        "modification_date",
+        "creation_date",
+        "content",
+        "user_specific_content",
+        "increment_at_time",
+    ]
     assert answer["object"]["content"] == "a/b é"
     assert rb"a\/b \u00e9" in seen.raw_body
 
@@ -436,7 +449,7 @@ async def test_another_answer_is_about_nothing_of_ours(server: FaultServer, data
 
 
 async def test_compressed_answers(server: FaultServer) -> None:
-    """gzip decodes when it is good; cut it ends early, corrupt it fails its checksum; br is br."""
+    """Gzip decodes when it is good; cut it ends early, corrupt it fails its checksum; br is br."""
     good = await meet(server, "good_gzip")
     assert good.header("content-encoding") == "gzip"
     assert json.loads(gzip.decompress(good.raw_body))["object"]["front_id"] == "front-1"
