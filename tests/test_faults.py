@@ -600,6 +600,19 @@ async def test_a_silent_connection_ends_with_the_server() -> None:
     assert asyncio.all_tasks() == before
 
 
+@pytest.mark.parametrize(
+    "name", [n for n in of_stage("request", "read", "answer") if "bomb" not in n]
+)
+async def test_a_client_that_left_is_no_failure(server: FaultServer, name: str) -> None:
+    """A client that writes and is gone before the fault acts makes no failure in the server."""
+    server.do_next(name)
+    client = await RawClient.connect(server)
+    client.write(REQUEST)
+    client.writer.close()
+    await server.quiet()
+    assert server.acted == {name: 1}
+
+
 async def test_a_fault_waits_for_a_request_that_comes(server: FaultServer) -> None:
     """A connection that closes without a request does not use up the fault that was queued."""
     server.do_next("loses_500")
