@@ -8,9 +8,6 @@ from typing import TYPE_CHECKING
 
 import httpx
 import pytest
-
-pytest.importorskip("trustme")
-
 from faults import FaultServer
 from faults.proxy import Proxy
 from faults.tls import HANDSHAKES, HandshakeServer, client_context, server_context
