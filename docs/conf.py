@@ -1,0 +1,41 @@
+"""How the documentation is built; nothing here needs the network."""
+
+import pathlib
+import sys
+import tomllib
+
+ROOT = pathlib.Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+_project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+project = "twake-async"
+author = _project["authors"][0]["name"]
+copyright = author  # noqa: A001 - Sphinx calls it so
+release = version = _project["version"]
+
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+exclude_patterns = ["_build", "examples"]
+html_theme = "furo"
+html_title = f"twake-async {release}"
+html_copy_source = False
+
+# Docstrings mark names with single backticks, as the rest of the project does.
+default_role = "code"
+nitpicky = True
+# Foreign types have no pages here, and the build fetches none from elsewhere.
+nitpick_ignore_regex = [
+    (r"py:.*", r"(httpx|ssl|attr|attrs|collections|typing|datetime|asyncio|enum)(\..*)?"),
+]
+
+autodoc_class_signature = "mixed"
+autodoc_member_order = "bysource"
+autodoc_typehints = "signature"
+autodoc_typehints_format = "short"
+autodoc_use_type_comments = False
+autodoc_preserve_defaults = True
+napoleon_google_docstring = True
+napoleon_numpy_docstring = False
+napoleon_use_rtype = False
+
+myst_enable_extensions = ["colon_fence", "deflist"]
+myst_heading_anchors = 3
