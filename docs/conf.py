@@ -4,6 +4,9 @@ import pathlib
 import sys
 import tomllib
 
+from sphinx.application import Sphinx
+from sphinx.ext.napoleon import Config, GoogleDocstring
+
 ROOT = pathlib.Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 _project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -13,7 +16,7 @@ author = _project["authors"][0]["name"]
 copyright = author  # noqa: A001 - Sphinx calls it so
 release = version = _project["version"]
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+extensions = ["myst_parser", "sphinx.ext.autodoc"]
 exclude_patterns = ["_build", "examples"]
 html_theme = "furo"
 html_title = f"twake-async {release}"
@@ -32,10 +35,24 @@ autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_typehints_format = "short"
 autodoc_use_type_comments = False
-autodoc_preserve_defaults = True
-napoleon_google_docstring = True
-napoleon_numpy_docstring = False
-napoleon_use_rtype = False
+autodoc_preserve_defaults = False
 
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
+
+
+def _sections(  # noqa: PLR0917 - the arguments are Sphinx's
+    app: Sphinx, what: str, name: str, found: object, options: object, lines: list[str]
+) -> None:
+    """Turn "Args:" and "Raises:" into fields, in the docstrings of classes and functions only.
+
+    Napoleon as an extension would take the first words of "Seconds: at most ..." for a type.
+    """
+    if what in {"class", "exception", "function", "method"}:
+        config = Config(napoleon_use_rtype=False)
+        lines[:] = GoogleDocstring(lines, config, app, what, name, found, options).lines()
+
+
+def setup(app: Sphinx) -> None:
+    """Join Sphinx."""
+    app.connect("autodoc-process-docstring", _sections)

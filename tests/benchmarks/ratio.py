@@ -90,6 +90,8 @@ async def cpu_of_round(send: Send, concurrent: int, sends: int) -> float:
 async def answer_rounds(send: Send, concurrent: int, sends: int) -> None:
     """Run a round for each line that comes in, and print its figure."""
     loop = asyncio.get_running_loop()
+    # A few first: a thousand at once on a client without a connection, and httpx may hang.
+    await cpu_of_round(send, min(concurrent, 10), 100)
     while await loop.run_in_executor(None, sys.stdin.readline):
         print(await cpu_of_round(send, concurrent, sends), flush=True)
 
