@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import warnings
 from typing import TYPE_CHECKING, Any, NoReturn, Self
@@ -120,6 +121,7 @@ class TwakeSession:
         self._closed = False
         self._in_flight = 0
         self._idle = asyncio.Event()
+        self._gone = asyncio.Event()
 
     @classmethod
     def from_env(cls, **overrides: Any) -> Self:
@@ -139,6 +141,7 @@ class TwakeSession:
             if variable.removeprefix("TWAKE_").lower() not in overrides and not os.environ.get(
                 variable
             ):
+                overrides.clear()  # it may hold the key, and tracebacks may show locals
                 raise ConfigurationError(
                     f"the environment variable {variable} is not set", field=variable
                 )
@@ -146,8 +149,8 @@ class TwakeSession:
             if value := os.environ.get(f"TWAKE_{name.upper()}"):
                 overrides.setdefault(name, value)
         return cls(
-            overrides.pop("public_id", None) or os.environ["TWAKE_PUBLIC_ID"],
-            overrides.pop("private_api_key", None) or os.environ["TWAKE_PRIVATE_API_KEY"],
+            overrides.pop("public_id", None) or os.environ.get("TWAKE_PUBLIC_ID", ""),
+            overrides.pop("private_api_key", None) or os.environ.get("TWAKE_PRIVATE_API_KEY", ""),
             **overrides,
         )
 
@@ -185,14 +188,17 @@ class TwakeSession:
         """
         if self._loop is not None:
             self._check_loop()
+        if self._closed:
+            await self._gone.wait()
+            return
         self._closed = True
         try:
             if self._in_flight and drain > 0:
-                await asyncio.wait_for(self._idle.wait(), drain)
-        except TimeoutError:
-            pass
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._idle.wait(), drain)
         finally:
-            await self._attempts.carrier.aclose()
+            self._gone.set()
+            await self._attempts.aclose()
 
     async def send_message(
         self,
