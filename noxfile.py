@@ -56,7 +56,7 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def typing(session: nox.Session) -> None:
-    """The package and a user's code, under mypy and pyright, both strict."""
+    """The package and a user's code, under mypy and pyright."""
     _install_group(session, "typing", *_all_requirements())
     session.run("mypy")
     # Without this, pyright asks for the newest release of itself, and warns of it.

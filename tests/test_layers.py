@@ -46,7 +46,8 @@ HIGHEST_CORE_FLOOR = 5
 EXTRAS = frozenset({"uvicorn", "starlette", "click", "rich", "orjson", "pyreqwest"})
 HTTP_LIBRARIES = frozenset({"httpx", "httpcore"})
 HTTP_ROOM = "_transport"
-LONGEST_ROOM = 400
+# Lines of a module, docstrings aside: what is documented well shall not have to be cut for it.
+LONGEST_ROOM = 330
 
 
 @frozen
@@ -151,10 +152,29 @@ def test_imports_run_strictly_downwards(path: pathlib.Path):
     assert complaints(source, module_name(path), is_package=path.name == "__init__.py") == []
 
 
+def length(source: str) -> int:
+    """How many lines a module has, docstrings aside."""
+    docstrings = [
+        node.end_lineno - node.lineno + 1
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
+        and node.end_lineno
+    ]
+    return len(source.splitlines()) - sum(docstrings)
+
+
 @pytest.mark.parametrize("path", MODULES, ids=module_name)
 def test_a_room_stays_small(path: pathlib.Path):
     """A module that outgrows its bound does more than one thing."""
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= LONGEST_ROOM
+    lines = length(path.read_text(encoding="utf-8"))
+    assert lines <= LONGEST_ROOM
+
+
+def test_docstrings_do_not_make_a_room_long():
+    """Code, comments and blank lines count; a docstring of three lines does not."""
+    assert length('"""One\ntwo\nthree."""\n\n# why\nx = "text"\n') == 3
 
 
 @pytest.mark.parametrize(
