@@ -13,7 +13,7 @@ _project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))[
 
 project = "twake-async"
 author = _project["authors"][0]["name"]
-copyright = author  # noqa: A001 - Sphinx calls it so
+copyright = author  # noqa: A001 - Sphinx's name for it
 release = version = _project["version"]
 
 extensions = ["myst_parser", "sphinx.ext.autodoc"]
@@ -53,6 +53,14 @@ def _sections(  # noqa: PLR0917 - the arguments are Sphinx's
         lines[:] = GoogleDocstring(lines, config, app, what, name, found, options).lines()
 
 
+def _signature(  # noqa: PLR0917 - the arguments are Sphinx's
+    app: Sphinx, what: str, name: str, found: object, options: object, text: str, returns: str
+) -> tuple[str, str] | None:
+    """Show an empty map where attrs shows its word for a default that is made anew each time."""
+    return (text.replace("NOTHING", "{}"), returns) if text else None
+
+
 def setup(app: Sphinx) -> None:
     """Join Sphinx."""
+    app.connect("autodoc-process-signature", _signature)
     app.connect("autodoc-process-docstring", _sections)
