@@ -41,7 +41,7 @@ myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
 
 
-def _sections(  # noqa: PLR0917 - the arguments are Sphinx's
+def _sections(
     app: Sphinx, what: str, name: str, found: object, options: object, lines: list[str]
 ) -> None:
     """Turn "Args:" and "Raises:" into fields, in the docstrings of classes and functions only.
@@ -53,7 +53,7 @@ def _sections(  # noqa: PLR0917 - the arguments are Sphinx's
         lines[:] = GoogleDocstring(lines, config, app, what, name, found, options).lines()
 
 
-def _signature(  # noqa: PLR0917 - the arguments are Sphinx's
+def _signature(
     app: Sphinx, what: str, name: str, found: object, options: object, text: str, returns: str
 ) -> tuple[str, str] | None:
     """Show an empty map where attrs shows its word for a default that is made anew each time."""
