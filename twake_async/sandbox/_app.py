@@ -1,0 +1,124 @@
+"""The server as an ASGI application: bytes in and out, faults, delays, and what was received."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, Protocol
+
+from twake_async.sandbox._faults import CONNECTION, Fault
+from twake_async.sandbox._server import Request, Response
+
+__all__ = ["ASGIApp", "Backend", "asgi_app"]
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+_DRIP = 0.01
+"""Seconds between two bytes of an answer that drips."""
+
+
+class Backend(Protocol):
+    """What the application asks of the sandbox."""
+
+    delay: float
+
+    def handle(self, request: Request) -> tuple[Response, Fault | None]:
+        """Carry out a request, as far as its fault lets it; the answer, and the fault."""
+        ...
+
+    def connection(self, client: Any) -> asyncio.Transport | None:
+        """The transport of that client; None when nothing is served."""
+        ...
+
+
+def asgi_app(backend: Backend) -> ASGIApp:
+    """The ASGI application of a sandbox."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        request = await _received(scope, receive)
+        response, fault = backend.handle(request)
+        if backend.delay > 0:
+            await asyncio.sleep(backend.delay)
+        transport = backend.connection(scope.get("client"))
+        action = fault.action if fault else None
+        if action == "silent":
+            await _client_gone(receive)
+        elif action in CONNECTION:
+            await _broken(transport, receive, reset=action == "reset")
+        elif action in ("cut", "cut_chunked"):
+            await _cut(response, send, declared=action == "cut")
+            await _broken(transport, receive, reset=False)
+        else:
+            await _sent(response, send, drip=action == "drip")
+
+    return app
+
+
+async def _received(scope: Scope, receive: Receive) -> Request:
+    body = bytearray()
+    while True:
+        message = await receive()
+        body += message.get("body", b"")
+        if not message.get("more_body", False):
+            break
+    headers = {
+        name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]
+    }
+    return Request(scope["method"], scope["path"], headers, bytes(body))
+
+
+async def _client_gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _broken(transport: asyncio.Transport | None, receive: Receive, *, reset: bool) -> None:
+    """Close or reset the connection; in-process there is none, and this is what is raised."""
+    if transport is None:
+        raise ConnectionResetError("the sandbox broke the connection, as it was asked to")
+    if reset:
+        _reset(transport)
+    else:
+        transport.close()
+    await _client_gone(receive)
+
+
+def _reset(transport: asyncio.Transport) -> None:
+    """Close with an RST instead of a FIN."""
+    import socket  # noqa: PLC0415
+    import struct  # noqa: PLC0415
+
+    connection = transport.get_extra_info("socket")
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    transport.abort()
+
+
+def _head(response: Response, length: int | None) -> MutableMapping[str, Any]:
+    headers = [
+        (name.encode("latin-1"), value.encode("latin-1")) for name, value in response.headers.items()
+    ]
+    if length is not None:
+        headers.append((b"content-length", str(length).encode()))
+    return {"type": "http.response.start", "status": response.status, "headers": headers}
+
+
+async def _cut(response: Response, send: Send, *, declared: bool) -> None:
+    """Half of the body, after a length that promises all of it, or as an unfinished chunk stream."""
+    await send(_head(response, len(response.body) if declared else None))
+    half = response.body[: len(response.body) // 2]
+    await send({"type": "http.response.body", "body": half, "more_body": True})
+
+
+async def _sent(response: Response, send: Send, *, drip: bool) -> None:
+    bodiless = response.status in (204, 304)
+    await send(_head(response, None if bodiless else len(response.body)))
+    for index in range(len(response.body) if drip else 0):
+        byte = response.body[index : index + 1]
+        await send({"type": "http.response.body", "body": byte, "more_body": True})
+        await asyncio.sleep(_DRIP)
+    await send({"type": "http.response.body", "body": b"" if drip else response.body})
