@@ -100,7 +100,8 @@ def _reset(transport: asyncio.Transport) -> None:
 
 def _head(response: Response, length: int | None) -> MutableMapping[str, Any]:
     headers = [
-        (name.encode("latin-1"), value.encode("latin-1")) for name, value in response.headers.items()
+        (name.encode("latin-1"), value.encode("latin-1"))
+        for name, value in response.headers.items()
     ]
     if length is not None:
         headers.append((b"content-length", str(length).encode()))

@@ -56,7 +56,9 @@ def checked(action: str | int) -> str | int:
     if isinstance(action, int) and not isinstance(action, bool) and 200 <= action <= 599:
         return action
     choices = ", ".join(ACTIONS)
-    raise ValueError(f"unknown action {action!r}: use a status from 200 to 599, or one of {choices}")
+    raise ValueError(
+        f"unknown action {action!r}: use a status from 200 to 599, or one of {choices}"
+    )
 
 
 @define(slots=True)
@@ -108,7 +110,10 @@ def altered(world: World, request: Request, good: Response | None, fault: Fault)
         "empty": (_HTML, b""),
         "html": (_HTML, _PAGE),
         "php_trace": (_HTML, _FATAL),
-        "bad_gzip": ({**_JSON, "content-encoding": "gzip"}, b"\x1f\x8b\x08" + bytes(7) + b"\xff" * 20),
+        "bad_gzip": (
+            {**_JSON, "content-encoding": "gzip"},
+            b"\x1f\x8b\x08" + bytes(7) + b"\xff" * 20,
+        ),
         "null_object": (_JSON, _object(None)),
         "null_id": (_JSON, _object({**_somebody_elses(world), **_NOTHING})),
         "other_message": (_JSON, _object(_somebody_elses(world))),

@@ -55,7 +55,9 @@ def save(world: World, given: Any, user: User | None, app: App) -> dict[str, Any
     return _edit(world, asked, user)
 
 
-def _edit(world: World, asked: dict[str, Any], user: User | None) -> dict[str, Any] | Literal[False]:
+def _edit(
+    world: World, asked: dict[str, Any], user: User | None
+) -> dict[str, Any] | Literal[False]:
     moved = _php.has(asked, "_once_replace_message_parent_message")
     under = asked["_once_replace_message_parent_message" if moved else "parent_message_id"]
     row = world.find(asked["channel_id"], under, asked["id"])

@@ -183,8 +183,9 @@ def _deeper_than(value: Any, limit: int) -> bool:
         level = [one for one in level if isinstance(one, list | dict)]
         if not level:
             return False
-        level = list(chain.from_iterable(one.values() if isinstance(one, dict) else one
-                                         for one in level))
+        level = list(
+            chain.from_iterable(one.values() if isinstance(one, dict) else one for one in level)
+        )
     return True
 
 

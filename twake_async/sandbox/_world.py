@@ -14,7 +14,6 @@ from typing import Any
 
 from attrs import define, field
 
-from twake_async.sandbox import _php
 
 __all__ = ["App", "GroupApp", "Message", "User", "World", "same_id"]
 
@@ -57,7 +56,7 @@ class GroupApp:
     app_id: str
     group_id: str
     capabilities: tuple[str, ...]
-    privileges: tuple[str, ...]
+    privileges: tuple[str, ...] | None
 
 
 @define(slots=True)
@@ -164,12 +163,13 @@ class World:
                 tuple(app.get("privileges", ())),
             )
         for entry in seed.get("group_apps", []):
+            privileges = entry.get("privileges", ())
             self.group_apps.append(
                 GroupApp(
                     seed["apps"][entry["app"]]["id"],
                     group_ids[entry["group"]],
                     tuple(entry.get("capabilities") or ()),
-                    tuple(entry.get("privileges") or ()),
+                    None if privileges is None else tuple(privileges),
                 )
             )
 
