@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from twake_async.sandbox import _php
-from twake_async.sandbox._world import App, GroupApp, World
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from twake_async.sandbox._world import App, GroupApp, World
 
 __all__ = [
     "BAD_CREDENTIALS",

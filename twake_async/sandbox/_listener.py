@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from attrs import define, field
 
-from twake_async.sandbox._app import ASGIApp
+if TYPE_CHECKING:
+    from twake_async.sandbox._app import ASGIApp
 
 __all__ = ["Listener", "ThreadedListener"]
 
@@ -27,6 +28,8 @@ class Listener:
     connections: dict[Any, asyncio.Transport] = field(factory=dict)
     _server: asyncio.Server | None = None
     _tasks: set[asyncio.Task[None]] = field(factory=set)
+    _ended: asyncio.Event = field(factory=asyncio.Event)
+    _stopping: bool = False
 
     async def start(self) -> None:
         """Listen; `port` is then the port that was given or found."""
@@ -34,21 +37,28 @@ class Listener:
         from uvicorn.protocols.http.h11_impl import H11Protocol  # noqa: PLC0415
         from uvicorn.server import ServerState  # noqa: PLC0415
 
-        connections = self.connections
+        listener = self
 
         class Connection(H11Protocol):
             """uvicorn's protocol, whose transport a fault can find."""
 
             def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-                connections[transport.get_extra_info("peername")] = transport
+                listener.opened(transport)
                 super().connection_made(transport)
 
             def connection_lost(self, exc: Exception | None) -> None:
-                connections.pop(self.client, None)
                 super().connection_lost(exc)
+                listener.lost(self.client)
 
         config = Config(
-            cast("Any", self.app), lifespan="off", log_config=None, access_log=False, ws="none"
+            cast("Any", self._quietly),
+            http="h11",
+            interface="asgi3",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
         )
         config.load()
         state = ServerState()
@@ -58,10 +68,32 @@ class Listener:
         )
         self.port = self._server.sockets[0].getsockname()[1]
 
+    def opened(self, transport: asyncio.Transport) -> None:
+        """Know a new connection by its client's address."""
+        self._ended.clear()
+        self.connections[transport.get_extra_info("peername")] = transport
+        if self._stopping:
+            transport.abort()
+
+    def lost(self, client: Any) -> None:
+        """Forget a connection."""
+        self.connections.pop(client, None)
+        if not self.connections:
+            self._ended.set()
+
+    async def _quietly(self, scope: Any, receive: Any, send: Any) -> None:
+        """Run the application; one that is cut short by `stop` is no error."""
+        try:
+            await self.app(scope, receive, send)
+        except asyncio.CancelledError:
+            if not self._stopping:
+                raise
+
     async def stop(self) -> None:
         """Stop listening, end every connection, and wait until all are gone."""
         if self._server is None:
             return
+        self._stopping = True
         self._server.close()
         for transport in list(self.connections.values()):
             transport.abort()
@@ -69,8 +101,8 @@ class Listener:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        while self.connections:
-            await asyncio.sleep(0)
+        if self.connections:
+            await self._ended.wait()
         await self._server.wait_closed()
         self._server = None
 

@@ -72,7 +72,7 @@ def _resource(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _context(hidden_data: Any, front_id: Any) -> Any:
-    """`$hidden_data["_front_id"] = $front_id` on PHP 7.1, which puts it over a string's first byte."""
+    """`$hidden_data["_front_id"] = $front_id` on PHP 7.1: of a string, it takes the first byte."""
     if isinstance(hidden_data, str) and hidden_data:
         start = _offset(front_id, "") if isinstance(front_id, str) else ""
         return start + hidden_data[1:] if start else hidden_data

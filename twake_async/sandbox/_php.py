@@ -239,14 +239,14 @@ def _float(value: float) -> str:
     exponent = int(f"{value:e}".partition("e")[2])
     digits = repr(value).partition("e")[0].replace(".", "").replace("-", "").strip("0") or "0"
     sign = "-" if math.copysign(1, value) < 0 else ""
-    if -5 < exponent <= 16:  # noqa: PLR2004
+    if -5 < exponent <= 16:
         plain = f"{abs(value):.{max(len(digits) - 1 - exponent, 0)}f}"
         return sign + plain
     return f"{sign}{digits[0]}.{digits[1:] or '0'}e{exponent:+d}"
 
 
 def _string(value: str) -> str:
-    """Everything outside ASCII as \\uXXXX, and the slash escaped."""
+    r"""Everything outside ASCII as \uXXXX, and the slash escaped."""
     value.encode("utf-8")  # a lone surrogate, or a byte that is not UTF-8, is an error
     return f'"{_ESCAPED.sub(_escape, value)}"'
 

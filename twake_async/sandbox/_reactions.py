@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from twake_async.sandbox import _php
-from twake_async.sandbox._world import Message, User
+
+if TYPE_CHECKING:
+    from twake_async.sandbox._world import Message, User
 
 __all__ = ["react"]
 

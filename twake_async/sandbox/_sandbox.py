@@ -2,64 +2,33 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping
-from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from attrs import define
-
-from twake_async.sandbox import _php
 from twake_async.sandbox._app import ASGIApp, asgi_app
-from twake_async.sandbox._faults import CONNECTION, REFUSALS, Fault, Script, altered, checked
+from twake_async.sandbox._faults import Script, altered, failure, refused, warned
 from twake_async.sandbox._listener import Listener, ThreadedListener
-from twake_async.sandbox._log import line
+from twake_async.sandbox._received import ReceivedRequest, line, received
 from twake_async.sandbox._seed import read_seed
 from twake_async.sandbox._server import RELEASES, Request, Response, answer
 from twake_async.sandbox._world import World
 
 if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+    from types import TracebackType
+
     import httpx
+
+    from twake_async.sandbox._faults import Action, Fault, Refusal
 
 __all__ = ["ReceivedRequest", "Sandbox"]
 
 _logger = logging.getLogger("twake_async.sandbox")
 _FAULTY = ("/api/v1/messages/save", "/api/v1/messages/remove")
-
-Action = (
-    Literal[
-        "close",
-        "reset",
-        "silent",
-        "cut",
-        "cut_chunked",
-        "drip",
-        "empty",
-        "html",
-        "bad_gzip",
-        "php_trace",
-        "null_object",
-        "null_id",
-        "other_message",
-    ]
-    | int
-)
-
-
-@define(frozen=True, slots=True)
-class ReceivedRequest:
-    """One request that the sandbox received. Its headers are not kept, the key least of all."""
-
-    method: str
-    path: str
-    status: int | None
-    """The status that was answered; None where no byte was answered."""
-    body: Any
-    """The body, decoded if it is JSON; text otherwise."""
 
 
 class Sandbox:
@@ -101,9 +70,9 @@ class Sandbox:
         if max_messages < 1 or max_requests < 1:
             raise ValueError("max_messages and max_requests must be at least 1")
         self.release = release
-        self.app: ASGIApp = asgi_app(self)
+        self.app: ASGIApp = asgi_app(self._handle, lambda: self._delay, self._connection)
         """The ASGI application; it works whether or not the sandbox is served."""
-        self.delay = 0.0
+        self._delay = 0.0
         self._seed = read_seed(seed)
         self._max_messages = max_messages
         self._port = port
@@ -176,7 +145,7 @@ class Sandbox:
 
         return asgi_transport(self.app)
 
-    def connection(self, client: Any) -> asyncio.Transport | None:
+    def _connection(self, client: Any) -> asyncio.Transport | None:
         """The transport of that client address, if it is served from here."""
         listener = self._listener
         return listener.connections.get(client) if listener else None
@@ -244,34 +213,25 @@ class Sandbox:
             self._world = World.from_seed(self._seed, max_messages=self._max_messages)
             self._requests.clear()
         self._script.clear()
-        self.delay = 0.0
+        self._delay = 0.0
 
-    def handle(self, request: Request) -> tuple[Response, Fault | None]:
+    def _handle(self, request: Request) -> tuple[Response, Fault | None]:
         """Carry out one request, as far as the fault that awaits it lets it."""
-        path = request.path.removesuffix("/")
-        faulty = request.method == "POST" and path in _FAULTY
+        faulty = request.method == "POST" and request.path.removesuffix("/") in _FAULTY
         fault = self._script.take() if faulty else None
         with self._lock:
-            good = None
-            if fault is None or fault.stores:
-                good = answer(self._world, request, release=self.release)
             if fault is None:
-                response = good or Response(500, {})
-            elif fault.action in CONNECTION:
-                response = Response(500, {})
+                response = self._answer(request)
             else:
+                good = self._answer(request) if fault.stores else None
                 response = altered(self._world, request, good, fault)
-            status = None if fault and fault.action in CONNECTION else response.status
-            body = _php.decode(request.body)
-            received = ReceivedRequest(
-                request.method,
-                request.path,
-                status,
-                request.body.decode("utf-8", "replace") if body is None else body,
-            )
-            self._requests.append(received)
-        self._log(line(received, response, fault))
+            kept = received(request, response, fault)
+            self._requests.append(kept)
+        self._log(line(kept, response, fault))
         return response, fault
+
+    def _answer(self, request: Request) -> Response:
+        return answer(self._world, request, release=self.release)
 
     # What goes wrong
 
@@ -309,15 +269,11 @@ class Sandbox:
             ValueError: An unknown action, both or neither of the two given, `times` below 1.
 
         """
-        if (before_storing is None) == (after_storing is None):
-            raise ValueError("give either before_storing or after_storing")
-        action = after_storing if before_storing is None else before_storing
-        assert action is not None  # noqa: S101
-        self._script.add(Fault(checked(action), stores=before_storing is None), times)
+        self._script.add(failure(before_storing, after_storing), times)
 
     def refuse_next(
         self,
-        status: int | Literal["authentication", "group", "capability"] = 429,
+        status: int | Refusal = 429,
         *,
         retry_after: float | str | None = None,
         times: int = 1,
@@ -334,18 +290,14 @@ class Sandbox:
             ValueError: An unknown word or status, or `times` below 1.
 
         """
-        if isinstance(status, str) and status not in REFUSALS:
-            raise ValueError(f"unknown refusal {status!r}: use one of {', '.join(REFUSALS)}")
-        action = status if isinstance(status, str) else checked(status)
-        header = f"{retry_after:g}" if isinstance(retry_after, int | float) else retry_after
-        self._script.add(Fault(action, stores=False, retry_after=header), times)
+        self._script.add(refused(status, retry_after), times)
 
     def warn_next(self, *, times: int = 1) -> None:
         """Put PHP warnings in front of the next good answers, as text/html; they are stored."""
-        self._script.add(Fault("warning", stores=True), times)
+        self._script.add(warned(), times)
 
     def slow(self, seconds: float) -> None:
         """Hold every answer back for so many seconds, after it was carried out; 0 ends it."""
         if seconds < 0:
             raise ValueError(f"seconds must not be negative: {seconds!r}")
-        self.delay = float(seconds)
+        self._delay = float(seconds)

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping
 from secrets import randbits, token_hex
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from attrs import define, field
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
 
 
 __all__ = ["App", "GroupApp", "Message", "User", "World", "same_id"]
@@ -66,7 +68,7 @@ class Message:
     `reacted` is who reacted with what; `node` what only the server of 2023 keeps.
     """
 
-    id: str
+    id: Any
     front_id: Any
     channel_id: Any
     parent_message_id: Any
@@ -262,6 +264,5 @@ class World:
 
 
 def _trim(held: dict[str, Any], limit: int) -> None:
-    surplus: Iterable[str] = list(held)[: max(len(held) - limit, 0)] if len(held) > limit else ()
-    for key in surplus:
-        del held[key]
+    while len(held) > limit:
+        del held[next(iter(held))]
