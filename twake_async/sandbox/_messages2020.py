@@ -125,7 +125,7 @@ def _create(
         parent = world.find(asked["channel_id"], "", asked["parent_message_id"])
         asked["parent_message_id"] = asked["parent_message_id"] if parent else ""
     message = _new(world, asked, user, app)
-    message.increment_at_time = None if channel is None else _php.EMPTY_OBJECT
+    message.increment_at_time = None if channel is None else {}
     _fill(message, asked, user)
     message.id = message.id or world.new_id()
     if ephemeral:

@@ -1,8 +1,9 @@
 """PHP's own ways with values, as far as the server's answers show them.
 
 A PHP array is a `list` when its keys are 0, 1, 2, … in order, and a `dict` with string keys
-otherwise. A PHP string is a `str`; bytes that are not UTF-8 are kept as lone surrogates
-(`surrogateescape`), which `encode` refuses as `json_encode` does.
+otherwise; an empty `dict` is an object of which JSON shows nothing. A PHP string is a `str`; bytes
+that are not UTF-8 are kept as lone surrogates (`surrogateescape`), which `encode` refuses as
+`json_encode` does.
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 __all__ = [
-    "EMPTY_OBJECT",
     "MAX_DEPTH",
     "PhpError",
     "append",
@@ -43,15 +43,6 @@ _SHORT = {'"': '\\"', "\\": "\\\\", "/": "\\/", "\b": "\\b", "\f": "\\f"} | {
     "\r": "\\r",
     "\t": "\\t",
 }
-
-
-class _EmptyObject:
-    """An object of which JSON shows nothing; its only instance is `EMPTY_OBJECT`."""
-
-    __slots__ = ()
-
-
-EMPTY_OBJECT = _EmptyObject()
 
 
 class PhpError(Exception):
@@ -211,7 +202,7 @@ def encode(value: Any) -> bytes | None:
 
 def _unfolded(value: Any) -> list[tuple[str, Any]]:
     """The pieces of an array, last one first."""
-    opening, closing = "{}" if isinstance(value, dict) and value else "[]"
+    opening, closing = "{}" if isinstance(value, dict) else "[]"
     pieces: list[tuple[str, Any]] = [("text", opening)]
     for index, (key, item) in enumerate(items(value)):
         before = "," if index else ""
@@ -223,8 +214,6 @@ def _unfolded(value: Any) -> list[tuple[str, Any]]:
 def _scalar(value: Any) -> str:
     if value is None:
         return "null"
-    if value is EMPTY_OBJECT:
-        return "{}"
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):

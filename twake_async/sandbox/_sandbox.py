@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from twake_async.sandbox._app import ASGIApp, asgi_app
 from twake_async.sandbox._faults import Script, altered, failure, refused, warned
-from twake_async.sandbox._listener import Listener, ThreadedListener
+from twake_async.sandbox._listener import Listener
 from twake_async.sandbox._received import ReceivedRequest, line, received
 from twake_async.sandbox._seed import read_seed
 from twake_async.sandbox._server import RELEASES, Request, Response, answer
@@ -34,9 +34,9 @@ _FAULTY = ("/api/v1/messages/save", "/api/v1/messages/remove")
 class Sandbox:
     """A Twake on loopback that answers as the real server does, and keeps everything in memory.
 
-    `with` serves it from a thread of its own, so that synchronous code and any event loop can
-    reach it; `async with` serves it on the running event loop. Without either, `.app` and
-    `.transport` answer in-process.
+    `with` and `async with` serve it from a thread of its own, so that synchronous code and any
+    event loop can reach it; they take a few milliseconds, on entering as on leaving. Without
+    them, `.app` and `.transport` answer in-process.
 
     Args:
         seed: The world to begin with: a mapping in the format of the default seed, or the path of
@@ -82,7 +82,6 @@ class Sandbox:
         self._requests: deque[ReceivedRequest] = deque(maxlen=max_requests)
         self._world = World.from_seed(self._seed, max_messages=max_messages)
         self._listener: Listener | None = None
-        self._threaded: ThreadedListener | None = None
 
     def __repr__(self) -> str:
         where = self.url if self._listener else "not served"
@@ -91,13 +90,11 @@ class Sandbox:
     # Where it is
 
     def __enter__(self) -> Self:
-        self._listener = self._new_listener()
-        self._threaded = ThreadedListener(self._listener)
-        try:
-            self._threaded.start()
-        except BaseException:
-            self._listener = self._threaded = None
-            raise
+        if self._listener is not None:
+            raise RuntimeError("this sandbox is being served already")
+        listener = Listener(self.app, self._port)
+        listener.start()
+        self._listener = listener
         return self
 
     def __exit__(
@@ -106,15 +103,12 @@ class Sandbox:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._threaded is not None:
-            self._threaded.stop()
-        self._listener = self._threaded = None
+        listener, self._listener = self._listener, None
+        if listener is not None:
+            listener.stop()
 
     async def __aenter__(self) -> Self:
-        listener = self._new_listener()
-        await listener.start()
-        self._listener = listener
-        return self
+        return self.__enter__()
 
     async def __aexit__(
         self,
@@ -122,14 +116,7 @@ class Sandbox:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        listener, self._listener = self._listener, None
-        if listener is not None:
-            await listener.stop()
-
-    def _new_listener(self) -> Listener:
-        if self._listener is not None:
-            raise RuntimeError("this sandbox is being served already")
-        return Listener(self.app, self._port)
+        self.__exit__(exc_type, exc, traceback)
 
     @property
     def url(self) -> str:
