@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from twake_async.sandbox import Sandbox, _gate
 from twake_async.sandbox._server import Request, Response, answer
@@ -44,6 +46,24 @@ NOT_FOLLOWED_2023 = {
 }
 CASES_2020 = of_release("v2020.Q3.107", "8.2")
 
+FIELDS = [
+    "id",
+    "channel_id",
+    "parent_message_id",
+    "content",
+    "pinned",
+    "sender",
+    "front_id",
+    "hidden_data",
+    "ephemeral_id",
+    "_user_reaction",
+    "_once_ephemeral_message",
+    "_once_user_specific_update",
+    "_once_replace_message_parent_message",
+    "user_id",
+    "modifiers",
+    "replace_all",
+]
 UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-1[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
 FRONT_ID = r"\d{10}[0-9a-f]{40}"
 DATES = {"creation_date", "modification_date", "created_at", "last_activity"}
@@ -206,3 +226,34 @@ def test_the_answers_are_the_same_over_a_socket(case: dict[str, Any]) -> None:
 
 def wanted(headers: dict[str, str]) -> dict[str, str]:
     return {name: headers[name] for name in ("all-cookies", "content-type") if name in headers}
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(FIELDS), inner, max_size=4)
+    ),
+    max_leaves=12,
+)
+
+
+@given(
+    message=st.dictionaries(st.sampled_from(FIELDS), JSON, max_size=6) | JSON,
+    known=st.booleans(),
+    action=st.sampled_from(["save", "remove"]),
+    release=st.sampled_from(["2020", "2023"]),
+)
+def test_no_message_is_too_odd_for_an_answer(
+    message: Any, known: bool, action: str, release: str
+) -> None:
+    """Whatever JSON comes, the answer is a 200 or a 500, and a 200 of JSON is readable."""
+    world = World.from_seed(SEED)
+    if known and isinstance(message, dict):
+        message = {**message, "channel_id": SEED["channels"]["c1"]["id"]}
+    headers = dict(CASES_2020[0]["request"]["headers"])
+    body = json.dumps({"group_id": SEED["groups"]["g1"]["id"], "message": message}).encode()
+    asked = Request("POST", f"/api/v1/messages/{action}", headers, body)
+    response = answer(world, asked, release=release)
+    assert response.status in (200, 500)
+    if response.body.startswith(b"{"):
+        assert {"object", "result", "error"} & parsed(response.body).keys()

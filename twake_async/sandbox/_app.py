@@ -68,7 +68,8 @@ async def _received(scope: Scope, receive: Receive) -> Request:
     headers = {
         name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]
     }
-    return Request(scope["method"], scope["path"], headers, bytes(body))
+    path = scope.get("raw_path") or scope["path"].encode()
+    return Request(scope["method"], path.decode("latin-1"), headers, bytes(body))
 
 
 async def _client_gone(receive: Receive) -> None:

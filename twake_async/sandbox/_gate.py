@@ -86,9 +86,7 @@ def permitted(
     app = application(world, authorization)
     if app is None:
         return BAD_CREDENTIALS
-    if isinstance(group_id, list | dict) and group_id:
-        raise _php.PhpError("Unsupported operand types: a list of companies")
-    known = world.group_app(app.id, group_id) if _php.truthy(group_id) else None
+    known = world.group_app(app.id, group_id)
     if known is None and (capabilities or privileges):
         return bad_group(group_id)
     if known is None or not _granted(app, known, group_id, capabilities, "capabilities"):

@@ -50,8 +50,9 @@ def save(world: World, given: Any, user: User | None, app: App) -> dict[str, Any
     )
     if ephemeral:
         asked.pop("id", None)
+    channel = world.channel(asked["channel_id"])
     if not _php.has(asked, "id"):
-        return _create(world, asked, user, app, ephemeral=ephemeral)
+        return _create(world, asked, channel, user, app, ephemeral=ephemeral)
     return _edit(world, asked, user)
 
 
@@ -83,6 +84,7 @@ def _row(message: Message) -> Message:
     """A copy with the types that the database keeps."""
     return evolve(
         message,
+        channel_id=message.channel_id.lower(),
         responses_count=message.responses_count or 0,
         message_type=message.message_type or 0,
         pinned=_php.truthy(message.pinned),
@@ -117,9 +119,14 @@ def _move(world: World, message: Message, parent: Message | None) -> None:
 
 
 def _create(
-    world: World, asked: dict[str, Any], user: User | None, app: App, *, ephemeral: bool
+    world: World,
+    asked: dict[str, Any],
+    channel: Mapping[str, Any] | None,
+    user: User | None,
+    app: App,
+    *,
+    ephemeral: bool,
 ) -> dict[str, Any]:
-    channel = world.channel(asked["channel_id"])
     parent: Message | None = None
     if not ephemeral and asked["parent_message_id"]:
         parent = world.find(asked["channel_id"], "", asked["parent_message_id"])
@@ -183,13 +190,12 @@ def _specific(held: Any, updates: Any) -> Any:
     if _php.truthy(_php.field(updates, "user_id")):
         updates = [updates]
     for _, update in _php.items(updates):
-        user_id, modifiers = _php.field(update, "user_id"), _php.field(update, "modifiers")
-        if isinstance(user_id, list | dict):
-            raise _php.PhpError("Illegal offset type")
-        name = "" if user_id is None else str(user_id)
+        name, modifiers = _php.key(_php.field(update, "user_id")), _php.field(update, "modifiers")
         if _php.truthy(_php.field(update, "replace_all")):
             specific[name] = modifiers
         elif pairs := _php.items(modifiers):
+            if isinstance(specific.get(name), str | int | float) and specific[name] is not False:
+                raise _php.PhpError("Cannot use a scalar value as an array")
             specific[name] = _php.array({**dict(_php.items(specific.get(name))), **dict(pairs)})
     return _php.array(specific)
 

@@ -40,7 +40,7 @@ def save(world: World, given: dict[str, Any], app: App) -> dict[str, Any]:
     thread_id = given.get("parent_message_id")
     if not _php.truthy(thread_id):
         return _create(world, given, app, None)
-    parent = world.find(given["channel_id"], "", thread_id)
+    parent = world.find(given["channel_id"], "", str(thread_id))
     if parent is None:
         return _nothing(given["channel_id"])
     return _create(world, given, app, parent)
@@ -154,7 +154,8 @@ def _known(world: World, given: dict[str, Any]) -> Message | None:
     """The message, if it is in the thread that is named: its own, unless a parent is given."""
     thread_id = given.get("parent_message_id")
     thread_id = thread_id if _php.truthy(thread_id) else ""
-    return world.find(given["channel_id"], thread_id, given.get("id"))
+    message_id = given.get("id")
+    return world.find(given["channel_id"], thread_id, str(message_id) if message_id else None)
 
 
 def _shown(message: Message) -> dict[str, Any]:

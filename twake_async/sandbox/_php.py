@@ -27,6 +27,7 @@ __all__ = [
     "field",
     "has",
     "items",
+    "key",
     "loosely_equal",
     "stored",
     "truthy",
@@ -88,6 +89,15 @@ def append(value: Any, item: Any) -> Any:
     pairs = items(value)
     taken = [int(key) for key, _ in pairs if _INTEGER_KEY.fullmatch(key)]
     return array([*pairs, (str(max(taken, default=-1) + 1), item)])
+
+
+def key(value: Any) -> str:
+    """A value as the key of an array."""
+    if isinstance(value, list | dict):
+        raise PhpError("Illegal offset type")
+    if isinstance(value, bool | float):
+        return str(int(value)) if math.isfinite(value) else "0"
+    return "" if value is None else str(value)
 
 
 def loosely_equal(left: Any, right: Any) -> bool:

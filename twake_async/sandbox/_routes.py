@@ -84,7 +84,8 @@ def _remove(call: Call) -> Answer:
 def _told_2023(call: Call, given: Any) -> Answer | None:
     """The answer to whatever is not a message to a known channel."""
     channel_id = given.get("channel_id") if isinstance(given, dict) else None
-    return None if call.world.channel(channel_id) else Answer("ERROR with persist")
+    known = isinstance(channel_id, str) and call.world.channel(channel_id)
+    return None if known else Answer("ERROR with persist")
 
 
 def _user(world: World, user_id: Any) -> tuple[User | None, str]:

@@ -13,7 +13,7 @@ from twake_async.sandbox._listener import Listener
 from twake_async.sandbox._received import ReceivedRequest, line, received
 from twake_async.sandbox._seed import read_seed
 from twake_async.sandbox._server import RELEASES, Request, Response, answer
-from twake_async.sandbox._world import World
+from twake_async.sandbox._world import World, same_id
 
 if TYPE_CHECKING:
     import asyncio
@@ -185,7 +185,7 @@ class Sandbox:
             return [
                 dict(one)
                 for one in self._world.ephemerals.values()
-                if one["channel_id"] == channel_id
+                if same_id(one["channel_id"], channel_id)
             ]
 
     @property
@@ -204,7 +204,7 @@ class Sandbox:
 
     def _handle(self, request: Request) -> tuple[Response, Fault | None]:
         """Carry out one request, as far as the fault that awaits it lets it."""
-        faulty = request.method == "POST" and request.path.removesuffix("/") in _FAULTY
+        faulty = request.method == "POST" and request.path.rstrip("/") in _FAULTY
         fault = self._script.take() if faulty else None
         with self._lock:
             if fault is None:

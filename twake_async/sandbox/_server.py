@@ -68,7 +68,7 @@ def _routed_path(target: str) -> str:
     path = target.partition("?")[0]
     if path.startswith("//"):
         path = "/" + path[2:].partition("/")[2]
-    return path.removesuffix("/")
+    return path.rstrip("/")
 
 
 def _fields(request: Request, release: str) -> Any:
