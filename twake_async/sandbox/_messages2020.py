@@ -6,13 +6,16 @@ end. `False` is what the server answers "unknown error or malformed query." to.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from attrs import evolve
 
 from twake_async.sandbox import _php
 from twake_async.sandbox._reactions import react
 from twake_async.sandbox._world import App, Message, User, World
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = ["remove", "save"]
 
