@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["remove", "save"]
 
-_TYPES = {"application": 1, "system": 2}
+_FROM_AN_APPLICATION = 1
 
 
 def remove(world: World, given: dict[str, Any]) -> None:
@@ -84,33 +84,7 @@ def _context(hidden_data: Any, front_id: Any) -> Any:
 def _create(
     world: World, given: dict[str, Any], app: App, parent: Message | None
 ) -> dict[str, Any]:
-    resource = _php.stored(_resource(given))
-    thread_id = parent.id if parent else ""
-    message = Message(
-        id=world.new_id(),
-        front_id=None,
-        channel_id=given["channel_id"],
-        parent_message_id=thread_id,
-        message_type=_TYPES["application"],
-        sender=None,
-        application_id=app.id,
-        content=None,
-        creation_date=world.now(),
-        modification_date=world.now(),
-        pinned=False,
-        increment_at_time=0,
-    )
-    if resource is None:  # JSON cannot hold it, so the Node service was sent nothing
-        message = evolve(
-            message,
-            parent_message_id=thread_id or world.new_id(),
-            message_type=0,
-            content=_content(None, []),
-            front_id=message.id,
-            node={"files": [], "subtype": None},
-        )
-    else:
-        message = _with(message, resource, files=resource["files"])
+    message = _filled(world, _blank(world, given, app, parent.id if parent else ""), given)
     if _php.truthy(given.get("_once_ephemeral_message")) or _php.truthy(given.get("ephemeral_id")):
         return _shown_once(world, message, given)
     world.add(message)
@@ -119,14 +93,45 @@ def _create(
     return _shown(message)
 
 
-def _with(message: Message, resource: dict[str, Any], *, files: Any) -> Message:
+def _blank(world: World, given: dict[str, Any], app: App, thread_id: str) -> Message:
+    return Message(
+        id=world.new_id(),
+        front_id=None,
+        channel_id=given["channel_id"],
+        parent_message_id=thread_id,
+        message_type=_FROM_AN_APPLICATION,
+        sender=None,
+        application_id=app.id,
+        content=None,
+        creation_date=world.now(),
+        modification_date=world.now(),
+        pinned=False,
+        increment_at_time=0,
+    )
+
+
+def _filled(world: World, message: Message, given: dict[str, Any]) -> Message:
+    resource = _php.stored(_resource(given))
+    if resource is not None:
+        return _with(message, resource)
+    return evolve(  # JSON cannot hold it, so the Node service was sent nothing
+        message,
+        parent_message_id=message.parent_message_id or world.new_id(),
+        message_type=0,
+        content=_content(None, []),
+        front_id=message.id,
+        node={"files": [], "subtype": None},
+    )
+
+
+def _with(message: Message, resource: dict[str, Any]) -> Message:
     context = resource["context"]
     return evolve(
         message,
         front_id=_either(_offset(context, "_front_id"), message.id),
         hidden_data=context,
         content=_content(resource["text"], resource["elements"]),
-        node={"files": files, "subtype": "application"},
+        node={"files": resource["files"], "subtype": "application"},
     )
 
 
@@ -144,7 +149,7 @@ def _edit(world: World, given: dict[str, Any]) -> dict[str, Any]:
     if not _php.has(given, "_user_reaction") and resource is not None:
         if resource["text"] is None:
             resource["text"] = message.content["original_str"]
-        message = _with(message, resource, files=resource["files"])
+        message = _with(message, resource)
         message.modification_date = world.now()
         world.add(message)
     return _shown(message)

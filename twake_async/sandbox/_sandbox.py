@@ -78,7 +78,7 @@ class Sandbox:
         self._port = port
         self._lock = threading.RLock()
         self._script = Script()
-        self._log = log or _logger.info
+        self._log = log
         self._requests: deque[ReceivedRequest] = deque(maxlen=max_requests)
         self._world = World.from_seed(self._seed, max_messages=max_messages)
         self._listener: Listener | None = None
@@ -214,7 +214,10 @@ class Sandbox:
                 response = altered(self._world, request, good, fault)
             kept = received(request, response, fault)
             self._requests.append(kept)
-        self._log(line(kept, response, fault))
+        if self._log is not None:
+            self._log(line(kept, response, fault))
+        elif _logger.isEnabledFor(logging.INFO):
+            _logger.info("%s", line(kept, response, fault))
         return response, fault
 
     def _answer(self, request: Request) -> Response:
