@@ -5,6 +5,7 @@ Nothing here waits, sends or reads a clock.
 
 from __future__ import annotations
 
+import datetime
 import email.utils
 import math
 import re
@@ -39,6 +40,15 @@ def _number(name: str, value: object, low: float) -> None:
         raise ConfigurationError(f"{name} must be a number of at least {low:g}", field=name)
 
 
+def _statuses(statuses: Iterable[int]) -> frozenset[int]:
+    try:
+        return frozenset(statuses)
+    except TypeError:
+        raise ConfigurationError(
+            "refused_statuses must be a set of HTTP statuses", field="refused_statuses"
+        ) from None
+
+
 @attrs.frozen(kw_only=True)
 class RetryPolicy:
     """How often and when a send is tried again; the default never risks a second copy.
@@ -58,7 +68,7 @@ class RetryPolicy:
     on_unknown: Literal["raise", "resend"] = "raise"
     """What follows an `UNKNOWN` attempt of a create: `"resend"` accepts a second copy."""
 
-    refused_statuses: frozenset[int] = attrs.field(default=frozenset({429}), converter=frozenset)
+    refused_statuses: frozenset[int] = attrs.field(default=frozenset({429}), converter=_statuses)
     """Statuses that mean "refused, come later". Add 503 only if your proxy never forwards then."""
 
     def __attrs_post_init__(self) -> None:
@@ -214,6 +224,10 @@ def parse_retry_after(value: str, now: float) -> float | None:
     if re.fullmatch(r"\d{1,18}(\.\d{1,9})?", value, re.ASCII):
         return float(value)
     try:
-        return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - now)
-    except (ValueError, TypeError, OverflowError, OSError):
+        date = email.utils.parsedate_to_datetime(value)
+    except (ValueError, TypeError, OverflowError):
         return None
+    if date.tzinfo is None:
+        # An HTTP date without a zone (the asctime form) is in UTC, not in this machine's time.
+        date = date.replace(tzinfo=datetime.UTC)
+    return max(0.0, date.timestamp() - now)
