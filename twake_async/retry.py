@@ -9,6 +9,7 @@ import datetime
 import email.utils
 import math
 import re
+import sys
 from typing import TYPE_CHECKING, Literal
 
 import attrs
@@ -36,7 +37,8 @@ _LOST = frozenset({"lost", "timeout", "gateway", "unproven"})
 
 def _number(name: str, value: object, low: float) -> None:
     good = isinstance(value, int | float) and not isinstance(value, bool)
-    if not good or not (low <= value < math.inf):  # type: ignore[operator]
+    # A whole number beyond every float would break the sums that are done after an attempt.
+    if not good or not (low <= value <= sys.float_info.max):  # type: ignore[operator]
         raise ConfigurationError(f"{name} must be a number of at least {low:g}", field=name)
 
 
