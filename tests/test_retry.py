@@ -305,6 +305,7 @@ def test_a_server_that_is_down_costs_little_more_than_one_request_each():
         ("initial_wait", None),
         ("max_wait", -1),
         ("max_wait", "10"),
+        ("max_wait", 10**400),
         ("on_unknown", "retry"),
         ("on_unknown", None),
         ("refused_statuses", {399}),
@@ -324,7 +325,7 @@ def test_a_policy_that_cannot_work_is_refused(field, value):
 
 
 @pytest.mark.parametrize("field", ["capacity", "refund"])
-@pytest.mark.parametrize("value", [-1, math.nan, math.inf, "1", None, True])
+@pytest.mark.parametrize("value", [-1, math.nan, math.inf, 10**400, "1", None, True])
 def test_a_budget_that_cannot_work_is_refused(field, value):
     """The error names the field; None in place of the whole budget is the way to no limit."""
     with pytest.raises(ConfigurationError, match=rf"^{field} must be a number") as caught:
@@ -398,8 +399,23 @@ def test_each_form_of_retry_after(value, seconds, zone, monkeypatch):
 
 @pytest.mark.parametrize(
     "value",
-    ["", "soon", "-5", "+5", "1e3", "inf", "nan", "0x10", "5 s", "1" * 19, "٣", "²"]
-    + ["Sun, 06 Nov 1994 25:49:37 GMT", "Sun, 99 Nov 1994 08:49:37 GMT", "06/11/1994"],
+    [
+        "",
+        "soon",
+        "-5",
+        "+5",
+        "1e3",
+        "inf",
+        "nan",
+        "0x10",
+        "5 s",
+        "1" * 19,
+        "٣",
+        "²",
+        "Sun, 06 Nov 1994 25:49:37 GMT",
+        "Sun, 99 Nov 1994 08:49:37 GMT",
+        "06/11/1994",
+    ],
 )
 def test_an_absurd_retry_after_is_as_good_as_absent(value):
     """What is no number of seconds and no date asks for nothing."""
@@ -413,9 +429,9 @@ def test_no_header_breaks_the_parser(value):
     assert seconds is None or 0 <= seconds < math.inf
 
 
-@given(st.datetimes(datetime.datetime(1980, 1, 1), datetime.datetime(2900, 1, 1)))
-def test_any_date_is_understood(date):
+@given(st.integers(315_532_800, 29_348_006_400))
+def test_any_date_is_understood(seconds):
     """A date as servers write it comes back as the seconds from now, or 0 where it has passed."""
-    date = date.replace(tzinfo=datetime.UTC, microsecond=0)
+    date = datetime.datetime.fromtimestamp(seconds, datetime.UTC)
     header = email.utils.format_datetime(date, usegmt=True)
-    assert parse_retry_after(header, NOW) == max(0.0, date.timestamp() - NOW)
+    assert parse_retry_after(header, NOW) == max(0.0, seconds - NOW)
