@@ -6,6 +6,7 @@ The only room that imports httpx at run time.
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import math
 import ssl
 import urllib.request
@@ -241,13 +242,22 @@ def _tls_context(verify: ssl.SSLContext | bool, *, needed: bool) -> ssl.SSLConte
 
 
 def _checked_proxy(proxy: httpx.Proxy | str | None) -> httpx.Proxy | None:
-    if not isinstance(proxy, str):
-        return proxy
-    try:
-        return httpx.Proxy(proxy if "://" in proxy else f"http://{proxy}")
-    except (ValueError, httpx.InvalidURL):
-        # The value may hold a password: it is not shown.
-        raise ConfigurationError("proxy is no URL of a proxy", field="proxy") from None
+    if proxy is None:
+        return None
+    # The value may hold a password: it is not shown.
+    if isinstance(proxy, str):
+        try:
+            proxy = httpx.Proxy(proxy if "://" in proxy else f"http://{proxy}")
+        except (ValueError, httpx.InvalidURL):
+            raise ConfigurationError("proxy is no URL of a proxy", field="proxy") from None
+    if not proxy.url.host:
+        raise ConfigurationError("proxy names no host", field="proxy")
+    if proxy.url.scheme.startswith("socks") and importlib.util.find_spec("socksio") is None:
+        raise ConfigurationError(
+            'proxy speaks SOCKS, which needs another package: pip install "httpx[socks]"',
+            field="proxy",
+        )
+    return proxy
 
 
 def _environment_proxy(url: httpx.URL) -> httpx.Proxy | None:
