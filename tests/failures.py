@@ -40,6 +40,7 @@ from scenes import (
     tunnel,
     unresolved,
     without_environment,
+    without_socks,
 )
 
 from twake_async import (
@@ -198,7 +199,9 @@ CONFIGURATION = [
             configured("retry", retry=3),
             configured("text_form", text_form="rich"),
             configured("verify", verify="/nonexistent/bundle.pem"),
-            configured("proxy", proxy="http://[proxy"),
+            configured("proxy", proxy="ftp://proxy"),
+            configured("proxy_without_host", proxy="http://"),
+            done("socks_without_its_package", without_socks),
             called("deadline_of_call", deadline=float("nan")),
             called("retry_of_call", retry=3),
         ],
@@ -257,10 +260,7 @@ NO_CONNECTION = [
         "deadline",
     ),
     Row(
-        "the deadline passed while all connections were busy",
-        [no_lane()],
-        NotSentError,
-        "no_lane",
+        "the deadline passed while all connections were busy", [no_lane()], NotSentError, "no_lane"
     ),
     Row(
         "another send of the session was told to come later than the deadline",
@@ -268,13 +268,7 @@ NO_CONNECTION = [
         NotSentError,
         "cooldown",
     ),
-    Row(
-        "nobody listens at the port",
-        [refused_port()],
-        NotSentError,
-        "connect",
-        ALL,
-    ),
+    Row("nobody listens at the port", [refused_port()], NotSentError, "connect", ALL),
     Row("the name of the host does not resolve", [unresolved()], NotSentError, "dns", ALL),
     Row(
         "the TLS handshake fails, or takes more than a third of the time left",
@@ -405,9 +399,7 @@ REFUSED = [
     ),
     Row(
         "503, where `refused_statuses` holds it",
-        [
-            fault("loses_503", retry=attrs.evolve(QUICK, refused_statuses={429, 503})),
-        ],
+        [fault("loses_503", retry=attrs.evolve(QUICK, refused_statuses={429, 503}))],
         RateLimitedError,
         "later",
         ALL,
@@ -427,12 +419,7 @@ REFUSED = [
         RefusedError,
         "status",
     ),
-    Row(
-        "407 from a proxy that forwards plain http",
-        [forward("407")],
-        RefusedError,
-        "status",
-    ),
+    Row("407 from a proxy that forwards plain http", [forward("407")], RefusedError, "status"),
 ]
 
 # --- UNKNOWN ------------------------------------------------------------------------------------
@@ -454,9 +441,7 @@ LOST = [
     ),
     Row(
         "the connection ends in the middle of the request",
-        faults(
-            "close_at_first_byte close_mid_head reset_mid_head close_mid_body reset_mid_body"
-        ),
+        faults("close_at_first_byte close_mid_head reset_mid_head close_mid_body reset_mid_body"),
         OutcomeUnknownError,
         "lost",
         REPEATABLE,
@@ -670,7 +655,7 @@ _COLUMNS = ("what happened", "outcome", "exception", "reason", "tried again by d
 
 
 def _code(word: str) -> str:
-    return f"`{word}`" if word else "–"
+    return f"`{word}`" if word else "-"
 
 
 def _line(cells: tuple[str, ...]) -> str:

@@ -94,7 +94,7 @@ def cause(make: Callable[..., AsyncIterator[Scene]]) -> Callable[..., Cause]:
 async def until(holds: Callable[[], object]) -> None:
     """Let the loop run until something holds."""
     async with asyncio.timeout(5):
-        while not holds():
+        while not holds():  # noqa: ASYNC110 - what is waited for happens in a server, by itself
             await asyncio.sleep(0)
 
 
@@ -166,7 +166,11 @@ async def idle_close(name: str) -> AsyncIterator[Scene]:
             await until(lambda: not server.open_connections)
             return await call()
 
-        yield Scene(options={"base_url": server.url}, around=around)
+        yield Scene(
+            options={"base_url": server.url},
+            around=around,
+            stored=lambda: _stored(server) - 1,
+        )
 
 
 # --- no connection ------------------------------------------------------------------------------
@@ -276,9 +280,9 @@ async def injected(kind: str, wrong: type[Exception]) -> AsyncIterator[Scene]:
 @cause
 async def injected_to_refused_port() -> AsyncIterator[Scene]:
     """Send through a client of the caller's to a port where nobody listens."""
-    async with httpx.AsyncClient(trust_env=False) as client:
-        async with refused_port(http_client=client, proxy="env").scene() as scene:
-            yield scene
+    client = httpx.AsyncClient(trust_env=False)
+    async with client, refused_port(http_client=client, proxy="env").scene() as scene:
+        yield scene
 
 
 # --- bad input ----------------------------------------------------------------------------------
@@ -317,6 +321,12 @@ async def without_environment(twake: TwakeSession, call: Call) -> None:
         TwakeSession.from_env()
 
 
+async def without_socks(twake: TwakeSession, call: Call) -> None:
+    """Ask for a SOCKS proxy where the package that speaks to it is not installed."""
+    with mock.patch("importlib.util.find_spec", return_value=None):
+        TwakeSession("app", "key", proxy="socks5://127.0.0.1:1")
+
+
 # --- the life of a session ----------------------------------------------------------------------
 
 
@@ -340,12 +350,15 @@ async def in_no_loop(twake: TwakeSession, call: Call) -> None:
     await asyncio.to_thread(_step, call)
 
 
-async def in_a_fork(twake: TwakeSession, call: Call) -> None:
-    """Use the session in a child that was forked, and raise here what is raised there."""
-    read, write = os.pipe()
+def _fork() -> int:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of threads beside the fork: the child uses none
-        child = os.fork()
+        return os.fork()
+
+
+def _raised_in_a_child(call: Call) -> TwakeError:
+    read, write = os.pipe()
+    child = _fork()
     if not child:
         said = b""
         try:
@@ -356,10 +369,15 @@ async def in_a_fork(twake: TwakeSession, call: Call) -> None:
             os.write(write, said)
             os._exit(0)
     os.close(write)
-    with open(read, "rb") as pipe:
+    with os.fdopen(read, "rb") as pipe:
         said = pipe.read()
     os.waitpid(child, 0)
-    raise pickle.loads(said)
+    return pickle.loads(said)
+
+
+async def in_a_fork(twake: TwakeSession, call: Call) -> None:
+    """Use the session in a child that was forked, and raise here what is raised there."""
+    raise _raised_in_a_child(call)
 
 
 @contextlib.asynccontextmanager
