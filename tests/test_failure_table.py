@@ -13,6 +13,7 @@ from faults import FAULTS
 from scenes import PROP, QUICK, Cause, perform
 
 from twake_async import Attempt, MessageRef, Outcome, RetryPolicy, TwakeError, TwakeSession, errors
+from twake_async._attempts import Clock
 
 EXECUTIONS = [pytest.param(row, cause, id=cause.name) for row in ROWS for cause in row.causes]
 #: Its RST may destroy the refusal on its way: either claim is right, so no row can promise one.
@@ -168,3 +169,22 @@ async def test_a_refusal_after_an_unknown_attempt_stays_unknown(server):
     assert caught.value.attempts == 2
     assert isinstance(caught.value.__cause__, errors.RefusedError)
     assert server.edits[ref.id] == 1
+
+
+async def test_a_deadline_that_passes_between_attempts_leaves_the_reason_of_the_last_one(server):
+    """A wait that takes longer than it should hides nothing of what went wrong."""
+    now = 0.0
+
+    async def pause(seconds: float, stop: asyncio.Event) -> None:
+        nonlocal now
+        now += 60
+
+    server.do_next("refuses_429_absent")
+    async with TwakeSession(
+        "app", "k" * 40, group_id="g1", base_url=server.url, proxy=None, retry=QUICK
+    ) as twake:
+        twake._attempts.clock = Clock(now=lambda: now, pause=pause)
+        with pytest.raises(errors.RateLimitedError) as caught:
+            await twake.send_message("c1", "Hello")
+    assert (caught.value.reason, caught.value.attempts) == ("later", 1)
+    assert server.received == 1
