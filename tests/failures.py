@@ -370,7 +370,7 @@ REFUSED = [
         faults(
             "refuses_429_absent refuses_429_zero refuses_429_past_date refuses_429_negative "
             "refuses_429_words refuses_429_empty refuses_429_nan refuses_429_infinite "
-            "refuses_429_digits refuses_429_huge"
+            "refuses_429_digits"
         ),
         RateLimitedError,
         "later",
@@ -393,6 +393,7 @@ REFUSED = [
             fault("refuses_429_date", deadline=0.9),
             fault("refuses_429_float", deadline=0.4),
             fault("refuses_429_far_date"),
+            fault("refuses_429_huge"),
         ],
         RateLimitedError,
         "later",

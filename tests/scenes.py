@@ -94,7 +94,7 @@ def cause(make: Callable[..., AsyncIterator[Scene]]) -> Callable[..., Cause]:
 async def until(holds: Callable[[], object]) -> None:
     """Let the loop run until something holds."""
     async with asyncio.timeout(5):
-        while not holds():  # noqa: ASYNC110 - what is waited for happens in a server, by itself
+        while not holds():
             await asyncio.sleep(0)
 
 
