@@ -31,6 +31,7 @@ FLOORS = {
     "_wire": 2.5,
     "_lanes": 2.5,
     "_witness": 3,
+    "_network": 3,
     "_transport": 3.5,
     "_attempts": 4,
     "session": 4.5,
@@ -45,7 +46,7 @@ FLOORS = {
 HIGHEST_CORE_FLOOR = 5
 EXTRAS = frozenset({"uvicorn", "starlette", "click", "rich", "orjson", "pyreqwest"})
 HTTP_LIBRARIES = frozenset({"httpx", "httpcore"})
-HTTP_ROOM = "_transport"
+HTTP_ROOMS = frozenset({"_network", "_transport"})
 # Lines of a module, docstrings aside: what is documented well shall not have to be cut for it.
 LONGEST_ROOM = 330
 
@@ -128,8 +129,8 @@ def complaints(source: str, module: str, *, is_package: bool = False) -> list[st
                 wrong.append(
                     f"line {found.line}: {module} imports what no room holds: {found.name}"
                 )
-        if found.at_run_time and top in HTTP_LIBRARIES and room != HTTP_ROOM:
-            wrong.append(f"line {found.line}: {module} imports {top}: only {HTTP_ROOM} may")
+        if found.at_run_time and top in HTTP_LIBRARIES and room not in HTTP_ROOMS:
+            wrong.append(f"line {found.line}: {module} imports {top}: only the network's rooms may")
         if top in EXTRAS and (FLOORS[room] <= HIGHEST_CORE_FLOOR or room == ""):
             wrong.append(f"line {found.line}: {module} imports {top}, which is an extra")
     return wrong

@@ -1,6 +1,6 @@
 """One attempt over httpx: a lane, a deadline, evidence and a size limit; it hands back facts.
 
-The only room that imports httpx at run time.
+With `_network`, the only room that imports httpx or httpcore at run time.
 """
 
 from __future__ import annotations
