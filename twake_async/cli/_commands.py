@@ -2,24 +2,40 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 from typing import TYPE_CHECKING
 
 import click
 
+from ._check import check
+from ._completion import VARIABLE, completion
 from ._demo import demo
+from ._sandbox import sandbox
+from ._send import send
+from ._statuses import INTERRUPTED, USAGE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 __all__ = ["run", "twake_async"]
 
-#: EX_USAGE of sysexits.h: click's own 2 would be taken for "refused".
-USAGE = 64
-#: What a shell gives a process that was ended by Ctrl-C.
-INTERRUPTED = 130
+
+def _version() -> str:
+    try:
+        return importlib.metadata.version("twake-async")
+    except importlib.metadata.PackageNotFoundError:  # run from a source tree
+        return "(not installed)"
+
+
+class _InOrder(click.Group):
+    """A group that lists its commands in the order in which a newcomer needs them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return list(self.commands)
 
 
 @click.group(
+    cls=_InOrder,
     name="twake-async",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 90},
     epilog="""\b
@@ -38,18 +54,21 @@ Exit statuses, the same for send and check:
   64  the command line was wrong
 """,
 )
-@click.version_option(package_name="twake-async")
+@click.version_option(_version())
 def twake_async() -> None:
     """Send messages to Twake, and know for certain what became of each one."""
 
 
-twake_async.add_command(demo)
+for command in (demo, sandbox, check, send, completion):
+    twake_async.add_command(command)
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command line and return the exit status of the process."""
     try:
-        status = twake_async.main(list(arguments), "twake-async", standalone_mode=False)
+        status = twake_async.main(
+            list(arguments), "twake-async", complete_var=VARIABLE, standalone_mode=False
+        )
     except click.UsageError as wrong:
         wrong.show()
         return USAGE
