@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, Protocol
+from typing import Any
 
 from twake_async.sandbox._faults import CONNECTION, Fault
 from twake_async.sandbox._server import Request, Response
 
-__all__ = ["ASGIApp", "Backend", "asgi_app"]
+__all__ = ["ASGIApp", "asgi_app"]
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -20,31 +22,28 @@ _DRIP = 0.01
 """Seconds between two bytes of an answer that drips."""
 
 
-class Backend(Protocol):
-    """What the application asks of the sandbox."""
+def asgi_app(
+    handle: Callable[[Request], tuple[Response, Fault | None]],
+    delay: Callable[[], float],
+    connection: Callable[[Any], asyncio.Transport | None],
+) -> ASGIApp:
+    """The ASGI application of a sandbox.
 
-    delay: float
+    Args:
+        handle: Carries out a request, as far as its fault lets it; the answer, and the fault.
+        delay: Seconds for which an answer is held back.
+        connection: The transport of a client address; None when nothing is served.
 
-    def handle(self, request: Request) -> tuple[Response, Fault | None]:
-        """Carry out a request, as far as its fault lets it; the answer, and the fault."""
-        ...
-
-    def connection(self, client: Any) -> asyncio.Transport | None:
-        """The transport of that client; None when nothing is served."""
-        ...
-
-
-def asgi_app(backend: Backend) -> ASGIApp:
-    """The ASGI application of a sandbox."""
+    """
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
         request = await _received(scope, receive)
-        response, fault = backend.handle(request)
-        if backend.delay > 0:
-            await asyncio.sleep(backend.delay)
-        transport = backend.connection(scope.get("client"))
+        response, fault = handle(request)
+        if (seconds := delay()) > 0:
+            await asyncio.sleep(seconds)
+        transport = connection(scope.get("client"))
         action = fault.action if fault else None
         if action == "silent":
             await _client_gone(receive)
@@ -69,7 +68,8 @@ async def _received(scope: Scope, receive: Receive) -> Request:
     headers = {
         name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]
     }
-    return Request(scope["method"], scope["path"], headers, bytes(body))
+    path = scope.get("raw_path") or scope["path"].encode()
+    return Request(scope["method"], path.decode("latin-1"), headers, bytes(body))
 
 
 async def _client_gone(receive: Receive) -> None:
@@ -90,9 +90,6 @@ async def _broken(transport: asyncio.Transport | None, receive: Receive, *, rese
 
 def _reset(transport: asyncio.Transport) -> None:
     """Close with an RST instead of a FIN."""
-    import socket  # noqa: PLC0415
-    import struct  # noqa: PLC0415
-
     connection = transport.get_extra_info("socket")
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     transport.abort()
@@ -100,7 +97,8 @@ def _reset(transport: asyncio.Transport) -> None:
 
 def _head(response: Response, length: int | None) -> MutableMapping[str, Any]:
     headers = [
-        (name.encode("latin-1"), value.encode("latin-1")) for name, value in response.headers.items()
+        (name.encode("latin-1"), value.encode("latin-1"))
+        for name, value in response.headers.items()
     ]
     if length is not None:
         headers.append((b"content-length", str(length).encode()))
@@ -108,7 +106,7 @@ def _head(response: Response, length: int | None) -> MutableMapping[str, Any]:
 
 
 async def _cut(response: Response, send: Send, *, declared: bool) -> None:
-    """Half of the body, after a length that promises all of it, or as an unfinished chunk stream."""
+    """Half of the body: after a length that promises it all, or in chunks that never end."""
     await send(_head(response, len(response.body) if declared else None))
     half = response.body[: len(response.body) // 2]
     await send({"type": "http.response.body", "body": half, "more_body": True})

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from twake_async.sandbox import _php
-from twake_async.sandbox._world import App, GroupApp, World
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from twake_async.sandbox._world import App, GroupApp, World
 
 __all__ = [
     "BAD_CREDENTIALS",
@@ -19,7 +22,9 @@ __all__ = [
     "bad_group",
     "credentials",
     "missing_capabilities",
+    "missing_privileges",
     "permitted",
+    "permitted_2023",
 ]
 
 BAD_CREDENTIALS: dict[str, Any] = {"error": "unknown_application_or_bad_private_key"}
@@ -37,6 +42,12 @@ def missing_capabilities(capabilities: Sequence[str]) -> dict[str, Any]:
     """The answer to an application that may not do what it asks for."""
     error = "you_do_not_have_this_set_of_required_capabilities"
     return {"error": error, "capabilities": list(capabilities)}
+
+
+def missing_privileges(privileges: Sequence[str]) -> dict[str, Any]:
+    """The answer to an application that may not ask for this kind of thing."""
+    error = "you_do_not_have_this_set_of_required_privileges"
+    return {"error": error, "privileges": list(privileges)}
 
 
 def credentials(authorization: str) -> tuple[str, str] | None:
@@ -75,21 +86,45 @@ def permitted(
     app = application(world, authorization)
     if app is None:
         return BAD_CREDENTIALS
-    if isinstance(group_id, list | dict) and group_id:
-        raise _php.PhpError("Unsupported operand types: a list of companies")
-    known = world.group_app(app.id, group_id) if _php.truthy(group_id) else None
+    known = world.group_app(app.id, group_id)
     if known is None and (capabilities or privileges):
         return bad_group(group_id)
     if known is None or not _granted(app, known, group_id, capabilities, "capabilities"):
         return missing_capabilities(capabilities)
     if not _granted(app, known, group_id, privileges, "privileges"):
-        error = "you_do_not_have_this_set_of_required_privileges"
-        return {"error": error, "privileges": list(privileges)}
+        return missing_privileges(privileges)
+    return app
+
+
+def permitted_2023(
+    world: World,
+    authorization: str,
+    group_id: Any,
+    capabilities: Sequence[str] = (),
+    privileges: Sequence[str] = (),
+) -> App | dict[str, Any]:
+    """The application, or the error that the server of 2023 answers.
+
+    A company that is unknown, or without the application, is a bare 500; one whose list of
+    privileges is null is not asked anything more.
+    """
+    app = application(world, authorization)
+    if app is None:
+        return BAD_CREDENTIALS
+    known = world.group_app(app.id, group_id)
+    if known is None:
+        raise _php.PhpError("Call to a member function getPrivileges() on null")
+    if known.privileges is None:
+        return app
+    if known.capabilities and not _granted(app, known, group_id, capabilities, "capabilities"):
+        return missing_capabilities(capabilities)
+    if not _granted(app, known, group_id, privileges, "privileges"):
+        return missing_privileges(privileges)
     return app
 
 
 def _granted(app: App, known: GroupApp, group_id: Any, wanted: Sequence[str], kind: str) -> bool:
     """Granted by the company; or declared by the application, if that company develops it."""
-    if all(one in getattr(known, kind) for one in wanted):
+    if all(one in (getattr(known, kind) or ()) for one in wanted):
         return True
     return all(one in getattr(app, kind) for one in wanted) and group_id == app.group_id

@@ -6,13 +6,16 @@ end. `False` is what the server answers "unknown error or malformed query." to.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from attrs import evolve
 
 from twake_async.sandbox import _php
 from twake_async.sandbox._reactions import react
 from twake_async.sandbox._world import App, Message, User, World
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = ["remove", "save"]
 
@@ -50,12 +53,15 @@ def save(world: World, given: Any, user: User | None, app: App) -> dict[str, Any
     )
     if ephemeral:
         asked.pop("id", None)
+    channel = world.channel(asked["channel_id"])
     if not _php.has(asked, "id"):
-        return _create(world, asked, user, app, ephemeral=ephemeral)
+        return _create(world, asked, channel, user, app, ephemeral=ephemeral)
     return _edit(world, asked, user)
 
 
-def _edit(world: World, asked: dict[str, Any], user: User | None) -> dict[str, Any] | Literal[False]:
+def _edit(
+    world: World, asked: dict[str, Any], user: User | None
+) -> dict[str, Any] | Literal[False]:
     moved = _php.has(asked, "_once_replace_message_parent_message")
     under = asked["_once_replace_message_parent_message" if moved else "parent_message_id"]
     row = world.find(asked["channel_id"], under, asked["id"])
@@ -81,6 +87,7 @@ def _row(message: Message) -> Message:
     """A copy with the types that the database keeps."""
     return evolve(
         message,
+        channel_id=message.channel_id.lower(),
         responses_count=message.responses_count or 0,
         message_type=message.message_type or 0,
         pinned=_php.truthy(message.pinned),
@@ -115,15 +122,20 @@ def _move(world: World, message: Message, parent: Message | None) -> None:
 
 
 def _create(
-    world: World, asked: dict[str, Any], user: User | None, app: App, *, ephemeral: bool
+    world: World,
+    asked: dict[str, Any],
+    channel: Mapping[str, Any] | None,
+    user: User | None,
+    app: App,
+    *,
+    ephemeral: bool,
 ) -> dict[str, Any]:
-    channel = world.channel(asked["channel_id"])
     parent: Message | None = None
     if not ephemeral and asked["parent_message_id"]:
         parent = world.find(asked["channel_id"], "", asked["parent_message_id"])
         asked["parent_message_id"] = asked["parent_message_id"] if parent else ""
     message = _new(world, asked, user, app)
-    message.increment_at_time = None if channel is None else _php.EMPTY_OBJECT
+    message.increment_at_time = None if channel is None else {}
     _fill(message, asked, user)
     message.id = message.id or world.new_id()
     if ephemeral:
@@ -181,13 +193,12 @@ def _specific(held: Any, updates: Any) -> Any:
     if _php.truthy(_php.field(updates, "user_id")):
         updates = [updates]
     for _, update in _php.items(updates):
-        user_id, modifiers = _php.field(update, "user_id"), _php.field(update, "modifiers")
-        if isinstance(user_id, list | dict):
-            raise _php.PhpError("Illegal offset type")
-        name = "" if user_id is None else str(user_id)
+        name, modifiers = _php.key(_php.field(update, "user_id")), _php.field(update, "modifiers")
         if _php.truthy(_php.field(update, "replace_all")):
             specific[name] = modifiers
         elif pairs := _php.items(modifiers):
+            if isinstance(specific.get(name), str | int | float) and specific[name] is not False:
+                raise _php.PhpError("Cannot use a scalar value as an array")
             specific[name] = _php.array({**dict(_php.items(specific.get(name))), **dict(pairs)})
     return _php.array(specific)
 

@@ -1,8 +1,9 @@
 """PHP's own ways with values, as far as the server's answers show them.
 
 A PHP array is a `list` when its keys are 0, 1, 2, … in order, and a `dict` with string keys
-otherwise. A PHP string is a `str`; bytes that are not UTF-8 are kept as lone surrogates
-(`surrogateescape`), which `encode` refuses as `json_encode` does.
+otherwise; an empty `dict` is an object of which JSON shows nothing. A PHP string is a `str`; bytes
+that are not UTF-8 are kept as lone surrogates (`surrogateescape`), which `encode` refuses as
+`json_encode` does.
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 __all__ = [
-    "EMPTY_OBJECT",
     "MAX_DEPTH",
     "PhpError",
     "append",
@@ -27,6 +27,7 @@ __all__ = [
     "field",
     "has",
     "items",
+    "key",
     "loosely_equal",
     "stored",
     "truthy",
@@ -43,15 +44,6 @@ _SHORT = {'"': '\\"', "\\": "\\\\", "/": "\\/", "\b": "\\b", "\f": "\\f"} | {
     "\r": "\\r",
     "\t": "\\t",
 }
-
-
-class _EmptyObject:
-    """An object of which JSON shows nothing; its only instance is `EMPTY_OBJECT`."""
-
-    __slots__ = ()
-
-
-EMPTY_OBJECT = _EmptyObject()
 
 
 class PhpError(Exception):
@@ -97,6 +89,15 @@ def append(value: Any, item: Any) -> Any:
     pairs = items(value)
     taken = [int(key) for key, _ in pairs if _INTEGER_KEY.fullmatch(key)]
     return array([*pairs, (str(max(taken, default=-1) + 1), item)])
+
+
+def key(value: Any) -> str:
+    """A value as the key of an array."""
+    if isinstance(value, list | dict):
+        raise PhpError("Illegal offset type")
+    if isinstance(value, bool | float):
+        return str(int(value)) if math.isfinite(value) else "0"
+    return "" if value is None else str(value)
 
 
 def loosely_equal(left: Any, right: Any) -> bool:
@@ -183,8 +184,9 @@ def _deeper_than(value: Any, limit: int) -> bool:
         level = [one for one in level if isinstance(one, list | dict)]
         if not level:
             return False
-        level = list(chain.from_iterable(one.values() if isinstance(one, dict) else one
-                                         for one in level))
+        level = list(
+            chain.from_iterable(one.values() if isinstance(one, dict) else one for one in level)
+        )
     return True
 
 
@@ -210,7 +212,7 @@ def encode(value: Any) -> bytes | None:
 
 def _unfolded(value: Any) -> list[tuple[str, Any]]:
     """The pieces of an array, last one first."""
-    opening, closing = "{}" if isinstance(value, dict) and value else "[]"
+    opening, closing = "{}" if isinstance(value, dict) else "[]"
     pieces: list[tuple[str, Any]] = [("text", opening)]
     for index, (key, item) in enumerate(items(value)):
         before = "," if index else ""
@@ -222,8 +224,6 @@ def _unfolded(value: Any) -> list[tuple[str, Any]]:
 def _scalar(value: Any) -> str:
     if value is None:
         return "null"
-    if value is EMPTY_OBJECT:
-        return "{}"
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
@@ -238,14 +238,14 @@ def _float(value: float) -> str:
     exponent = int(f"{value:e}".partition("e")[2])
     digits = repr(value).partition("e")[0].replace(".", "").replace("-", "").strip("0") or "0"
     sign = "-" if math.copysign(1, value) < 0 else ""
-    if -5 < exponent <= 16:  # noqa: PLR2004
+    if -5 < exponent <= 16:
         plain = f"{abs(value):.{max(len(digits) - 1 - exponent, 0)}f}"
         return sign + plain
     return f"{sign}{digits[0]}.{digits[1:] or '0'}e{exponent:+d}"
 
 
 def _string(value: str) -> str:
-    """Everything outside ASCII as \\uXXXX, and the slash escaped."""
+    r"""Everything outside ASCII as \uXXXX, and the slash escaped."""
     value.encode("utf-8")  # a lone surrogate, or a byte that is not UTF-8, is an error
     return f'"{_ESCAPED.sub(_escape, value)}"'
 

@@ -2,35 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from twake_async.sandbox import _php
-from twake_async.sandbox._world import Message, User
+
+if TYPE_CHECKING:
+    from twake_async.sandbox._world import Message, User
 
 __all__ = ["react"]
 
 
 def react(message: Message, user: User, wanted: Any) -> None:
     """One reaction a person and message: a new one replaces it, an empty one takes it away."""
-    if isinstance(wanted, list | dict) and wanted:
-        raise _php.PhpError("Illegal offset type")
     had = message.reacted.get(user.id)
     if had is not None and _php.loosely_equal(wanted, had):
         return
     if _php.truthy(wanted):
         message.reacted[user.id] = wanted
-        message.reactions = _added(message.reactions, _name(wanted), user.id)
+        message.reactions = _added(message.reactions, _php.key(wanted), user.id)
     elif had is not None:
         del message.reacted[user.id]
     if had is not None:
-        message.reactions = _removed(message.reactions, _name(had), user.id)
-
-
-def _name(reaction: Any) -> str:
-    """An array key out of a value."""
-    if isinstance(reaction, bool | float):
-        return str(int(reaction))
-    return str(reaction)
+        message.reactions = _removed(message.reactions, _php.key(had), user.id)
 
 
 def _added(reactions: Any, name: str, user_id: str) -> Any:

@@ -2,72 +2,41 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping
-from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from attrs import define
-
-from twake_async.sandbox import _php
 from twake_async.sandbox._app import ASGIApp, asgi_app
-from twake_async.sandbox._faults import CONNECTION, REFUSALS, Fault, Script, altered, checked
-from twake_async.sandbox._listener import Listener, ThreadedListener
-from twake_async.sandbox._log import line
+from twake_async.sandbox._faults import Script, altered, failure, refused, warned
+from twake_async.sandbox._listener import Listener
+from twake_async.sandbox._received import ReceivedRequest, line, received
 from twake_async.sandbox._seed import read_seed
 from twake_async.sandbox._server import RELEASES, Request, Response, answer
-from twake_async.sandbox._world import World
+from twake_async.sandbox._world import World, same_id
 
 if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+    from types import TracebackType
+
     import httpx
+
+    from twake_async.sandbox._faults import Action, Fault, Refusal
 
 __all__ = ["ReceivedRequest", "Sandbox"]
 
 _logger = logging.getLogger("twake_async.sandbox")
 _FAULTY = ("/api/v1/messages/save", "/api/v1/messages/remove")
 
-Action = (
-    Literal[
-        "close",
-        "reset",
-        "silent",
-        "cut",
-        "cut_chunked",
-        "drip",
-        "empty",
-        "html",
-        "bad_gzip",
-        "php_trace",
-        "null_object",
-        "null_id",
-        "other_message",
-    ]
-    | int
-)
-
-
-@define(frozen=True, slots=True)
-class ReceivedRequest:
-    """One request that the sandbox received. Its headers are not kept, the key least of all."""
-
-    method: str
-    path: str
-    status: int | None
-    """The status that was answered; None where no byte was answered."""
-    body: Any
-    """The body, decoded if it is JSON; text otherwise."""
-
 
 class Sandbox:
     """A Twake on loopback that answers as the real server does, and keeps everything in memory.
 
-    `with` serves it from a thread of its own, so that synchronous code and any event loop can
-    reach it; `async with` serves it on the running event loop. Without either, `.app` and
-    `.transport` answer in-process.
+    `with` and `async with` serve it from a thread of its own, so that synchronous code and any
+    event loop can reach it; they take a few milliseconds, on entering as on leaving. Without
+    them, `.app` and `.transport` answer in-process.
 
     Args:
         seed: The world to begin with: a mapping in the format of the default seed, or the path of
@@ -101,19 +70,18 @@ class Sandbox:
         if max_messages < 1 or max_requests < 1:
             raise ValueError("max_messages and max_requests must be at least 1")
         self.release = release
-        self.app: ASGIApp = asgi_app(self)
+        self.app: ASGIApp = asgi_app(self._handle, lambda: self._delay, self._connection)
         """The ASGI application; it works whether or not the sandbox is served."""
-        self.delay = 0.0
+        self._delay = 0.0
         self._seed = read_seed(seed)
         self._max_messages = max_messages
         self._port = port
         self._lock = threading.RLock()
         self._script = Script()
-        self._log = log or _logger.info
+        self._log = log
         self._requests: deque[ReceivedRequest] = deque(maxlen=max_requests)
         self._world = World.from_seed(self._seed, max_messages=max_messages)
         self._listener: Listener | None = None
-        self._threaded: ThreadedListener | None = None
 
     def __repr__(self) -> str:
         where = self.url if self._listener else "not served"
@@ -122,13 +90,11 @@ class Sandbox:
     # Where it is
 
     def __enter__(self) -> Self:
-        self._listener = self._new_listener()
-        self._threaded = ThreadedListener(self._listener)
-        try:
-            self._threaded.start()
-        except BaseException:
-            self._listener = self._threaded = None
-            raise
+        if self._listener is not None:
+            raise RuntimeError("this sandbox is being served already")
+        listener = Listener(self.app, self._port)
+        listener.start()
+        self._listener = listener
         return self
 
     def __exit__(
@@ -137,15 +103,12 @@ class Sandbox:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._threaded is not None:
-            self._threaded.stop()
-        self._listener = self._threaded = None
+        listener, self._listener = self._listener, None
+        if listener is not None:
+            listener.stop()
 
     async def __aenter__(self) -> Self:
-        listener = self._new_listener()
-        await listener.start()
-        self._listener = listener
-        return self
+        return self.__enter__()
 
     async def __aexit__(
         self,
@@ -153,14 +116,7 @@ class Sandbox:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        listener, self._listener = self._listener, None
-        if listener is not None:
-            await listener.stop()
-
-    def _new_listener(self) -> Listener:
-        if self._listener is not None:
-            raise RuntimeError("this sandbox is being served already")
-        return Listener(self.app, self._port)
+        self.__exit__(exc_type, exc, traceback)
 
     @property
     def url(self) -> str:
@@ -176,7 +132,7 @@ class Sandbox:
 
         return asgi_transport(self.app)
 
-    def connection(self, client: Any) -> asyncio.Transport | None:
+    def _connection(self, client: Any) -> asyncio.Transport | None:
         """The transport of that client address, if it is served from here."""
         listener = self._listener
         return listener.connections.get(client) if listener else None
@@ -229,7 +185,7 @@ class Sandbox:
             return [
                 dict(one)
                 for one in self._world.ephemerals.values()
-                if one["channel_id"] == channel_id
+                if same_id(one["channel_id"], channel_id)
             ]
 
     @property
@@ -244,34 +200,28 @@ class Sandbox:
             self._world = World.from_seed(self._seed, max_messages=self._max_messages)
             self._requests.clear()
         self._script.clear()
-        self.delay = 0.0
+        self._delay = 0.0
 
-    def handle(self, request: Request) -> tuple[Response, Fault | None]:
+    def _handle(self, request: Request) -> tuple[Response, Fault | None]:
         """Carry out one request, as far as the fault that awaits it lets it."""
-        path = request.path.removesuffix("/")
-        faulty = request.method == "POST" and path in _FAULTY
+        faulty = request.method == "POST" and request.path.rstrip("/") in _FAULTY
         fault = self._script.take() if faulty else None
         with self._lock:
-            good = None
-            if fault is None or fault.stores:
-                good = answer(self._world, request, release=self.release)
             if fault is None:
-                response = good or Response(500, {})
-            elif fault.action in CONNECTION:
-                response = Response(500, {})
+                response = self._answer(request)
             else:
+                good = self._answer(request) if fault.stores else None
                 response = altered(self._world, request, good, fault)
-            status = None if fault and fault.action in CONNECTION else response.status
-            body = _php.decode(request.body)
-            received = ReceivedRequest(
-                request.method,
-                request.path,
-                status,
-                request.body.decode("utf-8", "replace") if body is None else body,
-            )
-            self._requests.append(received)
-        self._log(line(received, response, fault))
+            kept = received(request, response, fault)
+            self._requests.append(kept)
+        if self._log is not None:
+            self._log(line(kept, response, fault))
+        elif _logger.isEnabledFor(logging.INFO):
+            _logger.info("%s", line(kept, response, fault))
         return response, fault
+
+    def _answer(self, request: Request) -> Response:
+        return answer(self._world, request, release=self.release)
 
     # What goes wrong
 
@@ -309,15 +259,11 @@ class Sandbox:
             ValueError: An unknown action, both or neither of the two given, `times` below 1.
 
         """
-        if (before_storing is None) == (after_storing is None):
-            raise ValueError("give either before_storing or after_storing")
-        action = after_storing if before_storing is None else before_storing
-        assert action is not None  # noqa: S101
-        self._script.add(Fault(checked(action), stores=before_storing is None), times)
+        self._script.add(failure(before_storing, after_storing), times)
 
     def refuse_next(
         self,
-        status: int | Literal["authentication", "group", "capability"] = 429,
+        status: int | Refusal = 429,
         *,
         retry_after: float | str | None = None,
         times: int = 1,
@@ -334,18 +280,14 @@ class Sandbox:
             ValueError: An unknown word or status, or `times` below 1.
 
         """
-        if isinstance(status, str) and status not in REFUSALS:
-            raise ValueError(f"unknown refusal {status!r}: use one of {', '.join(REFUSALS)}")
-        action = status if isinstance(status, str) else checked(status)
-        header = f"{retry_after:g}" if isinstance(retry_after, int | float) else retry_after
-        self._script.add(Fault(action, stores=False, retry_after=header), times)
+        self._script.add(refused(status, retry_after), times)
 
     def warn_next(self, *, times: int = 1) -> None:
         """Put PHP warnings in front of the next good answers, as text/html; they are stored."""
-        self._script.add(Fault("warning", stores=True), times)
+        self._script.add(warned(), times)
 
     def slow(self, seconds: float) -> None:
         """Hold every answer back for so many seconds, after it was carried out; 0 ends it."""
         if seconds < 0:
             raise ValueError(f"seconds must not be negative: {seconds!r}")
-        self.delay = float(seconds)
+        self._delay = float(seconds)

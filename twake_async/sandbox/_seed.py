@@ -95,5 +95,7 @@ def read_seed(seed: Mapping[str, Any] | str | Path | None) -> Mapping[str, Any]:
     if isinstance(seed, str | Path):
         seed = json.loads(Path(seed).read_text(encoding="utf-8"))
     if not isinstance(seed, Mapping):
-        raise TypeError("a seed is a mapping in the format of the default one, or a path to such JSON")
+        raise TypeError(
+            "a seed is a mapping in the format of the default one, or a path to such JSON"
+        )
     return seed

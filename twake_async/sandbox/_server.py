@@ -5,22 +5,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from attrs import define, field
 
-from twake_async.sandbox import _gate, _messages2020, _php
+from twake_async.sandbox import _php
 from twake_async.sandbox._forms import post_fields
-from twake_async.sandbox._world import App, User, World
+from twake_async.sandbox._routes import ROUTES, Answer, Call
 
-__all__ = ["RELEASES", "Request", "Response", "answer"]
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from twake_async.sandbox._world import World
+
+__all__ = ["HTML", "JSON", "RELEASES", "Request", "Response", "answer"]
 
 RELEASES = ("2020", "2023")
-_HTML = "text/html; charset=UTF-8"
-_JSON = "application/json; charset=utf-8"
-_MALFORMED = {"error": "unknown error or malformed query."}
-_TRACE = b'string(23) "#0 RepositoryAdapter.php"\n'
+HTML: Mapping[str, str] = {"content-type": "text/html; charset=UTF-8"}
+JSON: Mapping[str, str] = {"all-cookies": "[]", "content-type": "application/json; charset=utf-8"}
 
 
 @define(frozen=True, slots=True)
@@ -44,19 +46,21 @@ class Response:
 
 def answer(world: World, request: Request, *, release: str = "2020") -> Response:
     """What the server of that release answers, having done to the world what it does."""
-    if request.method.upper() == "OPTIONS":
-        return _html(200)
+    method = request.method.lower()
+    if method == "options":
+        return Response(200, HTML)
     path = _routed_path(request.path)
-    route = _ROUTES.get(path)
+    route = ROUTES.get(path)
     if route is None:
-        return _html(500, f'{{"error": "Route not found: "{path}/""}}')
-    if request.method.upper() != "POST":
-        method = request.method.lower()
-        return _html(500, f'{{"error": "Route "{path}/" or method "{method}" not allowed."}}')
+        return Response(500, HTML, f'{{"error": "Route not found: "{path}/""}}'.encode())
+    if method != "post":
+        told = f'{{"error": "Route "{path}/" or method "{method}" not allowed."}}'
+        return Response(500, HTML, told.encode())
+    authorization = request.headers.get("authorization", "")
     try:
-        return route(world, request, _fields(request))
+        return _written(route(Call(world, release, authorization, _fields(request, release))))
     except _php.PhpError:
-        return _html(500)
+        return Response(500, HTML)
 
 
 def _routed_path(target: str) -> str:
@@ -64,70 +68,22 @@ def _routed_path(target: str) -> str:
     path = target.partition("?")[0]
     if path.startswith("//"):
         path = "/" + path[2:].partition("/")[2]
-    return path.removesuffix("/")
+    return path.rstrip("/")
 
 
-def _fields(request: Request) -> Any:
+def _fields(request: Request, release: str) -> Any:
+    """The body as a PHP array; 2023 takes JSON under any content type."""
     content_type = request.headers.get("content-type", "")
-    if not content_type.startswith("application/json"):
-        return post_fields(content_type, request.body)
-    fields = _php.decode(request.body)
-    return fields if isinstance(fields, list | dict) else []
+    is_json = content_type.startswith("application/json")
+    decoded = _php.decode(request.body) if is_json or release == "2023" else None
+    if isinstance(decoded, list | dict):
+        return _php.array(_php.items(decoded))
+    return [] if is_json else post_fields(content_type, request.body)
 
 
-def _html(status: int, text: str = "") -> Response:
-    return Response(status, {"content-type": _HTML}, text.encode())
-
-
-def _json(value: dict[str, Any], *, before: bytes = b"") -> Response:
-    """An answer that JSON cannot hold is an empty 200."""
-    body = _php.encode({**value, "_cookies": []})
-    return Response(200, {"all-cookies": "[]", "content-type": _JSON}, before + (body or b""))
-
-
-def _save(world: World, request: Request, fields: Any) -> Response:
-    app = _permitted(world, request, fields, ("messages_save",))
-    if not isinstance(app, App):
-        return _json(app)
-    given = _php.field(fields, "message")
-    _php.field(given, "channel_id")  # of a string, this is an error
-    sender, trace = _sender(world, given)
-    shown = _messages2020.save(world, given, sender, app)
-    return _json({"object": shown} if shown else _MALFORMED, before=trace)
-
-
-def _sender(world: World, given: Any) -> tuple[User | None, bytes]:
-    """A sender that is an array without an id leaves a stack trace in front of the answer."""
-    sender = given["sender"] if _php.has(given, "sender") else None
-    if isinstance(sender, list | dict) and sender:
-        if not _php.has(sender, "id"):
-            return None, _TRACE
-        sender = _php.field(sender, "id")
-    return world.user(sender), b""
-
-
-def _remove(world: World, request: Request, fields: Any) -> Response:
-    app = _permitted(world, request, fields)
-    if not isinstance(app, App):
-        return _json(app)
-    given = _php.field(fields, "message")
-    _messages2020.remove(world, given)
-    return _json({"result": given})
-
-
-def _permitted(
-    world: World,
-    request: Request,
-    fields: Any,
-    capabilities: tuple[str, ...] = (),
-    privileges: tuple[str, ...] = (),
-) -> App | dict[str, Any]:
-    group_id = _php.field(fields, "group_id")
-    authorization = request.headers.get("authorization", "")
-    return _gate.permitted(world, authorization, group_id, capabilities, privileges)
-
-
-_ROUTES: Mapping[str, Callable[[World, Request, Any], Response]] = {
-    "/api/v1/messages/save": _save,
-    "/api/v1/messages/remove": _remove,
-}
+def _written(answer: Answer) -> Response:
+    """An answer as bytes; what JSON cannot hold is an empty 200."""
+    if isinstance(answer.value, str):
+        return Response(answer.status, HTML, (answer.before + answer.value).encode())
+    body = _php.encode({**answer.value, "_cookies": []}) or b""
+    return Response(answer.status, JSON, answer.before.encode() + body)

@@ -8,26 +8,29 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping
 from secrets import randbits, token_hex
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from attrs import define, field
 
 from twake_async.sandbox import _php
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+
 __all__ = ["App", "GroupApp", "Message", "User", "World", "same_id"]
 
 
 def same_id(left: Any, right: Any) -> bool:
-    """Whether two UUIDs are one for the server's database: in any case, with or without dashes."""
+    """Whether two UUIDs are one for the server's database: it does not mind their case."""
     if not isinstance(left, str) or not isinstance(right, str):
         return False
     return _key(left) == _key(right)
 
 
 def _key(identifier: str) -> str:
-    return identifier.replace("-", "").lower()
+    return identifier.lower()
 
 
 @define(frozen=True, slots=True)
@@ -57,7 +60,7 @@ class GroupApp:
     app_id: str
     group_id: str
     capabilities: tuple[str, ...]
-    privileges: tuple[str, ...]
+    privileges: tuple[str, ...] | None
 
 
 @define(slots=True)
@@ -67,7 +70,7 @@ class Message:
     `reacted` is who reacted with what; `node` what only the server of 2023 keeps.
     """
 
-    id: str
+    id: Any
     front_id: Any
     channel_id: Any
     parent_message_id: Any
@@ -108,6 +111,12 @@ class Message:
             "user_specific_content": self.user_specific_content,
             "increment_at_time": self.increment_at_time,
         }
+
+
+def _one_value(identifier: Any) -> None:
+    """PHP 8 fails on a search for a list of UUIDs, whatever is in it."""
+    if isinstance(identifier, list | dict):
+        raise _php.PhpError("Unsupported operand types: string + int")
 
 
 def _new_ids() -> Callable[[], str]:
@@ -164,12 +173,13 @@ class World:
                 tuple(app.get("privileges", ())),
             )
         for entry in seed.get("group_apps", []):
+            privileges = entry.get("privileges", ())
             self.group_apps.append(
                 GroupApp(
                     seed["apps"][entry["app"]]["id"],
                     group_ids[entry["group"]],
                     tuple(entry.get("capabilities") or ()),
-                    tuple(entry.get("privileges") or ()),
+                    None if privileges is None else tuple(privileges),
                 )
             )
 
@@ -205,6 +215,7 @@ class World:
 
     def channel(self, channel_id: Any) -> Mapping[str, Any] | None:
         """The channel of that id."""
+        _one_value(channel_id)
         return self.channels.get(_key(channel_id)) if isinstance(channel_id, str) else None
 
     def user(self, user_id: Any) -> User | None:
@@ -217,6 +228,7 @@ class World:
 
     def group_app(self, app_id: str, group_id: Any) -> GroupApp | None:
         """What the company of that id lets the application do; None if it is not installed."""
+        _one_value(group_id)
         for entry in self.group_apps:
             if same_id(entry.app_id, app_id) and same_id(entry.group_id, group_id):
                 return entry
@@ -228,6 +240,8 @@ class World:
 
     def find(self, channel_id: Any, parent_id: Any, message_id: Any) -> Message | None:
         """The stored message, if it is in that channel and under that parent ("" is the root)."""
+        _one_value(channel_id)
+        _one_value(message_id)
         message = self.messages.get(_key(message_id)) if isinstance(message_id, str) else None
         if message is None or not same_id(message.channel_id, channel_id):
             return None
@@ -262,6 +276,5 @@ class World:
 
 
 def _trim(held: dict[str, Any], limit: int) -> None:
-    surplus: Iterable[str] = list(held)[: max(len(held) - limit, 0)] if len(held) > limit else ()
-    for key in surplus:
-        del held[key]
+    while len(held) > limit:
+        del held[next(iter(held))]
