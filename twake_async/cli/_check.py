@@ -35,6 +35,7 @@ _OUTCOMES = {"": Outcome.DELIVERED, "unreachable": Outcome.NOT_SENT, "unclear": 
 
 
 @click.command(
+    short_help="Say whether a server would take messages, storing none.",
     epilog="""\b
 Examples:
   twake-async check
@@ -47,7 +48,7 @@ Exit status:
   3   the server is out of reach, or something is missing here
   4   the server's answers prove nothing
   64  the command line was wrong
-"""
+""",
 )
 @click.option(
     "--deadline",
@@ -68,7 +69,7 @@ def check(deadline: float, *, as_json: bool, options: Options) -> int:
         session = open_session(options, os.environ, deadline=deadline)
         found = asyncio.run(_ask(session))
     except TwakeError as error:
-        complain(f"{error.outcome.value}: {error}")
+        complain(str(error))
         if as_json:
             click.echo(json.dumps({"ok": False, "problem": error.reason, "advice": str(error)}))
         return STATUSES[error.outcome]

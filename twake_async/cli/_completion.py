@@ -12,12 +12,13 @@ VARIABLE = "_TWAKE_ASYNC_COMPLETE"
 
 
 @click.command(
+    short_help="Print the script that lets a shell complete.",
     epilog="""\b
 Once, for the shell that you use:
   bash  echo 'eval "$(twake-async completion bash)"' >> ~/.bashrc
   zsh   echo 'eval "$(twake-async completion zsh)"' >> ~/.zshrc
   fish  twake-async completion fish > ~/.config/fish/completions/twake-async.fish
-"""
+""",
 )
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context

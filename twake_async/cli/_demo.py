@@ -41,7 +41,10 @@ _MEANINGS = {
 }
 
 
-@click.command(epilog="Nothing leaves this machine, and nothing is left behind.")
+@click.command(
+    short_help="Show all of it in two seconds, on this machine.",
+    epilog="Nothing leaves this machine, and nothing is left behind.",
+)
 def demo() -> None:
     """Show in two seconds what this SDK does, against a Twake on this machine.
 

@@ -18,6 +18,7 @@ __all__ = ["sandbox"]
 
 
 @click.command(
+    short_help="Run a Twake of your own on this machine.",
     epilog="""\b
 Examples:
   twake-async sandbox
@@ -26,7 +27,7 @@ Examples:
 
 Standard output carries the export lines and nothing else; the log goes to standard error. What is
 stored lives in memory and goes with the sandbox.
-"""
+""",
 )
 @click.option(
     "--port",
@@ -50,8 +51,9 @@ def sandbox(port: int, seed: str | None, release: str) -> int:
     """
     try:
         world = Sandbox(seed, release=release, port=port, log=_log)
+        _ = world.public_id, world.group_id, world.channel_id
     except (OSError, ValueError, TypeError, LookupError, AttributeError) as wrong:
-        complain(f"the seed cannot be used: {type(wrong).__name__}: {wrong}")
+        complain(f"the seed cannot be used: {wrong} ({type(wrong).__name__})")
         return FAILED
     try:
         asyncio.run(_serve(world))
@@ -63,9 +65,9 @@ def sandbox(port: int, seed: str | None, release: str) -> int:
 
 async def _serve(world: Sandbox) -> None:
     async with world:
-        for name, value in world.environment.items():
+        channel = {"TWAKE_CHANNEL_ID": world.channel_id}
+        for name, value in {**world.environment, **channel}.items():
             click.echo(f"export {name}={shlex.quote(value)}")
-        click.echo(f"export TWAKE_CHANNEL_ID={shlex.quote(world.channel_id)}")
         click.echo("# Paste these into another shell; end the sandbox with Ctrl-C.", err=True)
         await _until_interrupted()
     click.echo("# The sandbox has ended.", err=True)

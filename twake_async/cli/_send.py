@@ -33,6 +33,7 @@ __all__ = ["send"]
 
 
 @click.command(
+    short_help="Send one message; the exit status tells its fate.",
     epilog="""\b
 Examples:
   twake-async send --channel 3b4c5d5f-0f1f-11eb-9a1f-0242ac1b0006 "Build 51 is out"
@@ -55,10 +56,16 @@ a TOML file that only you may read (chmod 600):
   public_id = "..."
   private_api_key = "..."
   group_id = "..."
-"""
+""",
 )
 @click.argument("text", required=False)
-@click.option("--channel", metavar="ID", required=True, help="The channel to show it in.")
+@click.option(
+    "--channel",
+    metavar="ID",
+    required=True,
+    envvar="TWAKE_CHANNEL_ID",
+    help="The channel to show it in; else TWAKE_CHANNEL_ID.",
+)
 @click.option("--reply-to", metavar="ID", help="The message to reply to.")
 @click.option(
     "--ephemeral-to",
