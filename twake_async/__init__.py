@@ -7,7 +7,7 @@ and the first three are never wrong::
         message = await twake.send_message("channel-id", "Hello, this is my first message !")
 """
 
-from ._probe import Check
+from .check import Check
 from .errors import (
     AuthenticationError,
     ConfigurationError,

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from ._attempts import Attempts
 from ._lanes import Lanes
-from ._probe import probe
 from ._settings import (
     check_base_url,
     check_choice,
@@ -21,6 +20,7 @@ from ._settings import (
 )
 from ._transport import Carrier, inject, lane_maker
 from ._wire import encode_remove, encode_save, text_was_cut
+from .check import probe
 from .errors import (
     ConfigurationError,
     InvalidDraftError,
@@ -39,8 +39,8 @@ if TYPE_CHECKING:
 
     import httpx
 
-    from ._probe import Check
     from ._wire import Prepared
+    from .check import Check
     from .retry import Attempt
 
 __all__ = ["TwakeSession"]
