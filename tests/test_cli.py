@@ -293,6 +293,27 @@ def test_standard_input_that_is_no_text_is_status_3(sandbox, cli, monkeypatch):
     assert sandbox.requests == []
 
 
+@pytest.mark.skipif(not pathlib.Path("/dev/full").exists(), reason="no device that is always full")
+def test_an_id_that_cannot_be_printed_changes_no_outcome(sandbox):
+    """Standard output on a full disk: delivered stays delivered, and the id is not lost."""
+    with pathlib.Path("/dev/full").open("w") as full:
+        ran = subprocess.run(
+            [*COMMAND, "send", "--channel", sandbox.channel_id, "x"],
+            env=environment(**sandbox.environment),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=20,
+            check=False,
+        )
+        helped = subprocess.run([*COMMAND, "-h"], env=environment(), stdout=full, check=False)
+    (message,) = sandbox.messages(sandbox.channel_id)
+    assert helped.returncode == 1
+    assert ran.returncode == 0, ran.stderr
+    assert message["id"] in ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
 def wait_for(condition) -> None:
     """Wait until something holds that another process or thread brings about."""
     until = time.monotonic() + 10
@@ -445,17 +466,18 @@ def test_check_says_that_all_is_well_and_stores_nothing(either, cli):
 
 
 @pytest.mark.parametrize(
-    ("variable", "value", "status", "problem"),
+    ("broken", "status", "problem"),
     [
-        ("TWAKE_PRIVATE_API_KEY", "wrong", 2, "authentication"),
-        ("TWAKE_GROUP_ID", "00000000-0000-0000-0000-000000000001", 2, "group"),
-        ("TWAKE_BASE_URL", "{url}/elsewhere", 2, "address"),
-        ("TWAKE_BASE_URL", "http://127.0.0.1:1", 3, "unreachable"),
+        ("TWAKE_PRIVATE_API_KEY=wrong", 2, "authentication"),
+        ("TWAKE_GROUP_ID=00000000-0000-0000-0000-000000000001", 2, "group"),
+        ("TWAKE_BASE_URL={url}/elsewhere", 2, "address"),
+        ("TWAKE_BASE_URL=http://127.0.0.1:1", 3, "unreachable"),
     ],
 )
-def test_check_names_what_is_wrong(either, cli, monkeypatch, variable, value, status, problem):
+def test_check_names_what_is_wrong(either, cli, monkeypatch, *, broken, status, problem):
     """A wrong address, key or group is told apart, in words, on servers of both releases."""
-    monkeypatch.setenv(variable, value.format(url=either.url))
+    variable, _, value = broken.format(url=either.url).partition("=")
+    monkeypatch.setenv(variable, value)
     got, out, err = cli("check", "--json")
     assert (got, json.loads(out)["problem"]) == (status, problem)
     assert err.count("\n") == 1

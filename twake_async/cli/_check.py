@@ -13,7 +13,7 @@ from twake_async.errors import Outcome, TwakeError
 
 from ._credentials import open_session
 from ._options import session_options
-from ._statuses import STATUSES, complain, printable
+from ._statuses import STATUSES, complain, printable, say
 
 if TYPE_CHECKING:
     from twake_async import Check
@@ -71,11 +71,11 @@ def check(deadline: float, *, as_json: bool, options: Options) -> int:
     except TwakeError as error:
         complain(str(error))
         if as_json:
-            click.echo(json.dumps({"ok": False, "problem": error.reason, "advice": str(error)}))
+            say(json.dumps({"ok": False, "problem": error.reason, "advice": str(error)}))
         return STATUSES[error.outcome]
     if as_json:
         facts = {"ok": found.ok, "problem": found.problem, "advice": found.advice}
-        click.echo(json.dumps({**facts, "release": found.release}))
+        say(json.dumps({**facts, "release": found.release}))
     else:
         _show(found)
     if not found.ok:
@@ -91,12 +91,12 @@ async def _ask(session: TwakeSession) -> Check:
 def _show(found: Check) -> None:
     for step, problems in _STEPS.items():
         if found.problem in problems:
-            click.echo(f"wrong  {step}")
+            say(f"wrong  {step}")
             return
-        click.echo(f"ok     {step}")
-    click.echo(printable(found.advice))
+        say(f"ok     {step}")
+    say(printable(found.advice))
     if found.release == "2023":
-        click.echo(
+        say(
             "This server answers as those of 2023 do; some of them cut a plain text to its first "
             'character: send with text_form="portable" (--text-form portable).'
         )

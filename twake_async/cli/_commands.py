@@ -12,7 +12,7 @@ from ._completion import VARIABLE, completion
 from ._demo import demo
 from ._sandbox import sandbox
 from ._send import send
-from ._statuses import INTERRUPTED, USAGE
+from ._statuses import FAILED, INTERRUPTED, USAGE, complain, give_up_output
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -77,4 +77,9 @@ def run(arguments: Sequence[str]) -> int:
         return wrong.exit_code
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
+    except OSError as wrong:  # standard output: the rest is typed where it arises
+        give_up_output()
+        if not isinstance(wrong, BrokenPipeError):  # else the reader has seen enough
+            complain(f"it cannot go on: {wrong.strerror or wrong}")
+        return FAILED
     return status if isinstance(status, int) else 0

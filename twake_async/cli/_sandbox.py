@@ -12,7 +12,7 @@ import click
 
 from twake_async.sandbox import Sandbox
 
-from ._statuses import FAILED, complain
+from ._statuses import FAILED, complain, say
 
 __all__ = ["sandbox"]
 
@@ -56,21 +56,25 @@ def sandbox(port: int, seed: str | None, release: str) -> int:
         complain(f"the seed cannot be used: {wrong} ({type(wrong).__name__})")
         return FAILED
     try:
-        asyncio.run(_serve(world))
-    except OSError as wrong:
-        complain(f"port {port} cannot be used: {wrong.strerror or wrong}")
-        return FAILED
-    return 0
+        return asyncio.run(_serve(world, port))
+    except KeyboardInterrupt:  # where no signal handler can be set, or before it is
+        return 0
 
 
-async def _serve(world: Sandbox) -> None:
-    async with world:
+async def _serve(world: Sandbox, port: int) -> int:
+    async with contextlib.AsyncExitStack() as stack:
+        try:
+            await stack.enter_async_context(world)
+        except OSError as wrong:
+            complain(f"port {port} cannot be used: {wrong.strerror or wrong}")
+            return FAILED
         channel = {"TWAKE_CHANNEL_ID": world.channel_id}
         for name, value in {**world.environment, **channel}.items():
-            click.echo(f"export {name}={shlex.quote(value)}")
-        click.echo("# Paste these into another shell; end the sandbox with Ctrl-C.", err=True)
+            say(f"export {name}={shlex.quote(value)}")
+        _note("# Paste these into another shell; end the sandbox with Ctrl-C.")
         await _until_interrupted()
-    click.echo("# The sandbox has ended.", err=True)
+    _note("# The sandbox has ended.")
+    return 0
 
 
 async def _until_interrupted() -> None:
@@ -83,4 +87,10 @@ async def _until_interrupted() -> None:
 
 
 def _log(line: str) -> None:
-    click.echo(f"{time.strftime('%H:%M:%S')} {line}", err=True)
+    _note(f"{time.strftime('%H:%M:%S')} {line}")
+
+
+def _note(line: str) -> None:
+    # A log that nobody can read any more must not fail the request that it tells of.
+    with contextlib.suppress(OSError):
+        click.echo(line, err=True)

@@ -18,7 +18,7 @@ from twake_async.retry import RetryPolicy, fold
 
 from ._credentials import open_session
 from ._options import session_options
-from ._statuses import STATUSES, complain, printable
+from ._statuses import STATUSES, complain, printable, say
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -164,7 +164,7 @@ class _Report:
         for sentence in warned:
             complain(f"warning: {sentence}")
         if not self.as_json:
-            click.echo(printable(message.id))
+            say(printable(message.id))
         self._json(
             Outcome.DELIVERED,
             id=message.id,
@@ -201,7 +201,7 @@ class _Report:
 
     def _json(self, outcome: Outcome, **facts: Any) -> None:
         if self.as_json:
-            click.echo(json.dumps({"outcome": outcome.value, **facts}))
+            say(json.dumps({"outcome": outcome.value, **facts}))
 
 
 def _warnings(message: Message, draft: MessageDraft, *, cut: bool) -> Iterator[str]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -11,7 +14,16 @@ from twake_async.errors import Outcome
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["FAILED", "INTERRUPTED", "STATUSES", "USAGE", "complain", "printable"]
+__all__ = [
+    "FAILED",
+    "INTERRUPTED",
+    "STATUSES",
+    "USAGE",
+    "complain",
+    "give_up_output",
+    "printable",
+    "say",
+]
 
 #: The exit status of each outcome.
 STATUSES: Mapping[Outcome, int] = {
@@ -33,6 +45,27 @@ def printable(text: str) -> str:
     return "".join(one if one.isprintable() else "?" for one in text)
 
 
+def say(line: str) -> None:
+    """Print a line on standard output; where that is closed or full, what became of it stands.
+
+    The exit status tells of the message, so a reader that has gone away must not change it.
+    """
+    try:
+        click.echo(line)
+    except OSError as wrong:
+        give_up_output()
+        complain(f"warning: standard output cannot be written ({wrong.strerror}): {line}")
+
+
+def give_up_output() -> None:
+    """Let standard output lead nowhere: what it still buffers must not raise at the very end."""
+    with contextlib.suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+
+
 def complain(sentence: str) -> None:
-    """Print one sentence on standard error."""
-    click.echo(f"twake-async: {printable(sentence)}", err=True)
+    """Print one sentence on standard error, if there is anybody to read it."""
+    with contextlib.suppress(OSError):
+        click.echo(f"twake-async: {printable(sentence)}", err=True)
