@@ -166,7 +166,7 @@ def decode(body: bytes) -> Any:
 
 
 def _integer(digits: str) -> int | float:
-    value = float(digits) if len(digits) > len(str(_LARGEST_INT)) else int(digits)
+    value = float(digits) if len(digits) > len(f"-{_LARGEST_INT}") else int(digits)
     return value if -_LARGEST_INT <= value < _LARGEST_INT else float(value)
 
 
