@@ -151,9 +151,9 @@ def test_send_prints_the_id_of_the_delivered_message(sandbox, cli):
 @pytest.mark.parametrize("arguments", [[], ["-"]])
 def test_send_reads_standard_input(sandbox, cli, monkeypatch, arguments):
     """Without TEXT, or with "-", the text comes from standard input, less its last line break."""
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO("é\nwarned\n".encode())))
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO("  é\nwarned \n\n".encode())))
     assert cli("send", *arguments)[0] == 0
-    assert texts(sandbox) == ["é\nwarned"]
+    assert texts(sandbox) == ["  é\nwarned \n"]
 
 
 def test_send_takes_a_reply_and_an_ephemeral_message(sandbox, cli):
@@ -392,6 +392,15 @@ def test_the_environment_goes_before_a_file_at_home(sandbox, cli, tmp_path):
     """A file at home only fills in what the environment leaves out."""
     write(tmp_path / ".config/twake-async.toml", public_id="other", private_api_key="wrong")
     assert cli("send", "x")[0] == 0
+
+
+def test_half_a_pair_in_a_file_is_not_completed_from_the_environment(sandbox, cli, tmp_path):
+    """A key from one place and an id from another are a slip, not a login."""
+    path = write(tmp_path / "c.toml", public_id=sandbox.public_id)
+    status, _, err = cli("send", "--config", str(path), "x")
+    assert status == 3
+    assert "without private_api_key" in err
+    assert sandbox.requests == []
 
 
 @pytest.mark.parametrize("lacking", ["TWAKE_PUBLIC_ID", "TWAKE_PRIVATE_API_KEY"])

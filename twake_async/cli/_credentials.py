@@ -64,20 +64,21 @@ def _settings(options: Options, environ: Mapping[str, str]) -> dict[str, str]:
         layers.append(read_file(Path(environ["TWAKE_CONFIG"])))
     elif (default := Path(_DEFAULT_FILE).expanduser()).exists():
         layers.append(read_file(default))
+    _check_pair(layers)
     found: dict[str, str] = {}
-    for layer in [_pair(layers), *layers]:
+    for layer in layers:
         for name, value in layer.items():
             if value:
                 found.setdefault(name, value)
     return found
 
 
-def _pair(layers: list[Mapping[str, str | None]]) -> Mapping[str, str | None]:
-    """Return id and key, both from the same place: one of each would open nothing."""
+def _check_pair(layers: list[Mapping[str, str | None]]) -> None:
+    """Raise unless id and key come from the same place: one of each would open nothing."""
     for layer in layers:
         given = [name for name in _PAIR if layer.get(name)]
         if len(given) == len(_PAIR):
-            return {name: layer[name] for name in _PAIR}
+            return
         if given:
             (lacking,) = set(_PAIR) - set(given)
             raise ConfigurationError(
