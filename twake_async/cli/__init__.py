@@ -20,8 +20,8 @@ def main() -> NoReturn:
     missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
     if missing:
         sys.exit(
-            f"twake-async: its command line needs {' and '.join(missing)}, which come with an "
-            'extra: pip install "twake-async[sandbox]"'
+            f"twake-async: its command line needs {', '.join(missing)}; to get it, run "
+            'pip install "twake-async[sandbox]"'
         )
     # Only now: the commands import what was just looked for.
     from ._commands import run  # noqa: PLC0415
