@@ -11,6 +11,7 @@ import twake_async
 EXPECTED = [
     "Attempt",
     "AuthenticationError",
+    "Check",
     "ConfigurationError",
     "InvalidDraftError",
     "InvalidGroupError",
@@ -32,7 +33,7 @@ EXPECTED = [
     "TwakeSession",
     "WrongEventLoopError",
 ]
-PUBLIC_ROOMS = ("errors", "messages", "retry", "session")
+PUBLIC_ROOMS = ("check", "errors", "messages", "retry", "session")
 
 # Classes that rooms hand to each other, and no user meets.
 BETWEEN_ROOMS = {"Tokens"}

@@ -34,6 +34,7 @@ FLOORS = {
     "_network": 3,
     "_transport": 3.5,
     "_attempts": 4,
+    "check": 4,
     "session": 4.5,
     "journal": 5,
     "batch": 5,

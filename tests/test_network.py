@@ -53,6 +53,11 @@ class Peer:
         return await Backend().connect_tcp("127.0.0.1", self.port, **options)
 
 
+async def write_for_ever(stream) -> None:
+    while True:
+        await stream.write(b"x" * 1_000_000)
+
+
 async def until(condition) -> None:
     async with asyncio.timeout(5):
         while not condition():
@@ -125,7 +130,7 @@ async def test_a_large_body_leaves_while_it_is_written():
 
 
 async def test_a_peer_that_does_not_read_ends_a_write_with_a_timeout():
-    """httpcore's word for it is WriteTimeout."""
+    """The word for it in httpcore is WriteTimeout."""
 
     async def wait(reader, writer):
         await asyncio.sleep(60)
@@ -151,8 +156,7 @@ async def test_a_peer_that_resets_ends_writes_and_reads():
     async with Peer(reset) as peer:
         stream = await peer.connect()
         with pytest.raises(httpcore.WriteError):
-            for _ in range(1_000):
-                await stream.write(b"x" * 1_000_000)
+            await write_for_ever(stream)
         assert stream.get_extra_info("is_readable")
         assert await stream.read(4) == b"last"
         assert await stream.read(100) == b" words"
@@ -162,7 +166,7 @@ async def test_a_peer_that_resets_ends_writes_and_reads():
 
 
 async def test_silence_ends_a_read_with_a_timeout():
-    """httpcore's word for it is ReadTimeout."""
+    """The word for it in httpcore is ReadTimeout."""
     async with Peer() as peer:
         stream = await peer.connect()
         with pytest.raises(httpcore.ReadTimeout):
@@ -171,7 +175,7 @@ async def test_silence_ends_a_read_with_a_timeout():
 
 
 async def test_the_end_of_the_stream_reads_as_nothing_and_shows_beforehand():
-    """httpcore sees in time that an idle connection was closed by the server."""
+    """It is seen in time that an idle connection was closed by the server."""
 
     async def end(reader, writer):
         await reader.read(1)

@@ -7,6 +7,7 @@ and the first three are never wrong::
         message = await twake.send_message("channel-id", "Hello, this is my first message !")
 """
 
+from .check import Check
 from .errors import (
     AuthenticationError,
     ConfigurationError,
@@ -30,6 +31,7 @@ from .session import TwakeSession
 __all__ = [
     "Attempt",
     "AuthenticationError",
+    "Check",
     "ConfigurationError",
     "InvalidDraftError",
     "InvalidGroupError",

@@ -147,8 +147,9 @@ class Carrier:
     ) -> Answer | Failure:
         if response.status_code != 200:
             async with asyncio.timeout(_ASIDE_SECONDS):
-                witness.whole = await _body(response, _ASIDE_BYTES) is not None
-            return Answer(response.status_code, response.headers.raw, b"")
+                aside = await _body(response, _ASIDE_BYTES)
+            witness.whole = aside is not None
+            return Answer(response.status_code, response.headers.raw, aside or b"")
         body = await _body(response, limit)
         if body is None:
             return Failure(sent=True, reason="unreadable", detail="the answer is too large")

@@ -64,7 +64,7 @@ class Prepared:
 # --- the way out -------------------------------------------------------------------------------
 
 
-def _check_group(group_id: object) -> str:
+def check_group(group_id: object) -> str:
     if not isinstance(group_id, str) or not group_id or not group_id.isprintable():
         raise ConfigurationError(
             "group_id is missing or no id: give it to the session, to the call, or set "
@@ -133,7 +133,7 @@ def encode_save(draft: MessageDraft, *, group_id: str | None, text_form: str = "
         InvalidDraftError: A field cannot be sent as it is; the error names it.
 
     """
-    group = _check_group(group_id)
+    group = check_group(group_id)
     operation: Operation = "edit" if draft.id is not None else "create"
     if draft.is_ephemeral:
         operation = "ephemeral"
@@ -159,7 +159,7 @@ def encode_remove(ref: MessageRef, *, group_id: str | None) -> Prepared:
     fields = {"channel_id": ref.channel_id, "id": ref.id}
     if ref.parent_message_id:
         fields["parent_message_id"] = ref.parent_message_id
-    group = _check_group(group_id)
+    group = check_group(group_id)
     body = dump({"group_id": group, "message": fields}, {"group_id": group, **fields})
     return Prepared(REMOVE, body, "remove", None, ref.id)
 

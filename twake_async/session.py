@@ -20,6 +20,7 @@ from ._settings import (
 )
 from ._transport import Carrier, inject, lane_maker
 from ._wire import encode_remove, encode_save, text_was_cut
+from .check import probe
 from .errors import (
     ConfigurationError,
     InvalidDraftError,
@@ -32,13 +33,14 @@ from .retry import RetryBudget, RetryPolicy, Tokens
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from types import TracebackType
     from typing import Literal
 
     import httpx
 
     from ._wire import Prepared
+    from .check import Check
     from .retry import Attempt
 
 __all__ = ["TwakeSession"]
@@ -361,15 +363,42 @@ class TwakeSession:
         prepared = encode_remove(_ref(message), group_id=group_id or self._group_id)
         await self._run(prepared, deadline, retry)
 
+    async def check(self, *, group_id: str | None = None, deadline: float | None = None) -> Check:
+        """Return whether the server would take messages, and if not, what to mend.
+
+        It verifies the address, the credentials, the group and the `messages_save` capability with
+        two requests that no known release stores anything for; both are made once. It cannot tell
+        whether a channel exists.
+
+        Args:
+            group_id: The group, if not the session's.
+            deadline: Seconds for both requests, if not the session's.
+
+        Raises:
+            ConfigurationError: There is no group.
+
+        Source: wire cases 19g, 19j and 21b, of the releases v2020.Q3.107 and v2023.Q1.1223.
+
+        """
+        self._check_usable()
+        seconds = self._deadline if deadline is None else check_deadline(deadline)
+        with self._under_way():
+            return await probe(self._attempts.carrier, group_id or self._group_id, seconds)
+
     async def _run(
         self, prepared: Prepared, deadline: float | None, retry: RetryPolicy | None
     ) -> Message | None:
         self._check_usable()
         seconds = self._deadline if deadline is None else check_deadline(deadline)
         policy = self._retry if retry is None else check_kind("retry", retry, RetryPolicy)
+        with self._under_way():
+            return await self._attempts.run(prepared, policy, seconds)
+
+    @contextlib.contextmanager
+    def _under_way(self) -> Iterator[None]:
         self._in_flight += 1
         try:
-            return await self._attempts.run(prepared, policy, seconds)
+            yield
         finally:
             self._in_flight -= 1
             if self._closed and not self._in_flight:
