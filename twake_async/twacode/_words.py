@@ -1,0 +1,330 @@
+"""Nodes that stand for one thing in the text: code, a mention, an emoji, a link, markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import ClassVar
+
+import attrs
+
+from twake_async.twacode._checks import (
+    are_children,
+    is_email,
+    is_emoji,
+    is_flag,
+    is_key,
+    is_link,
+    is_marker,
+    is_name,
+    is_said,
+    is_title,
+    refuse,
+)
+from twake_async.twacode._composing import (
+    Child,
+    Marker,
+    Part,
+    Space,
+    add,
+    add_to,
+    alone,
+    fill,
+    node,
+    normal,
+    text_of,
+)
+
+
+@node
+@attrs.frozen
+class InlineCode:
+    """Code within the line.
+
+    Attributes:
+        content: The code. The client trims it.
+        marker: Set by `decode` for a node that the markdown compiler made.
+
+    Raises:
+        InvalidDraftError: the code is not text, or empty: a list there blanks the whole message.
+
+    Source: `icode`, dictionary line 68.
+    """
+
+    type_name: ClassVar[str] = "icode"
+    content: str = attrs.field(validator=is_said)
+    marker: Marker | None = attrs.field(
+        default=None, validator=is_marker, repr=False, kw_only=True
+    )
+
+    def reading(self) -> Iterable[Part]:
+        """Give what a reader reads: the code, trimmed."""
+        return (self.content.strip(),)
+
+    __str__ = text_of
+    __add__ = add
+    __radd__ = add_to
+
+
+@node
+@attrs.frozen
+class BlockCode:
+    """Code in a block of its own, highlighted by the client.
+
+    Attributes:
+        content: The code. The client trims it.
+        marker: Set by `decode` for a node that the markdown compiler made.
+
+    Raises:
+        InvalidDraftError: the code is not text, or empty: a list there blanks the whole message.
+
+    Source: `mcode`, dictionary line 61.
+    """
+
+    type_name: ClassVar[str] = "mcode"
+    content: str = attrs.field(validator=is_said)
+    marker: Marker | None = attrs.field(
+        default=None, validator=is_marker, repr=False, kw_only=True
+    )
+
+    def reading(self) -> Iterable[Part]:
+        """Give what a reader reads: the code, trimmed, on lines of its own."""
+        return alone(self.content.strip())
+
+    __str__ = text_of
+    __add__ = add
+    __radd__ = add_to
+
+
+@node
+@attrs.frozen
+class UserMention:
+    """A mention of a user, who is notified: the server looks for the id in the message.
+
+    `@all` and `@here` are no users: write them as plain text.
+
+    Attributes:
+        name: What to show behind the `@`.
+        id: The user's id.
+        marker: Set by `decode` for a node that the markdown compiler made.
+
+    Raises:
+        InvalidDraftError: the name or the id is empty, or holds a colon or a control character.
+
+    Source: `user`, dictionary line 39; sent as `name:id`.
+    """
+
+    type_name: ClassVar[str] = "user"
+    name: str = attrs.field(validator=is_name)
+    id: str = attrs.field(validator=is_name)
+    marker: Marker | None = attrs.field(
+        default=None, validator=is_marker, repr=False, kw_only=True
+    )
+
+    def reading(self) -> Iterable[Part]:
+        """Give what a reader reads: the name behind an `@`. The client shows a space after it."""
+        return (f"@{self.name}", Space.WORD)
+
+    __str__ = text_of
+    __add__ = add
+    __radd__ = add_to
+
+
+@node
+@attrs.frozen
+class ChannelMention:
+    """A mention of a channel, which is a link to it.
+
+    Attributes:
+        name: What to show behind the `#`.
+        id: The channel's id.
+        marker: Set by `decode` for a node that the markdown compiler made.
+
+    Raises:
+        InvalidDraftError: the name or the id is empty, or holds a colon or a control character.
+
+    Source: `channel`, dictionary line 50; sent as `name:id`.
+    """
+
+    type_name: ClassVar[str] = "channel"
+    name: str = attrs.field(validator=is_name)
+    id: str = attrs.field(validator=is_name)
+    marker: Marker | None = attrs.field(
+        default=None, validator=is_marker, repr=False, kw_only=True
+    )
+
+    def reading(self) -> Iterable[Part]:
+        """Give what a reader reads: the name behind a `#`. The client shows a space after it."""
+        return (f"#{self.name}", Space.WORD)
+
+    __str__ = text_of
+    __add__ = add
+    __radd__ = add_to
+
+
+@node
+@attrs.frozen
+class Emoji:
+    """An emoji by its short name.
+
+    Attributes:
+        content: The short name without its colons, such as `tada`.
+        marker: Set by `decode` for a node that the markdown compiler made.
+
+    Raises:
+        InvalidDraftError: it is not a short name. The colons do not belong to it.
+
+    Source: `emoji`, dictionary line 34.
+    """
+
+    type_name: ClassVar[str] = "emoji"
+    content: str = attrs.field(validator=is_emoji)
+    marker: Marker | None = attrs.field(
+        default=None, validator=is_marker, repr=False, kw_only=True
+    )
+
+    def reading(self) -> Iterable[Part]:
+        """Give what a reader reads: the short name between colons."""
+        return (f":{self.content}:",)
+
+    __str__ = text_of
+    __add__ = add
+    __radd__ = add_to
+
+
+@node
+@attrs.frozen
+class Email:
+    """An email address, as a link that opens the reader's mail program.
+
+    Attributes:
+        content: The address.
+
+    Raises:
+        InvalidDraftError: it is not one address. `mailto:` does not belong to it.
+
+    Source: `email`, dictionary line 118.
+    """
+
+    type_name: ClassVar[str] = "email"
+    content: str = attrs.field(validator=is_email)
+
+    def reading(self) -> Iterable[Part]:
+        """Give what a reader reads: the address."""
+        return (self.content,)
+
+    __str__ = text_of
+    __add__ = add
+    __radd__ = add_to
+
+
+@node
+@attrs.frozen(init=False)
+class Url:
+    """A link.
+
+    Attributes:
+        url: Where it leads. The client puts `https://` in front if no protocol is given.
+        children: The text and nodes to click on; none shows the address itself.
+        button: Whether to show the children as a button that opens the link.
+        user_identifier: Whether the client adds `twake_user=<id of the reader>` to the address.
+        key: What `UserSpecific` calls this node by, to show a reader other children.
+
+    Raises:
+        InvalidDraftError: the address is empty, of another protocol than http and https, or one
+            that the client would change; a child is neither text nor a node; or a button or a key
+            has no children.
+
+    Source: `url`, dictionary lines 82-105.
+    """
+
+    type_name: ClassVar[str] = "url"
+    url: str = attrs.field(validator=is_link)
+    children: tuple[Child, ...] = attrs.field(validator=are_children)
+    button: bool = attrs.field(default=False, validator=is_flag)
+    user_identifier: bool = attrs.field(default=False, validator=is_flag)
+    key: str | None = attrs.field(default=None, validator=is_key)
+
+    def __init__(
+        self,
+        url: str,
+        *children: Child,
+        button: bool = False,
+        user_identifier: bool = False,
+        key: str | None = None,
+    ) -> None:
+        flags = {"button": button, "user_identifier": user_identifier}
+        fill(self, url=url, children=normal(children), key=key, **flags)
+        if not self.children and (button or key is not None):
+            refuse(self, "children", "a button or a key needs text or nodes of its own")
+
+    def reading(self) -> Iterable[Part]:
+        """Give what a reader reads: the children, or the address."""
+        return self.children or (self.url,)
+
+    __str__ = text_of
+    __add__ = add
+    __radd__ = add_to
+
+
+@node
+@attrs.frozen
+class MarkdownLink:
+    """A link as markdown has it: `[title](url)`.
+
+    Attributes:
+        title: The text to click on.
+        url: Where it leads. The client puts `https://` in front if no protocol is given.
+        marker: Set by `decode` for a node that the markdown compiler made.
+
+    Raises:
+        InvalidDraftError: the title or the address is empty, one of them holds `](`, or the
+            address is one that `Url` refuses.
+
+    Source: `markdown_link`, dictionary line 106; sent as `title](url`.
+    """
+
+    type_name: ClassVar[str] = "markdown_link"
+    title: str = attrs.field(validator=is_title)
+    url: str = attrs.field(validator=[is_link, is_title])
+    marker: Marker | None = attrs.field(
+        default=None, validator=is_marker, repr=False, kw_only=True
+    )
+
+    def reading(self) -> Iterable[Part]:
+        """Give what a reader reads: the title."""
+        return (self.title,)
+
+    __str__ = text_of
+    __add__ = add
+    __radd__ = add_to
+
+
+@node
+@attrs.frozen
+class Markdown:
+    """Text in Twake's markdown, which each reader's client compiles.
+
+    `**bold**`, `_italic_`, `__underline__`, `~~strikethrough~~`, code in one or three backticks,
+    `> quote`, `:emoji:`, `[title](url)`, and bare links work; so do `@name` and `#channel` where
+    the reader's client knows them, but nobody is notified: use `UserMention` for that.
+
+    Attributes:
+        content: The markdown.
+
+    Raises:
+        InvalidDraftError: it is not text, or empty.
+
+    Source: `compile`, compiler line 536. The one-line preview of a thread leaves it out
+    (lines 636-641), and shows nothing in its place.
+    """
+
+    type_name: ClassVar[str] = "compile"
+    content: str = attrs.field(validator=is_said)
+
+    def reading(self) -> Iterable[Part]:
+        """Give what a reader reads: the markdown as it was written."""
+        return (self.content,)
+
+    __str__ = text_of
+    __add__ = add
+    __radd__ = add_to
