@@ -1,0 +1,188 @@
+"""The one loop of attempts around the walk of a request: attempt, judge, fold, wait."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+import time
+from typing import TYPE_CHECKING
+
+import attrs
+
+from ._facts import Answer
+from ._wire import judge, judge_failure
+from .errors import NotSentError, Outcome, OutcomeUnknownError, RateLimitedError, TwakeError
+from .retry import Attempt, fold, next_wait
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from ._transport import Carrier
+    from ._wire import Prepared
+    from .messages import Message
+    from .retry import RetryPolicy, Tokens
+
+__all__ = ["Attempts", "Clock"]
+
+#: Seconds: a `Retry-After` beyond it counts as it, so that one absurd answer stops nobody for good.
+LONGEST_COOLDOWN = 3600.0
+
+log = logging.getLogger("twake_async")
+log.addHandler(logging.NullHandler())
+
+
+async def _pause(seconds: float, stop: asyncio.Event) -> None:
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(stop.wait(), seconds)
+
+
+@attrs.frozen
+class Clock:
+    """Time, chance and waiting; tests put fake ones in their place."""
+
+    now: Callable[[], float] = time.monotonic
+    pause: Callable[[float, asyncio.Event], Awaitable[None]] = _pause
+    draw: Callable[[], float] = random.random
+    wall: Callable[[], float] = time.time
+
+
+@attrs.define(eq=False)
+class _Send:
+    """One send under way."""
+
+    prepared: Prepared
+    policy: RetryPolicy
+    began: float
+    seconds: float
+    number: int = 0
+    doubt: OutcomeUnknownError | None = None
+
+
+@attrs.define(eq=False)
+class Attempts:
+    """Makes the attempts of every send of a session, which share a budget and a cooldown."""
+
+    carrier: Carrier
+    tokens: Tokens
+    on_attempt: Callable[[Attempt], object] | None = None
+    clock: Clock = attrs.field(factory=Clock)
+    _cool_until: float = attrs.field(default=float("-inf"), init=False)
+    _stop: asyncio.Event = attrs.field(factory=asyncio.Event, init=False)
+
+    async def run(self, prepared: Prepared, policy: RetryPolicy, seconds: float) -> Message | None:
+        """Return what was delivered (None for a remove), or raise the error that tells the rest.
+
+        Args:
+            prepared: The request.
+            policy: When to try again.
+            seconds: The deadline, waits and all attempts included.
+
+        """
+        send = _Send(prepared, policy, self.clock.now(), seconds)
+        while True:
+            await self._cool_down(send)
+            send.number += 1
+            result = await self._attempt(send)
+            if not isinstance(result, TwakeError):
+                return self._delivered(send, result)
+            wait = self._wait_after(send, result)
+            self._observe(send, result.outcome, result.reason, wait)
+            if isinstance(result, OutcomeUnknownError):
+                send.doubt = result
+            if wait is None:
+                raise self._final(send, result)
+            await self.clock.pause(wait, self._stop)
+
+    async def aclose(self) -> None:
+        """Close the connections; sends that wait between attempts end at once."""
+        self._stop.set()
+        await self.carrier.aclose()
+
+    def _left(self, send: _Send) -> float:
+        return send.seconds - (self.clock.now() - send.began)
+
+    async def _cool_down(self, send: _Send) -> None:
+        if self._left(send) <= 0:
+            wrong = NotSentError("the deadline was already over", reason="deadline")
+            raise self._final(send, wrong)
+        while not self._stop.is_set() and (pause := self._cool_until - self.clock.now()) > 0:
+            # Everyone waits for the same moment: the jitter keeps them from leaving as one.
+            pause += self.clock.draw() * send.policy.initial_wait
+            if pause >= self._left(send):
+                wrong = NotSentError(
+                    "the server asked for a pause that ends after the deadline", reason="cooldown"
+                )
+                raise self._final(send, wrong)
+            await self.clock.pause(pause, self._stop)
+
+    async def _attempt(self, send: _Send) -> Message | TwakeError | None:
+        witness = self.carrier.witness()
+        try:
+            fact = await self.carrier.attempt(send.prepared, witness, self._left(send))
+        except asyncio.CancelledError:
+            outcome = Outcome.NOT_SENT if witness.proof() else Outcome.UNKNOWN
+            self._observe(send, outcome, "cancelled", None)
+            raise
+        if not isinstance(fact, Answer):
+            return judge_failure(fact)
+        return judge(
+            send.prepared,
+            fact,
+            refused_statuses=send.policy.refused_statuses,
+            now=self.clock.wall(),
+        )
+
+    def _delivered(self, send: _Send, message: Message | None) -> Message | None:
+        self.tokens.give_back()
+        self._observe(send, Outcome.DELIVERED, "", None)
+        if message is not None and send.doubt is not None and not send.prepared.repeatable:
+            return attrs.evolve(message, maybe_duplicated=True)
+        return message
+
+    def _wait_after(self, send: _Send, result: TwakeError) -> float | None:
+        now = self.clock.now()
+        if isinstance(result, RateLimitedError) and result.retry_after is not None:
+            until = now + min(result.retry_after, LONGEST_COOLDOWN)
+            self._cool_until = max(self._cool_until, until)
+        wait = next_wait(
+            send.policy,
+            result.outcome,
+            result.reason,
+            number=send.number,
+            repeatable=send.prepared.repeatable,
+            time_left=self._left(send),
+            retry_after=max(0.0, self._cool_until - now),
+            draw=self.clock.draw(),
+        )
+        return wait if wait is not None and self.tokens.take() else None
+
+    def _final(self, send: _Send, last: TwakeError) -> TwakeError:
+        self._tell(send, last)
+        doubt = send.doubt
+        if doubt is None or fold((doubt.outcome, last.outcome)) is last.outcome:
+            return last
+        # What came after an attempt of unknown fate proves nothing about that attempt.
+        self._tell(send, doubt)
+        doubt.__cause__ = last
+        return doubt
+
+    def _tell(self, send: _Send, error: TwakeError) -> None:
+        error.front_id = send.prepared.front_id
+        error.attempts = send.number
+        error.elapsed = self.clock.now() - send.began
+
+    def _observe(self, send: _Send, outcome: Outcome, reason: str, wait: float | None) -> None:
+        if self.on_attempt is None and not log.isEnabledFor(logging.DEBUG):
+            return
+        elapsed = self.clock.now() - send.began
+        attempt = Attempt(send.number, outcome, reason, wait, elapsed, send.prepared.front_id)
+        log.debug("%s: %s", send.prepared.operation, attempt)
+        if self.on_attempt is None:
+            return
+        try:
+            self.on_attempt(attempt)
+        except Exception:
+            # An observer that fails must not change what became of the message.
+            log.exception("on_attempt raised")

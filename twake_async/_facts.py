@@ -1,0 +1,79 @@
+"""What one attempt hands back, and what its trace proves; no I/O, no httpx."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["Answer", "Failure", "unsent_reason"]
+
+
+@attrs.frozen
+class Answer:
+    """A whole answer: status, headers as they came, and the raw body."""
+
+    status: int
+    headers: Iterable[tuple[bytes, bytes]]
+    body: bytes
+
+    def header(self, name: bytes) -> str:
+        """Return the first header of that name (in lower case), or an empty string."""
+        for key, value in self.headers:
+            if key.lower() == name:
+                return value.decode("latin-1").strip()
+        return ""
+
+
+@attrs.frozen
+class Failure:
+    """An attempt that brought no whole answer."""
+
+    sent: bool
+    """False only where it is proven that no server can have acted on the request."""
+
+    reason: str
+    """A word of `NotSentError`'s list where not sent, else of `OutcomeUnknownError`'s."""
+
+    detail: str
+    """One clause for a person."""
+
+
+#: The stages of httpcore's trace in which a connection comes about, and their words.
+_STAGES = {
+    "connection.connect_tcp": "connect",
+    "connection.connect_unix_socket": "connect",
+    "connection.start_tls": "tls",
+    "proxy.start_tls": "tls",
+    "socks.setup_socks5_connection": "proxy",
+    "socks.start_tls": "tls",
+}
+#: Set before the events of a proxy's own CONNECT, which carries nothing of the message.
+CONNECT = "CONNECT "
+
+
+def unsent_reason(events: Iterable[str]) -> str | None:
+    """Return the word for a connection that provably failed before the request, or None.
+
+    Silence is no proof, nor is any event that is not known here: httpcore does not promise the
+    names of its events, so a new name must lead to "unknown", never to "not sent".
+
+    Args:
+        events: The trace of one attempt on a lane of ours, in order; the events of a proxy's
+            CONNECT request carry `CONNECT` before their name.
+
+    """
+    reason = None
+    for event in events:
+        if event.startswith(CONNECT):
+            reason = "proxy" if event.endswith(".failed") else reason
+            continue
+        stage, _, state = event.rpartition(".")
+        if stage not in _STAGES or state not in ("started", "complete", "failed"):
+            return None
+        if state == "failed":
+            reason = _STAGES[stage]
+    return reason

@@ -1,0 +1,187 @@
+"""A bounded set of lanes, one connection each, and the gate through which they connect.
+
+A connection pool shared by many tasks loses a slot with each cancelled request and looks through
+all its connections for each new one. A lane belongs to one send at a time; the wait for a lane
+is the only queue.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+from typing import TYPE_CHECKING, Any, Protocol
+
+import attrs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Closed", "Gate", "Lane", "Lanes", "Transport"]
+
+#: Seconds after which an idle connection is not used again: Apache closes it at 5.
+IDLE_LIMIT = 4.0
+#: Connections that may come about at the same time.
+CONNECTING = 4
+
+
+class Transport(Protocol):
+    """What a lane holds: httpx's face of a transport, by its shape."""
+
+    async def handle_async_request(self, request: Any, /) -> Any:
+        """Send one request and return the response, its body not yet read."""
+
+    async def aclose(self) -> None:
+        """Close its connection."""
+
+
+class Closed(Exception):  # noqa: N818 - a word between two rooms, not an error of the user's
+    """The lanes were closed while a send waited for one, or before."""
+
+
+@attrs.define(eq=False)
+class Lane:
+    """One connection at most, used by one send at a time."""
+
+    transport: Transport
+    free_since: float = 0.0
+
+
+@attrs.define(eq=False)
+class Lanes:
+    """Up to `limit` lanes, opened on demand; the most recently used free one goes first."""
+
+    make: Callable[[], Transport]
+    limit: int
+    _free: collections.deque[Lane] = attrs.field(factory=collections.deque, init=False)
+    _busy: set[Lane] = attrs.field(factory=set, init=False)
+    _promised: int = attrs.field(default=0, init=False)
+    _waiting: collections.deque[asyncio.Future[Lane | None]] = attrs.field(
+        factory=collections.deque, init=False
+    )
+    _closing: set[asyncio.Task[None]] = attrs.field(factory=set, init=False)
+    _closed: bool = attrs.field(default=False, init=False)
+
+    async def take(self) -> Lane:
+        """Return a lane of the caller's own, waiting in line for one; raise `Closed`."""
+        if self._closed:
+            raise Closed
+        lane = None
+        if self._free:
+            lane = self._free.pop()
+        elif len(self._busy) + self._promised >= self.limit:
+            lane = await self._wait()
+        try:
+            lane = lane or Lane(self.make())
+        except BaseException:
+            self._pass_on(None)
+            raise
+        self._busy.add(lane)
+        return lane
+
+    async def _wait(self) -> Lane | None:
+        turn: asyncio.Future[Lane | None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(turn)
+        try:
+            lane = await turn
+        except asyncio.CancelledError:
+            # Cancelled after its turn had come: the turn goes on to the next in line.
+            if turn.done() and not turn.cancelled() and turn.exception() is None:
+                self._promised -= 1
+                self._pass_on(turn.result())
+            else:
+                self._forget(turn)
+            raise
+        self._promised -= 1
+        return lane
+
+    def _forget(self, turn: asyncio.Future[Lane | None]) -> None:
+        if turn in self._waiting:
+            self._waiting.remove(turn)
+
+    def give_back(self, lane: Lane, *, reusable: bool) -> None:
+        """Return a lane; one whose attempt failed or was cancelled is thrown away."""
+        self._busy.discard(lane)
+        if reusable and not self._closed:
+            self._pass_on(lane)
+            return
+        self._discard(lane)
+        self._pass_on(None)
+
+    def _pass_on(self, lane: Lane | None) -> None:
+        while self._waiting:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                self._promised += 1
+                turn.set_result(lane)
+                return
+        if lane is None:
+            return
+        lane.free_since = asyncio.get_running_loop().time()
+        self._free.append(lane)
+        while self._free[0].free_since + IDLE_LIMIT < lane.free_since:
+            self._discard(self._free.popleft())
+
+    def _discard(self, lane: Lane) -> None:
+        # Closing may take a moment, and a cancelled send must end at once.
+        task = asyncio.get_running_loop().create_task(_close(lane))
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+
+    async def aclose(self) -> None:
+        """Close every lane, those in use included, and turn away whoever waits for one."""
+        self._closed = True
+        while self._waiting:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                turn.set_exception(Closed())
+        for lane in (*self._free, *self._busy):
+            self._discard(lane)
+        self._free.clear()
+        if self._closing:
+            await asyncio.wait(self._closing)
+
+
+async def _close(lane: Lane) -> None:
+    try:
+        await lane.transport.aclose()
+    except Exception as wrong:  # noqa: BLE001 - a lane that is thrown away has nobody to tell
+        _ = wrong
+
+
+@attrs.define(eq=False)
+class Gate:
+    """At most four connections come about at once; after a failed one, a single probe."""
+
+    _inside: int = attrs.field(default=0, init=False)
+    _failing: bool = attrs.field(default=False, init=False)
+    _waiting: collections.deque[asyncio.Future[None]] = attrs.field(
+        factory=collections.deque, init=False
+    )
+
+    def _has_room(self) -> bool:
+        return self._inside < (1 if self._failing else CONNECTING)
+
+    async def enter(self) -> None:
+        """Wait for room, in line."""
+        if self._has_room() and not self._waiting:
+            self._inside += 1
+            return
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self.leave(connected=None)
+            raise
+
+    def leave(self, *, connected: bool | None) -> None:
+        """Make room; say whether the connection came about, None where that was not seen."""
+        self._inside -= 1
+        if connected is not None:
+            self._failing = not connected
+        while self._waiting and self._has_room():
+            turn = self._waiting.popleft()
+            if not turn.done():
+                self._inside += 1
+                turn.set_result(None)

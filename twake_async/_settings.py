@@ -1,0 +1,138 @@
+"""What a session is configured with, checked before anything is opened: credentials and address."""
+
+from __future__ import annotations
+
+import base64
+import ipaddress
+import math
+from typing import NoReturn, TypeVar
+from urllib.parse import urlsplit
+
+import attrs
+
+from .errors import ConfigurationError
+
+__all__ = [
+    "Credentials",
+    "check_base_url",
+    "check_choice",
+    "check_count",
+    "check_credentials",
+    "check_deadline",
+    "check_kind",
+]
+
+T = TypeVar("T")
+
+
+@attrs.frozen(repr=False)
+class Credentials:
+    """The id and the key of an application; the key shows in no repr, str or pickle."""
+
+    public_id: str
+    _private_api_key: str
+
+    def __repr__(self) -> str:
+        return f"Credentials(public_id={self.public_id!r}, private_api_key='***')"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("credentials are not pickled: build the session anew where it is used")
+
+    def header(self) -> str:
+        """Return the value of the Authorization header: built where it is sent, kept nowhere."""
+        pair = f"{self.public_id}:{self._private_api_key}"
+        return "Basic " + base64.b64encode(pair.encode()).decode()
+
+
+def _check_secret(name: str, value: object) -> ConfigurationError | None:
+    if not isinstance(value, str) or not value.strip():
+        return ConfigurationError(f"{name} must be a non-empty string", field=name)
+    if ":" in value:
+        return ConfigurationError(
+            f"{name} holds a colon: the server splits id and key at every colon and would never "
+            "accept it; check that id and key were not pasted together",
+            field=name,
+        )
+    if not value.isprintable():
+        return ConfigurationError(
+            f"{name} holds a control character or half a character, a line break at its end "
+            "perhaps: strip it",
+            field=name,
+        )
+    return None
+
+
+def check_credentials(
+    public_id: object, private_api_key: object
+) -> Credentials | ConfigurationError:
+    """Return credentials, or the error to raise.
+
+    The error is returned so that no frame of a traceback holds the key in a local.
+    """
+    wrong = _check_secret("public_id", public_id) or _check_secret(
+        "private_api_key", private_api_key
+    )
+    return wrong or Credentials(public_id, private_api_key)  # type: ignore[arg-type]
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _refuse_url(why: str) -> NoReturn:
+    raise ConfigurationError(f"base_url {why}", field="base_url")
+
+
+def check_base_url(base_url: object, *, allow_plain_http: bool) -> str:
+    """Return the address without slashes at its end; raise `ConfigurationError` for a bad one."""
+    if not isinstance(base_url, str) or not base_url.isprintable() or " " in base_url:
+        _refuse_url("must be a URL such as https://twake.example.org")
+    try:
+        parts = urlsplit(base_url)
+        host, _port = parts.hostname, parts.port
+    except ValueError:
+        _refuse_url("is not a URL: check its host and port")
+    if parts.scheme not in ("http", "https") or not host:
+        _refuse_url("must begin with https:// and name a host")
+    if parts.username is not None or parts.password is not None:
+        _refuse_url("holds a user or a password: give public_id and private_api_key instead")
+    if parts.query or parts.fragment or base_url.endswith(("?", "#")):
+        _refuse_url("holds a query or a fragment: end it with the host or the path")
+    if parts.scheme == "http" and not (allow_plain_http or _is_loopback(host)):
+        _refuse_url(
+            "is plain http to a host that is not this machine, which would show the key to the "
+            "network: use https, or say allow_plain_http=True"
+        )
+    return base_url.rstrip("/")
+
+
+def check_deadline(deadline: object, *, positive: bool = False) -> float:
+    """Return a number of seconds; raise `ConfigurationError` for what is none."""
+    if not isinstance(deadline, int | float) or isinstance(deadline, bool) or math.isnan(deadline):
+        raise ConfigurationError("deadline must be a number of seconds", field="deadline")
+    if positive and deadline <= 0:
+        raise ConfigurationError("deadline must be more than 0 seconds", field="deadline")
+    return float(deadline)
+
+
+def check_kind(field: str, value: T, kind: type) -> T:
+    """Return the value; raise `ConfigurationError` where it is of another kind."""
+    if not isinstance(value, kind):
+        raise ConfigurationError(f"{field} must be a {kind.__name__}", field=field)
+    return value
+
+
+def check_choice(field: str, value: T, choices: tuple[str, ...]) -> T:
+    """Return the value; raise `ConfigurationError` where it is none of the choices."""
+    if value not in choices:
+        raise ConfigurationError(f"{field} must be one of {', '.join(choices)}", field=field)
+    return value
+
+
+def check_count(field: str, value: object) -> None:
+    """Raise `ConfigurationError` for anything but a whole number of at least 1."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise ConfigurationError(f"{field} must be a whole number of at least 1", field=field)

@@ -1,0 +1,297 @@
+"""One attempt over httpx: a lane, a deadline, evidence and a size limit; it hands back facts.
+
+The only room that imports httpx at run time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import ssl
+import urllib.request
+from typing import TYPE_CHECKING, Any, Protocol
+
+import attrs
+import httpx
+
+from ._facts import Answer, Failure
+from ._lanes import IDLE_LIMIT, Closed, Gate, Lanes
+from ._witness import Witness, detail_of
+from .errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from ._lanes import Transport
+    from ._settings import Credentials
+    from ._wire import Prepared
+
+__all__ = [
+    "Carrier",
+    "asgi_transport",
+    "inject",
+    "lane_maker",
+]
+
+#: Bytes and seconds that the body of an answer may take whose status alone decides.
+_ASIDE_BYTES, _ASIDE_SECONDS = 65_536, 1.0
+
+
+class Send(Protocol):
+    """How a request leaves: over a lane, or through what the caller injected."""
+
+    async def __call__(self, request: Any, /) -> Any:
+        """Send it and return the response, its body not yet read."""
+
+
+@attrs.frozen
+class Injected:
+    """A caller's client or transport, used by its shape."""
+
+    build: Callable[..., Any]
+    send: Send
+
+
+@attrs.define(eq=False)
+class Carrier:
+    """Carries one attempt after another to one server.
+
+    Args:
+        base_url: The server's address, checked.
+        credentials: The id and key, whose header is built here.
+        lanes: The lanes to use; none is opened where `injected` is given.
+        injected: What the caller gave in place of lanes.
+
+    """
+
+    base_url: str
+    credentials: Credentials = attrs.field(repr=False)
+    lanes: Lanes
+    injected: Injected | None = None
+    user_agent: str = "twake-async"
+    _gate: Gate = attrs.field(factory=Gate, init=False)
+    _build: Callable[..., Any] = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._build = self.injected.build if self.injected else httpx.Request
+
+    def witness(self) -> Witness:
+        """Return an observer for one attempt, who can prove something only on lanes."""
+        return Witness(None if self.injected else self._gate)
+
+    async def attempt(
+        self, prepared: Prepared, witness: Witness, seconds: float
+    ) -> Answer | Failure:
+        """Make one attempt within a number of seconds and return the facts.
+
+        Raises:
+            asyncio.CancelledError: As ever; `witness` then knows how far it came.
+
+        """
+        try:
+            async with asyncio.timeout(seconds if seconds < math.inf else None):
+                return await self._attempt(prepared, witness, seconds)
+        except TimeoutError:
+            if witness.head is not None and witness.head.status_code != 200:
+                return Answer(witness.head.status_code, witness.head.headers.raw, b"")
+            return witness.failure(None, timed_out=True)
+        except Closed:
+            return Failure(sent=False, reason="closed", detail="the session was closed")
+        except asyncio.CancelledError as stop:
+            # The frames below hold the request's headers, and so the key: not for tracebacks.
+            raise stop.with_traceback(None)  # noqa: B904 - itself
+
+    async def _attempt(
+        self, prepared: Prepared, witness: Witness, seconds: float
+    ) -> Answer | Failure:
+        if self.injected is not None:
+            witness.entered = True
+            return await self._exchange(self.injected.send, prepared, witness, seconds)
+        try:
+            lane = await self.lanes.take()
+        except OSError as wrong:  # the CA bundle of the environment cannot be read
+            return Failure(sent=False, reason="tls", detail=detail_of("tls", wrong))
+        witness.entered = True
+        whole = False
+        try:
+            send = lane.transport.handle_async_request
+            fact = await self._exchange(send, prepared, witness, seconds)
+            whole = isinstance(fact, Answer) and witness.head is None
+            return fact
+        finally:
+            witness.leave_gate(connected=False if witness.proof() else None)
+            self.lanes.give_back(lane, reusable=whole)
+
+    async def _exchange(
+        self, send: Send, prepared: Prepared, witness: Witness, seconds: float
+    ) -> Answer | Failure:
+        try:
+            response = await send(self._request(prepared, witness, seconds))
+            witness.head = response
+            try:
+                return await self._read(response, prepared.answer_limit, witness)
+            finally:
+                await response.aclose()
+        except Exception as wrong:  # noqa: BLE001 - whatever it is, it becomes a typed fact
+            head = witness.head
+            if head is not None and head.status_code != 200:
+                return Answer(head.status_code, head.headers.raw, b"")
+            return witness.failure(wrong)
+
+    async def _read(
+        self, response: httpx.Response, limit: int, witness: Witness
+    ) -> Answer | Failure:
+        status, headers = response.status_code, response.headers.raw
+        if status == 200:
+            body = await _body(response, limit)
+        else:
+            async with asyncio.timeout(_ASIDE_SECONDS):
+                body = await _body(response, _ASIDE_BYTES) or b""
+        if body is None:
+            return Failure(sent=True, reason="unreadable", detail="the answer is too large")
+        witness.head = None
+        return Answer(status, headers, body)
+
+    def _request(self, prepared: Prepared, witness: Witness, seconds: float) -> Any:
+        left = seconds if seconds < math.inf else None
+        # A third of what is left, so that a connect that hangs leaves time for another.
+        timeout = {"connect": left and left / 3, "read": left, "write": left, "pool": left}
+        return self._build(
+            "POST",
+            self.base_url + prepared.path,
+            headers={
+                "Authorization": self.credentials.header(),
+                "Content-Type": "application/json",
+                "Accept": "application/json",
+                "Accept-Encoding": "identity",
+                "User-Agent": self.user_agent,
+            },
+            content=prepared.body,
+            extensions={"timeout": timeout, "trace": witness},
+        )
+
+    async def aclose(self) -> None:
+        """Close the lanes; what the caller injected is the caller's to close."""
+        await self.lanes.aclose()
+
+
+async def _body(response: httpx.Response, limit: int) -> bytes | None:
+    chunks: list[bytes] = []
+    size = 0
+    stream: Any = aiter(response.stream)  # type: ignore[arg-type]
+    try:
+        async for chunk in stream:
+            size += len(chunk)
+            if size > limit:
+                return None
+            chunks.append(chunk)
+    finally:
+        if hasattr(stream, "aclose"):
+            await stream.aclose()
+    return b"".join(chunks)
+
+
+# --- what lanes are made of --------------------------------------------------------------------
+
+
+def lane_maker(
+    base_url: str, *, verify: ssl.SSLContext | str | bool, proxy: httpx.Proxy | str | None
+) -> Callable[[], Transport]:
+    """Return a function that makes one lane's transport; all share one TLS context, made lazily.
+
+    Args:
+        base_url: The server's address.
+        verify: A TLS context, the path of a CA bundle, or whether to check certificates.
+        proxy: The address of a proxy, `"env"` to look into the environment, or None.
+
+    """
+    url = httpx.URL(base_url)
+    via = _environment_proxy(url) if proxy == "env" else _checked_proxy(proxy)
+    context = [_own_context(verify)] if isinstance(verify, str) else []
+    limits = httpx.Limits(
+        max_connections=1, max_keepalive_connections=1, keepalive_expiry=IDLE_LIMIT
+    )
+
+    def make() -> Transport:
+        if not context:
+            context.append(_tls_context(verify, needed=url.scheme == "https"))  # type: ignore[arg-type]
+        return httpx.AsyncHTTPTransport(
+            verify=context[0], proxy=via, limits=limits, trust_env=False, http2=False
+        )
+
+    return make
+
+
+def _own_context(path: str) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=path)
+    except OSError as wrong:
+        raise ConfigurationError(
+            f"verify names a CA bundle that cannot be loaded: {wrong}", field="verify"
+        ) from None
+
+
+def _tls_context(verify: ssl.SSLContext | bool, *, needed: bool) -> ssl.SSLContext:
+    if isinstance(verify, ssl.SSLContext):
+        return verify
+    if not needed:
+        # Loading the CA bundle takes 20 ms that plain http has no use for.
+        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    return httpx.create_ssl_context(verify=verify)
+
+
+def _checked_proxy(proxy: httpx.Proxy | str | None) -> httpx.Proxy | None:
+    if not isinstance(proxy, str):
+        return proxy
+    try:
+        return httpx.Proxy(proxy if "://" in proxy else f"http://{proxy}")
+    except (ValueError, httpx.InvalidURL):
+        # The value may hold a password: it is not shown.
+        raise ConfigurationError("proxy is no URL of a proxy", field="proxy") from None
+
+
+def _environment_proxy(url: httpx.URL) -> httpx.Proxy | None:
+    # httpx drops the environment's proxies when it is given a transport.
+    if urllib.request.proxy_bypass(url.host):
+        return None
+    found = urllib.request.getproxies()
+    return _checked_proxy(found.get(url.scheme) or found.get("all"))
+
+
+def inject(http_client: Any, transport: Any, *, given: Mapping[str, bool]) -> Injected | None:
+    """Return the way through what the caller gave in place of lanes, or None for lanes.
+
+    Args:
+        http_client: A client, which keeps its own headers, pool and hooks.
+        transport: A transport.
+        given: Which of the arguments that only lanes understand were given.
+
+    Raises:
+        ConfigurationError: One thing is configured in two ways.
+
+    """
+    if http_client is None and transport is None:
+        return None
+    field = "transport" if http_client is None else "http_client"
+    others = [name for name, was_given in given.items() if was_given]
+    if http_client is not None and transport is not None:
+        others.insert(0, "transport")
+    if others:
+        raise ConfigurationError(
+            f"{field} and {others[0]} exclude each other: set {others[0]} where you make the "
+            f"{field}, or leave one out",
+            field=others[0],
+        )
+    chosen: Any = transport if http_client is None else http_client
+    if http_client is None:
+        return Injected(httpx.Request, chosen.handle_async_request)
+
+    async def send(request: Any, /) -> Any:
+        return await chosen.send(request, stream=True, auth=None, follow_redirects=False)
+
+    return Injected(chosen.build_request, send)
+
+
+def asgi_transport(app: Any) -> httpx.ASGITransport:
+    """Return a transport that calls an ASGI application in the same process."""
+    return httpx.ASGITransport(app=app)

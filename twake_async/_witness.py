@@ -1,0 +1,124 @@
+"""What is seen of one attempt while it runs, and what that proves of a request."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from ._facts import CONNECT, Failure, unsent_reason
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ._lanes import Gate
+
+__all__ = ["Witness", "detail_of"]
+
+
+@attrs.define(eq=False)
+class Witness:
+    """What was seen of one attempt; httpcore's `trace` extension calls it with each event."""
+
+    gate: Gate | None = None
+    events: list[str] = attrs.field(factory=list, init=False)
+    wrote: bool = attrs.field(default=False, init=False)
+    entered: bool = attrs.field(default=False, init=False)
+    head: Any = attrs.field(default=None, init=False)
+    _in_gate: bool = attrs.field(default=False, init=False)
+    _tunnelling: bool = attrs.field(default=False, init=False)
+
+    async def __call__(self, name: str, info: dict[str, Any], /) -> None:
+        if name.endswith("send_request_headers.started"):
+            self._tunnelling = getattr(info.get("request"), "method", None) == b"CONNECT"
+            if not self._tunnelling:
+                self.wrote = True
+                self.leave_gate(connected=True)
+        self.events.append(CONNECT + name if self._tunnelling else name)
+        if name == "connection.connect_tcp.started":
+            self._tunnelling = False
+            await self._enter_gate()
+        elif name.endswith("start_tls.started"):
+            self._tunnelling = False
+            self.events[-1] = name
+
+    async def _enter_gate(self) -> None:
+        if self.gate is None:
+            return
+        try:
+            await self.gate.enter()
+        except asyncio.CancelledError:
+            self.events.append("connection.connect_tcp.failed")
+            raise
+        self._in_gate = True
+
+    def leave_gate(self, *, connected: bool | None) -> None:
+        """Let the next connection come about; again and again is the same as once."""
+        if self._in_gate and self.gate is not None:
+            self._in_gate = False
+            self.gate.leave(connected=connected)
+
+    def proof(self, wrong: BaseException | None = None) -> str | None:
+        """Return the word for a request that provably never left, or None."""
+        if not self.entered:
+            return "no_lane"
+        if self.gate is None or self.wrote:
+            return None
+        reason = unsent_reason(self.events)
+        if _is(wrong, "ProxyError") and self._tunnelling:
+            return "proxy_refused" if str(wrong).startswith("4") else "proxy"
+        if reason is None and _is(wrong, "ConnectError"):
+            reason = "connect"
+        return _refine(reason, wrong) if reason else None
+
+    def failure(self, wrong: BaseException | None, *, timed_out: bool = False) -> Failure:
+        """Return what an attempt without a whole answer proves."""
+        reason = self.proof(wrong)
+        if reason is not None:
+            return Failure(sent=False, reason=reason, detail=detail_of(reason, wrong))
+        if timed_out:
+            return Failure(sent=True, reason="timeout", detail="no whole answer in time")
+        if self.gate is None:
+            name = type(wrong).__name__
+            return Failure(sent=True, reason="unproven", detail=f"the transport raised {name}")
+        return Failure(sent=True, reason="lost", detail="the connection ended without an answer")
+
+
+def _is(wrong: BaseException | None, name: str) -> bool:
+    # By name: httpx has a kept successor of the same face, and this room stays clear of both.
+    return any(kind.__name__ == name for kind in type(wrong).__mro__)
+
+
+def _causes(wrong: BaseException | None) -> Iterator[BaseException]:
+    while wrong is not None:
+        yield wrong
+        wrong = wrong.__cause__ or wrong.__context__
+
+
+def _refine(reason: str, wrong: BaseException | None) -> str:
+    for cause in _causes(wrong):
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return "certificate"
+        if isinstance(cause, socket.gaierror):
+            return "dns"
+    return reason
+
+
+_DETAILS = {
+    "no_lane": "the deadline passed while all connections were busy",
+    "connect": "no connection came about",
+    "dns": "the name of the host does not resolve",
+    "tls": "the TLS handshake failed",
+    "certificate": "the server's certificate does not fit",
+    "proxy": "the proxy failed before the request went through it",
+    "proxy_refused": "the proxy refused the connection",
+}
+
+
+def detail_of(reason: str, wrong: BaseException | None) -> str:
+    """Return one clause for a person."""
+    said = str(wrong).strip() if wrong is not None else ""
+    return f"{_DETAILS[reason]} ({said})" if said else _DETAILS[reason]

@@ -1,0 +1,216 @@
+"""What can become of a send, and the exceptions that say so.
+
+Every exception of this package that ends a send is a `TwakeError`, and its `outcome` tells what is
+certain about the message::
+
+    TwakeError                        .outcome .reason .front_id .attempts .elapsed
+    ├── ConfigurationError            NOT_SENT   the session or the call is set up wrong
+    ├── InvalidDraftError             NOT_SENT   the message cannot be sent as it is
+    ├── SessionClosedError            NOT_SENT   the session was closed
+    ├── WrongEventLoopError           NOT_SENT   the session belongs to another loop or process
+    ├── RefusedError                  REFUSED    the server answered, and stored nothing
+    │   ├── AuthenticationError                  the id or the key is wrong
+    │   ├── InvalidGroupError                    the group does not exist
+    │   ├── MissingCapabilityError               the application may not do this in this group
+    │   └── RateLimitedError                     the server said "later"
+    ├── NotSentError                  NOT_SENT   no server can have acted on it
+    └── OutcomeUnknownError           UNKNOWN    it may or may not be in the channel
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import Any
+
+__all__ = [
+    "AuthenticationError",
+    "ConfigurationError",
+    "InvalidDraftError",
+    "InvalidGroupError",
+    "MissingCapabilityError",
+    "NotSentError",
+    "Outcome",
+    "OutcomeUnknownError",
+    "RateLimitedError",
+    "RefusedError",
+    "SessionClosedError",
+    "TextCutWarning",
+    "TwakeError",
+    "WrongEventLoopError",
+]
+
+
+class Outcome(enum.Enum):
+    """What is certain about a message once its send has ended."""
+
+    DELIVERED = "delivered"
+    """The server has it: stored, already so (an idle edit), or shown (an ephemeral message)."""
+
+    REFUSED = "refused"
+    """The server answered, and stored nothing."""
+
+    NOT_SENT = "not sent"
+    """No server can have acted on it; it may be sent again."""
+
+    UNKNOWN = "unknown"
+    """It may or may not be in the channel; sending it again may show it twice."""
+
+
+class TwakeError(Exception):
+    """A send that did not end `DELIVERED`, or was never begun.
+
+    Args:
+        message: One sentence for a person.
+        reason: One word of the documented list for the exception's class.
+        status: The HTTP status of the answer that decided, if there was one.
+
+    """
+
+    outcome: Outcome = Outcome.NOT_SENT
+    """What is certain about the message."""
+
+    front_id: str | None
+    """The id that the send minted for the message, the same in all its attempts."""
+
+    attempts: int
+    """How many attempts were made; 0 where no lane was entered."""
+
+    elapsed: float
+    """Seconds from the call to the end, waits included."""
+
+    def __init__(self, message: str, *, reason: str = "", status: int | None = None) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.status = status
+        self.front_id = None
+        self.attempts = 0
+        self.elapsed = 0.0
+
+    def __str__(self) -> str:
+        text = str(self.args[0])
+        if not self.attempts:
+            return text
+        tries = "1 attempt" if self.attempts == 1 else f"{self.attempts} attempts"
+        return f"{text} (after {tries} in {self.elapsed:.2f} s, front_id {self.front_id})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Facts live in __dict__, the refusal behind an unknown outcome in __cause__: both must
+        # survive a process pool or a task queue.
+        return type(self), self.args, {**self.__dict__, "__cause__": self.__cause__}
+
+
+class ConfigurationError(TwakeError, ValueError):
+    """The session, or this call of it, is set up in a way that cannot work (outcome `NOT_SENT`).
+
+    Args:
+        message: What is wrong and how to mend it.
+        field: The name of the argument or environment variable.
+
+    """
+
+    def __init__(self, message: str, *, field: str = "") -> None:
+        super().__init__(message, reason="configuration")
+        self.field = field
+
+
+class InvalidDraftError(TwakeError, ValueError):
+    """The message cannot be sent as it is; no byte of it left (outcome `NOT_SENT`).
+
+    Args:
+        message: What is wrong and how to mend it.
+        field: The name of the field of the draft, or of the node and its attribute.
+
+    """
+
+    def __init__(self, message: str, *, field: str = "") -> None:
+        super().__init__(message, reason="draft")
+        self.field = field
+
+
+class SessionClosedError(TwakeError):
+    """The session was closed before this send could begin (outcome `NOT_SENT`)."""
+
+    def __init__(self, message: str, *, reason: str = "closed") -> None:
+        super().__init__(message, reason=reason)
+
+
+class WrongEventLoopError(TwakeError):
+    """The session was used from an event loop or a process that is not its own (`NOT_SENT`)."""
+
+    def __init__(self, message: str, *, reason: str = "event_loop") -> None:
+        super().__init__(message, reason=reason)
+
+
+class RefusedError(TwakeError):
+    """The server answered, and stored nothing (outcome `REFUSED`).
+
+    `reason` is one of `authentication`, `group`, `capability`, `later`, `redirect`, `status`.
+    """
+
+    outcome = Outcome.REFUSED
+
+
+class AuthenticationError(RefusedError):
+    """The server does not know this public id with this private key (reason `authentication`)."""
+
+
+class InvalidGroupError(RefusedError):
+    """The server does not know this group (reason `group`)."""
+
+
+class MissingCapabilityError(RefusedError):
+    """The application lacks a capability or privilege in this group (reason `capability`).
+
+    `missing` names what the server asked for, as far as it said so.
+    """
+
+    missing: tuple[str, ...] = ()
+
+
+class RateLimitedError(RefusedError):
+    """The server said "later", and stored nothing (reason `later`).
+
+    `retry_after` is the number of seconds that it asked for, or None.
+    """
+
+    retry_after: float | None = None
+
+
+class NotSentError(TwakeError):
+    """No server can have acted on the message; it may be sent again (outcome `NOT_SENT`).
+
+    `reason` is one of
+
+    - `connect`: no TCP connection came about;
+    - `dns`: the host's name does not resolve;
+    - `tls`: the TLS handshake failed;
+    - `certificate`: the server's certificate does not fit;
+    - `proxy`: the proxy failed before the request went through it;
+    - `proxy_refused`: the proxy said no to CONNECT in a way that lasts (a 4xx);
+    - `no_lane`: the deadline passed while all connections were busy;
+    - `cooldown`: the server asked for a pause that ends after the deadline;
+    - `deadline`: the deadline was already over;
+    - `held`: a batch held it back (`after_unknown="hold"`).
+    """
+
+
+class OutcomeUnknownError(TwakeError):
+    """The message may or may not be in the channel (outcome `UNKNOWN`).
+
+    A refusal that followed an unknown attempt stands in `__cause__`. `reason` is one of
+
+    - `lost`: the connection ended before a whole answer;
+    - `timeout`: the deadline passed before a whole answer;
+    - `gateway`: 502, 503 or 504, which may come after forwarding;
+    - `status`: another status that does not tell (5xx, or 2xx other than 200);
+    - `server_error`: the server's words for every error that it swallowed;
+    - `unreadable`: a 200 whose body is empty, too large or no answer of Twake's;
+    - `mismatch`: an answer without an id, or about another message;
+    - `unproven`: a transport of the caller's failed, and nothing proves how far it came.
+    """
+
+    outcome = Outcome.UNKNOWN
+
+
+class TextCutWarning(UserWarning):
+    """The server kept only the first character of a plain text; set `text_form="portable"`."""

@@ -1,0 +1,238 @@
+"""The request's `message` (`MessageDraft`), the answer's `object` (`Message`), a `MessageRef`."""
+
+from __future__ import annotations
+
+import datetime  # noqa: TC003 - cattrs resolves the types of the fields
+from collections.abc import Mapping, Sequence  # noqa: TC003
+from typing import Any
+
+import attrs
+
+from .errors import InvalidDraftError
+
+__all__ = ["Message", "MessageDraft", "MessageRef", "Reaction"]
+
+
+def _check_id(field: str, value: object, *, empty: bool = False) -> None:
+    if not isinstance(value, str):
+        raise InvalidDraftError(
+            f"{field} must be a string, not {type(value).__name__}", field=field
+        )
+    if not value and not empty:
+        raise InvalidDraftError(f"{field} is empty: give the id that Twake shows", field=field)
+    if value and (not value.isprintable() or value.isspace()):
+        raise InvalidDraftError(
+            f"{field} is blank or holds a control character or half a character: "
+            "give the id that Twake shows",
+            field=field,
+        )
+
+
+def _check_front_id(value: object) -> None:
+    # The server answers an integer or a map as if stored and stores nothing; it replaces "" and
+    # "0", which PHP holds for empty, by an id of its own (wire cases 15c, 15i).
+    if not isinstance(value, str) or value in ("", "0"):
+        raise InvalidDraftError(
+            'front_id must be a non-empty string other than "0": the server loses or replaces '
+            "any other",
+            field="front_id",
+        )
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise InvalidDraftError(
+            "front_id holds half a character (a lone surrogate)", field="front_id"
+        ) from None
+
+
+def _flag(field: str, value: object, *, optional: bool) -> None:
+    # The server takes the string "false" for true (wire case 22y), so only real booleans pass.
+    if not isinstance(value, bool) and not (optional and value is None):
+        raise InvalidDraftError(f"{field} must be True or False", field=field)
+
+
+@attrs.frozen
+class MessageRef:
+    """What an edit or a remove needs to find a message."""
+
+    channel_id: str
+    """The channel that the message stands in."""
+
+    id: str
+    """The message's own id, given by the server."""
+
+    parent_message_id: str = ""
+    """The message that it replies to; `""` at the root. The server finds no reply without it."""
+
+    def __attrs_post_init__(self) -> None:
+        _check_id("channel_id", self.channel_id)
+        _check_id("id", self.id)
+        _check_id("parent_message_id", self.parent_message_id, empty=True)
+
+
+@attrs.frozen
+class MessageDraft:
+    """A message to be sent. What is not given is not sent: an edit keeps it as it is.
+
+    Raises:
+        InvalidDraftError: A field cannot be sent as it is. Content is checked when it is sent.
+
+    """
+
+    channel_id: str
+    """The channel to show it in."""
+
+    content: Any = None
+    """A string, a Twacode node, or a list of both. None only for an edit that keeps the text."""
+
+    parent_message_id: str | None = attrs.field(default=None, kw_only=True)
+    """The message to reply to. The server shows the reply at the root if that is not a root."""
+
+    id: str | None = attrs.field(default=None, kw_only=True)
+    """The id of the message to edit; None for a new one."""
+
+    front_id: str | None = attrs.field(default=None, kw_only=True)
+    """Your own id for it, echoed by the server; minted for each send when None."""
+
+    sender: str | None = attrs.field(default=None, kw_only=True)
+    """A user's id, a member of the channel, to show it in their name."""
+
+    hidden_data: Mapping[str, Any] | None = attrs.field(default=None, kw_only=True)
+    """Data that comes back with each interaction. The server turns `{}` into `[]`."""
+
+    pinned: bool | None = attrs.field(default=None, kw_only=True)
+    """Whether to pin it."""
+
+    ephemeral: bool = attrs.field(default=False, kw_only=True)
+    """Show it without storing it."""
+
+    ephemeral_to: Sequence[str] = attrs.field(default=(), kw_only=True)
+    """The ids of the only users to show an ephemeral message to; all of the channel when empty."""
+
+    ephemeral_id: str | None = attrs.field(default=None, kw_only=True)
+    """The `ephemeral_id` of an earlier ephemeral message, which this one replaces."""
+
+    user_specific: Sequence[Mapping[str, Any]] = attrs.field(default=(), kw_only=True)
+    """What single readers see in place of a keyed node: `{"user_id", "modifiers"}` for each."""
+
+    extra: Mapping[str, Any] = attrs.field(factory=dict, kw_only=True)
+    """Further fields of the request's `message`, sent as they are."""
+
+    def __attrs_post_init__(self) -> None:
+        _check_id("channel_id", self.channel_id)
+        for field in ("parent_message_id", "id", "sender", "ephemeral_id"):
+            value = getattr(self, field)
+            if value is not None:
+                _check_id(field, value, empty=field == "parent_message_id")
+        if self.front_id is not None:
+            _check_front_id(self.front_id)
+        _flag("pinned", self.pinned, optional=True)
+        _flag("ephemeral", self.ephemeral, optional=False)
+        self._check_groups()
+
+    def _check_groups(self) -> None:
+        if isinstance(self.ephemeral_to, str):
+            raise InvalidDraftError(
+                "ephemeral_to must be a list of user ids, not one string", field="ephemeral_to"
+            )
+        for user_id in self.ephemeral_to:
+            _check_id("ephemeral_to", user_id)
+        if self.ephemeral_to and not self.is_ephemeral:
+            raise InvalidDraftError(
+                "ephemeral_to without ephemeral=True would show the message to everyone",
+                field="ephemeral_to",
+            )
+        if self.is_ephemeral and self.id is not None:
+            raise InvalidDraftError(
+                "an ephemeral message has no id to edit: give ephemeral_id to replace one",
+                field="id",
+            )
+
+    @property
+    def is_ephemeral(self) -> bool:
+        """Whether the server shows it without storing it."""
+        return self.ephemeral or self.ephemeral_id is not None
+
+
+@attrs.frozen
+class Reaction:
+    """Who reacted to a message with one emoji."""
+
+    users: tuple[str, ...] = ()
+    """The ids of the users."""
+
+    count: int = 0
+    """How many they are."""
+
+
+@attrs.frozen(kw_only=True)
+class Message:
+    """A message as the server answered it, with one type for each field whatever PHP made of it.
+
+    Source: the `object` of the answers recorded from releases v2020.Q3.107 and v2023.Q1.1223.
+    """
+
+    id: str
+    """The server's id, a time-ordered UUID."""
+
+    front_id: str = ""
+    """The id that the sender minted for it."""
+
+    channel_id: str = ""
+    """The channel that it stands in."""
+
+    parent_message_id: str = ""
+    """The message that it replies to; `""` at the root, also where the server dropped a parent."""
+
+    sender: str | None = None
+    """The user in whose name it is shown."""
+
+    application_id: str | None = None
+    """The application that sent it."""
+
+    content: Any = None
+    """The content as JSON, as the server keeps it."""
+
+    edited: bool = False
+    """Whether its content was changed after it was sent."""
+
+    pinned: bool = False
+    """Whether it is pinned."""
+
+    hidden_data: Mapping[str, Any] = attrs.field(factory=dict)
+    """The sender's hidden data. A list becomes a map from "0", "1", …: PHP mixes the two."""
+
+    reactions: Mapping[str, Reaction] = attrs.field(factory=dict)
+    """The reactions, by emoji."""
+
+    creation_date: datetime.datetime | None = None
+    """When it was sent, in UTC."""
+
+    modification_date: datetime.datetime | None = None
+    """When it was last changed, in UTC."""
+
+    responses_count: int = 0
+    """How many replies it has; 0 in the answer to an edit, where the server does not count."""
+
+    message_type: int = 0
+    """0 for a user's, 1 for an application's, 2 for the system's."""
+
+    user_specific_content: Mapping[str, Mapping[str, Any]] = attrs.field(factory=dict)
+    """What single users see in place of a keyed node, by user id."""
+
+    increment_at_time: int = 0
+    """The server's own counter of the channel at that time."""
+
+    ephemeral_id: str | None = None
+    """The id that replaces it, for an ephemeral message."""
+
+    maybe_duplicated: bool = False
+    """Whether an earlier attempt of the same send may have put a second copy into the channel."""
+
+    extra: Mapping[str, Any] = attrs.field(factory=dict)
+    """What the answer held beyond these fields, or what did not fit a field's type."""
+
+    @property
+    def ref(self) -> MessageRef:
+        """What an edit or a remove of this message needs."""
+        return MessageRef(self.channel_id, self.id, self.parent_message_id)

@@ -1,0 +1,219 @@
+"""When an attempt is followed by another: a policy, a budget and pure decisions.
+
+Nothing here waits, sends or reads a clock.
+"""
+
+from __future__ import annotations
+
+import email.utils
+import math
+import re
+from typing import TYPE_CHECKING, Literal
+
+import attrs
+
+from .errors import ConfigurationError, Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = [
+    "Attempt",
+    "RetryBudget",
+    "RetryPolicy",
+    "Tokens",
+    "fold",
+    "next_wait",
+    "parse_retry_after",
+]
+
+#: Failures that the next attempt would only meet again.
+_HOPELESS = frozenset({"certificate", "proxy_refused", "deadline", "closed"})
+#: Answers that were lost, as against errors that the server put in words.
+_LOST = frozenset({"lost", "timeout", "gateway", "unproven"})
+
+
+def _number(name: str, value: object, low: float) -> None:
+    good = isinstance(value, int | float) and not isinstance(value, bool)
+    if not good or not (low <= value < math.inf):  # type: ignore[operator]
+        raise ConfigurationError(f"{name} must be a number of at least {low:g}", field=name)
+
+
+@attrs.frozen(kw_only=True)
+class RetryPolicy:
+    """How often and when a send is tried again; the default never risks a second copy.
+
+    Source: the repeatable operations and the server's "later" are those of the failure table.
+    """
+
+    attempts: int = 4
+    """Attempts in all, the first one included; 1 for no retry."""
+
+    initial_wait: float = 0.2
+    """Seconds: the most that is waited before the second attempt. It doubles each time."""
+
+    max_wait: float = 10.0
+    """Seconds: the most that is waited before any attempt, a `Retry-After` aside."""
+
+    on_unknown: Literal["raise", "resend"] = "raise"
+    """What follows an `UNKNOWN` attempt of a create: `"resend"` accepts a second copy."""
+
+    refused_statuses: frozenset[int] = attrs.field(default=frozenset({429}), converter=frozenset)
+    """Statuses that mean "refused, come later". Add 503 only if your proxy never forwards then."""
+
+    def __attrs_post_init__(self) -> None:
+        _number("attempts", self.attempts, 1)
+        if not isinstance(self.attempts, int):
+            raise ConfigurationError("attempts must be a whole number", field="attempts")
+        _number("initial_wait", self.initial_wait, 0)
+        _number("max_wait", self.max_wait, 0)
+        if self.on_unknown not in ("raise", "resend"):
+            raise ConfigurationError('on_unknown must be "raise" or "resend"', field="on_unknown")
+        if not all(isinstance(s, int) and 400 <= s <= 599 for s in self.refused_statuses):
+            raise ConfigurationError(
+                "refused_statuses must hold HTTP statuses from 400 to 599",
+                field="refused_statuses",
+            )
+
+    @classmethod
+    def never(cls) -> RetryPolicy:
+        """Return the policy of exactly one attempt."""
+        return cls(attempts=1)
+
+
+@attrs.frozen
+class RetryBudget:
+    """How many retries a session may spend while the server is failing.
+
+    A bucket of `capacity` tokens: a retry takes one, a delivered send gives `refund` back. With
+    the server down, 10,000 sends of a session make 10,000 + `capacity` attempts, not 40,000.
+    """
+
+    capacity: float = 500.0
+    """Tokens at the start and at the most."""
+
+    refund: float = 0.1
+    """Tokens that come back with each delivered send."""
+
+    def __attrs_post_init__(self) -> None:
+        _number("capacity", self.capacity, 0)
+        _number("refund", self.refund, 0)
+
+
+@attrs.define
+class Tokens:
+    """The tokens of one session's budget; None stands for no limit."""
+
+    budget: RetryBudget | None
+    left: float = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.left = self.budget.capacity if self.budget else math.inf
+
+    def take(self) -> bool:
+        """Spend one token on a retry; False where none is left."""
+        if self.left < 1:
+            return False
+        self.left -= 1
+        return True
+
+    def give_back(self) -> None:
+        """Note a delivered send."""
+        if self.budget is not None and self.left < self.budget.capacity:
+            self.left = min(self.budget.capacity, self.left + self.budget.refund)
+
+
+@attrs.frozen
+class Attempt:
+    """What an observer (`on_attempt`) is told of one attempt: facts, no content, no secret."""
+
+    number: int
+    """1 for the first attempt of the send."""
+
+    outcome: Outcome
+    """What is certain after this attempt alone."""
+
+    reason: str
+    """Empty when delivered; else a word of the exceptions' lists, or `cancelled`."""
+
+    wait: float | None
+    """Seconds until the next attempt; None where none follows."""
+
+    elapsed: float
+    """Seconds since the send began."""
+
+    front_id: str | None
+    """The send's own id, the same for all its attempts; None for an edit or a remove."""
+
+
+def fold(outcomes: Iterable[Outcome]) -> Outcome:
+    """Return the outcome of a send from those of its attempts, in order.
+
+    Any `DELIVERED` decides; else any `UNKNOWN` does; else the last. None at all is `NOT_SENT`.
+    """
+    seen = list(outcomes)
+    for decisive in (Outcome.DELIVERED, Outcome.UNKNOWN):
+        if decisive in seen:
+            return decisive
+    return seen[-1] if seen else Outcome.NOT_SENT
+
+
+def may_repeat(policy: RetryPolicy, outcome: Outcome, reason: str, *, repeatable: bool) -> bool:
+    """Say whether an attempt that ended so may be followed by another without doing harm."""
+    if outcome is Outcome.NOT_SENT:
+        return reason not in _HOPELESS
+    if outcome is Outcome.REFUSED:
+        return reason == "later"
+    if repeatable:
+        return reason in _LOST
+    return policy.on_unknown == "resend" and reason != "server_error"
+
+
+def next_wait(
+    policy: RetryPolicy,
+    outcome: Outcome,
+    reason: str,
+    *,
+    number: int,
+    repeatable: bool,
+    time_left: float,
+    retry_after: float | None = None,
+    draw: float = 1.0,
+) -> float | None:
+    """Return the seconds to wait before the next attempt, or None to stop.
+
+    Args:
+        policy: The caller's wishes.
+        outcome: What is certain after attempt `number`.
+        reason: Its word.
+        number: How many attempts were made.
+        repeatable: Whether the operation does no harm twice (an edit, a remove).
+        time_left: Seconds to the deadline; no wait reaches it.
+        retry_after: Seconds that the server asked for.
+        draw: A random number from 0 to 1: full jitter, at the cap too.
+
+    """
+    if number >= policy.attempts:
+        return None
+    if not may_repeat(policy, outcome, reason, repeatable=repeatable):
+        return None
+    # 2.0**60 is far beyond any cap; the bound keeps huge attempt counts from overflowing.
+    most = min(policy.max_wait, policy.initial_wait * 2.0 ** min(number - 1, 60))
+    wait = (retry_after or 0.0) + most * draw
+    return wait if wait < time_left else None
+
+
+def parse_retry_after(value: str, now: float) -> float | None:
+    """Return the seconds that a `Retry-After` header asks for, or None where it asks for nothing.
+
+    Args:
+        value: The header: seconds, or an HTTP date; anything else is as good as absent.
+        now: The time of day in Unix seconds.
+
+    """
+    if re.fullmatch(r"\d{1,18}(\.\d{1,9})?", value, re.ASCII):
+        return float(value)
+    try:
+        return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - now)
+    except (ValueError, TypeError, OverflowError, OSError):
+        return None

@@ -1,0 +1,404 @@
+"""`TwakeSession`: the life cycle, and the calls that people await."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import warnings
+from typing import TYPE_CHECKING, Any, NoReturn, Self
+
+from ._attempts import Attempts
+from ._lanes import Lanes
+from ._settings import (
+    check_base_url,
+    check_choice,
+    check_count,
+    check_credentials,
+    check_deadline,
+    check_kind,
+)
+from ._transport import Carrier, inject, lane_maker
+from ._wire import encode_remove, encode_save, text_was_cut
+from .errors import (
+    ConfigurationError,
+    InvalidDraftError,
+    SessionClosedError,
+    TextCutWarning,
+    WrongEventLoopError,
+)
+from .messages import Message, MessageDraft, MessageRef
+from .retry import RetryBudget, RetryPolicy, Tokens
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable, Mapping, Sequence
+    from types import TracebackType
+    from typing import Literal
+
+    import httpx
+
+    from ._wire import Prepared
+    from .retry import Attempt
+
+__all__ = ["TwakeSession"]
+
+#: Seconds that `aclose` gives the sends under way.
+DRAIN = 5.0
+
+
+class TwakeSession:
+    """Sends messages to one Twake server; one a process and event loop, safe for many tasks.
+
+    Use it as `async with TwakeSession(...) as twake:`. It belongs to the event loop that first
+    sends with it.
+
+    Args:
+        public_id: The application's public id.
+        private_api_key: The application's private key; it shows in no repr, log or traceback.
+        group_id: The group (company) of the messages, unless a call names another.
+        base_url: The server's address. Plain http only to this machine, or with
+            `allow_plain_http`.
+        deadline: Seconds for one send, all attempts and waits included.
+        retry: When a send is tried again.
+        retry_budget: How many retries all sends together may spend; None for no limit.
+        max_connections: How many connections at the most: how many sends are under way at once.
+        text_form: `"plain"` sends a text as the documented string, `"portable"` in the form that
+            every release shows whole. See `TextCutWarning`.
+        verify: A TLS context, the path of a CA bundle, or whether to check certificates.
+        proxy: The address of a proxy, `"env"` to look into the environment, None for no proxy.
+        http_client: An `httpx.AsyncClient`, or one of its shape, to send through. It stays yours
+            to close, and its failures prove nothing: they are `UNKNOWN`.
+        transport: An httpx transport to send through; the same holds for it.
+        allow_plain_http: Whether plain http may carry the key over a network.
+        on_attempt: Called with the facts of each attempt; it must not block.
+
+    Raises:
+        ConfigurationError: An argument cannot work; the error names it (outcome `NOT_SENT`).
+
+    """
+
+    def __init__(
+        self,
+        public_id: str,
+        private_api_key: str,
+        *,
+        group_id: str | None = None,
+        base_url: str = "https://api.twake.app",
+        deadline: float = 30.0,
+        retry: RetryPolicy = RetryPolicy(),  # noqa: B008 - frozen
+        retry_budget: RetryBudget | None = RetryBudget(),  # noqa: B008 - frozen
+        max_connections: int = 100,
+        text_form: Literal["plain", "portable"] = "plain",
+        verify: ssl.SSLContext | str | bool = True,
+        proxy: httpx.Proxy | str | None = "env",
+        http_client: httpx.AsyncClient | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
+        allow_plain_http: bool = False,
+        on_attempt: Callable[[Attempt], object] | None = None,
+    ) -> None:
+        # The key leaves this frame before anything can raise: tracebacks may show locals.
+        credentials = check_credentials(public_id, private_api_key)
+        del private_api_key
+        if isinstance(credentials, ConfigurationError):
+            raise credentials
+        self._public_id = credentials.public_id
+        self._base_url = check_base_url(base_url, allow_plain_http=allow_plain_http)
+        self._group_id = group_id
+        self._deadline = check_deadline(deadline, positive=True)
+        self._retry = check_kind("retry", retry, RetryPolicy)
+        self._text_form = check_choice("text_form", text_form, ("plain", "portable"))
+        check_count("max_connections", max_connections)
+        if retry_budget is not None:
+            check_kind("retry_budget", retry_budget, RetryBudget)
+        lanes_only = {"verify": verify is not True, "proxy": proxy != "env"}
+        injected = inject(http_client, transport, given=lanes_only)
+        make = lane_maker(self._base_url, verify=verify, proxy=None if injected else proxy)
+        carrier = Carrier(self._base_url, credentials, Lanes(make, max_connections), injected)
+        self._attempts = Attempts(carrier, Tokens(retry_budget), on_attempt)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._process = os.getpid()
+        self._closed = False
+        self._in_flight = 0
+        self._idle = asyncio.Event()
+        self._gone = asyncio.Event()
+
+    @classmethod
+    def from_env(cls, **overrides: Any) -> Self:
+        """Return a session set up by the environment.
+
+        Reads `TWAKE_PUBLIC_ID` and `TWAKE_PRIVATE_API_KEY`, and where they are set
+        `TWAKE_GROUP_ID` and `TWAKE_BASE_URL`.
+
+        Args:
+            **overrides: Arguments of the session that go before the environment's.
+
+        Raises:
+            ConfigurationError: A variable is missing or cannot work; the error names it.
+
+        """
+        for variable in ("TWAKE_PUBLIC_ID", "TWAKE_PRIVATE_API_KEY"):
+            if variable.removeprefix("TWAKE_").lower() not in overrides and not os.environ.get(
+                variable
+            ):
+                overrides.clear()  # it may hold the key, and tracebacks may show locals
+                raise ConfigurationError(
+                    f"the environment variable {variable} is not set", field=variable
+                )
+        for name in ("group_id", "base_url"):
+            if value := os.environ.get(f"TWAKE_{name.upper()}"):
+                overrides.setdefault(name, value)
+        return cls(
+            overrides.pop("public_id", None) or os.environ.get("TWAKE_PUBLIC_ID", ""),
+            overrides.pop("private_api_key", None) or os.environ.get("TWAKE_PRIVATE_API_KEY", ""),
+            **overrides,
+        )
+
+    def __repr__(self) -> str:
+        state = " closed" if self._closed else ""
+        return f"<TwakeSession {self._public_id!r} at {self._base_url!r}{state}>"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            "a TwakeSession is not pickled: it holds connections and a key; build one in each "
+            "process, with TwakeSession.from_env() perhaps"
+        )
+
+    async def __aenter__(self) -> Self:
+        self._check_usable()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        wrong: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self, *, drain: float = DRAIN) -> None:
+        """Close the session: no new sends, those under way get `drain` seconds, then all closes.
+
+        Safe to call twice. A send that is cut off so ends as the evidence says: `UNKNOWN` where
+        its request had begun to leave.
+
+        Args:
+            drain: Seconds; 0 to cut off at once.
+
+        """
+        if self._loop is not None:
+            self._check_loop()
+        if self._closed:
+            await self._gone.wait()
+            return
+        self._closed = True
+        try:
+            if self._in_flight and drain > 0:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._idle.wait(), drain)
+        finally:
+            self._gone.set()
+            await self._attempts.aclose()
+
+    async def send_message(
+        self,
+        channel_id: str,
+        content: Any,
+        *,
+        parent_message_id: str | None = None,
+        ephemeral: bool = False,
+        ephemeral_to: Sequence[str] = (),
+        hidden_data: Mapping[str, Any] | None = None,
+        sender: str | None = None,
+        front_id: str | None = None,
+        group_id: str | None = None,
+        deadline: float | None = None,
+        retry: RetryPolicy | None = None,
+    ) -> Message:
+        """Send a new message and return it as the server has it.
+
+        Args:
+            channel_id: The channel to show it in.
+            content: A string, a Twacode node, or a list of both.
+            parent_message_id: The message to reply to.
+            ephemeral: Show it without storing it.
+            ephemeral_to: The ids of the only users to show an ephemeral message to.
+            hidden_data: Data that comes back with each interaction.
+            sender: A user's id, a member of the channel, to show it in their name.
+            front_id: Your own id for it; minted when None.
+            group_id: The group, if not the session's.
+            deadline: Seconds for this send, if not the session's.
+            retry: The policy for this send, if not the session's.
+
+        Raises:
+            InvalidDraftError: The message cannot be sent as it is (`NOT_SENT`).
+            RefusedError: The server answered, and stored nothing (`REFUSED`).
+            NotSentError: No server can have acted on it (`NOT_SENT`).
+            OutcomeUnknownError: It may or may not be in the channel (`UNKNOWN`).
+            asyncio.CancelledError: Carries no outcome; use `deadline`, not `asyncio.timeout`,
+                to know what became of a message.
+
+        """
+        draft = MessageDraft(
+            channel_id,
+            content,
+            parent_message_id=parent_message_id,
+            ephemeral=ephemeral,
+            ephemeral_to=ephemeral_to,
+            hidden_data=hidden_data,
+            sender=sender,
+            front_id=front_id,
+        )
+        return await self._save(draft, group_id, deadline, retry)
+
+    async def send(
+        self,
+        draft: MessageDraft,
+        *,
+        group_id: str | None = None,
+        deadline: float | None = None,
+        retry: RetryPolicy | None = None,
+    ) -> Message:
+        """Send a draft, new or with the `id` of a message to edit, and return the message.
+
+        Arguments and errors are those of `send_message`.
+        """
+        return await self._save(draft, group_id, deadline, retry)
+
+    async def _save(
+        self,
+        draft: MessageDraft,
+        group_id: str | None,
+        deadline: float | None,
+        retry: RetryPolicy | None,
+    ) -> Message:
+        if not isinstance(draft, MessageDraft):
+            raise InvalidDraftError("send takes a MessageDraft", field="draft")
+        prepared = encode_save(
+            draft, group_id=group_id or self._group_id, text_form=self._text_form
+        )
+        message = await self._run(prepared, deadline, retry)
+        assert message is not None  # noqa: S101 - only a remove has none
+        if text_was_cut(prepared, message):
+            warnings.warn(
+                "the server kept only the start of the text: give the session "
+                'text_form="portable", which every release shows whole',
+                TextCutWarning,
+                stacklevel=3,  # the caller of send, send_message or edit_message
+            )
+        return message
+
+    async def edit_message(
+        self,
+        message: Message | MessageRef,
+        content: Any = None,
+        *,
+        hidden_data: Mapping[str, Any] | None = None,
+        pinned: bool | None = None,
+        user_specific: Sequence[Mapping[str, Any]] = (),
+        group_id: str | None = None,
+        deadline: float | None = None,
+        retry: RetryPolicy | None = None,
+    ) -> Message:
+        """Change a message and return it as the server has it now; what is not given is kept.
+
+        An edit does no harm twice, so it is tried again after a lost answer.
+
+        Args:
+            message: The message, or what finds it. A reply is found only with its parent.
+            content: The new content; None keeps the old one, `""` wipes it.
+            hidden_data: The new hidden data; None keeps the old.
+            pinned: Whether to pin it; None keeps it as it is.
+            user_specific: What single readers see in place of a keyed node.
+            group_id: The group, if not the session's.
+            deadline: Seconds for this edit, if not the session's.
+            retry: The policy for this edit, if not the session's.
+
+        Raises:
+            TwakeError: As for `send_message`. The server's words for a message that it cannot
+                find cover other errors too, so that one is an `OutcomeUnknownError`.
+
+        """
+        ref = _ref(message)
+        draft = MessageDraft(
+            ref.channel_id,
+            content,
+            id=ref.id,
+            parent_message_id=ref.parent_message_id,
+            hidden_data=hidden_data,
+            pinned=pinned,
+            user_specific=user_specific,
+        )
+        return await self._save(draft, group_id, deadline, retry)
+
+    async def remove_message(
+        self,
+        message: Message | MessageRef,
+        *,
+        group_id: str | None = None,
+        deadline: float | None = None,
+        retry: RetryPolicy | None = None,
+    ) -> None:
+        """Ask the server to remove a message.
+
+        Returns nothing, since the server echoes the request whether or not anything was there to
+        remove (wire cases 24, 24b, 24d): a return means that the server took the request, no
+        more. A message with replies stays.
+
+        Args:
+            message: The message, or what finds it.
+            group_id: The group, if not the session's.
+            deadline: Seconds for this call, if not the session's.
+            retry: The policy for this call, if not the session's.
+
+        Raises:
+            TwakeError: As for `send_message`.
+
+        """
+        prepared = encode_remove(_ref(message), group_id=group_id or self._group_id)
+        await self._run(prepared, deadline, retry)
+
+    async def _run(
+        self, prepared: Prepared, deadline: float | None, retry: RetryPolicy | None
+    ) -> Message | None:
+        self._check_usable()
+        seconds = self._deadline if deadline is None else check_deadline(deadline)
+        policy = self._retry if retry is None else check_kind("retry", retry, RetryPolicy)
+        self._in_flight += 1
+        try:
+            return await self._attempts.run(prepared, policy, seconds)
+        finally:
+            self._in_flight -= 1
+            if self._closed and not self._in_flight:
+                self._idle.set()
+
+    def _check_usable(self) -> None:
+        if self._closed:
+            raise SessionClosedError("the session is closed: open another one")
+        self._check_loop()
+
+    def _check_loop(self) -> None:
+        if self._process != os.getpid():
+            raise WrongEventLoopError(
+                "the session was made in another process, before a fork: build one in each process"
+            )
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            raise WrongEventLoopError("a TwakeSession needs a running asyncio event loop") from None
+        if self._loop is None:
+            self._loop = loop
+        elif self._loop is not loop:
+            raise WrongEventLoopError(
+                "the session belongs to another event loop: build one in each loop"
+            )
+
+
+def _ref(message: Message | MessageRef) -> MessageRef:
+    if isinstance(message, MessageRef):
+        return message
+    if isinstance(message, Message):
+        return message.ref
+    raise InvalidDraftError(
+        "message must be the Message that was answered, or a MessageRef", field="message"
+    )
