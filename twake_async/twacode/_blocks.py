@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import attrs
 
-from twake_async.twacode._checks import are_children, is_key, is_marker
-from twake_async.twacode._composing import (
+from ._checks import are_children, is_key, is_marker
+from ._composing import (
     Child,
     Marker,
     Part,
@@ -21,25 +20,28 @@ from twake_async.twacode._composing import (
     text_of,
 )
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 
 @node
 @attrs.frozen(init=False)
 class TextBlock:
     """Text without a style, as the client wraps what stands beside a block.
 
-    Attributes:
-        children: The text and nodes to show; none shows nothing.
-        key: What `UserSpecific` calls this node by, to show a reader other children.
+    Source: `text_block_parent`, dictionary line 17-30.
 
     Raises:
-        InvalidDraftError: a child is neither text nor a node, or the key could not be matched.
+        InvalidDraftError: A child is neither text nor a node, or the key could not be matched.
 
-    Source: `text_block_parent`, dictionary line 17-30.
     """
 
     type_name: ClassVar[str] = "text_block_parent"
     children: tuple[Child, ...] = attrs.field(validator=are_children)
+    """The text and nodes to show; none shows nothing."""
+
     key: str | None = attrs.field(default=None, validator=is_key)
+    """What `UserSpecific` calls this node by, to show a reader other children."""
 
     def __init__(self, *children: Child, key: str | None = None) -> None:
         fill(self, children=normal(children), key=key)
@@ -58,19 +60,19 @@ class TextBlock:
 class Nop:
     """A group of nodes that looks like nothing: the usual holder of a key.
 
-    Attributes:
-        children: The text and nodes to show; none shows nothing.
-        key: What `UserSpecific` calls this node by, to show a reader other children.
+    Source: `nop`, dictionary line 75-81.
 
     Raises:
-        InvalidDraftError: a child is neither text nor a node, or the key could not be matched.
+        InvalidDraftError: A child is neither text nor a node, or the key could not be matched.
 
-    Source: `nop`, dictionary line 75-81.
     """
 
     type_name: ClassVar[str] = "nop"
     children: tuple[Child, ...] = attrs.field(validator=are_children)
+    """The text and nodes to show; none shows nothing."""
+
     key: str | None = attrs.field(default=None, validator=is_key)
+    """What `UserSpecific` calls this node by, to show a reader other children."""
 
     def __init__(self, *children: Child, key: str | None = None) -> None:
         fill(self, children=normal(children), key=key)
@@ -89,19 +91,19 @@ class Nop:
 class System:
     """Small grey text, as Twake itself writes notices.
 
-    Attributes:
-        children: The text and nodes to show; none shows nothing.
-        key: What `UserSpecific` calls this node by, to show a reader other children.
+    Source: `system`, dictionary line 125.
 
     Raises:
-        InvalidDraftError: a child is neither text nor a node, or the key could not be matched.
+        InvalidDraftError: A child is neither text nor a node, or the key could not be matched.
 
-    Source: `system`, dictionary line 125.
     """
 
     type_name: ClassVar[str] = "system"
     children: tuple[Child, ...] = attrs.field(validator=are_children)
+    """The text and nodes to show; none shows nothing."""
+
     key: str | None = attrs.field(default=None, validator=is_key)
+    """What `UserSpecific` calls this node by, to show a reader other children."""
 
     def __init__(self, *children: Child, key: str | None = None) -> None:
         fill(self, children=normal(children), key=key)
@@ -120,21 +122,22 @@ class System:
 class Quote:
     """A quote of one line, with a bar beside it.
 
-    Attributes:
-        children: The text and nodes to show; none shows nothing.
-        key: What `UserSpecific` calls this node by, to show a reader other children.
-        marker: Set by `decode` for a node that the markdown compiler made.
+    Source: `quote`, dictionary line 75-81.
 
     Raises:
-        InvalidDraftError: a child is neither text nor a node, or the key could not be matched.
+        InvalidDraftError: A child is neither text nor a node, or the key could not be matched.
 
-    Source: `quote`, dictionary line 75-81.
     """
 
     type_name: ClassVar[str] = "quote"
     children: tuple[Child, ...] = attrs.field(validator=are_children)
+    """The text and nodes to show; none shows nothing."""
+
     key: str | None = attrs.field(default=None, validator=is_key)
+    """What `UserSpecific` calls this node by, to show a reader other children."""
+
     marker: Marker | None = attrs.field(default=None, validator=is_marker, repr=False)
+    """Set by `decode` for a node that the markdown compiler made."""
 
     def __init__(
         self, *children: Child, key: str | None = None, marker: Marker | None = None
@@ -155,21 +158,22 @@ class Quote:
 class MultilineQuote:
     """A quote of several lines, with a bar beside it.
 
-    Attributes:
-        children: The text and nodes to show; none shows nothing.
-        key: What `UserSpecific` calls this node by, to show a reader other children.
-        marker: Set by `decode` for a node that the markdown compiler made.
+    Source: `mquote`, dictionary line 75-81.
 
     Raises:
-        InvalidDraftError: a child is neither text nor a node, or the key could not be matched.
+        InvalidDraftError: A child is neither text nor a node, or the key could not be matched.
 
-    Source: `mquote`, dictionary line 75-81.
     """
 
     type_name: ClassVar[str] = "mquote"
     children: tuple[Child, ...] = attrs.field(validator=are_children)
+    """The text and nodes to show; none shows nothing."""
+
     key: str | None = attrs.field(default=None, validator=is_key)
+    """What `UserSpecific` calls this node by, to show a reader other children."""
+
     marker: Marker | None = attrs.field(default=None, validator=is_marker, repr=False)
+    """Set by `decode` for a node that the markdown compiler made."""
 
     def __init__(
         self, *children: Child, key: str | None = None, marker: Marker | None = None
@@ -190,19 +194,19 @@ class MultilineQuote:
 class Attachment:
     """A block with a bar beside it, set apart from the text around it.
 
-    Attributes:
-        children: The text and nodes to show; none shows nothing.
-        key: What `UserSpecific` calls this node by, to show a reader other children.
+    Source: `attachment`, dictionary line 151.
 
     Raises:
-        InvalidDraftError: a child is neither text nor a node, or the key could not be matched.
+        InvalidDraftError: A child is neither text nor a node, or the key could not be matched.
 
-    Source: `attachment`, dictionary line 151.
     """
 
     type_name: ClassVar[str] = "attachment"
     children: tuple[Child, ...] = attrs.field(validator=are_children)
+    """The text and nodes to show; none shows nothing."""
+
     key: str | None = attrs.field(default=None, validator=is_key)
+    """What `UserSpecific` calls this node by, to show a reader other children."""
 
     def __init__(self, *children: Child, key: str | None = None) -> None:
         fill(self, children=normal(children), key=key)

@@ -7,14 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-
-class InvalidDraftError(ValueError):
-    """Stand-in."""
-
-    def __init__(self, message: str, *, field: str) -> None:
-        super().__init__(message)
-        self.field = field
-
+from twake_async.errors import InvalidDraftError
 
 if TYPE_CHECKING:
     from attrs import Attribute
@@ -40,8 +33,20 @@ MARKERS: Final = {
 """What the client's markdown compiler writes as `start`, and the node type that it stands for."""
 
 OBJECT_MEMBERS: Final = frozenset(
-    "constructor hasOwnProperty isPrototypeOf propertyIsEnumerable toLocaleString toString valueOf "
-    "__defineGetter__ __defineSetter__ __lookupGetter__ __lookupSetter__ __proto__".split()
+    [
+        "constructor",
+        "hasOwnProperty",
+        "isPrototypeOf",
+        "propertyIsEnumerable",
+        "toLocaleString",
+        "toString",
+        "valueOf",
+        "__defineGetter__",
+        "__defineSetter__",
+        "__lookupGetter__",
+        "__lookupSetter__",
+        "__proto__",
+    ]
 )
 """What every JavaScript object has: the client takes such a `key` or `type` for one that matches."""
 
@@ -72,6 +77,7 @@ def json_copy(value: Any) -> Any:
 
     Raises:
         ValueError: JSON cannot hold it: NaN, infinities, lone surrogates, cycles, other types.
+
     """
     try:
         text = json.dumps(value, allow_nan=False, ensure_ascii=False)
@@ -91,7 +97,9 @@ def are_children(owner: object, field: Attribute[Any], value: tuple[object, ...]
             is_string(owner, field, child)
         elif not is_node(child):
             kind = type(child).__name__
-            refuse(owner, field.name, f"item {place} is {kind}, and only text and nodes can be shown")
+            refuse(
+                owner, field.name, f"item {place} is {kind}, and only text and nodes can be shown"
+            )
 
 
 def is_string(owner: object, field: Attribute[Any], value: object) -> None:
@@ -149,7 +157,9 @@ def is_name(owner: object, field: Attribute[Any], value: object) -> None:
     """Refuse a name or an id that cannot stand in `name:id`."""
     is_said(owner, field, value)
     if not _NAME.fullmatch(str(value)):
-        refuse(owner, field.name, "a colon or a control character would end it: it is sent as name:id")
+        refuse(
+            owner, field.name, "a colon or a control character would end it: it is sent as name:id"
+        )
 
 
 def is_word(owner: object, field: Attribute[Any], value: object) -> None:
@@ -196,7 +206,9 @@ def is_icon(owner: object, field: Attribute[Any], value: object) -> None:
     """Refuse what the client shows as text, or as HTML, instead of an icon."""
     is_word(owner, field, value)
     text = str(value)
-    if not (text.startswith(("http://", "https://")) or _EMOJI.fullmatch(text[1:-1] * _wrapped(text))):
+    if not (
+        text.startswith(("http://", "https://")) or _EMOJI.fullmatch(text[1:-1] * _wrapped(text))
+    ):
         refuse(owner, field.name, "an http(s) address or a short name with colons is needed")
 
 
@@ -222,7 +234,7 @@ def is_percentage(owner: object, field: Attribute[Any], value: object) -> None:
     """Refuse what is not a number from 0 to 100."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         refuse(owner, field.name, f"a number is needed here, not {type(value).__name__}")
-    if not 0 <= value <= 100:  # noqa: PLR2004  # per cent; NaN is refused as well
+    if not 0 <= value <= 100:  # per cent; NaN is refused as well
         refuse(owner, field.name, f"{value} is not between 0 and 100")
 
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from twake_async.twacode import _blocks, _forms, _media, _styles, _words
-from twake_async.twacode._checks import InvalidDraftError, is_clean
-from twake_async.twacode._composing import Child, Content, Json, Marker
-from twake_async.twacode._shapes import inside, pack, unpack
-from twake_async.twacode._unknown import Unknown, type_of
+from twake_async.errors import InvalidDraftError
+
+from . import _blocks, _forms, _media, _styles, _words
+from ._checks import is_clean
+from ._composing import Child, Content, Json, Marker
+from ._shapes import inside, pack, unpack
+from ._unknown import Unknown, type_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 NESTING_LIMIT: Final = 500
 """How deep lists and objects may stand in each other. PHP refuses a request past 512 levels."""

@@ -7,12 +7,14 @@ each takes `__add__`, `__radd__` and `__str__` from here into its own body.
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable, Iterator
-from typing import Any, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
 import attrs
 
-from twake_async.twacode._checks import are_children, is_node, register
+from ._checks import are_children, is_node, register
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
 
 Json: TypeAlias = Any
 """A value as `json.loads` gives it."""
@@ -38,6 +40,7 @@ Child: TypeAlias = str | Node
 
 Part: TypeAlias = str | Node | Space
 
+
 @attrs.frozen
 class Marker:
     """How the client's markdown compiler wrote a node, for a node that it made.
@@ -45,13 +48,13 @@ class Marker:
     `decode` sets it, so that the node encodes back to the same JSON. A node that is made by hand
     needs none: it is then sent by its type.
 
-    Attributes:
-        start: The marker in front, such as `**`.
-        end: The marker behind; None if the compiler wrote none.
     """
 
     start: str
+    """The marker in front, such as `**`."""
+
     end: str | None = None
+    """The marker behind; None if the compiler wrote none."""
 
 
 NodeClass = TypeVar("NodeClass", bound=type[Any])
@@ -98,16 +101,15 @@ def _items(child: Child) -> tuple[Child, ...]:
 class Content:
     """A sequence of text and nodes, shown one after the other: what `+` makes.
 
-    Attributes:
-        items: The text and nodes, in order. It may be empty, which shows nothing.
-
     Iterating over it, its length and its indices are those of `items`. Sent as a JSON list.
 
     Raises:
-        InvalidDraftError: an item is neither text nor a node.
+        InvalidDraftError: An item is neither text nor a node.
+
     """
 
     items: tuple[Child, ...] = attrs.field(validator=are_children)
+    """The text and nodes, in order. It may be empty, which shows nothing."""
 
     def __init__(self, *items: Child) -> None:
         fill(self, items=items)
@@ -158,6 +160,7 @@ def fallback_text(tree: Child) -> str:
 
     Returns:
         The text, without newlines around it.
+
     """
     written: list[str] = []
     space: Space | None = None
@@ -190,4 +193,3 @@ def alone(*parts: Part) -> tuple[Part, ...]:
 def labelled(*parts: Part) -> tuple[Part, ...]:
     """Read something in square brackets, apart from the words around it."""
     return (Space.WORD, "[", *parts, "]", Space.WORD)
-

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 
 import attrs
 
-from twake_async.twacode._checks import (
+from ._checks import (
     are_children,
     has_label,
     is_context,
@@ -19,7 +19,7 @@ from twake_async.twacode._checks import (
     json_copy,
     refuse,
 )
-from twake_async.twacode._composing import (
+from ._composing import (
     Child,
     Json,
     Part,
@@ -50,32 +50,36 @@ _optional_id = attrs.validators.optional(is_said)
 class Button:
     """A button. A click sends `interactive_message_action` with its `action_id` to the application.
 
-    Attributes:
-        children: The label.
-        action_id: What the application knows the click by.
-        style: `default`, `primary` or `danger`; None leaves it to the client.
-        inline: Whether to show it as underlined text within the line.
-        interactive_context: What the application gets back with the click, beside the message.
-        key: What `UserSpecific` calls this node by, to show a reader another label.
+    Source: `button`, dictionary lines 152-204. A button that opens a link is `Url(…, button=True)`.
 
     Raises:
-        InvalidDraftError: there is no label, no action id (a click would do nothing), the style is
+        InvalidDraftError: There is no label, no action id (a click would do nothing), the style is
             unknown, or JSON cannot hold the context.
 
-    Source: `button`, dictionary lines 152-204. A button that opens a link is `Url(…, button=True)`.
     """
 
     type_name: ClassVar[str] = "button"
     children: tuple[Child, ...] = attrs.field(validator=[are_children, has_label])
+    """The label."""
+
     action_id: str = attrs.field(validator=is_said)
+    """What the application knows the click by."""
+
     style: Literal["default", "primary", "danger"] | None = attrs.field(
         default=None, validator=is_style
     )
+    """`default`, `primary` or `danger`; None leaves it to the client."""
+
     inline: bool = attrs.field(default=False, validator=is_flag)
+    """Whether to show it as underlined text within the line."""
+
     interactive_context: Mapping[str, Json] | None = attrs.field(
         default=None, validator=is_context, hash=False
     )
+    """What the application gets back with the click, beside the message."""
+
     key: str | None = attrs.field(default=None, validator=is_key)
+    """What `UserSpecific` calls this node by, to show a reader another label."""
 
     def __init__(
         self,
@@ -110,28 +114,31 @@ class Button:
 class Input:
     """A field to write in. What was written is sent along with the next click, as `form`.
 
-    Attributes:
-        passive_id: What the application knows the field by.
-        content: What stands in it at first.
-        placeholder: What the empty field shows.
-        full_width: Whether it takes the whole width of the message.
-        interactive_context: What the application gets back, beside the message.
+    Source: `input`, dictionary lines 210-232.
 
     Raises:
-        InvalidDraftError: there is no passive id (nobody would learn what was written), or JSON
+        InvalidDraftError: There is no passive id (nobody would learn what was written), or JSON
             cannot hold the context.
 
-    Source: `input`, dictionary lines 210-232.
     """
 
     type_name: ClassVar[str] = "input"
     passive_id: str = attrs.field(validator=is_said)
+    """What the application knows the field by."""
+
     content: str | None = attrs.field(default=None, validator=_optional_text, kw_only=True)
+    """What stands in it at first."""
+
     placeholder: str | None = attrs.field(default=None, validator=_optional_text, kw_only=True)
+    """What the empty field shows."""
+
     full_width: bool = attrs.field(default=False, validator=is_flag, kw_only=True)
+    """Whether it takes the whole width of the message."""
+
     interactive_context: Mapping[str, Json] | None = attrs.field(
         default=None, validator=is_context, converter=_context, hash=False, kw_only=True
     )
+    """What the application gets back, beside the message."""
 
     def reading(self) -> Iterable[Part]:
         """Give what a reader reads: what stands in the field, in brackets."""
@@ -146,18 +153,19 @@ class Input:
 class Option:
     """One choice of a `Select`.
 
-    Attributes:
-        name: What the reader sees.
-        value: What the application gets.
-        selected: Whether it is chosen at first.
-
     Raises:
-        InvalidDraftError: the name is empty, or the name or the value is not text.
+        InvalidDraftError: The name is empty, or the name or the value is not text.
+
     """
 
     name: str = attrs.field(validator=is_said)
+    """What the reader sees."""
+
     value: str = attrs.field(validator=is_string)
+    """What the application gets."""
+
     selected: bool = attrs.field(default=False, validator=is_flag)
+    """Whether it is chosen at first."""
 
 
 def _are_options(owner: object, field: attrs.Attribute[Any], value: tuple[object, ...]) -> None:
@@ -176,31 +184,35 @@ def _are_options(owner: object, field: attrs.Attribute[Any], value: tuple[object
 class Select:
     """A list to choose from. Text as an option is both its name and its value.
 
-    Attributes:
-        values: The options, at least one.
-        title: What it shows while nothing is chosen.
-        action_id: If given, each choice is sent to the application at once.
-        passive_id: If given, the choice is sent along with the next click, as `form`.
-        full_width: Whether it takes the whole width of the message.
-        interactive_context: What the application gets back, beside the message.
+    Source: `select`, dictionary lines 233-273.
 
     Raises:
-        InvalidDraftError: there is no option (which blanks the whole message), more than one is
+        InvalidDraftError: There is no option (which blanks the whole message), more than one is
             selected, there is neither an action id nor a passive id (nobody would learn of the
             choice), or JSON cannot hold the context.
 
-    Source: `select`, dictionary lines 233-273.
     """
 
     type_name: ClassVar[str] = "select"
     values: tuple[Option, ...] = attrs.field(validator=_are_options)
+    """The options, at least one."""
+
     title: str | None = attrs.field(default=None, validator=_optional_text)
+    """What it shows while nothing is chosen."""
+
     action_id: str | None = attrs.field(default=None, validator=_optional_id)
+    """If given, each choice is sent to the application at once."""
+
     passive_id: str | None = attrs.field(default=None, validator=_optional_id)
+    """If given, the choice is sent along with the next click, as `form`."""
+
     full_width: bool = attrs.field(default=False, validator=is_flag)
+    """Whether it takes the whole width of the message."""
+
     interactive_context: Mapping[str, Json] | None = attrs.field(
         default=None, validator=is_context, hash=False
     )
+    """What the application gets back, beside the message."""
 
     def __init__(
         self,

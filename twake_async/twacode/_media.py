@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import attrs
 
-from twake_async.twacode._checks import (
+from ._checks import (
     is_icon,
     is_mode,
     is_percentage,
     is_said,
     is_source,
 )
-from twake_async.twacode._composing import Part, add, add_to, alone, node, text_of
+from ._composing import Part, add, add_to, alone, node, text_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 @node
@@ -22,18 +24,17 @@ from twake_async.twacode._composing import Part, add, add_to, alone, node, text_
 class Image:
     """An image.
 
-    Attributes:
-        src: Its address, `http://`, `https://` or `data:image/`.
+    Source: `image`, dictionary line 138.
 
     Raises:
-        InvalidDraftError: it is not such an address; any other would be looked for at the Twake
+        InvalidDraftError: It is not such an address; any other would be looked for at the Twake
             server.
 
-    Source: `image`, dictionary line 138.
     """
 
     type_name: ClassVar[str] = "image"
     src: str = attrs.field(validator=is_source)
+    """Its address, `http://`, `https://` or `data:image/`."""
 
     def reading(self) -> Iterable[Part]:
         """Give what a reader reads: that there is an image."""
@@ -49,17 +50,16 @@ class Image:
 class Icon:
     """A small icon, of the size of an emoji.
 
-    Attributes:
-        src: The address of an image, or the short name of an emoji with its colons.
+    Source: `icon`, dictionary line 143.
 
     Raises:
-        InvalidDraftError: it is neither; the client would show it as text, or as HTML.
+        InvalidDraftError: It is neither; the client would show it as text, or as HTML.
 
-    Source: `icon`, dictionary line 143.
     """
 
     type_name: ClassVar[str] = "icon"
     src: str = attrs.field(validator=is_icon)
+    """The address of an image, or the short name of an emoji with its colons."""
 
     def reading(self) -> Iterable[Part]:
         """Give what a reader reads: the short name, and nothing for an address."""
@@ -75,19 +75,19 @@ class Icon:
 class File:
     """A file that was uploaded to Twake.
 
-    Attributes:
-        content: Its id.
-        mode: `mini` for a small view of it.
+    Source: `file`, dictionary line 126.
 
     Raises:
-        InvalidDraftError: the id is empty, or the mode unknown.
+        InvalidDraftError: The id is empty, or the mode unknown.
 
-    Source: `file`, dictionary line 126.
     """
 
     type_name: ClassVar[str] = "file"
     content: str = attrs.field(validator=is_said)
+    """Its id."""
+
     mode: Literal["mini"] | None = attrs.field(default=None, validator=is_mode)
+    """`mini` for a small view of it."""
 
     def reading(self) -> Iterable[Part]:
         """Give what a reader reads: that there is a file."""
@@ -103,17 +103,16 @@ class File:
 class ProgressBar:
     """A bar that is filled so far.
 
-    Attributes:
-        progress: How far, from 0 to 100 per cent.
+    Source: `progress_bar`, dictionary line 144.
 
     Raises:
-        InvalidDraftError: it is not a number from 0 to 100.
+        InvalidDraftError: It is not a number from 0 to 100.
 
-    Source: `progress_bar`, dictionary line 144.
     """
 
     type_name: ClassVar[str] = "progress_bar"
     progress: float = attrs.field(validator=is_percentage)
+    """How far, from 0 to 100 per cent."""
 
     def reading(self) -> Iterable[Part]:
         """Give what a reader reads: the percentage, as the client's own short view has it."""
@@ -129,17 +128,16 @@ class ProgressBar:
 class Copiable:
     """Text in a field, with a button that copies it.
 
-    Attributes:
-        content: The text to copy.
+    Source: `copiable`, dictionary line 205.
 
     Raises:
-        InvalidDraftError: it is not text, or empty.
+        InvalidDraftError: It is not text, or empty.
 
-    Source: `copiable`, dictionary line 205.
     """
 
     type_name: ClassVar[str] = "copiable"
     content: str = attrs.field(validator=is_said)
+    """The text to copy."""
 
     def reading(self) -> Iterable[Part]:
         """Give what a reader reads: the text."""

@@ -8,10 +8,10 @@ from typing import Any, Final, TypeAlias
 
 import attrs
 
-from twake_async.twacode._composing import Child, Json, Marker
-from twake_async.twacode._forms import Option, Select
-from twake_async.twacode._styles import Break
-from twake_async.twacode._words import ChannelMention, MarkdownLink, Url, UserMention
+from ._composing import Child, Json, Marker
+from ._forms import Option, Select
+from ._styles import Break
+from ._words import ChannelMention, MarkdownLink, Url, UserMention
 
 Object: TypeAlias = dict[str, Json]
 
@@ -25,6 +25,11 @@ _JOINED: Final[dict[type[Any], tuple[str, str, str]]] = {
 
 def _names(cls: type[Any]) -> set[str]:
     return set(attrs.fields_dict(cls)) - {"marker", "children"}
+
+
+def _needed(cls: type[Any]) -> set[str]:
+    fields = attrs.fields(cls)
+    return {field.name for field in fields if field.default is attrs.NOTHING} & _names(cls)
 
 
 # ---- packing: None stands for the children, which the codec fills in ----------------------------
@@ -86,16 +91,41 @@ def unpack(cls: type[Any], raw: Object, children: tuple[Child, ...]) -> Child | 
     """Make the node of an object, or give None if its attributes are not those of the class.
 
     Raises:
-        InvalidDraftError: the class refuses the attributes.
+        InvalidDraftError: The class refuses the attributes.
+
     """
-    rest = {name: value for name, value in raw.items() if name not in {"type", "start", "end"}}
+    named = {name: value for name, value in raw.items() if name not in {"type", "start", "end"}}
     if children:
-        del rest["content"]
-    first, rest = _unshape(cls, raw, rest)
-    needed = {name for name in _names(cls) if attrs.fields_dict(cls)[name].default is attrs.NOTHING}
-    if not (needed - set(first)) <= rest.keys() <= _names(cls):
+        del named["content"]
+    named = _unshape(cls, raw, named)
+    if not _needed(cls) <= named.keys() <= _names(cls):
         return None
     if not raw.get("type"):
-        rest["marker"] = Marker(raw["start"], raw.get("end"))
-    node: Child = cls(*first.values(), *children, **rest)
+        named["marker"] = Marker(raw["start"], raw.get("end"))
+    first = (named.pop("url"),) if cls is Url else named.pop("values") if cls is Select else ()
+    node: Child = cls(*first, *children, **named)
     return node
+
+
+def _unshape(cls: type[Any], raw: Object, named: Object) -> Object:
+    """Read what `pack` writes otherwise than as one attribute for each field."""
+    content = named.pop("content", None) if cls in {*_JOINED, Url} else None
+    if cls in _JOINED and isinstance(content, str):
+        first, between, second = _JOINED[cls]
+        left, _, right = content.partition(between)
+        return {**named, first: left, second: right}
+    if isinstance(content, str):
+        return {"url": content, **named}
+    if cls is Select:
+        return {**named, "values": _options(named.get("values"))}
+    return {**named, "button": True} if _is_link_button(cls, raw) else named
+
+
+def _options(values: Json) -> tuple[Json, ...]:
+    """Give the options of a select; what is none is left to be refused."""
+    return tuple(
+        Option(**item)
+        if isinstance(item, dict) and _needed(Option) <= item.keys() <= _names(Option)
+        else item
+        for item in (values if isinstance(values, list) else ())
+    )

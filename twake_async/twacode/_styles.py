@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import attrs
 
-from twake_async.twacode._checks import are_children, is_key, is_marker
-from twake_async.twacode._composing import (
+from ._checks import are_children, is_key, is_marker
+from ._composing import (
     Child,
     Marker,
     Part,
@@ -20,25 +19,28 @@ from twake_async.twacode._composing import (
     text_of,
 )
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 
 @node
 @attrs.frozen(init=False)
 class Text:
     """Text without a style: a way to give text a key.
 
-    Attributes:
-        children: The text and nodes to show; none shows nothing.
-        key: What `UserSpecific` calls this node by, to show a reader other children.
+    Source: `text`, dictionary line 17-30.
 
     Raises:
-        InvalidDraftError: a child is neither text nor a node, or the key could not be matched.
+        InvalidDraftError: A child is neither text nor a node, or the key could not be matched.
 
-    Source: `text`, dictionary line 17-30.
     """
 
     type_name: ClassVar[str] = "text"
     children: tuple[Child, ...] = attrs.field(validator=are_children)
+    """The text and nodes to show; none shows nothing."""
+
     key: str | None = attrs.field(default=None, validator=is_key)
+    """What `UserSpecific` calls this node by, to show a reader other children."""
 
     def __init__(self, *children: Child, key: str | None = None) -> None:
         fill(self, children=normal(children), key=key)
@@ -57,19 +59,19 @@ class Text:
 class Break:
     """A new line, and what stands on it.
 
-    Attributes:
-        children: What to show after the break; usually nothing, since what follows stands there.
-        marker: Set by `decode` for a node that the markdown compiler made.
+    Source: `br`, dictionary line 31.
 
     Raises:
-        InvalidDraftError: a child is neither text nor a node.
+        InvalidDraftError: A child is neither text nor a node.
 
-    Source: `br`, dictionary line 31.
     """
 
     type_name: ClassVar[str] = "br"
     children: tuple[Child, ...] = attrs.field(validator=are_children)
+    """What to show after the break; usually nothing, since what follows stands there."""
+
     marker: Marker | None = attrs.field(default=None, validator=is_marker, repr=False)
+    """Set by `decode` for a node that the markdown compiler made."""
 
     def __init__(self, *children: Child, marker: Marker | None = None) -> None:
         fill(self, children=normal(children), marker=marker)
@@ -88,21 +90,22 @@ class Break:
 class Bold:
     """Bold text.
 
-    Attributes:
-        children: The text and nodes to show; none shows nothing.
-        key: What `UserSpecific` calls this node by, to show a reader other children.
-        marker: Set by `decode` for a node that the markdown compiler made.
+    Source: `bold`, dictionary line 75-81.
 
     Raises:
-        InvalidDraftError: a child is neither text nor a node, or the key could not be matched.
+        InvalidDraftError: A child is neither text nor a node, or the key could not be matched.
 
-    Source: `bold`, dictionary line 75-81.
     """
 
     type_name: ClassVar[str] = "bold"
     children: tuple[Child, ...] = attrs.field(validator=are_children)
+    """The text and nodes to show; none shows nothing."""
+
     key: str | None = attrs.field(default=None, validator=is_key)
+    """What `UserSpecific` calls this node by, to show a reader other children."""
+
     marker: Marker | None = attrs.field(default=None, validator=is_marker, repr=False)
+    """Set by `decode` for a node that the markdown compiler made."""
 
     def __init__(
         self, *children: Child, key: str | None = None, marker: Marker | None = None
@@ -123,21 +126,22 @@ class Bold:
 class Italic:
     """Italic text.
 
-    Attributes:
-        children: The text and nodes to show; none shows nothing.
-        key: What `UserSpecific` calls this node by, to show a reader other children.
-        marker: Set by `decode` for a node that the markdown compiler made.
+    Source: `italic`, dictionary line 75-81.
 
     Raises:
-        InvalidDraftError: a child is neither text nor a node, or the key could not be matched.
+        InvalidDraftError: A child is neither text nor a node, or the key could not be matched.
 
-    Source: `italic`, dictionary line 75-81.
     """
 
     type_name: ClassVar[str] = "italic"
     children: tuple[Child, ...] = attrs.field(validator=are_children)
+    """The text and nodes to show; none shows nothing."""
+
     key: str | None = attrs.field(default=None, validator=is_key)
+    """What `UserSpecific` calls this node by, to show a reader other children."""
+
     marker: Marker | None = attrs.field(default=None, validator=is_marker, repr=False)
+    """Set by `decode` for a node that the markdown compiler made."""
 
     def __init__(
         self, *children: Child, key: str | None = None, marker: Marker | None = None
@@ -158,21 +162,22 @@ class Italic:
 class Underline:
     """Underlined text.
 
-    Attributes:
-        children: The text and nodes to show; none shows nothing.
-        key: What `UserSpecific` calls this node by, to show a reader other children.
-        marker: Set by `decode` for a node that the markdown compiler made.
+    Source: `underline`, dictionary line 75-81.
 
     Raises:
-        InvalidDraftError: a child is neither text nor a node, or the key could not be matched.
+        InvalidDraftError: A child is neither text nor a node, or the key could not be matched.
 
-    Source: `underline`, dictionary line 75-81.
     """
 
     type_name: ClassVar[str] = "underline"
     children: tuple[Child, ...] = attrs.field(validator=are_children)
+    """The text and nodes to show; none shows nothing."""
+
     key: str | None = attrs.field(default=None, validator=is_key)
+    """What `UserSpecific` calls this node by, to show a reader other children."""
+
     marker: Marker | None = attrs.field(default=None, validator=is_marker, repr=False)
+    """Set by `decode` for a node that the markdown compiler made."""
 
     def __init__(
         self, *children: Child, key: str | None = None, marker: Marker | None = None
@@ -193,21 +198,22 @@ class Underline:
 class Strikethrough:
     """Text that is struck through.
 
-    Attributes:
-        children: The text and nodes to show; none shows nothing.
-        key: What `UserSpecific` calls this node by, to show a reader other children.
-        marker: Set by `decode` for a node that the markdown compiler made.
+    Source: `strikethrough`, dictionary line 75-81.
 
     Raises:
-        InvalidDraftError: a child is neither text nor a node, or the key could not be matched.
+        InvalidDraftError: A child is neither text nor a node, or the key could not be matched.
 
-    Source: `strikethrough`, dictionary line 75-81.
     """
 
     type_name: ClassVar[str] = "strikethrough"
     children: tuple[Child, ...] = attrs.field(validator=are_children)
+    """The text and nodes to show; none shows nothing."""
+
     key: str | None = attrs.field(default=None, validator=is_key)
+    """What `UserSpecific` calls this node by, to show a reader other children."""
+
     marker: Marker | None = attrs.field(default=None, validator=is_marker, repr=False)
+    """Set by `decode` for a node that the markdown compiler made."""
 
     def __init__(
         self, *children: Child, key: str | None = None, marker: Marker | None = None

@@ -7,8 +7,8 @@ from typing import Any, ClassVar, Final
 
 import attrs
 
-from twake_async.twacode._checks import MARKERS
-from twake_async.twacode._composing import Json, Part, add, add_to, node, text_of
+from ._checks import MARKERS
+from ._composing import Json, Part, add, add_to, node, text_of
 
 _SIGNS: Final = {"user": "@", "channel": "#"}
 _SILENT: Final = frozenset({"image", "icon", "file", "progress_bar", "select", "emoji"})
@@ -23,14 +23,13 @@ class Unknown:
     is newer than this package; nothing is checked then until `portable` looks whether the client
     could show the message.
 
-    Attributes:
-        raw: The JSON.
 
     Source: the client leaves out what it does not know, children included (compiler line 546).
     """
 
     type_name: ClassVar[str] = ""
     raw: Json = attrs.field(hash=False)
+    """The JSON."""
 
     def reading(self) -> Iterable[Part]:
         """Give what a reader reads: text, and the content of node types that the client knows."""
@@ -64,7 +63,23 @@ def type_of(raw: Mapping[str, Any]) -> str | None:
 
 
 KNOWN_TYPES: Final = frozenset(MARKERS.values()) | frozenset(
-    "text text_block_parent nop url email system file image icon progress_bar attachment button "
-    "copiable input select compile".split()
+    [
+        "text",
+        "text_block_parent",
+        "nop",
+        "url",
+        "email",
+        "system",
+        "file",
+        "image",
+        "icon",
+        "progress_bar",
+        "attachment",
+        "button",
+        "copiable",
+        "input",
+        "select",
+        "compile",
+    ]
 )
 """Every node type that the client knows."""

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import attrs
 
-from twake_async.twacode._checks import (
+from ._checks import (
     are_children,
     is_email,
     is_emoji,
@@ -20,7 +19,7 @@ from twake_async.twacode._checks import (
     is_title,
     refuse,
 )
-from twake_async.twacode._composing import (
+from ._composing import (
     Child,
     Marker,
     Part,
@@ -34,27 +33,28 @@ from twake_async.twacode._composing import (
     text_of,
 )
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 
 @node
 @attrs.frozen
 class InlineCode:
     """Code within the line.
 
-    Attributes:
-        content: The code. The client trims it.
-        marker: Set by `decode` for a node that the markdown compiler made.
+    Source: `icode`, dictionary line 68.
 
     Raises:
-        InvalidDraftError: the code is not text, or empty: a list there blanks the whole message.
+        InvalidDraftError: The code is not text, or empty: a list there blanks the whole message.
 
-    Source: `icode`, dictionary line 68.
     """
 
     type_name: ClassVar[str] = "icode"
     content: str = attrs.field(validator=is_said)
-    marker: Marker | None = attrs.field(
-        default=None, validator=is_marker, repr=False, kw_only=True
-    )
+    """The code. The client trims it."""
+
+    marker: Marker | None = attrs.field(default=None, validator=is_marker, repr=False, kw_only=True)
+    """Set by `decode` for a node that the markdown compiler made."""
 
     def reading(self) -> Iterable[Part]:
         """Give what a reader reads: the code, trimmed."""
@@ -70,21 +70,19 @@ class InlineCode:
 class BlockCode:
     """Code in a block of its own, highlighted by the client.
 
-    Attributes:
-        content: The code. The client trims it.
-        marker: Set by `decode` for a node that the markdown compiler made.
+    Source: `mcode`, dictionary line 61.
 
     Raises:
-        InvalidDraftError: the code is not text, or empty: a list there blanks the whole message.
+        InvalidDraftError: The code is not text, or empty: a list there blanks the whole message.
 
-    Source: `mcode`, dictionary line 61.
     """
 
     type_name: ClassVar[str] = "mcode"
     content: str = attrs.field(validator=is_said)
-    marker: Marker | None = attrs.field(
-        default=None, validator=is_marker, repr=False, kw_only=True
-    )
+    """The code. The client trims it."""
+
+    marker: Marker | None = attrs.field(default=None, validator=is_marker, repr=False, kw_only=True)
+    """Set by `decode` for a node that the markdown compiler made."""
 
     def reading(self) -> Iterable[Part]:
         """Give what a reader reads: the code, trimmed, on lines of its own."""
@@ -102,23 +100,22 @@ class UserMention:
 
     `@all` and `@here` are no users: write them as plain text.
 
-    Attributes:
-        name: What to show behind the `@`.
-        id: The user's id.
-        marker: Set by `decode` for a node that the markdown compiler made.
+    Source: `user`, dictionary line 39; sent as `name:id`.
 
     Raises:
-        InvalidDraftError: the name or the id is empty, or holds a colon or a control character.
+        InvalidDraftError: The name or the id is empty, or holds a colon or a control character.
 
-    Source: `user`, dictionary line 39; sent as `name:id`.
     """
 
     type_name: ClassVar[str] = "user"
     name: str = attrs.field(validator=is_name)
+    """What to show behind the `@`."""
+
     id: str = attrs.field(validator=is_name)
-    marker: Marker | None = attrs.field(
-        default=None, validator=is_marker, repr=False, kw_only=True
-    )
+    """The user's id."""
+
+    marker: Marker | None = attrs.field(default=None, validator=is_marker, repr=False, kw_only=True)
+    """Set by `decode` for a node that the markdown compiler made."""
 
     def reading(self) -> Iterable[Part]:
         """Give what a reader reads: the name behind an `@`. The client shows a space after it."""
@@ -134,23 +131,22 @@ class UserMention:
 class ChannelMention:
     """A mention of a channel, which is a link to it.
 
-    Attributes:
-        name: What to show behind the `#`.
-        id: The channel's id.
-        marker: Set by `decode` for a node that the markdown compiler made.
+    Source: `channel`, dictionary line 50; sent as `name:id`.
 
     Raises:
-        InvalidDraftError: the name or the id is empty, or holds a colon or a control character.
+        InvalidDraftError: The name or the id is empty, or holds a colon or a control character.
 
-    Source: `channel`, dictionary line 50; sent as `name:id`.
     """
 
     type_name: ClassVar[str] = "channel"
     name: str = attrs.field(validator=is_name)
+    """What to show behind the `#`."""
+
     id: str = attrs.field(validator=is_name)
-    marker: Marker | None = attrs.field(
-        default=None, validator=is_marker, repr=False, kw_only=True
-    )
+    """The channel's id."""
+
+    marker: Marker | None = attrs.field(default=None, validator=is_marker, repr=False, kw_only=True)
+    """Set by `decode` for a node that the markdown compiler made."""
 
     def reading(self) -> Iterable[Part]:
         """Give what a reader reads: the name behind a `#`. The client shows a space after it."""
@@ -166,21 +162,19 @@ class ChannelMention:
 class Emoji:
     """An emoji by its short name.
 
-    Attributes:
-        content: The short name without its colons, such as `tada`.
-        marker: Set by `decode` for a node that the markdown compiler made.
+    Source: `emoji`, dictionary line 34.
 
     Raises:
-        InvalidDraftError: it is not a short name. The colons do not belong to it.
+        InvalidDraftError: It is not a short name. The colons do not belong to it.
 
-    Source: `emoji`, dictionary line 34.
     """
 
     type_name: ClassVar[str] = "emoji"
     content: str = attrs.field(validator=is_emoji)
-    marker: Marker | None = attrs.field(
-        default=None, validator=is_marker, repr=False, kw_only=True
-    )
+    """The short name without its colons, such as `tada`."""
+
+    marker: Marker | None = attrs.field(default=None, validator=is_marker, repr=False, kw_only=True)
+    """Set by `decode` for a node that the markdown compiler made."""
 
     def reading(self) -> Iterable[Part]:
         """Give what a reader reads: the short name between colons."""
@@ -196,17 +190,16 @@ class Emoji:
 class Email:
     """An email address, as a link that opens the reader's mail program.
 
-    Attributes:
-        content: The address.
+    Source: `email`, dictionary line 118.
 
     Raises:
-        InvalidDraftError: it is not one address. `mailto:` does not belong to it.
+        InvalidDraftError: It is not one address. `mailto:` does not belong to it.
 
-    Source: `email`, dictionary line 118.
     """
 
     type_name: ClassVar[str] = "email"
     content: str = attrs.field(validator=is_email)
+    """The address."""
 
     def reading(self) -> Iterable[Part]:
         """Give what a reader reads: the address."""
@@ -222,27 +215,30 @@ class Email:
 class Url:
     """A link.
 
-    Attributes:
-        url: Where it leads. The client puts `https://` in front if no protocol is given.
-        children: The text and nodes to click on; none shows the address itself.
-        button: Whether to show the children as a button that opens the link.
-        user_identifier: Whether the client adds `twake_user=<id of the reader>` to the address.
-        key: What `UserSpecific` calls this node by, to show a reader other children.
+    Source: `url`, dictionary lines 82-105.
 
     Raises:
-        InvalidDraftError: the address is empty, of another protocol than http and https, or one
+        InvalidDraftError: The address is empty, of another protocol than http and https, or one
             that the client would change; a child is neither text nor a node; or a button or a key
             has no children.
 
-    Source: `url`, dictionary lines 82-105.
     """
 
     type_name: ClassVar[str] = "url"
     url: str = attrs.field(validator=is_link)
+    """Where it leads. The client puts `https://` in front if no protocol is given."""
+
     children: tuple[Child, ...] = attrs.field(validator=are_children)
+    """The text and nodes to click on; none shows the address itself."""
+
     button: bool = attrs.field(default=False, validator=is_flag)
+    """Whether to show the children as a button that opens the link."""
+
     user_identifier: bool = attrs.field(default=False, validator=is_flag)
+    """Whether the client adds `twake_user=<id of the reader>` to the address."""
+
     key: str | None = attrs.field(default=None, validator=is_key)
+    """What `UserSpecific` calls this node by, to show a reader other children."""
 
     def __init__(
         self,
@@ -271,24 +267,23 @@ class Url:
 class MarkdownLink:
     """A link as markdown has it: `[title](url)`.
 
-    Attributes:
-        title: The text to click on.
-        url: Where it leads. The client puts `https://` in front if no protocol is given.
-        marker: Set by `decode` for a node that the markdown compiler made.
+    Source: `markdown_link`, dictionary line 106; sent as `title](url`.
 
     Raises:
-        InvalidDraftError: the title or the address is empty, one of them holds `](`, or the
+        InvalidDraftError: The title or the address is empty, one of them holds `](`, or the
             address is one that `Url` refuses.
 
-    Source: `markdown_link`, dictionary line 106; sent as `title](url`.
     """
 
     type_name: ClassVar[str] = "markdown_link"
     title: str = attrs.field(validator=is_title)
+    """The text to click on."""
+
     url: str = attrs.field(validator=[is_link, is_title])
-    marker: Marker | None = attrs.field(
-        default=None, validator=is_marker, repr=False, kw_only=True
-    )
+    """Where it leads. The client puts `https://` in front if no protocol is given."""
+
+    marker: Marker | None = attrs.field(default=None, validator=is_marker, repr=False, kw_only=True)
+    """Set by `decode` for a node that the markdown compiler made."""
 
     def reading(self) -> Iterable[Part]:
         """Give what a reader reads: the title."""
@@ -308,18 +303,17 @@ class Markdown:
     `> quote`, `:emoji:`, `[title](url)`, and bare links work; so do `@name` and `#channel` where
     the reader's client knows them, but nobody is notified: use `UserMention` for that.
 
-    Attributes:
-        content: The markdown.
-
-    Raises:
-        InvalidDraftError: it is not text, or empty.
-
     Source: `compile`, compiler line 536. The one-line preview of a thread leaves it out
     (lines 636-641), and shows nothing in its place.
+
+    Raises:
+        InvalidDraftError: It is not text, or empty.
+
     """
 
     type_name: ClassVar[str] = "compile"
     content: str = attrs.field(validator=is_said)
+    """The markdown."""
 
     def reading(self) -> Iterable[Part]:
         """Give what a reader reads: the markdown as it was written."""
