@@ -30,7 +30,12 @@ _REFUSED: frozenset[Claim] = frozenset({"refused"})
 
 
 def _add(
-    name: str, act: Act, stage: Stage, allowed: frozenset[Claim], stores: bool = False, **more: object
+    name: str,
+    act: Act,
+    stage: Stage,
+    allowed: frozenset[Claim],
+    stores: bool = False,
+    **more: object,
 ) -> Fault:
     fault = Fault(name=name, stage=stage, stores=stores, allowed=allowed, act=act)
     FAULTS[name] = fault = attrs.evolve(fault, **more)  # type: ignore[arg-type]
@@ -148,7 +153,10 @@ for _word, _more in {
     "privileges": b'"error":"you_do_not_have_this_set_of_required_privileges","privileges":["channels"]',
 }.items():
     _refuses(_word, acts.answer(b'{%b,"_cookies":[]}' % _more))
-    _refuses(f"{_word}_after_warnings", acts.answer(b'%b{%b,"_cookies":[]}' % (WARNING, _more), 200, HTML))
+    _refuses(
+        f"{_word}_after_warnings",
+        acts.answer(b'%b{%b,"_cookies":[]}' % (WARNING, _more), 200, HTML),
+    )
 for _status in (400, 401, 403, 404, 413, 422):
     _refuses(f"{_status}", acts.answer(page(b"%d" % _status), _status, HTML))
 _refuses("403_json", acts.answer(b'{"error":"forbidden"}', 403, JSON))

@@ -13,7 +13,9 @@ import trustme
 Kind = Literal["good", "wrong_host", "expired", "not_yet_valid", "unknown_authority"]
 KINDS: tuple[Kind, ...] = ("good", "wrong_host", "expired", "not_yet_valid", "unknown_authority")
 
-Handshake = Literal["close", "close_after_hello", "reset", "garbage", "plain_http", "alert", "silent"]
+Handshake = Literal[
+    "close", "close_after_hello", "reset", "garbage", "plain_http", "alert", "silent"
+]
 HANDSHAKES: tuple[Handshake, ...] = (
     "close",
     "close_after_hello",
