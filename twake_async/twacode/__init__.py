@@ -10,6 +10,7 @@ What would blank the message in the client, or do nothing there, is refused when
 from ._blocks import Attachment, MultilineQuote, Nop, Quote, System, TextBlock
 from ._composing import Child, Content, Marker, Node, fallback_text
 from ._forms import Button, Input, Option, Select
+from ._links import Email, MarkdownLink, Url
 from ._media import Copiable, File, Icon, Image, ProgressBar
 from ._readers import UserSpecific, user_specific_update
 from ._sending import Portable, decode, encode, portable
@@ -18,12 +19,9 @@ from ._unknown import Unknown
 from ._words import (
     BlockCode,
     ChannelMention,
-    Email,
     Emoji,
     InlineCode,
     Markdown,
-    MarkdownLink,
-    Url,
     UserMention,
 )
 

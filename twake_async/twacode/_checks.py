@@ -33,22 +33,13 @@ MARKERS: Final = {
 """What the client's markdown compiler writes as `start`, and the node type that it stands for."""
 
 OBJECT_MEMBERS: Final = frozenset(
-    [
-        "constructor",
-        "hasOwnProperty",
-        "isPrototypeOf",
-        "propertyIsEnumerable",
-        "toLocaleString",
-        "toString",
-        "valueOf",
-        "__defineGetter__",
-        "__defineSetter__",
-        "__lookupGetter__",
-        "__lookupSetter__",
-        "__proto__",
-    ]
+    (
+        *("__defineGetter__", "__defineSetter__", "__lookupGetter__", "__lookupSetter__"),
+        *("__proto__", "constructor", "hasOwnProperty", "isPrototypeOf", "propertyIsEnumerable"),
+        *("toLocaleString", "toString", "valueOf"),
+    )
 )
-"""What every JavaScript object has: the client takes such a `key` or `type` for one that matches."""
+"""What every JavaScript object has: the client takes a `key` or a `type` of that name for known."""
 
 
 def register(cls: type[Any]) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from twake_async.errors import InvalidDraftError
 
-from . import _blocks, _forms, _media, _styles, _words
+from . import _blocks, _forms, _links, _media, _styles, _words
 from ._checks import is_clean
 from ._composing import Child, Content, Json, Marker
 from ._shapes import inside, pack, unpack
@@ -21,7 +21,7 @@ NESTING_LIMIT: Final = 500
 
 _CLASSES: Final[dict[str, type[Any]]] = {
     cls.type_name: cls
-    for room in (_blocks, _forms, _media, _styles, _words)
+    for room in (_blocks, _forms, _links, _media, _styles, _words)
     for cls in vars(room).values()
     if isinstance(cls, type) and hasattr(cls, "type_name")
 }

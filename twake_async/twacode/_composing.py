@@ -21,7 +21,7 @@ Json: TypeAlias = Any
 
 
 class Node(Protocol):
-    """Anything that can stand in a tree: every class of this package but `Option` and `UserSpecific`."""
+    """Anything that can stand in a tree: the classes of this package that say `type_name`."""
 
     def reading(self) -> Iterable[Part]:
         """Give what a reader reads of this node, in order."""
@@ -81,14 +81,14 @@ def text_of(self: Node) -> str:
 def add(self: Node, other: Child) -> Content:
     """Give the sequence of this node and what follows: a node's `__add__`."""
     if not (isinstance(other, str) or is_node(other)):
-        return NotImplemented
+        return NotImplemented  # type: ignore[no-any-return]  # as Python's operators ask
     return Content(*_items(self), *_items(other))
 
 
 def add_to(self: Node, other: Child) -> Content:
     """Give the sequence of what comes before and this node: a node's `__radd__`."""
     if not (isinstance(other, str) or is_node(other)):
-        return NotImplemented
+        return NotImplemented  # type: ignore[no-any-return]  # as Python's operators ask
     return Content(*_items(other), *_items(self))
 
 
@@ -135,8 +135,8 @@ class Content:
 def normal(children: tuple[Child, ...]) -> tuple[Child, ...]:
     """Give children in the one form that encodes and decodes to itself.
 
-    One child is sent as itself, none or several as a list, and a `Content` as a list, too. So a lone
-    `Content` says the same as its items, unless it has exactly one.
+    One child is sent as itself, none or several as a list, and a `Content` as a list, too. So a
+    lone `Content` says the same as its items, unless it has exactly one.
     """
     match children:
         case (Content() as only,) if len(only) != 1:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import attrs
 
-from ._checks import is_clean, json_copy, refuse
+from ._checks import is_clean, is_node, json_copy, refuse
 from ._codec import NESTING_LIMIT, from_json, to_json
 from ._composing import Child, Content, Json, Part, text_of
 from ._rules import is_truthy, why_blank
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Sequence
 
 
 @attrs.frozen
@@ -77,42 +78,68 @@ def encode(tree: Child | Portable) -> Json:
     return to_json(tree)
 
 
-def portable(tree: Child | Portable, fallback: str | None = None) -> dict[str, Json]:
-    """Give a tree in the form that every release of Twake takes.
+def portable(
+    content: Child | Portable | Sequence[Child | Mapping[str, Json]] | Mapping[str, Json],
+    fallback: str | None = None,
+) -> dict[str, Json]:
+    """Give a message's content in the form that every release of Twake takes.
 
     Args:
-        tree: Text, a node, a `Content`, or a `Portable` that was decoded.
+        content: Text, a node, a `Content`, a list of nodes, or JSON as it is sent.
         fallback: What notifications and search show; None makes it of the tree, as a reader would
-            read it (`fallback_text`).
+            read it (`fallback_text`), unless the content brings its own.
 
     Returns:
         `{"fallback_string": text, "original_str": text, "prepared": list of nodes}`.
 
     Raises:
-        InvalidDraftError: The tree is nested deeper than 500 levels, or holds an `Unknown` that
-            JSON cannot hold or the client cannot show.
+        InvalidDraftError: The tree is nested deeper than 500 levels, or holds JSON that is none,
+            or that the client cannot show.
 
     """
+    tree = _tree(content)
+    shown = tree.content if isinstance(tree, Portable) else tree
+    prepared = to_json(shown if isinstance(shown, Content) else Content(shown))
+    around = tree.around if isinstance(tree, Portable) and fallback is None else {}
+    if trouble := why_unsendable(prepared) or _why_not_json(around):
+        refuse("portable", "content", trouble)
     text = str(tree) if fallback is None else fallback
     if not is_clean(text):
         refuse("portable", "fallback", "a lone surrogate cannot be sent as JSON")
-    shown = tree.content if isinstance(tree, Portable) else tree
-    prepared = to_json(shown if isinstance(shown, Content) else Content(shown))
-    if trouble := why_unsendable(prepared):
-        refuse("portable", "content", trouble)
-    return {"fallback_string": text, "original_str": text, "prepared": prepared}
+    return {"original_str": text, **around, "fallback_string": text, "prepared": prepared}
+
+
+def _tree(content: Any) -> Child | Portable:
+    if isinstance(content, str | Portable) or is_node(content):
+        return cast("Child | Portable", content)
+    if isinstance(content, list | tuple):
+        return Content(*(_item(item) for item in content))
+    if isinstance(content, Mapping):
+        return decode(dict(content))
+    kind = type(content).__name__
+    return refuse("portable", "content", f"text, a node or a list of them is needed, not {kind}")
+
+
+def _item(item: Any) -> Child:
+    return item if is_node(item) else from_json(item)
 
 
 def why_unsendable(content: Json) -> str | None:
     """Tell why JSON cannot be sent as content: too deep, none at all, or not to be shown."""
     if _is_deeper(content, NESTING_LIMIT):
         return f"it is nested deeper than {NESTING_LIMIT} levels"
+    if trouble := _why_not_json(content):
+        return trouble
+    trouble = why_blank(content)
+    return trouble and f"the client would show an error in its place: {trouble}"
+
+
+def _why_not_json(content: Json) -> str | None:
     try:
         json_copy(content)
     except ValueError as error:
         return f"JSON cannot hold it: {error}"
-    trouble = why_blank(content)
-    return trouble and f"the client would show an error in its place: {trouble}"
+    return None
 
 
 def _is_deeper(value: Json, limit: int) -> bool:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeAlias
 
 import attrs
 
 from ._composing import Child, Json, Marker
 from ._forms import Option, Select
+from ._links import MarkdownLink, Url
 from ._styles import Break
-from ._words import ChannelMention, MarkdownLink, Url, UserMention
+from ._words import ChannelMention, UserMention
 
 Object: TypeAlias = dict[str, Json]
 
@@ -94,6 +95,7 @@ def unpack(cls: type[Any], raw: Object, children: tuple[Child, ...]) -> Child | 
         InvalidDraftError: The class refuses the attributes.
 
     """
+    make: Callable[..., Child] = cls
     named = {name: value for name, value in raw.items() if name not in {"type", "start", "end"}}
     if children:
         del named["content"]
@@ -103,8 +105,7 @@ def unpack(cls: type[Any], raw: Object, children: tuple[Child, ...]) -> Child | 
     if not raw.get("type"):
         named["marker"] = Marker(raw["start"], raw.get("end"))
     first = (named.pop("url"),) if cls is Url else named.pop("values") if cls is Select else ()
-    node: Child = cls(*first, *children, **named)
-    return node
+    return make(*first, *children, **named)
 
 
 def _unshape(cls: type[Any], raw: Object, named: Object) -> Object:

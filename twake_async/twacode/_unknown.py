@@ -62,24 +62,9 @@ def type_of(raw: Mapping[str, Any]) -> str | None:
     return MARKERS.get(start) if isinstance(start, str) else None
 
 
-KNOWN_TYPES: Final = frozenset(MARKERS.values()) | frozenset(
-    [
-        "text",
-        "text_block_parent",
-        "nop",
-        "url",
-        "email",
-        "system",
-        "file",
-        "image",
-        "icon",
-        "progress_bar",
-        "attachment",
-        "button",
-        "copiable",
-        "input",
-        "select",
-        "compile",
-    ]
+_PLAIN_TYPES: Final = (
+    *("text", "text_block_parent", "nop", "url", "email", "system", "file", "image", "icon"),
+    *("progress_bar", "attachment", "button", "copiable", "input", "select", "compile"),
 )
+KNOWN_TYPES: Final = frozenset((*MARKERS.values(), *_PLAIN_TYPES))
 """Every node type that the client knows."""
