@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 _NODE_CLASSES: Final[set[type[Any]]] = set()
 
 MARKERS: Final = {
+    "text": "text",
+    "text_block_parent": "text_block_parent",
     "\n": "br",
     ":": "emoji",
     "@": "user",

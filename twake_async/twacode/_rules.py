@@ -45,14 +45,13 @@ def is_truthy(value: Json) -> bool:
 
 def _listed(value: Json) -> list[Json] | None:
     """Give the items that the client walks over; None where it would throw."""
+    if isinstance(value, dict):
+        forms = (value.get("formatted"), value.get("prepared"))
+        value = next((form for form in forms if is_truthy(form)), value)
     if not is_truthy(value) or isinstance(value, str):
         return []
-    if isinstance(value, dict):
-        shown = next(
-            (value[k] for k in ("formatted", "prepared") if is_truthy(value.get(k))), value
-        )
-        is_node = isinstance(shown, dict) and (shown.get("type") or shown.get("start"))
-        value = [shown] if is_node else shown
+    if isinstance(value, dict) and (value.get("type") or value.get("start")):
+        return [value]
     return value if isinstance(value, list) else None
 
 
@@ -72,8 +71,9 @@ def _trouble(item: dict[str, Any]) -> str | None:
 
 
 def _href(item: dict[str, Any]) -> Json:
-    url, content = item.get("url", item.get("content")), item.get("content")
-    return next((one for one in (url, content) if is_truthy(one)), "")
+    """Give what the client makes a link of; a url that is there but empty becomes `#`."""
+    href = item["url"] if "url" in item else item.get("content")
+    return href if is_truthy(href) else ""
 
 
 def _select_trouble(item: dict[str, Any]) -> str | None:

@@ -110,7 +110,9 @@ def portable(
 
 
 def _tree(content: Any) -> Child | Portable:
-    if isinstance(content, str | Portable) or is_node(content):
+    if isinstance(content, str):
+        return from_json(content)
+    if isinstance(content, Portable) or is_node(content):
         return cast("Child | Portable", content)
     if isinstance(content, list | tuple):
         return Content(*(_item(item) for item in content))

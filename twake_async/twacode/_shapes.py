@@ -103,6 +103,8 @@ def unpack(cls: type[Any], raw: Object, children: tuple[Child, ...]) -> Child | 
     if not _needed(cls) <= named.keys() <= _names(cls):
         return None
     if not raw.get("type"):
+        if "marker" not in attrs.fields_dict(cls):
+            return None
         named["marker"] = Marker(raw["start"], raw.get("end"))
     first = (named.pop("url"),) if cls is Url else named.pop("values") if cls is Select else ()
     return make(*first, *children, **named)
