@@ -52,6 +52,7 @@ from twake_async.twacode import (
     decode,
     encode,
     fallback_text,
+    hidden_data,
     portable,
     user_specific_update,
 )
@@ -634,6 +635,10 @@ REFUSED = [
     ("UserSpecific.modifiers", lambda: UserSpecific("u", {"k": Unknown(5)})),
     ("UserSpecific.modifiers", lambda: UserSpecific("u", {"k": Bold("x", key="inner")})),
     ("UserSpecific.modifiers", lambda: UserSpecific("u", {"k": "a" + Bold(Nop("x", key="inner"))})),
+    ("hidden_data.allow_delete", lambda: hidden_data(allow_delete="nobody")),
+    ("hidden_data.custom_title", lambda: hidden_data(custom_title=" ")),
+    ("hidden_data.custom_icon", lambda: hidden_data(custom_icon=":tada:")),
+    ("hidden_data.own", lambda: hidden_data(votes={1, 2})),
     ("portable.content", lambda: portable(5)),
     ("portable.content", lambda: portable(Unknown(None))),
     ("portable.content", lambda: portable(Bold(Unknown(5)))),
@@ -898,3 +903,25 @@ def test_an_empty_keyed_node_is_shown_to_its_reader_alone():
     message = portable(Nop(key="vote"))
     assert message["fallback_string"] == ""
     assert str(decode(client_shows_reader(message["prepared"], {"vote": "for you"}))) == "for you"
+
+
+# ---- what the hidden data says -------------------------------------------------------------------
+
+
+def test_hidden_data_holds_what_was_given():
+    """The client's conventions and an application's own data stand side by side."""
+    votes = {"alice": [1]}
+    given = hidden_data(
+        allow_delete="administrators",
+        custom_title="CI",
+        custom_icon="https://e.org/i.png",
+        votes=votes,
+    )
+    votes["alice"].append(2)
+    assert given == {
+        "allow_delete": "administrators",
+        "custom_title": "CI",
+        "custom_icon": "https://e.org/i.png",
+        "votes": {"alice": [1]},
+    }
+    assert hidden_data() == {}

@@ -10,6 +10,7 @@ What would blank the message in the client, or do nothing there, is refused when
 from ._blocks import Attachment, MultilineQuote, Nop, Quote, System, TextBlock
 from ._composing import Child, Content, Marker, Node, fallback_text
 from ._forms import Button, Input, Option, Select
+from ._hidden import hidden_data
 from ._links import Email, MarkdownLink, Url
 from ._media import Copiable, File, Icon, Image, ProgressBar
 from ._readers import UserSpecific, user_specific_update
@@ -66,6 +67,7 @@ __all__ = [
     "decode",
     "encode",
     "fallback_text",
+    "hidden_data",
     "portable",
     "user_specific_update",
 ]
