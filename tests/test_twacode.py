@@ -639,15 +639,16 @@ REFUSED = [
     ("hidden_data.custom_title", lambda: hidden_data(custom_title=" ")),
     ("hidden_data.custom_icon", lambda: hidden_data(custom_icon=":tada:")),
     ("hidden_data.own", lambda: hidden_data(votes={1, 2})),
-    ("portable.content", lambda: portable(5)),
-    ("portable.content", lambda: portable(Unknown(None))),
-    ("portable.content", lambda: portable(Bold(Unknown(5)))),
-    ("portable.content", lambda: portable([{"type": "select"}])),
-    ("portable.content", lambda: portable([{"type": "carousel", "n": float("nan")}])),
-    ("portable.content", lambda: portable(["\ud83d"])),
-    ("portable.content", lambda: portable({"prepared": ["x"], "files": {1, 2}})),
-    ("portable.fallback", lambda: portable("x", fallback="\ud83d")),
-    ("portable.content", lambda: portable("\ud83d")),
+    ("content", lambda: portable(5)),
+    ("content", lambda: portable(Unknown(None))),
+    ("content", lambda: portable(Bold(Unknown(5)))),
+    ("content", lambda: portable([{"type": "select"}])),
+    ("content", lambda: portable([{"type": "carousel", "n": float("nan")}])),
+    ("content", lambda: portable(["\ud83d"])),
+    ("content", lambda: portable({"prepared": ["x"], "files": {1, 2}})),
+    ("fallback", lambda: portable("x", fallback="\ud83d")),
+    ("content", lambda: portable("\ud83d")),
+    ("user_specific", lambda: user_specific_update(["x"])),
 ]  # fmt: skip
 
 
@@ -885,6 +886,7 @@ def test_one_update_is_an_object_and_several_are_a_list():
     other = {"user_id": "bob", "modifiers": {}, "replace_all": True}
     assert user_specific_update([voted]) == one
     assert user_specific_update([voted, forget]) == [one, other]
+    assert user_specific_update([MappingProxyType(one), forget]) == [one, other]
 
 
 def test_a_reader_sees_the_replacement_and_others_the_message():

@@ -55,8 +55,8 @@ def is_node(value: object) -> bool:
 
 
 def refuse(owner: object, field: str, why: str) -> NoReturn:
-    """Refuse a field of a node: the one place where this package raises."""
-    name = f"{owner if isinstance(owner, str) else type(owner).__name__}.{field}"
+    """Refuse a field of a node, or one of that name: the one place where this package raises."""
+    name = f"{type(owner).__name__}.{field}" if owner is not None else field
     raise InvalidDraftError(f"{name}: {why}", field=name)
 
 

@@ -34,14 +34,14 @@ def hidden_data(
 
     """
     if allow_delete not in {None, "everyone", "administrators"}:
-        refuse("hidden_data", "allow_delete", f"{allow_delete!r} is unknown to the client")
+        refuse(None, "hidden_data.allow_delete", f"{allow_delete!r} is unknown to the client")
     if custom_title is not None and not (is_clean(custom_title) and custom_title.strip()):
-        refuse("hidden_data", "custom_title", "it is empty, or holds a lone surrogate")
+        refuse(None, "hidden_data.custom_title", "it is empty, or holds a lone surrogate")
     if custom_icon is not None and not custom_icon.startswith(("http://", "https://")):
-        refuse("hidden_data", "custom_icon", "an http(s) address is needed")
+        refuse(None, "hidden_data.custom_icon", "an http(s) address is needed")
     said = {"allow_delete": allow_delete, "custom_title": custom_title, "custom_icon": custom_icon}
     try:
         kept: dict[str, Json] = json_copy(own)
     except ValueError as error:
-        refuse("hidden_data", "own", f"JSON cannot hold it: {error}")
+        refuse(None, "hidden_data.own", f"JSON cannot hold it: {error}")
     return kept | {name: value for name, value in said.items() if value is not None}

@@ -82,21 +82,29 @@ class UserSpecific:
             refuse(self, "modifiers", "without modifiers nothing is updated, unless replace_all")
 
 
-def user_specific_update(updates: Sequence[UserSpecific]) -> Json:
+def user_specific_update(updates: Sequence[UserSpecific | Mapping[str, Json]]) -> Json:
     """Give the value of a message's `_once_user_specific_update`.
 
     Args:
-        updates: One update for each reader, in the order in which the server is to do them.
+        updates: One update for each reader, in the order in which the server is to do them; each
+            a `UserSpecific`, or the same as JSON.
 
     Returns:
         An object for one update, and a list for several: the server takes both.
+
+    Raises:
+        InvalidDraftError: An update is neither.
 
     """
     encoded = [_encoded(update) for update in updates]
     return encoded[0] if len(encoded) == 1 else encoded
 
 
-def _encoded(update: UserSpecific) -> dict[str, Json]:
-    modifiers = {key: encode(tree) for key, tree in update.modifiers.items()}
-    encoded: dict[str, Json] = {"user_id": update.user_id, "modifiers": modifiers}
-    return {**encoded, "replace_all": True} if update.replace_all else encoded
+def _encoded(update: object) -> Mapping[str, Json]:
+    if isinstance(update, UserSpecific):
+        modifiers = {key: encode(tree) for key, tree in update.modifiers.items()}
+        encoded: dict[str, Json] = {"user_id": update.user_id, "modifiers": modifiers}
+        return {**encoded, "replace_all": True} if update.replace_all else encoded
+    if isinstance(update, Mapping):
+        return dict(update)
+    return refuse(None, "user_specific", f"a UserSpecific is needed, not {type(update).__name__}")

@@ -102,10 +102,10 @@ def portable(
     prepared = to_json(shown if isinstance(shown, Content) else Content(shown))
     around = tree.around if isinstance(tree, Portable) and fallback is None else {}
     if trouble := why_unsendable(prepared) or _why_not_json(around):
-        refuse("portable", "content", trouble)
+        refuse(None, "content", trouble)
     text = str(tree) if fallback is None else fallback
     if not is_clean(text):
-        refuse("portable", "fallback", "a lone surrogate cannot be sent as JSON")
+        refuse(None, "fallback", "a lone surrogate cannot be sent as JSON")
     return {"original_str": text, **around, "fallback_string": text, "prepared": prepared}
 
 
@@ -119,7 +119,7 @@ def _tree(content: Any) -> Child | Portable:
     if isinstance(content, Mapping):
         return decode(dict(content))
     kind = type(content).__name__
-    return refuse("portable", "content", f"text, a node or a list of them is needed, not {kind}")
+    return refuse(None, "content", f"text, a node or a list of them is needed, not {kind}")
 
 
 def _item(item: Any) -> Child:
