@@ -76,17 +76,13 @@ def _check_group(group_id: object) -> str:
 
 def _content(draft: MessageDraft, text_form: str) -> Any:
     content = draft.content
+    if content is None or (isinstance(content, str) and text_form == "plain"):
+        return content
     if isinstance(content, str):
-        if text_form == "plain":
-            return content
         return {"original_str": content, "fallback_string": content, "prepared": [content]}
-    if content is not None and not isinstance(content, list | tuple | dict):
-        raise InvalidDraftError(
-            f"content must be a string, a Twacode node or a list of them, not "
-            f"{type(content).__name__}",
-            field="content",
-        )
-    return content
+    from .twacode import portable  # noqa: PLC0415 - plain text need not wait for its import
+
+    return portable(content)
 
 
 def _message_fields(draft: MessageDraft, front_id: str | None, content: Any) -> dict[str, Any]:
@@ -116,9 +112,11 @@ def _message_fields(draft: MessageDraft, front_id: str | None, content: Any) -> 
 
 
 def _updates(draft: MessageDraft) -> Any:
-    updates = list(draft.user_specific)
-    # The server takes one update or a list of them.
-    return updates[0] if len(updates) == 1 else updates or None
+    if not draft.user_specific:
+        return None
+    from .twacode import user_specific_update  # noqa: PLC0415 - as above
+
+    return user_specific_update(draft.user_specific)
 
 
 def encode_save(draft: MessageDraft, *, group_id: str | None, text_form: str = "plain") -> Prepared:
@@ -134,7 +132,7 @@ def encode_save(draft: MessageDraft, *, group_id: str | None, text_form: str = "
     if draft.is_ephemeral:
         operation = "ephemeral"
     content = _content(draft, text_form)
-    if operation != "edit" and not content:
+    if operation != "edit" and not draft.content:
         raise InvalidDraftError("content is empty: a new message needs some", field="content")
     front_id = draft.front_id
     if front_id is None and operation != "edit":
