@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 import select
 import socket
@@ -168,8 +169,7 @@ class Connection(asyncio.BufferedProtocol):
     def close(self) -> None:
         """Send what is written, then FIN (RST follows where the kernel holds unread bytes)."""
         self.stick()
-        if self.transport.can_write_eof() and not self.transport.is_closing():
-            self.transport.write_eof()
+        self._fin()
         self.transport.close()
 
     def reset(self) -> None:
@@ -197,9 +197,13 @@ class Connection(asyncio.BufferedProtocol):
     def hang_up(self) -> None:
         """Send FIN, then read and drop what comes until the client leaves: a lingering close."""
         self.stick()
-        if self.transport.can_write_eof():
-            self.transport.write_eof()
+        self._fin()
         self.later(1.0, self.close)
+
+    def _fin(self) -> None:
+        if self.transport.can_write_eof() and not self.transport.is_closing():
+            with contextlib.suppress(OSError):  # the client has left, and has sent RST
+                self.transport.write_eof()
 
     def later(self, seconds: float, call: object, *args: object) -> None:
         """Call back after so many seconds, unless the connection is gone by then."""
