@@ -12,6 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from twake_async import MessageDraft
+from twake_async._wire import encode_save
 from twake_async.errors import InvalidDraftError
 from twake_async.twacode import (
     Attachment,
@@ -927,3 +929,56 @@ def test_hidden_data_holds_what_was_given():
         "votes": {"alice": [1]},
     }
     assert hidden_data() == {}
+
+
+# ---- through a draft -----------------------------------------------------------------------------
+
+
+def message_of(draft):
+    """Give the `message` of the request that saves a draft."""
+    return json.loads(encode_save(draft, group_id="g").body)["message"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        Bold("hi"),
+        Content(Bold("hi")),
+        [Bold("hi")],
+        {"type": "bold", "content": "hi"},
+        [{"type": "bold", "content": "hi"}],
+        decode(portable(Bold("hi"))),
+    ],
+)
+def test_a_draft_sends_rich_content_in_the_portable_form(content):
+    """However rich content was written, it goes out with a text beside it."""
+    sent = {
+        "fallback_string": "hi",
+        "original_str": "hi",
+        "prepared": [{"type": "bold", "content": "hi"}],
+    }
+    assert message_of(MessageDraft("c", content))["content"] == sent
+
+
+def test_a_draft_sends_plain_text_as_it_stands():
+    """A string is no rich content."""
+    assert message_of(MessageDraft("c", "hi"))["content"] == "hi"
+
+
+@pytest.mark.parametrize("content", [Content(), [], {}])
+def test_a_new_message_needs_content(content):
+    """A create without content is refused before any byte leaves, as empty text is."""
+    with pytest.raises(InvalidDraftError, match="content is empty"):
+        message_of(MessageDraft("c", content))
+
+
+def test_a_draft_sends_updates_for_its_readers():
+    """One update is an object, two are a list, none is nothing."""
+    one, other = UserSpecific("u", {"k": "you"}), UserSpecific("v", {"k": Bold("you")})
+    field = "_once_user_specific_update"
+    assert field not in message_of(MessageDraft("c", "x"))
+    assert message_of(MessageDraft("c", "x", user_specific=[one]))[field] == user_specific_update(
+        [one]
+    )
+    both = message_of(MessageDraft("c", "x", user_specific=(one, other)))[field]
+    assert both == user_specific_update([one, other])
