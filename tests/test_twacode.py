@@ -9,7 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 import pytest
-from hypothesis import given
+from hypothesis import given, reject
 from hypothesis import strategies as st
 
 from twake_async import MessageDraft
@@ -161,7 +161,7 @@ def client_shows_reader(content, modifiers):
 words = st.text(min_size=1).filter(lambda text: text.strip())
 names = st.from_regex(r"[A-Za-z][A-Za-z0-9 ._-]{0,8}", fullmatch=True)
 ids = st.from_regex(r"[a-z0-9-]{1,12}", fullmatch=True)
-keys = st.none() | st.sampled_from(["vote", "map", "0", "a key"])
+keys = st.none() | st.sampled_from(["vote", "map", "a key"])
 scalars = (
     st.none()
     | st.booleans()
@@ -209,7 +209,10 @@ leaves = st.one_of(
 def parents(children):
     many = st.lists(children, max_size=3)
     return st.one_of(
-        st.builds(lambda cls, kids, key: cls(*kids, key=key), st.sampled_from(STYLES + BLOCKS), many, keys),
+        st.builds(
+            lambda cls, kids, key: cls(*kids, key=None if kids in ([""], [Content("")]) else key),
+            st.sampled_from(STYLES + BLOCKS), many, keys,
+        ),
         st.builds(lambda kids: Break(*kids), many),
         st.builds(lambda kids: Content(*kids), many),
         st.builds(
@@ -264,14 +267,29 @@ def test_no_tree_that_can_be_built_is_blanked_by_the_client(tree):
     client_shows(portable(tree))
 
 
-@given(
-    trees, st.dictionaries(st.sampled_from(["vote", "map", "0"]), leaves.filter(bool), max_size=3)
-)
+@given(trees, st.dictionaries(st.sampled_from(["vote", "map"]), leaves.filter(bool), max_size=3))
 def test_no_reader_sees_a_blank_message_after_an_update(tree, modifiers):
     """What an update puts in place of keyed children is shown as well."""
     update = user_specific_update([UserSpecific("u", modifiers, replace_all=True)])
     seen = client_shows_reader(portable(tree)["prepared"], update["modifiers"])
     client_shows(seen)
+
+
+@given(
+    st.sampled_from([*STYLES, *BLOCKS]),
+    st.lists(trees, max_size=2),
+    trees.filter(lambda tree: tree != ""),
+)
+def test_a_keyed_node_shows_its_reader_the_replacement(cls, children, replacement):
+    """Whatever a keyed node holds, the client finds it and shows the replacement."""
+    if children == [""]:
+        return
+    try:
+        update = user_specific_update([UserSpecific("u", {"k": replacement})])
+    except InvalidDraftError:  # a key inside the replacement
+        reject()
+    seen = client_shows_reader(encode(cls(*children, key="k")), update["modifiers"])
+    assert seen["content"] == encode(replacement)
 
 
 @given(trees)
@@ -569,6 +587,9 @@ REFUSED = [
     ("Bold.children", lambda: Bold(Option("a", "b"))),
     ("Bold.key", lambda: Bold("x", key="")),
     ("Bold.key", lambda: Bold("x", key=5)),
+    ("Bold.key", lambda: Bold("x", key="0")),
+    ("Bold.key", lambda: Bold("", key="k")),
+    ("UserSpecific.modifiers", lambda: UserSpecific("u", {"12": "x"})),
     ("Bold.key", lambda: Bold("x", key="toString")),
     ("Bold.marker", lambda: Bold("x", marker=Marker("_"))),
     ("Content.items", lambda: Content(None)),

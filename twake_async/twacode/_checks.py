@@ -123,6 +123,11 @@ def is_key(owner: object, field: Attribute[Any], value: str | None) -> None:
     is_said(owner, field, value)
     if value in OBJECT_MEMBERS:
         refuse(owner, field.name, f"the client takes {value!r} for a member of every object")
+    if value.isdecimal():
+        # As a list, the client takes every other key that lists have, such as "map", for one of it.
+        refuse(owner, field.name, "the server turns a map with numbers for keys into a list")
+    if getattr(owner, "children", None) == ("",):
+        refuse(owner, field.name, "the client does not look at the key of empty text: leave it out")
 
 
 def is_context(owner: object, field: Attribute[Any], value: object) -> None:
