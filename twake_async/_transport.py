@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib.util
 import math
 import ssl
 import urllib.request
@@ -242,12 +243,24 @@ def _tls_context(verify: ssl.SSLContext | bool, *, needed: bool) -> ssl.SSLConte
 
 
 def _checked_proxy(proxy: httpx.Proxy | str | None) -> httpx.Proxy | None:
-    if not isinstance(proxy, str):
-        return proxy
+    if proxy is None:
+        return None
+    found = _parsed_proxy(proxy) if isinstance(proxy, str) else proxy
+    if found is None or not found.url.host:
+        # The value may hold a password: neither it nor httpx's own error is shown.
+        raise ConfigurationError("proxy is no URL of a proxy", field="proxy")
+    if found.url.scheme.startswith("socks") and importlib.util.find_spec("socksio") is None:
+        raise ConfigurationError(
+            'proxy speaks SOCKS, which needs another package: pip install "httpx[socks]"',
+            field="proxy",
+        )
+    return found
+
+
+def _parsed_proxy(proxy: str) -> httpx.Proxy | None:
     with contextlib.suppress(ValueError, httpx.InvalidURL):
         return httpx.Proxy(proxy if "://" in proxy else f"http://{proxy}")
-    # The value may hold a password: neither it nor httpx's own error is shown.
-    raise ConfigurationError("proxy is no URL of a proxy", field="proxy")
+    return None
 
 
 def _environment_proxy(url: httpx.URL) -> httpx.Proxy | None:

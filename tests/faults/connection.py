@@ -183,8 +183,13 @@ class Connection(asyncio.BufferedProtocol):
     def close_unread(self) -> None:
         """Close once bytes wait in the kernel, without reading one of them."""
         self.stick()
-        self.transport.pause_reading()
-        self._watch(self.transport.get_extra_info("socket").fileno())
+        # Until Python 3.11.4 asyncio begins to read after connection_made whatever that did.
+        self.loop.call_soon(self._pause)
+
+    def _pause(self) -> None:
+        if not self.lost:
+            self.transport.pause_reading()
+            self._watch(self.transport.get_extra_info("socket").fileno())
 
     def _watch(self, fileno: int) -> None:
         if self.lost:
