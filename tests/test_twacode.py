@@ -386,6 +386,7 @@ def test_what_blanks_a_message_is_refused_wherever_it_stands(raw):
         {"type": "carousel", "content": 5},
         {"type": "bold"},
         {"type": "url", "url": "", "content": ["x"]},
+        {"type": "url", "url": None, "content": ["x"]},
         {"type": "bold", "content": {"prepared": "x"}},
         {"type": "compile", "content": "x"},
         {"type": "compile", "content": 5},
@@ -519,6 +520,14 @@ def test_a_link_that_is_a_button_has_its_label_as_children():
         "content": {"type": "button", "content": ["Join ", {"type": "bold", "content": "us"}]},
     }
     assert decode(raw) == Url("https://e.org", "Join ", Bold("us"), button=True)
+    assert encode(decode(raw)) == raw
+
+
+def test_a_button_of_its_own_within_a_link_stays_one():
+    """A button that does more than open the link is a child of the link."""
+    button = {"type": "button", "content": "Join", "action_id": "join"}
+    raw = {"type": "url", "url": "https://e.org", "content": button}
+    assert decode(raw) == Url("https://e.org", Button("Join", action_id="join"))
     assert encode(decode(raw)) == raw
 
 
@@ -726,6 +735,14 @@ def test_json_that_is_nested_without_end_is_kept():
     assert encode(decode(deep)) == deep
 
 
+def test_a_list_that_holds_itself_is_refused():
+    """Content that has no end is met with an error, not with an endless loop."""
+    endless = []
+    endless.append(endless)
+    with pytest.raises(InvalidDraftError, match="500 levels"):
+        portable(endless)
+
+
 # ---- as a reader reads ---------------------------------------------------------------------------
 
 
@@ -749,6 +766,7 @@ def test_json_that_is_nested_without_end_is_kept():
         (Markdown("**hi**"), "**hi**"),
         ("see" + Image("https://e.org/i.png") + File("f"), "see\n[image]\n[file]"),
         (Bold("Pizza") + ProgressBar(42) + ProgressBar(12.5) + "of 3", "Pizza\n42%\n12.5%\nof 3"),
+        (ProgressBar(42) + Button("Go", action_id="g"), "42%\n[Go]"),
         (Copiable("https://e.org"), "https://e.org"),
         ("Go" + Button("Yes", action_id="y") + Button("No", action_id="n"), "Go [Yes] [No]"),
         (Input("p", placeholder="Name"), "[Name]"),
@@ -777,6 +795,7 @@ def test_a_tree_reads_as_the_client_shows_it(tree, text):
         ({"type": "user", "content": "bob:1", "id": "2"}, "@bob"),
         ({"type": "channel", "content": "general"}, "#general"),
         ({"type": "image", "src": "x"}, ""),
+        ({"type": "file", "content": "an id", "extra": 1}, ""),
         ({"type": "carousel", "content": "never shown"}, ""),
         ({"type": 5, "content": "never shown"}, ""),
         ({"content": "never shown"}, ""),
