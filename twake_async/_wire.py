@@ -145,7 +145,8 @@ def encode_save(draft: MessageDraft, *, group_id: str | None, text_form: str = "
     named = {_DRAFT_NAMES.get(name, name): value for name, value in fields.items()}
     for name, value in named.items():
         if not isinstance(value, str):
-            check_json(name, value)
+            # Content that is no string is in the portable form by now; its wrapping does not count.
+            check_json(name, value["prepared"] if name == "content" else value)
     body = dump({"group_id": group, "message": fields}, {"group_id": group, **named})
     text = draft.content if text_form == "plain" and isinstance(draft.content, str) else None
     target = draft.id if operation == "edit" else draft.ephemeral_id
