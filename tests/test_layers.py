@@ -21,7 +21,7 @@ ROOT = pathlib.Path(twake_async.__file__).parent
 # face: it gathers the public names of floors 0 to 5, and no room looks back up at it.
 FLOORS = {
     "errors": 0,
-    "twacode": 0,
+    "twacode": 0.5,
     "_facts": 0,
     "messages": 1,
     "retry": 1,

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from ._wire import Prepared
     from .check import Check
     from .retry import Attempt
+    from .twacode import UserSpecific
 
 __all__ = ["TwakeSession"]
 
@@ -300,7 +301,7 @@ class TwakeSession:
         *,
         hidden_data: Mapping[str, Any] | None = None,
         pinned: bool | None = None,
-        user_specific: Sequence[Mapping[str, Any]] = (),
+        user_specific: Sequence[UserSpecific | Mapping[str, Any]] = (),
         group_id: str | None = None,
         deadline: float | None = None,
         retry: RetryPolicy | None = None,
@@ -314,7 +315,7 @@ class TwakeSession:
             content: The new content; None keeps the old one, `""` wipes it.
             hidden_data: The new hidden data; None keeps the old.
             pinned: Whether to pin it; None keeps it as it is.
-            user_specific: What single readers see in place of a keyed node.
+            user_specific: What single readers see in keyed nodes: a `UserSpecific` for each.
             group_id: The group, if not the session's.
             deadline: Seconds for this edit, if not the session's.
             retry: The policy for this edit, if not the session's.
