@@ -21,6 +21,7 @@ CORE_ROOMS = (
     "_attempts",
     "_decode",
     "_facts",
+    "_fast",
     "_json",
     "_lanes",
     "_settings",
@@ -58,7 +59,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def typing(session: nox.Session) -> None:
     """The package and a user's code, under mypy and pyright."""
-    _install_group(session, "typing", "-e", ".[sandbox]")
+    _install_group(session, "typing", "-e", ".[sandbox,fast]")
     session.run("mypy")
     # Without this, pyright asks for the newest release of itself, and warns of it.
     env = {"PYRIGHT_PYTHON_IGNORE_WARNINGS": "1"}
@@ -69,7 +70,7 @@ def typing(session: nox.Session) -> None:
 
 def _run_tests(session: nox.Session) -> None:
     """Run the whole suite, and demand every branch of the core."""
-    _install_group(session, "tests", "-e", ".[sandbox]")
+    _install_group(session, "tests", "-e", ".[sandbox,fast]")
     data = pathlib.Path(session.create_tmp(), "coverage").absolute()
     env = {"COVERAGE_FILE": str(data)}
     session.run("coverage", "run", "-m", "pytest", *session.posargs, env=env)

@@ -33,6 +33,7 @@ FLOORS = {
     "_witness": 3,
     "_network": 3,
     "_transport": 3.5,
+    "_fast": 3.75,
     "_attempts": 4,
     "check": 4,
     "session": 4.5,
@@ -45,7 +46,9 @@ FLOORS = {
     "__main__": 8,
 }
 HIGHEST_CORE_FLOOR = 5
-EXTRAS = frozenset({"uvicorn", "starlette", "click", "rich", "orjson", "pyreqwest"})
+EXTRAS = frozenset({"uvicorn", "starlette", "click", "rich", "orjson", "aiohttp", "yarl"})
+# The one room of the core that is for an extra, and imports it when it is used.
+EXTRA_ROOMS = {"_fast": frozenset({"aiohttp", "yarl"})}
 HTTP_LIBRARIES = frozenset({"httpx", "httpcore"})
 HTTP_ROOMS = frozenset({"_network", "_transport"})
 # Lines of a module, docstrings aside: what is documented well shall not have to be cut for it.
@@ -132,7 +135,8 @@ def complaints(source: str, module: str, *, is_package: bool = False) -> list[st
                 )
         if found.at_run_time and top in HTTP_LIBRARIES and room not in HTTP_ROOMS:
             wrong.append(f"line {found.line}: {module} imports {top}: only the network's rooms may")
-        if top in EXTRAS and (FLOORS[room] <= HIGHEST_CORE_FLOOR or room == ""):
+        allowed = EXTRA_ROOMS.get(room, frozenset())
+        if top in EXTRAS - allowed and (FLOORS[room] <= HIGHEST_CORE_FLOOR or room == ""):
             wrong.append(f"line {found.line}: {module} imports {top}, which is an extra")
     return wrong
 
