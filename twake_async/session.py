@@ -48,7 +48,8 @@ class TwakeSession:
     """Sends messages to one Twake server; one a process and event loop, safe for many tasks.
 
     Use it as `async with TwakeSession(...) as twake:`. It belongs to the event loop that first
-    sends with it.
+    sends with it. A call that is cancelled ends at once, gives up its connection and leaves the
+    session as good as before; what became of its message only `on_attempt` is told.
 
     Args:
         public_id: The application's public id.
