@@ -24,6 +24,8 @@ CORE_ROOMS = (
     "_fast",
     "_json",
     "_lanes",
+    "_life",
+    "_network",
     "_settings",
     "_transport",
     "_wire",

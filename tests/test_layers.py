@@ -36,6 +36,7 @@ FLOORS = {
     "_fast": 3.75,
     "_attempts": 4,
     "check": 4,
+    "_life": 4,
     "session": 4.5,
     "journal": 5,
     "batch": 5,

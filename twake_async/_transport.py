@@ -18,7 +18,6 @@ import httpx
 
 from ._facts import Answer, Failure
 from ._lanes import IDLE_LIMIT, Closed, Gate, Lanes
-from ._network import Backend
 from ._witness import Witness, detail_of
 from .errors import ConfigurationError
 
@@ -140,25 +139,14 @@ class Carrier:
             response = await send(self._request(prepared, witness, seconds))
             witness.head = response
             try:
-                return await self._read(response, prepared.answer_limit, witness)
+                fact, whole = await _read(response, prepared.answer_limit)
             finally:
                 await response.aclose()
         except Exception as wrong:  # noqa: BLE001 - whatever it is, it becomes a typed fact
             return _by_status(witness) or witness.failure(wrong)
-
-    async def _read(
-        self, response: httpx.Response, limit: int, witness: Witness
-    ) -> Answer | Failure:
-        if response.status_code != 200:
-            async with asyncio.timeout(ASIDE_SECONDS):
-                aside = await _body(response, ASIDE_BYTES)
-            witness.whole = aside is not None
-            return Answer(response.status_code, response.headers.raw, aside or b"")
-        body = await _body(response, limit)
-        if body is None:
-            return Failure(sent=True, reason="unreadable", detail="the answer is too large")
-        witness.whole = True
-        return Answer(200, response.headers.raw, body)
+        # Not before: cancelled while it closes, a connection of httpcore's is lost for good.
+        witness.whole = whole
+        return fact
 
     def _request(self, prepared: Prepared, witness: Witness, seconds: float) -> Any:
         # The deadline is over all phases; connecting may take a third of what is left of it, so
@@ -203,6 +191,18 @@ def _by_status(witness: Witness) -> Answer | None:
     return Answer(head.status_code, head.headers.raw, b"")
 
 
+async def _read(response: httpx.Response, limit: int) -> tuple[Answer | Failure, bool]:
+    """Return what came, and whether it was read to its end."""
+    if response.status_code != 200:
+        async with asyncio.timeout(ASIDE_SECONDS):
+            aside = await _body(response, ASIDE_BYTES)
+        return Answer(response.status_code, response.headers.raw, aside or b""), aside is not None
+    body = await _body(response, limit)
+    if body is None:
+        return Failure(sent=True, reason="unreadable", detail="the answer is too large"), False
+    return Answer(200, response.headers.raw, body), True
+
+
 async def _body(response: httpx.Response, limit: int) -> bytes | None:
     chunks: list[bytes] = []
     size = 0
@@ -235,12 +235,17 @@ def lane_maker(
     """
     via = resolve_proxy(base_url, proxy)
     context = lazy_context(verify, needed=base_url.startswith("https:"))
-    network = Backend()
+    network: list[Any] = []
     limits = httpx.Limits(
         max_connections=1, max_keepalive_connections=1, keepalive_expiry=IDLE_LIMIT
     )
 
     def make() -> Transport:
+        if not network:
+            # httpcore takes longer to import than everything else here: only once a lane is made.
+            from ._network import Backend  # noqa: PLC0415
+
+            network.append(Backend())
         transport = httpx.AsyncHTTPTransport(
             verify=context(), proxy=via, limits=limits, trust_env=False, http2=False
         )
@@ -248,7 +253,7 @@ def lane_maker(
         # goes away, lanes go on over httpcore's own, slower; a test would tell.
         pool: Any = getattr(transport, "_pool", None)
         if hasattr(pool, "_network_backend"):
-            pool._network_backend = network  # noqa: SLF001
+            pool._network_backend = network[0]  # noqa: SLF001
         return transport
 
     return make
