@@ -17,7 +17,6 @@ from ._settings import (
     check_deadline,
     check_kind,
 )
-from ._transport import Carrier, inject, lane_maker
 from ._wire import encode_remove, encode_save, text_was_cut
 from .check import probe
 from .errors import (
@@ -117,19 +116,15 @@ class TwakeSession:
         check_count("max_connections", max_connections)
         if retry_budget is not None:
             check_kind("retry_budget", retry_budget, RetryBudget)
-        network: dict[str, Any] = {"verify": verify, "proxy": proxy}
-        carrier: Carries
-        if isinstance(transport, str):
-            check_choice("transport", transport, ("fast",))
-            inject(http_client, None, given={"transport": True})
-            carrier = _fast(self._base_url, credentials, max_connections, network)
-        else:
-            lanes_only = {"verify": verify is not True, "proxy": proxy != "env"}
-            injected = inject(http_client, transport, given=lanes_only)
-            if injected:
-                network["proxy"] = None
-            lanes = Lanes(lane_maker(self._base_url, **network), max_connections)
-            carrier = Carrier(self._base_url, credentials, lanes, injected)
+        carrier = _carrier(
+            self._base_url,
+            credentials,
+            max_connections,
+            http_client,
+            transport,
+            verify=verify,
+            proxy=proxy,
+        )
         self._attempts = Attempts(carrier, Tokens(retry_budget), on_attempt)
         self._life = Life()
 
@@ -386,12 +381,30 @@ class TwakeSession:
             return await self._attempts.run(prepared, policy, seconds)
 
 
-def _fast(
-    base_url: str, credentials: Credentials, max_connections: int, network: dict[str, Any]
+def _carrier(
+    base_url: str,
+    credentials: Credentials,
+    max_connections: int,
+    http_client: Any,
+    transport: Any,
+    **network: Any,
 ) -> Carries:
-    from ._fast import fast_carrier  # noqa: PLC0415 - imported when it is used
+    # Imported here: httpx takes longer to import than all the rest, and a program may import this
+    # package for its models and errors alone.
+    from ._transport import Carrier, inject, lane_maker  # noqa: PLC0415
 
-    return fast_carrier(base_url, credentials, max_connections=max_connections, **network)
+    if isinstance(transport, str):
+        check_choice("transport", transport, ("fast",))
+        inject(http_client, None, given={"transport": True})
+        from ._fast import fast_carrier  # noqa: PLC0415 - imports an extra
+
+        return fast_carrier(base_url, credentials, max_connections=max_connections, **network)
+    given = {"verify": network["verify"] is not True, "proxy": network["proxy"] != "env"}
+    injected = inject(http_client, transport, given=given)
+    if injected:
+        network["proxy"] = None
+    lanes = Lanes(lane_maker(base_url, **network), max_connections)
+    return Carrier(base_url, credentials, lanes, injected)
 
 
 def _ref(message: Message | MessageRef) -> MessageRef:
