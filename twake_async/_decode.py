@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import functools
 from typing import TYPE_CHECKING, Any
 
 import cattrs
@@ -83,7 +84,7 @@ def _reactions(value: Any, _: Any) -> dict[str, Reaction]:
     for reaction in found.values():
         if type(reaction) is not dict or not reaction.keys() <= {"users", "count"}:
             raise _misfit(reaction)
-    return {emoji: _converter.structure(one, Reaction) for emoji, one in found.items()}
+    return {emoji: _converter().structure(one, Reaction) for emoji, one in found.items()}
 
 
 def _by_user(value: Any, _: Any) -> dict[str, dict[str, Any]]:
@@ -111,21 +112,19 @@ _HOOKS: dict[str, Callable[[Any, Any], Any]] = {
     "ephemeral_id": _name,
 }
 
-_converter = cattrs.Converter(detailed_validation=False)
-_converter.register_structure_hook(
-    Reaction,
-    make_dict_structure_fn(
-        Reaction,
-        _converter,
-        users=override(struct_hook=_users),
-        count=override(struct_hook=_count),
-    ),
-)
-_overrides: Any = {name: override(struct_hook=hook) for name, hook in _HOOKS.items()}
-_overrides["extra"] = override(struct_hook=lambda value, _: value)
-_converter.register_structure_hook(
-    Message, make_dict_structure_fn(Message, _converter, **_overrides)
-)
+
+@functools.cache
+def _converter() -> cattrs.Converter:
+    # Made with the first answer: cattrs writes and compiles code for it.
+    converter = cattrs.Converter(detailed_validation=False)
+    hooks: Any = {"users": override(struct_hook=_users), "count": override(struct_hook=_count)}
+    converter.register_structure_hook(
+        Reaction, make_dict_structure_fn(Reaction, converter, **hooks)
+    )
+    hooks = {name: override(struct_hook=hook) for name, hook in _HOOKS.items()}
+    hooks["extra"] = override(struct_hook=lambda value, _: value)
+    converter.register_structure_hook(Message, make_dict_structure_fn(Message, converter, **hooks))
+    return converter
 
 
 def decode_message(found: Mapping[str, Any]) -> Message:
@@ -137,13 +136,13 @@ def decode_message(found: Mapping[str, Any]) -> Message:
     extra = {name: value for name, value in found.items() if name not in _HOOKS}
     known["extra"] = extra
     try:
-        return _converter.structure(known, Message)
+        return _converter().structure(known, Message)
     except (ValueError, TypeError, AttributeError, KeyError):
         pass
     for name, value in list(known.items()):
         if name != "extra" and not _fits(name, value):
             extra[name] = known.pop(name)
-    return _converter.structure(known, Message)
+    return _converter().structure(known, Message)
 
 
 def _fits(name: str, value: Any) -> bool:

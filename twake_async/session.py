@@ -7,7 +7,6 @@ import warnings
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from ._attempts import Attempts
-from ._lanes import Lanes
 from ._life import Life
 from ._settings import (
     check_base_url,
@@ -391,6 +390,7 @@ def _carrier(
 ) -> Carries:
     # Imported here: httpx takes longer to import than all the rest, and a program may import this
     # package for its models and errors alone.
+    from ._lanes import Lanes  # noqa: PLC0415
     from ._transport import Carrier, inject, lane_maker  # noqa: PLC0415
 
     if isinstance(transport, str):
