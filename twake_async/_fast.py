@@ -46,6 +46,8 @@ class FastWitness:
     """What was seen of one attempt: only a connection that never came about proves anything."""
 
     entered: bool = False
+    patience: float = math.inf
+    """Seconds that a connection may take to come about."""
     connecting: bool = False
     """Whether the connector was asked for a connection."""
     connected: bool = False
@@ -96,8 +98,8 @@ class FastCarrier:
     credentials: Credentials = attrs.field(repr=False)
     lanes: Lanes
     """Places, not connections: how many sends are under way, and the line before them."""
-    open: Callable[[], Any] = attrs.field(repr=False)
-    """Make the aiohttp session; called in the event loop that it belongs to."""
+    open: Callable[[dict[str, str]], Any] = attrs.field(repr=False)
+    """Make the aiohttp session that sends these headers; called in its event loop."""
     proxy: httpx.Proxy | None = attrs.field(repr=False)
     user_agent: str = "twake-async"
     _session: Any = attrs.field(default=None, init=False, repr=False)
@@ -128,9 +130,11 @@ class FastCarrier:
             asyncio.CancelledError: As ever; `witness` then knows how far it came.
 
         """
+        # The deadline is over all phases; connecting may take a third of what is left of it.
+        witness.patience = seconds / 3
         try:
             async with asyncio.timeout(seconds if seconds < math.inf else None):
-                return await self._attempt(prepared, witness, seconds)
+                return await self._attempt(prepared, witness)
         except TimeoutError:
             return _by_status(witness) or witness.failure(None)
         except Closed:
@@ -139,33 +143,28 @@ class FastCarrier:
             # The frames below hold the request's headers, and so the key: not for tracebacks.
             raise stop.with_traceback(None)  # noqa: B904 - itself
 
-    async def _attempt(
-        self, prepared: Prepared, witness: FastWitness, seconds: float
-    ) -> Answer | Failure:
+    async def _attempt(self, prepared: Prepared, witness: FastWitness) -> Answer | Failure:
         place = await self.lanes.take()
         try:
-            self._session = self._session or self.open()
+            self._session = self._session or self.open(self._headers)
         except OSError as wrong:  # the CA bundle of the environment cannot be read
             self.lanes.give_back(place, reusable=True)
             return Failure(sent=False, reason="tls", detail=detail_of("tls", wrong))
         witness.entered = True
         try:
             _seen_by.set(witness)
-            return await self._exchange(prepared, witness, seconds)
+            return await self._exchange(prepared, witness)
         except Exception as wrong:  # noqa: BLE001 - whatever it is, it becomes a typed fact
             return _by_status(witness) or witness.failure(wrong)
         finally:
             self.lanes.give_back(place, reusable=True)
 
-    async def _exchange(
-        self, prepared: Prepared, witness: FastWitness, seconds: float
-    ) -> Answer | Failure:
+    async def _exchange(self, prepared: Prepared, witness: FastWitness) -> Answer | Failure:
         response = await self._session.post(
             self._url(prepared.path),
             data=prepared.body,
-            headers={**self._headers, "Authorization": self.credentials.header().decode()},
+            headers={"Authorization": self.credentials.header().decode()},
             allow_redirects=False,
-            timeout=_timeout(seconds),
             **self._proxied,
         )
         witness.head = response
@@ -247,10 +246,10 @@ def fast_carrier(
         )
     context = lazy_context(verify, needed=base_url.startswith("https:"))
     lanes = Lanes(Place, max_connections)
-    return FastCarrier(base_url, credentials, lanes, lambda: _open(context()), via)
+    return FastCarrier(base_url, credentials, lanes, lambda headers: _open(context(), headers), via)
 
 
-def _open(context: ssl.SSLContext) -> Any:
+def _open(context: ssl.SSLContext, headers: dict[str, str]) -> Any:
     """Return an aiohttp session that keeps no cookies and follows nothing by itself."""
     import aiohttp  # noqa: PLC0415 - as above
 
@@ -269,8 +268,10 @@ def _open(context: ssl.SSLContext) -> Any:
         async def _create_connection(self, *request: Any, **options: Any) -> Any:
             await gate.enter()
             connected: bool | None = False
+            patience = _seen_by.get().patience
             try:
-                made = await super()._create_connection(*request, **options)
+                async with asyncio.timeout(patience if patience < math.inf else None):
+                    made = await super()._create_connection(*request, **options)
                 connected = True
             except asyncio.CancelledError:
                 connected = None
@@ -285,16 +286,10 @@ def _open(context: ssl.SSLContext) -> Any:
         connector=connector,
         cookie_jar=aiohttp.DummyCookieJar(),
         auto_decompress=False,
+        headers=headers,
+        timeout=aiohttp.ClientTimeout(),
         trust_env=False,
     )
-
-
-def _timeout(seconds: float) -> Any:
-    import aiohttp  # noqa: PLC0415 - as above
-
-    # The deadline is over all phases; connecting may take a third of what is left of it.
-    connect = seconds / 3 if seconds < math.inf else None
-    return aiohttp.ClientTimeout(total=None, connect=connect, ceil_threshold=math.inf)
 
 
 def _proxy_options(proxy: httpx.Proxy | None) -> dict[str, Any]:

@@ -63,12 +63,15 @@ def _containers(field: str, items: Iterable[Any]) -> list[Any]:
     return list(found.values())
 
 
-def dump(document: Mapping[str, Any], fields: Mapping[str, Any]) -> bytes:
+def dump(
+    document: Mapping[str, Any], fields: Mapping[str, Any], names: Mapping[str, str] = {}
+) -> bytes:
     """Return the document as UTF-8.
 
     Args:
         document: What goes on the wire; its nested values were checked by `check_json`.
-        fields: The draft's fields by name, to find the culprit where that fails.
+        fields: The request's fields by name, to find the culprit where that fails.
+        names: What the caller knows under another name.
 
     Raises:
         InvalidDraftError: A string holds half a character (a lone surrogate), a number has
@@ -81,7 +84,7 @@ def dump(document: Mapping[str, Any], fields: Mapping[str, Any]) -> bytes:
         pass
     culprit = next((field for field, value in fields.items() if _is_broken(value)), "content")
     raise _refuse(
-        culprit,
+        names.get(culprit, culprit),
         "holds half a character (a lone surrogate) or a number of thousands of digits, or is too "
         "deep for the stack: mend the string, or send the number as one",
     )

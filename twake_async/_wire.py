@@ -142,12 +142,12 @@ def encode_save(draft: MessageDraft, *, group_id: str | None, text_form: str = "
     if front_id is None and operation != "edit":
         front_id = str(uuid.uuid4())
     fields = _message_fields(draft, front_id, content)
-    named = {_DRAFT_NAMES.get(name, name): value for name, value in fields.items()}
-    for name, value in named.items():
+    for name, value in fields.items():
         if not isinstance(value, str):
             # Content that is no string is in the portable form by now; its wrapping does not count.
-            check_json(name, value["prepared"] if name == "content" else value)
-    body = dump({"group_id": group, "message": fields}, {"group_id": group, **named})
+            inner = value["prepared"] if name == "content" else value
+            check_json(_DRAFT_NAMES.get(name, name), inner)
+    body = dump({"group_id": group, "message": fields}, {"group_id": group, **fields}, _DRAFT_NAMES)
     text = draft.content if text_form == "plain" and isinstance(draft.content, str) else None
     target = draft.id if operation == "edit" else draft.ephemeral_id
     return Prepared(SAVE, body, operation, front_id, target, text)
