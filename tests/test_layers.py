@@ -48,8 +48,8 @@ FLOORS = {
 }
 HIGHEST_CORE_FLOOR = 5
 EXTRAS = frozenset({"uvicorn", "starlette", "click", "rich", "orjson", "aiohttp", "yarl"})
-# The one room of the core that is for an extra, and imports it when it is used.
-EXTRA_ROOMS = {"_fast": frozenset({"aiohttp", "yarl"})}
+# The rooms of the core that know an extra, and import it when it is used.
+EXTRA_ROOMS = {"_fast": frozenset({"aiohttp", "yarl", "orjson"}), "_json": frozenset({"orjson"})}
 HTTP_LIBRARIES = frozenset({"httpx", "httpcore"})
 HTTP_ROOMS = frozenset({"_network", "_transport"})
 # Lines of a module, docstrings aside: what is documented well shall not have to be cut for it.

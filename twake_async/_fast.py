@@ -228,11 +228,12 @@ def fast_carrier(
     """Return a carrier over aiohttp.
 
     Raises:
-        ConfigurationError: aiohttp is not installed, or cannot do what an argument asks for.
+        ConfigurationError: aiohttp or orjson is not installed, or cannot do what an argument asks for.
 
     """
     try:
         import aiohttp  # noqa: F401, PLC0415 - an extra, imported when it is used
+        import orjson  # noqa: F401, PLC0415 - what the session then reads and writes JSON with
     except ImportError:
         raise ConfigurationError(
             'transport="fast" needs another package: pip install "twake-async[fast]"',

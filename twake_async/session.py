@@ -7,6 +7,7 @@ import warnings
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from ._attempts import Attempts
+from ._json import PLAIN, fast_codec
 from ._life import Life
 from ._settings import (
     check_base_url,
@@ -124,6 +125,7 @@ class TwakeSession:
             verify=verify,
             proxy=proxy,
         )
+        self._codec = fast_codec() if transport == "fast" else PLAIN
         self._attempts = Attempts(carrier, Tokens(retry_budget), on_attempt)
         self._life = Life()
 
@@ -267,7 +269,7 @@ class TwakeSession:
         if not isinstance(draft, MessageDraft):
             raise InvalidDraftError("send takes a MessageDraft", field="draft")
         prepared = encode_save(
-            draft, group_id=group_id or self._group_id, text_form=self._text_form
+            draft, group_id=group_id or self._group_id, text_form=self._text_form, codec=self._codec
         )
         message = await self._run(prepared, deadline, retry)
         assert message is not None  # noqa: S101 - only a remove has none

@@ -38,7 +38,12 @@ CANNED: dict[str, object] = {
     },
     "/sendMessage": {
         "ok": True,
-        "result": {"message_id": 1, "date": 1, "chat": {"id": 1, "type": "private"}, "text": "Hello"},
+        "result": {
+            "message_id": 1,
+            "date": 1,
+            "chat": {"id": 1, "type": "private"},
+            "text": "Hello",
+        },
     },
     # gidgethub
     "/repos/": {"id": 1, "body": "Hello"},
