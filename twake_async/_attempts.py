@@ -83,7 +83,8 @@ class Attempts:
         """
         send = _Send(prepared, policy, self.clock.now(), seconds)
         while True:
-            await self._cool_down(send)
+            if send.number or self._cool_until > send.began or seconds <= 0:
+                await self._cool_down(send)
             send.number += 1
             result = await self._attempt(send)
             if not isinstance(result, TwakeError):

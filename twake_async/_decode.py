@@ -80,6 +80,8 @@ def _users(value: Any, _: Any) -> tuple[str, ...]:
 
 
 def _reactions(value: Any, _: Any) -> dict[str, Reaction]:
+    if value in (None, [], {}):  # so it is in the answer to each new message
+        return {}
     found = _mapping(value, None)
     for reaction in found.values():
         if type(reaction) is not dict or not reaction.keys() <= {"users", "count"}:
@@ -132,8 +134,11 @@ def decode_message(found: Mapping[str, Any]) -> Message:
 
     What has no field, and what does not fit its field's type, is in `extra` under its name.
     """
-    known = {name: value for name, value in found.items() if name in _HOOKS}
-    extra = {name: value for name, value in found.items() if name not in _HOOKS}
+    # Every hook makes of None what the field's default is.
+    known = {n: value for n, value in found.items() if value is not None and n in _HOOKS}
+    extra: dict[str, Any] = {}
+    if not found.keys() <= _HOOKS.keys():
+        extra.update((name, value) for name, value in found.items() if name not in _HOOKS)
     known["extra"] = extra
     try:
         return _converter().structure(known, Message)

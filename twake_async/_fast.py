@@ -171,8 +171,9 @@ class FastCarrier:
         try:
             return await _read(response, prepared.answer_limit)
         finally:
-            # After a whole answer the connection is back with the others, and this does nothing.
-            response.close()
+            # After a whole answer the connection is back with the others.
+            if not response.content.at_eof():
+                response.close()
 
     def _url(self, path: str) -> Any:
         url = self._urls.get(path)
@@ -228,7 +229,8 @@ def fast_carrier(
     """Return a carrier over aiohttp.
 
     Raises:
-        ConfigurationError: aiohttp or orjson is not installed, or cannot do what an argument asks for.
+        ConfigurationError: aiohttp or orjson is not installed, or cannot do what an argument
+            asks for.
 
     """
     try:
