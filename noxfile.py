@@ -114,6 +114,11 @@ def docs(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def bench(session: nox.Session) -> None:
-    """CPU of one send as a ratio to plain httpx; on a clean install of this package."""
-    session.install(*CONSTRAINTS, ".")
-    session.run("python", "tests/benchmarks/ratio.py", *session.posargs)
+    """What one send and one import cost, beside other clients; on a clean install of this package.
+
+    `nox -s bench -- --write` puts the figures into the docs.
+    """
+    # The peers have pins of their own: what they need is no business of the other sessions.
+    _install_group(session, "bench", "-c", ".ci/constraints-bench.txt", ".[fast]")
+    session.run("python", "tests/benchmarks/imports.py")
+    session.run("python", "tests/benchmarks/compare.py", *session.posargs)

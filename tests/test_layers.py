@@ -247,6 +247,12 @@ def test_importing_the_package_imports_no_extra():
     assert EXTRAS.isdisjoint(loaded.split())
 
 
+def test_importing_the_package_puts_off_what_takes_long():
+    """httpx, most of the cost of an import, waits for the first session, and httpcore for a send."""
+    loaded = run_python("import sys, twake_async; print(*sys.modules)").split()
+    assert HTTP_LIBRARIES.isdisjoint(loaded)
+
+
 def test_the_package_works_where_no_extra_is_installed():
     """An extra that cannot be imported is not missed by a program that only sends."""
     code = f"import sys; sys.modules |= dict.fromkeys({sorted(EXTRAS)}); import twake_async"
