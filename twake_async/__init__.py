@@ -7,11 +7,13 @@ and the first three are never wrong::
         message = await twake.send_message("channel-id", "Hello, this is my first message !")
 """
 
+from .batch import Delivery, Progress
 from .errors import (
     AuthenticationError,
     ConfigurationError,
     InvalidDraftError,
     InvalidGroupError,
+    JournalError,
     MissingCapabilityError,
     NotSentError,
     Outcome,
@@ -23,6 +25,7 @@ from .errors import (
     TwakeError,
     WrongEventLoopError,
 )
+from .journal import Journal, JournalEntry
 from .messages import Message, MessageDraft, MessageRef, Reaction
 from .retry import Attempt, RetryBudget, RetryPolicy
 from .session import TwakeSession
@@ -31,8 +34,12 @@ __all__ = [
     "Attempt",
     "AuthenticationError",
     "ConfigurationError",
+    "Delivery",
     "InvalidDraftError",
     "InvalidGroupError",
+    "Journal",
+    "JournalEntry",
+    "JournalError",
     "Message",
     "MessageDraft",
     "MessageRef",
@@ -40,6 +47,7 @@ __all__ = [
     "NotSentError",
     "Outcome",
     "OutcomeUnknownError",
+    "Progress",
     "RateLimitedError",
     "Reaction",
     "RefusedError",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import logging
 import random
 import time
@@ -23,10 +24,16 @@ if TYPE_CHECKING:
     from .messages import Message
     from .retry import RetryPolicy, Tokens
 
-__all__ = ["Attempts", "Clock"]
+__all__ = ["Attempts", "Clock", "watcher"]
 
 #: Seconds: a `Retry-After` beyond it counts as it, so that one absurd answer stops nobody for good.
 LONGEST_COOLDOWN = 3600.0
+
+#: Told of the attempts of the current task's sends, beside the session's own observer: what a
+#: batch needs to know of a send that was cancelled.
+watcher: contextvars.ContextVar[Callable[[Attempt], object] | None] = contextvars.ContextVar(
+    "watcher", default=None
+)
 
 log = logging.getLogger("twake_async")
 log.addHandler(logging.NullHandler())
@@ -87,6 +94,10 @@ class Attempts:
             if wait is None:
                 raise self._final(send, result)
             await self.clock.sleep(wait)
+
+    def cooling(self) -> float:
+        """Return the seconds that the server still wants to be left alone by all sends."""
+        return max(0.0, self._cool_until - self.clock.now())
 
     def _left(self, send: _Send) -> float:
         return send.seconds - (self.clock.now() - send.began)
@@ -162,11 +173,14 @@ class Attempts:
         error.elapsed = self.clock.now() - send.began
 
     def _observe(self, send: _Send, outcome: Outcome, reason: str, wait: float | None) -> None:
-        if self.on_attempt is None and not log.isEnabledFor(logging.DEBUG):
+        watch = watcher.get()
+        if self.on_attempt is None and watch is None and not log.isEnabledFor(logging.DEBUG):
             return
         elapsed = self.clock.now() - send.began
         attempt = Attempt(send.number, outcome, reason, wait, elapsed, send.prepared.front_id)
         log.debug("%s: %s", send.prepared.operation, attempt)
+        if watch is not None:
+            watch(attempt)
         if self.on_attempt is None:
             return
         try:
