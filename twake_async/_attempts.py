@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import logging
 import random
@@ -39,12 +40,17 @@ log = logging.getLogger("twake_async")
 log.addHandler(logging.NullHandler())
 
 
+async def _pause(seconds: float, stop: asyncio.Event) -> None:
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(stop.wait(), seconds)
+
+
 @attrs.frozen
 class Clock:
-    """Time as the loop sees it; tests put a fake one in its place."""
+    """Time, chance and waiting; tests put fake ones in their place."""
 
     now: Callable[[], float] = time.monotonic
-    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    pause: Callable[[float, asyncio.Event], Awaitable[None]] = _pause
     draw: Callable[[], float] = random.random
     wall: Callable[[], float] = time.time
 
@@ -70,6 +76,7 @@ class Attempts:
     on_attempt: Callable[[Attempt], object] | None = None
     clock: Clock = attrs.field(factory=Clock)
     _cool_until: float = attrs.field(default=float("-inf"), init=False)
+    _stop: asyncio.Event = attrs.field(factory=asyncio.Event, init=False)
 
     async def run(self, prepared: Prepared, policy: RetryPolicy, seconds: float) -> Message | None:
         """Return what was delivered (None for a remove), or raise the error that tells the rest.
@@ -93,11 +100,21 @@ class Attempts:
                 send.doubt = result
             if wait is None:
                 raise self._final(send, result)
-            await self.clock.sleep(wait)
+            await self.clock.pause(wait, self._stop)
+
+    async def aclose(self) -> None:
+        """Close the connections; sends that wait between attempts end at once."""
+        self._stop.set()
+        await self.carrier.aclose()
 
     def cooling(self) -> float:
-        """Return the seconds that the server still wants to be left alone by all sends."""
-        return max(0.0, self._cool_until - self.clock.now())
+        """Return the seconds for which the server still wants to be left alone by all sends."""
+        left = self._cool_until - self.clock.now()
+        return left if left > 0 and not self._stop.is_set() else 0.0
+
+    async def wait(self, seconds: float) -> None:
+        """Wait, but no longer than until the session closes."""
+        await self.clock.pause(seconds, self._stop)
 
     def _left(self, send: _Send) -> float:
         return send.seconds - (self.clock.now() - send.began)
@@ -106,7 +123,7 @@ class Attempts:
         if self._left(send) <= 0:
             wrong = NotSentError("the deadline was already over", reason="deadline")
             raise self._final(send, wrong)
-        while (pause := self._cool_until - self.clock.now()) > 0:
+        while not self._stop.is_set() and (pause := self._cool_until - self.clock.now()) > 0:
             # Everyone waits for the same moment: the jitter keeps them from leaving as one.
             pause += self.clock.draw() * send.policy.initial_wait
             if pause >= self._left(send):
@@ -114,7 +131,7 @@ class Attempts:
                     "the server asked for a pause that ends after the deadline", reason="cooldown"
                 )
                 raise self._final(send, wrong)
-            await self.clock.sleep(pause)
+            await self.clock.pause(pause, self._stop)
 
     async def _attempt(self, send: _Send) -> Message | TwakeError | None:
         witness = self.carrier.witness()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import uuid
 import zlib
 from typing import TYPE_CHECKING, Any, Literal
@@ -235,15 +234,12 @@ def _plain_body(answer: Answer, limit: int) -> bytes:
     return body
 
 
-#: With display_errors on, PHP writes its warnings in front of the JSON (wire case 17f).
-_PHP_NOISE = re.compile(rb"\s*(?:<br />\s*)?(?:<b>)?(?:PHP )?(?:Warning|Notice|Deprecated|Strict)")
-
-
 def _document(body: bytes) -> Mapping[str, Any]:
     if not body.strip():
         raise ValueError("its body is empty")
-    if _PHP_NOISE.match(body):
-        # JSON as PHP writes it holds no line break, so the last line is all of it.
+    if not body.startswith(b"{"):
+        # With display_errors on, PHP writes warnings in front of good JSON (wire case 17f). JSON
+        # as PHP writes it holds no line break, so the last line is all of it.
         body = body[body.rfind(b"\n{") + 1 :]
     try:
         document = load(body)

@@ -11,18 +11,26 @@ import asyncio
 import copy
 import logging
 import math
+import time
 from collections import Counter
 from collections.abc import AsyncIterable, Iterable
 from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
 
-from ._attempts import Clock, watcher
+from ._attempts import watcher
 from ._deliveries import Delivery, Progress, error_for, with_doubt
 from ._intake import Intake
 from ._resume import settled
 from ._settings import check_choice, check_count, check_kind
-from .errors import ConfigurationError, JournalError, NotSentError, Outcome, TwakeError
+from .errors import (
+    ConfigurationError,
+    NotSentError,
+    Outcome,
+    SessionClosedError,
+    TwakeError,
+    WrongEventLoopError,
+)
 from .journal import Journal, Scribe
 from .retry import fold
 
@@ -32,6 +40,7 @@ if TYPE_CHECKING:
     from ._intake import Drafts
     from ._journal_file import Keys
     from ._resume import Item
+    from .errors import JournalError
     from .messages import Message, MessageDraft
     from .retry import Attempt
 
@@ -42,11 +51,10 @@ __all__ = ["AHEAD", "Delivery", "Plan", "Progress", "stream"]
 #: Drafts that may stand in line behind busy channels, for each that may be in flight.
 AHEAD = 8
 
+#: What would meet every further draft as well: nothing more is taken.
+_GENERAL = (ConfigurationError, SessionClosedError, WrongEventLoopError)
+
 log = logging.getLogger("twake_async")
-
-
-def _no_pause() -> float:
-    return 0.0
 
 
 @attrs.frozen(kw_only=True)
@@ -63,9 +71,10 @@ class Plan:
     key: Callable[[MessageDraft], str] | None = None
     target: str = ""
     """The server and group, which the journal holds against those of a later run."""
-    pause: Callable[[], float] = _no_pause
-    """Tells for how many seconds the server wants no request at all."""
-    clock: Clock = attrs.field(factory=Clock)
+    cooling: Callable[[], float] = float
+    """Tells for how many seconds the server wants to be left alone; 0 for not at all."""
+    now: Callable[[], float] = time.monotonic
+    wait: Callable[[float], Awaitable[None]] = asyncio.sleep
 
     def __attrs_post_init__(self) -> None:
         check_count("in_flight", self.in_flight)
@@ -216,16 +225,15 @@ class _Batch:
 
     async def _wait_for_slot(self) -> None:
         """Wait until the server wants to be spoken to, and until the rate allows it."""
-        clock = self.plan.clock
-        while (pause := self.plan.pause()) > 0:
-            await clock.sleep(pause)
+        while (pause := self.plan.cooling()) > 0:
+            await self.plan.wait(pause)
         if self.plan.rate is None:
             return
-        now = clock.now()
+        now = self.plan.now()
         slot = max(now, self._next_slot)
         self._next_slot = slot + 1 / self.plan.rate
         if slot > now:
-            await clock.sleep(slot - now)
+            await self.plan.wait(slot - now)
 
     async def _begin(self, item: Item) -> Delivery | None:
         """Put the intent on the disk; return the end of the draft where that failed."""
@@ -248,6 +256,8 @@ class _Batch:
         try:
             return _delivered(item, await self.send(draft), len(seen))
         except TwakeError as wrong:
+            if isinstance(wrong, _GENERAL):
+                self.intake.stop(wrong)
             return _failed(item, wrong)
         except Exception as wrong:  # noqa: BLE001 - it ends one message, not the batch
             error = error_for(Outcome.UNKNOWN, "unexpected", repr(wrong))

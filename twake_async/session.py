@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import warnings
 from typing import TYPE_CHECKING, Any, NoReturn, Self
@@ -130,6 +131,7 @@ class TwakeSession:
         self._closed = False
         self._in_flight = 0
         self._idle = asyncio.Event()
+        self._gone = asyncio.Event()
 
     @classmethod
     def from_env(cls, **overrides: Any) -> Self:
@@ -149,6 +151,7 @@ class TwakeSession:
             if variable.removeprefix("TWAKE_").lower() not in overrides and not os.environ.get(
                 variable
             ):
+                overrides.clear()  # it may hold the key, and tracebacks may show locals
                 raise ConfigurationError(
                     f"the environment variable {variable} is not set", field=variable
                 )
@@ -156,8 +159,8 @@ class TwakeSession:
             if value := os.environ.get(f"TWAKE_{name.upper()}"):
                 overrides.setdefault(name, value)
         return cls(
-            overrides.pop("public_id", None) or os.environ["TWAKE_PUBLIC_ID"],
-            overrides.pop("private_api_key", None) or os.environ["TWAKE_PRIVATE_API_KEY"],
+            overrides.pop("public_id", None) or os.environ.get("TWAKE_PUBLIC_ID", ""),
+            overrides.pop("private_api_key", None) or os.environ.get("TWAKE_PRIVATE_API_KEY", ""),
             **overrides,
         )
 
@@ -195,14 +198,17 @@ class TwakeSession:
         """
         if self._loop is not None:
             self._check_loop()
+        if self._closed:
+            await self._gone.wait()
+            return
         self._closed = True
         try:
             if self._in_flight and drain > 0:
-                await asyncio.wait_for(self._idle.wait(), drain)
-        except TimeoutError:
-            pass
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._idle.wait(), drain)
         finally:
-            await self._attempts.carrier.aclose()
+            self._gone.set()
+            await self._attempts.aclose()
 
     async def send_message(
         self,
@@ -338,6 +344,7 @@ class TwakeSession:
             ConfigurationError: An argument cannot work; raised at once.
             JournalError: The journal cannot be used, or its input was changed. What had begun
                 was yielded before.
+            SessionClosedError: The session was closed; again all that was taken was yielded.
             Exception: What the input raised, after all that was taken from it was yielded.
 
         """
@@ -355,8 +362,9 @@ class TwakeSession:
             resume=resume,
             key=key,
             target=f"{self._base_url} {group_id or self._group_id}",
-            pause=self._attempts.cooling,
-            clock=self._attempts.clock,
+            cooling=self._attempts.cooling,
+            now=self._attempts.clock.now,
+            wait=self._attempts.wait,
         )
 
         async def send(draft: MessageDraft) -> Message:

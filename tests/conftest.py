@@ -1,0 +1,13 @@
+"""Fixtures for the whole suite."""
+
+from __future__ import annotations
+
+import pytest
+from faults import FaultServer
+
+
+@pytest.fixture
+async def server():
+    """Give a fault server on loopback that behaves well until it is told otherwise."""
+    async with FaultServer() as running:
+        yield running

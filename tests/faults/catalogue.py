@@ -1,0 +1,188 @@
+"""Every fault by name. `stores_x` and `loses_x` are the same on the wire; only the truth differs.
+
+Prefixes: `good_` proves delivery; `stores_` was stored, and the client cannot know; `loses_` was
+not stored, and the client cannot know; `refuses_` was not stored, and the answer says so; the
+others act before the request was read.
+"""
+
+from __future__ import annotations
+
+import time
+from email.utils import formatdate
+from typing import TYPE_CHECKING
+
+import attrs
+
+from . import acts
+from .answers import FATAL, GARBAGE, HTML, JSON, TRACE, WARNING, page
+from .fault import Claim, Fault, Stage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .acts import Act
+
+FAULTS: dict[str, Fault] = {}
+
+_UNKNOWN: frozenset[Claim] = frozenset({"unknown"})
+_DELIVERED: frozenset[Claim] = frozenset({"delivered"})
+_REFUSED: frozenset[Claim] = frozenset({"refused"})
+
+
+def _add(
+    name: str,
+    act: Act,
+    stage: Stage,
+    allowed: frozenset[Claim],
+    stores: bool = False,
+    **more: object,
+) -> Fault:
+    fault = Fault(name=name, stage=stage, stores=stores, allowed=allowed, act=act)
+    FAULTS[name] = fault = attrs.evolve(fault, **more)  # type: ignore[arg-type]
+    return fault
+
+
+def _either(name: str, act: Act, stage: Stage = "answer", **more: object) -> None:
+    """Add what looks the same to the client whether or not it was stored."""
+    _add(f"stores_{name}", act, stage, _UNKNOWN, stores=True, **more)
+    _add(f"loses_{name}", act, stage, _UNKNOWN, **more)
+
+
+def _good(name: str, act: Act, **more: object) -> None:
+    _add(f"good{name}", act, "answer", _DELIVERED, stores=True, **more)
+
+
+def _refuses(name: str, act: Act, **more: object) -> None:
+    _add(f"refuses_{name}", act, "answer", _REFUSED, **more)
+
+
+# Before the request was read.
+_add("close_at_accept", acts.close, "accept", _UNKNOWN)
+_add("reset_at_accept", acts.reset, "accept", _UNKNOWN)
+_add("silent_at_accept", acts.silent, "accept", _UNKNOWN)
+_add("close_before_reading", acts.close_unread, "accept", _UNKNOWN)
+_at_first_byte = _add("close_at_first_byte", acts.close, "request", _UNKNOWN, at=1)
+_add("close_mid_head", acts.close, "request", _UNKNOWN, at=40)
+_add("reset_mid_head", acts.reset, "request", _UNKNOWN, at=40)
+_add("close_mid_body", acts.close, "request", _UNKNOWN, at=10, where="body")
+_add("reset_mid_body", acts.reset, "request", _UNKNOWN, at=10, where="body")
+_add("silent_mid_body", acts.silent, "request", _UNKNOWN, at=10, where="body")
+_add("refuses_413_early", acts.early_413, "request", _REFUSED, at=10, where="body")
+_add(
+    "refuses_413_early_reset",
+    acts.early_413_then_close,
+    "request",
+    _REFUSED | _UNKNOWN,  # the RST for unread bytes may destroy the answer on its way
+    at=10,
+    where="body",
+)
+
+# Read, and no answer.
+_either("close", acts.close, "read")
+_either("reset", acts.reset, "read")
+_either("silent", acts.silent, "read")
+_read_then_close = FAULTS["loses_close"]
+
+# Answers that prove nothing.
+_either("500", acts.answer(b"", 500, HTML))
+_either("502", acts.answer(page(b"502 Bad Gateway"), 502, HTML))
+_either("503", acts.answer(page(b"503 Service Unavailable"), 503, HTML))
+_either("503_retry_after", acts.answer(page(b"503"), 503, HTML), retry_after="1")
+_either("504", acts.answer(page(b"504 Gateway Time-out"), 504, HTML))
+_either("500_fatal_html", acts.answer(FATAL, 500, HTML))
+_either("500_good_json", acts.good(500))
+_either("201", acts.good(201))
+_either("202", acts.answer(b"", 202, HTML))
+_either("empty_200", acts.answer(b"", 200, HTML))
+_either("html_200", acts.answer(page(b"Welcome to nginx!"), 200, HTML))
+_either("fatal_html_200", acts.answer(FATAL, 200, HTML))
+_either("php_trace", acts.answer(TRACE, 200, HTML))
+_either("words", acts.answer(b'{"error":"unknown error or malformed query.","_cookies":[]}'))
+_either("payload_error", acts.answer(b'{"error":"payload_error","_cookies":[]}'))
+_either("error_with_persist", acts.answer(b"ERROR with persist", 200, HTML))
+_either("json_null", acts.answer(b"null"))
+_either("json_list", acts.answer(b"[]"))
+_either("json_empty", acts.answer(b'{"_cookies":[]}'))
+_either("object_null", acts.answer(b'{"object":null,"_cookies":[]}'))
+_either("object_list", acts.answer(b'{"object":[],"_cookies":[]}'))
+_either("id_null", acts.good(id=None, creation_date=0, modification_date=0))
+_either("id_zero", acts.good(id=0))
+_either("id_empty", acts.good(id=""))
+_either("another_answer", acts.another_answer)
+_either("cut_json", acts.cut_json)
+_either("short_body", acts.short_body)
+_either("short_body_reset", acts.short_body_reset)
+_either("short_body_silent", acts.short_body_silent)
+_either("head_then_silent", acts.head_then_silent)
+_either("head_then_close", acts.head_then_close)
+_either("cut_chunked", acts.cut_chunked)
+_either("bad_chunk_size", acts.bad_chunk_size)
+_either("gzip_cut", acts.gzip_cut)
+_either("gzip_corrupt", acts.gzip_corrupt)
+_either("gzip_not", acts.gzip_not)
+_either("gzip_bomb", acts.gzip_bomb)
+_either("br", acts.br)
+_either("drips", acts.drips)
+_either("head_drips", acts.head_drips)
+_either("endless_headers", acts.endless_headers)
+_either("big_declared", acts.big(declared=True))
+_either("big_chunked", acts.big(declared=False))
+_either("garbage", acts.raw(GARBAGE))
+
+# Good answers, in every form.
+_good("", acts.good())
+_good("_late", acts.late)
+_good("_chunked", acts.chunked_good)
+_good("_gzip", acts.gzip_good)
+_good("_after_100", acts.after(b"HTTP/1.1 100 Continue\r\n\r\n"))
+_good("_after_103", acts.after(b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\n"))
+_good("_after_warnings", acts.good(prefix=WARNING * 2, kind=HTML))
+_good("_after_php_trace", acts.good(prefix=TRACE, kind=HTML))
+_good("_connection_close", acts.good_closing(b"1.1"))
+_good("_http10", acts.good_closing(b"1.0"))
+_good("_until_close", acts.until_close)
+_good("_then_idle_close", acts.good_then_close)
+_good("_then_close_on_reuse", acts.good(), then=_at_first_byte)
+_good("_then_close_on_read", acts.good(), then=_read_then_close)
+
+# Refusals: nothing was stored, and the answer says so.
+for _word, _more in {
+    "authentication": b'"error":"unknown_application_or_bad_private_key"',
+    "group": b'"error":"you_need_to_provide_a_valid_group_id_field_in_any_api_request","group_id":null',
+    "capability": b'"error":"you_do_not_have_this_set_of_required_capabilities","capabilities":["messages_save"]',
+    "privileges": b'"error":"you_do_not_have_this_set_of_required_privileges","privileges":["channels"]',
+}.items():
+    _refuses(_word, acts.answer(b'{%b,"_cookies":[]}' % _more))
+    _refuses(
+        f"{_word}_after_warnings",
+        acts.answer(b'%b{%b,"_cookies":[]}' % (WARNING, _more), 200, HTML),
+    )
+for _status in (400, 401, 403, 404, 413, 422):
+    _refuses(f"{_status}", acts.answer(page(b"%d" % _status), _status, HTML))
+_refuses("403_json", acts.answer(b'{"error":"forbidden"}', 403, JSON))
+for _status in (301, 302, 303, 307, 308):
+    _refuses(f"{_status}", acts.redirect(_status))
+
+
+def _http_date(offset: float) -> Callable[[], str]:
+    return lambda: formatdate(time.time() + offset, usegmt=True)
+
+
+RETRY_AFTER: dict[str, str | Callable[[], str] | None] = {
+    "seconds": "1",
+    "zero": "0",
+    "date": _http_date(2),
+    "past_date": _http_date(-3600),
+    "absent": None,
+    "negative": "-5",
+    "huge": "99999999999999999999",
+    "far_date": "Fri, 31 Dec 9999 23:59:59 GMT",
+    "words": "soon",
+    "float": "0.5",
+    "empty": "",
+    "nan": "nan",
+    "infinite": "inf",
+    "digits": "\u0661",  # a digit to str.isdigit(), not to HTTP
+}
+for _form, _value in RETRY_AFTER.items():
+    _refuses(f"429_{_form}", acts.answer(page(b"429"), 429, HTML), retry_after=_value)
