@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import itertools
 import logging
 from collections import Counter
 
@@ -57,8 +58,19 @@ async def slowly(items):
         yield item
 
 
-async def collect(deliveries) -> list[Delivery]:
-    return [delivery async for delivery in deliveries]
+async def collect(deliveries, into: list[Delivery] | None = None) -> list[Delivery]:
+    """Consume a batch; `into` keeps what was yielded before an exception."""
+    into = [] if into is None else into
+    async for delivery in deliveries:
+        into.append(delivery)
+    return into
+
+
+async def until(condition) -> None:
+    """Let others run until it is so."""
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110 - what is waited for knows no events
+            await asyncio.sleep(0)
 
 
 def by_channel(front_ids) -> dict[str, list[int]]:
@@ -379,7 +391,7 @@ async def test_rate_spaces_the_sends_evenly(in_flight):
     plan = Plan(in_flight=in_flight, rate=4, now=clock.now, wait=clock.wait)
     await collect(stream(drafts(20, channels=20), send, plan))
     assert len(times) == 20
-    assert [later - sooner for sooner, later in zip(times, times[1:], strict=False)] == [0.25] * 19
+    assert [later - sooner for sooner, later in itertools.pairwise(times)] == [0.25] * 19
 
 
 async def test_a_429_slows_everyone_and_costs_no_message(server):
@@ -487,8 +499,7 @@ async def test_an_input_that_raises_ends_the_batch_after_what_it_gave(server, gi
     seen = []
     async with session(server) as twake:
         with pytest.raises(InputError):
-            async for delivery in twake.send_many(give(broken())):
-                seen.append(delivery)
+            await collect(twake.send_many(give(broken())), seen)
         assert others() == set()
     assert len(seen) == 25
     assert by_channel(server.stored) == {
@@ -615,12 +626,9 @@ async def test_a_cancelled_batch_on_a_silent_server_ends_at_once(server):
         server.do_next("loses_silent")
     async with session(server) as twake:
         batch = asyncio.create_task(
-            collect(
-                twake.send_many(drafts(30, channels=30), in_flight=4, on_progress=told.append)
-            )
+            collect(twake.send_many(drafts(30, channels=30), in_flight=4, on_progress=told.append))
         )
-        while server.received < 4:
-            await asyncio.sleep(0)
+        await until(lambda: server.received >= 4)
         batch.cancel()
         with pytest.raises(asyncio.CancelledError):
             await batch
@@ -646,6 +654,23 @@ async def test_a_send_cancelled_between_attempts_is_what_its_attempts_were():
     assert isinstance(progress.delivery.error, RefusedError)
     assert progress.delivery.error.reason == "later"
     assert progress.delivery.attempts == 1
+
+
+async def test_a_delivery_whose_message_was_lost_to_a_cancellation_is_unknown():
+    """DELIVERED is claimed only with the message in hand."""
+    told = []
+
+    async def delivered_and_stuck(draft):
+        await at_once(draft)
+        await asyncio.Event().wait()
+
+    batch = asyncio.create_task(
+        collect(stream(drafts(1), delivered_and_stuck, Plan(on_progress=told.append)))
+    )
+    await settle()
+    batch.cancel()
+    await asyncio.wait([batch])
+    assert [progress.delivery.outcome for progress in told] == [Outcome.UNKNOWN]
 
 
 async def test_a_stranger_who_cancels_a_worker_ends_the_batch_with_that_cancellation():
@@ -681,11 +706,11 @@ async def test_a_session_that_closes_ends_the_batch_and_reports_what_was_taken(s
 
     seen = []
     async with session(server) as twake:
+        batch = asyncio.create_task(collect(twake.send_many(count(), in_flight=5), seen))
+        await until(lambda: len(seen) >= 20)
+        await twake.aclose()
         with pytest.raises(SessionClosedError):
-            async for delivery in twake.send_many(count(), in_flight=5):
-                seen.append(delivery)
-                if len(seen) == 20:
-                    await twake.aclose()
+            await batch
     assert taken == len(seen) < 200
     assert {delivery.outcome for delivery in seen} == {Outcome.DELIVERED, Outcome.NOT_SENT}
 

@@ -239,7 +239,7 @@ def _lock(path: str) -> sqlite3.Connection:
     except sqlite3.Error as wrong:
         lock.close()
         if wrong.sqlite_errorcode != sqlite3.SQLITE_BUSY:
-            raise
+            raise as_journal_error(f"{path}-lock", wrong) from wrong
         raise JournalError(
             f"the journal {path!r} is used by another batch: wait for its end, or give each "
             "batch a journal of its own",
