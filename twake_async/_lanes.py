@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import collections
+import contextlib
 from typing import TYPE_CHECKING, Any, Protocol
 
 import attrs
@@ -24,14 +25,18 @@ IDLE_LIMIT = 4.0
 CONNECTING = 4
 
 
-class Transport(Protocol):
+class Closable(Protocol):
+    """Anything that can be closed."""
+
+    async def aclose(self) -> None:
+        """Close it."""
+
+
+class Transport(Closable, Protocol):
     """What a lane holds: httpx's face of a transport, by its shape."""
 
     async def handle_async_request(self, request: Any, /) -> Any:
         """Send one request and return the response, its body not yet read."""
-
-    async def aclose(self) -> None:
-        """Close its connection."""
 
 
 class Closed(Exception):  # noqa: N818 - a word between two rooms, not an error of the user's
@@ -44,6 +49,8 @@ class Lane:
 
     transport: Transport
     free_since: float = 0.0
+    stray: Closable | None = None
+    """A socket that the transport does not know of: httpcore loses it in a cancelled handshake."""
 
 
 @attrs.define(eq=False)
@@ -142,10 +149,11 @@ class Lanes:
 
 
 async def _close(lane: Lane) -> None:
-    try:
-        await lane.transport.aclose()
-    except Exception as wrong:  # noqa: BLE001 - a lane that is thrown away has nobody to tell
-        _ = wrong
+    for closable in (lane.transport, lane.stray):
+        if closable is not None:
+            # A lane that is thrown away has nobody to tell what is wrong with it.
+            with contextlib.suppress(Exception):
+                await closable.aclose()
 
 
 @attrs.define(eq=False)

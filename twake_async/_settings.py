@@ -30,7 +30,8 @@ class Credentials:
     """The id and the key of an application; the key shows in no repr, str or pickle."""
 
     public_id: str
-    _private_api_key: str
+    # Tools that print attrs classes by their fields heed this, not __repr__.
+    _private_api_key: str = attrs.field(repr=False)
 
     def __repr__(self) -> str:
         return f"Credentials(public_id={self.public_id!r}, private_api_key='***')"

@@ -6,6 +6,7 @@ The only room that imports httpx at run time.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 import ssl
 import urllib.request
@@ -92,9 +93,7 @@ class Carrier:
             async with asyncio.timeout(seconds if seconds < math.inf else None):
                 return await self._attempt(prepared, witness, seconds)
         except TimeoutError:
-            if witness.head is not None and witness.head.status_code != 200:
-                return Answer(witness.head.status_code, witness.head.headers.raw, b"")
-            return witness.failure(None, timed_out=True)
+            return _by_status(witness) or witness.failure(None, timed_out=True)
         except Closed:
             return Failure(sent=False, reason="closed", detail="the session was closed")
         except asyncio.CancelledError as stop:
@@ -112,15 +111,13 @@ class Carrier:
         except OSError as wrong:  # the CA bundle of the environment cannot be read
             return Failure(sent=False, reason="tls", detail=detail_of("tls", wrong))
         witness.entered = True
-        whole = False
         try:
             send = lane.transport.handle_async_request
-            fact = await self._exchange(send, prepared, witness, seconds)
-            whole = isinstance(fact, Answer) and witness.head is None
-            return fact
+            return await self._exchange(send, prepared, witness, seconds)
         finally:
             witness.leave_gate(connected=False if witness.proof() else None)
-            self.lanes.give_back(lane, reusable=whole)
+            lane.stray = witness.socket
+            self.lanes.give_back(lane, reusable=witness.whole)
 
     async def _exchange(
         self, send: Send, prepared: Prepared, witness: Witness, seconds: float
@@ -133,29 +130,25 @@ class Carrier:
             finally:
                 await response.aclose()
         except Exception as wrong:  # noqa: BLE001 - whatever it is, it becomes a typed fact
-            head = witness.head
-            if head is not None and head.status_code != 200:
-                return Answer(head.status_code, head.headers.raw, b"")
-            return witness.failure(wrong)
+            return _by_status(witness) or witness.failure(wrong)
 
     async def _read(
         self, response: httpx.Response, limit: int, witness: Witness
     ) -> Answer | Failure:
-        status, headers = response.status_code, response.headers.raw
-        if status == 200:
-            body = await _body(response, limit)
-        else:
+        if response.status_code != 200:
             async with asyncio.timeout(_ASIDE_SECONDS):
-                body = await _body(response, _ASIDE_BYTES) or b""
+                witness.whole = await _body(response, _ASIDE_BYTES) is not None
+            return Answer(response.status_code, response.headers.raw, b"")
+        body = await _body(response, limit)
         if body is None:
             return Failure(sent=True, reason="unreadable", detail="the answer is too large")
-        witness.head = None
-        return Answer(status, headers, body)
+        witness.whole = True
+        return Answer(200, response.headers.raw, body)
 
     def _request(self, prepared: Prepared, witness: Witness, seconds: float) -> Any:
-        left = seconds if seconds < math.inf else None
-        # A third of what is left, so that a connect that hangs leaves time for another.
-        timeout = {"connect": left and left / 3, "read": left, "write": left, "pool": left}
+        # The deadline is over all phases; connecting may take a third of what is left of it, so
+        # that a connect that hangs leaves time for another.
+        timeout = {"connect": seconds / 3} if seconds < math.inf else {}
         return self._build(
             "POST",
             self.base_url + prepared.path,
@@ -173,6 +166,14 @@ class Carrier:
     async def aclose(self) -> None:
         """Close the lanes; what the caller injected is the caller's to close."""
         await self.lanes.aclose()
+
+
+def _by_status(witness: Witness) -> Answer | None:
+    # A status other than 200 tells all that there is to tell: its body may be cut or hang.
+    head = witness.head
+    if head is None or head.status_code == 200:
+        return None
+    return Answer(head.status_code, head.headers.raw, b"")
 
 
 async def _body(response: httpx.Response, limit: int) -> bytes | None:
@@ -243,11 +244,10 @@ def _tls_context(verify: ssl.SSLContext | bool, *, needed: bool) -> ssl.SSLConte
 def _checked_proxy(proxy: httpx.Proxy | str | None) -> httpx.Proxy | None:
     if not isinstance(proxy, str):
         return proxy
-    try:
+    with contextlib.suppress(ValueError, httpx.InvalidURL):
         return httpx.Proxy(proxy if "://" in proxy else f"http://{proxy}")
-    except (ValueError, httpx.InvalidURL):
-        # The value may hold a password: it is not shown.
-        raise ConfigurationError("proxy is no URL of a proxy", field="proxy") from None
+    # The value may hold a password: neither it nor httpx's own error is shown.
+    raise ConfigurationError("proxy is no URL of a proxy", field="proxy")
 
 
 def _environment_proxy(url: httpx.URL) -> httpx.Proxy | None:

@@ -28,6 +28,11 @@ class Witness:
     wrote: bool = attrs.field(default=False, init=False)
     entered: bool = attrs.field(default=False, init=False)
     head: Any = attrs.field(default=None, init=False)
+    """The response, from the moment its status is known."""
+    whole: bool = attrs.field(default=False, init=False)
+    """Whether the answer was read to its end, so that the lane may be used again."""
+    socket: Any = attrs.field(default=None, init=False)
+    """The connected socket, until the request begins: nobody else may know of it."""
     _in_gate: bool = attrs.field(default=False, init=False)
     _tunnelling: bool = attrs.field(default=False, init=False)
 
@@ -36,14 +41,15 @@ class Witness:
             self._tunnelling = getattr(info.get("request"), "method", None) == b"CONNECT"
             if not self._tunnelling:
                 self.wrote = True
+                self.socket = None
                 self.leave_gate(connected=True)
-        self.events.append(CONNECT + name if self._tunnelling else name)
-        if name == "connection.connect_tcp.started":
-            self._tunnelling = False
-            await self._enter_gate()
         elif name.endswith("start_tls.started"):
             self._tunnelling = False
-            self.events[-1] = name
+        self.events.append(CONNECT + name if self._tunnelling else name)
+        if name == "connection.connect_tcp.started":
+            await self._enter_gate()
+        elif name == "connection.connect_tcp.complete":
+            self.socket = info.get("return_value")
 
     async def _enter_gate(self) -> None:
         if self.gate is None:

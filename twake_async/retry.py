@@ -56,7 +56,7 @@ class RetryPolicy:
     """Seconds: the most that is waited before any attempt, a `Retry-After` aside."""
 
     on_unknown: Literal["raise", "resend"] = "raise"
-    """What follows an `UNKNOWN` attempt of a create: `"resend"` accepts a second copy."""
+    """What follows an `UNKNOWN` attempt of a create: `"resend"` accepts a copy more for each."""
 
     refused_statuses: frozenset[int] = attrs.field(default=frozenset({429}), converter=frozenset)
     """Statuses that mean "refused, come later". Add 503 only if your proxy never forwards then."""
@@ -166,7 +166,7 @@ def may_repeat(policy: RetryPolicy, outcome: Outcome, reason: str, *, repeatable
         return reason == "later"
     if repeatable:
         return reason in _LOST
-    return policy.on_unknown == "resend" and reason != "server_error"
+    return policy.on_unknown == "resend"
 
 
 def next_wait(
@@ -211,7 +211,7 @@ def parse_retry_after(value: str, now: float) -> float | None:
         now: The time of day in Unix seconds.
 
     """
-    if re.fullmatch(r"\d{1,18}(\.\d{1,9})?", value, re.ASCII):
+    if re.fullmatch(r"\d+(\.\d+)?", value, re.ASCII):
         return float(value)
     try:
         return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - now)

@@ -88,6 +88,10 @@ class TwakeSession:
 
     """
 
+    # A session that could not be built shows up in tracebacks all the same.
+    _public_id = _base_url = ""
+    _closed = False
+
     def __init__(
         self,
         public_id: str,
@@ -128,7 +132,6 @@ class TwakeSession:
         self._attempts = Attempts(carrier, Tokens(retry_budget), on_attempt)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._process = os.getpid()
-        self._closed = False
         self._in_flight = 0
         self._idle = asyncio.Event()
         self._gone = asyncio.Event()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 import select
 import socket
@@ -168,8 +169,7 @@ class Connection(asyncio.BufferedProtocol):
     def close(self) -> None:
         """Send what is written, then FIN (RST follows where the kernel holds unread bytes)."""
         self.stick()
-        if self.transport.can_write_eof() and not self.transport.is_closing():
-            self.transport.write_eof()
+        self._fin()
         self.transport.close()
 
     def reset(self) -> None:
@@ -183,8 +183,13 @@ class Connection(asyncio.BufferedProtocol):
     def close_unread(self) -> None:
         """Close once bytes wait in the kernel, without reading one of them."""
         self.stick()
-        self.transport.pause_reading()
-        self._watch(self.transport.get_extra_info("socket").fileno())
+        # Until Python 3.11.4 asyncio begins to read after connection_made whatever that did.
+        self.loop.call_soon(self._pause)
+
+    def _pause(self) -> None:
+        if not self.lost:
+            self.transport.pause_reading()
+            self._watch(self.transport.get_extra_info("socket").fileno())
 
     def _watch(self, fileno: int) -> None:
         if self.lost:
@@ -197,9 +202,13 @@ class Connection(asyncio.BufferedProtocol):
     def hang_up(self) -> None:
         """Send FIN, then read and drop what comes until the client leaves: a lingering close."""
         self.stick()
-        if self.transport.can_write_eof():
-            self.transport.write_eof()
+        self._fin()
         self.later(1.0, self.close)
+
+    def _fin(self) -> None:
+        if self.transport.can_write_eof() and not self.transport.is_closing():
+            with contextlib.suppress(OSError):  # the client has left, and has sent RST
+                self.transport.write_eof()
 
     def later(self, seconds: float, call: object, *args: object) -> None:
         """Call back after so many seconds, unless the connection is gone by then."""

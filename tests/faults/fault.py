@@ -32,7 +32,7 @@ class Fault:
     at: int = 0
     """Stage request: how many bytes are read before it acts, of the head or of the body."""
     where: Literal["head", "body"] = "head"
-    interval: float = 0.02
+    interval: float = 0.005
     """Seconds between two dripped bytes, or before a late answer."""
     retry_after: str | Callable[[], str] | None = None
     """The value of Retry-After, where the answer has one."""

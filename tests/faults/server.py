@@ -88,6 +88,7 @@ class FaultServer:
         self._empty = asyncio.Event()
         self._empty.set()
         self.port = 0
+        self._behaves = False
 
     async def __aenter__(self) -> Self:
         timeouts = {"ssl_handshake_timeout": 5.0, "ssl_shutdown_timeout": 0.2} if self._ssl else {}
@@ -121,6 +122,10 @@ class FaultServer:
             queue = self._for_connections if fault.stage == "accept" else self._for_requests
             queue.append(fault)
 
+    def behave(self) -> None:
+        """Behave well from now on, whatever script or queue there was."""
+        self._behaves = True
+
     async def quiet(self, within: float = 5.0) -> None:
         """Wait until no connection is open; TimeoutError when that takes longer than `within`."""
         async with asyncio.timeout(within):
@@ -130,11 +135,15 @@ class FaultServer:
 
     def choose_for_connection(self) -> Fault | None:
         self._empty.clear()
+        if self._behaves:
+            return None
         if self._for_connections:
             return self._for_connections.popleft()
         return self.script.for_connection() if self.script else None
 
     def choose_for_request(self) -> Fault | None:
+        if self._behaves:
+            return None
         if self._for_requests:
             return self._for_requests.popleft()
         return self.script.for_request() if self.script else None

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import datetime
+import datetime as dt
 import functools
+import socket
 import ssl
+import struct
 from typing import Literal, Self
 
 import trustme
@@ -47,7 +49,7 @@ def server_context(kind: Kind = "good") -> ssl.SSLContext:
     """Return a server's context with a certificate of this kind for 127.0.0.1 and localhost."""
     authority = _authority("unknown" if kind == "unknown_authority" else "known")
     names = ("elsewhere.example",) if kind == "wrong_host" else ("localhost", "127.0.0.1")
-    now, day = datetime.datetime.now(datetime.UTC), datetime.timedelta(days=1)
+    now, day = dt.datetime.now(dt.UTC), dt.timedelta(days=1)
     since, until = now - 9 * day, now + 9 * day
     if kind == "expired":
         until = now - day
@@ -66,6 +68,8 @@ class HandshakeServer:
         self.how = how
         self.accepted = self.hellos = 0
         self.connections: set[asyncio.Transport] = set()
+        self._empty = asyncio.Event()
+        self._empty.set()
 
     async def __aenter__(self) -> Self:
         loop = asyncio.get_running_loop()
@@ -77,8 +81,8 @@ class HandshakeServer:
         self._server.close()
         for transport in list(self.connections):
             transport.abort()
-        while self.connections:
-            await asyncio.sleep(0)
+        async with asyncio.timeout(5):
+            await self._empty.wait()
         await self._server.wait_closed()
 
     @property
@@ -89,6 +93,15 @@ class HandshakeServer:
     def open_connections(self) -> int:
         return len(self.connections)
 
+    def remember(self, transport: asyncio.Transport) -> None:
+        self.connections.add(transport)
+        self._empty.clear()
+
+    def forget(self, transport: asyncio.Transport) -> None:
+        self.connections.discard(transport)
+        if not self.connections:
+            self._empty.set()
+
 
 class _Handshake(asyncio.Protocol):
     def __init__(self, server: HandshakeServer) -> None:
@@ -98,7 +111,7 @@ class _Handshake(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
         self.server.accepted += 1
-        self.server.connections.add(transport)
+        self.server.remember(transport)
         if self.server.how == "close":
             transport.close()
 
@@ -108,6 +121,8 @@ class _Handshake(asyncio.Protocol):
         if how == "silent":
             return
         if how == "reset":
+            sock = self.transport.get_extra_info("socket")
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self.transport.abort()
             return
         reply = {"garbage": b"\x00garbage\r\n" * 8, "alert": _ALERT, "plain_http": _PLAIN}.get(how)
@@ -116,4 +131,4 @@ class _Handshake(asyncio.Protocol):
         self.transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.server.connections.discard(self.transport)
+        self.server.forget(self.transport)

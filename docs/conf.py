@@ -1,0 +1,66 @@
+"""How the documentation is built; nothing here needs the network."""
+
+import pathlib
+import sys
+import tomllib
+
+from sphinx.application import Sphinx
+from sphinx.ext.napoleon import Config, GoogleDocstring
+
+ROOT = pathlib.Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+_project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+project = "twake-async"
+author = _project["authors"][0]["name"]
+copyright = author  # noqa: A001 - Sphinx's name for it
+release = version = _project["version"]
+
+extensions = ["myst_parser", "sphinx.ext.autodoc"]
+exclude_patterns = ["_build", "examples"]
+html_theme = "furo"
+html_title = f"twake-async {release}"
+html_copy_source = False
+
+# Docstrings mark names with single backticks, as the rest of the project does.
+default_role = "code"
+nitpicky = True
+# Foreign types have no pages here, and the build fetches none from elsewhere.
+nitpick_ignore_regex = [
+    (r"py:.*", r"(httpx|ssl|attr|attrs|collections|typing|datetime|asyncio|enum)(\..*)?"),
+]
+
+autodoc_class_signature = "mixed"
+autodoc_member_order = "bysource"
+autodoc_typehints = "signature"
+autodoc_typehints_format = "short"
+autodoc_use_type_comments = False
+autodoc_preserve_defaults = False
+
+myst_enable_extensions = ["colon_fence", "deflist"]
+myst_heading_anchors = 3
+
+
+def _sections(
+    app: Sphinx, what: str, name: str, found: object, options: object, lines: list[str]
+) -> None:
+    """Turn "Args:" and "Raises:" into fields, in the docstrings of classes and functions only.
+
+    Napoleon as an extension would take the first words of "Seconds: at most ..." for a type.
+    """
+    if what in {"class", "exception", "function", "method"}:
+        config = Config(napoleon_use_rtype=False)
+        lines[:] = GoogleDocstring(lines, config, app, what, name, found, options).lines()
+
+
+def _signature(
+    app: Sphinx, what: str, name: str, found: object, options: object, text: str, returns: str
+) -> tuple[str, str] | None:
+    """Show an empty map where attrs shows its word for a default that is made anew each time."""
+    return (text.replace("NOTHING", "{}"), returns) if text else None
+
+
+def setup(app: Sphinx) -> None:
+    """Join Sphinx."""
+    app.connect("autodoc-process-signature", _signature)
+    app.connect("autodoc-process-docstring", _sections)

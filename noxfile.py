@@ -1,0 +1,115 @@
+"""Every check of this project. `nox` alone runs those that a change must pass.
+
+The dependencies of each session are the groups of pyproject.toml, held to the versions of
+.ci/constraints.txt, so that the same commit is judged by the same tools everywhere.
+"""
+
+import pathlib
+
+import nox
+
+PYPROJECT = nox.project.load_toml("pyproject.toml")
+CONSTRAINTS = ("-c", ".ci/constraints.txt")
+PYTHONS = ("3.11", "3.12", "3.13", "3.14")
+
+# The rooms that keep the promise: every branch of theirs is taken by a test.
+CORE_ROOMS = (
+    "errors",
+    "messages",
+    "retry",
+    "session",
+    "_attempts",
+    "_decode",
+    "_facts",
+    "_json",
+    "_lanes",
+    "_settings",
+    "_transport",
+    "_wire",
+    "_witness",
+)
+
+nox.needs_version = ">=2024.10.9"
+nox.options.default_venv_backend = "virtualenv"
+nox.options.error_on_missing_interpreters = False
+nox.options.reuse_venv = "yes"
+
+
+def _install_group(session: nox.Session, group: str, *more: str) -> None:
+    """Install one dependency group, and whatever else the session needs, in one go."""
+    session.install(*CONSTRAINTS, *nox.project.dependency_groups(PYPROJECT, group), *more)
+
+
+def _all_requirements() -> list[str]:
+    """What the package needs with all its extras, without building it."""
+    extras = PYPROJECT["project"]["optional-dependencies"].values()
+    return [*PYPROJECT["project"]["dependencies"], *(need for extra in extras for need in extra)]
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Ruff's rules, and its format."""
+    _install_group(session, "lint")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+
+
+@nox.session
+def typing(session: nox.Session) -> None:
+    """The package and a user's code, under mypy and pyright."""
+    _install_group(session, "typing", "-e", ".[sandbox]")
+    session.run("mypy")
+    # Without this, pyright asks for the newest release of itself, and warns of it.
+    env = {"PYRIGHT_PYTHON_IGNORE_WARNINGS": "1"}
+    session.run("pyright", "--warnings", env=env)
+    # Every public name has a known type, as pyright sees it from outside.
+    session.run("pyright", "--verifytypes", "twake_async", "--ignoreexternal", env=env)
+
+
+def _run_tests(session: nox.Session) -> None:
+    """Run the whole suite, and demand every branch of the core."""
+    _install_group(session, "tests", "-e", ".[sandbox]")
+    data = pathlib.Path(session.create_tmp(), "coverage").absolute()
+    env = {"COVERAGE_FILE": str(data)}
+    session.run("coverage", "run", "-m", "pytest", *session.posargs, env=env)
+    if session.posargs:
+        session.log("a part of the suite proves nothing about coverage: not demanded")
+        return
+    session.run("coverage", "report", "--skip-covered", env=env)
+    core = ",".join(f"twake_async/{room}.py" for room in CORE_ROOMS)
+    session.run(
+        "coverage", "report", f"--include={core}", "--show-missing", "--fail-under=100", env=env
+    )
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """The whole suite on the interpreter that runs nox, with coverage of the core."""
+    _run_tests(session)
+
+
+for _version in PYTHONS:
+    nox.session(_run_tests, name=f"tests-{_version}", python=_version, default=False)
+
+
+@nox.session
+def packaging(session: nox.Session) -> None:
+    """Build the package, and send a message with nothing but its wheel installed."""
+    _install_group(session, "packaging")
+    dist = pathlib.Path(session.create_tmp(), "dist").absolute()
+    empty = pathlib.Path(session.create_tmp(), "empty").absolute()
+    session.run("python", "tests/packaging/build_and_try.py", str(dist), str(empty))
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """The documentation, with every warning and every unresolved reference an error."""
+    _install_group(session, "docs", *_all_requirements(), "pytest")
+    session.run("sphinx-build", "-W", "-n", "-E", "-b", "html", "docs", "docs/_build/html")
+
+
+@nox.session(default=False)
+def bench(session: nox.Session) -> None:
+    """CPU of one send as a ratio to plain httpx; on a clean install of this package."""
+    session.install(*CONSTRAINTS, ".")
+    session.run("python", "tests/benchmarks/ratio.py", *session.posargs)

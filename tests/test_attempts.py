@@ -1,0 +1,312 @@
+"""The loop of attempts: waits, cooldown, budget and the fold, with a clock that is made up."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from email.utils import formatdate
+
+import attrs
+import pytest
+
+from twake_async import (
+    Attempt,
+    NotSentError,
+    Outcome,
+    OutcomeUnknownError,
+    RateLimitedError,
+    RefusedError,
+    RetryBudget,
+    RetryPolicy,
+    SessionClosedError,
+)
+from twake_async._attempts import LONGEST_COOLDOWN, Attempts, Clock
+from twake_async._facts import Answer, Failure
+from twake_async._wire import encode_save
+from twake_async._witness import Witness
+from twake_async.messages import MessageDraft
+from twake_async.retry import Tokens
+
+PREPARED = encode_save(MessageDraft("c1", "Hello", front_id="mine"), group_id="g1")
+EDIT = encode_save(MessageDraft("c1", "Hello", id="m1"), group_id="g1")
+GOOD = Answer(200, [], b'{"object": {"id": "m1", "front_id": "mine"}}')
+LOST = Failure(sent=True, reason="lost", detail="gone")
+REFUSED = Failure(sent=False, reason="connect", detail="nobody there")
+WALL = 1_800_000_000.0
+
+
+def later(value: str | None = None) -> Answer:
+    return Answer(429, [(b"Retry-After", value.encode())] if value is not None else [], b"")
+
+
+@attrs.define
+class Time:
+    """A clock that moves only when somebody waits."""
+
+    at: float = 100.0
+    waits: list[float] = attrs.field(factory=list)
+    chance: float = 0.5
+
+    async def pause(self, seconds: float, stop: asyncio.Event) -> None:
+        self.waits.append(seconds)
+        self.at += seconds
+        await asyncio.sleep(0)
+
+    def clock(self) -> Clock:
+        return Clock(lambda: self.at, self.pause, lambda: self.chance, lambda: WALL)
+
+
+@attrs.define
+class Script:
+    """A carrier that hands out what it was given."""
+
+    facts: list
+    seconds: list[float] = attrs.field(factory=list)
+    closed: bool = False
+
+    def witness(self) -> Witness:
+        return Witness()
+
+    async def attempt(self, prepared, witness, seconds):
+        witness.entered = True
+        self.seconds.append(seconds)
+        fact = self.facts.pop(0)
+        if isinstance(fact, BaseException):
+            raise fact
+        return fact
+
+    async def aclose(self) -> None:
+        self.closed = True
+
+
+def attempts(*facts, budget=RetryBudget(), time=None, **options) -> Attempts:  # noqa: B008
+    time = time or Time()
+    return Attempts(Script(list(facts)), Tokens(budget), clock=time.clock(), **options)
+
+
+async def test_a_good_answer_ends_the_send_at_once():
+    """One attempt, no wait, the message returned."""
+    seen: list[Attempt] = []
+    loop = attempts(GOOD, on_attempt=seen.append)
+    message = await loop.run(PREPARED, RetryPolicy(), 30)
+    assert message.id == "m1"
+    assert not message.maybe_duplicated
+    assert seen == [Attempt(1, Outcome.DELIVERED, "", None, 0.0, "mine")]
+
+
+async def test_what_was_not_sent_is_tried_again_with_growing_waits():
+    """Failed connects wait 0.2, 0.4, 0.8 s at the most, half of it with a draw of one half."""
+    time = Time()
+    loop = attempts(REFUSED, REFUSED, REFUSED, GOOD, time=time)
+    await loop.run(PREPARED, RetryPolicy(), 30)
+    assert time.waits == pytest.approx([0.1, 0.2, 0.4])
+
+
+async def test_the_last_failure_is_raised_with_its_facts():
+    """When attempts run out, the exception says how many there were and how long they took."""
+    loop = attempts(*[REFUSED] * 4)
+    with pytest.raises(NotSentError) as caught:
+        await loop.run(PREPARED, RetryPolicy(), 30)
+    assert caught.value.attempts == 4
+    assert caught.value.front_id == "mine"
+    assert caught.value.elapsed == pytest.approx(0.7)
+    assert caught.value.__cause__ is None
+
+
+async def test_a_create_of_unknown_fate_is_never_repeated_by_default():
+    """A lost answer to a create ends the send."""
+    loop = attempts(LOST, GOOD)
+    with pytest.raises(OutcomeUnknownError) as caught:
+        await loop.run(PREPARED, RetryPolicy(), 30)
+    assert caught.value.attempts == 1
+
+
+async def test_an_edit_is_repeated_after_a_lost_answer():
+    """An edit does no harm twice, and says nothing of duplicates."""
+    answer = Answer(200, [], b'{"object": {"id": "m1", "front_id": "mine"}}')
+    message = await attempts(LOST, answer).run(EDIT, RetryPolicy(), 30)
+    assert not message.maybe_duplicated
+
+
+async def test_a_create_that_was_resent_says_that_it_may_stand_twice():
+    """With the caller's leave a lost create is sent again, and the message carries the doubt."""
+    policy = RetryPolicy(on_unknown="resend")
+    message = await attempts(LOST, GOOD).run(PREPARED, policy, 30)
+    assert message.maybe_duplicated
+
+
+@pytest.mark.parametrize("last", [Answer(403, [], b""), REFUSED])
+async def test_a_refusal_after_a_doubt_is_raised_as_the_doubt(last):
+    """What came after a lost attempt proves nothing about it; the refusal stands as the cause."""
+    policy = RetryPolicy(attempts=2, on_unknown="resend")
+    with pytest.raises(OutcomeUnknownError) as caught:
+        await attempts(LOST, last).run(PREPARED, policy, 30)
+    assert caught.value.reason == "lost"
+    assert caught.value.attempts == 2
+    assert isinstance(caught.value.__cause__, RefusedError | NotSentError)
+    assert caught.value.__cause__.attempts == 2
+
+
+async def test_a_refusal_that_is_final_is_not_repeated():
+    """Only "later" may be asked again."""
+    with pytest.raises(RefusedError) as caught:
+        await attempts(Answer(404, [], b"")).run(PREPARED, RetryPolicy(), 30)
+    assert caught.value.attempts == 1
+
+
+async def test_retry_after_is_waited_for_and_a_jitter_more():
+    """The server's own seconds come first."""
+    time = Time()
+    await attempts(later("7"), GOOD, time=time).run(PREPARED, RetryPolicy(), 30)
+    assert time.waits == pytest.approx([7.1])
+
+
+async def test_retry_after_may_be_a_date():
+    """An HTTP date is measured against the time of day."""
+    time = Time()
+    date = formatdate(WALL + 5, usegmt=True)
+    await attempts(later(date), GOOD, time=time).run(PREPARED, RetryPolicy(), 30)
+    assert time.waits == pytest.approx([5.1])
+
+
+@pytest.mark.parametrize("value", [None, "soon", "-3", "nan", ""])
+async def test_an_absurd_or_absent_retry_after_means_the_usual_wait(value):
+    """A 429 that asks for nothing is tried again like any other."""
+    time = Time()
+    await attempts(later(value), GOOD, time=time).run(PREPARED, RetryPolicy(), 30)
+    assert time.waits == pytest.approx([0.1])
+
+
+async def test_no_wait_reaches_the_deadline():
+    """A pause that ends after the deadline is not begun: the refusal is raised at once."""
+    time = Time()
+    with pytest.raises(RateLimitedError) as caught:
+        await attempts(later("31"), GOOD, time=time).run(PREPARED, RetryPolicy(), 30)
+    assert caught.value.retry_after == 31
+    assert time.waits == []
+
+
+async def test_the_cooldown_holds_for_every_send_of_the_session():
+    """A Retry-After that one send met makes the next one wait before its first attempt."""
+    time = Time()
+    loop = attempts(later("7"), GOOD, time=time)
+    with pytest.raises(RateLimitedError):
+        await loop.run(PREPARED, RetryPolicy.never(), 30)
+    await loop.run(PREPARED, RetryPolicy.never(), 30)
+    assert time.waits == pytest.approx([7.1])
+
+
+async def test_a_send_whose_deadline_ends_within_the_cooldown_does_not_begin():
+    """Nothing is sent, nothing is waited for, and the reason says why."""
+    time = Time()
+    loop = attempts(later("7"), time=time)
+    with pytest.raises(RateLimitedError):
+        await loop.run(PREPARED, RetryPolicy.never(), 30)
+    with pytest.raises(NotSentError) as caught:
+        await loop.run(PREPARED, RetryPolicy(), 5)
+    assert caught.value.reason == "cooldown"
+    assert caught.value.attempts == 0
+    assert time.waits == []
+
+
+async def test_a_huge_retry_after_does_not_stop_the_session_for_good():
+    """The cooldown is bounded, whatever one answer says."""
+    time = Time()
+    loop = attempts(later("99999999999999"), GOOD, time=time)
+    with pytest.raises(RateLimitedError):
+        await loop.run(PREPARED, RetryPolicy.never(), 30)
+    await loop.run(PREPARED, RetryPolicy.never(), 2 * LONGEST_COOLDOWN)
+    assert time.waits == [pytest.approx(LONGEST_COOLDOWN + 0.1)]
+
+
+async def test_a_shorter_retry_after_does_not_shorten_the_cooldown():
+    """The longest pause that was asked for counts."""
+    time = Time()
+    loop = attempts(later("20"), later("1"), GOOD, time=time)
+    with pytest.raises(RateLimitedError):
+        await loop.run(PREPARED, RetryPolicy.never(), 30)
+    await loop.run(PREPARED, RetryPolicy(), 90)
+    assert time.waits[0] == pytest.approx(20.1)
+    assert time.waits[1] == pytest.approx(1.1)
+
+
+@pytest.mark.parametrize("seconds", [0, -1])
+async def test_a_deadline_that_is_over_sends_nothing(seconds):
+    """No attempt is made where there is no time for one."""
+    loop = attempts()
+    with pytest.raises(NotSentError) as caught:
+        await loop.run(PREPARED, RetryPolicy(), seconds)
+    assert caught.value.reason == "deadline"
+    assert caught.value.attempts == 0
+
+
+async def test_each_attempt_gets_what_is_left_of_the_deadline():
+    """The waits count, too."""
+    loop = attempts(REFUSED, GOOD)
+    await loop.run(PREPARED, RetryPolicy(), 30)
+    assert loop.carrier.seconds == pytest.approx([30, 29.9])
+
+
+async def test_an_empty_budget_ends_the_retries_and_deliveries_fill_it():
+    """Failing sends share their retries; what is delivered earns some back."""
+    loop = attempts(
+        REFUSED, REFUSED, REFUSED, GOOD, GOOD, REFUSED, GOOD, budget=RetryBudget(1, 0.5)
+    )
+    for _ in range(2):
+        with pytest.raises(NotSentError):
+            await loop.run(PREPARED, RetryPolicy(attempts=2), 30)
+    assert loop.carrier.seconds == [30, pytest.approx(29.9), 30]
+    await loop.run(PREPARED, RetryPolicy(), 30)
+    await loop.run(PREPARED, RetryPolicy(), 30)
+    await loop.run(PREPARED, RetryPolicy(), 30)
+    assert loop.carrier.facts == []
+
+
+async def test_a_cancelled_attempt_is_told_to_the_observer_and_raised():
+    """Cancellation carries no outcome, but whoever observes attempts learns of it."""
+    seen: list[Attempt] = []
+    loop = attempts(asyncio.CancelledError(), on_attempt=seen.append)
+    with pytest.raises(asyncio.CancelledError):
+        await loop.run(PREPARED, RetryPolicy(), 30)
+    assert [(a.outcome, a.reason, a.wait) for a in seen] == [(Outcome.UNKNOWN, "cancelled", None)]
+
+
+async def test_an_observer_that_raises_changes_nothing(caplog):
+    """A bug in a callback is logged and does not turn a delivery into a failure."""
+
+    def observer(_: Attempt) -> None:
+        raise ZeroDivisionError
+
+    message = await attempts(GOOD, on_attempt=observer).run(PREPARED, RetryPolicy(), 30)
+    assert message.id == "m1"
+    assert "on_attempt raised" in caplog.text
+
+
+async def test_attempts_are_logged_at_debug_and_without_the_text(caplog):
+    """The log tells facts, and is silent unless asked."""
+    with caplog.at_level(logging.DEBUG, "twake_async"):
+        await attempts(REFUSED, GOOD).run(PREPARED, RetryPolicy(), 30)
+    assert len(caplog.records) == 2
+    assert "connect" in caplog.text
+    assert "Hello" not in caplog.text
+
+
+async def test_closing_wakes_a_send_that_waits_between_attempts():
+    """A retry that is far away does not outlive the session."""
+    closed = Failure(sent=False, reason="closed", detail="closed")
+    loop = Attempts(Script([later("20"), closed]), Tokens(None))
+    sending = asyncio.create_task(loop.run(PREPARED, RetryPolicy(), 60))
+    while loop.carrier.seconds == []:
+        await asyncio.sleep(0)
+    await loop.aclose()
+    with pytest.raises(SessionClosedError):
+        await asyncio.wait_for(sending, 5)
+    assert loop.carrier.closed
+
+
+async def test_the_real_clock_waits():
+    """The default pause ends by itself."""
+    clock = Clock()
+    before = clock.now()
+    await clock.pause(0.01, asyncio.Event())
+    assert clock.now() - before >= 0.009

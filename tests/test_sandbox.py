@@ -1,0 +1,616 @@
+"""The sandbox as its users meet it: served, in-process, bounded, and failing on request."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import gc
+import json
+import logging
+import re
+import socket
+import threading
+import time
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+from twake_async.sandbox import ReceivedRequest, Sandbox
+from twake_async.sandbox._seed import DEFAULT_SEED
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+KEY = DEFAULT_SEED["apps"]["bot"]["key"]
+
+
+def raw(sandbox: Sandbox, path: str = "/api/v1/messages/save", **message: Any) -> bytes:
+    """A request as bytes; a save of "hello" to the first channel unless more is said."""
+    given = {"channel_id": sandbox.channel_id, "content": "hello"} | message
+    body = json.dumps({"group_id": sandbox.group_id, "message": given}).encode()
+    pair = base64.b64encode(f"{sandbox.public_id}:{sandbox.private_api_key}".encode()).decode()
+    head = (
+        f"POST {path} HTTP/1.1\r\nHost: sandbox\r\nAuthorization: Basic {pair}\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+    )
+    return head.encode() + body
+
+
+def connect(sandbox: Sandbox) -> socket.socket:
+    port = httpx.URL(sandbox.url).port
+    return socket.create_connection(("127.0.0.1", port), timeout=5)
+
+
+def exchange(sandbox: Sandbox, request: bytes | None = None) -> bytes:
+    """Send bytes, and read until the server closes."""
+    with closing(connect(sandbox)) as client:
+        client.sendall(raw(sandbox) if request is None else request)
+        parts = []
+        while part := client.recv(65536):
+            parts.append(part)
+    return b"".join(parts)
+
+
+def split(answer: bytes) -> tuple[int, dict[str, str], bytes]:
+    head, _, body = answer.partition(b"\r\n\r\n")
+    first, *lines = head.decode().split("\r\n")
+    headers = {name.lower(): value for name, _, value in (one.partition(": ") for one in lines)}
+    return int(first.split()[1]), headers, body
+
+
+def sandbox_threads() -> list[threading.Thread]:
+    return [one for one in threading.enumerate() if one.name == "twake-async-sandbox"]
+
+
+def stored(sandbox: Sandbox) -> list[Any]:
+    return [message["content"] for message in sandbox.messages(sandbox.channel_id)]
+
+
+# Being served
+
+
+def test_a_save_over_a_socket_is_answered_and_stored() -> None:
+    """The default seed is ready to use: a save with its ids and key ends up in the channel."""
+    with Sandbox() as sandbox:
+        status, headers, body = split(exchange(sandbox))
+        [message] = sandbox.messages(sandbox.channel_id)
+    assert status == 200
+    assert headers["content-type"] == "application/json; charset=utf-8"
+    assert json.loads(body)["object"]["id"] == message["id"]
+    assert message["content"] == "hello"
+
+
+def test_leaving_ends_the_thread_and_closes_the_port() -> None:
+    """After `with` there is no thread left, and nothing listens any more."""
+    with Sandbox() as sandbox:
+        assert len(sandbox_threads()) == 1
+        idle = connect(sandbox)
+        port = httpx.URL(sandbox.url).port
+    assert sandbox_threads() == []
+    with closing(idle), pytest.raises(OSError, match="refused"):
+        socket.create_connection(("127.0.0.1", port), timeout=5).close()
+    gc.collect()  # a socket or loop left open would be a ResourceWarning, which is an error
+
+
+async def test_async_with_serves_as_with_does() -> None:
+    """The running loop may use it at once; afterwards there is no thread left."""
+    async with Sandbox() as sandbox:
+        async with httpx.AsyncClient(auth=(sandbox.public_id, KEY)) as client:
+            message = {"channel_id": sandbox.channel_id, "content": "hello"}
+            answer = await client.post(
+                f"{sandbox.url}/api/v1/messages/save",
+                json={"group_id": sandbox.group_id, "message": message},
+            )
+        assert answer.json()["object"]["content"] == "hello"
+        assert stored(sandbox) == ["hello"]
+    assert sandbox_threads() == []
+
+
+def test_a_sandbox_starts_within_100_ms() -> None:
+    """Starting to serve takes less than 100 ms, once uvicorn is imported."""
+    took = []
+    for _ in range(3):
+        begun = time.perf_counter()
+        with Sandbox():
+            took.append(time.perf_counter() - begun)
+    assert min(took) < 0.1
+
+
+def test_two_sandboxes_know_nothing_of_each_other() -> None:
+    """Each has its own port and its own messages."""
+    with Sandbox() as one, Sandbox() as other:
+        assert one.url != other.url
+        exchange(one)
+        assert (stored(one), stored(other)) == (["hello"], [])
+
+
+def test_a_taken_port_is_an_error_and_leaves_nothing_behind() -> None:
+    """`port=` that somebody else listens on raises OSError from `with`."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as taken:
+        sandbox = Sandbox(port=taken.getsockname()[1])
+        with pytest.raises(OSError, match="in use"), sandbox:
+            pass
+    assert sandbox_threads() == []
+    with sandbox:
+        assert sandbox.url == f"http://127.0.0.1:{httpx.URL(sandbox.url).port}"
+
+
+def test_a_sandbox_can_be_served_again_but_not_twice_at_once() -> None:
+    """Messages outlive the serving; a second `with` inside the first is refused."""
+    sandbox = Sandbox()
+    with sandbox:
+        exchange(sandbox)
+        with pytest.raises(RuntimeError, match="already"):
+            sandbox.__enter__()
+    with sandbox:
+        exchange(sandbox)
+    assert stored(sandbox) == ["hello", "hello"]
+    with pytest.raises(RuntimeError, match="not being served"):
+        _ = sandbox.url
+
+
+@pytest.mark.parametrize("hold", ["silent", "slow", "drip"])
+def test_leaving_does_not_wait_for_requests_under_way(
+    hold: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A request that is never answered neither delays the end nor makes noise."""
+    with Sandbox() as sandbox:
+        if hold == "slow":
+            sandbox.slow(60)
+        else:
+            sandbox.fail_next(after_storing=hold)
+        client = connect(sandbox)
+        client.sendall(raw(sandbox))
+        while not stored(sandbox):
+            time.sleep(0.001)
+        begun = time.perf_counter()
+    assert time.perf_counter() - begun < 2
+    client.close()
+    assert [one for one in caplog.records if one.name.startswith("uvicorn")] == []
+    gc.collect()
+
+
+# In-process
+
+
+async def test_the_app_answers_in_process_without_being_served() -> None:
+    """`.app` works with httpx's own ASGI transport, and no thread or port is used."""
+    sandbox = Sandbox()
+    transport = httpx.ASGITransport(app=sandbox.app)
+    async with httpx.AsyncClient(transport=transport, auth=(sandbox.public_id, KEY)) as client:
+        message = {"channel_id": sandbox.channel_id, "content": "hello"}
+        answer = await client.post(
+            "http://sandbox/api/v1/messages/save",
+            json={"group_id": sandbox.group_id, "message": message},
+        )
+    assert answer.json()["object"]["content"] == "hello"
+    assert stored(sandbox) == ["hello"]
+
+
+@pytest.mark.parametrize("action", ["close", "reset", "cut", "cut_chunked"])
+async def test_in_process_a_broken_connection_is_raised(action: str) -> None:
+    """Where there is no connection to break, the application raises ConnectionResetError."""
+    sandbox = Sandbox()
+    sandbox.fail_next(after_storing=action)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=sandbox.app)) as client:
+        with pytest.raises(ConnectionResetError):
+            await client.post("http://sandbox/api/v1/messages/save")
+
+
+async def test_in_process_silence_lasts_until_cancelled() -> None:
+    """Silence is for ever; a deadline of the caller ends it."""
+    sandbox = Sandbox()
+    sandbox.fail_next(before_storing="silent")
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=sandbox.app)) as client:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await client.post("http://sandbox/api/v1/messages/save")
+
+
+# What is in it
+
+
+def test_what_is_kept_is_bounded() -> None:
+    """Past `max_messages` and `max_requests` the oldest go."""
+    with Sandbox(max_messages=2, max_requests=3) as sandbox:
+        for number in range(5):
+            exchange(sandbox, raw(sandbox, content=f"{number}"))
+        assert stored(sandbox) == ["3", "4"]
+        sent = [one.body["message"]["content"] for one in sandbox.requests]
+        assert sent == ["2", "3", "4"]
+        for number in range(3):
+            exchange(sandbox, raw(sandbox, content=f"{number}", _once_ephemeral_message=True))
+        assert [one["content"] for one in sandbox.ephemerals(sandbox.channel_id)] == ["1", "2"]
+
+
+def test_threads_and_ephemerals_are_told_apart() -> None:
+    """A reply carries its parent's id; an ephemeral message is not among the stored ones."""
+    with Sandbox() as sandbox:
+        parent = json.loads(split(exchange(sandbox))[2])["object"]["id"]
+        exchange(sandbox, raw(sandbox, content="reply", parent_message_id=parent))
+        shown = split(exchange(sandbox, raw(sandbox, content="psst", _once_ephemeral_message=True)))
+        first, reply = sandbox.messages(sandbox.channel_id)
+        [ephemeral] = sandbox.ephemerals(sandbox.channel_id)
+    assert (first["parent_message_id"], reply["parent_message_id"]) == ("", parent)
+    assert first["responses_count"] == 1
+    assert ephemeral == json.loads(shown[2])["object"]
+
+
+def test_an_ephemeral_message_sent_again_replaces_itself() -> None:
+    """With the `ephemeral_id` of the answer there is still one, with the new content."""
+    with Sandbox() as sandbox:
+        answer = exchange(sandbox, raw(sandbox, _once_ephemeral_message=True))
+        ephemeral_id = json.loads(split(answer)[2])["object"]["ephemeral_id"]
+        exchange(sandbox, raw(sandbox, content="again", ephemeral_id=ephemeral_id))
+        [ephemeral] = sandbox.ephemerals(sandbox.channel_id)
+    assert (ephemeral["id"], ephemeral["content"]) == (ephemeral_id, "again")
+
+
+def test_requests_are_kept_without_their_headers() -> None:
+    """Method, path, status and decoded body; no trace of the key."""
+    with Sandbox() as sandbox:
+        exchange(sandbox)
+        sandbox.fail_next(before_storing="close")
+        exchange(sandbox)
+        first, second = sandbox.requests
+    assert first == ReceivedRequest(
+        "POST",
+        "/api/v1/messages/save",
+        200,
+        {
+            "group_id": sandbox.group_id,
+            "message": {"channel_id": sandbox.channel_id, "content": "hello"},
+        },
+    )
+    assert second.status is None
+    assert KEY not in repr(first)
+
+
+def test_reset_begins_anew() -> None:
+    """No messages, no requests, no faults to come, no delay."""
+    with Sandbox() as sandbox:
+        exchange(sandbox)
+        sandbox.fail_next(before_storing=500, times=3)
+        sandbox.slow(60)
+        sandbox.reset()
+        assert (stored(sandbox), sandbox.requests) == ([], [])
+        assert split(exchange(sandbox))[0] == 200
+
+
+def test_the_environment_is_what_from_env_reads() -> None:
+    """Four variables, of which the base URL is where the sandbox is."""
+    with Sandbox() as sandbox:
+        assert sandbox.environment == {
+            "TWAKE_PUBLIC_ID": sandbox.public_id,
+            "TWAKE_PRIVATE_API_KEY": KEY,
+            "TWAKE_GROUP_ID": sandbox.group_id,
+            "TWAKE_BASE_URL": sandbox.url,
+        }
+
+
+def test_a_seed_may_be_a_mapping_or_a_file(tmp_path: Path) -> None:
+    """The format is that of the default seed; ids, key and channel come from it."""
+    seed = json.loads(json.dumps(DEFAULT_SEED))
+    seed["channels"] = {"only": {**seed["channels"]["random"], "id": "0" * 32}}
+    seed["channel_members"] = [["only", "alice"]]
+    seed["messages_seed"] = [{"channel": "only", "sender": "alice", "content": "first"}]
+    path = tmp_path / "seed.json"
+    path.write_text(json.dumps(seed))
+    for given in (seed, path, str(path)):
+        sandbox = Sandbox(given)
+        assert sandbox.channel_id == "0" * 32
+        assert stored(sandbox) == ["first"]
+
+
+def test_bad_arguments_are_refused_with_the_choices() -> None:
+    """An unknown release, a bound of nothing, a seed that is none."""
+    with pytest.raises(ValueError, match="2020, 2023"):
+        Sandbox(release="2021")
+    with pytest.raises(ValueError, match="at least 1"):
+        Sandbox(max_messages=0)
+    with pytest.raises(TypeError, match="mapping"):
+        Sandbox([])  # type: ignore[arg-type]
+
+
+def test_release_2023_keeps_the_first_character_of_plain_text() -> None:
+    """What users of such a server would see."""
+    with Sandbox(release="2023") as sandbox:
+        body = split(exchange(sandbox))[2]
+    assert json.loads(body)["object"]["content"]["prepared"] == "h"
+
+
+# What is written about it
+
+
+def test_the_log_has_a_line_for_each_request_and_never_the_key() -> None:
+    """Method, path, an excerpt of the content, the id or the refusal, the fault."""
+    lines: list[str] = []
+    with Sandbox(log=lines.append) as sandbox:
+        exchange(sandbox, raw(sandbox, content="a\nb" + "c" * 100))
+        sandbox.refuse_next("capability")
+        exchange(sandbox)
+        sandbox.fail_next(after_storing="reset")
+        with pytest.raises(ConnectionResetError):
+            exchange(sandbox)
+        [first, _] = sandbox.messages(sandbox.channel_id)
+    assert lines[0] == (f'POST /api/v1/messages/save "a?b{"c" * 36}…" -> 200 message {first["id"]}')
+    assert lines[1].endswith("required_capabilities (fault: capability)")
+    assert lines[2].endswith("no answer (fault: reset; carried out)")
+    pair = base64.b64encode(f"{sandbox.public_id}:{KEY}".encode()).decode()
+    assert not [line for line in lines if KEY in line or pair in line]
+
+
+def test_without_a_callback_the_line_goes_to_the_logger(caplog: pytest.LogCaptureFixture) -> None:
+    """The logger is `twake_async.sandbox`, the level INFO."""
+    with caplog.at_level(logging.INFO, logger="twake_async.sandbox"), Sandbox() as sandbox:
+        exchange(sandbox)
+    [record] = [one for one in caplog.records if one.name == "twake_async.sandbox"]
+    assert record.getMessage().startswith('POST /api/v1/messages/save "hello" -> 200 message ')
+
+
+def test_the_key_is_in_no_repr() -> None:
+    """Neither of the sandbox nor of the world behind it."""
+    with Sandbox() as sandbox:
+        exchange(sandbox)
+        assert KEY not in repr(sandbox)
+        assert KEY not in repr(sandbox._world)
+        assert sandbox.url in repr(sandbox)
+
+
+# What goes wrong
+
+
+@pytest.mark.parametrize("when", ["before_storing", "after_storing"])
+@pytest.mark.parametrize(
+    "action",
+    [
+        "close",
+        "cut",
+        "cut_chunked",
+        "empty",
+        "html",
+        "bad_gzip",
+        "php_trace",
+        "null_object",
+        "null_id",
+        "other_message",
+        500,
+        502,
+        201,
+        302,
+        204,
+    ],
+)
+def test_a_failure_before_storing_stores_nothing_and_one_after_it_does(
+    action: str | int, when: str
+) -> None:
+    """Whatever the action, only the moment decides whether the message is there."""
+    with Sandbox() as sandbox:
+        sandbox.fail_next(**{when: action})
+        exchange(sandbox)
+        assert len(stored(sandbox)) == (when == "after_storing")
+        assert split(exchange(sandbox))[0] == 200
+
+
+def faulty(action: str | int) -> tuple[int, dict[str, str], bytes]:
+    with Sandbox() as sandbox:
+        sandbox.fail_next(after_storing=action)
+        return split(exchange(sandbox))
+
+
+def test_close_answers_no_byte() -> None:
+    """The connection ends in order, and empty."""
+    with Sandbox() as sandbox:
+        sandbox.fail_next(after_storing="close")
+        assert exchange(sandbox) == b""
+
+
+@pytest.mark.parametrize("stores", [True, False])
+def test_reset_is_an_rst(stores: bool) -> None:
+    """The client's next read fails with ECONNRESET."""
+    with Sandbox() as sandbox:
+        sandbox.fail_next(**{"after_storing" if stores else "before_storing": "reset"})
+        with pytest.raises(ConnectionResetError):
+            exchange(sandbox)
+        assert len(stored(sandbox)) == stores
+
+
+def test_silence_leaves_the_connection_open() -> None:
+    """Nothing arrives, and nothing ends."""
+    with Sandbox() as sandbox:
+        sandbox.fail_next(after_storing="silent")
+        with closing(connect(sandbox)) as client:
+            client.sendall(raw(sandbox))
+            client.settimeout(0.1)
+            with pytest.raises(TimeoutError):
+                client.recv(1)
+        assert stored(sandbox) == ["hello"]
+
+
+def test_cut_promises_more_than_it_sends() -> None:
+    """The declared length is that of the whole answer."""
+    status, headers, body = faulty("cut")
+    assert status == 200
+    assert 0 < len(body) < int(headers["content-length"])
+
+
+def test_cut_chunked_never_ends_its_chunks() -> None:
+    """There is no closing chunk of length zero."""
+    _, headers, body = faulty("cut_chunked")
+    assert headers["transfer-encoding"] == "chunked"
+    assert body
+    assert not body.endswith(b"0\r\n\r\n")
+
+
+@pytest.mark.parametrize("when", ["before_storing", "after_storing"])
+def test_drip_sends_one_byte_after_the_other(when: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The whole answer, in many small pieces; somebody else's, if nothing was stored."""
+    monkeypatch.setattr("twake_async.sandbox._app._DRIP", 0.001)
+    with Sandbox() as sandbox:
+        sandbox.fail_next(**{when: "drip"})
+        with closing(connect(sandbox)) as client:
+            client.sendall(raw(sandbox))
+            parts = [client.recv(65536)]
+            while part := client.recv(65536):
+                parts.append(part)
+        status, _, body = split(b"".join(parts))
+        assert len(stored(sandbox)) == (when == "after_storing")
+    assert status == 200
+    assert (json.loads(body)["object"]["content"] == "hello") == (when == "after_storing")
+    assert len(parts) > len(body) / 10
+
+
+@pytest.mark.parametrize(
+    ("action", "content_type", "body"),
+    [
+        ("empty", "text/html", b""),
+        ("html", "text/html", b"<!doctype html>"),
+        ("php_trace", "text/html", b"<br />\n<b>Fatal error</b>:"),
+        ("bad_gzip", "application/json", b"\x1f\x8b"),
+        ("null_object", "application/json", b'{"object":null'),
+        ("null_id", "application/json", b'{"object":{"id":null,'),
+    ],
+)
+def test_bad_answers_are_200s(action: str, content_type: str, body: bytes) -> None:
+    """Each looks like success from its status alone."""
+    status, headers, found = faulty(action)
+    assert status == 200
+    assert headers["content-type"].startswith(content_type)
+    assert found == body if body == b"" else found.startswith(body)
+
+
+def test_other_message_is_about_somebody_else() -> None:
+    """A message in good order, whose ids are not ours."""
+    with Sandbox() as sandbox:
+        sandbox.fail_next(after_storing="other_message")
+        answer = exchange(sandbox, raw(sandbox, front_id="mine"))
+        [ours] = sandbox.messages(sandbox.channel_id)
+    other = json.loads(split(answer)[2])["object"]
+    assert other.keys() == ours.keys()
+    assert other["id"] != ours["id"]
+    assert other["front_id"] != "mine"
+
+
+def test_a_status_is_answered_as_asked() -> None:
+    """5xx are bare; a redirect has a target; a 2xx after storing still has the message."""
+    assert faulty(502)[::2] == (502, b"")
+    assert faulty(302)[1]["location"]
+    status, _, body = faulty(201)
+    assert (status, json.loads(body)["object"]["content"]) == (201, "hello")
+
+
+def test_warnings_stand_in_front_of_a_good_answer() -> None:
+    """As text/html, and the message is stored."""
+    with Sandbox() as sandbox:
+        sandbox.warn_next()
+        status, headers, body = split(exchange(sandbox))
+        assert stored(sandbox) == ["hello"]
+    assert (status, headers["content-type"]) == (200, "text/html; charset=UTF-8")
+    assert body.startswith(b"<br />\n<b>Warning</b>:")
+    assert json.loads(body[body.index(b"{") :])["object"]["content"] == "hello"
+
+
+@pytest.mark.parametrize(
+    ("retry_after", "header"), [(None, None), (1, "1"), (2.5, "2.5"), ("soon", "soon")]
+)
+def test_a_refusal_stores_nothing(retry_after: Any, header: str | None) -> None:
+    """429 by default; Retry-After in seconds, or whatever string is given."""
+    with Sandbox() as sandbox:
+        sandbox.refuse_next(retry_after=retry_after)
+        status, headers, _ = split(exchange(sandbox))
+        assert stored(sandbox) == []
+    assert (status, headers.get("retry-after")) == (429, header)
+
+
+@pytest.mark.parametrize(
+    ("word", "error"),
+    [
+        ("authentication", "unknown_application_or_bad_private_key"),
+        ("group", "you_need_to_provide_a_valid_group_id_field_in_any_api_request"),
+        ("capability", "you_do_not_have_this_set_of_required_capabilities"),
+    ],
+)
+def test_a_refusal_in_words_is_a_200(word: Any, error: str) -> None:
+    """The server's own words, and nothing stored."""
+    with Sandbox() as sandbox:
+        sandbox.refuse_next(word)
+        status, _, body = split(exchange(sandbox))
+        assert stored(sandbox) == []
+    assert (status, json.loads(body)["error"]) == (200, error)
+
+
+def test_faults_wait_in_line() -> None:
+    """First in, first out, each for so many requests, then all is well."""
+    with Sandbox() as sandbox:
+        sandbox.fail_next(before_storing=503)
+        sandbox.refuse_next(429, times=2)
+        sandbox.fail_next(after_storing=500)
+        statuses = [split(exchange(sandbox))[0] for _ in range(5)]
+    assert statuses == [503, 429, 429, 500, 200]
+
+
+def test_faults_meet_saves_and_removes_only() -> None:
+    """Another request neither meets a fault nor uses it up."""
+    with Sandbox() as sandbox:
+        sandbox.fail_next(before_storing=503)
+        assert split(exchange(sandbox, raw(sandbox, "/api/v1/users/get")))[0] == 500
+        assert split(exchange(sandbox, raw(sandbox, "/api/v1/messages/remove")))[0] == 503
+
+
+def test_faults_may_be_asked_for_from_any_thread() -> None:
+    """None is lost when many ask at once."""
+    sandbox = Sandbox()
+    threads = [
+        threading.Thread(target=lambda: [sandbox.fail_next(before_storing=500) for _ in range(200)])
+        for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    taken = 0
+    while sandbox._script.take() is not None:
+        taken += 1
+    assert taken == 800
+
+
+def test_slow_holds_answers_back_until_it_is_taken_back() -> None:
+    """The message is stored at once; the answer comes so many seconds later."""
+    with Sandbox() as sandbox:
+        sandbox.slow(0.2)
+        begun = time.perf_counter()
+        exchange(sandbox)
+        assert time.perf_counter() - begun >= 0.2
+        sandbox.slow(0)
+        begun = time.perf_counter()
+        exchange(sandbox)
+        assert time.perf_counter() - begun < 0.2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"after_storing": "explode"}, "close, reset, silent, cut"),
+        ({"before_storing": 99}, "200 to 599"),
+        ({"before_storing": True}, "unknown action"),
+        ({}, "either"),
+        ({"before_storing": "close", "after_storing": "close"}, "either"),
+        ({"before_storing": "close", "times": 0}, "at least 1"),
+    ],
+)
+def test_a_fault_that_is_none_is_refused_with_the_choices(
+    arguments: dict[str, Any], words: str
+) -> None:
+    """A typing error in a test must not pass for a fault."""
+    with pytest.raises(ValueError, match=re.escape(words)):
+        Sandbox().fail_next(**arguments)
+
+
+def test_a_refusal_that_is_none_is_refused_with_the_choices() -> None:
+    """The words are few, and named."""
+    with pytest.raises(ValueError, match="authentication, group, capability"):
+        Sandbox().refuse_next("whim")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="negative"):
+        Sandbox().slow(-1)

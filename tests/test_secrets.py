@@ -1,0 +1,210 @@
+"""The private key shows nowhere but in the request: not in what is said, logged, kept or raised."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import copy
+import io
+import logging
+import pickle
+import sys
+import traceback
+
+import attrs
+import httpx
+import pytest
+from faults import FaultServer
+from faults.tls import HandshakeServer, client_context
+from rich.console import Console
+from rich.traceback import Traceback
+
+from twake_async import MessageRef, RetryPolicy, TwakeError, TwakeSession
+
+KEY = "s3cretKeyThatMustNeverBeSeen0123456789"
+PAIR = base64.b64encode(f"app:{KEY}".encode()).decode()
+TEXT = "a text that is nobody else's business"
+REF = MessageRef("c1", "m1")
+
+
+def traces(error: BaseException, *, with_rich: bool = True) -> str:
+    """Return the traceback as tools print it that show every local variable of every frame."""
+    short = traceback.TracebackException.from_exception(error, capture_locals=True)
+    if not with_rich:
+        return "".join(short.format())
+    console = Console(file=io.StringIO(), width=400)
+    long = Traceback.from_exception(
+        type(error), error, error.__traceback__, show_locals=True, locals_max_string=None
+    )
+    console.print(long)
+    return "".join(short.format()) + console.file.getvalue()
+
+
+def shown(thing: object) -> str:
+    """Return all that an object shows of itself and of what it holds, some levels deep."""
+    seen: list[str] = []
+    todo = [(thing, 0)]
+    while todo:
+        item, depth = todo.pop()
+        seen.append(repr(item) + str(item))
+        if depth < 6 and not isinstance(item, str | bytes | int | float | type(None)):
+            names = list(getattr(item, "__dict__", {}))
+            if attrs.has(type(item)) and "Credentials" not in type(item).__name__:
+                names += [field.name for field in attrs.fields(type(item))]
+            todo += [(getattr(item, name), depth + 1) for name in names if hasattr(item, name)]
+    return "".join(seen)
+
+
+async def all_calls(twake):
+    """Make every public call, and yield what each returned or raised."""
+    calls = [
+        lambda: twake.send_message("c1", TEXT),
+        lambda: twake.edit_message(REF, TEXT),
+        lambda: twake.remove_message(REF),
+        lambda: twake.send_message("", TEXT),
+        lambda: twake.send_message("c1", float("nan")),
+        lambda: twake.send_message("c1", TEXT, deadline=-1),
+    ]
+    for call in calls:
+        try:
+            yield await call()
+        except TwakeError as error:
+            yield error
+
+
+#: One of each kind of failure; the attempts behind them take the same paths as all others.
+KINDS = (
+    "close_at_accept",
+    "close_mid_body",
+    "good",
+    "good_after_warnings",
+    "loses_silent",
+    "refuses_302",
+    "refuses_403",
+    "refuses_429_huge",
+    "refuses_authentication",
+    "refuses_capability",
+    "stores_500",
+    "stores_502",
+    "stores_another_answer",
+    "stores_br",
+    "stores_cut_json",
+    "stores_garbage",
+    "stores_id_null",
+    "stores_reset",
+    "stores_words",
+)
+
+
+@pytest.mark.parametrize("kind", ["lanes", "client", "transport"])
+async def test_no_call_no_error_no_log_and_no_repr_shows_the_key(caplog, kind):
+    """Every public call meets every fault, with every log open; nothing shows key or text."""
+    caplog.set_level(1)
+    logging.getLogger("asyncio").setLevel(logging.INFO)
+    seen = io.StringIO()
+    client = httpx.AsyncClient()
+    injected = {
+        "lanes": {},
+        "client": {"http_client": client},
+        "transport": {"transport": httpx.AsyncHTTPTransport()},
+    }[kind]
+    async with FaultServer() as server:
+        options = {"retry": RetryPolicy.never(), "deadline": 0.15, "group_id": "g1"} | injected
+        async with TwakeSession(
+            "app", KEY, base_url=server.url, on_attempt=lambda a: seen.write(repr(a)), **options
+        ) as twake:
+            for name in KINDS:
+                server.do_next(*[name] * 3)
+                async for result in all_calls(twake):
+                    if isinstance(result, TwakeError):
+                        seen.write(traces(result, with_rich=False) + repr(result.__dict__))
+                        seen.write(repr(pickle.dumps(result)))
+            seen.write(shown(twake))
+        for transport in injected.values():
+            await transport.aclose()
+    await client.aclose()
+    for secret in (KEY, PAIR):
+        assert secret not in seen.getvalue()
+        assert secret not in caplog.text
+    assert TEXT not in caplog.text
+    assert "c1" in seen.getvalue()
+    assert caplog.records
+
+
+@pytest.mark.parametrize("stage", ["line", "handshake", "answer", "writing"])
+async def test_a_cancelled_send_shows_no_key_in_its_traceback(server, stage):
+    """The frames of the libraries below hold the header; they are cut off."""
+    size = 8_000_000 if stage == "writing" else 1
+    server.do_next("silent_mid_body" if stage == "writing" else "loses_silent")
+    async with HandshakeServer("silent") as silent:
+        options = {"base_url": server.url}
+        if stage == "handshake":
+            options = {"base_url": silent.url, "verify": client_context()}
+        async with TwakeSession("app", KEY, group_id="g1", max_connections=1, **options) as twake:
+            sends = [asyncio.create_task(twake.send_message("c1", "x" * size))]
+            if stage == "line":
+                await asyncio.sleep(0.05)
+                sends.insert(0, asyncio.create_task(twake.send_message("c1", "x")))
+            await asyncio.sleep(0.1)
+            for task in sends:
+                task.cancel()
+            with pytest.raises(asyncio.CancelledError) as caught:
+                await sends[0]
+            await asyncio.gather(*sends, return_exceptions=True)
+    text = traces(caught.value, with_rich=stage != "writing")
+    assert "session.py" in text
+    assert KEY not in text
+    assert PAIR not in text
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"private_api_key": KEY + ":"},
+        {"private_api_key": KEY + "\n"},
+        {"public_id": "a:b"},
+        {"base_url": "ftp://x"},
+        {"deadline": 0},
+        {"retry": 7},
+        {"verify": "nowhere.pem"},
+        {"proxy": "ftp://x"},
+        {"http_client": object(), "verify": False},
+    ],
+)
+@pytest.mark.parametrize("make", [TwakeSession, TwakeSession.from_env])
+def test_a_session_that_cannot_be_built_shows_no_key(make, wrong, monkeypatch):
+    """The argument with the key is gone from the frame before anything raises."""
+    monkeypatch.delenv("TWAKE_PUBLIC_ID", raising=False)
+    build = {"public_id": "app", "private_api_key": KEY} | wrong
+
+    def attempt() -> BaseException:
+        try:
+            make(**build)
+        except ValueError as error:
+            # The frames of this test know the key; those of the package must not.
+            error.__traceback__ = error.__traceback__.tb_next
+            return error
+        raise AssertionError
+
+    assert KEY not in traces(attempt())
+    del build["public_id"]
+    if make is TwakeSession.from_env:
+        assert KEY not in traces(attempt())
+
+
+def test_credentials_show_no_key_and_are_not_copied_out():
+    """The one object that holds the key masks it, and does not pickle."""
+    twake = TwakeSession("app", KEY)
+    credentials = twake._attempts.carrier.credentials
+    assert "***" in repr(credentials)
+    assert "app" in repr(credentials)
+    for leak in (repr(credentials), str(credentials), f"{credentials}", shown(twake)):
+        assert KEY not in leak
+    for serialise in (pickle.dumps, copy.copy, copy.deepcopy):
+        with pytest.raises(TypeError, match="not pickled"):
+            serialise(credentials)
+
+
+async def test_the_command_line_of_the_process_has_no_key():
+    """No subprocess is started with it, and none at all."""
+    assert KEY not in " ".join(sys.argv)

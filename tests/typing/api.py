@@ -1,0 +1,152 @@
+"""A user's code, never run: what mypy and pyright, both strict, make of the public face."""
+
+import asyncio
+import ssl
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, assert_never, assert_type
+
+import httpx
+
+from twake_async import (
+    Attempt,
+    AuthenticationError,
+    ConfigurationError,
+    InvalidDraftError,
+    InvalidGroupError,
+    Message,
+    MessageDraft,
+    MessageRef,
+    MissingCapabilityError,
+    NotSentError,
+    Outcome,
+    OutcomeUnknownError,
+    RateLimitedError,
+    Reaction,
+    RefusedError,
+    RetryBudget,
+    RetryPolicy,
+    SessionClosedError,
+    TextCutWarning,
+    TwakeError,
+    TwakeSession,
+    WrongEventLoopError,
+)
+
+
+def set_up(client: httpx.AsyncClient, transport: httpx.AsyncBaseTransport) -> None:
+    """Every argument of the session takes what its docstring says."""
+    session = TwakeSession("id", "key")
+    assert_type(session, TwakeSession)
+    TwakeSession(
+        "id",
+        "key",
+        group_id="group",
+        base_url="https://twake.example.com",
+        deadline=10,
+        retry=RetryPolicy(attempts=2, initial_wait=0.1, max_wait=1, on_unknown="resend"),
+        retry_budget=RetryBudget(capacity=10, refund=0.5),
+        max_connections=10,
+        text_form="portable",
+        verify=ssl.create_default_context(),
+        proxy=None,
+        on_attempt=print,
+    )
+    TwakeSession("id", "key", retry=RetryPolicy.never(), retry_budget=None, verify="ca.pem")
+    TwakeSession("id", "key", http_client=client)
+    TwakeSession("id", "key", transport=transport, allow_plain_http=True)
+    assert_type(TwakeSession.from_env(deadline=5), TwakeSession)
+
+
+def set_up_wrongly() -> None:
+    """What cannot work is seen before the program runs."""
+    TwakeSession("id")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    TwakeSession("id", "key", "group")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    TwakeSession("id", "key", text_form="html")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    RetryPolicy(on_unknown="ignore")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    RetryPolicy(3)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+
+
+async def send() -> None:
+    """Each call hands back what its docstring says."""
+    async with TwakeSession("id", "key", group_id="group") as twake:
+        assert_type(twake, TwakeSession)
+        message = await twake.send_message("channel", "Hello, this is my first message !")
+        assert_type(message, Message)
+        assert_type(message.ref, MessageRef)
+        edited = await twake.edit_message(message, ["a list ", "of texts"], deadline=3)
+        assert_type(edited, Message)
+        assert_type(await twake.edit_message(MessageRef("channel", "id"), pinned=True), Message)
+        reply = MessageDraft("channel", "and a reply", parent_message_id=message.id)
+        assert_type(await twake.send(reply, retry=RetryPolicy.never()), Message)
+        await twake.send_message("channel", "x", ephemeral=True, ephemeral_to=["user"])
+        await twake.send_message("channel", "x", hidden_data={"build": 7}, sender="user")
+        assert_type(await twake.remove_message(message), None)
+    assert_type(await twake.aclose(), None)
+
+
+def look_into(message: Message) -> None:
+    """A message's fields have one type each."""
+    assert_type(message.id, str)
+    assert_type(message.sender, str | None)
+    assert_type(message.edited, bool)
+    assert_type(message.creation_date, datetime | None)
+    assert_type(message.hidden_data, Mapping[str, Any])
+    assert_type(message.reactions, Mapping[str, Reaction])
+    assert_type(message.maybe_duplicated, bool)
+    assert_type(message.extra, Mapping[str, Any])
+    message.id = "another"  # type: ignore[misc]  # pyright: ignore[reportAttributeAccessIssue]
+
+
+async def meet_failures(twake: TwakeSession) -> str:
+    """The tree of exceptions narrows as it is drawn."""
+    try:
+        await twake.send_message("channel", "text")
+    except RateLimitedError as error:
+        assert_type(error.retry_after, float | None)
+    except MissingCapabilityError as error:
+        assert_type(error.missing, tuple[str, ...])
+    except (AuthenticationError, InvalidGroupError) as error:
+        return error.reason
+    except RefusedError as error:
+        assert_type(error.status, int | None)
+    except (ConfigurationError, InvalidDraftError) as error:
+        wrong: ValueError = error
+        return f"{error.field}: {wrong}"
+    except (NotSentError, SessionClosedError, WrongEventLoopError):
+        return "send it again"
+    except OutcomeUnknownError as error:
+        assert_type(error.front_id, str | None)
+    except TwakeError as error:
+        assert_type(error.attempts, int)
+        assert_type(error.elapsed, float)
+        return say(error.outcome)
+    return "sent"
+
+
+def say(outcome: Outcome) -> str:
+    """Four outcomes, and no fifth."""
+    match outcome:
+        case Outcome.DELIVERED:
+            return "it is there"
+        case Outcome.REFUSED | Outcome.NOT_SENT:
+            return "it is not there"
+        case Outcome.UNKNOWN:
+            return "look"
+    assert_never(outcome)
+
+
+def observe(attempt: Attempt) -> None:
+    """An observer is told facts."""
+    assert_type(attempt.number, int)
+    assert_type(attempt.outcome, Outcome)
+    assert_type(attempt.reason, str)
+    assert_type(attempt.wait, float | None)
+    assert_type(attempt.elapsed, float)
+    assert_type(attempt.front_id, str | None)
+
+
+CUT: type[UserWarning] = TextCutWarning
+
+if __name__ == "__main__":
+    asyncio.run(send())

@@ -1,0 +1,11 @@
+"""A Twake on loopback that answers as the real one does: for trying things out, and for tests.
+
+Serving it needs the `sandbox` extra (uvicorn); in-process it needs nothing more.
+"""
+
+from __future__ import annotations
+
+from twake_async.sandbox._received import ReceivedRequest
+from twake_async.sandbox._sandbox import Sandbox
+
+__all__ = ["ReceivedRequest", "Sandbox"]

@@ -1,0 +1,122 @@
+"""The server as an ASGI application: bytes in and out, faults, delays, and what was received."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from twake_async.sandbox._faults import CONNECTION, Fault
+from twake_async.sandbox._server import Request, Response
+
+__all__ = ["ASGIApp", "asgi_app"]
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+_DRIP = 0.01
+"""Seconds between two bytes of an answer that drips."""
+
+
+def asgi_app(
+    handle: Callable[[Request], tuple[Response, Fault | None]],
+    delay: Callable[[], float],
+    connection: Callable[[Any], asyncio.Transport | None],
+) -> ASGIApp:
+    """The ASGI application of a sandbox.
+
+    Args:
+        handle: Carries out a request, as far as its fault lets it; the answer, and the fault.
+        delay: Seconds for which an answer is held back.
+        connection: The transport of a client address; None when nothing is served.
+
+    """
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        request = await _received(scope, receive)
+        response, fault = handle(request)
+        if (seconds := delay()) > 0:
+            await asyncio.sleep(seconds)
+        transport = connection(scope.get("client"))
+        action = fault.action if fault else None
+        if action == "silent":
+            await _client_gone(receive)
+        elif action in CONNECTION:
+            await _broken(transport, receive, reset=action == "reset")
+        elif action in ("cut", "cut_chunked"):
+            await _cut(response, send, declared=action == "cut")
+            await _broken(transport, receive, reset=False)
+        else:
+            await _sent(response, send, drip=action == "drip")
+
+    return app
+
+
+async def _received(scope: Scope, receive: Receive) -> Request:
+    body = bytearray()
+    while True:
+        message = await receive()
+        body += message.get("body", b"")
+        if not message.get("more_body", False):
+            break
+    headers = {
+        name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]
+    }
+    path = scope.get("raw_path") or scope["path"].encode()
+    return Request(scope["method"], path.decode("latin-1"), headers, bytes(body))
+
+
+async def _client_gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _broken(transport: asyncio.Transport | None, receive: Receive, *, reset: bool) -> None:
+    """Close or reset the connection; in-process there is none, and this is what is raised."""
+    if transport is None:
+        raise ConnectionResetError("the sandbox broke the connection, as it was asked to")
+    if reset:
+        _reset(transport)
+    else:
+        transport.close()
+    await _client_gone(receive)
+
+
+def _reset(transport: asyncio.Transport) -> None:
+    """Close with an RST instead of a FIN."""
+    connection = transport.get_extra_info("socket")
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    transport.abort()
+
+
+def _head(response: Response, length: int | None) -> MutableMapping[str, Any]:
+    headers = [
+        (name.encode("latin-1"), value.encode("latin-1"))
+        for name, value in response.headers.items()
+    ]
+    if length is not None:
+        headers.append((b"content-length", str(length).encode()))
+    return {"type": "http.response.start", "status": response.status, "headers": headers}
+
+
+async def _cut(response: Response, send: Send, *, declared: bool) -> None:
+    """Half of the body: after a length that promises it all, or in chunks that never end."""
+    await send(_head(response, len(response.body) if declared else None))
+    half = response.body[: len(response.body) // 2]
+    await send({"type": "http.response.body", "body": half, "more_body": True})
+
+
+async def _sent(response: Response, send: Send, *, drip: bool) -> None:
+    bodiless = response.status in (204, 304)
+    await send(_head(response, None if bodiless else len(response.body)))
+    for index in range(len(response.body) if drip else 0):
+        byte = response.body[index : index + 1]
+        await send({"type": "http.response.body", "body": byte, "more_body": True})
+        await asyncio.sleep(_DRIP)
+    await send({"type": "http.response.body", "body": b"" if drip else response.body})

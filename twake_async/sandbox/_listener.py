@@ -1,0 +1,151 @@
+"""The ASGI application on a loopback socket, through uvicorn's HTTP/1.1 protocol.
+
+It runs in a daemon thread with an event loop of its own: whoever uses it may block, be synchronous,
+or be a loop of any kind. uvicorn is imported here, and here only, when something is served.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from typing import TYPE_CHECKING, Any, cast
+
+from attrs import define, field
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from twake_async.sandbox._app import ASGIApp
+
+__all__ = ["Listener"]
+
+_HOST = "127.0.0.1"
+_BACKLOG = 1024
+
+
+@define(slots=True)
+class Listener:
+    """A listening socket, the thread that serves it, and the connections by client address."""
+
+    app: ASGIApp
+    port: int
+    connections: dict[Any, asyncio.Transport] = field(factory=dict)
+    _thread: threading.Thread | None = None
+    _loop: asyncio.AbstractEventLoop | None = None
+    _end: asyncio.Event = field(factory=asyncio.Event)
+    _ended: asyncio.Event = field(factory=asyncio.Event)
+    _stopping: bool = False
+    _arriving: set[asyncio.Task[Any]] = field(factory=set)
+
+    def start(self) -> None:
+        """Listen; `port` is then the port that was given or found. OSError if it is taken."""
+        protocol, tasks = _protocol(self)
+        listening = socket.create_server((_HOST, self.port), backlog=_BACKLOG)
+        listening.settimeout(0)
+        self.port = listening.getsockname()[1]
+        ready = threading.Event()
+
+        def serve() -> None:
+            with listening, asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
+                runner.run(self._serve(listening, ready, protocol, tasks))
+
+        self._thread = threading.Thread(target=serve, name="twake-async-sandbox", daemon=True)
+        self._thread.start()
+        ready.wait()
+
+    def stop(self) -> None:
+        """Stop listening and end every connection; returns once the thread has ended."""
+        if self._loop is not None and self._thread is not None:
+            self._loop.call_soon_threadsafe(self._end.set)
+            self._thread.join()
+
+    async def _serve(
+        self,
+        listening: socket.socket,
+        ready: threading.Event,
+        protocol: Callable[[], asyncio.Protocol],
+        tasks: set[asyncio.Task[None]],
+    ) -> None:
+        self._loop = loop = asyncio.get_running_loop()
+        loop.add_reader(listening, self._accept, listening, protocol)
+        ready.set()
+        await self._end.wait()
+        self._stopping = True
+        loop.remove_reader(listening)
+        await asyncio.gather(*self._arriving)
+        for transport in list(self.connections.values()):
+            transport.abort()
+        for task in list(tasks):
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if self.connections:
+            await self._ended.wait()
+
+    def _accept(self, listening: socket.socket, protocol: Callable[[], asyncio.Protocol]) -> None:
+        """Not `create_server`: that loses a connection which arrives while it is being closed."""
+        try:
+            connection, _ = listening.accept()
+        except OSError:  # the client has gone already
+            return
+        connection.settimeout(0)
+        loop = asyncio.get_running_loop()
+        task = loop.create_task(loop.connect_accepted_socket(protocol, connection))
+        self._arriving.add(task)
+        task.add_done_callback(self._arriving.discard)
+
+    def opened(self, transport: asyncio.Transport) -> None:
+        """Know a new connection by its client's address."""
+        self._ended.clear()
+        self.connections[transport.get_extra_info("peername")] = transport
+
+    def lost(self, client: Any) -> None:
+        """Forget a connection."""
+        self.connections.pop(client, None)
+        if not self.connections:
+            self._ended.set()
+
+    async def quiet_app(self, scope: Any, receive: Any, send: Any) -> None:
+        """Run the application; one that is cut short by `stop` is no error."""
+        try:
+            await self.app(scope, receive, send)
+        except asyncio.CancelledError:
+            if not self._stopping:
+                raise
+
+
+def _protocol(listener: Listener) -> tuple[Callable[[], asyncio.Protocol], set[asyncio.Task[None]]]:
+    """What makes uvicorn's protocol for a connection, and the requests under way."""
+    try:
+        from uvicorn import Config  # noqa: PLC0415
+        from uvicorn.protocols.http.h11_impl import H11Protocol  # noqa: PLC0415
+        from uvicorn.server import ServerState  # noqa: PLC0415
+    except ImportError as error:
+        raise ImportError(
+            "serving the sandbox needs uvicorn: pip install 'twake-async[sandbox]'"
+        ) from error
+
+    class Connection(H11Protocol):
+        """uvicorn's protocol, whose transport a fault can find."""
+
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+            listener.opened(transport)
+            super().connection_made(transport)
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            super().connection_lost(exc)
+            listener.lost(self.client)
+
+    config = Config(
+        cast("Any", listener.quiet_app),
+        http="h11",
+        interface="asgi3",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+    )
+    config.load()
+    state = ServerState()
+    return lambda: Connection(config, state, {}), state.tasks

@@ -1,0 +1,89 @@
+"""One request in, one response out: the server as a function, without I/O.
+
+`answer` is all there is to it; it changes nothing but the world it is given.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from attrs import define, field
+
+from twake_async.sandbox import _php
+from twake_async.sandbox._forms import post_fields
+from twake_async.sandbox._routes import ROUTES, Answer, Call
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from twake_async.sandbox._world import World
+
+__all__ = ["HTML", "JSON", "RELEASES", "Request", "Response", "answer"]
+
+RELEASES = ("2020", "2023")
+HTML: Mapping[str, str] = {"content-type": "text/html; charset=UTF-8"}
+JSON: Mapping[str, str] = {"all-cookies": "[]", "content-type": "application/json; charset=utf-8"}
+
+
+@define(frozen=True, slots=True)
+class Request:
+    """What arrived. Header names are in lower case; the body is as it was sent."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = b""
+
+
+@define(frozen=True, slots=True)
+class Response:
+    """What goes back."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes = b""
+
+
+def answer(world: World, request: Request, *, release: str = "2020") -> Response:
+    """What the server of that release answers, having done to the world what it does."""
+    method = request.method.lower()
+    if method == "options":
+        return Response(200, HTML)
+    path = _routed_path(request.path)
+    route = ROUTES.get(path)
+    if route is None:
+        return Response(500, HTML, f'{{"error": "Route not found: "{path}/""}}'.encode())
+    if method != "post":
+        told = f'{{"error": "Route "{path}/" or method "{method}" not allowed."}}'
+        return Response(500, HTML, told.encode())
+    authorization = request.headers.get("authorization", "")
+    try:
+        return _written(route(Call(world, release, authorization, _fields(request, release))))
+    except _php.PhpError:
+        return Response(500, HTML)
+
+
+def _routed_path(target: str) -> str:
+    """The path that the router sees: of `//host/path` it takes the first part for a host."""
+    path = target.partition("?")[0]
+    if path.startswith("//"):
+        path = "/" + path[2:].partition("/")[2]
+    return path.rstrip("/")
+
+
+def _fields(request: Request, release: str) -> Any:
+    """The body as a PHP array; 2023 takes JSON under any content type."""
+    content_type = request.headers.get("content-type", "")
+    is_json = content_type.startswith("application/json")
+    decoded = _php.decode(request.body) if is_json or release == "2023" else None
+    if isinstance(decoded, list | dict):
+        return _php.array(_php.items(decoded))
+    return [] if is_json else post_fields(content_type, request.body)
+
+
+def _written(answer: Answer) -> Response:
+    """An answer as bytes; what JSON cannot hold is an empty 200."""
+    if isinstance(answer.value, str):
+        return Response(answer.status, HTML, (answer.before + answer.value).encode())
+    body = _php.encode({**answer.value, "_cookies": []}) or b""
+    return Response(answer.status, JSON, answer.before.encode() + body)
