@@ -48,7 +48,7 @@ def _count(value: Any, _: Any) -> int:
         return value
     if value is None or value in ({}, []):
         return 0
-    if type(value) is str and value.isdecimal():
+    if type(value) is str and value.isdecimal() and str(int(value)) == value:
         return int(value)
     raise _misfit(value)
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import math
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from .errors import InvalidDraftError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 __all__ = ["MAX_DEPTH", "check_json", "dump", "load"]
 
@@ -27,30 +28,39 @@ def _refuse(field: str, why: str) -> InvalidDraftError:
 
 def check_json(field: str, value: Any) -> None:
     """Raise `InvalidDraftError` where JSON, or the server's depth of it, cannot hold the value."""
-    level, depth = [value], 0
-    while level:
-        below: list[Any] = []
-        for item in level:
-            below.extend(_children(field, item))
-        level, depth = below, depth + 1
-        if depth > MAX_DEPTH + 1:
-            raise _refuse(field, f"is nested deeper than {MAX_DEPTH} levels, or contains itself")
+    level = _containers(field, (value,))
+    for _ in range(MAX_DEPTH):
+        if not level:
+            return
+        children = (item.values() if isinstance(item, dict) else item for item in level)
+        level = _containers(field, chain.from_iterable(children))
+    if level:
+        raise _refuse(
+            field, f"is nested deeper than {MAX_DEPTH} levels, or contains itself: make it flatter"
+        )
 
 
-def _children(field: str, item: Any) -> Any:
-    if isinstance(item, _SCALARS):
-        return ()
-    if isinstance(item, float):
-        if math.isfinite(item):
-            return ()
-        raise _refuse(field, f"holds {item}, which JSON does not know: send a string instead")
-    if isinstance(item, list | tuple):
-        return item
-    if not isinstance(item, dict):
-        raise _refuse(field, f"holds a {type(item).__name__}, which JSON does not know")
-    if not all(isinstance(key, str) for key in item):
-        raise _refuse(field, "holds a map with a key that is not a string")
-    return item.values()
+def _containers(field: str, items: Iterable[Any]) -> list[Any]:
+    # Each container once: one that holds itself twice would double the work with every level.
+    found: dict[int, Any] = {}
+    for item in items:
+        if isinstance(item, _SCALARS):
+            continue
+        if isinstance(item, float):
+            if not math.isfinite(item):
+                raise _refuse(field, f"holds {item}, which JSON does not know: send a string")
+            continue
+        if isinstance(item, dict):
+            if not all(isinstance(key, str) for key in item):
+                raise _refuse(field, "holds a map with a key that is not a string: make it one")
+        elif not isinstance(item, list | tuple):
+            raise _refuse(
+                field,
+                f"holds a {type(item).__name__}, which JSON does not know: use strings, numbers, "
+                "booleans, None, lists and dicts",
+            )
+        found[id(item)] = item
+    return list(found.values())
 
 
 def dump(document: Mapping[str, Any], fields: Mapping[str, Any]) -> bytes:
@@ -61,24 +71,26 @@ def dump(document: Mapping[str, Any], fields: Mapping[str, Any]) -> bytes:
         fields: The draft's fields by name, to find the culprit where that fails.
 
     Raises:
-        InvalidDraftError: A string holds half a character (a lone surrogate), or the document is
-            too deep for the caller's stack.
+        InvalidDraftError: A string holds half a character (a lone surrogate), a number has
+            thousands of digits, or the document is too deep for the caller's stack.
 
     """
     try:
         return _encode(document).encode()
-    except (UnicodeEncodeError, RecursionError):
+    except (ValueError, RecursionError):
         pass
     culprit = next((field for field, value in fields.items() if _is_broken(value)), "content")
     raise _refuse(
-        culprit, "holds half a character (a lone surrogate), or is too deep for the stack"
+        culprit,
+        "holds half a character (a lone surrogate) or a number of thousands of digits, or is too "
+        "deep for the stack: mend the string, or send the number as one",
     )
 
 
 def _is_broken(value: Any) -> bool:
     try:
         _encode(value).encode()
-    except (UnicodeEncodeError, RecursionError):
+    except (ValueError, RecursionError):
         return True
     return False
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import ipaddress
 import math
 from typing import NoReturn, TypeVar
@@ -112,11 +113,15 @@ def check_base_url(base_url: object, *, allow_plain_http: bool) -> str:
 
 def check_deadline(deadline: object, *, positive: bool = False) -> float:
     """Return a number of seconds; raise `ConfigurationError` for what is none."""
-    if not isinstance(deadline, int | float) or isinstance(deadline, bool) or math.isnan(deadline):
+    seconds = math.nan
+    if isinstance(deadline, int | float) and not isinstance(deadline, bool):
+        with contextlib.suppress(OverflowError):
+            seconds = float(deadline)
+    if math.isnan(seconds):
         raise ConfigurationError("deadline must be a number of seconds", field="deadline")
-    if positive and deadline <= 0:
+    if positive and seconds <= 0:
         raise ConfigurationError("deadline must be more than 0 seconds", field="deadline")
-    return float(deadline)
+    return seconds
 
 
 def check_kind(field: str, value: T, kind: type) -> T:

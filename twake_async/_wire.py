@@ -115,6 +115,10 @@ def _message_fields(draft: MessageDraft, front_id: str | None, content: Any) -> 
     return fields
 
 
+#: What the caller knows under another name than the server, for errors.
+_DRAFT_NAMES = {"_once_user_specific_update": "user_specific"}
+
+
 def _updates(draft: MessageDraft) -> Any:
     updates = list(draft.user_specific)
     # The server takes one update or a list of them.
@@ -134,16 +138,17 @@ def encode_save(draft: MessageDraft, *, group_id: str | None, text_form: str = "
     if draft.is_ephemeral:
         operation = "ephemeral"
     content = _content(draft, text_form)
-    if operation != "edit" and not content:
+    if operation != "edit" and not draft.content:
         raise InvalidDraftError("content is empty: a new message needs some", field="content")
     front_id = draft.front_id
     if front_id is None and operation != "edit":
         front_id = str(uuid.uuid4())
     fields = _message_fields(draft, front_id, content)
-    for name, value in fields.items():
+    named = {_DRAFT_NAMES.get(name, name): value for name, value in fields.items()}
+    for name, value in named.items():
         if not isinstance(value, str):
             check_json(name, value)
-    body = dump({"group_id": group, "message": fields}, {"group_id": group, **fields})
+    body = dump({"group_id": group, "message": fields}, {"group_id": group, **named})
     text = draft.content if text_form == "plain" and isinstance(draft.content, str) else None
     target = draft.id if operation == "edit" else draft.ephemeral_id
     return Prepared(SAVE, body, operation, front_id, target, text)

@@ -51,6 +51,21 @@ def _flag(field: str, value: object, *, optional: bool) -> None:
         raise InvalidDraftError(f"{field} must be True or False", field=field)
 
 
+def _check_list(field: str, value: object, of: str) -> None:
+    # An iterator would be empty when the message is sent, and show an ephemeral one to everyone.
+    if not isinstance(value, list | tuple):
+        raise InvalidDraftError(
+            f"{field} must be a list of {of}, not {type(value).__name__}", field=field
+        )
+
+
+def _check_map(field: str, value: object) -> None:
+    # v2023.Q1.1223 answers 500 to hidden data that is a string, or stores it under another
+    # front_id (wire case 12b).
+    if not isinstance(value, dict):
+        raise InvalidDraftError(f"{field} must be a dict, not {type(value).__name__}", field=field)
+
+
 @attrs.frozen
 class MessageRef:
     """What an edit or a remove needs to find a message."""
@@ -131,9 +146,16 @@ class MessageDraft:
         self._check_groups()
 
     def _check_groups(self) -> None:
-        if isinstance(self.ephemeral_to, str):
+        _check_list("ephemeral_to", self.ephemeral_to, "user ids")
+        _check_list("user_specific", self.user_specific, "maps")
+        if self.hidden_data is not None:
+            _check_map("hidden_data", self.hidden_data)
+        _check_map("extra", self.extra)
+        if not all(isinstance(name, str) and name.isprintable() for name in self.extra):
             raise InvalidDraftError(
-                "ephemeral_to must be a list of user ids, not one string", field="ephemeral_to"
+                "extra has a name that is no string, or holds a control character or half a "
+                "character: rename it",
+                field="extra",
             )
         for user_id in self.ephemeral_to:
             _check_id("ephemeral_to", user_id)

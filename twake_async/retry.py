@@ -5,9 +5,11 @@ Nothing here waits, sends or reads a clock.
 
 from __future__ import annotations
 
+import datetime
 import email.utils
 import math
 import re
+import sys
 from typing import TYPE_CHECKING, Literal
 
 import attrs
@@ -35,8 +37,18 @@ _LOST = frozenset({"lost", "timeout", "gateway", "unproven"})
 
 def _number(name: str, value: object, low: float) -> None:
     good = isinstance(value, int | float) and not isinstance(value, bool)
-    if not good or not (low <= value < math.inf):  # type: ignore[operator]
+    # A whole number beyond every float would break the sums that are done after an attempt.
+    if not good or not (low <= value <= sys.float_info.max):  # type: ignore[operator]
         raise ConfigurationError(f"{name} must be a number of at least {low:g}", field=name)
+
+
+def _statuses(statuses: Iterable[int]) -> frozenset[int]:
+    try:
+        return frozenset(statuses)
+    except TypeError:
+        raise ConfigurationError(
+            "refused_statuses must be a set of HTTP statuses", field="refused_statuses"
+        ) from None
 
 
 @attrs.frozen(kw_only=True)
@@ -58,7 +70,7 @@ class RetryPolicy:
     on_unknown: Literal["raise", "resend"] = "raise"
     """What follows an `UNKNOWN` attempt of a create: `"resend"` accepts a copy more for each."""
 
-    refused_statuses: frozenset[int] = attrs.field(default=frozenset({429}), converter=frozenset)
+    refused_statuses: frozenset[int] = attrs.field(default=frozenset({429}), converter=_statuses)
     """Statuses that mean "refused, come later". Add 503 only if your proxy never forwards then."""
 
     def __attrs_post_init__(self) -> None:
@@ -214,6 +226,10 @@ def parse_retry_after(value: str, now: float) -> float | None:
     if re.fullmatch(r"\d+(\.\d+)?", value, re.ASCII):
         return float(value)
     try:
-        return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - now)
-    except (ValueError, TypeError, OverflowError, OSError):
+        date = email.utils.parsedate_to_datetime(value)
+    except (ValueError, TypeError, OverflowError):
         return None
+    if date.tzinfo is None:
+        # An HTTP date without a zone (the asctime form) is in UTC, not in this machine's time.
+        date = date.replace(tzinfo=datetime.UTC)
+    return max(0.0, date.timestamp() - now)

@@ -1,0 +1,200 @@
+"""errors.py: what each exception claims, and that its claims survive a copy and a pickle."""
+
+from __future__ import annotations
+
+import copy
+import multiprocessing
+import pickle
+from concurrent.futures import ProcessPoolExecutor
+
+import pytest
+
+from twake_async import errors
+from twake_async.errors import (
+    AuthenticationError,
+    ConfigurationError,
+    InvalidDraftError,
+    InvalidGroupError,
+    MissingCapabilityError,
+    NotSentError,
+    Outcome,
+    OutcomeUnknownError,
+    RateLimitedError,
+    RefusedError,
+    SessionClosedError,
+    TextCutWarning,
+    TwakeError,
+    WrongEventLoopError,
+)
+
+TREE = {
+    TwakeError: (Exception, Outcome.NOT_SENT),
+    ConfigurationError: (TwakeError, Outcome.NOT_SENT),
+    InvalidDraftError: (TwakeError, Outcome.NOT_SENT),
+    SessionClosedError: (TwakeError, Outcome.NOT_SENT),
+    WrongEventLoopError: (TwakeError, Outcome.NOT_SENT),
+    RefusedError: (TwakeError, Outcome.REFUSED),
+    AuthenticationError: (RefusedError, Outcome.REFUSED),
+    InvalidGroupError: (RefusedError, Outcome.REFUSED),
+    MissingCapabilityError: (RefusedError, Outcome.REFUSED),
+    RateLimitedError: (RefusedError, Outcome.REFUSED),
+    NotSentError: (TwakeError, Outcome.NOT_SENT),
+    OutcomeUnknownError: (TwakeError, Outcome.UNKNOWN),
+}
+
+
+def full_of_facts(kind):
+    """Return an exception of that class with a value in every fact that it can carry."""
+    error = kind("it went wrong")
+    error.status = 429
+    error.reason = "a-word"
+    error.front_id = "front-1"
+    error.attempts = 3
+    error.elapsed = 1.25
+    if kind in (ConfigurationError, InvalidDraftError):
+        error.field = "channel_id"
+    if kind is RateLimitedError:
+        error.retry_after = 7.5
+    if kind is MissingCapabilityError:
+        error.missing = ("messages_save", "users_get")
+    return error
+
+
+def raise_in_a_child(kind):
+    """Raise a full exception with a cause; runs in a child process."""
+    raise full_of_facts(kind) from RefusedError("no", reason="status", status=403)
+
+
+@pytest.fixture(params=TREE, ids=lambda kind: kind.__name__)
+def kind(request):
+    return request.param
+
+
+def test_the_tree_is_the_documented_one(kind):
+    """Each class stands under the documented parent and claims the documented outcome."""
+    parent, outcome = TREE[kind]
+    assert parent in kind.__bases__
+    assert kind.outcome is outcome
+    assert kind("x").outcome is outcome
+
+
+def test_no_exception_is_missing_from_the_tree():
+    """Every exception that the room exports is in the tree that is tested here."""
+    exported = {getattr(errors, name) for name in errors.__all__}
+    assert exported == {*TREE, Outcome, TextCutWarning}
+
+
+def test_the_docstring_draws_the_tree(kind):
+    """The drawing at the head of the room names every class."""
+    assert f" {kind.__name__} " in f" {errors.__doc__} "
+
+
+def test_bad_arguments_are_also_value_errors():
+    """Wrong settings and drafts are caught by code that knows only `ValueError`; fates are not."""
+    value_errors = {kind for kind in TREE if issubclass(kind, ValueError)}
+    assert value_errors == {ConfigurationError, InvalidDraftError}
+
+
+def test_there_are_exactly_four_outcomes():
+    """The outcomes are four, and each reads as words."""
+    assert {one.name: one.value for one in Outcome} == {
+        "DELIVERED": "delivered",
+        "REFUSED": "refused",
+        "NOT_SENT": "not sent",
+        "UNKNOWN": "unknown",
+    }
+
+
+def test_a_new_error_has_every_fact(kind):
+    """Facts can be read from every exception, also before any attempt was made."""
+    error = kind("x")
+    assert (error.front_id, error.attempts, error.elapsed, error.status) == (None, 0, 0.0, None)
+    assert isinstance(error.reason, str)
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (ConfigurationError("x", field="f"), "configuration"),
+        (InvalidDraftError("x", field="f"), "draft"),
+        (SessionClosedError("x"), "closed"),
+        (WrongEventLoopError("x"), "event_loop"),
+        (NotSentError("x", reason="dns"), "dns"),
+    ],
+)
+def test_the_reason_is_a_word(error, reason):
+    """An exception that has one cause names it by itself; others take the word they are given."""
+    assert error.reason == reason
+
+
+def test_text_before_any_attempt_is_the_sentence_alone():
+    """No attempt, no figures."""
+    assert str(NotSentError("the deadline was already over")) == "the deadline was already over"
+
+
+@pytest.mark.parametrize(("attempts", "words"), [(1, "1 attempt"), (3, "3 attempts")])
+def test_text_after_attempts_tells_how_many_and_which_message(attempts, words):
+    """A log line of the exception is enough to find the message."""
+    error = full_of_facts(RefusedError)
+    error.attempts = attempts
+    assert str(error) == f"it went wrong (after {words} in 1.25 s, front_id front-1)"
+
+
+COPIES = {
+    "copy": copy.copy,
+    "deepcopy": copy.deepcopy,
+    **{
+        f"pickle{protocol}": lambda error, protocol=protocol: pickle.loads(
+            pickle.dumps(error, protocol)
+        )
+        for protocol in range(pickle.HIGHEST_PROTOCOL + 1)
+    },
+}
+
+
+@pytest.mark.parametrize("way", COPIES)
+def test_facts_and_cause_survive_a_copy(kind, way):
+    """A copied or pickled exception has the same class, text, facts and cause."""
+    error = full_of_facts(kind)
+    error.__cause__ = RateLimitedError("later", reason="later", status=429)
+    error.__cause__.retry_after = 2.0
+    twin = COPIES[way](error)
+    assert type(twin) is kind
+    assert twin is not error
+    assert str(twin) == str(error)
+    assert twin.args == error.args
+    assert vars(twin) == vars(error)
+    assert type(twin.__cause__) is RateLimitedError
+    assert twin.__cause__.retry_after == 2.0
+    assert twin.outcome is error.outcome
+
+
+@pytest.mark.parametrize("way", COPIES)
+def test_a_bare_error_survives_a_copy(kind, way):
+    """An exception with nothing but its sentence comes through too, without a cause."""
+    twin = COPIES[way](kind("x"))
+    assert type(twin) is kind
+    assert twin.args == ("x",)
+    assert twin.__cause__ is None
+
+
+def test_notes_survive_a_pickle():
+    """What the caller added with `add_note` is still there."""
+    error = NotSentError("x", reason="dns")
+    error.add_note("while sending the report")
+    assert pickle.loads(pickle.dumps(error)).__notes__ == ["while sending the report"]
+
+
+def test_errors_come_out_of_a_process_pool():
+    """A real process pool hands back the exception with its facts."""
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=spawn) as pool:
+        for kind in (RateLimitedError, MissingCapabilityError, InvalidDraftError):
+            error = pool.submit(raise_in_a_child, kind).exception(timeout=60)
+            assert type(error) is kind
+            assert vars(error) == vars(full_of_facts(kind))
+
+
+def test_the_warning_is_a_user_warning():
+    """The warning of a cut text is shown by default, as user warnings are."""
+    assert issubclass(TextCutWarning, UserWarning)
