@@ -534,7 +534,7 @@ async def test_more_than_a_group_goes_to_the_disk_in_several(path, monkeypatch):
 
 async def test_a_broken_journal_is_a_clear_error(path):
     """Damage in the file ends the run before anything is sent on its strength."""
-    await collect(stream(drafts(400), at_once, plan(path)))
+    await collect(stream(drafts(400, 400), at_once, plan(path, in_flight=100)))
     data = bytearray(pathlib.Path(path).read_bytes())
     for page in range(4096, len(data), 4096):
         data[page : page + 512] = os.urandom(512)
