@@ -25,15 +25,15 @@ if TYPE_CHECKING:
     from .messages import Message
     from .retry import RetryPolicy, Tokens
 
-__all__ = ["Attempts", "Clock", "watcher"]
+__all__ = ["Attempts", "Clock", "attempts_seen"]
 
 #: Seconds: a `Retry-After` beyond it counts as it, so that one absurd answer stops nobody for good.
 LONGEST_COOLDOWN = 3600.0
 
-#: Told of the attempts of the current task's sends, beside the session's own observer: what a
-#: batch needs to know of a send that was cancelled.
-watcher: contextvars.ContextVar[Callable[[Attempt], object] | None] = contextvars.ContextVar(
-    "watcher", default=None
+#: Where the outcome and reason of each attempt of the current task's sends is put down, beside
+#: what observers are told: what a batch needs to know of a send that was cancelled.
+attempts_seen: contextvars.ContextVar[list[tuple[Outcome, str]] | None] = contextvars.ContextVar(
+    "attempts_seen", default=None
 )
 
 log = logging.getLogger("twake_async")
@@ -190,14 +190,13 @@ class Attempts:
         error.elapsed = self.clock.now() - send.began
 
     def _observe(self, send: _Send, outcome: Outcome, reason: str, wait: float | None) -> None:
-        watch = watcher.get()
-        if self.on_attempt is None and watch is None and not log.isEnabledFor(logging.DEBUG):
+        if (seen := attempts_seen.get()) is not None:
+            seen.append((outcome, reason))
+        if self.on_attempt is None and not log.isEnabledFor(logging.DEBUG):
             return
         elapsed = self.clock.now() - send.began
         attempt = Attempt(send.number, outcome, reason, wait, elapsed, send.prepared.front_id)
         log.debug("%s: %s", send.prepared.operation, attempt)
-        if watch is not None:
-            watch(attempt)
         if self.on_attempt is None:
             return
         try:

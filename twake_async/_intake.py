@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import attrs
 
 from ._channels import Channels
-from ._resume import Item, check_draft, fingerprint, key_of, not_sent, recall, twice
+from ._resume import Item, check_draft, fingerprint, key_of, not_sent, recall, twice, with_front_id
 from .errors import InvalidDraftError, JournalError
 
 if TYPE_CHECKING:
@@ -129,12 +129,15 @@ class Intake:
             return not_sent(item.draft, wrong)
 
     def _recall(self, scribe: Scribe, draft: MessageDraft) -> Item:
-        mark = fingerprint(draft)
+        ready = with_front_id(draft)
+        mark = fingerprint(ready)
         key = key_of(draft, self.taken, self.key)
         if key in self._keys:
             raise twice(key)
-        found = scribe.find(key)
-        item = recall(draft, key, mark, found, run=scribe.file.run, resume=self.resume)
+        found = None
+        if self.key is not None or key <= scribe.file.last_key:
+            found = scribe.find(key)
+        item = recall(draft, ready, key, mark, found, run=scribe.file.run, resume=self.resume)
         if self.key is not None and item.entry is not None:
             self._keys.add(key)
         return item

@@ -163,6 +163,8 @@ class JournalFile:
 
     path: str
     run: int
+    last_key: str
+    """The last key that earlier runs began, in the order of keys; empty where there is none."""
     _writer: sqlite3.Connection
     _reader: sqlite3.Connection
     _lock: sqlite3.Connection
@@ -188,6 +190,7 @@ class JournalFile:
             opened.append(_connect(path))
             run = _begin_run(opened[1], path, target, keys)
             opened.append(_connect(path))
+            last = opened[1].execute("SELECT max(key) FROM message").fetchone()[0] or ""
         except (sqlite3.Error, JournalError) as wrong:
             for connection in reversed(opened):
                 connection.close()
@@ -195,7 +198,7 @@ class JournalFile:
                 raise
             raise as_journal_error(path, wrong) from wrong
         lock, writer, reader = opened
-        return cls(path, run, writer, reader, lock)
+        return cls(path, run, last, writer, reader, lock)
 
     def find(self, key: str) -> JournalEntry | None:
         """Return the entry under a key, or None."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import time
 import uuid
 from typing import TYPE_CHECKING, Any, Literal
@@ -18,7 +19,7 @@ from .messages import Message, MessageDraft
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Item", "check_draft", "fingerprint", "key_of", "recall", "settled"]
+__all__ = ["Item", "check_draft", "fingerprint", "key_of", "recall", "settled", "with_front_id"]
 
 
 @attrs.define(eq=False)
@@ -36,6 +37,9 @@ class Item:
 
     entry: JournalEntry | None = None
     """What goes into the journal before it leaves."""
+
+    ready: MessageDraft | None = None
+    """The draft with its `front_id`, where there is a journal to keep it."""
 
     doubt: bool = False
     """Whether an earlier run may have delivered it."""
@@ -60,6 +64,13 @@ def check_draft(thing: Any) -> Item:
     return not_sent(thing, wrong)
 
 
+def with_front_id(draft: MessageDraft) -> MessageDraft:
+    """Return the draft with the `front_id` that it will have in all runs; an edit needs none."""
+    if draft.front_id is not None or (draft.id is not None and not draft.is_ephemeral):
+        return draft
+    return attrs.evolve(draft, front_id=str(uuid.uuid4()))
+
+
 def fingerprint(draft: MessageDraft) -> str:
     """Return a hash of what the draft asks for; its `front_id`, which may be minted, aside.
 
@@ -67,8 +78,12 @@ def fingerprint(draft: MessageDraft) -> str:
         InvalidDraftError: The draft cannot be sent as it is.
 
     """
-    asked = encode_save(attrs.evolve(draft, front_id="-"), group_id="-")
-    return hashlib.sha256(asked.body).hexdigest()[:32]
+    body = encode_save(draft, group_id="-").body
+    if draft.front_id is not None:
+        body = body.replace(
+            b'"front_id":%b' % json.dumps(draft.front_id, ensure_ascii=False).encode(), b"", 1
+        )
+    return hashlib.sha256(body).hexdigest()[:32]
 
 
 def key_of(draft: MessageDraft, position: int, make: Callable[[MessageDraft], str] | None) -> str:
@@ -92,14 +107,12 @@ def key_of(draft: MessageDraft, position: int, make: Callable[[MessageDraft], st
 
 
 def _new(draft: MessageDraft, key: str, mark: str, run: int) -> JournalEntry:
-    front_id = draft.front_id
-    if front_id is None and (draft.id is None or draft.is_ephemeral):
-        front_id = str(uuid.uuid4())
-    return JournalEntry(key, mark, draft.channel_id, front_id, run, time.time())
+    return JournalEntry(key, mark, draft.channel_id, draft.front_id, run, time.time())
 
 
 def recall(
     draft: MessageDraft,
+    ready: MessageDraft,
     key: str,
     mark: str,
     found: JournalEntry | None,
@@ -111,6 +124,7 @@ def recall(
 
     Args:
         draft: The draft.
+        ready: The draft with its `front_id`.
         key: Its key.
         mark: Its fingerprint.
         found: What the journal has under the key.
@@ -122,7 +136,8 @@ def recall(
 
     """
     if found is None:
-        return Item(draft, draft.channel_id, entry=_new(draft, key, mark, run))
+        entry = _new(ready, key, mark, run)
+        return Item(draft, draft.channel_id, entry=entry, ready=ready)
     if found.run == run:
         raise twice(key)
     if found.fingerprint != mark:
@@ -134,10 +149,9 @@ def recall(
     doubt = found.outcome is Outcome.UNKNOWN
     if found.outcome is Outcome.DELIVERED or (doubt and resume == "report"):
         return Item(draft, draft.channel_id, known=_report(draft, found))
-    entry = attrs.evolve(
-        _new(draft, key, mark, run), front_id=found.front_id, maybe_duplicated=doubt
-    )
-    return Item(draft, draft.channel_id, entry=entry, doubt=doubt)
+    ready = attrs.evolve(draft, front_id=found.front_id)
+    entry = attrs.evolve(_new(ready, key, mark, run), maybe_duplicated=doubt)
+    return Item(draft, draft.channel_id, entry=entry, ready=ready, doubt=doubt)
 
 
 def twice(key: str) -> JournalError:
@@ -169,12 +183,17 @@ def _report(draft: MessageDraft, found: JournalEntry) -> Delivery:
 def settled(entry: JournalEntry, delivery: Delivery) -> JournalEntry:
     """Return the entry of a draft that has ended."""
     message, error = delivery.message, delivery.error
-    return attrs.evolve(
-        entry,
-        outcome=delivery.outcome,
-        reason="" if error is None else error.reason,
-        message_id=None if message is None else message.id,
-        maybe_duplicated=message is not None and message.maybe_duplicated,
-        attempts=delivery.attempts,
-        ended=time.time(),
+    return JournalEntry(
+        entry.key,
+        entry.fingerprint,
+        entry.channel_id,
+        entry.front_id,
+        entry.run,
+        entry.began,
+        delivery.outcome,
+        "" if error is None else error.reason,
+        None if message is None else message.id,
+        message is not None and message.maybe_duplicated,
+        delivery.attempts,
+        time.time(),
     )

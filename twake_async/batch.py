@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
 
-from ._attempts import watcher
+from ._attempts import attempts_seen
 from ._deliveries import Delivery, Progress, error_for, with_doubt
 from ._intake import Intake
 from ._resume import settled
@@ -42,14 +42,18 @@ if TYPE_CHECKING:
     from ._resume import Item
     from .errors import JournalError
     from .messages import Message, MessageDraft
-    from .retry import Attempt
 
+    Seen = list[tuple[Outcome, str]]
     Result = tuple[Delivery, asyncio.Future[JournalError | None] | None]
 
 __all__ = ["AHEAD", "Delivery", "Plan", "Progress", "stream"]
 
 #: Drafts that may stand in line behind busy channels, for each that may be in flight.
 AHEAD = 8
+
+#: Seconds that a journal waits for more to write at once, where more is likely: a write costs as
+#: much as the sending of a message, however much it writes.
+LINGER = 0.001
 
 #: What would meet every further draft as well: nothing more is taken.
 _GENERAL = (ConfigurationError, SessionClosedError, WrongEventLoopError)
@@ -103,7 +107,7 @@ def stream(
 
     Args:
         drafts: The input; nothing of it is taken before the first `anext`.
-        send: Sends one draft or raises a `TwakeError`, and tells `watcher` of each attempt.
+        send: Sends one draft or raises a `TwakeError`, and puts each attempt into `attempts_seen`.
         plan: How.
 
     Raises:
@@ -114,7 +118,11 @@ def stream(
         raise ConfigurationError(
             "drafts must be an iterable or an async iterable of MessageDrafts", field="drafts"
         )
-    scribe = None if plan.journal is None else Scribe(plan.journal.path)
+    scribe = (
+        None
+        if plan.journal is None
+        else Scribe(plan.journal.path, linger=LINGER if plan.in_flight >= 4 else 0.0)
+    )
     ahead, ordered = AHEAD * plan.in_flight, plan.order is not None
     intake = Intake(drafts, ahead, ordered, scribe, plan.key, plan.resume)
     return _Batch(send, plan, intake, scribe).run()
@@ -210,8 +218,8 @@ class _Batch:
                 "an earlier message of the channel ended UNKNOWN, which holds it", reason="held"
             )
             return _failed(item, wrong)
-        seen: list[Attempt] = []
-        watcher.set(seen.append)
+        seen: Seen = []
+        attempts_seen.set(seen)
         try:
             while True:
                 await self._wait_for_slot()
@@ -247,14 +255,11 @@ class _Batch:
         self.intake.stop(wrong)
         return _failed(item, copy.copy(wrong))
 
-    async def _send(self, item: Item, seen: list[Attempt]) -> Delivery:
-        draft = item.draft
-        if item.entry is not None:
-            draft = attrs.evolve(draft, front_id=item.entry.front_id)
+    async def _send(self, item: Item, seen: Seen) -> Delivery:
         task = asyncio.current_task()
         self._sending.add(task)
         try:
-            return _delivered(item, await self.send(draft), len(seen))
+            return _delivered(item, await self.send(item.ready or item.draft), len(seen))
         except TwakeError as wrong:
             if isinstance(wrong, _GENERAL):
                 self.intake.stop(wrong)
@@ -301,9 +306,9 @@ def _failed(item: Item, error: TwakeError) -> Delivery:
     return Delivery(item.draft, error.outcome, None, error, error.attempts, key)
 
 
-def _unfinished(item: Item, seen: list[Attempt]) -> Delivery:
+def _unfinished(item: Item, seen: Seen) -> Delivery:
     """Return the end of a draft whose send was cancelled, or never began, at the batch's end."""
-    outcome = fold(attempt.outcome for attempt in seen)
+    outcome = fold(outcome for outcome, _ in seen)
     reasons = {Outcome.NOT_SENT: "stopped", Outcome.REFUSED: "later"}
     error = error_for(outcome, reasons.get(outcome, "cancelled"), "the batch was ended before it")
     error.attempts = len(seen)
