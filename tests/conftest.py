@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import pytest
 from faults import FaultServer
+from hypothesis import settings
+
+# A busy machine is no failure of a property.
+settings.register_profile("house", deadline=None)
+settings.load_profile("house")
 
 
 @pytest.fixture

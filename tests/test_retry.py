@@ -59,7 +59,7 @@ DECISIONS = {
         "timeout": (False, True, True),
         "gateway": (False, True, True),
         "status": (False, True, False),
-        "server_error": (False, False, False),
+        "server_error": (False, True, False),
         "unreadable": (False, True, False),
         "mismatch": (False, True, False),
         "unproven": (False, True, True),
@@ -373,6 +373,7 @@ NOW = datetime.datetime(1994, 11, 6, 8, 49, 37, tzinfo=datetime.UTC).timestamp()
         ("120", 120.0),
         ("1.5", 1.5),
         ("999999999999999999", 1e18),
+        ("9" * 400, math.inf),
         ("Sun, 06 Nov 1994 08:49:47 GMT", 10.0),
         ("Sunday, 06-Nov-94 08:49:47 GMT", 10.0),
         ("Sun Nov  6 08:49:47 1994", 10.0),
@@ -409,7 +410,6 @@ def test_each_form_of_retry_after(value, seconds, zone, monkeypatch):
         "nan",
         "0x10",
         "5 s",
-        "1" * 19,
         "٣",
         "²",
         "Sun, 06 Nov 1994 25:49:37 GMT",
@@ -424,9 +424,9 @@ def test_an_absurd_retry_after_is_as_good_as_absent(value):
 
 @given(st.text())
 def test_no_header_breaks_the_parser(value):
-    """Whatever a server writes, the parser gives None or a finite number of at least 0."""
+    """Whatever a server writes, the parser gives None or a number of at least 0."""
     seconds = parse_retry_after(value, NOW)
-    assert seconds is None or 0 <= seconds < math.inf
+    assert seconds is None or seconds >= 0
 
 
 @given(st.integers(315_532_800, 29_348_006_400))

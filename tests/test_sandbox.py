@@ -9,6 +9,7 @@ import json
 import logging
 import re
 import socket
+import sys
 import threading
 import time
 from contextlib import closing
@@ -29,7 +30,11 @@ KEY = DEFAULT_SEED["apps"]["bot"]["key"]
 def raw(sandbox: Sandbox, path: str = "/api/v1/messages/save", **message: Any) -> bytes:
     """A request as bytes; a save of "hello" to the first channel unless more is said."""
     given = {"channel_id": sandbox.channel_id, "content": "hello"} | message
-    body = json.dumps({"group_id": sandbox.group_id, "message": given}).encode()
+    return raw_message(sandbox, path, given)
+
+
+def raw_message(sandbox: Sandbox, path: str, message: dict[str, Any]) -> bytes:
+    body = json.dumps({"group_id": sandbox.group_id, "message": message}).encode()
     pair = base64.b64encode(f"{sandbox.public_id}:{sandbox.private_api_key}".encode()).decode()
     head = (
         f"POST {path} HTTP/1.1\r\nHost: sandbox\r\nAuthorization: Basic {pair}\r\n"
@@ -170,6 +175,23 @@ def test_leaving_does_not_wait_for_requests_under_way(
     client.close()
     assert [one for one in caplog.records if one.name.startswith("uvicorn")] == []
     gc.collect()
+
+
+def test_without_uvicorn_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In-process use needs nothing; serving names the extra."""
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    sandbox = Sandbox()
+    with pytest.raises(ImportError, match=re.escape("twake-async[sandbox]")), sandbox:
+        pass
+    assert sandbox_threads() == []
+
+
+async def test_the_transport_is_for_httpx_and_needs_no_serving() -> None:
+    """`.transport` goes into an httpx client as it is."""
+    sandbox = Sandbox()
+    async with httpx.AsyncClient(transport=sandbox.transport) as client:
+        answer = await client.post("http://sandbox/api/v1/messages/save")
+    assert answer.json()["error"] == "unknown_application_or_bad_private_key"
 
 
 # In-process
@@ -334,10 +356,13 @@ def test_the_log_has_a_line_for_each_request_and_never_the_key() -> None:
         sandbox.fail_next(after_storing="reset")
         with pytest.raises(ConnectionResetError):
             exchange(sandbox)
-        [first, _] = sandbox.messages(sandbox.channel_id)
+        [first, second] = sandbox.messages(sandbox.channel_id)
+        removal = {"channel_id": sandbox.channel_id, "id": second["id"]}
+        exchange(sandbox, raw_message(sandbox, "/api/v1/messages/remove", removal))
     assert lines[0] == (f'POST /api/v1/messages/save "a?b{"c" * 36}…" -> 200 message {first["id"]}')
     assert lines[1].endswith("required_capabilities (fault: capability)")
     assert lines[2].endswith("no answer (fault: reset; carried out)")
+    assert lines[3] == f"POST /api/v1/messages/remove {second['id']} -> 200"
     pair = base64.b64encode(f"{sandbox.public_id}:{KEY}".encode()).decode()
     assert not [line for line in lines if KEY in line or pair in line]
 

@@ -64,6 +64,7 @@ class _Send:
     began: float
     seconds: float
     number: int = 0
+    last: TwakeError | None = None
     doubt: OutcomeUnknownError | None = None
 
 
@@ -94,6 +95,7 @@ class Attempts:
             result = await self._attempt(send)
             if not isinstance(result, TwakeError):
                 return self._delivered(send, result)
+            send.last = result
             wait = self._wait_after(send, result)
             self._observe(send, result.outcome, result.reason, wait)
             if isinstance(result, OutcomeUnknownError):
@@ -121,8 +123,9 @@ class Attempts:
 
     async def _cool_down(self, send: _Send) -> None:
         if self._left(send) <= 0:
-            wrong = NotSentError("the deadline was already over", reason="deadline")
-            raise self._final(send, wrong)
+            # Where an attempt was made, what became of it tells more than that time is over.
+            over = NotSentError("the deadline was already over", reason="deadline")
+            raise self._final(send, send.last or over)
         while not self._stop.is_set() and (pause := self._cool_until - self.clock.now()) > 0:
             # Everyone waits for the same moment: the jitter keeps them from leaving as one.
             pause += self.clock.draw() * send.policy.initial_wait

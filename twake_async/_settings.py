@@ -40,10 +40,10 @@ class Credentials:
     def __reduce__(self) -> NoReturn:
         raise TypeError("credentials are not pickled: build the session anew where it is used")
 
-    def header(self) -> str:
+    def header(self) -> bytes:
         """Return the value of the Authorization header: built where it is sent, kept nowhere."""
         pair = f"{self.public_id}:{self._private_api_key}"
-        return "Basic " + base64.b64encode(pair.encode()).decode()
+        return b"Basic " + base64.b64encode(pair.encode())
 
 
 def _check_secret(name: str, value: object) -> ConfigurationError | None:

@@ -104,6 +104,8 @@ class TwakeError(Exception):
 class ConfigurationError(TwakeError, ValueError):
     """The session, or this call of it, is set up in a way that cannot work (outcome `NOT_SENT`).
 
+    It is never tried again (reason `configuration`).
+
     Args:
         message: What is wrong and how to mend it.
         field: The name of the argument or environment variable.
@@ -118,6 +120,8 @@ class ConfigurationError(TwakeError, ValueError):
 class InvalidDraftError(TwakeError, ValueError):
     """The message cannot be sent as it is; no byte of it left (outcome `NOT_SENT`).
 
+    It is never tried again (reason `draft`).
+
     Args:
         message: What is wrong and how to mend it.
         field: The name of the field of the draft, or of the node and its attribute.
@@ -130,14 +134,20 @@ class InvalidDraftError(TwakeError, ValueError):
 
 
 class SessionClosedError(TwakeError):
-    """The session was closed before this send could begin (outcome `NOT_SENT`)."""
+    """The session was closed before this send could begin (outcome `NOT_SENT`).
+
+    That is before the call, or while it waited for a connection (reason `closed`).
+    """
 
     def __init__(self, message: str, *, reason: str = "closed") -> None:
         super().__init__(message, reason=reason)
 
 
 class WrongEventLoopError(TwakeError):
-    """The session was used from an event loop or a process that is not its own (`NOT_SENT`)."""
+    """The session was used from an event loop or a process that is not its own (`NOT_SENT`).
+
+    A fork makes another process (reason `event_loop`).
+    """
 
     def __init__(self, message: str, *, reason: str = "event_loop") -> None:
         super().__init__(message, reason=reason)

@@ -53,6 +53,8 @@ def line(request: ReceivedRequest, response: Response, fault: Fault | None) -> s
     message = request.body.get("message") if isinstance(request.body, dict) else None
     if isinstance(message, dict) and "content" in message:
         asked += f' "{_excerpt(message["content"])}"'
+    elif isinstance(message, dict) and isinstance(message.get("id"), str):
+        asked += f" {_printable(message['id'])}"
     return f"{asked} -> {_told(request, response, fault)}"
 
 
