@@ -6,7 +6,8 @@ together.
 
 from __future__ import annotations
 
-import json
+import functools
+import itertools
 import os
 import pathlib
 import sqlite3
@@ -97,18 +98,22 @@ class JournalEntry:
 
 _NAMES = tuple(field.name for field in attrs.fields(JournalEntry))
 _COLUMNS = ", ".join(_NAMES)
-# One statement for a group of rows: each statement lets go of the interpreter's lock and waits
-# for it again, which beside a busy event loop costs more than the writing.
-_UPSERT = (
-    f"INSERT INTO message ({_COLUMNS}) SELECT "  # noqa: S608 - names of this module
-    + ", ".join(f"json_extract(value, '$[{index}]')" for index in range(len(_NAMES)))
-    + " FROM json_each(?) WHERE true ON CONFLICT (key) DO UPDATE SET "
-    + ", ".join(f"{name} = excluded.{name}" for name in _NAMES[1:])
-)
+#: Rows in one statement at the most; SQLite takes 32,766 values.
+_ROWS = 64
 _SELECT = f"SELECT {_COLUMNS} FROM message"  # noqa: S608 - names of this module
 _IN_FLIGHT_NO_MORE = (
     "UPDATE message SET outcome = 'unknown', reason = 'interrupted' WHERE outcome IS NULL"
 )
+
+
+@functools.cache
+def _upsert(rows: int) -> str:
+    values = ", ".join([f"({', '.join('?' * len(_NAMES))})"] * rows)
+    updates = ", ".join(f"{name} = excluded.{name}" for name in _NAMES[1:])
+    return (
+        f"INSERT INTO message ({_COLUMNS}) VALUES {values} "  # noqa: S608 - names of this module
+        f"ON CONFLICT (key) DO UPDATE SET {updates}"
+    )
 
 
 def _row(entry: JournalEntry) -> tuple[object, ...]:
@@ -207,8 +212,19 @@ class JournalFile:
 
     def write(self, entries: Iterable[JournalEntry]) -> None:
         """Put entries on the disk, all or none; they are there when this returns."""
-        rows = json.dumps([_row(entry) for entry in entries])
-        self._writer.execute(_UPSERT, (rows,))
+        rows = [_row(entry) for entry in entries]
+        if len(rows) <= _ROWS:
+            self._upsert(rows)
+            return
+        with self._writer:
+            self._writer.execute("BEGIN")
+            for start in range(0, len(rows), _ROWS):
+                self._upsert(rows[start : start + _ROWS])
+
+    def _upsert(self, rows: list[tuple[object, ...]]) -> None:
+        # One statement for many rows: each one lets go of the interpreter's lock and waits for
+        # it again, which beside a busy event loop costs more than the writing.
+        self._writer.execute(_upsert(len(rows)), tuple(itertools.chain.from_iterable(rows)))
 
     def end_run(self) -> None:
         """Note that the run came to its end."""
