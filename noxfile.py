@@ -27,6 +27,7 @@ CORE_ROOMS = (
     "_transport",
     "_wire",
     "_witness",
+    "twacode/*",
 )
 
 nox.needs_version = ">=2024.10.9"

@@ -38,6 +38,25 @@ from twake_async.batch import AHEAD, Plan, stream
 QUICK = RetryPolicy(initial_wait=0.001, max_wait=0.004)
 
 
+def plan(**options) -> Plan:
+    """Make the plan of `send_many` with these arguments, for an engine without a session."""
+    given = {
+        "in_flight": 10,
+        "order": "channel",
+        "after_unknown": "continue",
+        "rate": None,
+        "journal": None,
+        "on_progress": None,
+        "resume": "report",
+        "key": None,
+        "deadline": None,
+        "retry": None,
+        "pace": Clock(),
+        "target": "",
+    }
+    return Plan(**given | options)
+
+
 def session(server, **options):
     options = {"retry": QUICK, "deadline": 5.0} | options
     return TwakeSession("app", "k" * 40, group_id="g1", base_url=server.url, **options)
@@ -131,13 +150,17 @@ async def at_once(draft: MessageDraft) -> Message:
 
 
 class Clock:
-    """A clock that moves only when it is waited for."""
+    """A clock that moves only when it is waited for, and a server that may want a pause."""
 
     def __init__(self) -> None:
         self.time = 100.0
+        self.cool_until = 0.0
 
     def now(self) -> float:
         return self.time
+
+    def cooling(self) -> float:
+        return max(0.0, self.cool_until - self.time)
 
     async def wait(self, seconds: float) -> None:
         until = self.time + seconds
@@ -202,7 +225,7 @@ async def test_an_error_that_no_send_should_raise_is_unknown():
     async def broken(draft):
         raise ZeroDivisionError
 
-    [delivery] = await collect(stream(drafts(1), broken, Plan()))
+    [delivery] = await collect(stream(drafts(1), broken, plan()))
     assert delivery.outcome is Outcome.UNKNOWN
     assert delivery.error.reason == "unexpected"
     assert isinstance(delivery.error.__cause__, ZeroDivisionError)
@@ -266,7 +289,7 @@ async def test_without_order_a_channel_takes_as_many_as_are_in_flight():
     for order, most in (("channel", 1), (None, 4)):
         send = Sender()
         batch = asyncio.create_task(
-            collect(stream(drafts(12), send, Plan(in_flight=4, order=order)))
+            collect(stream(drafts(12), send, plan(in_flight=4, order=order)))
         )
         await settle()
         while not batch.done():
@@ -278,7 +301,7 @@ async def test_without_order_a_channel_takes_as_many_as_are_in_flight():
 async def test_a_slow_channel_does_not_hold_up_the_others():
     """While one channel waits for its answer, the others go on past its drafts."""
     send = Sender()
-    batch = asyncio.create_task(collect(stream(drafts(20, channels=4), send, Plan(in_flight=2))))
+    batch = asyncio.create_task(collect(stream(drafts(20, channels=4), send, plan(in_flight=2))))
     await settle()
     while len(send.waiting) > 1:
         await send.let_go(*(front_id for front_id in send.waiting if front_id != "c0:0"))
@@ -306,7 +329,7 @@ async def test_a_channel_that_fills_the_line_stops_the_input_until_it_moves():
 
     send = Sender()
     items = [*drafts(40), MessageDraft("other", "last", front_id="other:0")]
-    batch = asyncio.create_task(collect(stream(count(items), send, Plan(in_flight=2))))
+    batch = asyncio.create_task(collect(stream(count(items), send, plan(in_flight=2))))
     await settle()
     assert taken == 1 + AHEAD * 2
     assert send.begun == ["c0:0"]
@@ -387,8 +410,8 @@ async def test_rate_spaces_the_sends_evenly(in_flight):
         times.append(clock.time)
         return await at_once(draft)
 
-    plan = Plan(in_flight=in_flight, rate=4, now=clock.now, wait=clock.wait)
-    await collect(stream(drafts(20, channels=20), send, plan))
+    batch_plan = plan(in_flight=in_flight, rate=4, pace=clock)
+    await collect(stream(drafts(20, channels=20), send, batch_plan))
     assert len(times) == 20
     assert [later - sooner for sooner, later in itertools.pairwise(times)] == [0.25] * 19
 
@@ -415,22 +438,17 @@ async def test_a_429_slows_everyone_and_costs_no_message(server):
 async def test_a_send_that_met_the_pause_after_it_began_is_sent_after_it():
     """A message that only the server's pause kept from leaving is not reported, but sent later."""
     clock = Clock()
-    until = 0.0
     tries = Counter()
 
     async def send(draft):
-        nonlocal until
         tries[draft.front_id] += 1
-        if not until:
-            until = clock.time + 60
-        if clock.time < until:
+        if not clock.cool_until:
+            clock.cool_until = clock.time + 60
+        if clock.cooling():
             raise NotSentError("a pause", reason="cooldown")
         return await at_once(draft)
 
-    plan = Plan(
-        in_flight=3, now=clock.now, wait=clock.wait, cooling=lambda: max(0.0, until - clock.time)
-    )
-    deliveries = await collect(stream(drafts(9, channels=9), send, plan))
+    deliveries = await collect(stream(drafts(9, channels=9), send, plan(in_flight=3, pace=clock)))
     assert {delivery.outcome for delivery in deliveries} == {Outcome.DELIVERED}
     assert len(deliveries) == 9
     assert max(tries.values()) == 2
@@ -452,7 +470,7 @@ async def test_a_consumer_that_stops_stops_the_input(give, channels):
             yield draft
 
     in_flight = 4
-    deliveries = stream(give(count()), at_once, Plan(in_flight=in_flight))
+    deliveries = stream(give(count()), at_once, plan(in_flight=in_flight))
     for asked in range(1, 4):
         await anext(deliveries)
         await settle(2_000)
@@ -473,7 +491,7 @@ async def test_a_slow_input_gets_no_more_workers_than_it_needs():
         await gate.wait()
         yield MessageDraft("c9", "late", front_id="c9:9")
 
-    deliveries = stream(two_then_wait(), at_once, Plan(in_flight=3))
+    deliveries = stream(two_then_wait(), at_once, plan(in_flight=3))
     first = [(await anext(deliveries)).draft.front_id for _ in range(2)]
     assert sorted(first) == ["c0:0", "c1:1"]
     gate.set()
@@ -515,7 +533,7 @@ async def test_an_input_that_cannot_begin_raises_its_own_error():
             raise InputError
 
     with pytest.raises(InputError):
-        await collect(stream(Broken(), at_once, Plan()))
+        await collect(stream(Broken(), at_once, plan()))
 
 
 @pytest.mark.parametrize("order", ["channel", None])
@@ -529,8 +547,8 @@ async def test_leaving_early_lets_what_is_in_flight_end_and_takes_no_more(order)
             yield draft
 
     send = Sender()
-    plan = Plan(in_flight=4, order=order, on_progress=told.append)
-    deliveries = stream(count(), send, plan)
+    batch_plan = plan(in_flight=4, order=order, on_progress=told.append)
+    deliveries = stream(count(), send, batch_plan)
     first = asyncio.create_task(anext(deliveries))
     await settle()
     await send.let_go("c0:0")
@@ -573,14 +591,14 @@ async def test_cancelling_cancels_what_is_in_flight_and_says_what_is_certain(wai
     """A cancelled batch ends at once: sends on their way are UNKNOWN, what never left NOT_SENT."""
     told = []
     send = Sender()
-    plan = Plan(in_flight=2, on_progress=told.append, rate=1 if waits_in == "rate" else None)
+    batch_plan = plan(in_flight=2, on_progress=told.append, rate=1 if waits_in == "rate" else None)
 
     async def input_that_waits():
         yield MessageDraft("c0", "first", front_id="c0:0")
         await asyncio.Event().wait()
 
     source = input_that_waits() if waits_in == "input" else drafts(50, channels=3)
-    deliveries = stream(source, send, plan)
+    deliveries = stream(source, send, batch_plan)
     batch = asyncio.create_task(collect(deliveries))
     await settle()
     if waits_in == "drain":
@@ -603,7 +621,7 @@ async def test_cancelling_a_batch_that_drains_does_not_wait_for_its_sends():
     """Closing waits for what is in flight; cancelling the closing does not."""
     told = []
     send = Sender()
-    deliveries = stream(drafts(9, channels=9), send, Plan(in_flight=3, on_progress=told.append))
+    deliveries = stream(drafts(9, channels=9), send, plan(in_flight=3, on_progress=told.append))
     first = asyncio.create_task(anext(deliveries))
     await settle()
     await send.let_go("c0:0")
@@ -644,7 +662,7 @@ async def test_a_send_cancelled_between_attempts_is_what_its_attempts_were():
         await asyncio.Event().wait()
 
     batch = asyncio.create_task(
-        collect(stream(drafts(1), refused_once, Plan(on_progress=told.append)))
+        collect(stream(drafts(1), refused_once, plan(on_progress=told.append)))
     )
     await settle()
     batch.cancel()
@@ -664,7 +682,7 @@ async def test_a_delivery_whose_message_was_lost_to_a_cancellation_is_unknown():
         await asyncio.Event().wait()
 
     batch = asyncio.create_task(
-        collect(stream(drafts(1), delivered_and_stuck, Plan(on_progress=told.append)))
+        collect(stream(drafts(1), delivered_and_stuck, plan(on_progress=told.append)))
     )
     await settle()
     batch.cancel()
@@ -675,7 +693,7 @@ async def test_a_delivery_whose_message_was_lost_to_a_cancellation_is_unknown():
 async def test_a_stranger_who_cancels_a_worker_ends_the_batch_with_that_cancellation():
     """A task that somebody else cancels cannot make the batch hang or end as if all were well."""
     send = Sender()
-    batch = asyncio.create_task(collect(stream(drafts(4, channels=2), send, Plan(in_flight=2))))
+    batch = asyncio.create_task(collect(stream(drafts(4, channels=2), send, plan(in_flight=2))))
     await settle()
     for task in others() - {batch}:
         task.cancel()
@@ -685,12 +703,14 @@ async def test_a_stranger_who_cancels_a_worker_ends_the_batch_with_that_cancella
 
 async def test_a_fault_of_the_machinery_is_raised_and_not_swallowed():
     """What fails outside of any send ends the batch with that error."""
+    clock = Clock()
 
     async def broken(seconds):
         raise InputError
 
+    clock.wait = broken
     with pytest.raises(InputError):
-        await collect(stream(drafts(9), at_once, Plan(rate=1, wait=broken)))
+        await collect(stream(drafts(9), at_once, plan(rate=1, pace=clock)))
 
 
 async def test_a_session_that_closes_ends_the_batch_and_reports_what_was_taken(server):

@@ -11,6 +11,7 @@ import twake_async
 EXPECTED = [
     "Attempt",
     "AuthenticationError",
+    "Check",
     "ConfigurationError",
     "Delivery",
     "InvalidDraftError",
@@ -37,10 +38,10 @@ EXPECTED = [
     "TwakeSession",
     "WrongEventLoopError",
 ]
-PUBLIC_ROOMS = ("errors", "messages", "retry", "session")
+PUBLIC_ROOMS = ("check", "deliveries", "errors", "journal", "messages", "retry", "session")
 
 # Classes that rooms hand to each other, and no user meets.
-BETWEEN_ROOMS = {"Tokens"}
+BETWEEN_ROOMS = {"Scribe", "Tokens"}
 
 
 def test_the_face_is_what_was_agreed():

@@ -15,9 +15,10 @@ from collections import Counter
 
 import attrs
 import pytest
+import test_batch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_batch import Sender, at_once, collect, drafts, others, session, settle, until
+from test_batch import Clock, Sender, at_once, collect, drafts, others, session, settle, until
 
 from twake_async import (
     InvalidDraftError,
@@ -43,7 +44,7 @@ def path(tmp_path):
 
 
 def plan(path, **options) -> Plan:
-    return Plan(journal=Journal(path), **options)
+    return test_batch.plan(journal=Journal(path), **options)
 
 
 def rows(path, query="SELECT key, outcome FROM message ORDER BY key") -> list[tuple]:
@@ -419,22 +420,23 @@ async def test_a_batch_cancelled_while_the_journal_opens_leaves_nothing(path):
 async def test_a_message_waiting_out_a_pause_is_not_in_flight(path):
     """During a pause that the server asked for, the journal says NOT_SENT, not on its way."""
     told = []
-    cooling = 0.0
+    clock = Clock()
 
     async def wait(seconds):
-        nonlocal cooling
-        cooling = 0.0
-        await asyncio.sleep(0.05)
-        told.extend(rows(path, "SELECT outcome, reason FROM message"))
+        clock.time += seconds
+        query = "SELECT outcome, reason FROM message WHERE outcome IS NOT NULL"
+        while not (found := rows(path, query)):
+            await asyncio.sleep(0)
+        told.extend(found)
 
     async def send(draft):
-        nonlocal cooling
         if not told:
-            cooling = 60.0
+            clock.cool_until = clock.time + 60
             raise NotSentError("a pause", reason="cooldown")
         return await at_once(draft)
 
-    await collect(stream(drafts(1), send, plan(path, cooling=lambda: cooling, wait=wait)))
+    clock.wait = wait
+    await collect(stream(drafts(1), send, plan(path, pace=clock)))
     assert told == [("not sent", "cooldown")]
     assert rows(path) == [("000000000", "delivered")]
 

@@ -41,6 +41,7 @@ from twake_async.errors import (
     TwakeError,
 )
 from twake_async.messages import Message, MessageDraft, MessageRef
+from twake_async.twacode._rules import why_blank
 
 DELIVERED, REFUSED, UNKNOWN = Outcome.DELIVERED, Outcome.REFUSED, Outcome.UNKNOWN
 
@@ -351,9 +352,14 @@ def test_the_portable_form_of_a_text():
 
 @pytest.mark.parametrize("content", [[{"type": "br"}, "x"], {"type": "bold", "content": "x"}])
 @pytest.mark.parametrize("text_form", ["plain", "portable"])
-def test_rich_content_goes_out_as_it_is(content, text_form):
-    """What is given as JSON is sent as that JSON."""
-    assert sent(content=content, text_form=text_form)[1]["message"]["content"] == content
+def test_rich_content_goes_out_in_the_portable_form(content, text_form):
+    """What is given as JSON is sent as that JSON, with the text that a reader reads beside it."""
+    document = sent(content=content, text_form=text_form)[1]
+    assert document["message"]["content"] == {
+        "original_str": "x",
+        "fallback_string": "x",
+        "prepared": content if isinstance(content, list) else [content],
+    }
 
 
 def test_a_remove_is_the_documented_one():
@@ -384,11 +390,22 @@ RICH = st.lists(JSON, min_size=1, max_size=5) | st.dictionaries(
 )
 
 
-@given(content=RICH | st.text(st.characters(exclude_categories=["Cs"]), min_size=1))
+def prepared_of(content):
+    """Give the list of nodes that content stands for."""
+    return content if isinstance(content, list) else [content]
+
+
+@given(content=RICH.filter(lambda content: why_blank(prepared_of(content)) is None))
 def test_any_content_is_the_same_behind_the_wire(content):
-    """Whatever JSON can hold arrives in the request as it was given."""
+    """Whatever JSON can hold and the client can show arrives in the request as it was given."""
     _, document = sent(content=content)
-    assert document["message"]["content"] == content
+    assert document["message"]["content"]["prepared"] == prepared_of(content)
+
+
+@given(content=st.text(st.characters(exclude_categories=["Cs"]), min_size=1))
+def test_any_text_is_the_same_behind_the_wire(content):
+    """Plain text arrives in the request as it was given."""
+    assert sent(content=content)[1]["message"]["content"] == content
 
 
 @given(hidden=st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), JSON, max_size=5))
@@ -481,7 +498,7 @@ def test_what_json_cannot_hold_is_refused_in_every_field(field, value):
 
 def test_500_levels_pass_in_content():
     """The bound is what the server reads, less what wraps the content (wire case 22zd)."""
-    assert sent(content=deep(500))[1]["message"]["content"] == deep(500)
+    assert sent(content=deep(500))[1]["message"]["content"]["prepared"] == deep(500)
 
 
 def test_half_a_character_in_plain_text_is_refused():

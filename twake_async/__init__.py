@@ -7,7 +7,8 @@ and the first three are never wrong::
         message = await twake.send_message("channel-id", "Hello, this is my first message !")
 """
 
-from .batch import Delivery, Progress
+from .check import Check
+from .deliveries import Delivery, JournalEntry, Progress
 from .errors import (
     AuthenticationError,
     ConfigurationError,
@@ -25,7 +26,7 @@ from .errors import (
     TwakeError,
     WrongEventLoopError,
 )
-from .journal import Journal, JournalEntry
+from .journal import Journal
 from .messages import Message, MessageDraft, MessageRef, Reaction
 from .retry import Attempt, RetryBudget, RetryPolicy
 from .session import TwakeSession
@@ -33,6 +34,7 @@ from .session import TwakeSession
 __all__ = [
     "Attempt",
     "AuthenticationError",
+    "Check",
     "ConfigurationError",
     "Delivery",
     "InvalidDraftError",

@@ -114,7 +114,11 @@ class Attempts:
         left = self._cool_until - self.clock.now()
         return left if left > 0 and not self._stop.is_set() else 0.0
 
-    async def wait(self, seconds: float) -> None:
+    def now(self) -> float:
+        """Return the time in seconds, of a clock that only goes on."""
+        return self.clock.now()
+
+    async def wait(self, seconds: float, /) -> None:
         """Wait, but no longer than until the session closes."""
         await self.clock.pause(seconds, self._stop)
 

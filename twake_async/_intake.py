@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, Iterable
+from collections.abc import AsyncIterable
 from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
@@ -15,10 +15,9 @@ from .errors import InvalidDraftError, JournalError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from .deliveries import Drafts
     from .journal import Scribe
     from .messages import MessageDraft
-
-    Drafts = Iterable[MessageDraft] | AsyncIterable[MessageDraft]
 
 __all__ = ["Intake"]
 

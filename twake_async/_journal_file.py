@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING, Literal, Self
 
 import attrs
 
+from .deliveries import JournalEntry
 from .errors import JournalError, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-__all__ = ["SCHEMA", "VERSION", "JournalEntry", "JournalFile", "read_counts", "read_entries"]
+__all__ = ["SCHEMA", "VERSION", "JournalFile", "read_counts", "read_entries"]
 
 #: "TWKJ": by it a journal is told from any other SQLite file.
 APPLICATION_ID = 0x54574B4A
@@ -53,47 +54,6 @@ CREATE TABLE message (
 """
 
 Keys = Literal["position", "caller"]
-
-
-@attrs.frozen
-class JournalEntry:
-    """What the journal knows of one message: a row of its table `message`."""
-
-    key: str
-    """The draft's position in the input, or what the caller's `key` made of it."""
-
-    fingerprint: str
-    """A hash of what the draft asks for, its `front_id` aside."""
-
-    channel_id: str
-    """The channel."""
-
-    front_id: str | None
-    """The id sent with it, the same in all runs; None for an edit."""
-
-    run: int
-    """The run that last began it."""
-
-    began: float
-    """When it was last begun, in Unix seconds."""
-
-    outcome: Outcome | None = None
-    """What is certain; None while it is on its way."""
-
-    reason: str = ""
-    """The error's word; empty where there was none."""
-
-    message_id: str | None = None
-    """The server's id of it."""
-
-    maybe_duplicated: bool = False
-    """Whether an earlier attempt may have put a second copy in the channel."""
-
-    attempts: int = 0
-    """How many attempts its last run made."""
-
-    ended: float | None = None
-    """When it ended, in Unix seconds."""
 
 
 _NAMES = tuple(field.name for field in attrs.fields(JournalEntry))

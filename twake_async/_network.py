@@ -121,8 +121,6 @@ class Stream(asyncio.Protocol):
         timeout: float | None = None,  # noqa: ASYNC109
     ) -> Stream:
         """Shake hands, and go on over TLS."""
-        if self._held:
-            self._flush()
         try:
             async with asyncio.timeout(timeout):
                 self._transport = await self._loop.start_tls(
@@ -132,8 +130,6 @@ class Stream(asyncio.Protocol):
             raise httpcore.ConnectTimeout from late
         except OSError as wrong:
             raise httpcore.ConnectError(str(wrong)) from wrong
-        if self._transport is None:
-            raise httpcore.ConnectError("the connection ended during the TLS handshake")
         return self
 
     def get_extra_info(self, info: str) -> Any:
@@ -146,8 +142,6 @@ class Stream(asyncio.Protocol):
     def _has_news(self) -> bool:
         # The end of a connection may wait in the kernel, not yet seen by the loop.
         sock = self._transport.get_extra_info("socket")
-        if sock is None or sock.fileno() < 0:
-            return True
         if not hasattr(select, "poll"):
             return bool(select.select([sock.fileno()], [], [], 0)[0])
         poll = select.poll()

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
 
-from ._deliveries import Delivery, error_for
 from ._wire import encode_save
+from .deliveries import Delivery, JournalEntry, error_for
 from .errors import InvalidDraftError, JournalError, Outcome, TwakeError
-from .journal import JournalEntry
 from .messages import Message, MessageDraft
 
 if TYPE_CHECKING:

@@ -1,6 +1,6 @@
 """One attempt over httpx: a lane, a deadline, evidence and a size limit; it hands back facts.
 
-The only room that imports httpx at run time.
+With `_network`, the only room that imports httpx or httpcore at run time.
 """
 
 from __future__ import annotations
@@ -147,8 +147,9 @@ class Carrier:
     ) -> Answer | Failure:
         if response.status_code != 200:
             async with asyncio.timeout(_ASIDE_SECONDS):
-                witness.whole = await _body(response, _ASIDE_BYTES) is not None
-            return Answer(response.status_code, response.headers.raw, b"")
+                aside = await _body(response, _ASIDE_BYTES)
+            witness.whole = aside is not None
+            return Answer(response.status_code, response.headers.raw, aside or b"")
         body = await _body(response, limit)
         if body is None:
             return Failure(sent=True, reason="unreadable", detail="the answer is too large")

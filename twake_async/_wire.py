@@ -64,7 +64,7 @@ class Prepared:
 # --- the way out -------------------------------------------------------------------------------
 
 
-def _check_group(group_id: object) -> str:
+def check_group(group_id: object) -> str:
     if not isinstance(group_id, str) or not group_id or not group_id.isprintable():
         raise ConfigurationError(
             "group_id is missing or no id: give it to the session, to the call, or set "
@@ -76,17 +76,13 @@ def _check_group(group_id: object) -> str:
 
 def _content(draft: MessageDraft, text_form: str) -> Any:
     content = draft.content
+    if content is None or (isinstance(content, str) and text_form == "plain"):
+        return content
     if isinstance(content, str):
-        if text_form == "plain":
-            return content
         return {"original_str": content, "fallback_string": content, "prepared": [content]}
-    if content is not None and not isinstance(content, list | tuple | dict):
-        raise InvalidDraftError(
-            f"content must be a string, a Twacode node or a list of them, not "
-            f"{type(content).__name__}",
-            field="content",
-        )
-    return content
+    from .twacode import portable  # noqa: PLC0415 - plain text need not wait for its import
+
+    return portable(content)
 
 
 def _message_fields(draft: MessageDraft, front_id: str | None, content: Any) -> dict[str, Any]:
@@ -120,9 +116,11 @@ _DRAFT_NAMES = {"_once_user_specific_update": "user_specific"}
 
 
 def _updates(draft: MessageDraft) -> Any:
-    updates = list(draft.user_specific)
-    # The server takes one update or a list of them.
-    return updates[0] if len(updates) == 1 else updates or None
+    if not draft.user_specific:
+        return None
+    from .twacode import user_specific_update  # noqa: PLC0415 - as above
+
+    return user_specific_update(draft.user_specific)
 
 
 def encode_save(draft: MessageDraft, *, group_id: str | None, text_form: str = "plain") -> Prepared:
@@ -133,7 +131,7 @@ def encode_save(draft: MessageDraft, *, group_id: str | None, text_form: str = "
         InvalidDraftError: A field cannot be sent as it is; the error names it.
 
     """
-    group = _check_group(group_id)
+    group = check_group(group_id)
     operation: Operation = "edit" if draft.id is not None else "create"
     if draft.is_ephemeral:
         operation = "ephemeral"
@@ -147,7 +145,8 @@ def encode_save(draft: MessageDraft, *, group_id: str | None, text_form: str = "
     named = {_DRAFT_NAMES.get(name, name): value for name, value in fields.items()}
     for name, value in named.items():
         if not isinstance(value, str):
-            check_json(name, value)
+            # Content that is no string is in the portable form by now; its wrapping does not count.
+            check_json(name, value["prepared"] if name == "content" else value)
     body = dump({"group_id": group, "message": fields}, {"group_id": group, **named})
     text = draft.content if text_form == "plain" and isinstance(draft.content, str) else None
     target = draft.id if operation == "edit" else draft.ephemeral_id
@@ -159,7 +158,7 @@ def encode_remove(ref: MessageRef, *, group_id: str | None) -> Prepared:
     fields = {"channel_id": ref.channel_id, "id": ref.id}
     if ref.parent_message_id:
         fields["parent_message_id"] = ref.parent_message_id
-    group = _check_group(group_id)
+    group = check_group(group_id)
     body = dump({"group_id": group, "message": fields}, {"group_id": group, **fields})
     return Prepared(REMOVE, body, "remove", None, ref.id)
 

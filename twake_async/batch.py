@@ -11,18 +11,17 @@ import asyncio
 import copy
 import logging
 import math
-import time
 from collections import Counter
 from collections.abc import AsyncIterable, Iterable
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import attrs
 
 from ._attempts import attempts_seen
-from ._deliveries import Delivery, Progress, error_for, with_doubt
 from ._intake import Intake
 from ._resume import settled
-from ._settings import check_choice, check_count, check_kind
+from ._settings import check_choice, check_count, check_deadline, check_kind
+from .deliveries import Delivery, Progress, error_for, with_doubt
 from .errors import (
     ConfigurationError,
     NotSentError,
@@ -32,21 +31,21 @@ from .errors import (
     WrongEventLoopError,
 )
 from .journal import Journal, Scribe
-from .retry import fold
+from .retry import RetryPolicy, fold
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
 
-    from ._intake import Drafts
     from ._journal_file import Keys
     from ._resume import Item
+    from .deliveries import Drafts
     from .errors import JournalError
     from .messages import Message, MessageDraft
 
     Seen = list[tuple[Outcome, str]]
     Result = tuple[Delivery, asyncio.Future[JournalError | None] | None]
 
-__all__ = ["AHEAD", "Delivery", "Plan", "Progress", "stream"]
+__all__ = ["AHEAD", "Plan", "stream"]
 
 #: Drafts that may stand in line behind busy channels, for each that may be in flight.
 AHEAD = 8
@@ -61,24 +60,36 @@ _GENERAL = (ConfigurationError, SessionClosedError, WrongEventLoopError)
 log = logging.getLogger("twake_async")
 
 
-@attrs.frozen(kw_only=True)
+class Pace(Protocol):
+    """What a batch asks of the session's loop of attempts."""
+
+    def now(self) -> float:
+        """Return the time in seconds, of a clock that only goes on."""
+
+    def cooling(self) -> float:
+        """Return for how many seconds the server wants to be left alone; 0 for not at all."""
+
+    async def wait(self, seconds: float, /) -> None:
+        """Wait so long, or until the session closes."""
+
+
+@attrs.frozen
 class Plan:
     """How a batch is to be sent: the arguments of `send_many`, checked."""
 
-    in_flight: int = 10
-    order: Literal["channel"] | None = "channel"
-    after_unknown: Literal["continue", "hold"] = "continue"
-    rate: float | None = None
-    journal: Journal | None = None
-    on_progress: Callable[[Progress], object] | None = None
-    resume: Literal["report", "resend"] = "report"
-    key: Callable[[MessageDraft], str] | None = None
-    target: str = ""
+    in_flight: int
+    order: Literal["channel"] | None
+    after_unknown: Literal["continue", "hold"]
+    rate: float | None
+    journal: Journal | None
+    on_progress: Callable[[Progress], object] | None
+    resume: Literal["report", "resend"]
+    key: Callable[[MessageDraft], str] | None
+    deadline: float | None
+    retry: RetryPolicy | None
+    pace: Pace
+    target: str
     """The server and group, which the journal holds against those of a later run."""
-    cooling: Callable[[], float] = float
-    """Tells for how many seconds the server wants to be left alone; 0 for not at all."""
-    now: Callable[[], float] = time.monotonic
-    wait: Callable[[float], Awaitable[None]] = asyncio.sleep
 
     def __attrs_post_init__(self) -> None:
         check_count("in_flight", self.in_flight)
@@ -88,6 +99,10 @@ class Plan:
         check_choice("resume", self.resume, ("report", "resend"))
         if self.rate is not None and not _is_rate(self.rate):
             raise ConfigurationError("rate must be a number of messages a second", field="rate")
+        if self.deadline is not None:
+            check_deadline(self.deadline)
+        if self.retry is not None:
+            check_kind("retry", self.retry, RetryPolicy)
         if self.journal is not None:
             check_kind("journal", self.journal, Journal)
         for name in ("key", "resume"):
@@ -233,15 +248,15 @@ class _Batch:
 
     async def _wait_for_slot(self) -> None:
         """Wait until the server wants to be spoken to, and until the rate allows it."""
-        while (pause := self.plan.cooling()) > 0:
-            await self.plan.wait(pause)
+        while (pause := self.plan.pace.cooling()) > 0:
+            await self.plan.pace.wait(pause)
         if self.plan.rate is None:
             return
-        now = self.plan.now()
+        now = self.plan.pace.now()
         slot = max(now, self._next_slot)
         self._next_slot = slot + 1 / self.plan.rate
         if slot > now:
-            await self.plan.wait(slot - now)
+            await self.plan.pace.wait(slot - now)
 
     async def _begin(self, item: Item) -> Delivery | None:
         """Put the intent on the disk; return the end of the draft where that failed."""

@@ -238,7 +238,7 @@ class OutcomeUnknownError(TwakeError):
     - `unproven`: a transport of the caller's failed, and nothing proves how far it came;
     - `cancelled`: its batch was cancelled while it was on its way;
     - `interrupted`: an earlier run of the batch ended while it was on its way;
-    - `unexpected`: the send raised what no send should, which stands in `__cause__`.
+    - `unexpected`: the send raised what no send should, which stands in the cause.
     """
 
     outcome = Outcome.UNKNOWN

@@ -18,13 +18,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 import attrs
 
-from ._journal_file import (
-    JournalEntry,
-    JournalFile,
-    as_journal_error,
-    read_counts,
-    read_entries,
-)
+from ._journal_file import JournalFile, as_journal_error, read_counts, read_entries
+from .deliveries import JournalEntry
 from .errors import JournalError
 
 if TYPE_CHECKING:
@@ -33,7 +28,7 @@ if TYPE_CHECKING:
     from ._journal_file import Keys
     from .errors import Outcome
 
-__all__ = ["Journal", "JournalEntry", "Scribe"]
+__all__ = ["Journal", "Scribe"]
 
 #: Entries that go to the disk together at the most.
 GROUP = 1000

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import datetime  # noqa: TC003 - cattrs resolves the types of the fields
 from collections.abc import Mapping, Sequence  # noqa: TC003
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from .errors import InvalidDraftError
+
+if TYPE_CHECKING:
+    from .twacode import UserSpecific
 
 __all__ = ["Message", "MessageDraft", "MessageRef", "Reaction"]
 
@@ -98,7 +101,10 @@ class MessageDraft:
     """The channel to show it in."""
 
     content: Any = None
-    """A string, a Twacode node, or a list of both. None only for an edit that keeps the text."""
+    """A string, a node of `twake_async.twacode`, a list of both, or Twacode as JSON.
+
+    What is not a string goes out in the portable form. None only for an edit that keeps the text.
+    """
 
     parent_message_id: str | None = attrs.field(default=None, kw_only=True)
     """The message to reply to. The server shows the reply at the root if that is not a root."""
@@ -127,8 +133,10 @@ class MessageDraft:
     ephemeral_id: str | None = attrs.field(default=None, kw_only=True)
     """The `ephemeral_id` of an earlier ephemeral message, which this one replaces."""
 
-    user_specific: Sequence[Mapping[str, Any]] = attrs.field(default=(), kw_only=True)
-    """What single readers see in place of a keyed node: `{"user_id", "modifiers"}` for each."""
+    user_specific: Sequence[UserSpecific | Mapping[str, Any]] = attrs.field(
+        default=(), kw_only=True
+    )
+    """What single readers see in keyed nodes of the message: a `UserSpecific` for each."""
 
     extra: Mapping[str, Any] = attrs.field(factory=dict, kw_only=True)
     """Further fields of the request's `message`, sent as they are."""

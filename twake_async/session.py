@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import os
 import warnings
-from typing import TYPE_CHECKING, Any, NoReturn, Self
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self
 
 from ._attempts import Attempts
 from ._lanes import Lanes
@@ -21,6 +21,7 @@ from ._settings import (
 from ._transport import Carrier, inject, lane_maker
 from ._wire import encode_remove, encode_save, text_was_cut
 from .batch import Plan, stream
+from .check import Check, probe
 from .errors import (
     ConfigurationError,
     InvalidDraftError,
@@ -33,23 +34,16 @@ from .retry import RetryBudget, RetryPolicy, Tokens
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import (
-        AsyncGenerator,
-        AsyncIterable,
-        Callable,
-        Iterable,
-        Mapping,
-        Sequence,
-    )
+    from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
     from types import TracebackType
-    from typing import Literal
 
     import httpx
 
     from ._wire import Prepared
-    from .batch import Delivery, Progress
+    from .deliveries import Delivery, Drafts, Progress
     from .journal import Journal
     from .retry import Attempt
+    from .twacode import UserSpecific
 
 __all__ = ["TwakeSession"]
 
@@ -303,7 +297,7 @@ class TwakeSession:
 
     def send_many(
         self,
-        drafts: Iterable[MessageDraft] | AsyncIterable[MessageDraft],
+        drafts: Drafts,
         *,
         in_flight: int = 10,
         order: Literal["channel"] | None = "channel",
@@ -351,29 +345,11 @@ class TwakeSession:
             Exception: What the input raised, after all that was taken from it was yielded.
 
         """
-        if deadline is not None:
-            check_deadline(deadline)
-        if retry is not None:
-            check_kind("retry", retry, RetryPolicy)
+        calls = (deadline, retry, self._attempts, f"{self._base_url} {group_id or self._group_id}")
         plan = Plan(
-            in_flight=in_flight,
-            order=order,
-            after_unknown=after_unknown,
-            rate=rate,
-            journal=journal,
-            on_progress=on_progress,
-            resume=resume,
-            key=key,
-            target=f"{self._base_url} {group_id or self._group_id}",
-            cooling=self._attempts.cooling,
-            now=self._attempts.clock.now,
-            wait=self._attempts.wait,
+            in_flight, order, after_unknown, rate, journal, on_progress, resume, key, *calls
         )
-
-        async def send(draft: MessageDraft) -> Message:
-            return await self._save(draft, group_id, deadline, retry)
-
-        return stream(drafts, send, plan)
+        return stream(drafts, lambda draft: self._save(draft, group_id, deadline, retry), plan)
 
     async def edit_message(
         self,
@@ -382,7 +358,7 @@ class TwakeSession:
         *,
         hidden_data: Mapping[str, Any] | None = None,
         pinned: bool | None = None,
-        user_specific: Sequence[Mapping[str, Any]] = (),
+        user_specific: Sequence[UserSpecific | Mapping[str, Any]] = (),
         group_id: str | None = None,
         deadline: float | None = None,
         retry: RetryPolicy | None = None,
@@ -396,7 +372,7 @@ class TwakeSession:
             content: The new content; None keeps the old one, `""` wipes it.
             hidden_data: The new hidden data; None keeps the old.
             pinned: Whether to pin it; None keeps it as it is.
-            user_specific: What single readers see in place of a keyed node.
+            user_specific: What single readers see in keyed nodes: a `UserSpecific` for each.
             group_id: The group, if not the session's.
             deadline: Seconds for this edit, if not the session's.
             retry: The policy for this edit, if not the session's.
@@ -445,15 +421,42 @@ class TwakeSession:
         prepared = encode_remove(_ref(message), group_id=group_id or self._group_id)
         await self._run(prepared, deadline, retry)
 
+    async def check(self, *, group_id: str | None = None, deadline: float | None = None) -> Check:
+        """Return whether the server would take messages, and if not, what to mend.
+
+        It verifies the address, the credentials, the group and the `messages_save` capability with
+        two requests that no known release stores anything for; both are made once. It cannot tell
+        whether a channel exists.
+
+        Args:
+            group_id: The group, if not the session's.
+            deadline: Seconds for both requests, if not the session's.
+
+        Raises:
+            ConfigurationError: There is no group.
+
+        Source: wire cases 19g, 19j and 21b, of the releases v2020.Q3.107 and v2023.Q1.1223.
+
+        """
+        self._check_usable()
+        seconds = self._deadline if deadline is None else check_deadline(deadline)
+        with self._under_way():
+            return await probe(self._attempts.carrier, group_id or self._group_id, seconds)
+
     async def _run(
         self, prepared: Prepared, deadline: float | None, retry: RetryPolicy | None
     ) -> Message | None:
         self._check_usable()
         seconds = self._deadline if deadline is None else check_deadline(deadline)
         policy = self._retry if retry is None else check_kind("retry", retry, RetryPolicy)
+        with self._under_way():
+            return await self._attempts.run(prepared, policy, seconds)
+
+    @contextlib.contextmanager
+    def _under_way(self) -> Iterator[None]:
         self._in_flight += 1
         try:
-            return await self._attempts.run(prepared, policy, seconds)
+            yield
         finally:
             self._in_flight -= 1
             if self._closed and not self._in_flight:

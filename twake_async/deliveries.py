@@ -1,4 +1,4 @@
-"""What became of one draft of a batch, as values: `Delivery`, `Progress`, and how they are made."""
+"""What became of a draft, as values: `Delivery`, `Progress`, `JournalEntry`, their errors."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ import attrs
 from .errors import NotSentError, Outcome, OutcomeUnknownError, RefusedError, TwakeError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import AsyncIterable, Iterable, Mapping
 
     from .messages import Message, MessageDraft
 
-__all__ = ["Delivery", "Progress", "error_for", "with_doubt"]
+    Drafts = Iterable[MessageDraft] | AsyncIterable[MessageDraft]
+
+__all__ = ["Delivery", "JournalEntry", "Progress", "error_for", "with_doubt"]
 
 
 @attrs.frozen
@@ -71,6 +73,47 @@ class Progress:
     def ended(self) -> int:
         """How many ended so far."""
         return sum(self.counts.values())
+
+
+@attrs.frozen
+class JournalEntry:
+    """What the journal knows of one message: a row of its table `message`."""
+
+    key: str
+    """The draft's position in the input, or what the caller's `key` made of it."""
+
+    fingerprint: str
+    """A hash of what the draft asks for, its `front_id` aside."""
+
+    channel_id: str
+    """The channel."""
+
+    front_id: str | None
+    """The id sent with it, the same in all runs; None for an edit."""
+
+    run: int
+    """The run that last began it."""
+
+    began: float
+    """When it was last begun, in Unix seconds."""
+
+    outcome: Outcome | None = None
+    """What is certain; None while it is on its way."""
+
+    reason: str = ""
+    """The error's word; empty where there was none."""
+
+    message_id: str | None = None
+    """The server's id of it."""
+
+    maybe_duplicated: bool = False
+    """Whether an earlier attempt may have put a second copy in the channel."""
+
+    attempts: int = 0
+    """How many attempts its last run made."""
+
+    ended: float | None = None
+    """When it ended, in Unix seconds."""
 
 
 _KINDS = {Outcome.REFUSED: RefusedError, Outcome.NOT_SENT: NotSentError}

@@ -1,0 +1,324 @@
+"""The network of the lanes: bytes held together, ends and timeouts told in httpcore's words."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+
+import httpcore
+import httpx
+import pytest
+from faults import FaultServer
+from faults.tls import client_context, server_context
+
+from twake_async import TwakeSession
+from twake_async import _network as network
+from twake_async._network import Backend, Stream
+
+
+class Peer:
+    """A server on loopback that keeps what it read, and does what it is told with each connection."""
+
+    def __init__(self, act=None) -> None:
+        self.act = act
+        self.chunks: list[bytes] = []
+        self.tasks: list[asyncio.Task] = []
+
+    async def __aenter__(self):
+        self.server = await asyncio.start_server(self.serve, "127.0.0.1", 0)
+        self.port = self.server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(self, *exc) -> None:
+        self.server.close()
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+        await self.server.wait_closed()
+
+    async def serve(self, reader, writer) -> None:
+        self.tasks.append(asyncio.current_task())
+        try:
+            if self.act:
+                await self.act(reader, writer)
+            while chunk := await reader.read(1 << 20):
+                self.chunks.append(chunk)
+        except ConnectionError:
+            pass
+        finally:
+            writer.transport.abort()
+
+    async def connect(self, **options) -> Stream:
+        return await Backend().connect_tcp("127.0.0.1", self.port, **options)
+
+
+async def write_for_ever(stream) -> None:
+    while True:
+        await stream.write(b"x" * 1_000_000)
+
+
+async def until(condition) -> None:
+    async with asyncio.timeout(5):
+        while not condition():
+            await asyncio.sleep(0.001)
+
+
+async def test_lanes_run_over_this_network(server):
+    """Where httpx renames the attribute that takes it, this test tells."""
+    async with TwakeSession("app", "key", group_id="g1", base_url=server.url) as twake:
+        await twake.send_message("c1", "Hello")
+        (lane,) = twake._attempts.carrier.lanes._free
+        assert isinstance(lane.transport._pool._network_backend, Backend)
+
+
+async def test_without_the_attribute_lanes_run_over_httpcores_own_network(server, monkeypatch):
+    """A later httpx may make lanes slower, not break them."""
+    monkeypatch.setattr(httpcore.AsyncConnectionPool, "__slots__", (), raising=False)
+    real = httpx.AsyncHTTPTransport.__init__
+
+    def renamed(self, **options):
+        real(self, **options)
+        self.__dict__["pool"] = self.__dict__.pop("_pool")
+
+    async def through(self, request):
+        self._pool = self.pool
+        try:
+            return await original(self, request)
+        finally:
+            del self._pool
+
+    original = httpx.AsyncHTTPTransport.handle_async_request
+    monkeypatch.setattr(httpx.AsyncHTTPTransport, "__init__", renamed)
+    monkeypatch.setattr(httpx.AsyncHTTPTransport, "handle_async_request", through)
+    monkeypatch.setattr(httpx.AsyncHTTPTransport, "aclose", lambda self: self.pool.aclose())
+    async with TwakeSession("app", "key", group_id="g1", base_url=server.url) as twake:
+        assert (await twake.send_message("c1", "Hello")).id
+
+
+async def test_a_head_and_its_body_leave_in_one_write():
+    """Nothing leaves before the answer is asked for; then all of it does at once."""
+    async with Peer() as peer:
+        stream = await peer.connect()
+        await stream.write(b"head ")
+        await stream.write(b"body")
+        await asyncio.sleep(0.01)
+        assert peer.chunks == []
+        reading = asyncio.create_task(stream.read(100))
+        await until(lambda: peer.chunks)
+        assert peer.chunks == [b"head body"]
+        reading.cancel()
+        await stream.aclose()
+
+
+async def test_a_large_body_leaves_while_it_is_written():
+    """It is not gathered in memory, and waits for a peer that reads slowly."""
+    go = asyncio.Event()
+
+    async def wait(reader, writer):
+        await go.wait()
+
+    async with Peer(wait) as peer:
+        stream = await peer.connect()
+        writing = asyncio.create_task(stream.write(b"x" * 20_000_000))
+        await asyncio.sleep(0.05)
+        assert not writing.done()
+        go.set()
+        await writing
+        await until(lambda: sum(map(len, peer.chunks)) == 20_000_000)
+        await stream.aclose()
+
+
+async def test_a_peer_that_does_not_read_ends_a_write_with_a_timeout():
+    """The word for it in httpcore is WriteTimeout."""
+
+    async def wait(reader, writer):
+        await asyncio.sleep(60)
+
+    async with Peer(wait) as peer:
+        stream = await peer.connect()
+        with pytest.raises(httpcore.WriteTimeout):
+            await stream.write(b"x" * 20_000_000, timeout=0.05)
+        await stream.aclose()
+
+
+async def test_a_peer_that_resets_ends_writes_and_reads():
+    """The error names are httpcore's; what came before the reset is still read."""
+
+    async def reset(reader, writer):
+        writer.write(b"last words")
+        await writer.drain()
+        await asyncio.sleep(0.02)
+        sock = writer.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        writer.transport.abort()
+
+    async with Peer(reset) as peer:
+        stream = await peer.connect()
+        with pytest.raises(httpcore.WriteError):
+            await write_for_ever(stream)
+        assert stream.get_extra_info("is_readable")
+        assert await stream.read(4) == b"last"
+        assert await stream.read(100) == b" words"
+        with pytest.raises(httpcore.ReadError):
+            await stream.read(100)
+        await stream.aclose()
+
+
+async def test_silence_ends_a_read_with_a_timeout():
+    """The word for it in httpcore is ReadTimeout."""
+    async with Peer() as peer:
+        stream = await peer.connect()
+        with pytest.raises(httpcore.ReadTimeout):
+            await stream.read(100, timeout=0.02)
+        await stream.aclose()
+
+
+async def test_the_end_of_the_stream_reads_as_nothing_and_shows_beforehand():
+    """It is seen in time that an idle connection was closed by the server."""
+
+    async def end(reader, writer):
+        await reader.read(1)
+        writer.close()
+
+    async with Peer(end) as peer:
+        stream = await peer.connect()
+        assert not stream.get_extra_info("is_readable")
+        await stream.write(b"x")
+        assert await stream.read(100) == b""
+        assert stream.get_extra_info("is_readable")
+        await stream.aclose()
+        await asyncio.sleep(0)
+        assert stream.get_extra_info("is_readable")
+
+
+@pytest.mark.parametrize("with_poll", [True, False])
+async def test_news_in_the_kernel_shows_before_the_loop_has_seen_it(monkeypatch, with_poll):
+    """The end may have come while the loop was busy elsewhere; where there is no poll, select tells."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        stream = await Backend().connect_tcp("127.0.0.1", listening.getsockname()[1])
+        peer, _ = listening.accept()
+        if not with_poll:
+            monkeypatch.delattr(network.select, "poll")
+        assert not stream.get_extra_info("is_readable")
+        peer.close()
+        assert stream.get_extra_info("is_readable")
+        await stream.aclose()
+
+
+async def test_much_to_read_is_left_in_the_kernel_until_it_is_wanted():
+    """An answer of 200 MB does not fill the memory of who does not read it."""
+    size = 20_000_000
+
+    async def flood(reader, writer):
+        writer.write(b"x" * size)
+
+    async with Peer(flood) as peer:
+        stream = await peer.connect()
+        await until(lambda: len(stream._came) > 262_144)
+        await asyncio.sleep(0.02)
+        assert len(stream._came) < 1_000_000
+        read = 0
+        while read < size:
+            read += len(await stream.read(100_000))
+        assert read == size
+        await stream.aclose()
+
+
+async def test_nobody_there_is_a_connect_error():
+    """A refused port and a name without an address."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+    for host in ("127.0.0.1", "nobody.invalid"):
+        with pytest.raises(httpcore.ConnectError):
+            await Backend().connect_tcp(host, port)
+
+
+async def test_a_connect_that_hangs_is_a_connect_timeout(monkeypatch):
+    """The bound is over the name's look-up, too."""
+
+    async def hang(*args, **options):
+        await asyncio.sleep(60)
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", hang)
+    with pytest.raises(httpcore.ConnectTimeout):
+        await Backend().connect_tcp("127.0.0.1", 1, timeout=0.02)
+
+
+async def test_the_next_address_is_tried_and_the_good_one_remembered(monkeypatch):
+    """A name with a dead address costs its time once."""
+    loop = asyncio.get_running_loop()
+    tried: list[str] = []
+    real = loop.create_connection
+
+    async def create(factory, host, port, **options):
+        tried.append(host)
+        if host == "127.0.0.3":
+            await asyncio.sleep(60)
+        if host == "127.0.0.2":
+            raise ConnectionRefusedError
+        return await real(factory, host, port, **options)
+
+    async def resolve(host, port, **options):
+        names = ("127.0.0.2", "127.0.0.3", "127.0.0.1", "127.0.0.1")
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (name, port)) for name in names]
+
+    monkeypatch.setattr(loop, "getaddrinfo", resolve)
+    monkeypatch.setattr(loop, "create_connection", create)
+    monkeypatch.setattr(network, "_NEXT_ADDRESS", 0.02)
+    async with Peer() as peer:
+        backend = Backend()
+        for _ in range(2):
+            stream = await backend.connect_tcp("chat.example", peer.port)
+            await stream.aclose()
+    assert tried == ["127.0.0.2", "127.0.0.3", "127.0.0.1", "127.0.0.1"]
+
+
+async def test_local_addresses_and_socket_options_are_heeded():
+    """What httpcore may pass on reaches the socket."""
+    async with Peer() as peer:
+        options = [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)]
+        stream = await peer.connect(local_address="127.0.0.1", socket_options=options)
+        sock = stream.get_extra_info("socket")
+        assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        assert stream.get_extra_info("client_addr")[0] == "127.0.0.1"
+        assert stream.get_extra_info("server_addr") == ("127.0.0.1", peer.port)
+        await stream.aclose()
+
+
+async def test_tls_takes_over_a_stream():
+    """What follows the handshake is read and written through TLS."""
+    async with FaultServer(ssl_context=server_context()) as server:
+        stream = await Backend().connect_tcp("127.0.0.1", server.port)
+        secure = await stream.start_tls(client_context(), "localhost", timeout=5)
+        assert secure.get_extra_info("ssl_object") is not None
+        await secure.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert (await secure.read(1_000)).startswith(b"HTTP/1.1 ")
+        await secure.aclose()
+
+
+async def test_a_handshake_that_hangs_or_fails_is_told_in_httpcores_words():
+    """ConnectTimeout for silence, ConnectError for a certificate of somebody else's."""
+    async with Peer() as peer:
+        stream = await peer.connect()
+        with pytest.raises(httpcore.ConnectTimeout):
+            await stream.start_tls(client_context(), "localhost", timeout=0.02)
+        await stream.aclose()
+    async with FaultServer(ssl_context=server_context("wrong_host")) as server:
+        stream = await Backend().connect_tcp("127.0.0.1", server.port)
+        with pytest.raises(httpcore.ConnectError, match="certificate"):
+            await stream.start_tls(client_context(), "127.0.0.1", timeout=5)
+        await stream.aclose()
+
+
+async def test_closing_is_quick_and_may_come_twice():
+    """Also over TLS, where a polite goodbye could wait for the peer."""
+    async with FaultServer(ssl_context=server_context()) as server:
+        stream = await Backend().connect_tcp("127.0.0.1", server.port)
+        await stream.start_tls(client_context(), "127.0.0.1", timeout=5)
+        before = time.monotonic()
+        await stream.aclose()
+        await stream.aclose()
+        assert time.monotonic() - before < 0.1
+        await server.quiet()

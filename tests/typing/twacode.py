@@ -1,0 +1,59 @@
+"""A user's rich messages, never run: what mypy and pyright, both strict, make of the nodes."""
+
+from typing import assert_type
+
+from twake_async import MessageDraft, TwakeSession
+from twake_async.twacode import (
+    Bold,
+    Break,
+    Button,
+    Child,
+    Content,
+    Italic,
+    Markdown,
+    Node,
+    Option,
+    Portable,
+    Select,
+    Url,
+    UserMention,
+    UserSpecific,
+    decode,
+    fallback_text,
+    hidden_data,
+    portable,
+)
+
+
+def compose() -> Content:
+    """Text and nodes compose in any order; the sequence is a `Content`."""
+    assert_type(Bold("hi ", Italic("you")) + "!", Content)
+    assert_type("so " + Bold("hi"), Content)
+    assert_type(Break() + Break(), Content)
+    total = Content()
+    for name in ("alice", "bob"):
+        total += UserMention(name, "id") + ", "
+    total += Select("a", Option("b", "2", selected=True), title="Pick", action_id="pick")
+    assert_type(total[0], Child)
+    assert_type(str(total), str)
+    return total
+
+
+def refuse() -> None:
+    """What is refused at run time is, as far as types can tell, an error before."""
+    Bold(3)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    Button("x")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    Button("x", action_id="a", style="red")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    Url()  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+
+
+async def send(twake: TwakeSession, node: Node) -> None:
+    """Nodes go wherever content goes."""
+    seen = [UserSpecific("user", {"key": compose()})]
+    message = await twake.send_message("channel", Markdown("**hi**"), hidden_data=hidden_data(n=1))
+    await twake.edit_message(message, compose(), user_specific=seen)
+    await twake.send(MessageDraft("channel", [node, "text"], user_specific=seen))
+    tree = decode(message.content)
+    assert_type(tree, Child | Portable)
+    assert_type(fallback_text(node), str)
+    portable(tree, fallback="by hand")

@@ -1,0 +1,29 @@
+"""The command `twake-async`: demo, send, check, sandbox, completion.
+
+Everything that it needs beyond the SDK (click, rich, uvicorn) comes with the `sandbox` extra.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from typing import NoReturn
+
+__all__ = ["main"]
+
+#: What the `sandbox` extra brings.
+_NEEDED = ("click", "rich", "uvicorn")
+
+
+def main() -> NoReturn:
+    """Run the command line of this process, and exit with its status."""
+    missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
+    if missing:
+        sys.exit(
+            f"twake-async: its command line needs {', '.join(missing)}; to get it, run "
+            'pip install "twake-async[sandbox]"'
+        )
+    # Only now: the commands import what was just looked for.
+    from ._commands import run  # noqa: PLC0415
+
+    sys.exit(run(sys.argv[1:]))

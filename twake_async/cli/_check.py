@@ -1,0 +1,102 @@
+"""`twake-async check`: whether a server would take our messages, and if not, what to mend."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from typing import TYPE_CHECKING
+
+import click
+
+from twake_async.errors import Outcome, TwakeError
+
+from ._credentials import open_session
+from ._options import session_options
+from ._statuses import STATUSES, complain, printable, say
+
+if TYPE_CHECKING:
+    from twake_async import Check
+    from twake_async.session import TwakeSession
+
+    from ._credentials import Options
+
+__all__ = ["check"]
+
+#: What is looked at, in its order, with the problems that end the look.
+_STEPS = {
+    "address": ("unreachable", "address", "later", "unclear"),
+    "credentials": ("authentication",),
+    "group": ("group",),
+    "capability messages_save": ("capability",),
+}
+#: What a send would come to.
+_OUTCOMES = {"": Outcome.DELIVERED, "unreachable": Outcome.NOT_SENT, "unclear": Outcome.UNKNOWN}
+
+
+@click.command(
+    short_help="Say whether a server would take messages, storing none.",
+    epilog="""\b
+Examples:
+  twake-async check
+  twake-async check --group 2738494b-0f0b-11eb-9a0b-0242ac1b0006 --json
+
+\b
+Exit status:
+  0   all is well
+  2   the server refuses: address, credentials, group or capability
+  3   the server is out of reach, or something is missing here
+  4   the server's answers prove nothing
+  64  the command line was wrong
+""",
+)
+@click.option(
+    "--deadline",
+    metavar="SECONDS",
+    type=click.FloatRange(min=0, min_open=True),
+    default=10.0,
+    show_default=True,
+    help="Time for all of it.",
+)
+@session_options
+def check(deadline: float, *, as_json: bool, options: Options) -> int:
+    """Verify address, credentials, group and capability, without storing anything.
+
+    Makes two requests that servers of both known releases answer without storing a message, and
+    says in words what to mend. It cannot tell whether a channel exists.
+    """
+    try:
+        session = open_session(options, os.environ, deadline=deadline)
+        found = asyncio.run(_ask(session))
+    except TwakeError as error:
+        complain(str(error))
+        if as_json:
+            say(json.dumps({"ok": False, "problem": error.reason, "advice": str(error)}))
+        return STATUSES[error.outcome]
+    if as_json:
+        facts = {"ok": found.ok, "problem": found.problem, "advice": found.advice}
+        say(json.dumps({**facts, "release": found.release}))
+    else:
+        _show(found)
+    if not found.ok:
+        complain(found.advice)
+    return STATUSES[_OUTCOMES.get(found.problem, Outcome.REFUSED)]
+
+
+async def _ask(session: TwakeSession) -> Check:
+    async with session as twake:
+        return await twake.check()
+
+
+def _show(found: Check) -> None:
+    for step, problems in _STEPS.items():
+        if found.problem in problems:
+            say(f"wrong  {step}")
+            return
+        say(f"ok     {step}")
+    say(printable(found.advice))
+    if found.release == "2023":
+        say(
+            "This server answers as those of 2023 do; some of them cut a plain text to its first "
+            'character: send with text_form="portable" (--text-form portable).'
+        )

@@ -1,0 +1,85 @@
+"""The group of commands, and the exit statuses that they share."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from typing import TYPE_CHECKING
+
+import click
+
+from ._check import check
+from ._completion import VARIABLE, completion
+from ._demo import demo
+from ._sandbox import sandbox
+from ._send import send
+from ._statuses import FAILED, INTERRUPTED, USAGE, complain, give_up_output
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["run", "twake_async"]
+
+
+def _version() -> str:
+    try:
+        return importlib.metadata.version("twake-async")
+    except importlib.metadata.PackageNotFoundError:  # run from a source tree
+        return "(not installed)"
+
+
+class _InOrder(click.Group):
+    """A group that lists its commands in the order in which a newcomer needs them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return list(self.commands)
+
+
+@click.group(
+    cls=_InOrder,
+    name="twake-async",
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 90},
+    epilog="""\b
+Begin with:
+  twake-async demo                what this is, in two seconds, on this machine
+  twake-async sandbox             a Twake of your own to send to
+  twake-async check               whether a server would take your messages
+
+\b
+Exit statuses, the same for send and check:
+  0   delivered (check: all is well)
+  1   the command itself could not run
+  2   refused: the server answered, and stored nothing
+  3   not sent: no server can have acted on it
+  4   unknown: it may or may not be in the channel
+  64  the command line was wrong
+""",
+)
+@click.version_option(_version())
+def twake_async() -> None:
+    """Send messages to Twake, and know for certain what became of each one."""
+
+
+for command in (demo, sandbox, check, send, completion):
+    twake_async.add_command(command)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line and return the exit status of the process."""
+    try:
+        status = twake_async.main(
+            list(arguments), "twake-async", complete_var=VARIABLE, standalone_mode=False
+        )
+    except click.UsageError as wrong:
+        wrong.show()
+        return USAGE
+    except click.ClickException as wrong:
+        wrong.show()
+        return wrong.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        return INTERRUPTED
+    except OSError as wrong:  # standard output: the rest is typed where it arises
+        give_up_output()
+        if not isinstance(wrong, BrokenPipeError):  # else the reader has seen enough
+            complain(f"it cannot go on: {wrong.strerror or wrong}")
+        return FAILED
+    return status if isinstance(status, int) else 0

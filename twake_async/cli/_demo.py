@@ -1,0 +1,206 @@
+"""`twake-async demo`: the four outcomes, over real HTTP, against a Twake on this machine."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import click
+from rich.console import Console
+from rich.text import Text
+
+from twake_async.errors import Outcome, TwakeError
+from twake_async.retry import RetryPolicy
+from twake_async.sandbox import Sandbox
+from twake_async.sandbox._seed import DEFAULT_SEED
+from twake_async.session import TwakeSession
+
+from ._channel import channel_lines, channel_tree
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
+__all__ = ["demo"]
+
+_STYLES = {
+    Outcome.DELIVERED: "bold green",
+    Outcome.REFUSED: "bold red",
+    Outcome.NOT_SENT: "bold yellow",
+    Outcome.UNKNOWN: "bold magenta",
+}
+#: Where the text beside an outcome begins.
+_HANG = 15
+_MEANINGS = {
+    Outcome.DELIVERED: "the server has it",
+    Outcome.REFUSED: "the server answered, and stored nothing",
+    Outcome.NOT_SENT: "no server can have acted on it: it may be sent again",
+    Outcome.UNKNOWN: "it may or may not be there: sent again, it may show twice",
+}
+
+
+@click.command(
+    short_help="Show all of it in two seconds, on this machine.",
+    epilog="Nothing leaves this machine, and nothing is left behind.",
+)
+def demo() -> None:
+    """Show in two seconds what this SDK does, against a Twake on this machine.
+
+    Starts the sandbox on a free port of 127.0.0.1, sends to it over real HTTP, shows each of the
+    four outcomes and what the exceptions say, and prints the channel as its members see it.
+    """
+    asyncio.run(_demo(Console(highlight=False, markup=False)))
+
+
+async def _demo(console: Console) -> None:
+    began = time.perf_counter()
+    async with Sandbox(log=lambda _: None) as sandbox:
+        page = _Page(console)
+        page.open(sandbox.url)
+        async with _session(sandbox) as twake:
+            await _what_goes_right(page, twake, sandbox.channel_id)
+            await _what_goes_wrong(page, twake, sandbox)
+        page.channel(sandbox)
+    page.close(time.perf_counter() - began)
+
+
+def _session(sandbox: Sandbox, *, url: str = "", key: str = "", **more: Any) -> TwakeSession:
+    return TwakeSession(
+        sandbox.public_id,
+        key or sandbox.private_api_key,
+        group_id=sandbox.group_id,
+        base_url=url or sandbox.url,
+        **more,
+    )
+
+
+async def _what_goes_right(page: _Page, twake: TwakeSession, channel: str) -> None:
+    page.chapter("What goes right")
+    page.code('twake.send_message(channel, "Hello, this is my first message !")')
+    hello = await twake.send_message(channel, "Hello, this is my first message !")
+    page.outcome(Outcome.DELIVERED, f"as message {hello.id}")
+
+    page.code('twake.send_message(channel, "And a reply", parent_message_id=hello.id)')
+    await twake.send_message(channel, "And a reply", parent_message_id=hello.id)
+    page.outcome(Outcome.DELIVERED, "into the thread of the first")
+
+    alice = DEFAULT_SEED["users"]["alice"]["id"]
+    page.code('twake.send_message(channel, "Psst", ephemeral=True, ephemeral_to=[...])')
+    await twake.send_message(channel, "Psst", ephemeral=True, ephemeral_to=[alice])
+    page.outcome(Outcome.DELIVERED, "shown to Alice alone, and not stored")
+
+    page.code('twake.edit_message(hello, "Hello, this is my second thought !")')
+    edited = await twake.edit_message(hello, "Hello, this is my second thought !")
+    page.outcome(Outcome.DELIVERED, f"same id, edited: {edited.edited}")
+
+    oops = await twake.send_message(channel, "Oops")
+    page.code("twake.remove_message(oops)")
+    await twake.remove_message(oops)
+    page.outcome(Outcome.DELIVERED, "it is gone from the channel below")
+
+    page.code("asyncio.gather(*[twake.send_message(channel, ...) for n in range(100)])")
+    began = time.perf_counter()
+    sends = (twake.send_message(channel, f"Number {n}") for n in range(1, 101))
+    messages = await asyncio.gather(*sends)
+    took = time.perf_counter() - began
+    page.outcome(Outcome.DELIVERED, f"all {len(messages)}, sent at once, in {took:.2f} s")
+
+
+async def _what_goes_wrong(page: _Page, twake: TwakeSession, sandbox: Sandbox) -> None:
+    page.chapter("What goes wrong, and how you know")
+    channel = sandbox.channel_id
+
+    page.story("A wrong private key.")
+    async with _session(sandbox, key="a-wrong-key") as wrong:
+        page.error(await _failure(wrong.send_message(channel, "Let me in")))
+    page.moral("Nothing was stored. The same again would be refused again: mend the key.")
+
+    page.story("A server that does not run: nobody listens on its port.")
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{nobody.getsockname()[1]}"
+        patience = RetryPolicy(initial_wait=0.05)
+        async with _session(sandbox, url=url, retry=patience) as early:
+            page.error(await _failure(early.send_message(channel, "Is anybody there?")))
+    page.moral("That is proven, so it was tried again by itself: a repeat does no harm.")
+
+    page.story("A lost answer: the server stores the message, and the connection ends.")
+    sandbox.fail_next(after_storing="close")
+    question = "Did this one arrive?"
+    page.error(await _failure(twake.send_message(channel, question)))
+    arrived = any(m["content"] == question for m in sandbox.messages(channel))
+    page.moral(
+        "Twake does not recognise a repeat, so none is made behind your back: you decide. "
+        f"This one {'did' if arrived else 'did not'} arrive, as you see below."
+    )
+
+
+async def _failure(sending: Awaitable[object]) -> TwakeError:
+    try:
+        await sending
+    except TwakeError as error:
+        return error
+    raise RuntimeError("the demo met no error where it had arranged for one")
+
+
+@attrs.frozen
+class _Page:
+    """The demo on paper: one method for each kind of line."""
+
+    console: Console
+
+    def open(self, url: str) -> None:
+        self._print(Text.assemble("A Twake of its own, on this machine only: ", (url, "bold")))
+        self._print(Text("Each send below goes there over real HTTP, and ends in exactly one of"))
+        self.console.print()
+        for outcome, meaning in _MEANINGS.items():
+            self.outcome(outcome, meaning)
+
+    def chapter(self, title: str) -> None:
+        self.console.print()
+        self._print(Text(title, "bold underline"))
+
+    def story(self, text: str) -> None:
+        self.console.print()
+        self._print(Text(text), 2)
+
+    def code(self, text: str) -> None:
+        self.console.print()
+        self._print(Text.assemble(("await ", "dim"), (text, "cyan")), 2)
+
+    def outcome(self, outcome: Outcome, text: str) -> None:
+        self._print(Text(text), _HANG, (f"    {outcome.value.upper()}", _STYLES[outcome]))
+
+    def error(self, error: TwakeError) -> None:
+        self.outcome(error.outcome, f"{type(error).__name__}: {error}")
+
+    def moral(self, text: str) -> None:
+        self._print(Text(text, "italic"), _HANG)
+
+    def channel(self, sandbox: Sandbox) -> None:
+        self.chapter("The channel, as its members see it")
+        self.console.print()
+        seed = DEFAULT_SEED
+        names = {user["id"]: user["first"] for user in seed["users"].values()}
+        names |= {app["id"]: app["name"] for app in seed["apps"].values()}
+        shown = next(c["name"] for c in seed["channels"].values() if c["id"] == sandbox.channel_id)
+        messages = sandbox.messages(sandbox.channel_id)
+        lines = channel_lines(messages, sandbox.ephemerals(sandbox.channel_id), names)
+        self.console.print(channel_tree(f"# {shown}", lines))
+
+    def close(self, seconds: float) -> None:
+        self.console.print()
+        self._print(Text(f"All of it took {seconds:.2f} s. Next:"))
+        self._print(Text("twake-async sandbox      keeps such a Twake running for your code"), 2)
+        self._print(Text("twake-async send --help  sends a message from the shell"), 2)
+
+    def _print(self, text: Text, indent: int = 0, head: tuple[str, str] = ("", "")) -> None:
+        """Print wrapped text behind an indent, in whose first line the head stands."""
+        width = max(self.console.width - indent, 20)
+        for line in text.wrap(self.console, width):
+            line.rstrip()
+            margin = Text.assemble(head).append(" " * (indent - len(head[0])))
+            self.console.print(margin.append_text(line), soft_wrap=True)
+            head = ("", "")

@@ -1,0 +1,96 @@
+"""`twake-async sandbox`: a Twake of one's own, until Ctrl-C."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import shlex
+import signal
+import time
+
+import click
+
+from twake_async.sandbox import Sandbox
+
+from ._statuses import FAILED, complain, say
+
+__all__ = ["sandbox"]
+
+
+@click.command(
+    short_help="Run a Twake of your own on this machine.",
+    epilog="""\b
+Examples:
+  twake-async sandbox
+  twake-async sandbox --port 8080 --release 2023
+  twake-async sandbox > twake.env &      # then: . ./twake.env
+
+Standard output carries the export lines and nothing else; the log goes to standard error. What is
+stored lives in memory and goes with the sandbox.
+""",
+)
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=0,
+    help="The port on 127.0.0.1; else a free one.",
+)
+@click.option("--seed", metavar="FILE", help="A JSON file with the world to begin with.")
+@click.option(
+    "--release",
+    type=click.Choice(["2020", "2023"]),
+    default="2020",
+    show_default=True,
+    help="Whose answers to give; 2023 cuts a plain text, as its servers do.",
+)
+def sandbox(port: int, seed: str | None, release: str) -> int:
+    """Run a Twake on this machine that answers as the real one does, until Ctrl-C.
+
+    Prints the lines to paste into another shell, so that send, check and TwakeSession.from_env()
+    use it; then one line for each request.
+    """
+    try:
+        world = Sandbox(seed, release=release, port=port, log=_log)
+        _ = world.public_id, world.group_id, world.channel_id
+    except (OSError, ValueError, TypeError, LookupError, AttributeError) as wrong:
+        complain(f"the seed cannot be used: {wrong} ({type(wrong).__name__})")
+        return FAILED
+    try:
+        return asyncio.run(_serve(world, port))
+    except KeyboardInterrupt:  # where no signal handler can be set, or before it is
+        return 0
+
+
+async def _serve(world: Sandbox, port: int) -> int:
+    async with contextlib.AsyncExitStack() as stack:
+        try:
+            await stack.enter_async_context(world)
+        except OSError as wrong:
+            complain(f"port {port} cannot be used: {wrong.strerror or wrong}")
+            return FAILED
+        channel = {"TWAKE_CHANNEL_ID": world.channel_id}
+        for name, value in {**world.environment, **channel}.items():
+            say(f"export {name}={shlex.quote(value)}")
+        _note("# Paste these into another shell; end the sandbox with Ctrl-C.")
+        await _until_interrupted()
+    _note("# The sandbox has ended.")
+    return 0
+
+
+async def _until_interrupted() -> None:
+    end = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    with contextlib.suppress(NotImplementedError):  # Windows: the interrupt itself ends it
+        for one in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(one, end.set)
+    await end.wait()
+
+
+def _log(line: str) -> None:
+    _note(f"{time.strftime('%H:%M:%S')} {line}")
+
+
+def _note(line: str) -> None:
+    # A log that nobody can read any more must not fail the request that it tells of.
+    with contextlib.suppress(OSError):
+        click.echo(line, err=True)

@@ -1,0 +1,213 @@
+"""`twake-async send`: one message, and its fate as the exit status."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import click
+
+from twake_async.errors import InvalidDraftError, Outcome, TextCutWarning, TwakeError
+from twake_async.messages import MessageDraft
+from twake_async.retry import RetryPolicy, fold
+
+from ._credentials import open_session
+from ._options import session_options
+from ._statuses import STATUSES, complain, printable, say
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from twake_async.messages import Message
+    from twake_async.retry import Attempt
+    from twake_async.session import TwakeSession
+
+    from ._credentials import Options
+
+__all__ = ["send"]
+
+
+@click.command(
+    short_help="Send one message; the exit status tells its fate.",
+    epilog="""\b
+Examples:
+  twake-async send --channel 3b4c5d5f-0f1f-11eb-9a1f-0242ac1b0006 "Build 51 is out"
+  make 2>&1 | twake-async send --channel "$CHANNEL"
+  id=$(twake-async send --channel "$CHANNEL" "Deploying ...")
+  twake-async send --channel "$CHANNEL" --reply-to "$id" "... done"
+
+\b
+Exit status: what became of the message, and what a script may do:
+  0   delivered
+  2   refused: nothing was stored; the same again would be refused again
+  3   not sent: no server can have acted on it; it may be sent again
+  4   unknown: it may be there; look into the channel before sending it again
+  64  the command line was wrong; nothing was sent
+
+\b
+Credentials are never arguments, which every user of a machine can see. They come from
+TWAKE_PUBLIC_ID and TWAKE_PRIVATE_API_KEY (with TWAKE_GROUP_ID and TWAKE_BASE_URL), or from
+a TOML file that only you may read (chmod 600):
+  public_id = "..."
+  private_api_key = "..."
+  group_id = "..."
+""",
+)
+@click.argument("text", required=False)
+@click.option(
+    "--channel",
+    metavar="ID",
+    required=True,
+    envvar="TWAKE_CHANNEL_ID",
+    help="The channel to show it in; else TWAKE_CHANNEL_ID.",
+)
+@click.option("--reply-to", metavar="ID", help="The message to reply to.")
+@click.option(
+    "--ephemeral-to",
+    metavar="ID",
+    multiple=True,
+    help="A user to show it to, without storing it; may be given several times.",
+)
+@click.option(
+    "--deadline",
+    metavar="SECONDS",
+    type=click.FloatRange(min=0, min_open=True),
+    default=30.0,
+    show_default=True,
+    help="Time for all attempts and the waits between them.",
+)
+@click.option(
+    "--resend",
+    is_flag=True,
+    help="Send again after a lost answer too, and accept that it may show twice.",
+)
+@click.option(
+    "--text-form",
+    type=click.Choice(["plain", "portable"]),
+    help='"portable" is shown whole by servers that cut a plain text.',
+)
+@session_options
+def send(
+    text: str | None,
+    channel: str,
+    reply_to: str | None,
+    ephemeral_to: tuple[str, ...],
+    deadline: float,
+    *,
+    resend: bool,
+    as_json: bool,
+    options: Options,
+) -> int:
+    """Send TEXT to a channel and print the message's id.
+
+    TEXT is read from standard input when it is "-", or when it is missing and standard input is
+    not a terminal; one line break at the end is dropped.
+    """
+    report = _Report(as_json)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", TextCutWarning)
+        try:
+            session = open_session(options, os.environ, deadline=deadline, on_attempt=report.note)
+            draft = MessageDraft(
+                channel,
+                _text(text),
+                parent_message_id=reply_to,
+                ephemeral=bool(ephemeral_to),
+                ephemeral_to=ephemeral_to,
+            )
+            policy = RetryPolicy(on_unknown="resend" if resend else "raise")
+            message = asyncio.run(_deliver(session, draft, policy))
+        except TwakeError as error:
+            return report.failure(error)
+        except KeyboardInterrupt:
+            return report.interrupted()
+    return report.delivery(message, draft, cut=bool(caught))
+
+
+def _text(given: str | None) -> str:
+    if given is not None and given != "-":
+        return given
+    stdin = sys.stdin.buffer
+    if given is None and stdin.isatty():
+        raise click.UsageError('There is no TEXT: give it, or "-" to type it.')
+    try:
+        text = stdin.read().decode()
+    except UnicodeDecodeError:
+        raise InvalidDraftError("standard input is not UTF-8 text", field="content") from None
+    return text.removesuffix("\n").removesuffix("\r")
+
+
+async def _deliver(session: TwakeSession, draft: MessageDraft, policy: RetryPolicy) -> Message:
+    async with session as twake:
+        return await twake.send(draft, retry=policy)
+
+
+@attrs.define
+class _Report:
+    """What is printed of a send, and the exit status that goes with it."""
+
+    as_json: bool
+    _attempts: list[Attempt] = attrs.field(factory=list)
+
+    def note(self, attempt: Attempt) -> None:
+        """Remember one attempt, for the case that nothing but an interrupt ends the send."""
+        self._attempts.append(attempt)
+
+    def delivery(self, message: Message, draft: MessageDraft, *, cut: bool) -> int:
+        """Print the id, and warn where it is not quite what was asked for."""
+        warned = list(_warnings(message, draft, cut=cut))
+        for sentence in warned:
+            complain(f"warning: {sentence}")
+        if not self.as_json:
+            say(printable(message.id))
+        self._json(
+            Outcome.DELIVERED,
+            id=message.id,
+            front_id=message.front_id,
+            channel_id=message.channel_id,
+            parent_message_id=message.parent_message_id,
+            maybe_duplicated=message.maybe_duplicated,
+            attempts=len(self._attempts),
+            warnings=warned,
+        )
+        return STATUSES[Outcome.DELIVERED]
+
+    def failure(self, error: TwakeError) -> int:
+        """Print the one sentence, and what it is about."""
+        complain(f"{error.outcome.value}: {error}")
+        self._json(
+            error.outcome,
+            error=type(error).__name__,
+            reason=error.reason,
+            message=str(error),
+            http_status=error.status,
+            front_id=error.front_id,
+            attempts=error.attempts,
+        )
+        return STATUSES[error.outcome]
+
+    def interrupted(self) -> int:
+        """Say what an interrupted send came to, as far as its attempts tell."""
+        outcome = fold(attempt.outcome for attempt in self._attempts)
+        complain(f"{outcome.value}: interrupted")
+        front_id = self._attempts[-1].front_id if self._attempts else None
+        self._json(outcome, reason="interrupted", front_id=front_id, attempts=len(self._attempts))
+        return STATUSES[outcome]
+
+    def _json(self, outcome: Outcome, **facts: Any) -> None:
+        if self.as_json:
+            say(json.dumps({"outcome": outcome.value, **facts}))
+
+
+def _warnings(message: Message, draft: MessageDraft, *, cut: bool) -> Iterator[str]:
+    if message.maybe_duplicated:
+        yield "an answer was lost and the message was sent again: it may be there twice"
+    if cut:
+        yield "the server kept only the start of the text: use --text-form portable"
+    if draft.parent_message_id and not message.parent_message_id:
+        yield "the server shows the reply at the root: --reply-to names no root message there"

@@ -1,0 +1,73 @@
+"""Twacode: Twake's rich messages, as a tree of nodes that composes like text.
+
+    Bold("hi ", Italic("you")) + Break() + UserMention("bob", bob_id) + "look at this"
+
+Strings stand where text is meant, children are positional arguments, and `+` makes a `Content`.
+What would blank the message in the client, or do nothing there, is refused when the node is made.
+`Markdown("**hi**")` leaves it all to the reader's client.
+"""
+
+from ._blocks import Attachment, MultilineQuote, Nop, Quote, System, TextBlock
+from ._composing import Child, Content, Marker, Node, fallback_text
+from ._forms import Button, Input, Option, Select
+from ._hidden import hidden_data
+from ._links import Email, MarkdownLink, Url
+from ._media import Copiable, File, Icon, Image, ProgressBar
+from ._readers import UserSpecific, user_specific_update
+from ._sending import Portable, decode, encode, portable
+from ._styles import Bold, Break, Italic, Strikethrough, Text, Underline
+from ._unknown import Unknown
+from ._words import (
+    BlockCode,
+    ChannelMention,
+    Emoji,
+    InlineCode,
+    Markdown,
+    UserMention,
+)
+
+__all__ = [
+    "Attachment",
+    "BlockCode",
+    "Bold",
+    "Break",
+    "Button",
+    "ChannelMention",
+    "Child",
+    "Content",
+    "Copiable",
+    "Email",
+    "Emoji",
+    "File",
+    "Icon",
+    "Image",
+    "InlineCode",
+    "Input",
+    "Italic",
+    "Markdown",
+    "MarkdownLink",
+    "Marker",
+    "MultilineQuote",
+    "Node",
+    "Nop",
+    "Option",
+    "Portable",
+    "ProgressBar",
+    "Quote",
+    "Select",
+    "Strikethrough",
+    "System",
+    "Text",
+    "TextBlock",
+    "Underline",
+    "Unknown",
+    "Url",
+    "UserMention",
+    "UserSpecific",
+    "decode",
+    "encode",
+    "fallback_text",
+    "hidden_data",
+    "portable",
+    "user_specific_update",
+]
