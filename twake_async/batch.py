@@ -65,9 +65,11 @@ class Pace(Protocol):
 
     def now(self) -> float:
         """Return the time in seconds, of a clock that only goes on."""
+        ...
 
     def cooling(self) -> float:
         """Return for how many seconds the server wants to be left alone; 0 for not at all."""
+        ...
 
     async def wait(self, seconds: float, /) -> None:
         """Wait so long, or until the session closes."""
