@@ -94,6 +94,4 @@ def _checked(number: int, source: str, fields: dict[str, Any]) -> Line:
         encode_save(draft, group_id="-")
     except InvalidDraftError as wrong:
         return Line(number, source, None, str(wrong))
-    except TypeError:
-        return Line(number, source, None, "a field has a value of the wrong kind")
     return Line(number, source, draft)

@@ -16,6 +16,7 @@ from twake_async.errors import Outcome
 from ._statuses import complain
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
     from typing import Self
 
@@ -36,11 +37,15 @@ class Display:
     """Shows counts by outcome, the rate and the time that is left, while it is entered."""
 
     total: int | None
-    counts: Counter[Outcome] = attrs.field(factory=Counter)
+    clock: Callable[[], float] = time.monotonic
+    counts: Counter[Outcome] = attrs.field(factory=Counter, init=False)
     _bar: rich.progress.Progress | None = attrs.field(default=None, init=False)
     _task: rich.progress.TaskID = attrs.field(default=rich.progress.TaskID(0), init=False)
-    _began: float = attrs.field(factory=time.monotonic, init=False)
+    _began: float = attrs.field(init=False)
     _next: float = attrs.field(default=_EVERY, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._began = self.clock()
 
     def __enter__(self) -> Self:
         if sys.stderr.isatty():
@@ -74,7 +79,7 @@ class Display:
             complain(self._words())
 
     def _elapsed(self) -> float:
-        return time.monotonic() - self._began
+        return self.clock() - self._began
 
     def _words(self) -> str:
         ended = self.counts.total()

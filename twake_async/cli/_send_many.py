@@ -11,7 +11,8 @@ import signal
 import sys
 import tempfile
 import warnings
-from contextlib import ExitStack
+from contextlib import ExitStack, aclosing
+from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 import attrs
@@ -160,8 +161,8 @@ def _warnings_told_once() -> Iterator[None]:
 
 def _opened(name: str, stack: ExitStack) -> IO[bytes]:
     if name != "-":
-        return stack.enter_context(open(name, "rb"))  # noqa: PTH123 - a pipe has no Path
-    copy = stack.enter_context(tempfile.TemporaryFile())
+        return stack.enter_context(Path(name).open("rb"))
+    copy = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - the stack closes it
     shutil.copyfileobj(sys.stdin.buffer, copy)
     return copy
 
@@ -209,8 +210,10 @@ class _Run:
                     resume="resend" if self.batch["resend"] else "report",
                     on_progress=lambda progress: self._note(progress.delivery, display),
                 )
-                async for _ in deliveries:
-                    pass
+                async with aclosing(deliveries):
+                    async for _ in deliveries:
+                        if self.report.interrupted:
+                            break
 
     def _note(self, delivery: Delivery, display: Display) -> None:
         self.report.note(delivery)
