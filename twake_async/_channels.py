@@ -31,6 +31,11 @@ class Channels(Generic[T]):
         """Whether as many stand in line as may."""
         return self._in_line >= self.limit
 
+    @property
+    def ready(self) -> bool:
+        """Whether something may leave now."""
+        return bool(self._ready)
+
     def place(self, channel: str | None, item: T) -> None:
         """Put an item behind the others of its channel; None is no channel: it waits for none."""
         if channel is None:

@@ -42,6 +42,7 @@ class Intake:
     taken: int = attrs.field(default=0, init=False)
     wrong: BaseException | None = attrs.field(default=None, init=False)
     _source: Any = attrs.field(default=None, init=False)
+    _is_async: bool = attrs.field(init=False)
     _ended: bool = attrs.field(default=False, init=False)
     _channels: Channels[Item] = attrs.field(init=False)
     _turn: asyncio.Lock = attrs.field(factory=asyncio.Lock, init=False)
@@ -50,24 +51,32 @@ class Intake:
 
     def __attrs_post_init__(self) -> None:
         self._channels = Channels(self.ahead)
+        self._is_async = isinstance(self.drafts, AsyncIterable)
 
     async def next(self) -> Item | None:
         """Return the next draft whose turn it is; None where nothing is left for this worker.
 
         What still stands in line then is left to the worker that holds up the line.
         """
-        if (item := self._channels.take()) is not None:
-            return item
-        async with self._turn:
-            while (item := self._channels.take()) is None:
-                if self._ended:
-                    return None
-                if self._channels.full:
-                    self._room.clear()
-                    await self._room.wait()
-                else:
-                    await self._pull()
-            return item
+        while (item := self._channels.take()) is None:
+            if self._ended:
+                return None
+            if self._channels.full or self._is_async:
+                async with self._turn:
+                    await self._advance()
+            else:
+                self._place(self._read_now())
+        return item
+
+    async def _advance(self) -> None:
+        """Wait for room in the line, or for one draft; others may have got it meanwhile."""
+        if self._ended or self._channels.ready:
+            return
+        if self._channels.full:
+            self._room.clear()
+            await self._room.wait()
+        else:
+            self._place(await self._read())
 
     def release(self, item: Item) -> None:
         """Note that a draft that `next` gave has ended."""
@@ -89,12 +98,7 @@ class Intake:
     def _channel(self, item: Item) -> str | None:
         return item.channel if self.ordered else None
 
-    async def _pull(self) -> None:
-        try:
-            thing = await self._read()
-        except Exception as wrong:  # noqa: BLE001 - the input's own, raised at the end
-            self.stop(wrong)
-            return
+    def _place(self, thing: Any) -> None:
         if thing is _END:
             self.stop()
             return
@@ -102,15 +106,25 @@ class Intake:
         self.taken += 1
         self._channels.place(self._channel(item), item)
 
-    async def _read(self) -> Any:
-        drafts = self.drafts
-        if isinstance(drafts, AsyncIterable):
+    def _read_now(self) -> Any:
+        try:
             if self._source is None:
-                self._source = aiter(drafts)
+                self._source = iter(self.drafts)  # type: ignore[arg-type]
+            return next(self._source, _END)
+        except Exception as wrong:  # noqa: BLE001 - the input's own, raised at the end
+            self.stop(wrong)
+            return _END
+
+    async def _read(self) -> Any:
+        if not self._is_async:
+            return self._read_now()
+        try:
+            if self._source is None:
+                self._source = aiter(self.drafts)  # type: ignore[arg-type]
             return await anext(self._source, _END)
-        if self._source is None:
-            self._source = iter(drafts)
-        return next(self._source, _END)
+        except Exception as wrong:  # noqa: BLE001 - the input's own, raised at the end
+            self.stop(wrong)
+            return _END
 
     def _judge(self, thing: Any) -> Item:
         item = check_draft(thing)

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from ._journal_file import Keys
     from ._resume import Item
-    from .deliveries import Drafts
+    from .deliveries import Drafts, JournalEntry
     from .errors import JournalError
     from .messages import Message, MessageDraft
 
@@ -56,6 +56,8 @@ LINGER = 0.001
 
 #: What would meet every further draft as well: nothing more is taken.
 _GENERAL = (ConfigurationError, SessionClosedError, WrongEventLoopError)
+
+_HELD = "an earlier message of the channel ended UNKNOWN, which holds it"
 
 log = logging.getLogger("twake_async")
 
@@ -231,17 +233,16 @@ class _Batch:
         if item.known is not None:
             return item.known
         if item.channel in self._held:
-            wrong = NotSentError(
-                "an earlier message of the channel ended UNKNOWN, which holds it", reason="held"
-            )
-            return _failed(item, wrong)
+            return _failed(item, NotSentError(_HELD, reason="held"))
         seen: Seen = []
         attempts_seen.set(seen)
         try:
             while True:
-                await self._wait_for_slot()
-                delivery = await self._begin(item) or await self._send(item, seen)
-                if not _was_cooling(delivery):
+                if self.plan.rate is not None or self.plan.pace.cooling() > 0:
+                    await self._wait_for_slot()
+                wrong = None if item.entry is None else await self._begin(item, item.entry)
+                delivery = wrong or await self._send(item, seen)
+                if self._closing or not _was_cooling(delivery):
                     return delivery
                 self._write(item, delivery)
         except asyncio.CancelledError:
@@ -260,12 +261,11 @@ class _Batch:
         if slot > now:
             await self.plan.pace.wait(slot - now)
 
-    async def _begin(self, item: Item) -> Delivery | None:
+    async def _begin(self, item: Item, entry: JournalEntry) -> Delivery | None:
         """Put the intent on the disk; return the end of the draft where that failed."""
-        if self.scribe is None or item.entry is None:
-            return None
+        assert self.scribe is not None  # noqa: S101 - entries are made for a journal
         item.begun = True
-        wrong = await self.scribe.put(item.entry)
+        wrong = await self.scribe.put(entry)
         if wrong is None:
             return None
         item.begun = False
