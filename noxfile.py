@@ -29,6 +29,8 @@ CORE_ROOMS = (
     "_journal_file",
     "_json",
     "_lanes",
+    "_life",
+    "_network",
     "_resume",
     "_settings",
     "_transport",

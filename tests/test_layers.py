@@ -41,6 +41,7 @@ FLOORS = {
     "_intake": 4,
     "_attempts": 4,
     "check": 4,
+    "_life": 4,
     "batch": 4.5,
     "session": 5,
     "": 6,
