@@ -77,7 +77,7 @@ class Pace(Protocol):
         """Wait so long, or until the session closes."""
 
 
-@attrs.frozen
+@attrs.frozen(kw_only=True)
 class Plan:
     """How a batch is to be sent: the arguments of `send_many`, checked."""
 

@@ -317,16 +317,27 @@ class TwakeSession:
             retry: The policy for each message, if not the session's.
 
         Raises:
-            ConfigurationError: An argument cannot work; raised at once.
+            ConfigurationError: An argument cannot work; raised at once, unless it is that there
+                is no group, which ends the batch at its first message.
             JournalError: The journal cannot be used, or its input was changed. What had begun
                 was yielded before.
             SessionClosedError: The session was closed; again all that was taken was yielded.
             Exception: What the input raised, after all that was taken from it was yielded.
 
         """
-        calls = (deadline, retry, self._attempts, f"{self._base_url} {group_id or self._group_id}")
         plan = Plan(
-            in_flight, order, after_unknown, rate, journal, on_progress, resume, key, *calls
+            in_flight=in_flight,
+            order=order,
+            after_unknown=after_unknown,
+            rate=rate,
+            journal=journal,
+            on_progress=on_progress,
+            resume=resume,
+            key=key,
+            deadline=deadline,
+            retry=retry,
+            pace=self._attempts,
+            target=f"{self._base_url} {group_id or self._group_id}",
         )
         return stream(drafts, lambda draft: self._save(draft, group_id, deadline, retry), plan)
 
