@@ -27,9 +27,9 @@ default_role = "code"
 nitpicky = True
 # Foreign types have no pages here, and the build fetches none from elsewhere.
 nitpick_ignore_regex = [
-    (r"py:.*", r"(httpx|ssl|attr|attrs|collections|typing|datetime|asyncio|enum)(\..*)?"),
+    (r"py:.*", r"(httpx|ssl|attr|attrs|collections|typing|datetime|asyncio|enum|os)(\..*)?"),
     # Aliases of types, which the page on rich messages explains in words.
-    (r"py:class", r"Child|Json"),
+    (r"py:class", r"Child|Json|Drafts"),
 ]
 
 autodoc_class_signature = "mixed"

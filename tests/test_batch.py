@@ -571,6 +571,28 @@ async def test_leaving_early_lets_what_is_in_flight_end_and_takes_no_more(order)
             assert (delivery.outcome, delivery.error.reason) == (Outcome.NOT_SENT, "stopped")
 
 
+async def test_leaving_early_waits_for_no_pause_of_the_server():
+    """A send that ends in a pause while the batch is being closed is not tried again after it."""
+    told, clock, send = [], Clock(), Sender()
+    deliveries = stream(
+        drafts(2, channels=2), send, plan(in_flight=2, pace=clock, on_progress=told.append)
+    )
+    first = asyncio.create_task(anext(deliveries))
+    await settle()
+    await send.let_go("c0:0")
+    await first
+    closing = asyncio.create_task(deliveries.aclose())
+    await settle()
+    clock.cool_until = clock.time + 3600
+    await send.let_go("c1:1", wrong=NotSentError("a pause", reason="cooldown"))
+    await closing
+    assert [progress.delivery.outcome for progress in told] == [
+        Outcome.DELIVERED,
+        Outcome.NOT_SENT,
+    ]
+    assert clock.time == 100.0
+
+
 async def test_a_break_or_an_error_in_the_consumer_leaves_nothing_running(server):
     """A loop that is left without closing is closed all the same, soon."""
     for leave in ("break", "raise"):

@@ -33,6 +33,7 @@ from twake_async import (
 )
 from twake_async._journal_file import SCHEMA, VERSION, JournalFile
 from twake_async.batch import Plan, stream
+from twake_async.journal import Scribe
 
 DOCS = pathlib.Path(__file__).parent.parent / "docs"
 
@@ -618,6 +619,28 @@ async def test_outcomes_that_found_no_room_are_written_at_the_end_if_they_can_be
     with pytest.raises(JournalError):
         await batch
     assert {outcome for _, outcome in rows(path)} == {"delivered"}
+
+
+async def test_a_disk_that_stays_full_is_tried_once_more_and_no_oftener(path, monkeypatch):
+    """After the first failure all is refused, and at the end the outcomes are tried again."""
+    scribe = Scribe(path)
+    await scribe.open(target="", keys="position")
+    intent = JournalEntry("000000000", "f" * 32, "c0", "mine", scribe.file.run, 1.0)
+    assert await scribe.put(intent) is None
+    tried = []
+
+    def full(file, entries):
+        tried.append([entry.outcome for entry in entries])
+        raise sqlite3.OperationalError("disk I/O error")
+
+    monkeypatch.setattr(JournalFile, "write", full)
+    outcome = attrs.evolve(intent, outcome=Outcome.DELIVERED, ended=2.0)
+    for _ in range(2):
+        assert (await scribe.put(outcome)).reason == "broken"
+    assert (await scribe.put(intent)).reason == "broken"
+    assert (await scribe.aclose()).reason == "broken"
+    assert tried == [[Outcome.DELIVERED], [Outcome.DELIVERED] * 2]
+    assert rows(path) == [("000000000", None)]
 
 
 async def test_a_journal_that_breaks_under_a_running_batch_stops_its_lookups(path, monkeypatch):
