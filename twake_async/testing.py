@@ -57,7 +57,7 @@ def pytest_runtest_makereport(
     """Show in the report of a failed test what its sandbox received."""
     report = yield
     if report.failed and (lines := item.stash.get(_LOG, None)):
-        report.sections.append(("Twake sandbox", "\n".join(lines)))
+        report.sections.append(("Twake sandbox", "\n".join(list(lines))))
     return report
 
 
@@ -73,7 +73,8 @@ def twake_sandbox(
     Its release and seed are those of the marker `@pytest.mark.twake(release=..., seed=...)`, or of
     the settings `twake_release` and `twake_seed`.
     """
-    log = request.node.stash[_LOG] = deque(maxlen=_SHOWN)
+    log: deque[str] = deque(maxlen=_SHOWN)
+    request.node.stash[_LOG] = log
     with Sandbox(**_options(request), log=log.append) as sandbox:
         for name, value in {**sandbox.environment, "no_proxy": _no_proxy()}.items():
             monkeypatch.setenv(name, value)
