@@ -28,16 +28,13 @@ def load(name):
 
 
 @pytest.fixture
-async def box():
-    async with Sandbox() as served:
-        yield served
+def box(twake_sandbox):
+    return twake_sandbox
 
 
 @pytest.fixture
-async def twake(box):
-    keys = (box.public_id, box.private_api_key)
-    async with TwakeSession(*keys, group_id=box.group_id, base_url=box.url) as session:
-        yield session
+def twake(twake_session):
+    return twake_session
 
 
 def contents(module):

@@ -102,7 +102,7 @@ def _reset(transport: asyncio.Transport) -> None:
 
 def _head(response: Response, length: int | None) -> MutableMapping[str, Any]:
     headers = [
-        (name.encode("latin-1"), value.encode("latin-1"))
+        (name.encode(), value.encode())  # what is not ASCII in a fault's header stays itself
         for name, value in response.headers.items()
     ]
     if length is not None:

@@ -122,7 +122,10 @@ def late(seconds: float) -> Fault:
 
 
 def _header(retry_after: float | str | None) -> str | None:
-    return f"{retry_after:g}" if isinstance(retry_after, int | float) else retry_after
+    text = f"{retry_after:g}" if isinstance(retry_after, int | float) else retry_after
+    if text is not None and not text.isprintable():
+        raise ValueError(f"retry_after is no header: {text!r}")
+    return text
 
 
 def _checked(action: str | int) -> str | int:
