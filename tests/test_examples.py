@@ -11,8 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from twake_async import TwakeSession
-from twake_async.sandbox import Sandbox
 from twake_async.twacode import decode, encode
 
 EXAMPLES = Path(__file__).parents[1] / "docs" / "examples"

@@ -121,7 +121,7 @@ async def _sent(response: Response, send: Send, *, form: str | int | None) -> No
     drip = form == "drip"
     bodiless = response.status in (204, 304) or form == "chunked"
     head = _head(response, None if bodiless else len(response.body))
-    if form == "close":
+    if form == "connection_close":
         head["headers"].append((b"connection", b"close"))
     await send(head)
     for index in range(len(response.body) if drip else 0):

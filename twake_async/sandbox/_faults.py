@@ -47,7 +47,7 @@ Content = Literal[
     "other_message",
 ]
 Action = Silence | Delivery | Content | int
-Form = Literal["warnings", "gzip", "chunked", "close", "hang_up"]
+Form = Literal["warnings", "gzip", "chunked", "connection_close", "hang_up"]
 Refusal = Literal["authentication", "group", "capability", "privileges"]
 
 CONNECTION: tuple[str, ...] = get_args(Silence)

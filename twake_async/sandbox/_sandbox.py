@@ -306,8 +306,8 @@ class Sandbox:
 
         Args:
             form: "warnings" for PHP warnings in front of the JSON, as text/html; "gzip";
-                "chunked"; "close" for a connection that ends with the answer, which says so;
-                "hang_up" for one that ends right after it, unannounced.
+                "chunked"; "connection_close" for an answer that says that the connection ends, and
+                does; "hang_up" for one that ends right after the answer, unannounced.
             times: For how many requests. Default: 1.
 
         Raises:
