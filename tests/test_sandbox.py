@@ -527,7 +527,7 @@ def test_cut_reset_and_cut_silent_stop_halfway() -> None:
                 client.sendall(raw(sandbox))
                 client.settimeout(0.2)
                 with pytest.raises(wrong):
-                    list(iter(lambda: client.recv(65536), b""))  # noqa: B023 - read at once
+                    list(iter(lambda: client.recv(65536), b""))
             assert stored(sandbox) == ["hello"]
 
 
