@@ -35,7 +35,7 @@ async def test_each_fault_leads_to_a_claim_that_its_truth_allows(server, name):
     """Every fault of the catalogue ends in an outcome that the evidence permits, and no copy more."""
     fault = FAULTS[name]
     server.do_next(fault)
-    async with session(server, deadline=0.3 if name in SLOW else 5.0) as twake:
+    async with session(server, deadline=0.5 if name in SLOW else 5.0) as twake:
         outcome = await claim(twake.send_message("c1", "Hello", front_id="mine"))
     assert outcome.name.lower() in fault.allowed
     assert server.stored["mine"] == int(fault.stores)
@@ -50,7 +50,7 @@ async def test_edits_and_removes_keep_the_promise_too(server, name):
         pytest.skip("a fault of the answer's object, which a remove has not")
     for act, count in (("edit_message", server.edits), ("remove_message", server.removed)):
         server.do_next(fault)
-        async with session(server, deadline=0.3 if name in SLOW else 5.0) as twake:
+        async with session(server, deadline=0.5 if name in SLOW else 5.0) as twake:
             arguments = (ref, "new") if act == "edit_message" else (ref,)
             outcome = await claim(getattr(twake, act)(*arguments))
         if outcome is Outcome.DELIVERED:

@@ -42,7 +42,7 @@ def refused(field, check, *args, **kwargs):
 def test_the_header_is_the_documented_one():
     """Basic, one space, the base64 of id, colon and key."""
     header = check_credentials("id-é", SECRET).header()
-    assert header == "Basic " + base64.b64encode(f"id-é:{SECRET}".encode()).decode()
+    assert header == b"Basic " + base64.b64encode(f"id-é:{SECRET}".encode())
 
 
 @pytest.mark.parametrize("field", ["public_id", "private_api_key"])
@@ -95,7 +95,7 @@ def test_credentials_either_log_in_or_are_refused(public_id, key):
     """What passes gives a header that the server splits into exactly these two."""
     found = check_credentials(public_id, key)
     if isinstance(found, Credentials):
-        pair = base64.b64decode(found.header().removeprefix("Basic ")).decode()
+        pair = base64.b64decode(found.header().removeprefix(b"Basic ")).decode()
         assert pair.split(":") == [public_id, key]
     else:
         assert found.field in ("public_id", "private_api_key")

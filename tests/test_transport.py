@@ -458,6 +458,28 @@ async def test_a_cancelled_send_ends_at_once_and_its_lane_is_thrown_away(server)
     await server.quiet()
 
 
+async def test_a_send_cancelled_while_its_answer_is_closed_gives_no_lane_back(server, monkeypatch):
+    """At that point httpcore forgets to free the connection: the lane would hang its next send."""
+    closing = asyncio.Event()
+    real = httpx.Response.aclose
+
+    async def slowly(self):
+        closing.set()
+        await asyncio.sleep(0.01)
+        await real(self)
+
+    async with session(server.url, max_connections=1) as twake:
+        monkeypatch.setattr(httpx.Response, "aclose", slowly)
+        sending = asyncio.create_task(twake.send_message("c1", "Hello"))
+        await closing.wait()
+        sending.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await sending
+        monkeypatch.undo()
+        assert (await twake.send_message("c1", "Hello", deadline=2)).id
+        assert server.accepted == 2
+
+
 @pytest.mark.parametrize("where", ["connect", "answer"])
 async def test_an_observer_learns_what_a_cancelled_attempt_proves(server, where):
     """Cancelled while connecting nothing had left; cancelled later nobody knows."""

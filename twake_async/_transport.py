@@ -136,25 +136,14 @@ class Carrier:
             response = await send(self._request(prepared, witness, seconds))
             witness.head = response
             try:
-                return await self._read(response, prepared.answer_limit, witness)
+                fact, whole = await _read(response, prepared.answer_limit)
             finally:
                 await response.aclose()
         except Exception as wrong:  # noqa: BLE001 - whatever it is, it becomes a typed fact
             return _by_status(witness) or witness.failure(wrong)
-
-    async def _read(
-        self, response: httpx.Response, limit: int, witness: Witness
-    ) -> Answer | Failure:
-        if response.status_code != 200:
-            async with asyncio.timeout(_ASIDE_SECONDS):
-                aside = await _body(response, _ASIDE_BYTES)
-            witness.whole = aside is not None
-            return Answer(response.status_code, response.headers.raw, aside or b"")
-        body = await _body(response, limit)
-        if body is None:
-            return Failure(sent=True, reason="unreadable", detail="the answer is too large")
-        witness.whole = True
-        return Answer(200, response.headers.raw, body)
+        # Not before: cancelled while it closes, a connection of httpcore's is lost for good.
+        witness.whole = whole
+        return fact
 
     def _request(self, prepared: Prepared, witness: Witness, seconds: float) -> Any:
         # The deadline is over all phases; connecting may take a third of what is left of it, so
@@ -197,6 +186,18 @@ def _by_status(witness: Witness) -> Answer | None:
     if head is None or head.status_code == 200:
         return None
     return Answer(head.status_code, head.headers.raw, b"")
+
+
+async def _read(response: httpx.Response, limit: int) -> tuple[Answer | Failure, bool]:
+    """Return what came, and whether it was read to its end."""
+    if response.status_code != 200:
+        async with asyncio.timeout(_ASIDE_SECONDS):
+            aside = await _body(response, _ASIDE_BYTES)
+        return Answer(response.status_code, response.headers.raw, aside or b""), aside is not None
+    body = await _body(response, limit)
+    if body is None:
+        return Failure(sent=True, reason="unreadable", detail="the answer is too large"), False
+    return Answer(200, response.headers.raw, body), True
 
 
 async def _body(response: httpx.Response, limit: int) -> bytes | None:
