@@ -140,6 +140,23 @@ def test_the_marker_and_the_settings_choose_release_and_seed(project):
     project.runpytest_subprocess().assert_outcomes(passed=5)
 
 
+@pytest.mark.parametrize(("scope", "ends"), [("module", "passed"), ("function", "failed")])
+def test_strict_mode_and_a_shared_loop(project, scope, ends):
+    """Marked tests run, too; a loop that tests share has to be the fixture's, as the page says."""
+    project.makeini(f"[pytest]\nasyncio_default_fixture_loop_scope = {scope}")
+    project.makepyfile(f"""
+        import pytest
+
+        @pytest.mark.asyncio(loop_scope="module")
+        async def test_it(twake_sandbox, twake_session):
+            {SENDS}
+    """)
+    result = project.runpytest_subprocess()
+    result.assert_outcomes(**{ends: 1})
+    if ends == "failed":
+        result.stdout.fnmatch_lines(["*WrongEventLoopError*another event loop*"])
+
+
 def test_misuse_is_told_in_one_sentence(project):
     """An unknown word, a positional argument, an unknown release, a fault that is none."""
     project.makepyfile("""
