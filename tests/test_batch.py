@@ -88,7 +88,7 @@ async def until(condition) -> None:
     """Let others run until it is so."""
     async with asyncio.timeout(10):
         while not condition():
-            await asyncio.sleep(0)
+            await asyncio.sleep(0.001)  # a loop that spins would starve the journal's thread
 
 
 def by_channel(front_ids) -> dict[str, list[int]]:

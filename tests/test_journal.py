@@ -361,7 +361,7 @@ async def test_leaving_early_writes_what_became_of_each_message_in_flight(path):
     await first
     closing = asyncio.create_task(deliveries.aclose())
     while not closing.done():
-        await send.let_go() if send.waiting else await asyncio.sleep(0)
+        await send.let_go() if send.waiting else await asyncio.sleep(0.001)
     known = rows(path, "SELECT front_id, outcome FROM message")
     assert {front_id for front_id, outcome in known if outcome == "delivered"} == set(send.begun)
     assert {outcome for _, outcome in known} <= {"delivered", "not sent"}
@@ -427,7 +427,7 @@ async def test_a_message_waiting_out_a_pause_is_not_in_flight(path):
         clock.time += seconds
         query = "SELECT outcome, reason FROM message WHERE outcome IS NOT NULL"
         while not (found := rows(path, query)):
-            await asyncio.sleep(0)
+            await asyncio.sleep(0.001)
         told.extend(found)
 
     async def send(draft):
@@ -610,11 +610,16 @@ async def test_outcomes_that_found_no_room_are_written_at_the_end_if_they_can_be
         await settle(5)
         return await at_once(draft)
 
-    seen = []
+    refused = asyncio.Event()
+
+    def note(progress):
+        if progress.delivery.outcome is Outcome.NOT_SENT:
+            refused.set()
+
     batch = asyncio.create_task(
-        collect(stream(drafts(5_000, 50), send, plan(path, in_flight=8)), seen)
+        collect(stream(drafts(5_000, 50), send, plan(path, in_flight=8, on_progress=note)))
     )
-    await until(lambda: any(delivery.outcome is Outcome.NOT_SENT for delivery in seen))
+    await refused.wait()
     small_disk()
     with pytest.raises(JournalError):
         await batch
@@ -680,7 +685,7 @@ async def test_people_can_count_and_read_during_a_run(path):
     assert Journal(path).counts() == {None: 2}
     await send.let_go("c0:0", wrong=OutcomeUnknownError("lost", reason="lost"))
     while not batch.done():
-        await send.let_go() if send.waiting else await asyncio.sleep(0)
+        await send.let_go() if send.waiting else await asyncio.sleep(0.001)
     journal = Journal(path)
     assert journal.counts() == {Outcome.UNKNOWN: 1, Outcome.DELIVERED: 2}
     entries = list(journal.entries())
