@@ -3,7 +3,8 @@
 Each page meets a sandbox of its own, whose ids are those that the pages use, in a new folder. Its
 blocks share their names from top to bottom, and may `await` at the top level. A `text` block shows
 what the block before it printed; a block that prints what no `text` block shows is a failure.
-A `console` block holds commands, behind `$ `, and their output. Where two outputs differ in ids,
+A `console` block holds commands, behind `$ `, and their output; where it shows none, it is enough
+that the command ends well. Where two outputs differ in ids,
 ports, dates or durations only, they are the same; `...` stands for anything.
 """
 
@@ -68,7 +69,7 @@ def world(channels: int = 500) -> dict[str, Any]:
     seed["apps"]["bot"] |= {"id": "public-id", "key": "private-key"}
     general = seed["channels"]["general"]
     general["id"] = "channel-id"
-    seed["channels"] |= {f"c{n}": {**general, "id": f"channel-{n}"} for n in range(channels)}
+    seed["channels"] |= {f"c{n}": {**general, "id": f"team-{n}"} for n in range(channels)}
     return seed
 
 
@@ -92,7 +93,9 @@ class Page:
             "console": self.console,
             "toml": lambda example: tomllib.loads(example.parsed) and None,
             "json": lambda example: json.loads(example.parsed) and None,
-            "sql": lambda example: sqlite3.connect(":memory:").executescript(example.parsed).close(),
+            "sql": lambda example: (
+                sqlite3.connect(":memory:").executescript(example.parsed).close()
+            ),
         }
         parsers = [CodeBlockParser(kind, evaluate) for kind, evaluate in kinds.items()]
         self.document = Document.parse(str(path), *parsers)
@@ -101,6 +104,7 @@ class Page:
         """Run all that the page shows, in the folder."""
         with contextlib.ExitStack() as stack:
             stack.enter_context(contextlib.chdir(self.folder))
+            pathlib.Path(".config/fish/completions").mkdir(parents=True)  # where a shell looks
             stack.enter_context(_quiet_logging())
             self.box = stack.enter_context(Sandbox(world()))
             self.runner = stack.enter_context(asyncio.Runner())
@@ -108,6 +112,7 @@ class Page:
             stack.enter_context(_default_address(self.box.url))
             self.document.namespace |= {"__name__": "__main__", "box": self.box}
             stack.callback(self.close)
+            self.printed = stack.enter_context(contextlib.redirect_stdout(io.StringIO()))
             for example in self.document.examples():
                 example.evaluate()
             assert not self.shown, f"the page does not show what it prints: {self.shown}"
@@ -126,11 +131,11 @@ class Page:
         flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
         source = "\n" * start + example.parsed
         code = compile(source, example.path, "exec", flags=flags, dont_inherit=True)
-        with contextlib.redirect_stdout(io.StringIO()) as printed:
-            done = eval(code, example.namespace)
-            if inspect.iscoroutine(done):
-                self.runner.run(done)
-        self.shown = printed.getvalue()
+        before = len(self.printed.getvalue())
+        done = eval(code, example.namespace)
+        if inspect.iscoroutine(done):
+            self.runner.run(done)
+        self.shown = self.printed.getvalue()[before:]
         return None
 
     def text(self, example: Example) -> str | None:
@@ -147,8 +152,9 @@ class Page:
         for command, want in _commands(example.parsed):
             if command.startswith(_NOT_RUN):
                 continue
-            got = _serve(command) if command.startswith("twake-async sandbox") else _shell(command)
-            if not same(want, got):
+            serves = command.startswith("twake-async sandbox")
+            got, status = _serve(command) if serves else _shell(command)
+            if not (same(want, got) if want.strip() else status == 0):
                 return f"$ {command}\nshown:\n{want}\nprinted:\n{got}"
         return None
 
@@ -160,8 +166,8 @@ def _commands(block: str) -> list[tuple[str, str]]:
     return list(zip(parts[1::2], parts[2::2], strict=True))
 
 
-def _shell(command: str) -> str:
-    """Run a command as a shell would, and return what the terminal shows."""
+def _shell(command: str) -> tuple[str, int]:
+    """Run a command as a shell would, and return what the terminal shows, and its status."""
     ended = subprocess.run(
         ["bash", "-c", _SHELL + command],
         stdout=subprocess.PIPE,
@@ -171,10 +177,10 @@ def _shell(command: str) -> str:
         timeout=60,
         check=False,
     )
-    return ended.stdout
+    return ended.stdout, ended.returncode
 
 
-def _serve(command: str) -> str:
+def _serve(command: str) -> tuple[str, int]:
     """Run the sandbox until it has answered one message, and end it with Ctrl-C."""
     serving = subprocess.Popen(
         [sys.executable, "-m", "twake_async", *command.split()[1:]],
@@ -195,7 +201,7 @@ def _serve(command: str) -> str:
     shown += serving.stdout.readline()
     serving.send_signal(signal.SIGINT)
     rest, _ = serving.communicate(timeout=30)
-    return shown + rest
+    return shown + rest, serving.returncode
 
 
 async def _say_hello(channel_id: str) -> None:

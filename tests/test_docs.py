@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import pathlib
 import re
 
@@ -23,7 +24,9 @@ def test_a_page_runs_and_prints_what_it_shows(path, tmp_path):
 @pytest.mark.parametrize("path", PAGES, ids=name)
 def test_every_block_of_a_page_is_of_a_kind_that_is_checked(path):
     """No code hides from the tests in a block of another language."""
-    kinds = re.findall(r"^[ \t]*(?:```+|~~~+)[ \t]*([^\s`]+)", path.read_text("utf-8"), re.MULTILINE)
+    kinds = re.findall(
+        r"^[ \t]*(?:```+|~~~+)[ \t]*([^\s`]+)", path.read_text("utf-8"), re.MULTILINE
+    )
     known = {"python", "text", "console", "toml", "json", "sql"}
     assert [kind for kind in kinds if kind not in known and not kind.startswith("{")] == []
     assert "{code" not in " ".join(kinds)
@@ -106,3 +109,14 @@ def test_a_claim_of_the_readme_names_the_test_that_shows_it():
     assert len(claims) >= 5
     for test, file in claims:
         assert f"def {test}(" in (ROOT / file).read_text("utf-8"), test
+
+
+def test_the_picture_of_the_demo_is_what_the_demo_shows():
+    """The picture in the README is made by the demo, and names no host to fetch anything from."""
+    place = ROOT / "docs" / "picture.py"
+    spec = importlib.util.spec_from_file_location("picture", place)
+    picture = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(picture)
+    stands = picture.PICTURE.read_text("utf-8")
+    assert picture.render() == stands, "run: python docs/picture.py"
+    assert re.findall(r"url\([^#]|@import|@font-face", stands) == []
