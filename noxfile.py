@@ -23,6 +23,8 @@ CORE_ROOMS = (
     "_facts",
     "_json",
     "_lanes",
+    "_life",
+    "_network",
     "_settings",
     "_transport",
     "_wire",

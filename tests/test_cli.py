@@ -322,6 +322,11 @@ def wait_for(condition) -> None:
         time.sleep(0.01)
 
 
+def heed_ctrl_c() -> None:
+    """Undo what a shell does to background jobs, in which the suite may run: SIGINT is ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
 def test_an_interrupted_send_tells_what_its_attempt_came_to(sandbox):
     """Ctrl-C while the answer is awaited: the request left, so the fate is unknown."""
@@ -332,6 +337,7 @@ def test_an_interrupted_send_tells_what_its_attempt_came_to(sandbox):
         env=environment(**sandbox.environment),
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=heed_ctrl_c,  # noqa: PLW1509 - it only sets a signal
     ) as process:
         wait_for(lambda: sandbox.requests)
         process.send_signal(signal.SIGINT)

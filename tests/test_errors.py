@@ -198,3 +198,10 @@ def test_errors_come_out_of_a_process_pool():
 def test_the_warning_is_a_user_warning():
     """The warning of a cut text is shown by default, as user warnings are."""
     assert issubclass(TextCutWarning, UserWarning)
+
+
+def test_an_edit_has_no_front_id_to_tell():
+    """What there is nothing to say of is not said."""
+    error = NotSentError("the message was not sent", reason="connect")
+    error.attempts, error.elapsed = 1, 0.5
+    assert str(error) == "the message was not sent (after 1 attempt in 0.50 s)"

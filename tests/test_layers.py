@@ -35,6 +35,7 @@ FLOORS = {
     "_transport": 3.5,
     "_attempts": 4,
     "check": 4,
+    "_life": 4,
     "session": 4.5,
     "journal": 5,
     "batch": 5,

@@ -223,3 +223,17 @@ def test_messages_are_copied_with_changes():
     twin = attrs.evolve(message, maybe_duplicated=True)
     assert twin.maybe_duplicated
     assert (twin.creation_date, twin.extra) == (when, {"a": 1})
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        ("plain **text**", "plain **text**"),
+        (None, ""),
+        ([{"type": "bold", "content": "hi"}, {"type": "br"}, "you"], "hi\nyou"),
+        ({"fallback_string": "hi", "original_str": "**hi**", "prepared": [{"start": "**"}]}, "hi"),
+    ],
+)
+def test_a_message_can_be_read_as_text(content, text):
+    """Whatever form the server keeps the content in."""
+    assert Message(id="m1", content=content).text == text

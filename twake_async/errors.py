@@ -91,7 +91,8 @@ class TwakeError(Exception):
         if not self.attempts:
             return text
         tries = "1 attempt" if self.attempts == 1 else f"{self.attempts} attempts"
-        return f"{text} (after {tries} in {self.elapsed:.2f} s, front_id {self.front_id})"
+        name = f", front_id {self.front_id}" if self.front_id else ""
+        return f"{text} (after {tries} in {self.elapsed:.2f} s{name})"
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Facts live in __dict__, the refusal behind an unknown outcome in __cause__: both must

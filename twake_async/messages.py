@@ -263,6 +263,15 @@ class Message:
     """What the answer held beyond these fields, or what did not fit a field's type."""
 
     @property
+    def text(self) -> str:
+        """The content as a reader would read it: rich content without its styles and forms."""
+        if isinstance(self.content, str):
+            return self.content
+        from .twacode import decode  # noqa: PLC0415 - plain text need not wait for its import
+
+        return str(decode(self.content))
+
+    @property
     def ref(self) -> MessageRef:
         """What an edit or a remove of this message needs."""
         return MessageRef(self.channel_id, self.id, self.parent_message_id)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import os
 import warnings
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from ._attempts import Attempts
 from ._lanes import Lanes
+from ._life import Life
 from ._settings import (
     check_base_url,
     check_choice,
@@ -24,16 +23,14 @@ from .check import probe
 from .errors import (
     ConfigurationError,
     InvalidDraftError,
-    SessionClosedError,
     TextCutWarning,
-    WrongEventLoopError,
 )
 from .messages import Message, MessageDraft, MessageRef
 from .retry import RetryBudget, RetryPolicy, Tokens
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from types import TracebackType
     from typing import Literal
 
@@ -46,15 +43,13 @@ if TYPE_CHECKING:
 
 __all__ = ["TwakeSession"]
 
-#: Seconds that `aclose` gives the sends under way.
-DRAIN = 5.0
-
 
 class TwakeSession:
     """Sends messages to one Twake server; one a process and event loop, safe for many tasks.
 
     Use it as `async with TwakeSession(...) as twake:`. It belongs to the event loop that first
-    sends with it.
+    sends with it. A call that is cancelled ends at once, gives up its connection and leaves the
+    session as good as before; what became of its message only `on_attempt` is told.
 
     Args:
         public_id: The application's public id.
@@ -83,7 +78,7 @@ class TwakeSession:
 
     # A session that could not be built shows up in tracebacks all the same.
     _public_id = _base_url = ""
-    _closed = False
+    _life = Life()
 
     def __init__(
         self,
@@ -123,11 +118,7 @@ class TwakeSession:
         make = lane_maker(self._base_url, verify=verify, proxy=None if injected else proxy)
         carrier = Carrier(self._base_url, credentials, Lanes(make, max_connections), injected)
         self._attempts = Attempts(carrier, Tokens(retry_budget), on_attempt)
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._process = os.getpid()
-        self._in_flight = 0
-        self._idle = asyncio.Event()
-        self._gone = asyncio.Event()
+        self._life = Life()
 
     @classmethod
     def from_env(cls, **overrides: Any) -> Self:
@@ -161,7 +152,7 @@ class TwakeSession:
         )
 
     def __repr__(self) -> str:
-        state = " closed" if self._closed else ""
+        state = " closed" if self._life.closed else ""
         return f"<TwakeSession {self._public_id!r} at {self._base_url!r}{state}>"
 
     def __reduce__(self) -> NoReturn:
@@ -171,7 +162,7 @@ class TwakeSession:
         )
 
     async def __aenter__(self) -> Self:
-        self._check_usable()
+        self._life.check()
         return self
 
     async def __aexit__(
@@ -182,7 +173,7 @@ class TwakeSession:
     ) -> None:
         await self.aclose()
 
-    async def aclose(self, *, drain: float = DRAIN) -> None:
+    async def aclose(self, *, drain: float = 5.0) -> None:
         """Close the session: no new sends, those under way get `drain` seconds, then all closes.
 
         Safe to call twice. A send that is cut off so ends as the evidence says: `UNKNOWN` where
@@ -192,19 +183,7 @@ class TwakeSession:
             drain: Seconds; 0 to cut off at once.
 
         """
-        if self._loop is not None:
-            self._check_loop()
-        if self._closed:
-            await self._gone.wait()
-            return
-        self._closed = True
-        try:
-            if self._in_flight and drain > 0:
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._idle.wait(), drain)
-        finally:
-            self._gone.set()
-            await self._attempts.aclose()
+        await self._life.end(drain, self._attempts.aclose)
 
     async def send_message(
         self,
@@ -381,50 +360,17 @@ class TwakeSession:
         Source: wire cases 19g, 19j and 21b, of the releases v2020.Q3.107 and v2023.Q1.1223.
 
         """
-        self._check_usable()
         seconds = self._deadline if deadline is None else check_deadline(deadline)
-        with self._under_way():
+        with self._life:
             return await probe(self._attempts.carrier, group_id or self._group_id, seconds)
 
     async def _run(
         self, prepared: Prepared, deadline: float | None, retry: RetryPolicy | None
     ) -> Message | None:
-        self._check_usable()
         seconds = self._deadline if deadline is None else check_deadline(deadline)
         policy = self._retry if retry is None else check_kind("retry", retry, RetryPolicy)
-        with self._under_way():
+        with self._life:
             return await self._attempts.run(prepared, policy, seconds)
-
-    @contextlib.contextmanager
-    def _under_way(self) -> Iterator[None]:
-        self._in_flight += 1
-        try:
-            yield
-        finally:
-            self._in_flight -= 1
-            if self._closed and not self._in_flight:
-                self._idle.set()
-
-    def _check_usable(self) -> None:
-        if self._closed:
-            raise SessionClosedError("the session is closed: open another one")
-        self._check_loop()
-
-    def _check_loop(self) -> None:
-        if self._process != os.getpid():
-            raise WrongEventLoopError(
-                "the session was made in another process, before a fork: build one in each process"
-            )
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:
-            raise WrongEventLoopError("a TwakeSession needs a running asyncio event loop") from None
-        if self._loop is None:
-            self._loop = loop
-        elif self._loop is not loop:
-            raise WrongEventLoopError(
-                "the session belongs to another event loop: build one in each loop"
-            )
 
 
 def _ref(message: Message | MessageRef) -> MessageRef:
