@@ -18,6 +18,7 @@ release = version = _project["version"]
 
 extensions = ["myst_parser", "sphinx.ext.autodoc"]
 exclude_patterns = ["_build", "examples"]
+html_static_path = ["_static"]
 html_theme = "furo"
 html_title = f"twake-async {release}"
 html_copy_source = False
@@ -28,8 +29,8 @@ nitpicky = True
 # Foreign types have no pages here, and the build fetches none from elsewhere.
 nitpick_ignore_regex = [
     (r"py:.*", r"(httpx|ssl|attr|attrs|collections|typing|datetime|asyncio|enum)(\..*)?"),
-    # Aliases of types, which the page on rich messages explains in words.
-    (r"py:class", r"Child|Json"),
+    # Aliases of types, which the pages explain in words, and paths.
+    (r"py:class", r"Child|Json|Action|Refusal|Path"),
 ]
 
 autodoc_class_signature = "mixed"

@@ -32,7 +32,7 @@ from typing import Any
 from sybil import Document, Example
 from sybil.parsers.myst import CodeBlockParser
 
-from twake_async import TwakeSession
+from twake_async import TwakeSession, WrongEventLoopError
 from twake_async.sandbox import Sandbox
 from twake_async.sandbox._seed import DEFAULT_SEED
 
@@ -120,8 +120,9 @@ class Page:
     def close(self) -> None:
         """Close what the page's blocks left open, as the end of a program would."""
         for kept in list(self.document.namespace.values()):
-            if isinstance(kept, TwakeSession) and kept._loop is self.runner.get_loop():
-                self.runner.run(kept.aclose())
+            if isinstance(kept, TwakeSession):
+                with contextlib.suppress(WrongEventLoopError):  # it was closed in its own loop
+                    self.runner.run(kept.aclose())
 
     def python(self, example: Example) -> str | None:
         """Run a block of Python, which may await at its top level."""

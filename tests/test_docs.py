@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import pathlib
 import re
 
 import pytest
 from pages import PAGES, ROOT, Page, same
+
+import twake_async
+from twake_async import sandbox, twacode
 
 
 def name(path: pathlib.Path) -> str:
@@ -120,3 +124,26 @@ def test_the_picture_of_the_demo_is_what_the_demo_shows():
     stands = picture.PICTURE.read_text("utf-8")
     assert picture.render() == stands, "run: python docs/picture.py"
     assert re.findall(r"url\([^#]|@import|@font-face", stands) == []
+
+
+PUBLIC = {"twake_async": twake_async, "twacode": twacode, "sandbox": sandbox}
+
+
+@pytest.mark.parametrize("room", PUBLIC)
+def test_every_public_name_is_in_the_reference(room):
+    """What can be imported can be looked up; pages are made from its docstring."""
+    pages = "\n".join(path.read_text("utf-8") for path in PAGES)
+    documented = set(re.findall(r"^\.\. auto\w+:: (?:[\w.]+\.)?(\w+)$", pages, re.MULTILINE))
+    names = {one for one in PUBLIC[room].__all__ if inspect.isclass(vars(PUBLIC[room])[one])}
+    names |= {one for one in PUBLIC[room].__all__ if inspect.isfunction(vars(PUBLIC[room])[one])}
+    assert names
+    assert names - documented == set()
+
+
+def test_every_environment_variable_is_on_its_page():
+    """Whatever the code reads from the environment under our name is documented."""
+    sources = [path.read_text("utf-8") for path in (ROOT / "twake_async").rglob("*.py")]
+    read = set(re.findall(r"\b_?TWAKE_[A-Z_]*[A-Z]\b", "\n".join(sources)))
+    page = (ROOT / "docs" / "environment.md").read_text("utf-8")
+    assert len(read) >= 6
+    assert {name for name in read if f"`{name}`" not in page} == set()
