@@ -27,9 +27,15 @@ WIDTHS = {"desktop": 1280, "phone": 390}
 SCHEMES = ("light", "dark")
 MAIN = ("index", "quickstart", "tutorial", "twacode", "reference", "failures", "cli", "why")
 FLAGS = (
-    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run "
-    "--disable-background-networking --disable-component-update --disable-sync"
-).split()
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
 #: What stands out of the window, but for what scrolls by itself.
 OVERFLOW = """
 const wide = document.documentElement.clientWidth;
@@ -96,7 +102,9 @@ def search(browser: webdriver.Chrome, home: str, word: str, page: str) -> list[s
     """Search for a word, as a reader does, and expect a page among the results."""
     browser.get(home)
     field = browser.find_element(By.CSS_SELECTOR, "input[name=q]")
-    browser.execute_script("arguments[0].value = arguments[1]; arguments[0].form.submit()", field, word)
+    browser.execute_script(
+        "arguments[0].value = arguments[1]; arguments[0].form.submit()", field, word
+    )
     found = f"ul.search a[href*='{page}']"
     WebDriverWait(browser, 20).until(lambda b: b.find_elements(By.CSS_SELECTOR, found))
     return [f"console: {entry['message']}" for entry in browser.get_log("browser")]
