@@ -39,7 +39,8 @@ autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_typehints_format = "short"
 autodoc_use_type_comments = False
-autodoc_preserve_defaults = False
+autodoc_preserve_defaults = True
+python_maximum_signature_line_length = 90
 
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
