@@ -20,6 +20,7 @@ extensions = ["myst_parser", "sphinx.ext.autodoc"]
 exclude_patterns = ["_build", "examples"]
 html_static_path = ["_static"]
 html_favicon = "_static/favicon.svg"
+highlight_language = "none"
 html_theme = "furo"
 html_title = f"twake-async {release}"
 html_copy_source = False
