@@ -19,6 +19,7 @@ release = version = _project["version"]
 extensions = ["myst_parser", "sphinx.ext.autodoc"]
 exclude_patterns = ["_build", "examples"]
 html_static_path = ["_static"]
+html_css_files = ["house.css"]
 html_favicon = "_static/favicon.svg"
 highlight_language = "none"
 html_theme = "furo"
