@@ -60,7 +60,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def typing(session: nox.Session) -> None:
     """The package and a user's code, under mypy and pyright."""
-    _install_group(session, "typing", "-e", ".[sandbox]")
+    _install_group(session, "typing", "-e", ".[sandbox,testing]")
     session.run("mypy")
     # Without this, pyright asks for the newest release of itself, and warns of it.
     env = {"PYRIGHT_PYTHON_IGNORE_WARNINGS": "1"}

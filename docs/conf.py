@@ -32,8 +32,8 @@ nitpicky = True
 # Foreign types have no pages here, and the build fetches none from elsewhere.
 nitpick_ignore_regex = [
     (r"py:.*", r"(httpx|ssl|attr|attrs|collections|typing|datetime|asyncio|enum)(\..*)?"),
-    # Aliases of types, which the pages explain in words, and paths.
-    (r"py:class", r"Child|Json|Action|Refusal|Path"),
+    # Aliases of types, which the pages explain in words; and a path is a path.
+    (r"py:class", r"Child|Json|Action|Form|Refusal|Path"),
 ]
 
 autodoc_class_signature = "mixed"

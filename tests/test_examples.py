@@ -11,8 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from twake_async import TwakeSession
-from twake_async.sandbox import Sandbox
 from twake_async.twacode import UserMention, decode, encode
 
 EXAMPLES = Path(__file__).parents[1] / "docs" / "examples"
@@ -40,16 +38,13 @@ def load(name):
 
 
 @pytest.fixture
-async def box():
-    async with Sandbox() as served:
-        yield served
+def box(twake_sandbox):
+    return twake_sandbox
 
 
 @pytest.fixture
-async def twake(box):
-    keys = (box.public_id, box.private_api_key)
-    async with TwakeSession(*keys, group_id=box.group_id, base_url=box.url) as session:
-        yield session
+def twake(twake_session):
+    return twake_session
 
 
 def contents(module):

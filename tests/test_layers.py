@@ -46,7 +46,9 @@ FLOORS = {
     "__main__": 8,
 }
 HIGHEST_CORE_FLOOR = 5
-EXTRAS = frozenset({"uvicorn", "starlette", "click", "rich", "orjson", "pyreqwest"})
+EXTRAS = frozenset(
+    {"uvicorn", "starlette", "click", "rich", "orjson", "pyreqwest", "pytest", "pytest_asyncio"}
+)
 HTTP_LIBRARIES = frozenset({"httpx", "httpcore"})
 HTTP_ROOMS = frozenset({"_network", "_transport"})
 # Lines of a module, docstrings aside: what is documented well shall not have to be cut for it.
