@@ -47,7 +47,18 @@ def render() -> str:
     )
     for pattern, alike in _ALIKE:
         svg = re.sub(pattern, alike, svg)
-    return svg
+    return _in_order(svg)
+
+
+def _in_order(svg: str) -> str:
+    """Number the messages that were sent at once as if they had come in order."""
+    numbers = iter(("1", "2", "100"))
+
+    def numbered(found: re.Match[str]) -> str:
+        text = f"&#160;&#160;Number&#160;{next(numbers)}"
+        return f'textLength="{len(text.replace("&#160;", " ")) * 12.2:g}"{found[1]}{text}'
+
+    return re.sub(r'textLength="[\d.]+"([^>]*>)&#160;&#160;Number&#160;\d+(?=<)', numbered, svg)
 
 
 if __name__ == "__main__":
