@@ -118,6 +118,16 @@ def docs(session: nox.Session) -> None:
     session.run("sphinx-build", "-W", "-n", "-E", "-b", "html", "docs", "docs/_build/html")
 
 
+@nox.session(name="docs-browser", default=False)
+def docs_browser(session: nox.Session) -> None:
+    """The built documentation in Chromium, wide and narrow, light and dark; needs chromedriver."""
+    _install_group(session, "docs", *_all_requirements(), "pytest")
+    _install_group(session, "docs-browser")
+    site = pathlib.Path(session.create_tmp(), "site").absolute()
+    session.run("sphinx-build", "-q", "-W", "-n", "-E", "-b", "html", "docs", str(site))
+    session.run("python", "tests/browser/walk.py", str(site), *session.posargs)
+
+
 @nox.session(default=False)
 def bench(session: nox.Session) -> None:
     """CPU of one send as a ratio to plain httpx; on a clean install of this package."""

@@ -18,6 +18,10 @@ release = version = _project["version"]
 
 extensions = ["myst_parser", "sphinx.ext.autodoc"]
 exclude_patterns = ["_build", "examples"]
+html_static_path = ["_static"]
+html_css_files = ["house.css"]
+html_favicon = "_static/favicon.svg"
+highlight_language = "none"
 html_theme = "furo"
 html_title = f"twake-async {release}"
 html_copy_source = False
@@ -37,7 +41,8 @@ autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_typehints_format = "short"
 autodoc_use_type_comments = False
-autodoc_preserve_defaults = False
+autodoc_preserve_defaults = True
+python_maximum_signature_line_length = 90
 
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3

@@ -71,6 +71,12 @@ class TwakeError(Exception):
     outcome: Outcome = Outcome.NOT_SENT
     """What is certain about the message."""
 
+    reason: str
+    """One word for what happened; each class lists those that it has."""
+
+    status: int | None
+    """The HTTP status of the answer that decided; None where there was no answer."""
+
     front_id: str | None
     """The id that the send minted for the message, the same in all its attempts."""
 
@@ -194,6 +200,7 @@ class MissingCapabilityError(RefusedError):
     """
 
     missing: tuple[str, ...] = ()
+    """The capabilities or privileges that the server asked for; empty where it did not say."""
 
 
 class RateLimitedError(RefusedError):
@@ -203,6 +210,7 @@ class RateLimitedError(RefusedError):
     """
 
     retry_after: float | None = None
+    """Seconds that the server asked for; None where it named no time."""
 
 
 class NotSentError(TwakeError):
