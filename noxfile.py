@@ -14,18 +14,25 @@ PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 
 # The rooms that keep the promise: every branch of theirs is taken by a test.
 CORE_ROOMS = (
+    "batch",
+    "deliveries",
     "errors",
+    "journal",
     "messages",
     "retry",
     "session",
     "_attempts",
+    "_channels",
     "_decode",
     "_facts",
     "_fast",
+    "_intake",
+    "_journal_file",
     "_json",
     "_lanes",
     "_life",
     "_network",
+    "_resume",
     "_settings",
     "_transport",
     "_wire",
@@ -61,7 +68,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def typing(session: nox.Session) -> None:
     """The package and a user's code, under mypy and pyright."""
-    _install_group(session, "typing", "-e", ".[sandbox,fast]")
+    _install_group(session, "typing", "-e", ".[sandbox,testing,fast]")
     session.run("mypy")
     # Without this, pyright asks for the newest release of itself, and warns of it.
     env = {"PYRIGHT_PYTHON_IGNORE_WARNINGS": "1"}
@@ -72,7 +79,7 @@ def typing(session: nox.Session) -> None:
 
 def _run_tests(session: nox.Session) -> None:
     """Run the whole suite, and demand every branch of the core."""
-    _install_group(session, "tests", "-e", ".[sandbox,fast]")
+    _install_group(session, "tests", "-e", ".[sandbox,testing,fast]")
     data = pathlib.Path(session.create_tmp(), "coverage").absolute()
     env = {"COVERAGE_FILE": str(data)}
     session.run("coverage", "run", "-m", "pytest", *session.posargs, env=env)
@@ -110,6 +117,16 @@ def docs(session: nox.Session) -> None:
     """The documentation, with every warning and every unresolved reference an error."""
     _install_group(session, "docs", *_all_requirements(), "pytest")
     session.run("sphinx-build", "-W", "-n", "-E", "-b", "html", "docs", "docs/_build/html")
+
+
+@nox.session(name="docs-browser", default=False)
+def docs_browser(session: nox.Session) -> None:
+    """The built documentation in Chromium, wide and narrow, light and dark; needs chromedriver."""
+    _install_group(session, "docs", *_all_requirements(), "pytest")
+    _install_group(session, "docs-browser")
+    site = pathlib.Path(session.create_tmp(), "site").absolute()
+    session.run("sphinx-build", "-q", "-W", "-n", "-E", "-b", "html", "docs", str(site))
+    session.run("python", "tests/browser/walk.py", str(site), *session.posargs)
 
 
 @nox.session(default=False)

@@ -18,6 +18,10 @@ release = version = _project["version"]
 
 extensions = ["myst_parser", "sphinx.ext.autodoc"]
 exclude_patterns = ["_build", "examples"]
+html_static_path = ["_static"]
+html_css_files = ["house.css"]
+html_favicon = "_static/favicon.svg"
+highlight_language = "none"
 html_theme = "furo"
 html_title = f"twake-async {release}"
 html_copy_source = False
@@ -27,9 +31,9 @@ default_role = "code"
 nitpicky = True
 # Foreign types have no pages here, and the build fetches none from elsewhere.
 nitpick_ignore_regex = [
-    (r"py:.*", r"(httpx|ssl|attr|attrs|collections|typing|datetime|asyncio|enum)(\..*)?"),
-    # Aliases of types, which the page on rich messages explains in words.
-    (r"py:class", r"Child|Json"),
+    (r"py:.*", r"(httpx|ssl|attr|attrs|collections|typing|datetime|asyncio|enum|os)(\..*)?"),
+    # Aliases of types, which the pages explain in words; and a path is a path.
+    (r"py:class", r"Child|Json|Action|Form|Refusal|Path|Drafts"),
 ]
 
 autodoc_class_signature = "mixed"
@@ -37,7 +41,8 @@ autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_typehints_format = "short"
 autodoc_use_type_comments = False
-autodoc_preserve_defaults = False
+autodoc_preserve_defaults = True
+python_maximum_signature_line_length = 90
 
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3

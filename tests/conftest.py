@@ -6,6 +6,8 @@ import pytest
 from faults import FaultServer
 from hypothesis import settings
 
+pytest_plugins = ["pytester", "twake_async.testing"]
+
 # A busy machine is no failure of a property.
 settings.register_profile("house", deadline=None)
 settings.load_profile("house")

@@ -12,7 +12,6 @@ import pytest
 from twake_async import ConfigurationError, TwakeSession
 from twake_async._facts import Answer, Failure
 from twake_async.check import NOBODYS, examine
-from twake_async.sandbox import Sandbox
 from twake_async.sandbox._seed import DEFAULT_SEED
 
 CASES = [
@@ -129,63 +128,58 @@ def test_an_answer_that_fits_the_other_release_proves_nothing():
     assert (check.problem, check.release) == ("unclear", None)
 
 
-def session(sandbox: Sandbox, **changed) -> TwakeSession:
-    """Return a session for the sandbox, with some arguments changed."""
-    given = {
-        "public_id": sandbox.public_id,
-        "private_api_key": sandbox.private_api_key,
-        "group_id": sandbox.group_id,
-        "base_url": sandbox.url,
-        "deadline": 5,
-    }
-    return TwakeSession(**{**given, **changed})
+POOR = copy.deepcopy(DEFAULT_SEED)
+POOR["apps"]["bot"]["capabilities"] = POOR["group_apps"][0]["capabilities"] = ["display_modal"]
+EITHER = [pytest.param(one, marks=pytest.mark.twake(release=one)) for one in ("2020", "2023")]
 
 
-@pytest.mark.parametrize("release", ["2020", "2023"])
-async def test_a_check_of_a_session_stores_nothing_and_names_the_release(release):
+@pytest.mark.parametrize("release", EITHER)
+async def test_a_check_of_a_session_stores_nothing_and_names_the_release(
+    release, twake_sandbox, twake_session
+):
     """Over real HTTP, a good session checks out, and the channels stay as they were."""
-    async with Sandbox(release=release) as sandbox:
-        async with session(sandbox) as twake:
-            check = await twake.check()
-        assert check.ok, check
-        assert check.release == release
-        assert sandbox.messages(sandbox.channel_id) == []
-        assert sandbox.ephemerals(sandbox.channel_id) == []
-        assert len(sandbox.requests) == 2
+    check = await twake_session.check()
+    assert check.ok, check
+    assert check.release == release
+    assert twake_sandbox.messages() == []
+    assert twake_sandbox.ephemerals(twake_sandbox.channel_id) == []
+    assert len(twake_sandbox.requests) == 2
 
 
-@pytest.mark.parametrize("release", ["2020", "2023"])
-async def test_each_broken_session_is_told_what_to_mend(release):
+@pytest.mark.twake(seed=POOR)
+@pytest.mark.parametrize("release", EITHER)
+@pytest.mark.parametrize(
+    ("problem", "changed"),
+    [
+        ("authentication", {"private_api_key": "wrong"}),
+        ("group", {"group_id": "00000000-0000-0000-0000-000000000001"}),
+        ("address", {"base_url": "{url}/elsewhere"}),
+        ("capability", {}),
+    ],
+)
+async def test_each_broken_session_is_told_what_to_mend(problem, changed, release, twake_sandbox):
     """A wrong key, group, path or capability is named, on servers of both releases."""
-    seed = copy.deepcopy(DEFAULT_SEED)
-    seed["apps"]["bot"]["capabilities"] = seed["group_apps"][0]["capabilities"] = ["display_modal"]
-    async with Sandbox(seed, release=release) as sandbox:
-        broken = {
-            "authentication": {"private_api_key": "wrong"},
-            "group": {"group_id": "00000000-0000-0000-0000-000000000001"},
-            "address": {"base_url": sandbox.url + "/elsewhere"},
-            "capability": {},
-        }
-        for problem, changed in broken.items():
-            async with session(sandbox, **changed) as twake:
-                check = await twake.check()
-            assert check.problem == problem
-            assert check.advice
+    assert twake_sandbox.release == release
+    given = {name: value.format(url=twake_sandbox.url) for name, value in changed.items()}
+    async with TwakeSession.from_env(**given) as twake:
+        check = await twake.check()
+    assert check.problem == problem
+    assert check.advice
 
 
-async def test_a_check_without_a_group_is_a_configuration_error():
+async def test_a_check_without_a_group_is_a_configuration_error(twake_sandbox, monkeypatch):
     """There is nothing to ask about, so no byte leaves."""
-    async with Sandbox() as sandbox, session(sandbox, group_id=None) as twake:
+    monkeypatch.delenv("TWAKE_GROUP_ID")
+    async with TwakeSession.from_env() as twake:
         with pytest.raises(ConfigurationError, match="group_id"):
             await twake.check()
-        assert sandbox.requests == []
+    assert twake_sandbox.requests == []
 
 
-async def test_a_check_keeps_its_deadline():
+async def test_a_check_keeps_its_deadline(twake_sandbox, twake_session):
     """A server that never answers is `unclear` when the time is over."""
-    async with Sandbox() as sandbox, session(sandbox) as twake:
-        sandbox.fail_next(before_storing="silent")
-        began = time.monotonic()
-        check = await twake.check(deadline=0.1)
-        assert time.monotonic() - began < 1.5
+    twake_sandbox.fail_next(before_storing="silent")
+    began = time.monotonic()
+    check = await twake_session.check(deadline=0.1)
+    assert time.monotonic() - began < 1.5
     assert check.problem == "unclear"

@@ -11,12 +11,22 @@ from pathlib import Path
 
 import pytest
 
-from twake_async import TwakeSession
-from twake_async.sandbox import Sandbox
-from twake_async.twacode import decode, encode
+from twake_async.twacode import UserMention, decode, encode
 
 EXAMPLES = Path(__file__).parents[1] / "docs" / "examples"
-NAMES = ["call_invitation", "file_picker", "incoming_webhook", "poll", "rss_card"]
+NAMES = [
+    "alert_buttons",
+    "call_invitation",
+    "ci_notifier",
+    "fastapi_service",
+    "file_picker",
+    "health_check",
+    "incoming_webhook",
+    "poll",
+    "rss_card",
+]
+# Programs whose point is rich content: that takes fewer lines than the dictionaries it stands for.
+RICH = ["call_invitation", "file_picker", "incoming_webhook", "poll", "rss_card"]
 
 
 def load(name):
@@ -28,16 +38,13 @@ def load(name):
 
 
 @pytest.fixture
-async def box():
-    async with Sandbox() as served:
-        yield served
+def box(twake_sandbox):
+    return twake_sandbox
 
 
 @pytest.fixture
-async def twake(box):
-    keys = (box.public_id, box.private_api_key)
-    async with TwakeSession(*keys, group_id=box.group_id, base_url=box.url) as session:
-        yield session
+def twake(twake_session):
+    return twake_session
 
 
 def contents(module):
@@ -74,8 +81,13 @@ def test_an_example_runs_as_it_stands(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_an_example_is_short(name):
-    """A program fits on a screen, and its nodes take fewer lines than their dictionaries."""
-    assert len((EXAMPLES / f"{name}.py").read_text().splitlines()) < 60
+    """A program fits on a screen."""
+    assert len((EXAMPLES / f"{name}.py").read_text("utf-8").splitlines()) < 60
+
+
+@pytest.mark.parametrize("name", RICH)
+def test_nodes_take_fewer_lines_than_dictionaries(name):
+    """What makes the content is shorter than the content itself."""
     for function, content in contents(load(name)).items():
         body = inspect.getsource(function).splitlines()[2:]
         assert len(body) < len(pprint.pformat(encode(content), width=100).splitlines())
@@ -134,3 +146,55 @@ async def test_the_file_picker_is_replaced_by_what_was_chosen(twake, box):
     assert box.messages(box.channel_id) == []
     [shown] = box.ephemerals(box.channel_id)
     assert str(decode(shown["content"])) == "You picked Budget.ods."
+
+
+async def test_the_alert_is_sent_though_an_answer_is_lost_and_loses_its_buttons(twake, box):
+    """An alert comes at least once, says so if it may stand twice, and ends with a name."""
+    example = load("alert_buttons")
+    box.fail_next(after_storing="close")
+    sent = await example.raise_alert(twake, box.channel_id, "The disk is full")
+    assert sent.maybe_duplicated
+    first, second = box.messages(box.channel_id)
+    assert first["content"] == second["content"]
+    assert second["hidden_data"] == {"what": "The disk is full"}
+    assert str(decode(second["content"])).endswith("[I take it] [Mute for an hour]")
+    alice = UserMention("alice", example.ALICE)
+    await example.taken(twake, sent.ref, "The disk is full", alice)
+    shown = str(decode(box.messages(box.channel_id)[1]["content"]))
+    assert shown.endswith("@alice takes care of it.")
+
+
+async def test_the_notifier_keeps_one_message_for_a_run(twake, box, tmp_path, capsys):
+    """The steps of a run edit its message; a refusal is told, and fails no build."""
+    example = load("ci_notifier")
+    state = tmp_path / "state.json"
+    for status in ("running", "passed"):
+        await example.notify(twake, box.channel_id, state, "51", status)
+    [stored] = box.messages(box.channel_id)
+    assert stored["content"]["fallback_string"] == "✓ passed - run 51"
+    box.refuse_next("group")
+    await example.notify(twake, box.channel_id, state, "51", "failed")
+    assert "not announced (refused)" in capsys.readouterr().err
+
+
+async def test_the_health_check_makes_a_message_only_when_the_state_changes(twake, box, capsys):
+    """What lasts is counted in place, and what could not be shown is shown by the next check."""
+    board = load("health_check").Board(twake, box.channel_id)
+    for healthy in (True, True, False):
+        await board.show(healthy=healthy)
+    up, down = (str(decode(m["content"])) for m in box.messages(box.channel_id))
+    assert up.startswith("All is well")
+    assert up.endswith("seen 2 times")
+    assert down.endswith("seen 1 times")
+    box.refuse_next("capability")
+    await board.show(healthy=True)
+    assert capsys.readouterr().out == "not shown: refused capability\n"
+    await board.show(healthy=True)
+    assert len(box.messages(box.channel_id)) == 3
+
+
+def test_the_service_answers_with_a_status_for_each_outcome():
+    """502 for a refusal, 504 for a doubt; the message of the good answer is there."""
+    command = [sys.executable, str(EXAMPLES / "fastapi_service.py")]
+    printed = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+    assert [line[:3] for line in printed.splitlines()] == ["200", "502", "504"]

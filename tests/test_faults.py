@@ -96,7 +96,8 @@ class RawClient:
         data, until = b"", asyncio.get_running_loop().time() + 10 * pause
         try:
             while len(data) < most and asyncio.get_running_loop().time() < until:
-                async with asyncio.timeout(pause):
+                # The first piece may be late on a busy machine.
+                async with asyncio.timeout(pause if data else max(pause, 8 * PAUSE)):
                     piece = await self.reader.read(1 << 16)
                 if not piece:
                     return Seen(data, "eof")

@@ -3,8 +3,10 @@
 import ast
 import pathlib
 import re
+import tomllib
 
 import pytest
+from house import drawing, drawn
 from test_layers import FLOORS
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -44,6 +46,12 @@ def test_the_table_of_rooms_shows_each_room_on_its_floor():
     assert drawn == {room: int(floor) for room, floor in FLOORS.items() if room}
 
 
+def test_the_drawing_of_the_house_shows_the_imports():
+    """The drawing in CONTRIBUTING is the one that the imports give."""
+    assert "session" in drawing()
+    assert drawn() == drawing(), "run: python tests/house.py"
+
+
 def test_each_constraint_is_a_name_and_a_version():
     """Nothing but pinned versions decides which tools judge a commit."""
     lines = (ROOT / ".ci" / "constraints.txt").read_text(encoding="utf-8").splitlines()
@@ -64,3 +72,15 @@ def test_every_test_says_in_one_sentence_what_holds(path: pathlib.Path):
     ]
     silent = [test.name for test in tests if not (ast.get_docstring(test) or "").endswith(".")]
     assert silent == []
+
+
+def test_the_metadata_names_the_pythons_that_are_tested():
+    """What the package index says of this package is what the checks cover."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    tested = re.search(r"^PYTHONS = \((.*)\)$", (ROOT / "noxfile.py").read_text(), re.MULTILINE)
+    named = [c.rpartition(" ")[2] for c in project["classifiers"] if re.search(r" 3\.\d+$", c)]
+    assert re.findall(r"\d\.\d+", tested[1]) == named
+    assert project["requires-python"] == f">={named[0]}"
+    assert "Typing :: Typed" in project["classifiers"]
+    assert (ROOT / "twake_async" / "py.typed").exists()
+    assert {"description", "readme", "license", "license-files", "keywords"} <= project.keys()

@@ -299,3 +299,18 @@ async def test_closing_unused_lanes_opens_and_awaits_nothing():
     make = Maker()
     await Lanes(make, 2).aclose()
     assert make.made == []
+
+
+async def test_a_lane_that_is_on_its_way_when_all_closes_is_not_used():
+    """Its turn had come, but the task had not yet gone on: it is turned away like the others."""
+    make = Maker()
+    lanes = Lanes(make, 1)
+    lane = await lanes.take()
+    waiting = asyncio.create_task(lanes.take())
+    await settle()
+    lanes.give_back(lane, reusable=True)
+    await lanes.aclose()
+    with pytest.raises(Closed):
+        await waiting
+    await settle()
+    assert [wire.closed for wire in make.made] == [True]

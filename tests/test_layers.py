@@ -21,6 +21,7 @@ ROOT = pathlib.Path(twake_async.__file__).parent
 # face: it gathers the public names of floors 0 to 5, and no room looks back up at it.
 FLOORS = {
     "errors": 0,
+    "_channels": 0,
     "twacode": 0.5,
     "_facts": 0,
     "messages": 1,
@@ -28,18 +29,22 @@ FLOORS = {
     "_json": 1,
     "_settings": 1,
     "_decode": 2,
+    "deliveries": 2,
+    "_journal_file": 2.5,
     "_wire": 2.5,
     "_lanes": 2.5,
     "_witness": 3,
     "_network": 3,
+    "journal": 3,
+    "_resume": 3.5,
     "_transport": 3.5,
     "_fast": 3.75,
+    "_intake": 4,
     "_attempts": 4,
     "check": 4,
     "_life": 4,
-    "session": 4.5,
-    "journal": 5,
-    "batch": 5,
+    "batch": 4.5,
+    "session": 5,
     "": 6,
     "sandbox": 6,
     "testing": 7,
@@ -47,7 +52,19 @@ FLOORS = {
     "__main__": 8,
 }
 HIGHEST_CORE_FLOOR = 5
-EXTRAS = frozenset({"uvicorn", "starlette", "click", "rich", "orjson", "aiohttp", "yarl"})
+EXTRAS = frozenset(
+    {
+        "uvicorn",
+        "starlette",
+        "click",
+        "rich",
+        "orjson",
+        "pytest",
+        "pytest_asyncio",
+        "aiohttp",
+        "yarl",
+    }
+)
 # The rooms of the core that know an extra, and import it when it is used.
 EXTRA_ROOMS = {"_fast": frozenset({"aiohttp", "yarl", "orjson"}), "_json": frozenset({"orjson"})}
 HTTP_LIBRARIES = frozenset({"httpx", "httpcore"})

@@ -397,7 +397,9 @@ def test_the_key_is_in_no_repr() -> None:
         "empty",
         "html",
         "bad_gzip",
+        "cut_json",
         "php_trace",
+        "error_words",
         "null_object",
         "null_id",
         "other_message",
@@ -496,6 +498,7 @@ def test_drip_sends_one_byte_after_the_other(when: str, monkeypatch: pytest.Monk
         ("bad_gzip", "application/json", b"\x1f\x8b"),
         ("null_object", "application/json", b'{"object":null'),
         ("null_id", "application/json", b'{"object":{"id":null,'),
+        ("error_words", "application/json", b'{"error":"unknown error or malformed query."'),
     ],
 )
 def test_bad_answers_are_200s(action: str, content_type: str, body: bytes) -> None:
@@ -504,6 +507,114 @@ def test_bad_answers_are_200s(action: str, content_type: str, body: bytes) -> No
     assert status == 200
     assert headers["content-type"].startswith(content_type)
     assert found == body if body == b"" else found.startswith(body)
+
+
+def test_cut_json_is_whole_to_http_and_half_to_json() -> None:
+    """The length is right, and the JSON ends in the middle."""
+    status, headers, body = faulty("cut_json")
+    assert (status, int(headers["content-length"])) == (200, len(body))
+    assert body.startswith(b'{"object":{')
+    with pytest.raises(json.JSONDecodeError):
+        json.loads(body)
+
+
+def test_cut_reset_and_cut_silent_stop_halfway() -> None:
+    """Half of the answer arrives; then an RST, or nothing."""
+    for action, wrong in (("cut_reset", ConnectionResetError), ("cut_silent", TimeoutError)):
+        with Sandbox() as sandbox:
+            sandbox.fail_next(after_storing=action)  # type: ignore[arg-type]
+            with closing(connect(sandbox)) as client:
+                client.sendall(raw(sandbox))
+                client.settimeout(0.2)
+                with pytest.raises(wrong):
+                    list(iter(lambda: client.recv(65536), b""))
+            assert stored(sandbox) == ["hello"]
+
+
+@pytest.mark.parametrize(
+    ("form", "header", "value"),
+    [
+        ("gzip", "content-encoding", "gzip"),
+        ("chunked", "transfer-encoding", "chunked"),
+        ("connection_close", "connection", "close"),
+        ("hang_up", "connection", "close"),  # as this client asks for it
+        ("warnings", "content-type", "text/html; charset=UTF-8"),
+    ],
+)
+def test_a_good_answer_may_have_another_form(form: Any, header: str, value: str) -> None:
+    """The message is stored, and httpx reads the same JSON from each."""
+    with Sandbox() as sandbox:
+        sandbox.answer_next(form)
+        answer = exchange(sandbox)
+        assert split(answer)[1][header] == value
+        sandbox.answer_next(form)
+        given = {"channel_id": sandbox.channel_id, "content": "again"}
+        with httpx.Client(auth=(sandbox.public_id, KEY)) as client:
+            found = client.post(
+                f"{sandbox.url}/api/v1/messages/save",
+                json={"group_id": sandbox.group_id, "message": given},
+            )
+        assert json.loads(found.text[found.text.index("{") :])["object"]["content"] == "again"
+        assert stored(sandbox) == ["hello", "again"]
+
+
+def test_hang_up_ends_a_connection_that_was_to_be_kept() -> None:
+    """Nothing in the answer says so, and then the connection is at its end."""
+    with Sandbox() as sandbox:
+        sandbox.answer_next("hang_up")
+        request = raw(sandbox).replace(b"Connection: close\r\n", b"")
+        _, headers, body = split(exchange(sandbox, request))
+    assert "connection" not in headers
+    assert json.loads(body)["object"]["content"] == "hello"
+
+
+def test_slow_next_holds_back_one_answer() -> None:
+    """The next is late and stored; the one after it is not late."""
+    with Sandbox() as sandbox:
+        sandbox.slow_next(0.5)
+        took = []
+        for _ in range(2):
+            begun = time.perf_counter()
+            exchange(sandbox)
+            took.append(time.perf_counter() - begun)
+        assert stored(sandbox) == ["hello", "hello"]
+    assert took[1] < 0.5 <= took[0]
+
+
+def test_a_status_may_come_with_retry_after() -> None:
+    """As a proxy's 503 does, stored or not."""
+    with Sandbox() as sandbox:
+        sandbox.fail_next(after_storing=503, retry_after=2)
+        status, headers, _ = split(exchange(sandbox))
+        assert stored(sandbox) == ["hello"]
+    assert (status, headers["retry-after"]) == (503, "2")
+
+
+def test_unreachable_refuses_connections_and_keeps_the_port() -> None:
+    """Inside the block nobody listens, and nobody else can; afterwards it is as before."""
+    with Sandbox() as sandbox:
+        url, port = sandbox.url, httpx.URL(sandbox.url).port
+        with sandbox.unreachable():
+            assert sandbox_threads() == []
+            with pytest.raises(ConnectionRefusedError):
+                connect(sandbox)
+            with pytest.raises(OSError, match="in use"), closing(socket.socket()) as thief:
+                thief.bind(("127.0.0.1", port))
+        exchange(sandbox)
+        assert (sandbox.url, stored(sandbox)) == (url, ["hello"])
+    assert sandbox_threads() == []
+    with pytest.raises(RuntimeError, match="not being served"), sandbox.unreachable():
+        pass
+
+
+def test_messages_are_those_of_one_channel_or_of_all() -> None:
+    """Without a channel, all of them, oldest first."""
+    other = DEFAULT_SEED["channels"]["random"]["id"]
+    with Sandbox() as sandbox:
+        exchange(sandbox, raw(sandbox, channel_id=other, content="elsewhere"))
+        exchange(sandbox)
+        assert stored(sandbox) == ["hello"]
+        assert [one["content"] for one in sandbox.messages()] == ["elsewhere", "hello"]
 
 
 def test_other_message_is_about_somebody_else() -> None:
@@ -637,5 +748,11 @@ def test_a_refusal_that_is_none_is_refused_with_the_choices() -> None:
     """The words are few, and named."""
     with pytest.raises(ValueError, match="authentication, group, capability"):
         Sandbox().refuse_next("whim")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="no header"):
+        Sandbox().refuse_next(429, retry_after="1\r\nSet-Cookie: a=b")
+    with pytest.raises(ValueError, match="warnings, gzip, chunked"):
+        Sandbox().answer_next("poem")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="negative"):
+        Sandbox().slow_next(-1)
     with pytest.raises(ValueError, match="negative"):
         Sandbox().slow(-1)

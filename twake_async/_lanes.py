@@ -82,6 +82,9 @@ class Lanes:
         except BaseException:
             self._pass_on(None)
             raise
+        if self._closed:  # while the turn was on its way to this task
+            self._discard(lane)
+            raise Closed
         self._busy.add(lane)
         return lane
 

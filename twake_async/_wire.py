@@ -125,11 +125,7 @@ def _updates(draft: MessageDraft) -> Any:
 
 
 def encode_save(
-    draft: MessageDraft,
-    *,
-    group_id: str | None,
-    text_form: str = "plain",
-    codec: Codec = PLAIN,
+    draft: MessageDraft, *, group_id: str | None, text_form: str = "plain", codec: Codec = PLAIN
 ) -> Prepared:
     """Return the request that saves the draft; a create gets its `front_id` here, once a send.
 

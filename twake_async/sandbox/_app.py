@@ -20,6 +20,7 @@ ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _DRIP = 0.01
 """Seconds between two bytes of an answer that drips."""
+_CUTS = frozenset({"cut", "cut_chunked", "cut_reset", "cut_silent"})
 
 
 def asgi_app(
@@ -41,7 +42,7 @@ def asgi_app(
             return
         request = await _received(scope, receive)
         response, fault = handle(request)
-        if (seconds := delay()) > 0:
+        if (seconds := delay() + (fault.delay if fault else 0)) > 0:
             await asyncio.sleep(seconds)
         transport = connection(scope.get("client"))
         action = fault.action if fault else None
@@ -49,11 +50,15 @@ def asgi_app(
             await _client_gone(receive)
         elif action in CONNECTION:
             await _broken(transport, receive, reset=action == "reset")
-        elif action in ("cut", "cut_chunked"):
-            await _cut(response, send, declared=action == "cut")
-            await _broken(transport, receive, reset=False)
+        elif action in _CUTS:
+            await _cut(response, send, declared=action != "cut_chunked")
+            if action == "cut_silent":
+                await _client_gone(receive)
+            await _broken(transport, receive, reset=action == "cut_reset")
         else:
-            await _sent(response, send, drip=action == "drip")
+            await _sent(response, send, form=action)
+            if action == "hang_up" and transport is not None:
+                transport.close()
 
     return app
 
@@ -97,7 +102,7 @@ def _reset(transport: asyncio.Transport) -> None:
 
 def _head(response: Response, length: int | None) -> MutableMapping[str, Any]:
     headers = [
-        (name.encode("latin-1"), value.encode("latin-1"))
+        (name.encode(), value.encode())  # what is not ASCII in a fault's header stays itself
         for name, value in response.headers.items()
     ]
     if length is not None:
@@ -112,9 +117,13 @@ async def _cut(response: Response, send: Send, *, declared: bool) -> None:
     await send({"type": "http.response.body", "body": half, "more_body": True})
 
 
-async def _sent(response: Response, send: Send, *, drip: bool) -> None:
-    bodiless = response.status in (204, 304)
-    await send(_head(response, None if bodiless else len(response.body)))
+async def _sent(response: Response, send: Send, *, form: str | int | None) -> None:
+    drip = form == "drip"
+    bodiless = response.status in (204, 304) or form == "chunked"
+    head = _head(response, None if bodiless else len(response.body))
+    if form == "connection_close":
+        head["headers"].append((b"connection", b"close"))
+    await send(head)
     for index in range(len(response.body) if drip else 0):
         byte = response.body[index : index + 1]
         await send({"type": "http.response.body", "body": byte, "more_body": True})

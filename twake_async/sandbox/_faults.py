@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import threading
 from collections import deque
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -22,27 +23,40 @@ __all__ = [
     "CONNECTION",
     "Action",
     "Fault",
+    "Form",
     "Refusal",
     "Script",
     "altered",
     "failure",
+    "formed",
+    "late",
     "refused",
-    "warned",
 ]
 
 Silence = Literal["close", "reset", "silent"]
-Delivery = Literal["cut", "cut_chunked", "drip"]
+Delivery = Literal["cut", "cut_chunked", "cut_reset", "cut_silent", "drip"]
 Content = Literal[
-    "empty", "html", "bad_gzip", "php_trace", "null_object", "null_id", "other_message"
+    "empty",
+    "html",
+    "bad_gzip",
+    "cut_json",
+    "php_trace",
+    "error_words",
+    "null_object",
+    "null_id",
+    "other_message",
 ]
 Action = Silence | Delivery | Content | int
-Refusal = Literal["authentication", "group", "capability"]
+Form = Literal["warnings", "gzip", "chunked", "connection_close", "hang_up"]
+Refusal = Literal["authentication", "group", "capability", "privileges"]
 
 CONNECTION: tuple[str, ...] = get_args(Silence)
 """Actions after which no byte is answered."""
 DELIVERY: tuple[str, ...] = get_args(Delivery)
 """Actions that break the way in which the answer arrives."""
 ACTIONS: tuple[str, ...] = (*CONNECTION, *DELIVERY, *get_args(Content))
+FORMS: tuple[str, ...] = get_args(Form)
+"""Forms of a good answer."""
 REFUSALS: tuple[str, ...] = get_args(Refusal)
 
 _WARNING = (
@@ -67,16 +81,22 @@ class Fault:
     action: str | int
     stores: bool
     retry_after: str | None = None
+    delay: float = 0.0
+    """Seconds for which this one answer is held back."""
 
 
-def failure(before_storing: str | int | None, after_storing: str | int | None) -> Fault:
+def failure(
+    before_storing: str | int | None,
+    after_storing: str | int | None,
+    retry_after: float | str | None = None,
+) -> Fault:
     """A failure before or after the request is carried out; a ValueError that says the choices."""
     if (before_storing is None) == (after_storing is None):
         raise ValueError("give either before_storing or after_storing")
-    if before_storing is not None:
-        return Fault(_checked(before_storing), stores=False)
-    assert after_storing is not None  # noqa: S101
-    return Fault(_checked(after_storing), stores=True)
+    action = after_storing if before_storing is None else before_storing
+    assert action is not None  # noqa: S101
+    stores = before_storing is None
+    return Fault(_checked(action), stores=stores, retry_after=_header(retry_after))
 
 
 def refused(status: str | int, retry_after: float | str | None) -> Fault:
@@ -84,13 +104,28 @@ def refused(status: str | int, retry_after: float | str | None) -> Fault:
     if isinstance(status, str) and status not in REFUSALS:
         raise ValueError(f"unknown refusal {status!r}: use a status, or one of {_told(REFUSALS)}")
     action = status if isinstance(status, str) else _checked(status)
-    header = f"{retry_after:g}" if isinstance(retry_after, int | float) else retry_after
-    return Fault(action, stores=False, retry_after=header)
+    return Fault(action, stores=False, retry_after=_header(retry_after))
 
 
-def warned() -> Fault:
-    """A good answer behind PHP warnings."""
-    return Fault("warning", stores=True)
+def formed(form: str) -> Fault:
+    """A good answer in an unusual form; a ValueError that says the choices."""
+    if form not in FORMS:
+        raise ValueError(f"unknown form {form!r}: use one of {_told(FORMS)}")
+    return Fault(form, stores=True)
+
+
+def late(seconds: float) -> Fault:
+    """A good answer so many seconds after the request was carried out; a ValueError below 0."""
+    if seconds < 0:
+        raise ValueError(f"seconds must not be negative: {seconds!r}")
+    return Fault("late", stores=True, delay=float(seconds))
+
+
+def _header(retry_after: float | str | None) -> str | None:
+    text = f"{retry_after:g}" if isinstance(retry_after, int | float) else retry_after
+    if text is not None and not text.isprintable():
+        raise ValueError(f"retry_after is no header: {text!r}")
+    return text
 
 
 def _checked(action: str | int) -> str | int:
@@ -137,6 +172,7 @@ def _refusal(word: str, group_id: Any) -> Response:
         "authentication": _gate.BAD_CREDENTIALS,
         "group": _gate.bad_group(group_id),
         "capability": _gate.missing_capabilities(["messages_save"]),
+        "privileges": _gate.missing_privileges(["channels"]),
     }
     return Response(200, JSON, _php.encode({**errors[word], "_cookies": []}) or b"")
 
@@ -149,10 +185,11 @@ def altered(world: World, request: Request, good: Response | None, fault: Fault)
         return _with_status(fault.action, good, fault.retry_after)
     if fault.action in REFUSALS:
         return _refusal(fault.action, _group_id(request))
-    if fault.action == "warning" and good is not None:
-        return Response(good.status, HTML, _WARNING + good.body)
+    if good is not None and (fault.action in FORMS or fault.action == "late"):
+        return _in_form(fault.action, good)
+    whole = good or Response(200, JSON, _object(_somebody_elses(world)))
     if fault.action in DELIVERY:
-        return good or Response(200, JSON, _object(_somebody_elses(world)))
+        return whole
     contents: dict[str, tuple[Mapping[str, str], bytes]] = {
         "empty": (HTML, b""),
         "html": (HTML, _PAGE),
@@ -161,6 +198,8 @@ def altered(world: World, request: Request, good: Response | None, fault: Fault)
             {**JSON, "content-encoding": "gzip"},
             b"\x1f\x8b\x08" + bytes(7) + b"\xff" * 20,
         ),
+        "cut_json": (JSON, whole.body[: len(whole.body) // 2]),
+        "error_words": (JSON, _php.encode({**_SWALLOWED, "_cookies": []}) or b""),
         "null_object": (JSON, _object(None)),
         "null_id": (JSON, _object({**_somebody_elses(world), **_NOTHING})),
         "other_message": (JSON, _object(_somebody_elses(world))),
@@ -169,7 +208,17 @@ def altered(world: World, request: Request, good: Response | None, fault: Fault)
     return Response(200, headers, body)
 
 
+_SWALLOWED = {"error": "unknown error or malformed query."}
 _NOTHING = {"id": None, "front_id": None, "modification_date": 0, "creation_date": 0}
+
+
+def _in_form(form: str, good: Response) -> Response:
+    if form == "warnings":
+        return Response(good.status, HTML, _WARNING + good.body)
+    if form == "gzip":
+        headers = {**good.headers, "content-encoding": "gzip"}
+        return Response(good.status, headers, gzip.compress(good.body))
+    return good
 
 
 def _group_id(request: Request) -> Any:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self
 
 from twake_async.sandbox._app import ASGIApp, asgi_app
-from twake_async.sandbox._faults import Script, altered, failure, refused, warned
+from twake_async.sandbox._faults import Script, altered, failure, formed, late, refused
 from twake_async.sandbox._listener import Listener
 from twake_async.sandbox._received import ReceivedRequest, line, received
 from twake_async.sandbox._seed import read_seed
@@ -17,13 +18,13 @@ from twake_async.sandbox._world import World, same_id
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
     from types import TracebackType
 
     import httpx
 
-    from twake_async.sandbox._faults import Action, Fault, Refusal
+    from twake_async.sandbox._faults import Action, Fault, Form, Refusal
 
 __all__ = ["ReceivedRequest", "Sandbox"]
 
@@ -103,9 +104,11 @@ class Sandbox:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        listener, self._listener = self._listener, None
-        if listener is not None:
-            listener.stop()
+        if self._listener is not None:
+            try:
+                self._listener.stop()  # until then, requests under way need it
+            finally:
+                self._listener = None
 
     async def __aenter__(self) -> Self:
         return self.__enter__()
@@ -174,10 +177,20 @@ class Sandbox:
             "TWAKE_BASE_URL": self.url,
         }
 
-    def messages(self, channel_id: str) -> list[dict[str, Any]]:
-        """The stored messages of a channel, oldest first; replies have a `parent_message_id`."""
+    def messages(self, channel_id: str | None = None) -> list[dict[str, Any]]:
+        """The stored messages, oldest first; replies have a `parent_message_id`.
+
+        Args:
+            channel_id: Of which channel. Default: of all.
+
+        """
         with self._lock:
-            return [message.as_array() for message in self._world.in_channel(channel_id)]
+            found = (
+                self._world.messages.values()
+                if channel_id is None
+                else self._world.in_channel(channel_id)
+            )
+            return [message.as_array() for message in found]
 
     def ephemerals(self, channel_id: str) -> list[dict[str, Any]]:
         """The ephemeral messages that a channel was shown, each as it was shown last."""
@@ -230,6 +243,7 @@ class Sandbox:
         *,
         before_storing: Action | None = None,
         after_storing: Action | None = None,
+        retry_after: float | str | None = None,
         times: int = 1,
     ) -> None:
         """Let the next saves or removes fail, before or after they were carried out.
@@ -238,11 +252,14 @@ class Sandbox:
 
         - "close", "reset": the connection ends, with a FIN or an RST, and no byte is answered.
         - "silent": nothing is ever answered.
-        - "cut", "cut_chunked": half of the answer, then the connection ends.
+        - "cut", "cut_chunked", "cut_reset": half of the answer, then the connection ends; after a
+          declared length, in chunks, or with an RST.
+        - "cut_silent": half of the answer, then nothing more.
         - "drip": the answer comes one byte every 10 ms.
         - "empty", "html": an empty 200; a 200 with an HTML page.
-        - "bad_gzip": a 200 that says gzip and is not.
+        - "bad_gzip", "cut_json": a 200 that says gzip and is not; a 200 with half of the JSON.
         - "php_trace": a 200 with PHP's fatal error in words.
+        - "error_words": a 200 with the error in which the server wraps every exception.
         - "null_object", "null_id": a 200 without a message, or with one whose id is null.
         - "other_message": a 200 with somebody else's message.
         - an integer from 200 to 599: that status.
@@ -253,13 +270,15 @@ class Sandbox:
         Args:
             before_storing: The action, nothing being stored or removed.
             after_storing: The action, after the request was carried out.
+            retry_after: The Retry-After header of a status: seconds, or a string as it stands.
+                Default: none.
             times: For how many requests. Default: 1.
 
         Raises:
             ValueError: An unknown action, both or neither of the two given, `times` below 1.
 
         """
-        self._script.add(failure(before_storing, after_storing), times)
+        self._script.add(failure(before_storing, after_storing, retry_after), times)
 
     def refuse_next(
         self,
@@ -271,8 +290,8 @@ class Sandbox:
         """Let the next saves or removes be refused; nothing is stored.
 
         Args:
-            status: A status, or "authentication", "group" or "capability" for the 200 with which
-                the server refuses in words. Default: 429.
+            status: A status, or "authentication", "group", "capability" or "privileges" for the
+                200 with which the server refuses in words. Default: 429.
             retry_after: The Retry-After header: seconds, or a string as it stands. Default: none.
             times: For how many requests. Default: 1.
 
@@ -282,12 +301,44 @@ class Sandbox:
         """
         self._script.add(refused(status, retry_after), times)
 
+    def answer_next(self, form: Form, *, times: int = 1) -> None:
+        """Let the next saves or removes be answered well, in a form that servers and proxies use.
+
+        Args:
+            form: "warnings" for PHP warnings in front of the JSON, as text/html; "gzip";
+                "chunked"; "connection_close" for an answer that says that the connection ends, and
+                does; "hang_up" for one that ends right after the answer, unannounced.
+            times: For how many requests. Default: 1.
+
+        Raises:
+            ValueError: An unknown form, or `times` below 1.
+
+        """
+        self._script.add(formed(form), times)
+
     def warn_next(self, *, times: int = 1) -> None:
-        """Put PHP warnings in front of the next good answers, as text/html; they are stored."""
-        self._script.add(warned(), times)
+        """Put PHP warnings in front of the next good answers: `answer_next("warnings")`."""
+        self.answer_next("warnings", times=times)
+
+    def slow_next(self, seconds: float, *, times: int = 1) -> None:
+        """Hold the next good answers back for so many seconds, after they were carried out."""
+        self._script.add(late(seconds), times)
 
     def slow(self, seconds: float) -> None:
         """Hold every answer back for so many seconds, after it was carried out; 0 ends it."""
-        if seconds < 0:
-            raise ValueError(f"seconds must not be negative: {seconds!r}")
-        self._delay = float(seconds)
+        self._delay = late(seconds).delay
+
+    @contextmanager
+    def unreachable(self) -> Iterator[None]:
+        """Let nothing listen for the length of a `with` block: what is sent then is `NOT_SENT`.
+
+        Connections end as it begins. The port is kept, and served again afterwards.
+
+        Raises:
+            RuntimeError: The sandbox is not being served.
+
+        """
+        if self._listener is None:
+            raise RuntimeError("this sandbox is not being served: use `with` or `async with`")
+        with self._listener.paused():
+            yield

@@ -1,0 +1,153 @@
+"""The documentation says what is so: its code runs, its outputs come, its links lead somewhere."""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+import pathlib
+import re
+
+import pytest
+from pages import PAGES, ROOT, Page, same
+
+import twake_async
+from twake_async import sandbox, twacode
+
+
+def name(path: pathlib.Path) -> str:
+    """The path of a page inside the project."""
+    return str(path.relative_to(ROOT))
+
+
+# This page is a project of several files: test_testing.py writes them and runs pytest there.
+RUN_ELSEWHERE = {ROOT / "docs" / "testing.md"}
+
+
+@pytest.mark.parametrize("path", [page for page in PAGES if page not in RUN_ELSEWHERE], ids=name)
+def test_a_page_runs_and_prints_what_it_shows(path, tmp_path):
+    """Whoever copies the code of a page, from top to bottom, sees what the page shows."""
+    Page(path, tmp_path).run()
+
+
+@pytest.mark.parametrize("path", PAGES, ids=name)
+def test_every_block_of_a_page_is_of_a_kind_that_is_checked(path):
+    """No code hides from the tests in a block of another language."""
+    kinds = re.findall(
+        r"^[ \t]*(?:```+|~~~+)[ \t]*([^\s`]+)", path.read_text("utf-8"), re.MULTILINE
+    )
+    known = {"python", "text", "console", "toml", "json", "sql"}
+    assert [kind for kind in kinds if kind not in known and not kind.startswith("{")] == []
+    assert "{code" not in " ".join(kinds)
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        "```python\nraise RuntimeError\n```",
+        "```python\nawait twake.nothing()\n```",
+        "```python\nprint('more than is shown')\n```",
+        "```python\nprint(1)\n```\n\n```text\n2\n```",
+        "```text\nprinted by nobody\n```",
+        "```console\n$ echo 1\n2\n```",
+        "```console\n$ twake-async send --no-such-option\n```",
+        "```toml\n= 1\n```",
+        "```json\n{1}\n```",
+        "```sql\nSELECT FROM;\n```",
+        "% invisible-code-block: python\n%\n% raise RuntimeError\n",
+    ],
+)
+def test_a_page_that_is_wrong_is_found_out(block, tmp_path):
+    """The check can fail: each way in which a page can be wrong is seen."""
+    page = tmp_path / "wrong.md"
+    page.write_text(f"# Wrong\n\n{block}\n")
+    with pytest.raises(BaseException):  # noqa: B017, PT011 - each kind fails in its own way
+        Page(page, tmp_path).run()
+
+
+def test_two_outputs_that_differ_in_volatile_values_only_are_the_same():
+    """Ids, ports, dates and durations differ from run to run; nothing else may."""
+    ran = "95f46b55-e69a-11f1-9910-2505e0a61597 at 127.0.0.1:38513 in 0.25 s\n"
+    assert same(ran, "429abcc2-e6a0-11f1-a681-c918573ad26f at 127.0.0.1:1 in 12 s")
+    assert not same(ran, ran.replace("at", "on"))
+    assert same("a ... c", "a b c")
+    assert not same("a", "a\nb")
+
+
+def anchors(text: str) -> set[str]:
+    """The anchors of a page's headings, as the places that show Markdown make them."""
+    text = re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading).lower().replace(" ", "-") for heading in headings}
+
+
+def dead_links(path: pathlib.Path) -> list[str]:
+    """The links of a page that lead to no file, or to no heading of one."""
+    dead = []
+    for target in re.findall(r"\]\(([^)\s]*)\)|src=\"([^\"]+)\"", path.read_text("utf-8")):
+        link = target[0] or target[1]
+        if re.match(r"https?:|mailto:", link) or not link:
+            continue
+        file, _, anchor = link.partition("#")
+        found = (path.parent / file).resolve() if file else path
+        if not found.exists() or (anchor and anchor not in anchors(found.read_text("utf-8"))):
+            dead.append(link)
+    return dead
+
+
+PAPERS = [ROOT / f"{paper}.md" for paper in ("README", "CONTRIBUTING", "CHANGELOG", "SECURITY")]
+
+
+@pytest.mark.parametrize("path", PAPERS, ids=name)
+def test_the_links_of_the_papers_lead_somewhere(path):
+    """Sphinx sees to the links of docs/; these papers stand outside of it."""
+    assert dead_links(path) == []
+
+
+def test_a_dead_link_is_found_out(tmp_path):
+    """A file that is not there and a heading that is not there are both dead ends."""
+    page = tmp_path / "page.md"
+    page.write_text("# One head\n[a](nowhere.md) [b](#one-head) [c](#two) [d](page.md#one-head)\n")
+    assert dead_links(page) == ["nowhere.md", "#two"]
+
+
+def test_a_claim_of_the_readme_names_the_test_that_shows_it():
+    """Each test that the README names is in the file that it links to."""
+    text = (ROOT / "README.md").read_text("utf-8")
+    claims = re.findall(r"\[`(test_\w+)`\]\((\S+?)\)", text)
+    assert len(claims) >= 5
+    for test, file in claims:
+        assert f"def {test}(" in (ROOT / file).read_text("utf-8"), test
+
+
+def test_the_picture_of_the_demo_is_what_the_demo_shows():
+    """The picture in the README is made by the demo, and names no host to fetch anything from."""
+    place = ROOT / "docs" / "picture.py"
+    spec = importlib.util.spec_from_file_location("picture", place)
+    picture = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(picture)
+    stands = picture.PICTURE.read_text("utf-8")
+    assert picture.render() == stands, "run: python docs/picture.py"
+    assert re.findall(r"url\([^#]|@import|@font-face", stands) == []
+
+
+PUBLIC = {"twake_async": twake_async, "twacode": twacode, "sandbox": sandbox}
+
+
+@pytest.mark.parametrize("room", PUBLIC)
+def test_every_public_name_is_in_the_reference(room):
+    """What can be imported can be looked up; pages are made from its docstring."""
+    pages = "\n".join(path.read_text("utf-8") for path in PAGES)
+    documented = set(re.findall(r"^\.\. auto\w+:: (?:[\w.]+\.)?(\w+)$", pages, re.MULTILINE))
+    names = {one for one in PUBLIC[room].__all__ if inspect.isclass(vars(PUBLIC[room])[one])}
+    names |= {one for one in PUBLIC[room].__all__ if inspect.isfunction(vars(PUBLIC[room])[one])}
+    assert names
+    assert names - documented == set()
+
+
+def test_every_environment_variable_is_on_its_page():
+    """Whatever the code reads from the environment under our name is documented."""
+    sources = [path.read_text("utf-8") for path in (ROOT / "twake_async").rglob("*.py")]
+    read = set(re.findall(r"\b_?TWAKE_[A-Z_]*[A-Z]\b", "\n".join(sources)))
+    page = (ROOT / "docs" / "environment.md").read_text("utf-8")
+    assert len(read) >= 6
+    assert {name for name in read if f"`{name}`" not in page} == set()
