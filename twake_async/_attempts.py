@@ -90,8 +90,7 @@ class Attempts:
         """
         send = _Send(prepared, policy, self.clock.now(), seconds)
         while True:
-            if send.number or self._cool_until > send.began or seconds <= 0:
-                await self._cool_down(send)
+            await self._cool_down(send)
             send.number += 1
             result = await self._attempt(send)
             if not isinstance(result, TwakeError):
