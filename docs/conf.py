@@ -31,9 +31,9 @@ default_role = "code"
 nitpicky = True
 # Foreign types have no pages here, and the build fetches none from elsewhere.
 nitpick_ignore_regex = [
-    (r"py:.*", r"(httpx|ssl|attr|attrs|collections|typing|datetime|asyncio|enum)(\..*)?"),
+    (r"py:.*", r"(httpx|ssl|attr|attrs|collections|typing|datetime|asyncio|enum|os)(\..*)?"),
     # Aliases of types, which the pages explain in words; and a path is a path.
-    (r"py:class", r"Child|Json|Action|Form|Refusal|Path"),
+    (r"py:class", r"Child|Json|Action|Form|Refusal|Path|Drafts"),
 ]
 
 autodoc_class_signature = "mixed"

@@ -56,6 +56,7 @@ _SHELL = """
 twake-async() { "$PYTHON" -m twake_async "$@"; }
 pytest() { "$PYTHON" -m pytest -p no:cacheprovider "$@"; }
 python() { "$PYTHON" "$@"; }
+produce() { echo '{"channel_id": "channel-id", "content": "Hello"}'; }
 make() { echo "all is built"; }
 sqlite3() { "$PYTHON" -c 'import sqlite3, sys
 for row in sqlite3.connect(sys.argv[1]).execute(sys.argv[2]): print(*row, sep="|")' "$@"; }

@@ -13,8 +13,12 @@ EXPECTED = [
     "AuthenticationError",
     "Check",
     "ConfigurationError",
+    "Delivery",
     "InvalidDraftError",
     "InvalidGroupError",
+    "Journal",
+    "JournalEntry",
+    "JournalError",
     "Message",
     "MessageDraft",
     "MessageRef",
@@ -22,6 +26,7 @@ EXPECTED = [
     "NotSentError",
     "Outcome",
     "OutcomeUnknownError",
+    "Progress",
     "RateLimitedError",
     "Reaction",
     "RefusedError",
@@ -33,10 +38,10 @@ EXPECTED = [
     "TwakeSession",
     "WrongEventLoopError",
 ]
-PUBLIC_ROOMS = ("check", "errors", "messages", "retry", "session")
+PUBLIC_ROOMS = ("check", "deliveries", "errors", "journal", "messages", "retry", "session")
 
 # Classes that rooms hand to each other, and no user meets.
-BETWEEN_ROOMS = {"Tokens"}
+BETWEEN_ROOMS = {"Scribe", "Tokens"}
 
 
 def test_the_face_is_what_was_agreed():

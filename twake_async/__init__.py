@@ -8,11 +8,13 @@ and the first three are never wrong::
 """
 
 from .check import Check
+from .deliveries import Delivery, JournalEntry, Progress
 from .errors import (
     AuthenticationError,
     ConfigurationError,
     InvalidDraftError,
     InvalidGroupError,
+    JournalError,
     MissingCapabilityError,
     NotSentError,
     Outcome,
@@ -24,6 +26,7 @@ from .errors import (
     TwakeError,
     WrongEventLoopError,
 )
+from .journal import Journal
 from .messages import Message, MessageDraft, MessageRef, Reaction
 from .retry import Attempt, RetryBudget, RetryPolicy
 from .session import TwakeSession
@@ -33,8 +36,12 @@ __all__ = [
     "AuthenticationError",
     "Check",
     "ConfigurationError",
+    "Delivery",
     "InvalidDraftError",
     "InvalidGroupError",
+    "Journal",
+    "JournalEntry",
+    "JournalError",
     "Message",
     "MessageDraft",
     "MessageRef",
@@ -42,6 +49,7 @@ __all__ = [
     "NotSentError",
     "Outcome",
     "OutcomeUnknownError",
+    "Progress",
     "RateLimitedError",
     "Reaction",
     "RefusedError",

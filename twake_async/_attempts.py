@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import logging
 import random
 import time
@@ -24,10 +25,16 @@ if TYPE_CHECKING:
     from .messages import Message
     from .retry import RetryPolicy, Tokens
 
-__all__ = ["Attempts", "Clock"]
+__all__ = ["Attempts", "Clock", "attempts_seen"]
 
 #: Seconds: a `Retry-After` beyond it counts as it, so that one absurd answer stops nobody for good.
 LONGEST_COOLDOWN = 3600.0
+
+#: Where the outcome and reason of each attempt of the current task's sends is put down, beside
+#: what observers are told: what a batch needs to know of a send that was cancelled.
+attempts_seen: contextvars.ContextVar[list[tuple[Outcome, str]] | None] = contextvars.ContextVar(
+    "attempts_seen", default=None
+)
 
 log = logging.getLogger("twake_async")
 log.addHandler(logging.NullHandler())
@@ -101,6 +108,19 @@ class Attempts:
         """Close the connections; sends that wait between attempts end at once."""
         self._stop.set()
         await self.carrier.aclose()
+
+    def cooling(self) -> float:
+        """Return the seconds for which the server still wants to be left alone by all sends."""
+        left = self._cool_until - self.clock.now()
+        return left if left > 0 and not self._stop.is_set() else 0.0
+
+    def now(self) -> float:
+        """Return the time in seconds, of a clock that only goes on."""
+        return self.clock.now()
+
+    async def wait(self, seconds: float, /) -> None:
+        """Wait, but no longer than until the session closes."""
+        await self.clock.pause(seconds, self._stop)
 
     def _left(self, send: _Send) -> float:
         return send.seconds - (self.clock.now() - send.began)
@@ -177,6 +197,8 @@ class Attempts:
         error.elapsed = self.clock.now() - send.began
 
     def _observe(self, send: _Send, outcome: Outcome, reason: str, wait: float | None) -> None:
+        if (seen := attempts_seen.get()) is not None:
+            seen.append((outcome, reason))
         if self.on_attempt is None and not log.isEnabledFor(logging.DEBUG):
             return
         elapsed = self.clock.now() - send.began

@@ -8,6 +8,7 @@ certain about the message::
     ├── InvalidDraftError             NOT_SENT   the message cannot be sent as it is
     ├── SessionClosedError            NOT_SENT   the session was closed
     ├── WrongEventLoopError           NOT_SENT   the session belongs to another loop or process
+    ├── JournalError                  NOT_SENT   a batch cannot go on with its journal
     ├── RefusedError                  REFUSED    the server answered, and stored nothing
     │   ├── AuthenticationError                  the id or the key is wrong
     │   ├── InvalidGroupError                    the group does not exist
@@ -27,6 +28,7 @@ __all__ = [
     "ConfigurationError",
     "InvalidDraftError",
     "InvalidGroupError",
+    "JournalError",
     "MissingCapabilityError",
     "NotSentError",
     "Outcome",
@@ -158,6 +160,22 @@ class WrongEventLoopError(TwakeError):
         super().__init__(message, reason=reason)
 
 
+class JournalError(TwakeError):
+    """A batch cannot go on with its journal; nothing leaves that is not in it (`NOT_SENT`).
+
+    `reason` is one of
+
+    - `locked`: another batch, of this process or another, uses the journal;
+    - `foreign`: the file is no journal;
+    - `version`: the journal has a schema that this release does not know;
+    - `target`: it belongs to another server or group, or its keys were made in another way;
+    - `broken`: the file cannot be opened, read or written;
+    - `full`: the disk is full;
+    - `changed`: a draft is not the one that the journal knows by its key;
+    - `key`: a draft's key cannot be made, is no key, or was given twice.
+    """
+
+
 class RefusedError(TwakeError):
     """The server answered, and stored nothing (outcome `REFUSED`).
 
@@ -209,7 +227,8 @@ class NotSentError(TwakeError):
     - `no_lane`: the deadline passed while all connections were busy;
     - `cooldown`: the server asked for a pause that ends after the deadline;
     - `deadline`: the deadline was already over;
-    - `held`: a batch held it back (`after_unknown="hold"`).
+    - `held`: a batch held it back (`after_unknown="hold"`);
+    - `stopped`: its batch was closed or cancelled before it began.
     """
 
 
@@ -225,7 +244,10 @@ class OutcomeUnknownError(TwakeError):
     - `server_error`: the server's words for every error that it swallowed;
     - `unreadable`: a 200 whose body is empty, too large or no answer of Twake's;
     - `mismatch`: an answer without an id, or about another message;
-    - `unproven`: a transport of the caller's failed, and nothing proves how far it came.
+    - `unproven`: a transport of the caller's failed, and nothing proves how far it came;
+    - `cancelled`: its batch was cancelled while it was on its way;
+    - `interrupted`: an earlier run of the batch ended while it was on its way;
+    - `unexpected`: the send raised what no send should, which stands in the cause.
     """
 
     outcome = Outcome.UNKNOWN

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from typing import TYPE_CHECKING, Any, NoReturn, Self
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self
 
 from ._attempts import Attempts
 from ._lanes import Lanes
@@ -19,7 +19,8 @@ from ._settings import (
 )
 from ._transport import Carrier, inject, lane_maker
 from ._wire import encode_remove, encode_save, text_was_cut
-from .check import probe
+from .batch import Plan, stream
+from .check import Check, probe
 from .errors import (
     ConfigurationError,
     InvalidDraftError,
@@ -30,14 +31,14 @@ from .retry import RetryBudget, RetryPolicy, Tokens
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
     from types import TracebackType
-    from typing import Literal
 
     import httpx
 
     from ._wire import Prepared
-    from .check import Check
+    from .deliveries import Delivery, Drafts, Progress
+    from .journal import Journal
     from .retry import Attempt
     from .twacode import UserSpecific
 
@@ -272,6 +273,73 @@ class TwakeSession:
                 stacklevel=3,  # the caller of send, send_message or edit_message
             )
         return message
+
+    def send_many(
+        self,
+        drafts: Drafts,
+        *,
+        in_flight: int = 10,
+        order: Literal["channel"] | None = "channel",
+        after_unknown: Literal["continue", "hold"] = "continue",
+        rate: float | None = None,
+        journal: Journal | None = None,
+        on_progress: Callable[[Progress], object] | None = None,
+        resume: Literal["report", "resend"] = "report",
+        key: Callable[[MessageDraft], str] | None = None,
+        group_id: str | None = None,
+        deadline: float | None = None,
+        retry: RetryPolicy | None = None,
+    ) -> AsyncGenerator[Delivery, None]:
+        """Send all drafts while it is iterated, and yield one `Delivery` for each as it ends.
+
+        It holds a bounded number of drafts however long the input and slow the consumer: at most
+        `11 * in_flight` that have not been yielded. No bad draft ends it. Left early, it takes
+        nothing more and lets what is in flight end; `contextlib.aclosing` waits for that.
+        Cancelled, it cancels what is in flight.
+
+        Args:
+            drafts: An iterable or an async iterable of any length.
+            in_flight: How many are under way at once.
+            order: `"channel"`: the messages to one channel arrive in the order given, retries
+                included. None: as fast as connections allow.
+            after_unknown: `"hold"` sends nothing more to a channel after an `UNKNOWN`, and
+                reports the rest of it as `NOT_SENT`.
+            rate: Messages a second at the most; None for no limit.
+            journal: Where intents and outcomes are kept, so that a later call with the same input
+                goes on where this one ended.
+            on_progress: Called with the `Progress` each time that a draft ends, also after the
+                iterator was left; it must not block.
+            resume: With a journal: what to do with a message that an earlier run lost sight of:
+                `"report"` it as `UNKNOWN`, or `"resend"` it, which may show it twice.
+            key: With a journal: makes the key of a draft; None for its position in the input.
+            group_id: The group, if not the session's.
+            deadline: Seconds for each message, if not the session's.
+            retry: The policy for each message, if not the session's.
+
+        Raises:
+            ConfigurationError: An argument cannot work; raised at once, unless it is that there
+                is no group, which ends the batch at its first message.
+            JournalError: The journal cannot be used, or its input was changed. What had begun
+                was yielded before.
+            SessionClosedError: The session was closed; again all that was taken was yielded.
+            Exception: What the input raised, after all that was taken from it was yielded.
+
+        """
+        plan = Plan(
+            in_flight=in_flight,
+            order=order,
+            after_unknown=after_unknown,
+            rate=rate,
+            journal=journal,
+            on_progress=on_progress,
+            resume=resume,
+            key=key,
+            deadline=deadline,
+            retry=retry,
+            pace=self._attempts,
+            target=f"{self._base_url} {group_id or self._group_id}",
+        )
+        return stream(drafts, lambda draft: self._save(draft, group_id, deadline, retry), plan)
 
     async def edit_message(
         self,

@@ -1,4 +1,4 @@
-"""The command `twake-async`: demo, send, check, sandbox, completion.
+"""The command `twake-async`: demo, send, send-many, journal, check, sandbox, completion.
 
 Everything that it needs beyond the SDK (click, rich, uvicorn) comes with the `sandbox` extra.
 """

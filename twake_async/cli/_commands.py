@@ -10,8 +10,10 @@ import click
 from ._check import check
 from ._completion import VARIABLE, completion
 from ._demo import demo
+from ._journal import journal
 from ._sandbox import sandbox
 from ._send import send
+from ._send_many import send_many
 from ._statuses import FAILED, INTERRUPTED, USAGE, complain, give_up_output
 
 if TYPE_CHECKING:
@@ -45,7 +47,7 @@ Begin with:
   twake-async check               whether a server would take your messages
 
 \b
-Exit statuses, the same for send and check:
+Exit statuses, the same for send, send-many and check:
   0   delivered (check: all is well)
   1   the command itself could not run
   2   refused: the server answered, and stored nothing
@@ -59,7 +61,7 @@ def twake_async() -> None:
     """Send messages to Twake, and know for certain what became of each one."""
 
 
-for command in (demo, sandbox, check, send, completion):
+for command in (demo, sandbox, check, send, send_many, journal, completion):
     twake_async.add_command(command)
 
 

@@ -1,0 +1,198 @@
+"""What a journal makes of a draft: send it, report what is known, or refuse it. No I/O."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+import uuid
+from typing import TYPE_CHECKING, Any, Literal
+
+import attrs
+
+from ._wire import encode_save
+from .deliveries import Delivery, JournalEntry, error_for
+from .errors import InvalidDraftError, JournalError, Outcome, TwakeError
+from .messages import Message, MessageDraft
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Item", "check_draft", "fingerprint", "key_of", "recall", "settled", "with_front_id"]
+
+
+@attrs.define(eq=False)
+class Item:
+    """A draft that was taken from the input."""
+
+    draft: MessageDraft
+    """The draft, or whatever the input gave in its place."""
+
+    channel: str | None = None
+    """The channel whose order it keeps."""
+
+    known: Delivery | None = None
+    """What became of it, where that is known without sending it."""
+
+    entry: JournalEntry | None = None
+    """What goes into the journal before it leaves."""
+
+    ready: MessageDraft | None = None
+    """The draft with its `front_id`, where there is a journal to keep it."""
+
+    doubt: bool = False
+    """Whether an earlier run may have delivered it."""
+
+    begun: bool = False
+    """Whether its intent was given to the journal."""
+
+
+def not_sent(draft: MessageDraft, error: TwakeError, key: str | None = None) -> Item:
+    """Return the item of a draft that will not be sent, for a reason found before."""
+    return Item(draft, known=Delivery(draft, Outcome.NOT_SENT, error=error, key=key))
+
+
+def check_draft(thing: Any) -> Item:
+    """Return the item for what the input gave, which may be anything."""
+    if isinstance(thing, MessageDraft):
+        return Item(thing, thing.channel_id)
+    wrong = InvalidDraftError(
+        f"the input gave a {type(thing).__name__}, where send_many takes MessageDrafts",
+        field="drafts",
+    )
+    return not_sent(thing, wrong)
+
+
+def with_front_id(draft: MessageDraft) -> MessageDraft:
+    """Return the draft with the `front_id` that it will have in all runs; an edit needs none."""
+    if draft.front_id is not None or (draft.id is not None and not draft.is_ephemeral):
+        return draft
+    return attrs.evolve(draft, front_id=str(uuid.uuid4()))
+
+
+def fingerprint(draft: MessageDraft) -> str:
+    """Return a hash of what the draft asks for; its `front_id`, which may be minted, aside.
+
+    Raises:
+        InvalidDraftError: The draft cannot be sent as it is.
+
+    """
+    body = encode_save(draft, group_id="-").body
+    if draft.front_id is not None:
+        body = body.replace(
+            b'"front_id":%b' % json.dumps(draft.front_id, ensure_ascii=False).encode(), b"", 1
+        )
+    return hashlib.sha256(body).hexdigest()[:32]
+
+
+def key_of(draft: MessageDraft, position: int, make: Callable[[MessageDraft], str] | None) -> str:
+    """Return the journal's key of a draft: what the caller makes of it, or its position.
+
+    Raises:
+        JournalError: The caller's function failed, or what it returned is no key.
+
+    """
+    if make is None:
+        return f"{position:09d}"
+    try:
+        key = make(draft)
+    except Exception as wrong:
+        raise JournalError("the key function failed on a draft", reason="key") from wrong
+    if not isinstance(key, str) or not key or not key.isprintable():
+        raise JournalError(
+            f"a key must be a non-empty, printable string, not {key!r}", reason="key"
+        )
+    return key
+
+
+def _new(draft: MessageDraft, key: str, mark: str, run: int) -> JournalEntry:
+    return JournalEntry(key, mark, draft.channel_id, draft.front_id, run, time.time())
+
+
+def recall(
+    draft: MessageDraft,
+    ready: MessageDraft,
+    key: str,
+    mark: str,
+    found: JournalEntry | None,
+    *,
+    run: int,
+    resume: Literal["report", "resend"],
+) -> Item:
+    """Return the item of a draft in the light of the journal.
+
+    Args:
+        draft: The draft.
+        ready: The draft with its `front_id`.
+        key: Its key.
+        mark: Its fingerprint.
+        found: What the journal has under the key.
+        run: The number of this run.
+        resume: What to do with what an earlier run lost sight of.
+
+    Raises:
+        JournalError: The journal has another draft under this key, or this run had the key.
+
+    """
+    if found is None:
+        entry = _new(ready, key, mark, run)
+        return Item(draft, draft.channel_id, entry=entry, ready=ready)
+    if found.run == run:
+        raise twice(key)
+    if found.fingerprint != mark:
+        raise JournalError(
+            f"the draft is not the one that the journal knows by the key {key!r}: the input was "
+            "changed. Restore it, or use a new journal for what is new",
+            reason="changed",
+        )
+    doubt = found.outcome is Outcome.UNKNOWN
+    if found.outcome is Outcome.DELIVERED or (doubt and resume == "report"):
+        return Item(draft, draft.channel_id, known=_report(draft, found))
+    ready = attrs.evolve(draft, front_id=found.front_id)
+    entry = attrs.evolve(_new(ready, key, mark, run), maybe_duplicated=doubt)
+    return Item(draft, draft.channel_id, entry=entry, ready=ready, doubt=doubt)
+
+
+def twice(key: str) -> JournalError:
+    """Return the error for a key that the input gave before."""
+    return JournalError(f"the key {key!r} was given twice", reason="key")
+
+
+def _report(draft: MessageDraft, found: JournalEntry) -> Delivery:
+    assert found.outcome is not None  # noqa: S101 - opening the journal left none in flight
+    message = error = None
+    if found.outcome is Outcome.DELIVERED:
+        message = Message(
+            id=found.message_id or "",
+            front_id=found.front_id or "",
+            channel_id=found.channel_id,
+            parent_message_id=draft.parent_message_id or "",
+            maybe_duplicated=found.maybe_duplicated,
+        )
+    else:
+        error = error_for(
+            found.outcome,
+            found.reason,
+            'an earlier run lost sight of it; give resume="resend" to send it again',
+        )
+        error.front_id = found.front_id
+    return Delivery(draft, found.outcome, message, error, key=found.key, from_journal=True)
+
+
+def settled(entry: JournalEntry, delivery: Delivery) -> JournalEntry:
+    """Return the entry of a draft that has ended."""
+    message, error = delivery.message, delivery.error
+    return JournalEntry(
+        entry.key,
+        entry.fingerprint,
+        entry.channel_id,
+        entry.front_id,
+        entry.run,
+        entry.began,
+        delivery.outcome,
+        "" if error is None else error.reason,
+        None if message is None else message.id,
+        message is not None and message.maybe_duplicated,
+        delivery.attempts,
+        time.time(),
+    )

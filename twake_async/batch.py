@@ -1,0 +1,339 @@
+"""The streaming engine behind `send_many`: bounded, ordered by channel, resumable.
+
+It takes a coroutine function that sends one draft, and knows nothing of sessions. A fixed number
+of workers pull from the input, so that nothing is held but what they and a short line of drafts
+behind busy channels hold. What can be decided without waiting is decided in rooms below.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import logging
+import math
+from collections import Counter
+from collections.abc import AsyncIterable, Iterable
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+import attrs
+
+from ._attempts import attempts_seen
+from ._intake import Intake
+from ._resume import settled
+from ._settings import check_choice, check_count, check_deadline, check_kind
+from .deliveries import Delivery, Progress, error_for, with_doubt
+from .errors import (
+    ConfigurationError,
+    NotSentError,
+    Outcome,
+    SessionClosedError,
+    TwakeError,
+    WrongEventLoopError,
+)
+from .journal import Journal, Scribe
+from .retry import RetryPolicy, fold
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Awaitable, Callable
+
+    from ._journal_file import Keys
+    from ._resume import Item
+    from .deliveries import Drafts, JournalEntry
+    from .errors import JournalError
+    from .messages import Message, MessageDraft
+
+    Seen = list[tuple[Outcome, str]]
+    Result = tuple[Delivery, asyncio.Future[JournalError | None] | None]
+
+__all__ = ["AHEAD", "Plan", "stream"]
+
+#: Drafts that may stand in line behind busy channels, for each that may be in flight.
+AHEAD = 8
+
+#: Seconds that a journal waits for more to write at once, where more is likely: a write costs as
+#: much as the sending of a message, however much it writes.
+LINGER = 0.001
+
+#: What would meet every further draft as well: nothing more is taken.
+_GENERAL = (ConfigurationError, SessionClosedError, WrongEventLoopError)
+
+_HELD = "an earlier message of the channel ended UNKNOWN, which holds it"
+
+log = logging.getLogger("twake_async")
+
+
+class Pace(Protocol):
+    """What a batch asks of the session's loop of attempts."""
+
+    def now(self) -> float:
+        """Return the time in seconds, of a clock that only goes on."""
+        ...
+
+    def cooling(self) -> float:
+        """Return for how many seconds the server wants to be left alone; 0 for not at all."""
+        ...
+
+    async def wait(self, seconds: float, /) -> None:
+        """Wait so long, or until the session closes."""
+
+
+@attrs.frozen(kw_only=True)
+class Plan:
+    """How a batch is to be sent: the arguments of `send_many`, checked."""
+
+    in_flight: int
+    order: Literal["channel"] | None
+    after_unknown: Literal["continue", "hold"]
+    rate: float | None
+    journal: Journal | None
+    on_progress: Callable[[Progress], object] | None
+    resume: Literal["report", "resend"]
+    key: Callable[[MessageDraft], str] | None
+    deadline: float | None
+    retry: RetryPolicy | None
+    pace: Pace
+    target: str
+    """The server and group, which the journal holds against those of a later run."""
+
+    def __attrs_post_init__(self) -> None:
+        check_count("in_flight", self.in_flight)
+        if self.order is not None:
+            check_choice("order", self.order, ("channel",))
+        check_choice("after_unknown", self.after_unknown, ("continue", "hold"))
+        check_choice("resume", self.resume, ("report", "resend"))
+        if self.rate is not None and not _is_rate(self.rate):
+            raise ConfigurationError("rate must be a number of messages a second", field="rate")
+        if self.deadline is not None:
+            check_deadline(self.deadline)
+        if self.retry is not None:
+            check_kind("retry", self.retry, RetryPolicy)
+        if self.journal is not None:
+            check_kind("journal", self.journal, Journal)
+        for name in ("key", "resume"):
+            if self.journal is None and getattr(self, name) not in (None, "report"):
+                raise ConfigurationError(f"{name} means nothing without a journal", field=name)
+
+
+def _is_rate(rate: object) -> bool:
+    good = isinstance(rate, int | float) and not isinstance(rate, bool)
+    return good and 0 < rate < math.inf  # type: ignore[operator]
+
+
+def stream(
+    drafts: Drafts, send: Callable[[MessageDraft], Awaitable[Message]], plan: Plan
+) -> AsyncGenerator[Delivery, None]:
+    """Return what sends the drafts while it is iterated, and yields one `Delivery` for each.
+
+    Args:
+        drafts: The input; nothing of it is taken before the first `anext`.
+        send: Sends one draft or raises a `TwakeError`, and puts each attempt into `attempts_seen`.
+        plan: How.
+
+    Raises:
+        ConfigurationError: `drafts` cannot be iterated.
+
+    """
+    if not isinstance(drafts, Iterable | AsyncIterable):
+        raise ConfigurationError(
+            "drafts must be an iterable or an async iterable of MessageDrafts", field="drafts"
+        )
+    scribe = (
+        None
+        if plan.journal is None
+        else Scribe(plan.journal.path, linger=LINGER if plan.in_flight >= 4 else 0.0)
+    )
+    ahead, ordered = AHEAD * plan.in_flight, plan.order is not None
+    intake = Intake(drafts, ahead, ordered, scribe, plan.key, plan.resume)
+    return _Batch(send, plan, intake, scribe).run()
+
+
+@attrs.define(eq=False)
+class _Batch:
+    """One run of a batch: the workers between its intake and its results."""
+
+    send: Callable[[MessageDraft], Awaitable[Message]]
+    plan: Plan
+    intake: Intake
+    scribe: Scribe | None
+    _results: asyncio.Queue[Result | None] = attrs.field(factory=asyncio.Queue, init=False)
+    _space: asyncio.Semaphore = attrs.field(init=False)
+    _working: int = attrs.field(init=False)
+    _sending: set[asyncio.Task[Any] | None] = attrs.field(factory=set, init=False)
+    _held: set[str | None] = attrs.field(factory=set, init=False)
+    _counts: Counter[Outcome] = attrs.field(factory=Counter, init=False)
+    _next_slot: float = attrs.field(default=-math.inf, init=False)
+    _closing: bool = attrs.field(default=False, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._working = self.plan.in_flight
+        self._space = asyncio.Semaphore(self.plan.in_flight)
+
+    async def run(self) -> AsyncGenerator[Delivery, None]:
+        if self.scribe is not None:
+            keys: Keys = "caller" if self.plan.key else "position"
+            await self.scribe.open(target=self.plan.target, keys=keys)
+        tasks = {asyncio.create_task(self._work()) for _ in range(self.plan.in_flight)}
+        drain = True
+        try:
+            while (result := await self._results.get()) is not None:
+                self._space.release()
+                delivery, written = result
+                if written is not None:
+                    await written
+                yield delivery
+        except asyncio.CancelledError:
+            drain = False
+            raise
+        finally:
+            await self._close(tasks, drain=drain)
+        if self.intake.wrong is not None:
+            raise self.intake.wrong
+
+    async def _close(self, tasks: set[asyncio.Task[None]], *, drain: bool) -> None:
+        """Let what is in flight end, or cancel it; account for all that was taken."""
+        self._closing = True
+        self.intake.stop()
+        for task in tasks:
+            if not (drain and task in self._sending):
+                task.cancel()
+        try:
+            await asyncio.wait(tasks)
+        except asyncio.CancelledError:
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+            raise
+        finally:
+            for item in self.intake.clear():
+                self._account(item, item.known or _unfinished(item, []))
+            if self.scribe is not None:
+                self.intake.stop(await self.scribe.aclose())
+
+    async def _work(self) -> None:
+        try:
+            while not self._closing and (item := await self.intake.next()) is not None:
+                try:
+                    delivery = await self._end(item)
+                    result = (delivery, self._account(item, delivery))
+                finally:
+                    self.intake.release(item)
+                if not self._closing:
+                    await self._space.acquire()
+                    self._results.put_nowait(result)
+        except (Exception, asyncio.CancelledError) as wrong:  # noqa: BLE001 - raised at the end
+            if not self._closing:
+                self.intake.stop(wrong)
+        finally:
+            self._working -= 1
+            if not self._working:
+                self._results.put_nowait(None)
+
+    async def _end(self, item: Item) -> Delivery:
+        """Return what becomes of a draft: what is known, what holds it back, or a send's end."""
+        if item.known is not None:
+            return item.known
+        if item.channel in self._held:
+            return _failed(item, NotSentError(_HELD, reason="held"))
+        seen: Seen = []
+        attempts_seen.set(seen)
+        try:
+            while True:
+                if self.plan.rate is not None or self.plan.pace.cooling() > 0:
+                    await self._wait_for_slot()
+                wrong = None if item.entry is None else await self._begin(item, item.entry)
+                delivery = wrong or await self._send(item, seen)
+                if self._closing or not _was_cooling(delivery):
+                    return delivery
+                self._write(item, delivery)
+        except asyncio.CancelledError:
+            self._account(item, _unfinished(item, seen))
+            raise
+
+    async def _wait_for_slot(self) -> None:
+        """Wait until the server wants to be spoken to, and until the rate allows it."""
+        while (pause := self.plan.pace.cooling()) > 0:
+            await self.plan.pace.wait(pause)
+        if self.plan.rate is None:
+            return
+        now = self.plan.pace.now()
+        slot = max(now, self._next_slot)
+        self._next_slot = slot + 1 / self.plan.rate
+        if slot > now:
+            await self.plan.pace.wait(slot - now)
+
+    async def _begin(self, item: Item, entry: JournalEntry) -> Delivery | None:
+        """Put the intent on the disk; return the end of the draft where that failed."""
+        assert self.scribe is not None  # noqa: S101 - entries are made for a journal
+        item.begun = True
+        wrong = await self.scribe.put(entry)
+        if wrong is None:
+            return None
+        item.begun = False
+        self.intake.stop(wrong)
+        return _failed(item, copy.copy(wrong))
+
+    async def _send(self, item: Item, seen: Seen) -> Delivery:
+        task = asyncio.current_task()
+        self._sending.add(task)
+        try:
+            return _delivered(item, await self.send(item.ready or item.draft), len(seen))
+        except TwakeError as wrong:
+            if isinstance(wrong, _GENERAL):
+                self.intake.stop(wrong)
+            return _failed(item, wrong)
+        except Exception as wrong:  # noqa: BLE001 - it ends one message, not the batch
+            error = error_for(Outcome.UNKNOWN, "unexpected", repr(wrong))
+            error.__cause__ = wrong
+            return _failed(item, error)
+        finally:
+            self._sending.discard(task)
+
+    def _account(self, item: Item, delivery: Delivery) -> asyncio.Future[Any] | None:
+        """Note the end of a draft: for its channel, in the journal, to the observer."""
+        if delivery.outcome is Outcome.UNKNOWN and self.plan.after_unknown == "hold":
+            self._held.add(item.channel)
+        self._counts[delivery.outcome] += 1
+        written = self._write(item, delivery)
+        if self.plan.on_progress is not None:
+            progress = Progress(delivery, dict(self._counts), self.intake.taken)
+            try:
+                self.plan.on_progress(progress)
+            except Exception:
+                # An observer that fails must not change what becomes of the messages.
+                log.exception("on_progress raised")
+        return written
+
+    def _write(self, item: Item, delivery: Delivery) -> asyncio.Future[Any] | None:
+        if self.scribe is None or item.entry is None or not item.begun:
+            return None
+        return self.scribe.put(settled(item.entry, delivery))
+
+
+def _delivered(item: Item, message: Message, attempts: int) -> Delivery:
+    key = item.entry.key if item.entry else None
+    if item.doubt and item.draft.id is None:
+        message = attrs.evolve(message, maybe_duplicated=True)
+    return Delivery(item.draft, Outcome.DELIVERED, message, None, attempts, key)
+
+
+def _failed(item: Item, error: TwakeError) -> Delivery:
+    key = item.entry.key if item.entry else None
+    if item.doubt:
+        error = with_doubt(error)
+    return Delivery(item.draft, error.outcome, None, error, error.attempts, key)
+
+
+def _unfinished(item: Item, seen: Seen) -> Delivery:
+    """Return the end of a draft whose send was cancelled, or never began, at the batch's end."""
+    outcome = fold(outcome for outcome, _ in seen)
+    reasons = {Outcome.NOT_SENT: "stopped", Outcome.REFUSED: "later"}
+    error = error_for(outcome, reasons.get(outcome, "cancelled"), "the batch was ended before it")
+    error.attempts = len(seen)
+    error.front_id = item.entry.front_id if item.entry else item.draft.front_id
+    return _failed(item, error)
+
+
+def _was_cooling(delivery: Delivery) -> bool:
+    """Say whether nothing but a pause that the server asked for kept a message from leaving."""
+    error = delivery.error
+    return isinstance(error, NotSentError) and error.reason == "cooldown"

@@ -1,0 +1,144 @@
+"""What became of a draft, as values: `Delivery`, `Progress`, `JournalEntry`, their errors."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+
+from .errors import NotSentError, Outcome, OutcomeUnknownError, RefusedError, TwakeError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterable, Iterable, Mapping
+
+    from .messages import Message, MessageDraft
+
+    Drafts = Iterable[MessageDraft] | AsyncIterable[MessageDraft]
+
+__all__ = ["Delivery", "JournalEntry", "Progress", "error_for", "with_doubt"]
+
+
+@attrs.frozen
+class Delivery:
+    """What became of one draft of a batch."""
+
+    draft: MessageDraft
+    """What the input gave, as it was given."""
+
+    outcome: Outcome
+    """What is certain about it."""
+
+    message: Message | None = None
+    """The message where it was delivered. From the journal of an earlier run: only its ids."""
+
+    error: TwakeError | None = None
+    """Why it was not, with the same outcome."""
+
+    attempts: int = 0
+    """How many attempts this run made."""
+
+    key: str | None = None
+    """What the journal knows it by; None without a journal."""
+
+    from_journal: bool = False
+    """Whether an earlier run ended it, and this one only reports what the journal says."""
+
+    def raise_for_outcome(self) -> Message:
+        """Return the message that was delivered, or raise the error.
+
+        Raises:
+            TwakeError: The draft was not, or not certainly, delivered.
+
+        """
+        if self.error is not None:
+            raise self.error
+        assert self.message is not None  # noqa: S101 - a Delivery has one or the other
+        return self.message
+
+
+@attrs.frozen
+class Progress:
+    """How far a batch is; told each time that a draft ends."""
+
+    delivery: Delivery
+    """The draft that ended now."""
+
+    counts: Mapping[Outcome, int]
+    """How many ended so far, by outcome."""
+
+    taken: int
+    """How many were taken from the input."""
+
+    @property
+    def ended(self) -> int:
+        """How many ended so far."""
+        return sum(self.counts.values())
+
+
+@attrs.frozen
+class JournalEntry:
+    """What the journal knows of one message: a row of its table `message`."""
+
+    key: str
+    """The draft's position in the input, or what the caller's `key` made of it."""
+
+    fingerprint: str
+    """A hash of what the draft asks for, its `front_id` aside."""
+
+    channel_id: str
+    """The channel."""
+
+    front_id: str | None
+    """The id sent with it, the same in all runs; None for an edit."""
+
+    run: int
+    """The run that last began it."""
+
+    began: float
+    """When it was last begun, in Unix seconds."""
+
+    outcome: Outcome | None = None
+    """What is certain; None while it is on its way."""
+
+    reason: str = ""
+    """The error's word; empty where there was none."""
+
+    message_id: str | None = None
+    """The server's id of it."""
+
+    maybe_duplicated: bool = False
+    """Whether an earlier attempt may have put a second copy in the channel."""
+
+    attempts: int = 0
+    """How many attempts its last run made."""
+
+    ended: float | None = None
+    """When it ended, in Unix seconds."""
+
+
+_KINDS = {Outcome.REFUSED: RefusedError, Outcome.NOT_SENT: NotSentError}
+_WORDS = {
+    Outcome.REFUSED: "the server answered, and stored nothing",
+    Outcome.NOT_SENT: "the message was not sent",
+    Outcome.UNKNOWN: "it is not known whether the message arrived",
+}
+
+
+def error_for(outcome: Outcome, reason: str, detail: str) -> TwakeError:
+    """Return the error that stands for an outcome; a delivery without its message is unknown."""
+    if outcome is Outcome.DELIVERED:
+        outcome = Outcome.UNKNOWN
+    kind = _KINDS.get(outcome, OutcomeUnknownError)
+    return kind(f"{_WORDS[outcome]}: {detail}", reason=reason)
+
+
+def with_doubt(error: TwakeError) -> TwakeError:
+    """Return the error of a draft that was sent again after an earlier run lost sight of it."""
+    if error.outcome is Outcome.UNKNOWN:
+        return error
+    doubt = error_for(
+        Outcome.UNKNOWN, "interrupted", "an earlier run ended while it was on its way"
+    )
+    doubt.__cause__ = error
+    doubt.front_id, doubt.attempts, doubt.elapsed = error.front_id, error.attempts, error.elapsed
+    return doubt
