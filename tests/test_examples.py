@@ -73,6 +73,12 @@ def test_every_example_is_here():
     assert [path.stem for path in sorted(EXAMPLES.glob("*.py"))] == NAMES
 
 
+def test_every_example_is_named_by_a_page():
+    """Whoever reads the documentation finds each program."""
+    pages = [(EXAMPLES.parent / page).read_text("utf-8") for page in ("programs.md", "twacode.md")]
+    assert [name for name in NAMES if f"(examples/{name}.py)" not in "".join(pages)] == []
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_an_example_runs_as_it_stands(name):
     """The program needs no arguments, ends well, warns of nothing and prints a message."""
