@@ -94,9 +94,7 @@ class Page:
             "console": self.console,
             "toml": lambda example: tomllib.loads(example.parsed) and None,
             "json": lambda example: json.loads(example.parsed) and None,
-            "sql": lambda example: (
-                sqlite3.connect(":memory:").executescript(example.parsed).close()
-            ),
+            "sql": _run_sql,
         }
         parsers = [CodeBlockParser(kind, evaluate) for kind, evaluate in kinds.items()]
         self.document = Document.parse(str(path), *parsers)
@@ -159,6 +157,12 @@ class Page:
             if not (same(want, got) if want.strip() else status == 0):
                 return f"$ {command}\nshown:\n{want}\nprinted:\n{got}"
         return None
+
+
+def _run_sql(example: Example) -> None:
+    """Run statements on a database of their own."""
+    with contextlib.closing(sqlite3.connect(":memory:")) as database:
+        database.executescript(example.parsed)
 
 
 def _commands(block: str) -> list[tuple[str, str]]:
