@@ -60,7 +60,7 @@ from twake_async import (
 )
 
 PAGE = pathlib.Path(__file__).parents[1] / "docs" / "failures.md"
-BEGIN, END = "% The tables begin here.\n", "% The tables end here.\n"
+BEGIN, END = "<!-- The tables begin here. -->\n", "<!-- The tables end here. -->\n"
 
 ALL = ("create", "edit", "remove")
 NEVER: tuple[str, ...] = ()

@@ -56,6 +56,7 @@ _SHELL = """
 twake-async() { "$PYTHON" -m twake_async "$@"; }
 pytest() { "$PYTHON" -m pytest -p no:cacheprovider "$@"; }
 python() { "$PYTHON" "$@"; }
+produce() { echo '{"channel_id": "channel-id", "content": "Hello"}'; }
 make() { echo "all is built"; }
 sqlite3() { "$PYTHON" -c 'import sqlite3, sys
 for row in sqlite3.connect(sys.argv[1]).execute(sys.argv[2]): print(*row, sep="|")' "$@"; }
@@ -93,9 +94,7 @@ class Page:
             "console": self.console,
             "toml": lambda example: tomllib.loads(example.parsed) and None,
             "json": lambda example: json.loads(example.parsed) and None,
-            "sql": lambda example: (
-                sqlite3.connect(":memory:").executescript(example.parsed).close()
-            ),
+            "sql": _run_sql,
         }
         parsers = [CodeBlockParser(kind, evaluate) for kind, evaluate in kinds.items()]
         self.document = Document.parse(str(path), *parsers)
@@ -158,6 +157,12 @@ class Page:
             if not (same(want, got) if want.strip() else status == 0):
                 return f"$ {command}\nshown:\n{want}\nprinted:\n{got}"
         return None
+
+
+def _run_sql(example: Example) -> None:
+    """Run statements on a database of their own."""
+    with contextlib.closing(sqlite3.connect(":memory:")) as database:
+        database.executescript(example.parsed)
 
 
 def _commands(block: str) -> list[tuple[str, str]]:

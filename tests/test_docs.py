@@ -40,6 +40,15 @@ def test_every_block_of_a_page_is_of_a_kind_that_is_checked(path):
     assert "{code" not in " ".join(kinds)
 
 
+@pytest.mark.parametrize("path", PAGES, ids=name)
+def test_every_block_of_a_page_is_found(path, tmp_path):
+    """No block is passed over in silence, be it indented, last on its page or in a comment."""
+    text = path.read_text("utf-8")
+    shown = re.findall(r"^[ ]*```(?:python|text|console|toml|json|sql)$", text, re.MULTILINE)
+    hidden = re.findall(r"invisible-code", text)
+    assert len(Page(path, tmp_path).document.regions) == len(shown) + len(hidden)
+
+
 @pytest.mark.parametrize(
     "block",
     [
@@ -53,7 +62,7 @@ def test_every_block_of_a_page_is_of_a_kind_that_is_checked(path):
         "```toml\n= 1\n```",
         "```json\n{1}\n```",
         "```sql\nSELECT FROM;\n```",
-        "% invisible-code-block: python\n%\n% raise RuntimeError\n",
+        "<!-- invisible-code-block: python\nraise RuntimeError\n-->\n",
     ],
 )
 def test_a_page_that_is_wrong_is_found_out(block, tmp_path):

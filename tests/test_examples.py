@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from twake_async import Journal, MessageDraft
 from twake_async.twacode import UserMention, decode, encode
 
 EXAMPLES = Path(__file__).parents[1] / "docs" / "examples"
@@ -18,10 +19,12 @@ NAMES = [
     "alert_buttons",
     "call_invitation",
     "ci_notifier",
+    "drain",
     "fastapi_service",
     "file_picker",
     "health_check",
     "incoming_webhook",
+    "nightly_batch",
     "poll",
     "rss_card",
 ]
@@ -68,6 +71,12 @@ def contents(module):
 def test_every_example_is_here():
     """No program stands in the documentation that these tests do not run."""
     assert [path.stem for path in sorted(EXAMPLES.glob("*.py"))] == NAMES
+
+
+def test_every_example_is_named_by_a_page():
+    """Whoever reads the documentation finds each program."""
+    pages = [(EXAMPLES.parent / page).read_text("utf-8") for page in ("programs.md", "twacode.md")]
+    assert [name for name in NAMES if f"(examples/{name}.py)" not in "".join(pages)] == []
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -198,3 +207,36 @@ def test_the_service_answers_with_a_status_for_each_outcome():
     command = [sys.executable, str(EXAMPLES / "fastapi_service.py")]
     printed = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
     assert [line[:3] for line in printed.splitlines()] == ["200", "502", "504"]
+
+
+async def test_the_batch_goes_on_where_it_ended(twake, box, tmp_path, capsys):
+    """What was refused is sent by the second run, what is in doubt is only told."""
+    example = load("nightly_batch")
+    journal = Journal(tmp_path / "digest.sqlite")
+    box.refuse_next("group", times=2)
+    box.fail_next(after_storing="close")
+    for missing in (3, 1):
+        drafts = example.digests(box.channel_id, "today", 150)
+        assert await example.send_all(twake, drafts, journal) == missing
+    texts = [message["content"] for message in box.messages(box.channel_id)]
+    assert sorted(texts) == sorted(d.content for d in example.digests("any", "today", 150))
+    assert capsys.readouterr().out.count("unknown: lost") == 2
+
+
+async def test_the_drain_sends_again_only_what_is_surely_not_there(twake, box):
+    """Nothing is lost and nothing is there twice: doubts and refusals are left to a person."""
+    example = load("drain")
+    outbox = example.Outbox([MessageDraft(box.channel_id, f"Order {n}") for n in range(6)])
+    box.refuse_next(429, times=2)
+    box.refuse_next("capability")
+    box.fail_next(after_storing="close")
+    await outbox.drain(twake)
+    assert [draft.content for draft in outbox.waiting] == ["Order 0", "Order 1"]
+    with box.unreachable():
+        await outbox.drain(twake)
+    assert len(outbox.waiting) == 2
+    await outbox.drain(twake)
+    assert outbox.waiting == []
+    assert [one.draft.content for one in outbox.to_look_at] == ["Order 2", "Order 3"]
+    stored = [message["content"] for message in box.messages(box.channel_id)]
+    assert stored == ["Order 3", "Order 4", "Order 5", "Order 0", "Order 1"]
