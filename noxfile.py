@@ -34,6 +34,7 @@ CORE_ROOMS = (
     "_network",
     "_resume",
     "_settings",
+    "_way",
     "_transport",
     "_wire",
     "_witness",

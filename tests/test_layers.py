@@ -41,6 +41,7 @@ FLOORS = {
     "_fast": 3.75,
     "_intake": 4,
     "_attempts": 4,
+    "_way": 4,
     "check": 4,
     "_life": 4,
     "batch": 4.5,

@@ -6,7 +6,8 @@ import base64
 import contextlib
 import ipaddress
 import math
-from typing import NoReturn, TypeVar
+import os
+from typing import Any, NoReturn, TypeVar
 from urllib.parse import urlsplit
 
 import attrs
@@ -21,6 +22,7 @@ __all__ = [
     "check_credentials",
     "check_deadline",
     "check_kind",
+    "from_environment",
 ]
 
 T = TypeVar("T")
@@ -142,3 +144,23 @@ def check_count(field: str, value: object) -> None:
     """Raise `ConfigurationError` for anything but a whole number of at least 1."""
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise ConfigurationError(f"{field} must be a whole number of at least 1", field=field)
+
+
+def from_environment(overrides: dict[str, Any]) -> None:
+    """Add to a session's arguments what they lack and the environment has.
+
+    Raises:
+        ConfigurationError: Neither has the id or the key; the error names the variable.
+
+    """
+    for name in ("public_id", "private_api_key"):
+        variable = f"TWAKE_{name.upper()}"
+        if name not in overrides and not os.environ.get(variable):
+            overrides.clear()  # it may hold the key, and tracebacks may show locals
+            raise ConfigurationError(
+                f"the environment variable {variable} is not set", field=variable
+            )
+    for name in ("public_id", "private_api_key", "group_id", "base_url"):
+        value = os.environ.get(f"TWAKE_{name.upper()}")
+        if value and not overrides.get(name):
+            overrides[name] = value

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self
 
@@ -16,7 +15,9 @@ from ._settings import (
     check_credentials,
     check_deadline,
     check_kind,
+    from_environment,
 )
+from ._way import carrier_for
 from ._wire import encode_remove, encode_save, text_was_cut
 from .batch import Plan, stream
 from .check import Check, probe
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
 
     import httpx
 
-    from ._facts import Carries
-    from ._settings import Credentials
     from ._wire import Prepared
     from .deliveries import Delivery, Drafts, Progress
     from .journal import Journal
@@ -117,7 +116,7 @@ class TwakeSession:
         check_count("max_connections", max_connections)
         if retry_budget is not None:
             check_kind("retry_budget", retry_budget, RetryBudget)
-        carrier = _carrier(
+        carrier = carrier_for(
             self._base_url,
             credentials,
             max_connections,
@@ -144,22 +143,9 @@ class TwakeSession:
             ConfigurationError: A variable is missing or cannot work; the error names it.
 
         """
-        for variable in ("TWAKE_PUBLIC_ID", "TWAKE_PRIVATE_API_KEY"):
-            if variable.removeprefix("TWAKE_").lower() not in overrides and not os.environ.get(
-                variable
-            ):
-                overrides.clear()  # it may hold the key, and tracebacks may show locals
-                raise ConfigurationError(
-                    f"the environment variable {variable} is not set", field=variable
-                )
-        for name in ("group_id", "base_url"):
-            if value := os.environ.get(f"TWAKE_{name.upper()}"):
-                overrides.setdefault(name, value)
-        return cls(
-            overrides.pop("public_id", None) or os.environ.get("TWAKE_PUBLIC_ID", ""),
-            overrides.pop("private_api_key", None) or os.environ.get("TWAKE_PRIVATE_API_KEY", ""),
-            **overrides,
-        )
+        from_environment(overrides)
+        # Popped in the call: a frame that held the key might show it in a traceback.
+        return cls(overrides.pop("public_id"), overrides.pop("private_api_key"), **overrides)
 
     def __repr__(self) -> str:
         state = " closed" if self._life.closed else ""
@@ -448,33 +434,6 @@ class TwakeSession:
         policy = self._retry if retry is None else check_kind("retry", retry, RetryPolicy)
         with self._life:
             return await self._attempts.run(prepared, policy, seconds)
-
-
-def _carrier(
-    base_url: str,
-    credentials: Credentials,
-    max_connections: int,
-    http_client: Any,
-    transport: Any,
-    **network: Any,
-) -> Carries:
-    # Imported here: httpx takes longer to import than all the rest, and a program may import this
-    # package for its models and errors alone.
-    from ._lanes import Lanes  # noqa: PLC0415
-    from ._transport import Carrier, inject, lane_maker  # noqa: PLC0415
-
-    if isinstance(transport, str):
-        check_choice("transport", transport, ("fast",))
-        inject(http_client, None, given={"transport": True})
-        from ._fast import fast_carrier  # noqa: PLC0415 - imports an extra
-
-        return fast_carrier(base_url, credentials, max_connections=max_connections, **network)
-    given = {"verify": network["verify"] is not True, "proxy": network["proxy"] != "env"}
-    injected = inject(http_client, transport, given=given)
-    if injected:
-        network["proxy"] = None
-    lanes = Lanes(lane_maker(base_url, **network), max_connections)
-    return Carrier(base_url, credentials, lanes, injected)
 
 
 def _ref(message: Message | MessageRef) -> MessageRef:

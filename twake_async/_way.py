@@ -1,0 +1,54 @@
+"""Which way a session's requests leave: over lanes, the fast extra, or what the caller gave."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ._settings import check_choice
+
+if TYPE_CHECKING:
+    from ._facts import Carries
+    from ._settings import Credentials
+
+__all__ = ["carrier_for"]
+
+
+def carrier_for(
+    base_url: str,
+    credentials: Credentials,
+    max_connections: int,
+    http_client: Any,
+    transport: Any,
+    **network: Any,
+) -> Carries:
+    """Return what carries a session's attempts.
+
+    Args:
+        base_url: The server's address, checked.
+        credentials: The id and key, checked.
+        max_connections: How many attempts may be under way at once.
+        http_client: The caller's client, or None.
+        transport: The caller's transport, `"fast"`, or None.
+        **network: `verify` and `proxy`, which mean nothing beside what the caller gave.
+
+    Raises:
+        ConfigurationError: One thing is configured in two ways, or the extra is not installed.
+
+    """
+    # Imported here: httpx takes longer to import than all the rest, and a program may import this
+    # package for its models and errors alone.
+    from ._lanes import Lanes  # noqa: PLC0415
+    from ._transport import Carrier, inject, lane_maker  # noqa: PLC0415
+
+    if isinstance(transport, str):
+        check_choice("transport", transport, ("fast",))
+        inject(http_client, None, given={"transport": True})
+        from ._fast import fast_carrier  # noqa: PLC0415 - imports an extra
+
+        return fast_carrier(base_url, credentials, max_connections=max_connections, **network)
+    given = {"verify": network["verify"] is not True, "proxy": network["proxy"] != "env"}
+    injected = inject(http_client, transport, given=given)
+    if injected:
+        network["proxy"] = None
+    lanes = Lanes(lane_maker(base_url, **network), max_connections)
+    return Carrier(base_url, credentials, lanes, injected)
