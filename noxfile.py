@@ -25,6 +25,7 @@ CORE_ROOMS = (
     "_channels",
     "_decode",
     "_facts",
+    "_fast",
     "_intake",
     "_journal_file",
     "_json",
@@ -67,7 +68,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def typing(session: nox.Session) -> None:
     """The package and a user's code, under mypy and pyright."""
-    _install_group(session, "typing", "-e", ".[sandbox,testing]")
+    _install_group(session, "typing", "-e", ".[sandbox,testing,fast]")
     session.run("mypy")
     # Without this, pyright asks for the newest release of itself, and warns of it.
     env = {"PYRIGHT_PYTHON_IGNORE_WARNINGS": "1"}
@@ -78,7 +79,7 @@ def typing(session: nox.Session) -> None:
 
 def _run_tests(session: nox.Session) -> None:
     """Run the whole suite, and demand every branch of the core."""
-    _install_group(session, "tests", "-e", ".[sandbox]")
+    _install_group(session, "tests", "-e", ".[sandbox,testing,fast]")
     data = pathlib.Path(session.create_tmp(), "coverage").absolute()
     env = {"COVERAGE_FILE": str(data)}
     session.run("coverage", "run", "-m", "pytest", *session.posargs, env=env)
@@ -130,6 +131,11 @@ def docs_browser(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def bench(session: nox.Session) -> None:
-    """CPU of one send as a ratio to plain httpx; on a clean install of this package."""
-    session.install(*CONSTRAINTS, ".")
-    session.run("python", "tests/benchmarks/ratio.py", *session.posargs)
+    """What one send and one import cost, beside other clients; on a clean install of this package.
+
+    `nox -s bench -- --write` puts the figures into the docs.
+    """
+    # The peers have pins of their own: what they need is no business of the other sessions.
+    _install_group(session, "bench", "-c", ".ci/constraints-bench.txt", ".[fast]")
+    session.run("python", "tests/benchmarks/imports.py")
+    session.run("python", "tests/benchmarks/compare.py", *session.posargs)

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from twake_async._json import MAX_DEPTH, check_json, dump, load
+from twake_async._json import MAX_DEPTH, PLAIN, check_json, dump, fast_codec, load
 from twake_async.errors import InvalidDraftError
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
@@ -209,3 +209,38 @@ def test_json_without_a_bottom_is_a_value_error(open_):
     with pytest.raises(ValueError, match=r"^nested too deeply$") as caught:
         load(open_ * 100_000)
     assert type(caught.value) is ValueError
+
+
+# --- the codec of the fast way ------------------------------------------------------------------
+
+FAST = fast_codec()
+
+
+@given(JSON)
+def test_both_codecs_write_and_read_the_same(value):
+    """Whichever writes it, the other reads it; whole numbers of any size go out whole."""
+    for writer in (PLAIN, FAST):
+        assert PLAIN.decode(writer.encode(value)) == value
+
+
+@given(st.recursive(st.none() | st.integers(-(2**63), 2**63) | TEXT, st.lists))
+def test_the_fast_codec_reads_what_php_can_write(value):
+    """Up to 64 bits nothing is lost."""
+    assert FAST.decode(PLAIN.encode(value)) == value
+
+
+@pytest.mark.parametrize("text", [b'{"a":NaN}', rb'"\ud800"', nest(300)])
+def test_where_the_fast_codec_gives_up_the_standard_library_goes_on(text):
+    """What orjson does not take is written and read as without it."""
+    if isinstance(text, bytes):
+        assert repr(FAST.decode(text)) == repr(json.loads(text))
+    else:
+        assert FAST.encode(text) == PLAIN.encode(text)
+
+
+def test_the_fast_codec_refuses_what_the_other_refuses():
+    """Half a character is named, and so is what is no JSON."""
+    with pytest.raises(InvalidDraftError, match="content"):
+        dump({"content": "\ud800"}, {"content": "\ud800"}, {}, FAST)
+    with pytest.raises(ValueError, match="."):
+        load(b"no JSON", FAST)

@@ -38,6 +38,7 @@ FLOORS = {
     "journal": 3,
     "_resume": 3.5,
     "_transport": 3.5,
+    "_fast": 3.75,
     "_intake": 4,
     "_attempts": 4,
     "check": 4,
@@ -52,8 +53,20 @@ FLOORS = {
 }
 HIGHEST_CORE_FLOOR = 5
 EXTRAS = frozenset(
-    {"uvicorn", "starlette", "click", "rich", "orjson", "pyreqwest", "pytest", "pytest_asyncio"}
+    {
+        "uvicorn",
+        "starlette",
+        "click",
+        "rich",
+        "orjson",
+        "pytest",
+        "pytest_asyncio",
+        "aiohttp",
+        "yarl",
+    }
 )
+# The rooms of the core that know an extra, and import it when it is used.
+EXTRA_ROOMS = {"_fast": frozenset({"aiohttp", "yarl", "orjson"}), "_json": frozenset({"orjson"})}
 HTTP_LIBRARIES = frozenset({"httpx", "httpcore"})
 HTTP_ROOMS = frozenset({"_network", "_transport"})
 # Lines of a module, docstrings aside: what is documented well shall not have to be cut for it.
@@ -140,7 +153,8 @@ def complaints(source: str, module: str, *, is_package: bool = False) -> list[st
                 )
         if found.at_run_time and top in HTTP_LIBRARIES and room not in HTTP_ROOMS:
             wrong.append(f"line {found.line}: {module} imports {top}: only the network's rooms may")
-        if top in EXTRAS and (FLOORS[room] <= HIGHEST_CORE_FLOOR or room == ""):
+        allowed = EXTRA_ROOMS.get(room, frozenset())
+        if top in EXTRAS - allowed and (FLOORS[room] <= HIGHEST_CORE_FLOOR or room == ""):
             wrong.append(f"line {found.line}: {module} imports {top}, which is an extra")
     return wrong
 
@@ -248,6 +262,12 @@ def test_importing_the_package_imports_no_extra():
     )
     assert PACKAGE in loaded.split()
     assert EXTRAS.isdisjoint(loaded.split())
+
+
+def test_importing_the_package_puts_off_what_takes_long():
+    """httpx, most of the cost of an import, waits for the first session, and httpcore for a send."""
+    loaded = run_python("import sys, twake_async; print(*sys.modules)").split()
+    assert HTTP_LIBRARIES.isdisjoint(loaded)
 
 
 def test_the_package_works_where_no_extra_is_installed():

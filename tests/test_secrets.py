@@ -96,7 +96,7 @@ KINDS = (
 )
 
 
-@pytest.mark.parametrize("kind", ["lanes", "client", "transport"])
+@pytest.mark.parametrize("kind", ["lanes", "client", "transport", "fast"])
 async def test_no_call_no_error_no_log_and_no_repr_shows_the_key(caplog, kind):
     """Every public call meets every fault, with every log open; nothing shows key or text."""
     caplog.set_level(1)
@@ -107,6 +107,7 @@ async def test_no_call_no_error_no_log_and_no_repr_shows_the_key(caplog, kind):
         "lanes": {},
         "client": {"http_client": client},
         "transport": {"transport": httpx.AsyncHTTPTransport()},
+        "fast": {"transport": "fast"},
     }[kind]
     async with FaultServer() as server:
         options = {"retry": RetryPolicy.never(), "deadline": 0.15, "group_id": "g1"} | injected
@@ -120,8 +121,9 @@ async def test_no_call_no_error_no_log_and_no_repr_shows_the_key(caplog, kind):
                         seen.write(traces(result, with_rich=False) + repr(result.__dict__))
                         seen.write(repr(pickle.dumps(result)))
             seen.write(shown(twake))
-        for transport in injected.values():
-            await transport.aclose()
+        if kind in ("client", "transport"):
+            for transport in injected.values():
+                await transport.aclose()
     await client.aclose()
     for secret in (KEY, PAIR):
         assert secret not in seen.getvalue()

@@ -971,3 +971,12 @@ def test_no_recorded_text_is_taken_for_cut_but_those_that_were():
             whole += 1
     assert cut == {("v2023", "7.1")}
     assert whole > 50
+
+
+def test_a_minted_front_id_is_a_random_uuid():
+    """As `uuid.uuid4()` writes it, and another each time."""
+    minted = [encode_save(MessageDraft("c", "x"), group_id="g").front_id for _ in range(100)]
+    found = [uuid.UUID(front_id) for front_id in minted]
+    assert [str(each) for each in found] == minted
+    assert {(each.version, each.variant) for each in found} == {(4, uuid.RFC_4122)}
+    assert len(set(minted)) == 100

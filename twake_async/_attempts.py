@@ -20,7 +20,7 @@ from .retry import Attempt, fold, next_wait
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from ._transport import Carrier
+    from ._facts import Carries
     from ._wire import Prepared
     from .messages import Message
     from .retry import RetryPolicy, Tokens
@@ -72,7 +72,7 @@ class _Send:
 class Attempts:
     """Makes the attempts of every send of a session, which share a budget and a cooldown."""
 
-    carrier: Carrier
+    carrier: Carries
     tokens: Tokens
     on_attempt: Callable[[Attempt], object] | None = None
     clock: Clock = attrs.field(factory=Clock)

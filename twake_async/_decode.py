@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import functools
 from typing import TYPE_CHECKING, Any
 
 import cattrs
@@ -79,11 +80,13 @@ def _users(value: Any, _: Any) -> tuple[str, ...]:
 
 
 def _reactions(value: Any, _: Any) -> dict[str, Reaction]:
+    if value in (None, [], {}):  # so it is in the answer to each new message
+        return {}
     found = _mapping(value, None)
     for reaction in found.values():
         if type(reaction) is not dict or not reaction.keys() <= {"users", "count"}:
             raise _misfit(reaction)
-    return {emoji: _converter.structure(one, Reaction) for emoji, one in found.items()}
+    return {emoji: _converter().structure(one, Reaction) for emoji, one in found.items()}
 
 
 def _by_user(value: Any, _: Any) -> dict[str, dict[str, Any]]:
@@ -111,21 +114,19 @@ _HOOKS: dict[str, Callable[[Any, Any], Any]] = {
     "ephemeral_id": _name,
 }
 
-_converter = cattrs.Converter(detailed_validation=False)
-_converter.register_structure_hook(
-    Reaction,
-    make_dict_structure_fn(
-        Reaction,
-        _converter,
-        users=override(struct_hook=_users),
-        count=override(struct_hook=_count),
-    ),
-)
-_overrides: Any = {name: override(struct_hook=hook) for name, hook in _HOOKS.items()}
-_overrides["extra"] = override(struct_hook=lambda value, _: value)
-_converter.register_structure_hook(
-    Message, make_dict_structure_fn(Message, _converter, **_overrides)
-)
+
+@functools.cache
+def _converter() -> cattrs.Converter:
+    # Made with the first answer: cattrs writes and compiles code for it.
+    converter = cattrs.Converter(detailed_validation=False)
+    hooks: Any = {"users": override(struct_hook=_users), "count": override(struct_hook=_count)}
+    converter.register_structure_hook(
+        Reaction, make_dict_structure_fn(Reaction, converter, **hooks)
+    )
+    hooks = {name: override(struct_hook=hook) for name, hook in _HOOKS.items()}
+    hooks["extra"] = override(struct_hook=lambda value, _: value)
+    converter.register_structure_hook(Message, make_dict_structure_fn(Message, converter, **hooks))
+    return converter
 
 
 def decode_message(found: Mapping[str, Any]) -> Message:
@@ -133,17 +134,20 @@ def decode_message(found: Mapping[str, Any]) -> Message:
 
     What has no field, and what does not fit its field's type, is in `extra` under its name.
     """
-    known = {name: value for name, value in found.items() if name in _HOOKS}
-    extra = {name: value for name, value in found.items() if name not in _HOOKS}
+    # Every hook makes of None what the field's default is.
+    known = {n: value for n, value in found.items() if value is not None and n in _HOOKS}
+    extra: dict[str, Any] = {}
+    if not found.keys() <= _HOOKS.keys():
+        extra.update((name, value) for name, value in found.items() if name not in _HOOKS)
     known["extra"] = extra
     try:
-        return _converter.structure(known, Message)
+        return _converter().structure(known, Message)
     except (ValueError, TypeError, AttributeError, KeyError):
         pass
     for name, value in list(known.items()):
         if name != "extra" and not _fits(name, value):
             extra[name] = known.pop(name)
-    return _converter.structure(known, Message)
+    return _converter().structure(known, Message)
 
 
 def _fits(name: str, value: Any) -> bool:

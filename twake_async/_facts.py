@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 import attrs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["Answer", "Failure", "unsent_reason"]
+__all__ = ["Answer", "Carries", "Failure", "unsent_reason"]
 
 
 @attrs.frozen
@@ -40,6 +40,19 @@ class Failure:
 
     detail: str
     """One clause for a person."""
+
+
+class Carries(Protocol):
+    """What carries attempts to a server, over whichever network."""
+
+    def witness(self) -> Any:
+        """Return an observer for one attempt."""
+
+    async def attempt(self, prepared: Any, witness: Any, seconds: float) -> Answer | Failure:
+        """Make one attempt within a number of seconds and return the facts."""
+
+    async def aclose(self) -> None:
+        """Close the connections."""
 
 
 #: The stages of httpcore's trace in which a connection comes about, and their words.

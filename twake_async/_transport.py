@@ -18,7 +18,6 @@ import httpx
 
 from ._facts import Answer, Failure
 from ._lanes import IDLE_LIMIT, Closed, Gate, Lanes
-from ._network import Backend
 from ._witness import Witness, detail_of
 from .errors import ConfigurationError
 
@@ -30,14 +29,18 @@ if TYPE_CHECKING:
     from ._wire import Prepared
 
 __all__ = [
+    "ASIDE_BYTES",
+    "ASIDE_SECONDS",
     "Carrier",
     "asgi_transport",
     "inject",
     "lane_maker",
+    "lazy_context",
+    "resolve_proxy",
 ]
 
 #: Bytes and seconds that the body of an answer may take whose status alone decides.
-_ASIDE_BYTES, _ASIDE_SECONDS = 65_536, 1.0
+ASIDE_BYTES, ASIDE_SECONDS = 65_536, 1.0
 
 
 class Send(Protocol):
@@ -191,8 +194,8 @@ def _by_status(witness: Witness) -> Answer | None:
 async def _read(response: httpx.Response, limit: int) -> tuple[Answer | Failure, bool]:
     """Return what came, and whether it was read to its end."""
     if response.status_code != 200:
-        async with asyncio.timeout(_ASIDE_SECONDS):
-            aside = await _body(response, _ASIDE_BYTES)
+        async with asyncio.timeout(ASIDE_SECONDS):
+            aside = await _body(response, ASIDE_BYTES)
         return Answer(response.status_code, response.headers.raw, aside or b""), aside is not None
     body = await _body(response, limit)
     if body is None:
@@ -230,28 +233,45 @@ def lane_maker(
         proxy: The address of a proxy, `"env"` to look into the environment, or None.
 
     """
-    url = httpx.URL(base_url)
-    via = _environment_proxy(url) if proxy == "env" else _checked_proxy(proxy)
-    context = [_own_context(verify)] if isinstance(verify, str) else []
-    network = Backend()
+    via = resolve_proxy(base_url, proxy)
+    context = lazy_context(verify, needed=base_url.startswith("https:"))
+    network: list[Any] = []
     limits = httpx.Limits(
         max_connections=1, max_keepalive_connections=1, keepalive_expiry=IDLE_LIMIT
     )
 
     def make() -> Transport:
-        if not context:
-            context.append(_tls_context(verify, needed=url.scheme == "https"))  # type: ignore[arg-type]
+        if not network:
+            # httpcore takes longer to import than everything else here: only once a lane is made.
+            from ._network import Backend  # noqa: PLC0415
+
+            network.append(Backend())
         transport = httpx.AsyncHTTPTransport(
-            verify=context[0], proxy=via, limits=limits, trust_env=False, http2=False
+            verify=context(), proxy=via, limits=limits, trust_env=False, http2=False
         )
         # httpx has no argument for what httpcore calls its network backend. Where this attribute
         # goes away, lanes go on over httpcore's own, slower; a test would tell.
         pool: Any = getattr(transport, "_pool", None)
         if hasattr(pool, "_network_backend"):
-            pool._network_backend = network  # noqa: SLF001
+            pool._network_backend = network[0]  # noqa: SLF001
         return transport
 
     return make
+
+
+def lazy_context(
+    verify: ssl.SSLContext | str | bool, *, needed: bool
+) -> Callable[[], ssl.SSLContext]:
+    """Return a function that returns one TLS context, made when it is first asked for."""
+    # A bundle that the caller names is looked at now, so that a wrong name is seen at once.
+    made = [_own_context(verify)] if isinstance(verify, str) else []
+
+    def context() -> ssl.SSLContext:
+        if not made:
+            made.append(_tls_context(verify, needed=needed))  # type: ignore[arg-type]
+        return made[0]
+
+    return context
 
 
 def _own_context(path: str) -> ssl.SSLContext:
@@ -270,6 +290,13 @@ def _tls_context(verify: ssl.SSLContext | bool, *, needed: bool) -> ssl.SSLConte
         # Loading the CA bundle takes 20 ms that plain http has no use for.
         return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     return httpx.create_ssl_context(verify=verify)
+
+
+def resolve_proxy(base_url: str, proxy: httpx.Proxy | str | None) -> httpx.Proxy | None:
+    """Return the proxy to go through: the one given, the environment's for `"env"`, or None."""
+    if proxy == "env":
+        return _environment_proxy(httpx.URL(base_url))
+    return _checked_proxy(proxy)
 
 
 def _checked_proxy(proxy: httpx.Proxy | str | None) -> httpx.Proxy | None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import attrs
 
 from ._decode import decode_message
-from ._json import check_json, dump, load
+from ._json import PLAIN, Codec, check_json, dump, load
 from .errors import (
     AuthenticationError,
     ConfigurationError,
@@ -49,6 +49,7 @@ class Prepared:
     front_id: str | None
     target: str | None
     text: str | None = attrs.field(default=None, repr=False)
+    codec: Codec = attrs.field(default=PLAIN, repr=False, eq=False)
 
     @property
     def repeatable(self) -> bool:
@@ -123,7 +124,9 @@ def _updates(draft: MessageDraft) -> Any:
     return user_specific_update(draft.user_specific)
 
 
-def encode_save(draft: MessageDraft, *, group_id: str | None, text_form: str = "plain") -> Prepared:
+def encode_save(
+    draft: MessageDraft, *, group_id: str | None, text_form: str = "plain", codec: Codec = PLAIN
+) -> Prepared:
     """Return the request that saves the draft; a create gets its `front_id` here, once a send.
 
     Raises:
@@ -142,15 +145,17 @@ def encode_save(draft: MessageDraft, *, group_id: str | None, text_form: str = "
     if front_id is None and operation != "edit":
         front_id = str(uuid.uuid4())
     fields = _message_fields(draft, front_id, content)
-    named = {_DRAFT_NAMES.get(name, name): value for name, value in fields.items()}
-    for name, value in named.items():
+    for name, value in fields.items():
         if not isinstance(value, str):
             # Content that is no string is in the portable form by now; its wrapping does not count.
-            check_json(name, value["prepared"] if name == "content" else value)
-    body = dump({"group_id": group, "message": fields}, {"group_id": group, **named})
+            inner = value["prepared"] if name == "content" else value
+            check_json(_DRAFT_NAMES.get(name, name), inner)
+    body = dump(
+        {"group_id": group, "message": fields}, {"group_id": group, **fields}, _DRAFT_NAMES, codec
+    )
     text = draft.content if text_form == "plain" and isinstance(draft.content, str) else None
     target = draft.id if operation == "edit" else draft.ephemeral_id
-    return Prepared(SAVE, body, operation, front_id, target, text)
+    return Prepared(SAVE, body, operation, front_id, target, text, codec)
 
 
 def encode_remove(ref: MessageRef, *, group_id: str | None) -> Prepared:
@@ -181,7 +186,7 @@ def judge(
     if answer.status != 200:
         return _judge_status(answer, refused_statuses, now)
     try:
-        document = _document(_plain_body(answer, prepared.answer_limit))
+        document = _document(_plain_body(answer, prepared.answer_limit), prepared.codec)
     except ValueError as wrong:
         return OutcomeUnknownError(
             f"the server answered 200 with what is no answer of Twake's: {wrong}",
@@ -238,7 +243,7 @@ def _plain_body(answer: Answer, limit: int) -> bytes:
     return body
 
 
-def _document(body: bytes) -> Mapping[str, Any]:
+def _document(body: bytes, codec: Codec) -> Mapping[str, Any]:
     if not body.strip():
         raise ValueError("its body is empty")
     if not body.startswith(b"{"):
@@ -246,7 +251,7 @@ def _document(body: bytes) -> Mapping[str, Any]:
         # as PHP writes it holds no line break, so the last line is all of it.
         body = body[body.rfind(b"\n{") + 1 :]
     try:
-        document = load(body)
+        document = load(body, codec)
     except ValueError:
         raise ValueError("its body is not JSON") from None
     if not isinstance(document, dict):

@@ -39,8 +39,7 @@ from .errors import (
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from ._facts import Failure
-    from ._transport import Carrier
+    from ._facts import Carries, Failure
 
 __all__ = ["Check", "examine", "probe"]
 
@@ -84,7 +83,7 @@ class Check:
         return not self.problem
 
 
-async def probe(carrier: Carrier, group_id: str | None, seconds: float) -> Check:
+async def probe(carrier: Carries, group_id: str | None, seconds: float) -> Check:
     """Ask the server and return what its answers prove, within a number of seconds."""
     until = time.monotonic() + seconds
     steps = examine(group_id)

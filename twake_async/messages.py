@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 __all__ = ["Message", "MessageDraft", "MessageRef", "Reaction"]
 
 
+#: The default of a list, to be told from an empty one that was given.
+_NOBODY: tuple[Any, ...] = ()
+
+
 def _check_id(field: str, value: object, *, empty: bool = False) -> None:
     if not isinstance(value, str):
         raise InvalidDraftError(
@@ -127,14 +131,14 @@ class MessageDraft:
     ephemeral: bool = attrs.field(default=False, kw_only=True)
     """Show it without storing it."""
 
-    ephemeral_to: Sequence[str] = attrs.field(default=(), kw_only=True)
+    ephemeral_to: Sequence[str] = attrs.field(default=_NOBODY, kw_only=True)
     """The ids of the only users to show an ephemeral message to; all of the channel when empty."""
 
     ephemeral_id: str | None = attrs.field(default=None, kw_only=True)
     """The `ephemeral_id` of an earlier ephemeral message, which this one replaces."""
 
     user_specific: Sequence[UserSpecific | Mapping[str, Any]] = attrs.field(
-        default=(), kw_only=True
+        default=_NOBODY, kw_only=True
     )
     """What single readers see in keyed nodes of the message: a `UserSpecific` for each."""
 
@@ -143,15 +147,30 @@ class MessageDraft:
 
     def __attrs_post_init__(self) -> None:
         _check_id("channel_id", self.channel_id)
-        for field in ("parent_message_id", "id", "sender", "ephemeral_id"):
-            value = getattr(self, field)
-            if value is not None:
-                _check_id(field, value, empty=field == "parent_message_id")
+        if self.parent_message_id is not None:
+            _check_id("parent_message_id", self.parent_message_id, empty=True)
+        if self.id is not None:
+            _check_id("id", self.id)
+        if self.sender is not None:
+            _check_id("sender", self.sender)
+        if self.ephemeral_id is not None:
+            _check_id("ephemeral_id", self.ephemeral_id)
         if self.front_id is not None:
             _check_front_id(self.front_id)
         _flag("pinned", self.pinned, optional=True)
         _flag("ephemeral", self.ephemeral, optional=False)
-        self._check_groups()
+        if not self._is_bare():
+            self._check_groups()
+
+    def _is_bare(self) -> bool:
+        """Say whether nothing was given that `_check_groups` looks at: so most messages are."""
+        return (
+            self.ephemeral_to is _NOBODY
+            and self.user_specific is _NOBODY
+            and self.hidden_data is None
+            and type(self.extra) is dict
+            and not (self.extra or self.is_ephemeral)
+        )
 
     def _check_groups(self) -> None:
         _check_list("ephemeral_to", self.ephemeral_to, "user ids")

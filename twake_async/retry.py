@@ -6,7 +6,6 @@ Nothing here waits, sends or reads a clock.
 from __future__ import annotations
 
 import datetime
-import email.utils
 import math
 import re
 import sys
@@ -225,6 +224,8 @@ def parse_retry_after(value: str, now: float) -> float | None:
     """
     if re.fullmatch(r"\d+(\.\d+)?", value, re.ASCII):
         return float(value)
+    import email.utils  # noqa: PLC0415 - 7 ms that hardly any program needs
+
     try:
         date = email.utils.parsedate_to_datetime(value)
     except (ValueError, TypeError, OverflowError):
