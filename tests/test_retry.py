@@ -84,13 +84,13 @@ def test_what_may_be_repeated(outcome, reason, create, resend, edit):
 @pytest.mark.parametrize(
     ("kind", "outcome", "besides"),
     [
-        (NotSentError, Outcome.NOT_SENT, {"held"}),
+        (NotSentError, Outcome.NOT_SENT, {"held", "stopped"}),
         (RefusedError, Outcome.REFUSED, set()),
-        (OutcomeUnknownError, Outcome.UNKNOWN, set()),
+        (OutcomeUnknownError, Outcome.UNKNOWN, {"cancelled", "interrupted", "unexpected"}),
     ],
 )
 def test_the_table_holds_every_documented_reason(kind, outcome, besides):
-    """A reason that an exception documents cannot be forgotten here; "held" ends no attempt."""
+    """A reason that an exception documents cannot be forgotten here; those of batches end no attempt."""
     documented = set(kind.__doc__.split("`")[1::2])
     reasons = {reason for reason in DECISIONS[outcome] if reason != "closed"}
     assert reasons <= documented
