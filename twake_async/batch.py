@@ -59,7 +59,7 @@ _GENERAL = (ConfigurationError, SessionClosedError, WrongEventLoopError)
 
 _HELD = "an earlier message of the channel ended UNKNOWN, which holds it"
 
-log = logging.getLogger("twake_async")
+log: logging.Logger = logging.getLogger("twake_async")
 
 
 class Pace(Protocol):

@@ -33,7 +33,7 @@ __all__ = ["Journal", "Scribe"]
 #: Entries that go to the disk together at the most.
 GROUP = 1000
 
-log = logging.getLogger("twake_async")
+log: logging.Logger = logging.getLogger("twake_async")
 
 
 class Journal:
@@ -49,7 +49,7 @@ class Journal:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = os.fspath(path)
+        self.path: str = os.fspath(path)
 
     def __repr__(self) -> str:
         return f"Journal({self.path!r})"
