@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from ._facts import Answer, Failure
-from ._lanes import IDLE_LIMIT, Closed, Gate, Lanes
+from ._lanes import IDLE_LIMIT, Closed, Gate, Lanes, has_news
 from ._transport import ASIDE_BYTES, ASIDE_SECONDS, lazy_context, resolve_proxy
 from ._witness import detail_of
 from .errors import ConfigurationError
@@ -265,6 +265,9 @@ def _open(context: ssl.SSLContext, headers: dict[str, str]) -> Any:
             witness = _seen_by.get()
             witness.connecting = True
             connection = await super().connect(*request, **options)
+            while _is_stale(connection.transport):
+                connection.close()
+                connection = await super().connect(*request, **options)
             witness.connected = True
             return connection
 
@@ -293,6 +296,11 @@ def _open(context: ssl.SSLContext, headers: dict[str, str]) -> Any:
         timeout=aiohttp.ClientTimeout(),
         trust_env=False,
     )
+
+
+def _is_stale(transport: Any) -> bool:
+    # An idle connection on which something came has ended, or is about to.
+    return transport is None or has_news(transport.get_extra_info("socket"))
 
 
 def _proxy_options(proxy: httpx.Proxy | None) -> dict[str, Any]:
