@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import collections
 import contextlib
-import select
 from typing import TYPE_CHECKING, Any, Protocol
 
 import attrs
@@ -18,21 +17,12 @@ import attrs
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Closed", "Gate", "Lane", "Lanes", "Transport", "has_news"]
+__all__ = ["Closed", "Gate", "Lane", "Lanes", "Transport"]
 
 #: Seconds after which an idle connection is not used again: Apache closes it at 5.
 IDLE_LIMIT = 4.0
 #: Connections that may come about at the same time.
 CONNECTING = 4
-
-
-def has_news(sock: Any) -> bool:
-    """Say whether something waits to be read; an end may wait in the kernel, unseen by the loop."""
-    if not hasattr(select, "poll"):
-        return bool(select.select([sock.fileno()], [], [], 0)[0])
-    poll = select.poll()
-    poll.register(sock.fileno(), select.POLLIN)
-    return bool(poll.poll(0))
 
 
 class Closable(Protocol):

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import select
 import socket
 from typing import TYPE_CHECKING, Any
 
 import httpcore
-
-from ._lanes import has_news
 
 if TYPE_CHECKING:
     import ssl
@@ -136,13 +135,18 @@ class Stream(asyncio.Protocol):
     def get_extra_info(self, info: str) -> Any:
         """Return what httpcore asks for: whether an idle connection has news, sockets, TLS."""
         if info == "is_readable":
-            return (
-                self._ended
-                or bool(self._came)
-                or has_news(self._transport.get_extra_info("socket"))
-            )
+            return self._ended or bool(self._came) or self._has_news()
         names = {"server_addr": "peername", "client_addr": "sockname"}
         return self._transport.get_extra_info(names.get(info, info))
+
+    def _has_news(self) -> bool:
+        # The end of a connection may wait in the kernel, not yet seen by the loop.
+        sock = self._transport.get_extra_info("socket")
+        if not hasattr(select, "poll"):
+            return bool(select.select([sock.fileno()], [], [], 0)[0])
+        poll = select.poll()
+        poll.register(sock.fileno(), select.POLLIN)
+        return bool(poll.poll(0))
 
 
 def _wake(waiting: asyncio.Future[None] | None) -> None:
