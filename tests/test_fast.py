@@ -6,11 +6,13 @@ import asyncio
 import random
 import sys
 from collections import Counter
+from functools import partial
 
 import pytest
 from faults import FAULTS, FaultServer, RandomScript
 from faults.proxy import Proxy
 from faults.tls import HANDSHAKES, HandshakeServer, client_context, server_context
+from test_failure_table import EXECUTIONS, executions
 from test_promise import QUICK, SLOW, STORM, claim, contradictions, storm
 
 from twake_async import (
@@ -338,3 +340,28 @@ def test_no_other_word_is_taken():
     with pytest.raises(ConfigurationError) as caught:
         TwakeSession("app", "k" * 40, transport="quick")  # type: ignore[arg-type]
     assert caught.value.field == "transport"
+
+
+# --- the failure table --------------------------------------------------------------------------
+
+#: What only lanes can be asked for, or what brings a way of its own.
+_OTHER_WAYS = ("injected", "verify_and_transport", "both", "socks")
+
+
+@pytest.mark.parametrize(
+    ("row", "cause"),
+    [each for each in EXECUTIONS if not any(word in each.id for word in _OTHER_WAYS)],
+)
+async def test_a_row_of_the_failure_table_has_the_same_outcome(row, cause, monkeypatch):
+    """The outcome, the number of copies, and whether it is tried again are those of lanes."""
+    monkeypatch.setattr("test_failure_table.TwakeSession", partial(TwakeSession, transport="fast"))
+    for operation, seen in (await executions(row, cause)).items():
+        ended = seen.ended
+        assert (operation, getattr(ended, "outcome", None)) == (
+            operation,
+            row.outcome if row.ends else None,
+        )
+        if cause.name != "tunnel-silent":  # here a silent proxy is left after a third of the time
+            assert (operation, seen.tries > 1) == (operation, operation in row.again)
+        if row.outcome in (Outcome.NOT_SENT, Outcome.REFUSED):
+            assert (operation, seen.stored) == (operation, 0)

@@ -10,6 +10,7 @@ import asyncio
 import base64
 import contextvars
 import math
+import select
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -50,6 +51,8 @@ class FastWitness:
     """Seconds that a connection may take to come about."""
     connecting: bool = False
     """Whether the connector was asked for a connection."""
+    fresh: bool = False
+    """Whether it opened one, in place of one that was idle."""
     connected: bool = False
     """Whether it gave one, so that the request may have begun to leave."""
     head: Any = None
@@ -265,13 +268,17 @@ def _open(context: ssl.SSLContext, headers: dict[str, str]) -> Any:
             witness = _seen_by.get()
             witness.connecting = True
             connection = await super().connect(*request, **options)
+            while not witness.fresh and _has_ended(connection.transport):
+                connection.close()
+                connection = await super().connect(*request, **options)
             witness.connected = True
             return connection
 
         async def _create_connection(self, *request: Any, **options: Any) -> Any:
             await gate.enter()
             connected: bool | None = False
-            patience = _seen_by.get().patience
+            witness = _seen_by.get()
+            witness.fresh, patience = True, witness.patience
             try:
                 async with asyncio.timeout(patience if patience < math.inf else None):
                     made = await super()._create_connection(*request, **options)
@@ -293,6 +300,18 @@ def _open(context: ssl.SSLContext, headers: dict[str, str]) -> Any:
         timeout=aiohttp.ClientTimeout(),
         trust_env=False,
     )
+
+
+def _has_ended(transport: Any) -> bool:
+    # The end of an idle connection may wait in the kernel, not yet seen by the loop.
+    if transport is None:
+        return True
+    sock = transport.get_extra_info("socket")
+    if not hasattr(select, "poll"):
+        return bool(select.select([sock.fileno()], [], [], 0)[0])
+    poll = select.poll()
+    poll.register(sock.fileno(), select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def _proxy_options(proxy: httpx.Proxy | None) -> dict[str, Any]:

@@ -337,6 +337,8 @@ async def answer_rounds(name: str, url: str) -> None:
                 # A few first: a thousand at once without a connection, and httpx may hang.
                 await one_round(send, min(concurrent, 10), 20)
             elif words[0] == "round" and send is not None:
+                # Connections that went idle while others had their turn are opened before it counts.
+                await one_round(send, concurrent, min(concurrent, 100))
                 found = await one_round(send, concurrent, int(words[1]))
             else:
                 await stack.aclose()

@@ -31,7 +31,7 @@ LOADS: dict[int, dict[int, int]] = {
 }
 ROUNDS = 5
 #: Seconds of CPU that one client may take at one load before it is given no more rounds.
-PATIENCE = 12.0
+PATIENCE = 10.0
 FIGURES = ("cpu_us", "rate", "p50_ms", "p99_ms", "peak_mib")
 Row = dict[str, Any]
 
@@ -262,9 +262,16 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--write", action="store_true", help="write the page and the plot")
     parser.add_argument("--keep", type=pathlib.Path, help="keep the figures as JSON in this file")
+    parser.add_argument(
+        "--kept", nargs="+", type=pathlib.Path, help="measure nothing: take what --keep kept"
+    )
     given = parser.parse_args()
     began = time.monotonic()
-    rows = measure(given.clients or list(clients.CLIENTS), given.delays, given.loads, given.rounds)
+    if given.kept:
+        rows = [row for path in given.kept for row in json.loads(path.read_text(encoding="utf-8"))]
+    else:
+        names = given.clients or list(clients.CLIENTS)
+        rows = measure(names, given.delays, given.loads, given.rounds)
     if given.keep:
         given.keep.write_text(json.dumps(rows, indent=1), encoding="utf-8")
     try:

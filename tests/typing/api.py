@@ -55,6 +55,7 @@ def set_up(client: httpx.AsyncClient, transport: httpx.AsyncBaseTransport) -> No
     TwakeSession("id", "key", retry=RetryPolicy.never(), retry_budget=None, verify="ca.pem")
     TwakeSession("id", "key", http_client=client)
     TwakeSession("id", "key", transport=transport, allow_plain_http=True)
+    TwakeSession("id", "key", transport="fast")
     assert_type(TwakeSession.from_env(deadline=5), TwakeSession)
 
 
