@@ -50,6 +50,7 @@ class Carries(Protocol):
 
     async def attempt(self, prepared: Any, witness: Any, seconds: float) -> Answer | Failure:
         """Make one attempt within a number of seconds and return the facts."""
+        ...
 
     async def aclose(self) -> None:
         """Close the connections."""
