@@ -310,3 +310,12 @@ async def test_the_real_clock_waits():
     before = clock.now()
     await clock.pause(0.01, asyncio.Event())
     assert clock.now() - before >= 0.009
+
+
+async def test_a_batch_reads_the_same_clock():
+    """What a batch waits for is measured as the session measures it."""
+    time = Time(at=7.0)
+    loop = attempts(time=time)
+    assert loop.now() == 7.0
+    await loop.wait(2.0)
+    assert loop.now() == 9.0

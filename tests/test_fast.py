@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import random
+import socket
 import sys
 from collections import Counter
 from functools import partial
 
+import httpx
 import pytest
 from faults import FAULTS, FaultServer, RandomScript
 from faults.proxy import Proxy
 from faults.tls import HANDSHAKES, HandshakeServer, client_context, server_context
 from test_failure_table import EXECUTIONS, executions
 from test_promise import QUICK, SLOW, STORM, claim, contradictions, storm
+from test_transport import HANGING, Raw
 
 from twake_async import (
     ConfigurationError,
@@ -21,10 +24,12 @@ from twake_async import (
     NotSentError,
     Outcome,
     OutcomeUnknownError,
+    RefusedError,
     RetryPolicy,
     SessionClosedError,
     TwakeError,
     TwakeSession,
+    _fast,
 )
 
 ONCE = RetryPolicy.never()
@@ -340,6 +345,40 @@ def test_no_other_word_is_taken():
     with pytest.raises(ConfigurationError) as caught:
         TwakeSession("app", "k" * 40, transport="quick")  # type: ignore[arg-type]
     assert caught.value.field == "transport"
+
+
+def test_a_socks_proxy_is_refused_where_lanes_could_use_it(monkeypatch):
+    """With the package that httpx needs for it, lanes take one; aiohttp does not."""
+    socks = httpx.Proxy("socks5://127.0.0.1:9")
+    monkeypatch.setattr(_fast, "resolve_proxy", lambda *_: socks)
+    with pytest.raises(ConfigurationError, match="SOCKS") as caught:
+        session("https://api.twake.app")
+    assert caught.value.field == "proxy"
+
+
+@pytest.mark.parametrize("deadline", [0.2, 5.0])
+async def test_a_refusal_whose_body_hangs_is_a_refusal(deadline):
+    """It neither waits for the deadline nor becomes unknown with it."""
+    async with Raw(HANGING) as server:
+        error = await failure(server.url, deadline=deadline)
+    assert (type(error), error.status) == (RefusedError, 403)
+
+
+@pytest.mark.parametrize("with_poll", [True, False])
+async def test_the_end_of_an_idle_connection_is_seen_in_the_kernel(monkeypatch, with_poll):
+    """Before the loop has seen it; where there is no poll, select tells."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        transport, _ = await asyncio.get_running_loop().create_connection(
+            asyncio.Protocol, *listening.getsockname()
+        )
+        peer, _ = listening.accept()
+        if not with_poll:
+            monkeypatch.delattr(_fast.select, "poll")
+        assert not _fast._has_ended(transport)
+        peer.close()
+        assert _fast._has_ended(transport)
+        transport.abort()
+    assert _fast._has_ended(None)
 
 
 # --- the failure table --------------------------------------------------------------------------

@@ -25,8 +25,6 @@ def _misfit(value: Any) -> ValueError:
 
 
 def _text(value: Any, _: Any) -> str:
-    if value is None:
-        return ""
     if type(value) is str:
         return value
     raise _misfit(value)
