@@ -50,10 +50,6 @@ __all__ = ["AHEAD", "Plan", "stream"]
 #: Drafts that may stand in line behind busy channels, for each that may be in flight.
 AHEAD = 8
 
-#: Seconds that a journal waits for more to write at once, where more is likely: a write costs as
-#: much as the sending of a message, however much it writes.
-LINGER = 0.001
-
 #: What would meet every further draft as well: nothing more is taken.
 _GENERAL = (ConfigurationError, SessionClosedError, WrongEventLoopError)
 
@@ -137,11 +133,7 @@ def stream(
         raise ConfigurationError(
             "drafts must be an iterable or an async iterable of MessageDrafts", field="drafts"
         )
-    scribe = (
-        None
-        if plan.journal is None
-        else Scribe(plan.journal.path, linger=LINGER if plan.in_flight >= 4 else 0.0)
-    )
+    scribe = None if plan.journal is None else Scribe(plan.journal.path)
     ahead, ordered = AHEAD * plan.in_flight, plan.order is not None
     intake = Intake(drafts, ahead, ordered, scribe, plan.key, plan.resume)
     return _Batch(send, plan, intake, scribe).run()

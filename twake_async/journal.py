@@ -13,7 +13,6 @@ import os
 import queue
 import sqlite3
 import threading
-import time
 from typing import TYPE_CHECKING, TypeVar
 
 import attrs
@@ -96,8 +95,6 @@ class Scribe:
     """
 
     path: str
-    linger: float = 0.0
-    """Seconds that the thread waits for more to write at once."""
     file: JournalFile = attrs.field(init=False)
     _orders: queue.SimpleQueue[_Order | None] = attrs.field(factory=queue.SimpleQueue, init=False)
     _loop: asyncio.AbstractEventLoop = attrs.field(init=False)
@@ -170,8 +167,6 @@ class Scribe:
                     if group:
                         self._orders.put(None)
                     return group or None
-                if not group and self.linger:
-                    time.sleep(self.linger)
                 group.append(order)
         except queue.Empty:
             pass
