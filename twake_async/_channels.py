@@ -23,6 +23,7 @@ class Channels(Generic[T]):
     """How many may stand in line before nothing more should be taken."""
 
     _ready: collections.deque[T] = attrs.field(factory=collections.deque, init=False)
+    _busy: set[str] = attrs.field(factory=set, init=False)
     _lines: dict[str, collections.deque[T]] = attrs.field(factory=dict, init=False)
     _in_line: int = attrs.field(default=0, init=False)
 
@@ -40,12 +41,12 @@ class Channels(Generic[T]):
         """Put an item behind the others of its channel; None is no channel: it waits for none."""
         if channel is None:
             self._ready.append(item)
-        elif (line := self._lines.get(channel)) is None:
-            self._lines[channel] = collections.deque()
-            self._ready.append(item)
-        else:
-            line.append(item)
+        elif channel in self._busy:
+            self._lines.setdefault(channel, collections.deque()).append(item)
             self._in_line += 1
+        else:
+            self._busy.add(channel)
+            self._ready.append(item)
 
     def take(self) -> T | None:
         """Return what may leave now, or None; `release` its channel once it has ended."""
@@ -53,11 +54,15 @@ class Channels(Generic[T]):
 
     def release(self, channel: str | None) -> None:
         """Note that what was taken for a channel has ended: the next in line is ready."""
-        if line := self._lines.get(channel or ""):
+        if channel is None:
+            return
+        if line := self._lines.get(channel):
             self._ready.append(line.popleft())
             self._in_line -= 1
+            if not line:
+                del self._lines[channel]
         else:
-            self._lines.pop(channel or "", None)
+            self._busy.discard(channel)
 
     def clear(self) -> list[T]:
         """Return all that has not left, each channel's in order, and forget it."""
@@ -65,6 +70,7 @@ class Channels(Generic[T]):
         for line in self._lines.values():
             left.extend(line)
         self._ready.clear()
+        self._busy.clear()
         self._lines.clear()
         self._in_line = 0
         return left

@@ -147,8 +147,7 @@ class _Batch:
     plan: Plan
     intake: Intake
     scribe: Scribe | None
-    _results: asyncio.Queue[Result | None] = attrs.field(factory=asyncio.Queue, init=False)
-    _space: asyncio.Semaphore = attrs.field(init=False)
+    _results: asyncio.Queue[Result | None] = attrs.field(init=False)
     _working: int = attrs.field(init=False)
     _sending: set[asyncio.Task[Any] | None] = attrs.field(factory=set, init=False)
     _held: set[str | None] = attrs.field(factory=set, init=False)
@@ -158,7 +157,7 @@ class _Batch:
 
     def __attrs_post_init__(self) -> None:
         self._working = self.plan.in_flight
-        self._space = asyncio.Semaphore(self.plan.in_flight)
+        self._results = asyncio.Queue(self.plan.in_flight)
 
     async def run(self) -> AsyncGenerator[Delivery, None]:
         if self.scribe is not None:
@@ -167,8 +166,10 @@ class _Batch:
         tasks = {asyncio.create_task(self._work()) for _ in range(self.plan.in_flight)}
         drain = True
         try:
-            while (result := await self._results.get()) is not None:
-                self._space.release()
+            while self._working or not self._results.empty():
+                result = await self._results.get()
+                if result is None:
+                    break
                 delivery, written = result
                 if written is not None:
                     await written
@@ -202,32 +203,31 @@ class _Batch:
                 self.intake.stop(await self.scribe.aclose())
 
     async def _work(self) -> None:
+        seen: Seen = []
+        attempts_seen.set(seen)
         try:
             while not self._closing and (item := await self.intake.next()) is not None:
                 try:
-                    delivery = await self._end(item)
+                    delivery = await self._end(item, seen)
                     result = (delivery, self._account(item, delivery))
                 finally:
                     self.intake.release(item)
                 if not self._closing:
-                    await self._space.acquire()
-                    self._results.put_nowait(result)
+                    await self._results.put(result)
         except (Exception, asyncio.CancelledError) as wrong:  # noqa: BLE001 - raised at the end
             if not self._closing:
                 self.intake.stop(wrong)
-        finally:
-            self._working -= 1
-            if not self._working:
-                self._results.put_nowait(None)
+        self._working -= 1
+        if not self._working and self._results.empty():
+            self._results.put_nowait(None)
 
-    async def _end(self, item: Item) -> Delivery:
+    async def _end(self, item: Item, seen: Seen) -> Delivery:
         """Return what becomes of a draft: what is known, what holds it back, or a send's end."""
         if item.known is not None:
             return item.known
         if item.channel in self._held:
             return _failed(item, NotSentError(_HELD, reason="held"))
-        seen: Seen = []
-        attempts_seen.set(seen)
+        seen.clear()
         try:
             while True:
                 if self.plan.rate is not None or self.plan.pace.cooling() > 0:
@@ -282,18 +282,20 @@ class _Batch:
 
     def _account(self, item: Item, delivery: Delivery) -> asyncio.Future[Any] | None:
         """Note the end of a draft: for its channel, in the journal, to the observer."""
-        if delivery.outcome is Outcome.UNKNOWN and self.plan.after_unknown == "hold":
+        if self.plan.after_unknown == "hold" and delivery.outcome is Outcome.UNKNOWN:
             self._held.add(item.channel)
-        self._counts[delivery.outcome] += 1
         written = self._write(item, delivery)
         if self.plan.on_progress is not None:
-            progress = Progress(delivery, dict(self._counts), self.intake.taken)
-            try:
-                self.plan.on_progress(progress)
-            except Exception:
-                # An observer that fails must not change what becomes of the messages.
-                log.exception("on_progress raised")
+            self._tell(self.plan.on_progress, delivery)
         return written
+
+    def _tell(self, on_progress: Callable[[Progress], object], delivery: Delivery) -> None:
+        self._counts[delivery.outcome] += 1
+        try:
+            on_progress(Progress(delivery, dict(self._counts), self.intake.taken))
+        except Exception:
+            # An observer that fails must not change what becomes of the messages.
+            log.exception("on_progress raised")
 
     def _write(self, item: Item, delivery: Delivery) -> asyncio.Future[Any] | None:
         if self.scribe is None or item.entry is None or not item.begun:
