@@ -147,7 +147,8 @@ class _Batch:
     plan: Plan
     intake: Intake
     scribe: Scribe | None
-    _results: asyncio.Queue[Result | None] = attrs.field(init=False)
+    _results: asyncio.Queue[Result | None] = attrs.field(factory=asyncio.Queue, init=False)
+    _room: asyncio.Event = attrs.field(factory=asyncio.Event, init=False)
     _working: int = attrs.field(init=False)
     _sending: set[asyncio.Task[Any] | None] = attrs.field(factory=set, init=False)
     _held: set[str | None] = attrs.field(factory=set, init=False)
@@ -157,7 +158,6 @@ class _Batch:
 
     def __attrs_post_init__(self) -> None:
         self._working = self.plan.in_flight
-        self._results = asyncio.Queue(self.plan.in_flight)
 
     async def run(self) -> AsyncGenerator[Delivery, None]:
         if self.scribe is not None:
@@ -167,9 +167,12 @@ class _Batch:
         drain = True
         try:
             while self._working or not self._results.empty():
-                result = await self._results.get()
+                waiting = self._results.empty()
+                result = await self._results.get() if waiting else self._results.get_nowait()
                 if result is None:
                     break
+                if self._results.qsize() <= self.plan.in_flight // 2:
+                    self._room.set()
                 delivery, written = result
                 if written is not None:
                     await written
@@ -212,8 +215,10 @@ class _Batch:
                     result = (delivery, self._account(item, delivery))
                 finally:
                     self.intake.release(item)
-                if not self._closing:
-                    await self._results.put(result)
+                self._results.put_nowait(result)
+                while self._results.qsize() > self.plan.in_flight and not self._closing:
+                    self._room.clear()
+                    await self._room.wait()
         except (Exception, asyncio.CancelledError) as wrong:  # noqa: BLE001 - raised at the end
             if not self._closing:
                 self.intake.stop(wrong)
@@ -234,7 +239,7 @@ class _Batch:
                     await self._wait_for_slot()
                 wrong = None if item.entry is None else await self._begin(item, item.entry)
                 delivery = wrong or await self._send(item, seen)
-                if self._closing or not _was_cooling(delivery):
+                if delivery.error is None or self._closing or not _was_cooling(delivery):
                     return delivery
                 self._write(item, delivery)
         except asyncio.CancelledError:
