@@ -1,15 +1,14 @@
-"""The promise over aiohttp: `transport="fast"` under the same faults, storms and cancellations."""
+"""The promise over `transport="fast"`, under the same faults, storms and cancellations."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import random
-import socket
 import sys
 from collections import Counter
 from functools import partial
 
-import httpx
 import pytest
 from faults import FAULTS, FaultServer, RandomScript
 from faults.proxy import Proxy
@@ -31,6 +30,7 @@ from twake_async import (
     TwakeSession,
     _fast,
 )
+from twake_async._fast import FastCarrier
 
 ONCE = RetryPolicy.never()
 
@@ -280,6 +280,74 @@ async def test_closing_lets_sends_finish_and_then_cuts_them_off(server, fault, o
         await twake.send_message("c1", "Hello")
 
 
+async def test_closing_ends_a_connection_that_is_on_its_way():
+    """Nothing of the message can have left, and nothing of it leaves later."""
+    async with HandshakeServer("silent") as server:
+        twake = session(server.url, verify=client_context(), deadline=30.0)
+        sending = asyncio.create_task(twake.send_message("c1", "Hello"))
+        while not server.accepted:
+            await asyncio.sleep(0)
+        await twake.aclose(drain=0.0)
+        with pytest.raises(SessionClosedError) as caught:
+            await sending
+    assert caught.value.outcome is Outcome.NOT_SENT
+
+
+async def test_a_connection_that_comes_about_while_the_session_closes_is_not_used(
+    server, monkeypatch
+):
+    """It is closed, and nothing is sent over it."""
+    real = FastCarrier._open
+
+    async def slow(carrier, *given):
+        link = await real(carrier, *given)
+        for lane in carrier.lanes._busy:
+            lane.transport.closed = True
+        return link
+
+    monkeypatch.setattr(FastCarrier, "_open", slow)
+    error = await failure(server.url)
+    assert (type(error), error.outcome) == (SessionClosedError, Outcome.NOT_SENT)
+    await server.quiet()
+    assert (server.accepted, server.begun) == (1, 0)
+
+
+async def test_a_connection_that_was_idle_for_long_is_replaced(server, monkeypatch):
+    """The server may be about to close it, which would leave the message in doubt."""
+    async with session(server.url) as twake:
+        for limit, accepted in ((60.0, 1), (60.0, 1), (0.0, 2)):
+            monkeypatch.setattr(_fast, "IDLE_LIMIT", limit)
+            await twake.send_message("c1", "Hello")
+            assert server.accepted == accepted
+
+
+@pytest.mark.parametrize("seen", [True, False])
+async def test_a_connection_on_which_something_came_unasked_is_replaced(seen):
+    """A goodbye of the server's is not taken for the answer to the next message."""
+    lines: list[asyncio.StreamWriter] = []
+
+    async def serve(reader, writer):
+        lines.append(writer)
+        while head := await reader.readuntil(b"\r\n\r\n"):
+            length = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
+            message = json.loads(await reader.readexactly(length))["message"]
+            body = json.dumps({"object": message | {"id": "m1"}}).encode()
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+
+    listening = await asyncio.start_server(serve, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
+    async with listening, session(url) as twake:
+        await twake.send_message("c1", "Hello")
+        lines[0].write(b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n")
+        if seen:
+            for _ in range(5):
+                await asyncio.sleep(0)
+        assert (await twake.send_message("c1", "Hello again")).content == "Hello again"
+        assert len(lines) == 2
+    for line in lines:
+        line.transport.abort()
+
+
 async def test_a_cancelled_send_tells_the_observer_what_is_known(server):
     """After the request left, nothing is certain; the traceback holds no frame with the key."""
     seen: list = []
@@ -318,9 +386,10 @@ async def test_the_same_session_checks_and_removes(server):
 # --- configuration ------------------------------------------------------------------------------
 
 
-def test_without_the_extra_the_error_says_what_to_install(monkeypatch):
+@pytest.mark.parametrize("name", ["httptools", "orjson"])
+def test_without_the_extra_the_error_says_what_to_install(monkeypatch, name):
     """Whoever asks for it is told the line to type."""
-    monkeypatch.setitem(sys.modules, "aiohttp", None)
+    monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(ConfigurationError, match=r'pip install "twake-async\[fast\]"') as caught:
         session("https://api.twake.app")
     assert caught.value.field == "transport"
@@ -347,38 +416,12 @@ def test_no_other_word_is_taken():
     assert caught.value.field == "transport"
 
 
-def test_a_socks_proxy_is_refused_where_lanes_could_use_it(monkeypatch):
-    """With the package that httpx needs for it, lanes take one; aiohttp does not."""
-    socks = httpx.Proxy("socks5://127.0.0.1:9")
-    monkeypatch.setattr(_fast, "resolve_proxy", lambda *_: socks)
-    with pytest.raises(ConfigurationError, match="SOCKS") as caught:
-        session("https://api.twake.app")
-    assert caught.value.field == "proxy"
-
-
 @pytest.mark.parametrize("deadline", [0.2, 5.0])
 async def test_a_refusal_whose_body_hangs_is_a_refusal(deadline):
     """It neither waits for the deadline nor becomes unknown with it."""
     async with Raw(HANGING) as server:
         error = await failure(server.url, deadline=deadline)
     assert (type(error), error.status) == (RefusedError, 403)
-
-
-@pytest.mark.parametrize("with_poll", [True, False])
-async def test_the_end_of_an_idle_connection_is_seen_in_the_kernel(monkeypatch, with_poll):
-    """Before the loop has seen it; where there is no poll, select tells."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        transport, _ = await asyncio.get_running_loop().create_connection(
-            asyncio.Protocol, *listening.getsockname()
-        )
-        peer, _ = listening.accept()
-        if not with_poll:
-            monkeypatch.delattr(_fast.select, "poll")
-        assert not _fast._has_ended(transport)
-        peer.close()
-        assert _fast._has_ended(transport)
-        transport.abort()
-    assert _fast._has_ended(None)
 
 
 # --- the failure table --------------------------------------------------------------------------

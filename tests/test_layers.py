@@ -33,6 +33,9 @@ FLOORS = {
     "_journal_file": 2.5,
     "_wire": 2.5,
     "_lanes": 2.5,
+    "_dial": 2.5,
+    "_incoming": 2.5,
+    "_link": 3,
     "_witness": 3,
     "_network": 3,
     "journal": 3,
@@ -63,11 +66,11 @@ EXTRAS = frozenset(
         "pytest",
         "pytest_asyncio",
         "aiohttp",
-        "yarl",
+        "httptools",
     }
 )
 # The rooms of the core that know an extra, and import it when it is used.
-EXTRA_ROOMS = {"_fast": frozenset({"aiohttp", "yarl", "orjson"}), "_json": frozenset({"orjson"})}
+EXTRA_ROOMS = {"_incoming": frozenset({"httptools"}), "_json": frozenset({"orjson"})}
 HTTP_LIBRARIES = frozenset({"httpx", "httpcore"})
 HTTP_ROOMS = frozenset({"_network", "_transport"})
 # Lines of a module, docstrings aside: what is documented well shall not have to be cut for it.

@@ -13,7 +13,6 @@ from faults import FaultServer
 from faults.tls import client_context, server_context
 
 from twake_async import TwakeSession
-from twake_async import _network as network
 from twake_async._network import Backend, Stream
 
 
@@ -192,20 +191,6 @@ async def test_the_end_of_the_stream_reads_as_nothing_and_shows_beforehand():
         assert stream.get_extra_info("is_readable")
 
 
-@pytest.mark.parametrize("with_poll", [True, False])
-async def test_news_in_the_kernel_shows_before_the_loop_has_seen_it(monkeypatch, with_poll):
-    """The end may have come while the loop was busy elsewhere; where there is no poll, select tells."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        stream = await Backend().connect_tcp("127.0.0.1", listening.getsockname()[1])
-        peer, _ = listening.accept()
-        if not with_poll:
-            monkeypatch.delattr(network.select, "poll")
-        assert not stream.get_extra_info("is_readable")
-        peer.close()
-        assert stream.get_extra_info("is_readable")
-        await stream.aclose()
-
-
 async def test_much_to_read_is_left_in_the_kernel_until_it_is_wanted():
     """An answer of 200 MB does not fill the memory of who does not read it."""
     size = 20_000_000
@@ -244,35 +229,6 @@ async def test_a_connect_that_hangs_is_a_connect_timeout(monkeypatch):
     monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", hang)
     with pytest.raises(httpcore.ConnectTimeout):
         await Backend().connect_tcp("127.0.0.1", 1, timeout=0.02)
-
-
-async def test_the_next_address_is_tried_and_the_good_one_remembered(monkeypatch):
-    """A name with a dead address costs its time once."""
-    loop = asyncio.get_running_loop()
-    tried: list[str] = []
-    real = loop.create_connection
-
-    async def create(factory, host, port, **options):
-        tried.append(host)
-        if host == "127.0.0.3":
-            await asyncio.sleep(60)
-        if host == "127.0.0.2":
-            raise ConnectionRefusedError
-        return await real(factory, host, port, **options)
-
-    async def resolve(host, port, **options):
-        names = ("127.0.0.2", "127.0.0.3", "127.0.0.1", "127.0.0.1")
-        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (name, port)) for name in names]
-
-    monkeypatch.setattr(loop, "getaddrinfo", resolve)
-    monkeypatch.setattr(loop, "create_connection", create)
-    monkeypatch.setattr(network, "_NEXT_ADDRESS", 0.02)
-    async with Peer() as peer:
-        backend = Backend()
-        for _ in range(2):
-            stream = await backend.connect_tcp("chat.example", peer.port)
-            await stream.aclose()
-    assert tried == ["127.0.0.2", "127.0.0.3", "127.0.0.1", "127.0.0.1"]
 
 
 async def test_local_addresses_and_socket_options_are_heeded():

@@ -10,14 +10,14 @@ from __future__ import annotations
 import asyncio
 import collections
 import contextlib
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import attrs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Closed", "Gate", "Lane", "Lanes", "Transport"]
+__all__ = ["Closed", "Gate", "Lane", "Lanes"]
 
 #: Seconds after which an idle connection is not used again: Apache closes it at 5.
 IDLE_LIMIT = 4.0
@@ -32,11 +32,7 @@ class Closable(Protocol):
         """Close it."""
 
 
-class Transport(Closable, Protocol):
-    """What a lane holds: httpx's face of a transport, by its shape."""
-
-    async def handle_async_request(self, request: Any, /) -> Any:
-        """Send one request and return the response, its body not yet read."""
+T = TypeVar("T", bound=Closable)
 
 
 class Closed(Exception):  # noqa: N818 - a word between two rooms, not an error of the user's
@@ -44,38 +40,45 @@ class Closed(Exception):  # noqa: N818 - a word between two rooms, not an error 
 
 
 @attrs.define(eq=False)
-class Lane:
+class Lane(Generic[T]):
     """One connection at most, used by one send at a time."""
 
-    transport: Transport
+    transport: T
     free_since: float = 0.0
     stray: Closable | None = None
     """A socket that the transport does not know of: httpcore loses it in a cancelled handshake."""
 
 
 @attrs.define(eq=False)
-class Lanes:
+class Lanes(Generic[T]):
     """Up to `limit` lanes, opened on demand; the most recently used free one goes first."""
 
-    make: Callable[[], Transport]
+    make: Callable[[], T]
     limit: int
-    _free: collections.deque[Lane] = attrs.field(factory=collections.deque, init=False)
-    _busy: set[Lane] = attrs.field(factory=set, init=False)
+    _free: collections.deque[Lane[T]] = attrs.field(factory=collections.deque, init=False)
+    _busy: set[Lane[T]] = attrs.field(factory=set, init=False)
     _promised: int = attrs.field(default=0, init=False)
-    _waiting: collections.deque[asyncio.Future[Lane | None]] = attrs.field(
+    _waiting: collections.deque[asyncio.Future[Lane[T] | None]] = attrs.field(
         factory=collections.deque, init=False
     )
     _closing: set[asyncio.Task[None]] = attrs.field(factory=set, init=False)
     _closed: bool = attrs.field(default=False, init=False)
 
-    async def take(self) -> Lane:
-        """Return a lane of the caller's own, waiting in line for one; raise `Closed`."""
+    def take_free(self) -> Lane[T] | None:
+        """Return a lane that was used before, or None; raise `Closed`."""
         if self._closed:
             raise Closed
-        lane = None
-        if self._free:
-            lane = self._free.pop()
-        elif len(self._busy) + self._promised >= self.limit:
+        if not self._free:
+            return None
+        lane = self._free.pop()
+        self._busy.add(lane)
+        return lane
+
+    async def take(self) -> Lane[T]:
+        """Return a lane of the caller's own, waiting in line for one; raise `Closed`."""
+        if (lane := self.take_free()) is not None:
+            return lane
+        if len(self._busy) + self._promised >= self.limit:
             lane = await self._wait()
         try:
             lane = lane or Lane(self.make())
@@ -88,8 +91,8 @@ class Lanes:
         self._busy.add(lane)
         return lane
 
-    async def _wait(self) -> Lane | None:
-        turn: asyncio.Future[Lane | None] = asyncio.get_running_loop().create_future()
+    async def _wait(self) -> Lane[T] | None:
+        turn: asyncio.Future[Lane[T] | None] = asyncio.get_running_loop().create_future()
         self._waiting.append(turn)
         try:
             lane = await turn
@@ -104,20 +107,21 @@ class Lanes:
         self._promised -= 1
         return lane
 
-    def _forget(self, turn: asyncio.Future[Lane | None]) -> None:
+    def _forget(self, turn: asyncio.Future[Lane[T] | None]) -> None:
         if turn in self._waiting:
             self._waiting.remove(turn)
 
-    def give_back(self, lane: Lane, *, reusable: bool) -> None:
+    def give_back(self, lane: Lane[T], *, reusable: bool) -> None:
         """Return a lane; one whose attempt failed or was cancelled is thrown away."""
         self._busy.discard(lane)
         if reusable and not self._closed:
+            lane.free_since = asyncio.get_running_loop().time()
             self._pass_on(lane)
             return
         self._discard(lane)
         self._pass_on(None)
 
-    def _pass_on(self, lane: Lane | None) -> None:
+    def _pass_on(self, lane: Lane[T] | None) -> None:
         while self._waiting:
             turn = self._waiting.popleft()
             if not turn.done():
@@ -126,12 +130,11 @@ class Lanes:
                 return
         if lane is None:
             return
-        lane.free_since = asyncio.get_running_loop().time()
         self._free.append(lane)
         while self._free[0].free_since + IDLE_LIMIT < lane.free_since:
             self._discard(self._free.popleft())
 
-    def _discard(self, lane: Lane) -> None:
+    def _discard(self, lane: Lane[T]) -> None:
         # Closing may take a moment, and a cancelled send must end at once.
         task = asyncio.get_running_loop().create_task(_close(lane))
         self._closing.add(task)
@@ -151,7 +154,7 @@ class Lanes:
             await asyncio.wait(self._closing)
 
 
-async def _close(lane: Lane) -> None:
+async def _close(lane: Lane[Any]) -> None:
     for closable in (lane.transport, lane.stray):
         if closable is not None:
             # A lane that is thrown away has nobody to tell what is wrong with it.

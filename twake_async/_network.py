@@ -7,12 +7,11 @@ body apart. Together that is a third of what a send costs.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import select
-import socket
 from typing import TYPE_CHECKING, Any
 
 import httpcore
+
+from ._dial import Dial, has_news
 
 if TYPE_CHECKING:
     import ssl
@@ -24,8 +23,6 @@ __all__ = ["Backend", "Stream"]
 _TOGETHER = 65_536
 #: Bytes that may wait to be read before the socket is left alone for a while.
 _AHEAD = 262_144
-#: Seconds after which the next address of a name is tried.
-_NEXT_ADDRESS = 2.0
 
 
 class Stream(asyncio.Protocol):
@@ -135,18 +132,9 @@ class Stream(asyncio.Protocol):
     def get_extra_info(self, info: str) -> Any:
         """Return what httpcore asks for: whether an idle connection has news, sockets, TLS."""
         if info == "is_readable":
-            return self._ended or bool(self._came) or self._has_news()
+            return self._ended or bool(self._came) or has_news(self._transport)
         names = {"server_addr": "peername", "client_addr": "sockname"}
         return self._transport.get_extra_info(names.get(info, info))
-
-    def _has_news(self) -> bool:
-        # The end of a connection may wait in the kernel, not yet seen by the loop.
-        sock = self._transport.get_extra_info("socket")
-        if not hasattr(select, "poll"):
-            return bool(select.select([sock.fileno()], [], [], 0)[0])
-        poll = select.poll()
-        poll.register(sock.fileno(), select.POLLIN)
-        return bool(poll.poll(0))
 
 
 def _wake(waiting: asyncio.Future[None] | None) -> None:
@@ -158,7 +146,7 @@ class Backend(httpcore.AsyncNetworkBackend):
     """Connects over asyncio, to the address that answered last before any other."""
 
     def __init__(self) -> None:
-        self._good: str | None = None
+        self._dial = Dial()
 
     async def connect_tcp(
         self,
@@ -172,30 +160,11 @@ class Backend(httpcore.AsyncNetworkBackend):
         local = None if local_address is None else (local_address, 0)
         try:
             async with asyncio.timeout(timeout):
-                stream = await self._connect(host, port, local)
+                stream = await self._dial(Stream, host, port, local)
         except TimeoutError as late:
             raise httpcore.ConnectTimeout from late
         except OSError as wrong:
             raise httpcore.ConnectError(str(wrong)) from wrong
         for option in socket_options or ():
             stream.get_extra_info("socket").setsockopt(*option)
-        return stream
-
-    async def _connect(self, host: str, port: int, local: tuple[str, int] | None) -> Stream:
-        # One address after the other: asyncio's own race between them forgets a connected socket
-        # when it is cancelled, until Python 3.12.
-        loop = asyncio.get_running_loop()
-        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        addresses = list(dict.fromkeys(str(info[4][0]) for info in found))
-        addresses.sort(key=lambda address: address != self._good)
-        for address in addresses[:-1]:
-            with contextlib.suppress(OSError):
-                async with asyncio.timeout(_NEXT_ADDRESS):
-                    return await self._open(address, port, local)
-        return await self._open(addresses[-1], port, local)
-
-    async def _open(self, address: str, port: int, local: tuple[str, int] | None) -> Stream:
-        loop = asyncio.get_running_loop()
-        _, stream = await loop.create_connection(Stream, address, port, local_addr=local)
-        self._good = address
         return stream

@@ -24,7 +24,6 @@ from .errors import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from ._lanes import Transport
     from ._settings import Credentials
     from ._wire import Prepared
 
@@ -36,11 +35,22 @@ __all__ = [
     "inject",
     "lane_maker",
     "lazy_context",
+    "parse_url",
     "resolve_proxy",
 ]
 
 #: Bytes and seconds that the body of an answer may take whose status alone decides.
 ASIDE_BYTES, ASIDE_SECONDS = 65_536, 1.0
+
+
+class Transport(Protocol):
+    """What a lane holds: httpx's face of a transport, by its shape."""
+
+    async def handle_async_request(self, request: Any, /) -> Any:
+        """Send one request and return the response, its body not yet read."""
+
+    async def aclose(self) -> None:
+        """Close its connection."""
 
 
 class Send(Protocol):
@@ -73,7 +83,7 @@ class Carrier:
 
     base_url: str
     credentials: Credentials = attrs.field(repr=False)
-    lanes: Lanes
+    lanes: Lanes[Transport]
     injected: Injected | None = None
     user_agent: str = "twake-async"
     _gate: Gate = attrs.field(factory=Gate, init=False)
@@ -290,6 +300,11 @@ def _tls_context(verify: ssl.SSLContext | bool, *, needed: bool) -> ssl.SSLConte
         # Loading the CA bundle takes 20 ms that plain http has no use for.
         return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     return httpx.create_ssl_context(verify=verify)
+
+
+def parse_url(url: str) -> httpx.URL:
+    """Return an address in its parts, written as they go on the wire."""
+    return httpx.URL(url)
 
 
 def resolve_proxy(base_url: str, proxy: httpx.Proxy | str | None) -> httpx.Proxy | None:

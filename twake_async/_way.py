@@ -28,7 +28,7 @@ def carrier_for(
         credentials: The id and key, checked.
         max_connections: How many attempts may be under way at once.
         http_client: The caller's client, or None.
-        transport: The caller's transport, `"fast"`, or None.
+        transport: The caller's transport, `"fast"`, or None; through a proxy fast is lanes.
         **network: `verify` and `proxy`, which mean nothing beside what the caller gave.
 
     Raises:
@@ -38,14 +38,18 @@ def carrier_for(
     # Imported here: httpx takes longer to import than all the rest, and a program may import this
     # package for its models and errors alone.
     from ._lanes import Lanes  # noqa: PLC0415
-    from ._transport import Carrier, inject, lane_maker  # noqa: PLC0415
+    from ._transport import Carrier, inject, lane_maker, resolve_proxy  # noqa: PLC0415
 
     if isinstance(transport, str):
         check_choice("transport", transport, ("fast",))
         inject(http_client, None, given={"transport": True})
-        from ._fast import fast_carrier  # noqa: PLC0415 - imports an extra
+        from ._fast import fast_carrier  # noqa: PLC0415 - few ask for it
 
-        return fast_carrier(base_url, credentials, max_connections=max_connections, **network)
+        fast = fast_carrier(base_url, credentials, max_connections, network["verify"])
+        # Through a proxy, lanes know the way.
+        if resolve_proxy(base_url, network["proxy"]) is None:
+            return fast
+        transport = None
     given = {"verify": network["verify"] is not True, "proxy": network["proxy"] != "env"}
     injected = inject(http_client, transport, given=given)
     if injected:

@@ -69,8 +69,8 @@ class TwakeSession:
         http_client: An `httpx.AsyncClient`, or one of its shape, to send through. It stays yours
             to close, and its failures prove nothing: they are `UNKNOWN`.
         transport: An httpx transport to send through; the same holds for it. Or `"fast"`: send
-            over aiohttp, which takes less CPU and needs `pip install "twake-async[fast]"`; the
-            outcomes are the same. It takes no SOCKS proxy.
+            over connections of our own, for a quarter of the CPU; it needs
+            `pip install "twake-async[fast]"`. The outcomes are the same.
         allow_plain_http: Whether plain http may carry the key over a network.
         on_attempt: Called with the facts of each attempt; it must not block.
 

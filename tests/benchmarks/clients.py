@@ -97,7 +97,7 @@ async def twake(url: str, _: int) -> AsyncIterator[Send]:
         yield send
 
 
-@client("twake-async[fast]", "ours", "aiohttp")
+@client("twake-async[fast]", "ours", "twake-async")
 async def twake_fast(url: str, _: int) -> AsyncIterator[Send]:
     """With its extra."""
     async for send in _twake(url, transport="fast"):

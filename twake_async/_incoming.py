@@ -1,0 +1,135 @@
+"""The answers that come in on one connection, byte by byte as the network cuts them; no I/O.
+
+httptools, an extra, reads HTTP; what is decided here is when an answer is whole, and what it
+proves where it never is.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+
+from ._facts import Answer, Failure
+
+__all__ = ["ASIDE_BYTES", "Incoming"]
+
+#: Bytes that the body of an answer may take whose status alone decides.
+ASIDE_BYTES = 65_536
+#: Bytes that may come beside a body: heads, trailers, and what chunks are wrapped in.
+_BESIDE = 102_400
+#: A chunk of one byte is wrapped in five.
+_WRAPPED = 6
+
+_LOST = Failure(sent=True, reason="lost", detail="the connection ended without an answer")
+_GARBLED = Failure(sent=True, reason="lost", detail="what came is no HTTP answer")
+_TOO_LARGE = Failure(sent=True, reason="unreadable", detail="the answer is too large")
+_LATE = Failure(sent=True, reason="timeout", detail="no whole answer in time")
+
+
+@attrs.define(eq=False)
+class Incoming:
+    """One connection's answers, one after another, each after a `begin`."""
+
+    reusable: bool = attrs.field(default=False, init=False)
+    """Whether the answer was whole, and another request may follow it on this connection."""
+    _kept_alive: bool = attrs.field(default=False, init=False)
+    _parser: Any = attrs.field(init=False)
+    _limit: int = attrs.field(default=0, init=False)
+    _status: int = attrs.field(default=0, init=False)
+    _headers: list[tuple[bytes, bytes]] = attrs.field(factory=list, init=False)
+    _chunks: list[bytes] = attrs.field(factory=list, init=False)
+    _size: int = attrs.field(default=0, init=False)
+    _came: int = attrs.field(default=0, init=False)
+    _fact: Answer | Failure | None = attrs.field(default=_LOST, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        import httptools  # noqa: PLC0415 - an extra, imported when it is used
+
+        self._parser = httptools.HttpResponseParser(self)
+
+    @property
+    def aside(self) -> bool:
+        """Whether the status is known, and tells all that the answer has to tell."""
+        return self._status not in (0, 200)
+
+    def begin(self, limit: int) -> None:
+        """Expect an answer whose body has at most so many bytes."""
+        self._limit, self._size, self._came = limit, 0, 0
+        self._fact, self.reusable = None, False
+        self._start()
+
+    def _start(self) -> None:
+        self._status, self._headers, self._chunks = 0, [], []
+
+    def feed(self, data: bytes) -> Answer | Failure | None:
+        """Take what came, and return the answer once it is certain."""
+        self._came += len(data)
+        try:
+            self._parser.feed_data(data)
+        except Exception:  # noqa: BLE001 - httptools has two kinds, and no base of both
+            self.reusable = False
+            return self._fact or self._without(_GARBLED)
+        fact = self._fact
+        if fact is not None:
+            # What was handed out is not kept until the next answer comes, much later perhaps.
+            self._fact, self._chunks = _LOST, []
+        elif self._came > _BESIDE + _WRAPPED * self._size:
+            fact = self._without(_TOO_LARGE if self._size else _GARBLED)
+        return fact
+
+    def end(self, *, clean: bool) -> Answer | Failure:
+        """Return the fact where the connection ended; clean is an end that the server announced."""
+        names = {name.lower() for name, _ in self._headers}
+        # An answer that says nothing of its length has no other end.
+        if clean and self._status and not names & {b"content-length", b"transfer-encoding"}:
+            return Answer(self._status, self._headers, b"".join(self._chunks))
+        return self._without(_LOST)
+
+    def late(self) -> Answer | Failure:
+        """Return the fact where time is over."""
+        return self._without(_LATE)
+
+    def close(self) -> None:
+        """Let go of the parser, which holds this object in a circle."""
+        self._parser = None
+
+    def _without(self, failure: Failure) -> Answer | Failure:
+        """Return what an answer that is not whole proves: a status other than 200 proves enough."""
+        return Answer(self._status, self._headers, b"") if self.aside else failure
+
+    # --- what httptools calls ------------------------------------------------------------------
+
+    def on_message_begin(self) -> None:
+        """Note the first byte of an answer: after the one asked for there is to be none."""
+        if self._fact is not None:
+            self.reusable = False
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Keep a header; what comes behind a body is none."""
+        if not self._status:
+            self._headers.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        """Note the status; one below 200 only announces another."""
+        if self._fact is None:
+            self._status = self._parser.get_status_code()
+            self._kept_alive = self._parser.should_keep_alive()
+
+    def on_body(self, body: bytes) -> None:
+        """Keep a piece of the body, up to the limit."""
+        self._size += len(body)
+        if self._size <= (ASIDE_BYTES if self.aside else self._limit):
+            self._chunks.append(body)
+        elif self._fact is None:
+            self._fact = self._without(_TOO_LARGE)
+
+    def on_message_complete(self) -> None:
+        """Note that the answer is whole."""
+        if self._fact is not None:
+            return
+        if self._status < 200:
+            self._start()
+        else:
+            self.reusable = self._kept_alive
+            self._fact = Answer(self._status, self._headers, b"".join(self._chunks))
