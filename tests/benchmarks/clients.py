@@ -19,6 +19,8 @@ from typing import Any
 Send = Callable[[], Awaitable[object]]
 Client = Callable[[str, int], contextlib.AbstractAsyncContextManager[Send]]
 
+#: Seconds that a round without any connection may take: more is no end.
+COLD_SECONDS = 200
 SAVE = "/api/v1/messages/save"
 TEXT = "Hello, this is my first message !"
 HEADERS = {
@@ -322,8 +324,14 @@ async def one_round(send: Send, concurrent: int, sends: int) -> dict[str, float]
     }
 
 
+async def cold_round(name: str, url: str, concurrent: int) -> dict[str, float]:
+    """What it took a new client, with no connection yet, to send once for each of its senders."""
+    async with asyncio.timeout(COLD_SECONDS), CLIENTS[name](url, concurrent) as send:
+        return await one_round(send, concurrent, concurrent)
+
+
 async def answer_rounds(name: str, url: str) -> None:
-    """Do what comes in, line by line: `open CONCURRENT`, `round SENDS`, `close`."""
+    """Do what comes in, line by line: `open CONCURRENT`, `round SENDS`, `close`, `cold SENDS`."""
     loop = asyncio.get_running_loop()
     stack = contextlib.AsyncExitStack()
     send: Send | None = None
@@ -340,6 +348,8 @@ async def answer_rounds(name: str, url: str) -> None:
                 # Connections that went idle while others had their turn are opened before it counts.
                 await one_round(send, concurrent, min(concurrent, 100))
                 found = await one_round(send, concurrent, int(words[1]))
+            elif words[0] == "cold":
+                found = await cold_round(name, url, int(words[1]))
             else:
                 await stack.aclose()
         except Exception as wrong:  # noqa: BLE001 - a peer that fails has its reason in the table

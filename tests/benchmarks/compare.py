@@ -29,6 +29,8 @@ LOADS: dict[int, dict[int, int]] = {
     5: {1: 100, 10: 300, 100: 500, 1000: 1000},
     50: {1: 12, 10: 80, 100: 400, 1000: 1000},
 }
+#: The burst that finds no connection: how many send once each on a new client, to which server.
+COLD, COLD_DELAY, COLD_ROUNDS = 1000, 50, 3
 ROUNDS = 5
 #: Seconds of CPU that one client may take at one load before it is given no more rounds.
 PATIENCE = 10.0
@@ -101,6 +103,20 @@ def _median(name: str, rows: list[Row], error: str) -> Row:
     return {"client": name, "rounds": len(rows), **middle}
 
 
+def cold(processes: list[Process]) -> list[Row]:
+    """The medians of every client at a burst that finds no connection."""
+    found: dict[str, list[Row]] = {process.name: [] for process in processes}
+    for _ in range(COLD_ROUNDS):
+        for process in processes:
+            found[process.name].append(process.ask(f"cold {COLD}"))
+    rows = []
+    for name, each in found.items():
+        error = next((row["error"] for row in each if "error" in row), "")
+        row = _median(name, each, error)
+        rows.append(row | {"delay": COLD_DELAY, "concurrent": COLD, "cold": True})
+    return rows
+
+
 def measure(names: list[str], delays: list[int], loads: list[int], rounds: int) -> list[Row]:
     """Every figure; each delay has fresh processes."""
     command = [sys.executable, str(HERE / "server.py"), *map(str, delays)]
@@ -118,6 +134,9 @@ def measure(names: list[str], delays: list[int], loads: list[int], rounds: int) 
                         row |= {"delay": delay, "concurrent": concurrent}
                     found += rows
                     print(table(rows, delay, concurrent), flush=True)
+                if delay == COLD_DELAY and COLD in loads:
+                    found += (rows := cold(processes))
+                    print(table(rows, delay, COLD, "on a new client"), flush=True)
             finally:
                 for process in processes:
                     process.__exit__()
@@ -130,10 +149,12 @@ def measure(names: list[str], delays: list[int], loads: list[int], rounds: int) 
 # --- what is shown ------------------------------------------------------------------------------
 
 
-def table(rows: list[Row], delay: int, concurrent: int) -> str:
+def table(rows: list[Row], delay: int, concurrent: int, how: str = "") -> str:
     """One load as text."""
     plain = next((row.get("cpu_us") for row in rows if row["client"] == "httpx"), None)
-    lines = [f"\n{concurrent} concurrent, the server takes {delay} ms"]
+    lines = [
+        f"\n{concurrent} concurrent {how or 'on open connections'}, the server takes {delay} ms"
+    ]
     lines.append(
         f"{'client':<28}{'CPU µs':>9}{'× httpx':>9}{'sends/s':>9}{'p50 ms':>9}{'p99 ms':>9}{'MiB':>6}"
     )
@@ -151,7 +172,12 @@ def table(rows: list[Row], delay: int, concurrent: int) -> str:
 
 def verdicts(rows: list[Row]) -> list[str]:
     """The project's own targets, and what was measured."""
-    cpu = {(r["delay"], r["concurrent"], r["client"]): r["cpu_us"] for r in rows if "cpu_us" in r}
+    bursts = {r["client"]: r["cpu_us"] for r in rows if "cpu_us" in r and "cold" in r}
+    cpu = {
+        (r["delay"], r["concurrent"], r["client"]): r["cpu_us"]
+        for r in rows
+        if "cpu_us" in r and "cold" not in r
+    }
 
     def ratio(delay: int, concurrent: int) -> float:
         return cpu[delay, concurrent, "twake-async"] / cpu[delay, concurrent, "httpx"]
@@ -168,7 +194,9 @@ def verdicts(rows: list[Row]) -> list[str]:
         for n, most in ((1, 0.9), (10, 0.75), (100, 0.35))
     ]
     lines.append(
-        f"default at 1,000, 50 ms server: {ratio(50, 1000):.3f} × plain httpx (target 0.03)"
+        f"default at 1,000 tasks on a new client, 50 ms server: "
+        f"{bursts['twake-async'] / bursts['httpx']:.3f} × plain httpx (target 0.03); "
+        f"on open connections {ratio(50, 1000):.3f}"
     )
     growth = cpu[0, 1000, "twake-async"] / cpu[0, 10, "twake-async"]
     lines.append(f"default from 10 to 1,000 concurrent: × {growth:.2f} (target 1.25)")
@@ -191,6 +219,8 @@ def markdown(rows: list[Row]) -> str:
     names = list(dict.fromkeys(row["client"] for row in rows))
     text = f"\nCPython {platform.python_version()}, {os.cpu_count()} cores. "
     text += "The versions: " + ", ".join(f"{n} {clients.version(n)}" for n in names) + ".\n"
+    burst = [row for row in rows if "cold" in row]
+    rows = [row for row in rows if "cold" not in row]
     for delay in dict.fromkeys(row["delay"] for row in rows):
         loads = list(dict.fromkeys(r["concurrent"] for r in rows if r["delay"] == delay))
         heading = f"A server that takes {delay} ms" if delay else "A server that answers at once"
@@ -201,8 +231,14 @@ def markdown(rows: list[Row]) -> str:
         for name in names:
             cells = [_cell(by.get((name, n), {"error": "-"})) for n in loads]
             text += f"| {name} | {' | '.join(cells)} |\n"
+    if burst:
+        text += (
+            f"\n### {COLD:,} tasks at once on a new client, a server that takes {COLD_DELAY} ms\n\n"
+        )
+        text += "| client | |\n|---|---|\n"
+        text += "".join(f"| {row['client']} | {_cell(row)} |\n" for row in burst)
     text += "\nThe targets of the project, as this run found them:\n\n"
-    return text + "".join(f"- {line}\n" for line in verdicts(rows)) + "\n"
+    return text + "".join(f"- {line}\n" for line in verdicts(rows + burst)) + "\n"
 
 
 def _cell(row: Row) -> str:
