@@ -235,7 +235,7 @@ def markdown(rows: list[Row]) -> str:
         text += (
             f"\n### {COLD:,} tasks at once on a new client, a server that takes {COLD_DELAY} ms\n\n"
         )
-        text += "| client | |\n|---|---|\n"
+        text += f"| client | {COLD:,} at once |\n|---|---|\n"
         text += "".join(f"| {row['client']} | {_cell(row)} |\n" for row in burst)
     text += "\nThe targets of the project, as this run found them:\n\n"
     return text + "".join(f"- {line}\n" for line in verdicts(rows + burst)) + "\n"
