@@ -16,6 +16,7 @@ from twake_async import (
     InvalidDraftError,
     MessageDraft,
     MessageRef,
+    Outcome,
     OutcomeUnknownError,
     RetryPolicy,
     SessionClosedError,
@@ -143,6 +144,23 @@ async def test_a_cut_text_is_warned_of_where_it_was_sent(server, monkeypatch):
         with pytest.warns(TextCutWarning, match="portable") as caught:
             await twake.send_message("c1", "Hello", front_id="mine")
     assert caught[0].filename == __file__
+
+
+async def test_a_cut_text_in_a_batch_is_a_delivery_even_where_warnings_are_errors(
+    server, monkeypatch, caplog
+):
+    """What was delivered is told as delivered; a single send raises the warning, as asked for."""
+    cut = {"object": {"id": "m1", "front_id": "mine", "content": {"prepared": ["H"]}}}
+    monkeypatch.setattr("twake_async._wire.load", lambda *_: cut)
+    async with session(server) as twake:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            draft = MessageDraft("c1", "Hello", front_id="mine")
+            [delivery] = [each async for each in twake.send_many([draft])]
+            with pytest.raises(TextCutWarning):
+                await twake.send(draft)
+    assert (delivery.outcome, delivery.message.id) == (Outcome.DELIVERED, "m1")
+    assert "portable" in caplog.text
 
 
 @pytest.mark.parametrize("thing", ["m1", None, {"id": "m1"}])
