@@ -25,6 +25,7 @@ CORE_ROOMS = (
     "_channels",
     "_decode",
     "_dial",
+    "_ends",
     "_facts",
     "_fast",
     "_incoming",

@@ -19,8 +19,9 @@ from twake_async import (
     RetryBudget,
     RetryPolicy,
     SessionClosedError,
+    TwakeError,
 )
-from twake_async._attempts import LONGEST_COOLDOWN, Attempts, Clock
+from twake_async._attempts import LONGEST_COOLDOWN, Attempts, Clock, follower
 from twake_async._facts import Answer, Failure
 from twake_async._wire import encode_save
 from twake_async._witness import Witness
@@ -289,6 +290,39 @@ async def test_attempts_are_logged_at_debug_and_without_the_text(caplog):
     assert len(caplog.records) == 2
     assert "connect" in caplog.text
     assert "Hello" not in caplog.text
+
+
+class Follower:
+    """Who follows attempts; the third is forbidden."""
+
+    def __init__(self) -> None:
+        self.told: list = []
+
+    def ended(self, outcome, reason, *, last):
+        self.told.append((outcome, reason, last))
+
+    async def again(self):
+        self.told.append("again")
+        return NotSentError("no", reason="full") if self.told.count("again") == 2 else None
+
+
+@pytest.mark.parametrize("doubt", [True, False])
+async def test_who_follows_is_told_each_end_and_may_forbid_another_attempt(doubt):
+    """What was unknown before stays so; the error that forbids is its cause, or is raised."""
+    follows = Follower()
+    first = LOST if doubt else REFUSED
+    loop = attempts(first, REFUSED, GOOD)
+    token = follower.set(follows)
+    try:
+        with pytest.raises(TwakeError) as caught:
+            await loop.run(PREPARED, RetryPolicy(on_unknown="resend"), 30)
+    finally:
+        follower.reset(token)
+    start = (Outcome.UNKNOWN, "lost", False) if doubt else (Outcome.NOT_SENT, "connect", False)
+    assert follows.told == [start, "again", (Outcome.NOT_SENT, "connect", False), "again"]
+    assert caught.value.outcome is start[0]
+    assert caught.value.attempts == 2
+    assert "full" in {caught.value.reason, getattr(caught.value.__cause__, "reason", None)}
 
 
 async def test_closing_wakes_a_send_that_waits_between_attempts():

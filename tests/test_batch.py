@@ -31,7 +31,7 @@ from twake_async import (
     TwakeError,
     TwakeSession,
 )
-from twake_async._attempts import attempts_seen
+from twake_async._attempts import follower
 from twake_async._channels import Channels
 from twake_async.batch import AHEAD, Plan, stream
 
@@ -122,18 +122,18 @@ class Sender:
         self.begun.append(draft.front_id)
         turn = self.waiting[draft.front_id] = asyncio.get_running_loop().create_future()
         self.most = max(self.most, len(self.waiting))
-        seen = attempts_seen.get()
+        seen = follower.get()
         try:
             await turn
         except asyncio.CancelledError:
-            seen.append((Outcome.UNKNOWN, "cancelled"))
+            seen.ended(Outcome.UNKNOWN, "cancelled", last=True)
             raise
         except TwakeError as wrong:
-            seen.append((wrong.outcome, wrong.reason))
+            seen.ended(wrong.outcome, wrong.reason, last=True)
             raise
         finally:
             del self.waiting[draft.front_id]
-        seen.append((Outcome.DELIVERED, ""))
+        seen.ended(Outcome.DELIVERED, "", last=True)
         return Message(id=f"id-{draft.front_id}", front_id=draft.front_id)
 
     async def let_go(self, *front_ids: str, wrong: Exception | None = None) -> None:
@@ -145,7 +145,7 @@ class Sender:
 
 async def at_once(draft: MessageDraft) -> Message:
     """Deliver without a network."""
-    attempts_seen.get().append((Outcome.DELIVERED, ""))
+    follower.get().ended(Outcome.DELIVERED, "", last=True)
     return Message(id="id", front_id=draft.front_id or "")
 
 
@@ -680,7 +680,7 @@ async def test_a_send_cancelled_between_attempts_is_what_its_attempts_were():
     told = []
 
     async def refused_once(draft):
-        attempts_seen.get().append((Outcome.REFUSED, "later"))
+        follower.get().ended(Outcome.REFUSED, "later", last=True)
         await asyncio.Event().wait()
 
     batch = asyncio.create_task(

@@ -7,6 +7,7 @@ import asyncio
 import os
 import pathlib
 import re
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -30,7 +31,9 @@ from twake_async import (
     Outcome,
     OutcomeUnknownError,
     RefusedError,
+    RetryPolicy,
 )
+from twake_async._attempts import follower
 from twake_async._journal_file import SCHEMA, VERSION, JournalFile
 from twake_async.batch import Plan, stream
 from twake_async.journal import Scribe
@@ -100,6 +103,94 @@ async def test_the_intent_is_on_disk_before_the_send_and_the_outcome_before_the_
         assert (outcome, message_id) == ("delivered", "id")
     assert reported == 20
     assert sorted(before) == sorted((draft.front_id, None) for draft in drafts(20, channels=5))
+
+
+def copied(path: str, to: str) -> str:
+    """Take the journal as a kill at this moment would leave it."""
+    for end in ("", "-wal"):
+        shutil.copy(path + end, to + end)
+    return to
+
+
+@pytest.mark.parametrize(
+    ("ends", "row", "again"),
+    [
+        ([(Outcome.REFUSED, "later")], ("refused", "later", 1), 1),
+        ([(Outcome.NOT_SENT, "connect")], ("not sent", "connect", 1), 1),
+        ([(Outcome.UNKNOWN, "lost"), (Outcome.REFUSED, "later")], ("unknown", "lost", 2), 0),
+    ],
+)
+async def test_between_two_attempts_the_disk_has_what_is_certain(path, tmp_path, ends, row, again):
+    """Killed while it waits after a 429, a message is sent by the next run; in doubt, it is not."""
+    found = []
+
+    async def send(draft):
+        for number, end in enumerate(ends, 1):
+            follower.get().ended(*end, last=False)
+            query = "SELECT outcome, reason, attempts FROM message WHERE outcome IS NOT NULL"
+            while not (found and found[-1][2] == number):
+                await asyncio.sleep(0.001)
+                found.extend(rows(path, query))
+            if number == len(ends):
+                copied(path, str(tmp_path / "killed.sqlite"))
+            assert await follower.get().again() is None
+            assert rows(path, "SELECT outcome, attempts FROM message") == [(None, number)]
+        return await at_once(draft)
+
+    [delivery] = await collect(stream(drafts(1), send, plan(path)))
+    assert (delivery.outcome, delivery.attempts) == (Outcome.DELIVERED, len(ends) + 1)
+    assert found[-1] == row
+    second = ended_as(Outcome.DELIVERED)
+    await collect(stream(drafts(1), second, plan(str(tmp_path / "killed.sqlite"))))
+    assert len(second.sent) == again
+
+
+async def test_between_attempts_a_message_of_an_earlier_doubt_stays_in_doubt(path):
+    """No attempt of this run can tell what became of the last run's."""
+    await unknown_at(path, next(drafts(1)))
+
+    async def send(draft):
+        follower.get().ended(Outcome.REFUSED, "later", last=False)
+        await follower.get().again()
+        raise RefusedError("no", reason="group")
+
+    told = []
+    write = JournalFile.write
+
+    def watched(file, entries):
+        entries = list(entries)
+        told.extend((entry.outcome, entry.reason) for entry in entries)
+        write(file, entries)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(JournalFile, "write", watched)
+        await collect(stream(drafts(1), send, plan(path, resume="resend")))
+    assert told[1] == (Outcome.UNKNOWN, "interrupted")
+    assert rows(path) == [("000000000", "unknown")]
+
+
+async def test_a_disk_that_fills_between_two_attempts_forbids_the_second(server, path, monkeypatch):
+    """What is certain of the first attempt is told, and nothing more leaves."""
+    write = JournalFile.write
+    server.do_next("refuses_429_zero")
+
+    def full(file, entries):
+        entries = list(entries)
+        if any(entry.attempts and entry.outcome is None for entry in entries):
+            wrong = sqlite3.OperationalError("full")
+            wrong.sqlite_errorcode = sqlite3.SQLITE_FULL
+            raise wrong
+        write(file, entries)
+
+    monkeypatch.setattr(JournalFile, "write", full)
+    seen: list = []
+    async with session(server, retry=RetryPolicy(initial_wait=0.001)) as twake:
+        with pytest.raises(JournalError, match="full"):
+            await collect(twake.send_many(drafts(3), in_flight=1, journal=Journal(path)), seen)
+    assert server.begun == 1
+    assert seen[0].outcome is Outcome.NOT_SENT
+    assert seen[0].error.reason == "full"
+    assert rows(path) == [("000000000", "not sent")]
 
 
 async def test_a_finished_run_is_reported_and_nothing_is_sent_again(server, path):

@@ -39,6 +39,7 @@ FLOORS = {
     "_witness": 3,
     "_network": 3,
     "journal": 3,
+    "_ends": 3.75,
     "_resume": 3.5,
     "_transport": 3.5,
     "_fast": 3.75,

@@ -8,7 +8,7 @@ import contextvars
 import logging
 import random
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import attrs
 
@@ -25,16 +25,24 @@ if TYPE_CHECKING:
     from .messages import Message
     from .retry import RetryPolicy, Tokens
 
-__all__ = ["Attempts", "Clock", "attempts_seen"]
+__all__ = ["Attempts", "Clock", "Follows", "follower"]
 
 #: Seconds: a `Retry-After` beyond it counts as it, so that one absurd answer stops nobody for good.
 LONGEST_COOLDOWN = 3600.0
 
-#: Where the outcome and reason of each attempt of the current task's sends is put down, beside
-#: what observers are told: what a batch needs to know of a send that was cancelled.
-attempts_seen: contextvars.ContextVar[list[tuple[Outcome, str]] | None] = contextvars.ContextVar(
-    "attempts_seen", default=None
-)
+
+class Follows(Protocol):
+    """Who follows each attempt of a task's sends, beside observers: a batch, for its journal."""
+
+    def ended(self, outcome: Outcome, reason: str, *, last: bool) -> None:
+        """Take down what became of an attempt, and whether it was the last."""
+
+    async def again(self) -> TwakeError | None:
+        """Get ready for another attempt, or return the error that forbids it."""
+        ...
+
+
+follower: contextvars.ContextVar[Follows | None] = contextvars.ContextVar("follower", default=None)
 
 log = logging.getLogger("twake_async")
 log.addHandler(logging.NullHandler())
@@ -91,6 +99,8 @@ class Attempts:
         send = _Send(prepared, policy, self.clock.now(), seconds)
         while True:
             await self._cool_down(send)
+            if send.number:
+                await self._begin_again(send)
             send.number += 1
             result = await self._attempt(send)
             if not isinstance(result, TwakeError):
@@ -139,6 +149,11 @@ class Attempts:
                 )
                 raise self._final(send, wrong)
             await self.clock.pause(pause, self._stop)
+
+    async def _begin_again(self, send: _Send) -> None:
+        follows = follower.get()
+        if follows is not None and (wrong := await follows.again()) is not None:
+            raise self._final(send, wrong)
 
     async def _attempt(self, send: _Send) -> Message | TwakeError | None:
         witness = self.carrier.witness()
@@ -197,8 +212,8 @@ class Attempts:
         error.elapsed = self.clock.now() - send.began
 
     def _observe(self, send: _Send, outcome: Outcome, reason: str, wait: float | None) -> None:
-        if (seen := attempts_seen.get()) is not None:
-            seen.append((outcome, reason))
+        if (follows := follower.get()) is not None:
+            follows.ended(outcome, reason, last=wait is None)
         if self.on_attempt is None and not log.isEnabledFor(logging.DEBUG):
             return
         elapsed = self.clock.now() - send.began

@@ -18,7 +18,14 @@ from .messages import Message, MessageDraft
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Item", "check_draft", "fingerprint", "key_of", "recall", "settled", "with_front_id"]
+__all__ = [
+    "Item",
+    "check_draft",
+    "fingerprint",
+    "key_of",
+    "recall",
+    "with_front_id",
+]
 
 
 @attrs.define(eq=False)
@@ -177,22 +184,3 @@ def _report(draft: MessageDraft, found: JournalEntry) -> Delivery:
         )
         error.front_id = found.front_id
     return Delivery(draft, found.outcome, message, error, key=found.key, from_journal=True)
-
-
-def settled(entry: JournalEntry, delivery: Delivery) -> JournalEntry:
-    """Return the entry of a draft that has ended."""
-    message, error = delivery.message, delivery.error
-    return JournalEntry(
-        entry.key,
-        entry.fingerprint,
-        entry.channel_id,
-        entry.front_id,
-        entry.run,
-        entry.began,
-        delivery.outcome,
-        "" if error is None else error.reason,
-        None if message is None else message.id,
-        message is not None and message.maybe_duplicated,
-        delivery.attempts,
-        time.time(),
-    )

@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import attrs
 
-from ._attempts import attempts_seen
+from ._attempts import follower
+from ._ends import delivered, failed, paused, settled, unfinished, was_cooling
 from ._intake import Intake
-from ._resume import settled
 from ._settings import check_choice, check_count, check_deadline, check_kind
-from .deliveries import Delivery, Progress, error_for, with_doubt
+from .deliveries import Progress, error_for
 from .errors import (
     ConfigurationError,
     NotSentError,
@@ -31,18 +31,18 @@ from .errors import (
     WrongEventLoopError,
 )
 from .journal import Journal, Scribe
-from .retry import RetryPolicy, fold
+from .retry import RetryPolicy
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
 
+    from ._ends import Seen
     from ._journal_file import Keys
     from ._resume import Item
-    from .deliveries import Drafts, JournalEntry
+    from .deliveries import Delivery, Drafts, JournalEntry
     from .errors import JournalError
     from .messages import Message, MessageDraft
 
-    Seen = list[tuple[Outcome, str]]
     Result = tuple[Delivery, asyncio.Future[JournalError | None] | None]
 
 __all__ = ["AHEAD", "Plan", "stream"]
@@ -122,7 +122,7 @@ def stream(
 
     Args:
         drafts: The input; nothing of it is taken before the first `anext`.
-        send: Sends one draft or raises a `TwakeError`, and puts each attempt into `attempts_seen`.
+        send: Sends one draft or raises a `TwakeError`, and tells its `follower` of each attempt.
         plan: How.
 
     Raises:
@@ -201,17 +201,17 @@ class _Batch:
             raise
         finally:
             for item in self.intake.clear():
-                self._account(item, item.known or _unfinished(item, []))
+                self._account(item, item.known or unfinished(item, []))
             if self.scribe is not None:
                 self.intake.stop(await self.scribe.aclose())
 
     async def _work(self) -> None:
-        seen: Seen = []
-        attempts_seen.set(seen)
+        trail = _Trail(self)
+        follower.set(trail)
         try:
             while not self._closing and (item := await self.intake.next()) is not None:
                 try:
-                    delivery = await self._end(item, seen)
+                    delivery = await self._end(item, trail)
                     result = (delivery, self._account(item, delivery))
                 finally:
                     self.intake.release(item)
@@ -226,24 +226,24 @@ class _Batch:
         if not self._working and self._results.empty():
             self._results.put_nowait(None)
 
-    async def _end(self, item: Item, seen: Seen) -> Delivery:
+    async def _end(self, item: Item, trail: _Trail) -> Delivery:
         """Return what becomes of a draft: what is known, what holds it back, or a send's end."""
         if item.known is not None:
             return item.known
         if item.channel in self._held:
-            return _failed(item, NotSentError(_HELD, reason="held"))
-        seen.clear()
+            return failed(item, NotSentError(_HELD, reason="held"))
+        seen = trail.begin(item)
         try:
             while True:
                 if self.plan.rate is not None or self.plan.pace.cooling() > 0:
                     await self._wait_for_slot()
                 wrong = None if item.entry is None else await self._begin(item, item.entry)
                 delivery = wrong or await self._send(item, seen)
-                if delivery.error is None or self._closing or not _was_cooling(delivery):
+                if delivery.error is None or self._closing or not was_cooling(delivery):
                     return delivery
                 self._write(item, delivery)
         except asyncio.CancelledError:
-            self._account(item, _unfinished(item, seen))
+            self._account(item, unfinished(item, seen))
             raise
 
     async def _wait_for_slot(self) -> None:
@@ -260,28 +260,35 @@ class _Batch:
 
     async def _begin(self, item: Item, entry: JournalEntry) -> Delivery | None:
         """Put the intent on the disk; return the end of the draft where that failed."""
-        assert self.scribe is not None  # noqa: S101 - entries are made for a journal
         item.begun = True
-        wrong = await self.scribe.put(entry)
+        wrong = await self.intend(entry)
         if wrong is None:
             return None
         item.begun = False
+        return failed(item, wrong)
+
+    async def intend(self, entry: JournalEntry) -> JournalError | None:
+        """Put an intent on the disk; return the error where that failed, which ends the batch."""
+        assert self.scribe is not None  # noqa: S101 - entries are made for a journal
+        wrong = await self.scribe.put(entry)
+        if wrong is None:
+            return None
         self.intake.stop(wrong)
-        return _failed(item, copy.copy(wrong))
+        return copy.copy(wrong)
 
     async def _send(self, item: Item, seen: Seen) -> Delivery:
         task = asyncio.current_task()
         self._sending.add(task)
         try:
-            return _delivered(item, await self.send(item.ready or item.draft), len(seen))
+            return delivered(item, await self.send(item.ready or item.draft), len(seen))
         except TwakeError as wrong:
             if isinstance(wrong, _GENERAL):
                 self.intake.stop(wrong)
-            return _failed(item, wrong)
+            return failed(item, wrong)
         except Exception as wrong:  # noqa: BLE001 - it ends one message, not the batch
             error = error_for(Outcome.UNKNOWN, "unexpected", repr(wrong))
             error.__cause__ = wrong
-            return _failed(item, error)
+            return failed(item, error)
         finally:
             self._sending.discard(task)
 
@@ -308,31 +315,26 @@ class _Batch:
         return self.scribe.put(settled(item.entry, delivery))
 
 
-def _delivered(item: Item, message: Message, attempts: int) -> Delivery:
-    key = item.entry.key if item.entry else None
-    if item.doubt and item.draft.id is None:
-        message = attrs.evolve(message, maybe_duplicated=True)
-    return Delivery(item.draft, Outcome.DELIVERED, message, None, attempts, key)
+@attrs.define(eq=False)
+class _Trail:
+    """The attempts of a worker's present draft; between two of them the journal has their end."""
 
+    batch: _Batch
+    seen: Seen = attrs.field(factory=list, init=False)
+    _entry: JournalEntry | None = attrs.field(default=None, init=False)
 
-def _failed(item: Item, error: TwakeError) -> Delivery:
-    key = item.entry.key if item.entry else None
-    if item.doubt:
-        error = with_doubt(error)
-    return Delivery(item.draft, error.outcome, None, error, error.attempts, key)
+    def begin(self, item: Item) -> Seen:
+        """Forget the draft before, and return where this one's attempts are taken down."""
+        self.seen.clear()
+        self._entry = item.entry
+        return self.seen
 
+    def ended(self, outcome: Outcome, reason: str, *, last: bool) -> None:
+        self.seen.append((outcome, reason))
+        if self._entry is not None and self.batch.scribe is not None and not last:
+            self.batch.scribe.put(paused(self._entry, self.seen))
 
-def _unfinished(item: Item, seen: Seen) -> Delivery:
-    """Return the end of a draft whose send was cancelled, or never began, at the batch's end."""
-    outcome = fold(outcome for outcome, _ in seen)
-    reasons = {Outcome.NOT_SENT: "stopped", Outcome.REFUSED: "later"}
-    error = error_for(outcome, reasons.get(outcome, "cancelled"), "the batch was ended before it")
-    error.attempts = len(seen)
-    error.front_id = item.entry.front_id if item.entry else item.draft.front_id
-    return _failed(item, error)
-
-
-def _was_cooling(delivery: Delivery) -> bool:
-    """Say whether nothing but a pause that the server asked for kept a message from leaving."""
-    error = delivery.error
-    return isinstance(error, NotSentError) and error.reason == "cooldown"
+    async def again(self) -> JournalError | None:
+        if self._entry is None:
+            return None
+        return await self.batch.intend(attrs.evolve(self._entry, attempts=len(self.seen)))
