@@ -88,6 +88,23 @@ def test_one_answer_after_another_on_a_connection():
 @pytest.mark.parametrize(
     "data",
     [
+        WHOLE.replace(b"Server: x", b"Upgrade: h2,h2c\r\nConnection: Upgrade, Keep-Alive"),
+        WHOLE.replace(b" OK", b""),
+        WHOLE.replace(b"Server: x", b"X-Empty:\r\nX-Latin: caf\xe9"),
+        CHUNKED,
+    ],
+)
+def test_what_servers_do_is_understood(data):
+    """Apache offers HTTP/2 with each answer; some leave out the words of a status."""
+    incoming = awaiting()
+    fact = incoming.feed(data)
+    assert isinstance(fact, Answer)
+    assert (fact.status, fact.body, incoming.reusable) == (200, BODY, True)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
         WHOLE.replace(b"Server: x", b"Connection: close"),
         WHOLE.replace(b"1.1", b"1.0"),
         WHOLE + b"HTTP/1.1 ",

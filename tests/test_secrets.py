@@ -133,15 +133,16 @@ async def test_no_call_no_error_no_log_and_no_repr_shows_the_key(caplog, kind):
     assert caplog.records
 
 
+@pytest.mark.parametrize("transport", [None, "fast"])
 @pytest.mark.parametrize("stage", ["line", "handshake", "answer", "writing"])
-async def test_a_cancelled_send_shows_no_key_in_its_traceback(server, stage):
+async def test_a_cancelled_send_shows_no_key_in_its_traceback(server, stage, transport):
     """The frames of the libraries below hold the header; they are cut off."""
     size = 8_000_000 if stage == "writing" else 1
     server.do_next("silent_mid_body" if stage == "writing" else "loses_silent")
     async with HandshakeServer("silent") as silent:
-        options = {"base_url": server.url}
+        options = {"base_url": server.url, "transport": transport}
         if stage == "handshake":
-            options = {"base_url": silent.url, "verify": client_context()}
+            options |= {"base_url": silent.url, "verify": client_context()}
         async with TwakeSession("app", KEY, group_id="g1", max_connections=1, **options) as twake:
             sends = [asyncio.create_task(twake.send_message("c1", "x" * size))]
             if stage == "line":

@@ -32,6 +32,7 @@ class Link(asyncio.Protocol):
         self._awaited: asyncio.Future[Answer | Failure] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._hurried = False
+        self._ended = False
 
     # What asyncio calls.
 
@@ -50,9 +51,11 @@ class Link(asyncio.Protocol):
             self._expire(self._loop.time() + ASIDE_SECONDS)
 
     def eof_received(self) -> None:
+        self._ended = True
         self._settle(self._incoming.end(clean=True))
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's own
+        self._ended = True
         self._settle(self._incoming.end(clean=False))
         self._incoming.close()
 
@@ -89,12 +92,14 @@ class Link(asyncio.Protocol):
 
     def is_good(self) -> bool:
         """Say whether a connection that was idle seems to stand still."""
-        return not self.transport.is_closing() and not has_news(self.transport)
+        gone = self._ended or self.transport.is_closing()
+        return not gone and not has_news(self.transport)
 
     def is_reusable(self) -> bool:
         """Say whether the last answer was whole, and nothing else is on its way."""
         return (
             self._incoming.reusable
+            and not self._ended
             and not self.transport.is_closing()
             and not self.transport.get_write_buffer_size()
         )
