@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from twake_async._facts import Answer, Failure
-from twake_async._incoming import ASIDE_BYTES, Incoming
+from twake_async._facts import ASIDE_BYTES, Answer, Failure
+from twake_async._incoming import Incoming
 
 BODY = b'{"object":{"id":"m1"}}'
 WHOLE = b"HTTP/1.1 200 OK\r\nServer: x\r\nContent-Length: %d\r\n\r\n%b" % (len(BODY), BODY)

@@ -9,7 +9,10 @@ import attrs
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["Answer", "Carries", "Failure", "unsent_reason"]
+__all__ = ["ASIDE_BYTES", "ASIDE_SECONDS", "Answer", "Carries", "Failure", "unsent_reason"]
+
+#: Bytes and seconds that the body of an answer may take whose status alone decides.
+ASIDE_BYTES, ASIDE_SECONDS = 65_536, 1.0
 
 
 @attrs.frozen

@@ -10,12 +10,10 @@ from typing import Any
 
 import attrs
 
-from ._facts import Answer, Failure
+from ._facts import ASIDE_BYTES, Answer, Failure
 
-__all__ = ["ASIDE_BYTES", "Incoming"]
+__all__ = ["Incoming"]
 
-#: Bytes that the body of an answer may take whose status alone decides.
-ASIDE_BYTES = 65_536
 #: Bytes that may come beside a body: heads, trailers, and what chunks are wrapped in.
 _BESIDE = 102_400
 #: A chunk of one byte is wrapped in five.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from ._dial import has_news
+from ._facts import ASIDE_SECONDS
 from ._incoming import Incoming
 
 if TYPE_CHECKING:
@@ -16,10 +17,7 @@ if TYPE_CHECKING:
 
     from ._facts import Answer, Failure
 
-__all__ = ["ASIDE_SECONDS", "Line", "Link"]
-
-#: Seconds that the body of an answer may take whose status alone decides.
-ASIDE_SECONDS = 1.0
+__all__ = ["Line", "Link"]
 
 
 class Link(asyncio.Protocol):

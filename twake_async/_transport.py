@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import attrs
 import httpx
 
-from ._facts import Answer, Failure
+from ._facts import ASIDE_BYTES, ASIDE_SECONDS, Answer, Failure
 from ._lanes import IDLE_LIMIT, Closed, Gate, Lanes
 from ._witness import Witness, detail_of
 from .errors import ConfigurationError
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from ._wire import Prepared
 
 __all__ = [
-    "ASIDE_BYTES",
-    "ASIDE_SECONDS",
     "Carrier",
     "asgi_transport",
     "inject",
@@ -38,9 +36,6 @@ __all__ = [
     "parse_url",
     "resolve_proxy",
 ]
-
-#: Bytes and seconds that the body of an answer may take whose status alone decides.
-ASIDE_BYTES, ASIDE_SECONDS = 65_536, 1.0
 
 
 class Transport(Protocol):
