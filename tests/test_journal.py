@@ -169,6 +169,46 @@ async def test_between_attempts_a_message_of_an_earlier_doubt_stays_in_doubt(pat
     assert rows(path) == [("000000000", "unknown")]
 
 
+async def test_a_send_of_the_inputs_own_leaves_the_journal_alone(server, path):
+    """It is no attempt of the draft before it, whose row stays as it ended."""
+    before = []
+    async with session(server, retry=RetryPolicy(initial_wait=0.001)) as twake:
+
+        async def given():
+            yield MessageDraft("c0", "Hello")
+            server.do_next("refuses_429_zero")
+            await twake.send_message("c1", "half of it is done")
+            before.extend(rows(path, "SELECT outcome, attempts FROM message"))
+
+        await collect(twake.send_many(given(), in_flight=1, journal=Journal(path)))
+    assert before == rows(path, "SELECT outcome, attempts FROM message") == [("delivered", 1)]
+
+
+async def test_a_send_of_an_observers_own_leaves_the_journal_alone(server, path):
+    """What it tells others of an attempt is no attempt of the draft, which is on its way."""
+    told: list[asyncio.Task] = []
+    found = []
+    server.do_next("refuses_429_zero", "refuses_429_zero", "refuses_429_zero")
+
+    def tell(attempt):
+        if attempt.outcome is Outcome.REFUSED and attempt.front_id == "c0:0":
+            told.append(asyncio.create_task(twake.send_message("c1", "no luck", front_id="tell")))
+
+    async with session(server, retry=RetryPolicy(initial_wait=0.001), on_attempt=tell) as twake:
+        write = JournalFile.write
+
+        def watched(file, entries):
+            entries = list(entries)
+            found.extend(entry.outcome for entry in entries)
+            write(file, entries)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(JournalFile, "write", watched)
+            [delivery] = await collect(twake.send_many(drafts(1), journal=Journal(path)))
+        await asyncio.gather(*told)
+    assert found == [*[None, Outcome.REFUSED] * (delivery.attempts - 1), None, Outcome.DELIVERED]
+
+
 async def test_a_disk_that_fills_between_two_attempts_forbids_the_second(server, path, monkeypatch):
     """What is certain of the first attempt is told, and nothing more leaves."""
     write = JournalFile.write
