@@ -233,6 +233,27 @@ async def test_a_disk_that_fills_between_two_attempts_forbids_the_second(server,
     assert rows(path) == [("000000000", "not sent")]
 
 
+async def test_an_id_that_no_file_can_hold_stops_nothing(path):
+    """A server that answers with half a character in an id makes no batch hang."""
+
+    async def send(draft):
+        return attrs.evolve(await at_once(draft), id="id\ud800")
+
+    async with asyncio.timeout(10):
+        deliveries = await collect(stream(drafts(2), send, plan(path)))
+    assert [delivery.message.id for delivery in deliveries] == ["id\ud800"] * 2
+    query = "SELECT outcome, message_id FROM message"
+    assert rows(path, query) == [("delivered", "id?")] * 2
+
+
+async def test_a_target_that_no_file_can_hold_is_told(path):
+    """A group whose id holds half a character makes no batch hang."""
+    async with asyncio.timeout(10):
+        with pytest.raises(JournalError) as caught:
+            await collect(stream(drafts(1), at_once, plan(path, target="\ud800")))
+    assert caught.value.outcome is Outcome.NOT_SENT
+
+
 async def test_a_finished_run_is_reported_and_nothing_is_sent_again(server, path):
     """The same input with the same journal ends with each message delivered once."""
     async with session(server) as twake:
