@@ -310,6 +310,22 @@ async def test_an_unknown_message_is_reported_and_not_sent(path):
         delivery.raise_for_outcome()
 
 
+async def test_a_pause_that_the_server_asks_for_is_waited_for_with_a_resend_too(path):
+    """The doubt is of an earlier run's making: that nothing left in this one is certain."""
+    await unknown_at(path, MessageDraft("c0", "Hello"))
+    tries = []
+
+    async def send(draft):
+        tries.append(draft)
+        if len(tries) == 1:
+            raise NotSentError("a pause", reason="cooldown")
+        return await at_once(draft)
+
+    resend = plan(path, resume="resend")
+    [delivery] = await collect(stream([MessageDraft("c0", "Hello")], send, resend))
+    assert (delivery.outcome, delivery.message.maybe_duplicated) == (Outcome.DELIVERED, True)
+
+
 async def test_a_message_in_flight_at_a_crash_is_unknown_in_the_next_run(path):
     """An intent without an outcome may have been acted on."""
     file = JournalFile.open(path, target="", keys="position")
