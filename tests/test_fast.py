@@ -364,6 +364,30 @@ async def test_a_cancelled_send_tells_the_observer_what_is_known(server):
     ]
 
 
+@pytest.mark.parametrize("tls", [True, False])
+async def test_a_connection_whose_request_did_not_leave_whole_is_replaced(tls):
+    """The next message would stand behind the rest of one that the server has answered already."""
+    lines: list[asyncio.StreamWriter] = []
+
+    async def serve(reader, writer):
+        lines.append(writer)
+        await reader.readuntil(b"\r\n\r\n")
+        writer.transport.pause_reading()
+        writer.write(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
+
+    context = server_context() if tls else None
+    listening = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
+    url = f"http{'s' * tls}://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
+    verify = client_context() if tls else True
+    async with listening, session(url, verify=verify, deadline=2.0) as twake:
+        for content in ("x" * 20_000_000, "Hello"):
+            with pytest.raises(RefusedError):
+                await twake.send_message("c1", content)
+        for line in lines:
+            line.transport.abort()
+    assert len(lines) == 2
+
+
 async def test_cookies_are_not_kept_and_headers_are_those_of_lanes(server):
     """Each request looks the same to the server, whichever way it came."""
     async with session(server.url) as fast:

@@ -169,6 +169,46 @@ async def test_between_attempts_a_message_of_an_earlier_doubt_stays_in_doubt(pat
     assert rows(path) == [("000000000", "unknown")]
 
 
+async def test_a_send_of_the_inputs_own_leaves_the_journal_alone(server, path):
+    """It is no attempt of the draft before it, whose row stays as it ended."""
+    before = []
+    async with session(server, retry=RetryPolicy(initial_wait=0.001)) as twake:
+
+        async def given():
+            yield MessageDraft("c0", "Hello")
+            server.do_next("refuses_429_zero")
+            await twake.send_message("c1", "half of it is done")
+            before.extend(rows(path, "SELECT outcome, attempts FROM message"))
+
+        await collect(twake.send_many(given(), in_flight=1, journal=Journal(path)))
+    assert before == rows(path, "SELECT outcome, attempts FROM message") == [("delivered", 1)]
+
+
+async def test_a_send_of_an_observers_own_leaves_the_journal_alone(server, path):
+    """What it tells others of an attempt is no attempt of the draft, which is on its way."""
+    told: list[asyncio.Task] = []
+    found = []
+    server.do_next("refuses_429_zero", "refuses_429_zero", "refuses_429_zero")
+
+    def tell(attempt):
+        if attempt.outcome is Outcome.REFUSED and attempt.front_id == "c0:0":
+            told.append(asyncio.create_task(twake.send_message("c1", "no luck", front_id="tell")))
+
+    async with session(server, retry=RetryPolicy(initial_wait=0.001), on_attempt=tell) as twake:
+        write = JournalFile.write
+
+        def watched(file, entries):
+            entries = list(entries)
+            found.extend(entry.outcome for entry in entries)
+            write(file, entries)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(JournalFile, "write", watched)
+            [delivery] = await collect(twake.send_many(drafts(1), journal=Journal(path)))
+        await asyncio.gather(*told)
+    assert found == [*[None, Outcome.REFUSED] * (delivery.attempts - 1), None, Outcome.DELIVERED]
+
+
 async def test_a_disk_that_fills_between_two_attempts_forbids_the_second(server, path, monkeypatch):
     """What is certain of the first attempt is told, and nothing more leaves."""
     write = JournalFile.write
@@ -191,6 +231,27 @@ async def test_a_disk_that_fills_between_two_attempts_forbids_the_second(server,
     assert seen[0].outcome is Outcome.NOT_SENT
     assert seen[0].error.reason == "full"
     assert rows(path) == [("000000000", "not sent")]
+
+
+async def test_an_id_that_no_file_can_hold_stops_nothing(path):
+    """A server that answers with half a character in an id makes no batch hang."""
+
+    async def send(draft):
+        return attrs.evolve(await at_once(draft), id="id\ud800")
+
+    async with asyncio.timeout(10):
+        deliveries = await collect(stream(drafts(2), send, plan(path)))
+    assert [delivery.message.id for delivery in deliveries] == ["id\ud800"] * 2
+    query = "SELECT outcome, message_id FROM message"
+    assert rows(path, query) == [("delivered", "id?")] * 2
+
+
+async def test_a_target_that_no_file_can_hold_is_told(path):
+    """A group whose id holds half a character makes no batch hang."""
+    async with asyncio.timeout(10):
+        with pytest.raises(JournalError) as caught:
+            await collect(stream(drafts(1), at_once, plan(path, target="\ud800")))
+    assert caught.value.outcome is Outcome.NOT_SENT
 
 
 async def test_a_finished_run_is_reported_and_nothing_is_sent_again(server, path):
@@ -247,6 +308,22 @@ async def test_an_unknown_message_is_reported_and_not_sent(path):
     assert (delivery.outcome, delivery.error.reason) == (Outcome.UNKNOWN, "timeout")
     with pytest.raises(OutcomeUnknownError, match="resend"):
         delivery.raise_for_outcome()
+
+
+async def test_a_pause_that_the_server_asks_for_is_waited_for_with_a_resend_too(path):
+    """The doubt is of an earlier run's making: that nothing left in this one is certain."""
+    await unknown_at(path, MessageDraft("c0", "Hello"))
+    tries = []
+
+    async def send(draft):
+        tries.append(draft)
+        if len(tries) == 1:
+            raise NotSentError("a pause", reason="cooldown")
+        return await at_once(draft)
+
+    resend = plan(path, resume="resend")
+    [delivery] = await collect(stream([MessageDraft("c0", "Hello")], send, resend))
+    assert (delivery.outcome, delivery.message.maybe_duplicated) == (Outcome.DELIVERED, True)
 
 
 async def test_a_message_in_flight_at_a_crash_is_unknown_in_the_next_run(path):

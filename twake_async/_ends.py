@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from .deliveries import Delivery, JournalEntry, error_for, with_doubt
-from .errors import NotSentError, Outcome, TwakeError
+from .errors import NotSentError, Outcome, OutcomeUnknownError, TwakeError
 from .retry import fold
 
 if TYPE_CHECKING:
@@ -49,7 +49,9 @@ def unfinished(item: Item, seen: Seen) -> Delivery:
 
 def was_cooling(delivery: Delivery) -> bool:
     """Say whether nothing but a pause that the server asked for kept a message from leaving."""
-    error = delivery.error
+    error: BaseException | None = delivery.error
+    if isinstance(error, OutcomeUnknownError) and error.reason == "interrupted":
+        error = error.__cause__  # the doubt is an earlier run's, not one of this run's attempts
     return isinstance(error, NotSentError) and error.reason == "cooldown"
 
 

@@ -87,7 +87,8 @@ def _row(entry: JournalEntry) -> tuple[object, ...]:
         entry.began,
         outcome,
         entry.reason,
-        entry.message_id,
+        # A server may give an id that holds half a character, which no file can.
+        entry.message_id and entry.message_id.encode(errors="replace").decode(),
         int(entry.maybe_duplicated),
         entry.attempts,
         entry.ended,
@@ -156,7 +157,7 @@ class JournalFile:
             run = _begin_run(opened[1], path, target, keys)
             opened.append(_connect(path))
             last = opened[1].execute("SELECT max(key) FROM message").fetchone()[0] or ""
-        except (sqlite3.Error, JournalError) as wrong:
+        except (sqlite3.Error, UnicodeError, JournalError) as wrong:
             for connection in reversed(opened):
                 connection.close()
             if isinstance(wrong, JournalError):

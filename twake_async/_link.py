@@ -25,6 +25,7 @@ class Link(asyncio.Protocol):
 
     def __init__(self) -> None:
         self.transport: Any = None
+        self._tcp: Any = None
         self._loop = asyncio.get_running_loop()
         self._incoming = Incoming()
         self._awaited: asyncio.Future[Answer | Failure] | None = None
@@ -35,7 +36,7 @@ class Link(asyncio.Protocol):
     # What asyncio calls.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = transport
+        self.transport = self._tcp = transport
 
     def data_received(self, data: bytes) -> None:
         if self._awaited is None:
@@ -100,6 +101,8 @@ class Link(asyncio.Protocol):
             and not self._ended
             and not self.transport.is_closing()
             and not self.transport.get_write_buffer_size()
+            # What TLS has passed on it no longer counts.
+            and not self._tcp.get_write_buffer_size()
         )
 
     def _expire(self, when: float) -> None:

@@ -207,7 +207,6 @@ class _Batch:
 
     async def _work(self) -> None:
         trail = _Trail(self)
-        follower.set(trail)
         try:
             while not self._closing and (item := await self.intake.next()) is not None:
                 try:
@@ -238,7 +237,7 @@ class _Batch:
                 if self.plan.rate is not None or self.plan.pace.cooling() > 0:
                     await self._wait_for_slot()
                 wrong = None if item.entry is None else await self._begin(item, item.entry)
-                delivery = wrong or await self._send(item, seen)
+                delivery = wrong or await self._send(item, trail)
                 if delivery.error is None or self._closing or not was_cooling(delivery):
                     return delivery
                 self._write(item, delivery)
@@ -276,11 +275,13 @@ class _Batch:
         self.intake.stop(wrong)
         return copy.copy(wrong)
 
-    async def _send(self, item: Item, seen: Seen) -> Delivery:
+    async def _send(self, item: Item, trail: _Trail) -> Delivery:
         task = asyncio.current_task()
         self._sending.add(task)
+        # No longer than this send: the input, which is read in this task, may send on its own.
+        following = follower.set(trail)
         try:
-            return delivered(item, await self.send(item.ready or item.draft), len(seen))
+            return delivered(item, await self.send(item.ready or item.draft), len(trail.seen))
         except TwakeError as wrong:
             if isinstance(wrong, _GENERAL):
                 self.intake.stop(wrong)
@@ -290,6 +291,7 @@ class _Batch:
             error.__cause__ = wrong
             return failed(item, error)
         finally:
+            follower.reset(following)
             self._sending.discard(task)
 
     def _account(self, item: Item, delivery: Delivery) -> asyncio.Future[Any] | None:
@@ -322,19 +324,27 @@ class _Trail:
     batch: _Batch
     seen: Seen = attrs.field(factory=list, init=False)
     _entry: JournalEntry | None = attrs.field(default=None, init=False)
+    _task: asyncio.Task[Any] | None = attrs.field(default=None, init=False)
 
     def begin(self, item: Item) -> Seen:
         """Forget the draft before, and return where this one's attempts are taken down."""
         self.seen.clear()
         self._entry = item.entry
+        self._task = asyncio.current_task()
         return self.seen
 
     def ended(self, outcome: Outcome, reason: str, *, last: bool) -> None:
+        if self._is_foreign():
+            return
         self.seen.append((outcome, reason))
         if self._entry is not None and self.batch.scribe is not None and not last:
             self.batch.scribe.put(paused(self._entry, self.seen))
 
     async def again(self) -> JournalError | None:
-        if self._entry is None:
+        if self._entry is None or self._is_foreign():
             return None
         return await self.batch.intend(attrs.evolve(self._entry, attempts=len(self.seen)))
+
+    def _is_foreign(self) -> bool:
+        # A task that an observer starts inherits the context, and with it this trail.
+        return asyncio.current_task() is not self._task
