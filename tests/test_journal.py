@@ -687,6 +687,20 @@ async def test_a_journal_that_cannot_be_made_is_a_clear_error(tmp_path):
     assert (await fails(str(tmp_path / "nowhere" / "run.sqlite"))).reason == "broken"
 
 
+@pytest.mark.parametrize("where", ["open", "write", "end_run"])
+async def test_a_fault_of_the_machinery_is_an_error_and_no_endless_wait(path, monkeypatch, where):
+    """Whatever ends in the journal's thread, the batch is told."""
+
+    def broken(*_, **__):
+        raise ValueError("a defect of ours")
+
+    monkeypatch.setattr(JournalFile, where, broken)
+    async with asyncio.timeout(10):
+        with pytest.raises(JournalError, match="a defect of ours") as caught:
+            await collect(stream(drafts(3), at_once, plan(path)))
+    assert caught.value.reason == "broken"
+
+
 async def test_a_lock_file_that_is_something_else_is_named(path):
     """What stands in the lock's place is left alone, and the error names it."""
     pathlib.Path(f"{path}-lock").write_bytes(b"important words, " * 100)

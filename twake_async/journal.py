@@ -146,10 +146,12 @@ class Scribe:
     # --- in the thread -------------------------------------------------------------------------
 
     def _run(self, opened: asyncio.Future[_Opened], target: str, keys: Keys) -> None:
+        # Whatever goes wrong in this thread is told: a batch would wait for it for good.
         try:
             file = JournalFile.open(self.path, target=target, keys=keys)
-        except JournalError as wrong:
-            self._tell([opened], _Opened(None, wrong))
+        except Exception as wrong:  # noqa: BLE001 - as above
+            error = wrong if isinstance(wrong, JournalError) else as_journal_error(self.path, wrong)
+            self._tell([opened], _Opened(None, error))
             return
         self._tell([opened], _Opened(file, None))
         while (group := self._next_group()) is not None:
@@ -176,14 +178,14 @@ class Scribe:
         if self._failure is None:
             try:
                 file.write(entry for entry, _ in group)
-            except sqlite3.Error as wrong:
+            except Exception as wrong:  # noqa: BLE001 - as above
                 self._fail(wrong)
         if self._failure is not None:
             # An intent that is not on the disk has not been acted on; an outcome is known.
             self._unsaved.extend(entry for entry, _ in group if entry.outcome is not None)
         self._tell([written for _, written in group], self._failure)
 
-    def _fail(self, wrong: sqlite3.Error) -> None:
+    def _fail(self, wrong: Exception) -> None:
         self._failure = as_journal_error(self.path, wrong)
         log.error("%s", self._failure)
 
@@ -192,7 +194,7 @@ class Scribe:
             if self._unsaved:
                 file.write(self._unsaved)
             file.end_run()
-        except sqlite3.Error as wrong:
+        except Exception as wrong:  # noqa: BLE001 - as above
             if self._failure is None:
                 self._fail(wrong)
         finally:
