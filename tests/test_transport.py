@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import json
 import socket
 import ssl
 import time
@@ -211,6 +213,31 @@ async def test_a_refusal_whose_body_hangs_is_a_refusal(deadline):
         error = await failure(server.url, deadline=deadline)
         assert time.monotonic() - before < 1.5
     assert (type(error), error.status) == (RefusedError, 403)
+
+
+@pytest.mark.parametrize("transport", [None, "fast"])
+@pytest.mark.parametrize("rest", [b"HTTP/1.1 400 No\r\nContent-Length: 0\r\n\r\n", b"HTTP"])
+async def test_what_came_behind_an_answer_is_not_the_answer_to_the_next_message(rest, transport):
+    """Bytes that nobody asked for end the connection: they refuse no message, nor hold one back."""
+    stored: list[str] = []
+
+    async def serve(reader, writer):
+        with contextlib.suppress(asyncio.IncompleteReadError):
+            while head := await reader.readuntil(b"\r\n\r\n"):
+                length = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
+                message = json.loads(await reader.readexactly(length))["message"]
+                stored.append(message["front_id"])
+                body = json.dumps({"object": message | {"id": "m1"}}).encode()
+                start = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body)
+                writer.write(start + body + (rest if len(stored) == 1 else b""))
+        writer.close()
+
+    listening = await asyncio.start_server(serve, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
+    async with listening, session(url, transport=transport) as twake:
+        for front_id in ("first", "second", "third"):
+            await twake.send_message("c1", "Hello", front_id=front_id)
+    assert stored == ["first", "second", "third"]
 
 
 async def test_a_refusal_with_a_huge_body_costs_the_lane_and_no_more():

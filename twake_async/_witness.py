@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from ._lanes import Gate
 
-__all__ = ["Witness", "detail_of"]
+__all__ = ["Witness", "detail_of", "has_rest"]
 
 
 @attrs.define(eq=False)
@@ -128,3 +128,17 @@ def detail_of(reason: str, wrong: BaseException | None) -> str:
     """Return one clause for a person."""
     said = str(wrong).strip() if wrong is not None else ""
     return f"{_DETAILS[reason]} ({said})" if said else _DETAILS[reason]
+
+
+def has_rest(transport: Any) -> bool:
+    """Say whether more came than the answer: httpcore would take it for the next one."""
+    # httpx and httpcore show it nowhere: as with the network backend, a test would tell if these
+    # names went away.
+    for connection in getattr(getattr(transport, "_pool", None), "connections", ()):
+        inner: Any = connection
+        while hasattr(inner, "_connection"):
+            inner = inner._connection  # noqa: SLF001
+        state: Any = getattr(inner, "_h11_state", None)
+        if state is not None and state.trailing_data[0]:
+            return True
+    return False
