@@ -388,6 +388,17 @@ async def test_a_connection_whose_request_did_not_leave_whole_is_replaced(tls):
     assert len(lines) == 2
 
 
+async def test_an_event_loop_that_refuses_to_write_leaves_the_message_in_doubt(server, monkeypatch):
+    """What uvloop raises for a connection that has just ended is no error of the caller's."""
+
+    def refuse(*_):
+        raise RuntimeError("the handler is closed")
+
+    monkeypatch.setattr(asyncio.selector_events._SelectorSocketTransport, "write", refuse)
+    error = await failure(server.url)
+    assert (type(error), error.reason) == (OutcomeUnknownError, "lost")
+
+
 async def test_cookies_are_not_kept_and_headers_are_those_of_lanes(server):
     """Each request looks the same to the server, whichever way it came."""
     async with session(server.url) as fast:

@@ -125,7 +125,10 @@ class FastCarrier:
                     raise Closed from None
                 return witness.unsent(wrong)
         witness.wrote = True
-        return await link.ask(self._request(prepared), prepared.answer_limit, ends)
+        try:
+            return await link.ask(self._request(prepared), prepared.answer_limit, ends)
+        except Exception as wrong:  # noqa: BLE001 - some loops refuse to write to what has ended
+            return Failure(sent=True, reason="lost", detail=f"the connection ended ({wrong})")
 
     async def _connect(self, line: Line, witness: FastWitness, ends: float) -> Link:
         witness.stage = "tls"

@@ -18,7 +18,7 @@ import httpx
 
 from ._facts import ASIDE_BYTES, ASIDE_SECONDS, Answer, Failure
 from ._lanes import IDLE_LIMIT, Closed, Gate, Lanes
-from ._witness import Witness, detail_of, has_rest
+from ._witness import Witness, detail_of, may_have_rest
 from .errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -135,7 +135,8 @@ class Carrier:
         finally:
             witness.leave_gate(connected=False if witness.proof() else None)
             lane.stray = witness.socket
-            self.lanes.give_back(lane, reusable=witness.whole and not has_rest(lane.transport))
+            reusable = witness.whole and not may_have_rest(lane.transport)
+            self.lanes.give_back(lane, reusable=reusable)
 
     async def _exchange(
         self, send: Send, prepared: Prepared, witness: Witness, seconds: float
