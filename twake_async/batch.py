@@ -150,7 +150,6 @@ class _Batch:
     _results: asyncio.Queue[Result | None] = attrs.field(factory=asyncio.Queue, init=False)
     _room: asyncio.Event = attrs.field(factory=asyncio.Event, init=False)
     _working: int = attrs.field(init=False)
-    _sending: set[asyncio.Task[Any] | None] = attrs.field(factory=set, init=False)
     _held: set[str | None] = attrs.field(factory=set, init=False)
     _counts: Counter[Outcome] = attrs.field(factory=Counter, init=False)
     _next_slot: float = attrs.field(default=-math.inf, init=False)
@@ -163,7 +162,8 @@ class _Batch:
         if self.scribe is not None:
             keys: Keys = "caller" if self.plan.key else "position"
             await self.scribe.open(target=self.plan.target, keys=keys)
-        tasks = {asyncio.create_task(self._work()) for _ in range(self.plan.in_flight)}
+        trails = [_Trail(self) for _ in range(self.plan.in_flight)]
+        tasks = {asyncio.create_task(self._work(trail)): trail for trail in trails}
         drain = True
         try:
             while self._working or not self._results.empty():
@@ -185,12 +185,12 @@ class _Batch:
         if self.intake.wrong is not None:
             raise self.intake.wrong
 
-    async def _close(self, tasks: set[asyncio.Task[None]], *, drain: bool) -> None:
+    async def _close(self, tasks: dict[asyncio.Task[None], _Trail], *, drain: bool) -> None:
         """Let what is in flight end, or cancel it; account for all that was taken."""
         self._closing = True
         self.intake.stop()
-        for task in tasks:
-            if not (drain and task in self._sending):
+        for task, trail in tasks.items():
+            if not (drain and trail.sending):
                 task.cancel()
         try:
             await asyncio.wait(tasks)
@@ -205,8 +205,9 @@ class _Batch:
             if self.scribe is not None:
                 self.intake.stop(await self.scribe.aclose())
 
-    async def _work(self) -> None:
-        trail = _Trail(self)
+    async def _work(self, trail: _Trail) -> None:
+        trail.task = asyncio.current_task()
+        follower.set(trail)
         try:
             while not self._closing and (item := await self.intake.next()) is not None:
                 try:
@@ -276,10 +277,7 @@ class _Batch:
         return copy.copy(wrong)
 
     async def _send(self, item: Item, trail: _Trail) -> Delivery:
-        task = asyncio.current_task()
-        self._sending.add(task)
-        # No longer than this send: the input, which is read in this task, may send on its own.
-        following = follower.set(trail)
+        trail.sending = True
         try:
             return delivered(item, await self.send(item.ready or item.draft), len(trail.seen))
         except TwakeError as wrong:
@@ -291,8 +289,7 @@ class _Batch:
             error.__cause__ = wrong
             return failed(item, error)
         finally:
-            follower.reset(following)
-            self._sending.discard(task)
+            trail.sending = False
 
     def _account(self, item: Item, delivery: Delivery) -> asyncio.Future[Any] | None:
         """Note the end of a draft: for its channel, in the journal, to the observer."""
@@ -322,15 +319,15 @@ class _Trail:
     """The attempts of a worker's present draft; between two of them the journal has their end."""
 
     batch: _Batch
+    task: asyncio.Task[Any] | None = attrs.field(default=None, init=False)
+    sending: bool = attrs.field(default=False, init=False)
     seen: Seen = attrs.field(factory=list, init=False)
     _entry: JournalEntry | None = attrs.field(default=None, init=False)
-    _task: asyncio.Task[Any] | None = attrs.field(default=None, init=False)
 
     def begin(self, item: Item) -> Seen:
         """Forget the draft before, and return where this one's attempts are taken down."""
         self.seen.clear()
         self._entry = item.entry
-        self._task = asyncio.current_task()
         return self.seen
 
     def ended(self, outcome: Outcome, reason: str, *, last: bool) -> None:
@@ -346,5 +343,6 @@ class _Trail:
         return await self.batch.intend(attrs.evolve(self._entry, attempts=len(self.seen)))
 
     def _is_foreign(self) -> bool:
-        # A task that an observer starts inherits the context, and with it this trail.
-        return asyncio.current_task() is not self._task
+        # The input, which is read in this task, may send on its own; a task that an observer starts
+        # inherits the context, and with it this trail.
+        return not self.sending or asyncio.current_task() is not self.task
