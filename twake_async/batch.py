@@ -11,7 +11,7 @@ import asyncio
 import copy
 import logging
 import math
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import AsyncIterable, Iterable
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -147,7 +147,8 @@ class _Batch:
     plan: Plan
     intake: Intake
     scribe: Scribe | None
-    _results: asyncio.Queue[Result | None] = attrs.field(factory=asyncio.Queue, init=False)
+    _results: deque[Result] = attrs.field(factory=deque, init=False)
+    _news: asyncio.Event = attrs.field(factory=asyncio.Event, init=False)
     _room: asyncio.Event = attrs.field(factory=asyncio.Event, init=False)
     _working: int = attrs.field(init=False)
     _held: set[str | None] = attrs.field(factory=set, init=False)
@@ -166,14 +167,14 @@ class _Batch:
         tasks = {asyncio.create_task(self._work(trail)): trail for trail in trails}
         drain = True
         try:
-            while self._working or not self._results.empty():
-                waiting = self._results.empty()
-                result = await self._results.get() if waiting else self._results.get_nowait()
-                if result is None:
-                    break
-                if self._results.qsize() <= self.plan.in_flight // 2:
+            while self._working or self._results:
+                if not self._results:
+                    self._news.clear()
+                    await self._news.wait()
+                    continue
+                delivery, written = self._results.popleft()
+                if len(self._results) <= self.plan.in_flight // 2:
                     self._room.set()
-                delivery, written = result
                 if written is not None:
                     await written
                 yield delivery
@@ -215,16 +216,16 @@ class _Batch:
                     result = (delivery, self._account(item, delivery))
                 finally:
                     self.intake.release(item)
-                self._results.put_nowait(result)
-                while self._results.qsize() > self.plan.in_flight and not self._closing:
+                self._results.append(result)
+                self._news.set()
+                while len(self._results) > self.plan.in_flight and not self._closing:
                     self._room.clear()
                     await self._room.wait()
         except (Exception, asyncio.CancelledError) as wrong:  # noqa: BLE001 - raised at the end
             if not self._closing:
                 self.intake.stop(wrong)
         self._working -= 1
-        if not self._working and self._results.empty():
-            self._results.put_nowait(None)
+        self._news.set()
 
     async def _end(self, item: Item, trail: _Trail) -> Delivery:
         """Return what becomes of a draft: what is known, what holds it back, or a send's end."""
