@@ -167,6 +167,7 @@ class FastCarrier:
             self._gate.leave(connected=connected)
             if link is not None and not connected:
                 link.transport.abort()
+        assert link is not None  # noqa: S101 - a time limit hides no failure
         return link
 
     def _request(self, prepared: Prepared) -> bytes:
