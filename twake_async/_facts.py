@@ -9,7 +9,18 @@ import attrs
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["ASIDE_BYTES", "ASIDE_SECONDS", "Answer", "Carries", "Failure", "unsent_reason"]
+__all__ = [
+    "ASIDE_BYTES",
+    "ASIDE_SECONDS",
+    "CLOSED",
+    "LATE",
+    "LOST",
+    "TOO_LARGE",
+    "Answer",
+    "Carries",
+    "Failure",
+    "unsent_reason",
+]
 
 #: Bytes and seconds that the body of an answer may take whose status alone decides.
 ASIDE_BYTES, ASIDE_SECONDS = 65_536, 1.0
@@ -43,6 +54,12 @@ class Failure:
 
     detail: str
     """One clause for a person."""
+
+
+CLOSED = Failure(sent=False, reason="closed", detail="the session was closed")
+LATE = Failure(sent=True, reason="timeout", detail="no whole answer in time")
+LOST = Failure(sent=True, reason="lost", detail="the connection ended without an answer")
+TOO_LARGE = Failure(sent=True, reason="unreadable", detail="the answer is too large")
 
 
 class Carries(Protocol):

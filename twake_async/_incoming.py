@@ -10,7 +10,7 @@ from typing import Any
 
 import attrs
 
-from ._facts import ASIDE_BYTES, Answer, Failure
+from ._facts import ASIDE_BYTES, LATE, LOST, TOO_LARGE, Answer, Failure
 
 __all__ = ["Incoming"]
 
@@ -19,10 +19,7 @@ _BESIDE = 102_400
 #: A chunk of one byte is wrapped in five.
 _WRAPPED = 6
 
-_LOST = Failure(sent=True, reason="lost", detail="the connection ended without an answer")
 _GARBLED = Failure(sent=True, reason="lost", detail="what came is no HTTP answer")
-_TOO_LARGE = Failure(sent=True, reason="unreadable", detail="the answer is too large")
-_LATE = Failure(sent=True, reason="timeout", detail="no whole answer in time")
 
 
 @attrs.define(eq=False)
@@ -39,7 +36,7 @@ class Incoming:
     _chunks: list[bytes] = attrs.field(factory=list, init=False)
     _size: int = attrs.field(default=0, init=False)
     _came: int = attrs.field(default=0, init=False)
-    _fact: Answer | Failure | None = attrs.field(default=_LOST, init=False)
+    _fact: Answer | Failure | None = attrs.field(default=LOST, init=False)
 
     def __attrs_post_init__(self) -> None:
         import httptools  # noqa: PLC0415 - an extra, imported when it is used
@@ -71,9 +68,9 @@ class Incoming:
         fact = self._fact
         if fact is not None:
             # What was handed out is not kept until the next answer comes, much later perhaps.
-            self._fact, self._chunks = _LOST, []
+            self._fact, self._chunks = LOST, []
         elif self._came > _BESIDE + _WRAPPED * self._size:
-            fact = self._without(_TOO_LARGE if self._size else _GARBLED)
+            fact = self._without(TOO_LARGE if self._size else _GARBLED)
         return fact
 
     def end(self, *, clean: bool) -> Answer | Failure:
@@ -82,11 +79,11 @@ class Incoming:
         # An answer that says nothing of its length has no other end.
         if clean and self._status and not names & {b"content-length", b"transfer-encoding"}:
             return Answer(self._status, self._headers, b"".join(self._chunks))
-        return self._without(_LOST)
+        return self._without(LOST)
 
     def late(self) -> Answer | Failure:
         """Return the fact where time is over."""
-        return self._without(_LATE)
+        return self._without(LATE)
 
     def close(self) -> None:
         """Let go of the parser, which holds this object in a circle."""
@@ -120,7 +117,7 @@ class Incoming:
         if self._size <= (ASIDE_BYTES if self.aside else self._limit):
             self._chunks.append(body)
         elif self._fact is None:
-            self._fact = self._without(_TOO_LARGE)
+            self._fact = self._without(TOO_LARGE)
 
     def on_message_complete(self) -> None:
         """Note that the answer is whole."""

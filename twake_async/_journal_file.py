@@ -157,7 +157,7 @@ class JournalFile:
             run = _begin_run(opened[1], path, target, keys)
             opened.append(_connect(path))
             last = opened[1].execute("SELECT max(key) FROM message").fetchone()[0] or ""
-        except (sqlite3.Error, UnicodeError, JournalError) as wrong:
+        except Exception as wrong:
             for connection in reversed(opened):
                 connection.close()
             if isinstance(wrong, JournalError):

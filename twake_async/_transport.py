@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import attrs
 import httpx
 
-from ._facts import ASIDE_BYTES, ASIDE_SECONDS, Answer, Failure
+from ._facts import ASIDE_BYTES, ASIDE_SECONDS, CLOSED, TOO_LARGE, Answer, Failure
 from ._lanes import IDLE_LIMIT, Closed, Gate, Lanes
 from ._witness import Witness, detail_of, may_have_rest
 from .errors import ConfigurationError
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Carrier",
     "asgi_transport",
+    "fixed_headers",
     "inject",
     "lane_maker",
     "lazy_context",
@@ -80,19 +81,12 @@ class Carrier:
     credentials: Credentials = attrs.field(repr=False)
     lanes: Lanes[Transport]
     injected: Injected | None = None
-    user_agent: str = "twake-async"
     _gate: Gate = attrs.field(factory=Gate, init=False)
     _urls: dict[str, httpx.URL] = attrs.field(factory=dict, init=False, repr=False)
     _headers: list[tuple[bytes, bytes]] = attrs.field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        self._headers = [
-            (b"Host", httpx.URL(self.base_url).netloc),
-            (b"Accept", b"application/json"),
-            (b"Accept-Encoding", b"identity"),
-            (b"User-Agent", self.user_agent.encode()),
-            (b"Content-Type", b"application/json"),
-        ]
+        self._headers = fixed_headers(self.base_url)
 
     def witness(self) -> Witness:
         """Return an observer for one attempt, who can prove something only on lanes."""
@@ -113,7 +107,7 @@ class Carrier:
         except TimeoutError:
             return _by_status(witness) or witness.failure(None, timed_out=True)
         except Closed:
-            return Failure(sent=False, reason="closed", detail="the session was closed")
+            return CLOSED
         except asyncio.CancelledError as stop:
             # The frames below hold the request's headers, and so the key: not for tracebacks.
             raise stop.with_traceback(None)  # noqa: B904 - itself
@@ -205,7 +199,7 @@ async def _read(response: httpx.Response, limit: int) -> tuple[Answer | Failure,
         return Answer(response.status_code, response.headers.raw, aside or b""), aside is not None
     body = await _body(response, limit)
     if body is None:
-        return Failure(sent=True, reason="unreadable", detail="the answer is too large"), False
+        return TOO_LARGE, False
     return Answer(200, response.headers.raw, body), True
 
 
@@ -296,6 +290,17 @@ def _tls_context(verify: ssl.SSLContext | bool, *, needed: bool) -> ssl.SSLConte
         # Loading the CA bundle takes 20 ms that plain http has no use for.
         return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     return httpx.create_ssl_context(verify=verify)
+
+
+def fixed_headers(base_url: str) -> list[tuple[bytes, bytes]]:
+    """Return the headers that are the same in every request to a server."""
+    return [
+        (b"Host", httpx.URL(base_url).netloc),
+        (b"Accept", b"application/json"),
+        (b"Accept-Encoding", b"identity"),
+        (b"User-Agent", b"twake-async"),
+        (b"Content-Type", b"application/json"),
+    ]
 
 
 def parse_url(url: str) -> httpx.URL:

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from ._facts import CONNECT, Failure, unsent_reason
+from ._facts import CONNECT, LATE, LOST, Failure, unsent_reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ._lanes import Gate
 
-__all__ = ["Witness", "detail_of", "may_have_rest"]
+__all__ = ["Witness", "detail_of", "may_have_rest", "refine"]
 
 
 @attrs.define(eq=False)
@@ -78,7 +78,7 @@ class Witness:
             return "proxy_refused" if str(wrong).startswith("4") else "proxy"
         if reason is None and _is(wrong, "ConnectError"):
             reason = "connect"
-        return _refine(reason, wrong) if reason else None
+        return refine(reason, wrong) if reason else None
 
     def failure(self, wrong: BaseException | None, *, timed_out: bool = False) -> Failure:
         """Return what an attempt without a whole answer proves."""
@@ -86,11 +86,11 @@ class Witness:
         if reason is not None:
             return Failure(sent=False, reason=reason, detail=detail_of(reason, wrong))
         if timed_out:
-            return Failure(sent=True, reason="timeout", detail="no whole answer in time")
+            return LATE
         if self.gate is None:
             name = type(wrong).__name__
             return Failure(sent=True, reason="unproven", detail=f"the transport raised {name}")
-        return Failure(sent=True, reason="lost", detail="the connection ended without an answer")
+        return LOST
 
 
 def _is(wrong: BaseException | None, name: str) -> bool:
@@ -104,7 +104,8 @@ def _causes(wrong: BaseException | None) -> Iterator[BaseException]:
         wrong = wrong.__cause__ or wrong.__context__
 
 
-def _refine(reason: str, wrong: BaseException | None) -> str:
+def refine(reason: str, wrong: BaseException | None) -> str:
+    """Return a more exact word for what went wrong while a connection came about, or the same."""
     for cause in _causes(wrong):
         if isinstance(cause, ssl.SSLCertVerificationError):
             return "certificate"
