@@ -9,12 +9,13 @@ import functools
 import logging
 import random
 import time
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import attrs
 
 from ._facts import Answer, Verdict
 from ._judge import Rules, judge, judge_failure, named_by
+from ._lanes import NotAcquired
 from .errors import NotSentError, Outcome, OutcomeUnknownError, RateLimitedError, TwakeError
 from .retry import Attempt, fold, next_wait
 
@@ -73,6 +74,7 @@ class _Send:
     began: float
     seconds: float
     number: int = 0
+    unsent: int = 0
     last: TwakeError | None = None
     doubt: OutcomeUnknownError | None = None
 
@@ -158,11 +160,30 @@ class Attempts:
             raise self._final(send, wrong)
 
     async def _attempt(self, send: _Send) -> Message | TwakeError | None:
+        # The wait for a lane is here, not in a coroutine of its own: thousands may wait.
+        lanes, about, turn = self.carrier.lanes, send.prepared.target, None
+        try:
+            lane = lanes.take_free(about) or lanes.take_new()
+            if lane is None:
+                once = send.policy.unsent_attempts is not None
+                turn = lanes.line_up(self._left(send), once=once)
+                lane = lanes.accept(await turn, about)
+        except NotAcquired as exc:
+            return judge_failure(exc.failure)
+        except TimeoutError:
+            return judge_failure(lanes.late())
+        except asyncio.CancelledError:
+            lanes.abandon(turn)
+            self._observe(send, Outcome.NOT_SENT, "cancelled", None)
+            raise
+        return await self._exchange(send, lane)
+
+    async def _exchange(self, send: _Send, lane: Any) -> Message | TwakeError | None:
         witness = self.carrier.witness()
         judged = functools.partial(self._judge, send)
         try:
             result: Message | TwakeError | None = await self.carrier.attempt(
-                send.prepared, witness, self._left(send), judged
+                lane, send.prepared, witness, self._left(send), judged
             )
         except asyncio.CancelledError:
             outcome = Outcome.NOT_SENT if witness.proof() else Outcome.UNKNOWN
@@ -195,17 +216,21 @@ class Attempts:
         if isinstance(result, RateLimitedError) and result.retry_after is not None:
             until = now + min(result.retry_after, LONGEST_COOLDOWN)
             self._cool_until = max(self._cool_until, until)
+        unsent = result.outcome is Outcome.NOT_SENT
+        send.unsent += unsent
         wait = next_wait(
             send.policy,
             result.outcome,
             result.reason,
             number=send.number,
+            unsent=send.unsent,
             repeatable=send.prepared.repeatable,
             time_left=self._left(send),
             retry_after=max(0.0, self._cool_until - now),
             draw=self.clock.draw(),
         )
-        return wait if wait is not None and self.tokens.take() else None
+        # What never left costs the server nothing: it may be tried as long as there is time.
+        return wait if wait is not None and (unsent or self.tokens.take()) else None
 
     def _final(self, send: _Send, last: TwakeError) -> TwakeError:
         self._tell(send, last)

@@ -13,8 +13,10 @@ __all__ = [
     "ASIDE_BYTES",
     "ASIDE_SECONDS",
     "CLOSED",
+    "HOPELESS",
     "LATE",
     "LOST",
+    "NO_LANE",
     "TOO_LARGE",
     "Answer",
     "Carries",
@@ -58,6 +60,12 @@ class Failure:
     """One clause for a person."""
 
 
+#: Why a request never left that the next attempt would only meet again.
+HOPELESS = frozenset({"certificate", "proxy_refused", "deadline", "closed"})
+
+NO_LANE = Failure(
+    sent=False, reason="no_lane", detail="the deadline passed while all connections were busy"
+)
 CLOSED = Failure(sent=False, reason="closed", detail="the session was closed")
 LATE = Failure(sent=True, reason="timeout", detail="no whole answer in time")
 LOST = Failure(sent=True, reason="lost", detail="the connection ended without an answer")
@@ -87,11 +95,19 @@ class Judges(Protocol):
 class Carries(Protocol):
     """What carries attempts to a server, over whichever network."""
 
+    lanes: Any
+    """Where an attempt gets its connection."""
+
     def witness(self) -> Any:
         """Return an observer for one attempt."""
 
-    async def attempt(self, prepared: Any, witness: Any, seconds: float, judge: Judges) -> Any:
-        """Make one attempt within a number of seconds and return the result of its verdict."""
+    async def attempt(
+        self, lane: Any, prepared: Any, witness: Any, seconds: float, judge: Judges
+    ) -> Any:
+        """Make one attempt within a number of seconds and return the result of its verdict.
+
+        It gives the lane back, whatever happens.
+        """
         ...
 
     async def aclose(self) -> None:

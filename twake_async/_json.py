@@ -49,7 +49,8 @@ def fast_codec() -> Codec:
 
     def encode(value: Any) -> bytes:
         try:
-            return orjson.dumps(value)
+            # orjson's bytes keep a buffer of some kilobytes; a waiting send keeps its request.
+            return bytes(memoryview(orjson.dumps(value)))
         except TypeError:
             return _encode(value)
 

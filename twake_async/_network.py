@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Iterable
 
-__all__ = ["Backend", "Stream"]
+__all__ = ["Backend", "Dial", "Stream"]
 
 #: Bytes that are held back until the answer is asked for: a head and its body in one write.
 _TOGETHER = 65_536
@@ -32,6 +32,7 @@ class Stream(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._transport: Any = None
         self.untouched = True
+        self._over_tls: str | None = None
         self._held = b""
         self._came = bytearray()
         self._ended = False
@@ -119,7 +120,9 @@ class Stream(asyncio.Protocol):
         server_hostname: str | None = None,
         timeout: float | None = None,  # noqa: ASYNC109
     ) -> Stream:
-        """Shake hands, and go on over TLS."""
+        """Shake hands, and go on over TLS; nothing is left to do where that was done before."""
+        if self._over_tls == server_hostname is not None:
+            return self
         try:
             async with asyncio.timeout(timeout):
                 self._transport = await self._loop.start_tls(
@@ -129,6 +132,7 @@ class Stream(asyncio.Protocol):
             raise httpcore.ConnectTimeout from late
         except OSError as wrong:
             raise httpcore.ConnectError(str(wrong)) from wrong
+        self._over_tls = server_hostname
         return self
 
     def get_extra_info(self, info: str) -> Any:
@@ -145,10 +149,21 @@ def _wake(waiting: asyncio.Future[None] | None) -> None:
 
 
 class Backend(httpcore.AsyncNetworkBackend):
-    """Connects over asyncio, to the address that answered last before any other."""
+    """Connects over asyncio, to the address that answered last before any other.
 
-    def __init__(self) -> None:
-        self._dial = Dial()
+    Args:
+        dial: What connects, and remembers that address.
+
+    """
+
+    def __init__(self, dial: Dial) -> None:
+        self._dial = dial
+        self._ready: Stream | None = None
+
+    async def prepare(self, host: str, port: int) -> Stream:
+        """Connect now, and let the next `connect_tcp` have it."""
+        self._ready = await self._dial(Stream, host, port)
+        return self._ready
 
     async def connect_tcp(
         self,
@@ -159,6 +174,11 @@ class Backend(httpcore.AsyncNetworkBackend):
         socket_options: Iterable[Any] | None = None,
     ) -> Any:
         """Return a connected stream; raise httpcore's words for what fails."""
+        ready, self._ready = self._ready, None
+        if ready is not None:
+            if not ready.get_extra_info("is_readable"):
+                return ready
+            await ready.aclose()
         local = None if local_address is None else (local_address, 0)
         try:
             async with asyncio.timeout(timeout):

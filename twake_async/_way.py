@@ -38,7 +38,8 @@ def carrier_for(
     # Imported here: httpx takes longer to import than all the rest, and a program may import this
     # package for its models and errors alone.
     from ._lanes import Lanes  # noqa: PLC0415
-    from ._transport import Carrier, inject, lane_maker, resolve_proxy  # noqa: PLC0415
+    from ._maker import lane_maker  # noqa: PLC0415
+    from ._transport import Carrier, Unpooled, inject, resolve_proxy  # noqa: PLC0415
 
     if isinstance(transport, str):
         check_choice("transport", transport, ("fast",))
@@ -53,6 +54,7 @@ def carrier_for(
     given = {"verify": network["verify"] is not True, "proxy": network["proxy"] != "env"}
     injected = inject(http_client, transport, given=given)
     if injected:
-        network["proxy"] = None
-    lanes = Lanes(lane_maker(base_url, **network), max_connections)
-    return Carrier(base_url, credentials, lanes, injected)
+        return Carrier(base_url, credentials, Unpooled(), injected)
+    maker = lane_maker(base_url, **network)
+    lanes = Lanes(maker.make, max_connections, maker.connect)
+    return Carrier(base_url, credentials, lanes)

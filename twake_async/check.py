@@ -19,6 +19,7 @@ everything looks the same.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -27,6 +28,7 @@ import attrs
 from ._facts import Answer, Verdict
 from ._json import dump
 from ._judge import judge, judge_failure
+from ._lanes import NotAcquired
 from ._wire import SAVE, Prepared, check_group
 from .errors import (
     AuthenticationError,
@@ -92,12 +94,35 @@ async def probe(carrier: Carries, group_id: str | None, seconds: float) -> Check
     request = next(steps)
     while True:
         left = max(0.0, until - time.monotonic())
-        fact = await carrier.attempt(request, carrier.witness(), left, _as_it_came)
+        fact = await _ask(carrier, request, left)
         try:
             request = steps.send(fact)
         except StopIteration as end:
             found: Check = end.value
             return found
+
+
+async def _ask(carrier: Carries, request: Prepared, seconds: float) -> Answer | Failure:
+    """Make one attempt; where the server cannot be reached, wait for one attempt to reach it."""
+    lanes = carrier.lanes
+    try:
+        lane = lanes.take_free() or lanes.take_new()
+        if lane is None:
+            turn = lanes.line_up(seconds, once=True)
+            try:
+                lane = lanes.accept(await turn, None)
+            except asyncio.CancelledError:
+                lanes.abandon(turn)
+                raise
+    except NotAcquired as exc:
+        return exc.failure
+    except TimeoutError:
+        late: Failure = lanes.late()
+        return late
+    fact: Answer | Failure = await carrier.attempt(
+        lane, request, carrier.witness(), seconds, _as_it_came
+    )
+    return fact
 
 
 def _as_it_came(fact: Answer | Failure, _seen: str | None, /) -> Verdict:

@@ -40,7 +40,6 @@ if TYPE_CHECKING:
 
     import httpx
 
-    from ._wire import Prepared
     from .deliveries import Delivery, Drafts, Progress
     from .journal import Journal
     from .retry import Attempt
@@ -277,7 +276,9 @@ class TwakeSession:
         prepared = encode_save(
             draft, group_id=group_id or self._group_id, text_form=self._text_form, codec=self._codec
         )
-        message = await self._run(prepared, deadline, retry)
+        seconds, policy = self._limits(deadline, retry)
+        with self._life:  # no coroutine of its own: thousands may wait here
+            message = await self._attempts.run(prepared, policy, seconds)
         assert message is not None  # noqa: S101 - only a remove has none
         if text_was_cut(prepared, message):
             try:
@@ -440,7 +441,9 @@ class TwakeSession:
 
         """
         prepared = encode_remove(_ref(message), group_id=group_id or self._group_id)
-        await self._run(prepared, deadline, retry)
+        seconds, policy = self._limits(deadline, retry)
+        with self._life:
+            await self._attempts.run(prepared, policy, seconds)
 
     async def check(self, *, group_id: str | None = None, deadline: float | None = None) -> Check:
         """Return whether the server would take messages, and if not, what to mend.
@@ -463,13 +466,12 @@ class TwakeSession:
         with self._life:
             return await probe(self._attempts.carrier, group_id or self._group_id, seconds)
 
-    async def _run(
-        self, prepared: Prepared, deadline: float | None, retry: RetryPolicy | None
-    ) -> Message | None:
+    def _limits(
+        self, deadline: float | None, retry: RetryPolicy | None
+    ) -> tuple[float, RetryPolicy]:
         seconds = self._deadline if deadline is None else check_deadline(deadline)
         policy = self._retry if retry is None else check_kind("retry", retry, RetryPolicy)
-        with self._life:
-            return await self._attempts.run(prepared, policy, seconds)
+        return seconds, policy
 
 
 def _ref(message: Message | MessageRef) -> MessageRef:
