@@ -16,6 +16,7 @@ __all__ = [
     "HOPELESS",
     "LATE",
     "LOST",
+    "NOT_YET",
     "NO_LANE",
     "TOO_LARGE",
     "Answer",
@@ -66,6 +67,7 @@ HOPELESS = frozenset({"certificate", "proxy_refused", "deadline", "closed"})
 NO_LANE = Failure(
     sent=False, reason="no_lane", detail="the deadline passed while all connections were busy"
 )
+NOT_YET = Failure(sent=False, reason="connect", detail="no connection was opened in time")
 CLOSED = Failure(sent=False, reason="closed", detail="the session was closed")
 LATE = Failure(sent=True, reason="timeout", detail="no whole answer in time")
 LOST = Failure(sent=True, reason="lost", detail="the connection ended without an answer")

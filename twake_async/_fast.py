@@ -15,7 +15,7 @@ import attrs
 
 from ._dial import Dial
 from ._facts import CLOSED, LOST, Answer, Failure
-from ._lanes import IDLE_LIMIT, Lanes, NotAcquired
+from ._lanes import IDLE_LIMIT, Lanes
 from ._link import Line, Link
 from ._tls import lazy_context
 from ._transport import fixed_headers, parse_url
@@ -99,10 +99,11 @@ class FastCarrier:
             link = lane.transport.link
             if verdict.names is not None and link is not None and link.is_reusable():
                 lane.named = verdict.names
-            return verdict.result
         except asyncio.CancelledError as stop:
             # The frames below hold the request's headers, and so the key: not for tracebacks.
             raise stop.with_traceback(None)  # noqa: B904 - itself
+        else:
+            return verdict.result
         finally:
             self.lanes.give_back(lane, reusable=lane.named is not None)
 
@@ -115,45 +116,55 @@ class FastCarrier:
         ends: float,
     ) -> Answer | Failure:
         if link is None:
-            try:
-                link = await self._connect(line, witness, ends)
-            except Exception as wrong:  # noqa: BLE001 - whatever it is, nothing has left
-                if line.closed:
-                    return CLOSED
-                failure = witness.unsent(wrong)
-                self.lanes.failed(failure, wrong)
-                return failure
+            connected = await self._connect(line, witness, ends)
+            if isinstance(connected, Failure):
+                return connected
+            link = connected
         witness.wrote = True
         try:
             return await link.ask(self._request(prepared), prepared.answer_limit, ends)
         except Exception:  # noqa: BLE001 - some loops refuse to write to what has ended
             return LOST
 
-    async def _connect(self, line: Line, witness: FastWitness, ends: float) -> Link:
-        witness.stage = "tls"
-        context = self.context()
-        witness.stage = "connect"
+    async def _connect(self, line: Line, witness: FastWitness, ends: float) -> Link | Failure:
+        """Return a new connection, opened in turn with those of other sends."""
         try:
             async with asyncio.timeout_at(_or_none(ends)) as line.connecting:
                 await self.lanes.limiter.enter()
                 try:
-                    # Connecting may take a third of what is left, so that one that hangs leaves
-                    # time for another.
-                    third = (ends - asyncio.get_running_loop().time()) / 3
-                    async with asyncio.timeout(_or_none(third)):
-                        line.link = await self._open(witness, context)
+                    line.link = await self._open_in_time(witness, ends)
                 finally:
                     self.lanes.limiter.leave()
+        except Exception as exc:  # noqa: BLE001 - whatever it is, nothing has left
+            return CLOSED if line.closed else witness.unsent(exc)
         finally:
             line.connecting = None
         if line.closed:  # while the connection was on its way to this task
             line.link.transport.abort()
-            raise NotAcquired(CLOSED)
-        self.lanes.connected()
+            return CLOSED
         return line.link
 
-    async def _open(self, witness: FastWitness, context: ssl.SSLContext) -> Link:
+    async def _open_in_time(self, witness: FastWitness, ends: float) -> Link:
+        # Connecting may take a third of what is left, so that one that hangs leaves time for
+        # another.
+        third = (ends - asyncio.get_running_loop().time()) / 3
+        try:
+            async with asyncio.timeout(_or_none(third)):
+                link = await self._open(witness)
+        except Exception as exc:
+            self.lanes.failed(witness.unsent(exc), exc)
+            raise
+        except BaseException:
+            self.lanes.unfinished()
+            raise
+        self.lanes.connected()
+        return link
+
+    async def _open(self, witness: FastWitness) -> Link:
         """Return a new connection."""
+        witness.stage = "tls"
+        context = self.context()
+        witness.stage = "connect"
         host, tls = self._url.raw_host.decode(), self._url.scheme == "https"
         link = await self._dial(Link, host, self._url.port or (443 if tls else 80))
         if tls:
@@ -165,16 +176,14 @@ class FastCarrier:
                 raise
         return link
 
-    async def connect(self, lane: Lane[Line]) -> bool | Failure:
-        """Open the connection that the lane's next request will find."""
-        witness, line = FastWitness("tls"), lane.transport
+    async def connect(self, lane: Lane[Line]) -> Failure | None:
+        """Open the connection that the lane's next request will find; return what went wrong."""
+        witness = FastWitness()
         try:
-            context = self.context()
-            witness.stage = "connect"
-            line.link = await self._open(witness, context)
+            lane.transport.link = await self._open(witness)
         except Exception as exc:  # noqa: BLE001 - whatever it is, nothing has left
             return witness.unsent(exc)
-        return True
+        return None
 
     def _request(self, prepared: Prepared) -> bytes:
         head = self._heads.get(prepared.path)

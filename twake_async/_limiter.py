@@ -1,16 +1,20 @@
-"""At most a few connections are opened at the same time; no I/O."""
+"""When a connection may be opened: a few at the same time, and after a failure later; no I/O."""
 
 from __future__ import annotations
 
 import asyncio
 import collections
+import math
+import random
 
 import attrs
 
-__all__ = ["ConnectLimiter", "NotReached"]
+__all__ = ["BackOff", "ConnectLimiter", "NotReached"]
 
 #: Connections that may be opened at the same time.
 _AT_ONCE = 4
+#: Seconds between two attempts to connect that fail: at first, and at the most.
+_FIRST_WAIT, _LONGEST_WAIT = 0.1, 2.0
 
 
 class NotReached(Exception):  # noqa: N818 - an internal signal, not an error of the user's
@@ -57,3 +61,25 @@ class ConnectLimiter:
                 exc = NotReached()
                 exc.__cause__ = cause
                 turn.set_exception(exc)
+
+
+@attrs.define(eq=False)
+class BackOff:
+    """How long to wait before the next attempt to connect: twice as long after each one."""
+
+    until: float = attrs.field(default=-math.inf, init=False)
+    """When the next attempt may begin."""
+    _wait: float = attrs.field(default=_FIRST_WAIT, init=False)
+
+    def grow(self) -> None:
+        """Note that an attempt begins: if it fails, the wait is longer than the last one."""
+        self._wait = min(2 * self._wait, _LONGEST_WAIT)
+
+    def failed(self, now: float) -> None:
+        """Note that an attempt has failed."""
+        pause = self._wait * random.uniform(0.75, 1.25)  # noqa: S311 - jitter
+        self.until = max(self.until, now + pause)
+
+    def reset(self) -> None:
+        """Note that an attempt did not fail."""
+        self._wait, self.until = _FIRST_WAIT, -math.inf

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import weakref
 from typing import TYPE_CHECKING, Any
 
 import attrs
 import httpx
 
-from ._facts import Failure
 from ._lanes import IDLE_LIMIT
 from ._tls import lazy_context
 from ._transport import resolve_proxy
-from ._witness import detail_of, refine
+from ._witness import Witness
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable
 
+    from ._facts import Failure
     from ._lanes import Lane
     from ._tls import Verify
     from ._transport import Transport
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
 __all__ = ["LaneMaker", "lane_maker"]
 
 _LIMITS = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=IDLE_LIMIT)
+
+
+class _Connected(Exception):  # noqa: N818 - a signal to this room, not an error
+    """The connection stands, and the request that it was opened for would leave now."""
 
 
 @attrs.define(eq=False)
@@ -57,27 +62,36 @@ class LaneMaker:
             pool._network_backend = backend  # noqa: SLF001
         return transport
 
-    async def connect(self, lane: Lane[Transport]) -> bool | Failure:
-        """Open the connection that the lane's first request will find; say whether all is proven.
+    async def connect(self, lane: Lane[Transport]) -> Failure | None:
+        """Open the connection that the lane's first request will find; return what went wrong.
 
-        Through a proxy only the way to the proxy is: its tunnel is opened with the request.
+        A request goes all the way through httpx, proxies and TLS included, up to the moment
+        before its first byte: there it ends, and its connection is kept.
         """
         backend = self._backends.get(lane.transport)
-        if backend is None:
-            return False  # httpcore's own network: the request itself will tell
-        first = self.url if self.proxy is None else self.proxy.url
-        direct_tls = self.proxy is None and self.url.scheme == "https"
-        reason = "connect"
+        witness = Witness(ours=True)
+        rehearsal = contextlib.nullcontext() if backend is None else backend.rehearsal()
         try:
-            port = first.port or (443 if first.scheme == "https" else 80)
-            lane.stray = stream = await backend.prepare(first.raw_host.decode(), port)
-            if direct_tls:
-                reason = "tls"
-                await stream.start_tls(self.context(), first.raw_host.decode())
+            with rehearsal:
+                await self._ask(lane.transport, witness)
         except Exception as exc:  # noqa: BLE001 - whatever it is, nothing has left
-            reason = refine(reason, exc)
-            return Failure(sent=False, reason=reason, detail=detail_of(reason, exc))
-        return self.proxy is None
+            failure = witness.failure(exc)
+            return attrs.evolve(failure, sent=False, reason=witness.proof(exc) or "connect")
+        finally:
+            lane.stray = None if backend is None else backend.ready
+        return None
+
+    async def _ask(self, transport: Transport, witness: Witness) -> None:
+        async def trace(name: str, info: dict[str, Any]) -> None:
+            await witness(name, info)
+            if witness.wrote and name.endswith("send_request_headers.started"):
+                raise _Connected
+
+        # Were httpcore's events renamed, this request would leave. It asks for nothing.
+        request = httpx.Request("HEAD", self.url, extensions={"trace": trace})
+        with contextlib.suppress(_Connected):
+            response = await transport.handle_async_request(request)
+            await response.aclose()
 
 
 def lane_maker(base_url: str, *, verify: Verify, proxy: httpx.Proxy | str | None) -> LaneMaker:

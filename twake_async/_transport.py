@@ -145,8 +145,9 @@ class Carrier:
                 lane.named = verdict.names
             return verdict.result
         finally:
-            witness.leave()
-            lane.stray = witness.socket
+            witness.end()
+            if witness.connected:
+                lane.stray = witness.socket
             lanes.give_back(lane, reusable=lane.named is not None)
 
     async def _exchange(

@@ -1,8 +1,8 @@
-"""A line of tasks that wait for something, each until its own time; first come, first served.
+"""Tasks that wait in line for something, each until its own time; first come, first served.
 
-Thousands may give up at the same moment: their deadline passes, or they are cancelled. If all of
-them woke up in one turn of the event loop, it would stand still for seconds. So they are woken a
-few at a time, and one timer serves all.
+Thousands may stop waiting at the same moment: their deadline passes, or they are cancelled. If
+all of them went on in one turn of the event loop, it would stand still for seconds. So they go on
+a few at a time, and one timer serves all.
 """
 
 from __future__ import annotations
@@ -10,82 +10,103 @@ from __future__ import annotations
 import asyncio
 import heapq
 import math
-from collections import OrderedDict, deque
+import time
+from collections import deque
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import attrs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
 
-__all__ = ["Turn", "Waiting"]
+__all__ = ["Pauses", "Turn", "Waiting"]
 
-#: How many tasks are woken in one turn of the event loop.
+#: How many tasks go on in one turn of the event loop.
 _AT_ONCE = 200
+#: Seconds by which the event loop may call a timer too early.
+_EARLY = time.get_clock_info("monotonic").resolution
 
 T = TypeVar("T")
 
 
 class Turn(asyncio.Future[T]):
-    """What one task waits for; one that leaves is passed over."""
+    """What one task waits for."""
 
-    __slots__ = ("ends", "exc", "leaving", "line", "msg", "once")
+    __slots__ = ("cancels", "ends", "last", "leaving", "line", "once")
 
     def __init__(self, line: Waiting[T], ends: float, *, once: bool) -> None:
         super().__init__(loop=line.loop)
-        self.once = once
         self.line = line
         self.ends = ends
+        self.once = once
         self.leaving = False
-        self.exc: Exception | None = None
-        self.msg: Any = None
+        """Whether its task stops waiting within the next turns of the event loop."""
+        self.cancels = False
+        self.last: Any = None
+        """The result, or what the cancellation says."""
 
     def __lt__(self, other: Turn[T]) -> bool:
         return self.ends < other.ends
 
+    @property
+    def waits(self) -> bool:
+        """Whether it can still be given what it waits for."""
+        return not (self.leaving or self.done())
+
     def cancel(self, msg: Any = None) -> bool:
-        """Cancel it soon: the task wakes up within the next turns of the event loop."""
+        """Cancel it soon. A `Task` that is cancelled calls this."""
         if self.done():
             return False
-        self.exc, self.msg = None, msg
+        self.cancels, self.last = True, msg
+        self._leave()
+        return True
+
+    def end(self, result: T) -> None:
+        """Let it return this soon, without what it waits for."""
+        if self.waits:
+            self.last = result
+            self._leave()
+
+    def _leave(self) -> None:
         if not self.leaving:
             self.leaving = True
             self.line.leave(self)
-        return True
 
-    def fail(self, exc: Exception) -> None:
-        """Let it raise soon."""
-        if not (self.leaving or self.done()):
-            self.leaving, self.exc = True, exc
-            self.line.leave(self)
-
-    def wake(self) -> None:
-        """Wake up the task of one that leaves."""
-        if self.exc is None:
-            super().cancel(self.msg)
+    def go_on(self) -> None:
+        """Let the task of one that leaves go on."""
+        if self.cancels:
+            super().cancel(self.last)
         else:
-            self.set_exception(self.exc)
+            self.set_result(self.last)
 
 
 @attrs.define(eq=False)
 class Waiting(Generic[T]):
-    """The line; everything in it waits, nothing in it is done."""
+    """The line.
 
-    loop: asyncio.AbstractEventLoop = attrs.field(factory=asyncio.get_running_loop)
-    _line: OrderedDict[Turn[T], None] = attrs.field(factory=OrderedDict, init=False)
+    Args:
+        late: Returns the result of a turn whose time is over.
+
+    """
+
+    late: Callable[[], T]
+    loop: asyncio.AbstractEventLoop = attrs.field(factory=asyncio.get_running_loop, init=False)
+    _waits: int = attrs.field(default=0, init=False)
+    # Both hold turns that wait no longer, too: taking one out of the middle would take long.
+    _line: deque[Turn[T]] = attrs.field(factory=deque, init=False)
     _by_time: list[Turn[T]] = attrs.field(factory=list, init=False)
-    _timer: asyncio.TimerHandle | None = attrs.field(default=None, init=False)
-    _timer_at: float = attrs.field(default=math.inf, init=False)
     _leaving: deque[Turn[T]] = attrs.field(factory=deque, init=False)
+    _timer: asyncio.TimerHandle | None = attrs.field(default=None, init=False)
 
     def __len__(self) -> int:
-        return len(self._line)
+        return self._waits
 
-    def __iter__(self) -> Iterator[Turn[T]]:
-        return iter(list(self._line))
+    def turns(self) -> list[Turn[T]]:
+        """Return all that wait, in order."""
+        return [turn for turn in self._line if turn.waits]
 
     def join(self, ends: float = math.inf, *, once: bool = False) -> Turn[T]:
-        """Return a turn at the end of the line; it raises `TimeoutError` when its time is over.
+        """Return a turn at the end of the line.
 
         Args:
             ends: When its time is over, by the clock of the event loop.
@@ -93,54 +114,99 @@ class Waiting(Generic[T]):
 
         """
         turn = Turn(self, ends, once=once)
-        self._line[turn] = None
+        self._drop_done()
+        self._waits += 1
+        self._line.append(turn)
         if ends < math.inf:
             heapq.heappush(self._by_time, turn)
-            if ends < self._timer_at:
-                self._set_timer(ends)
+            if self._by_time[0] is turn:
+                self._set_timer()
         return turn
 
-    def pop(self) -> Turn[T] | None:
-        """Return who stands first, no longer in the line; None where nobody does."""
-        while self._line:
-            turn, _ = self._line.popitem(last=False)
-            if not turn.leaving:
-                return turn
-        return None
-
-    def leave(self, turn: Turn[T]) -> None:
-        """Wake up the task of a turn that leaves soon, a few at a time."""
-        if not self._leaving:
-            self.loop.call_soon(self._wake_some)
-        self._leaving.append(turn)
-
-    def _wake_some(self) -> None:
-        for _ in range(min(_AT_ONCE, len(self._leaving))):
-            turn = self._leaving.popleft()
-            self._line.pop(turn, None)
-            turn.wake()
-        if self._leaving:
-            self.loop.call_soon(self._wake_some)
-        elif len(self._by_time) > 2 * len(self._line) + _AT_ONCE:
-            # What has left stays in the heap until its time; not for long where many have.
-            self._by_time = [turn for turn in self._by_time if turn in self._line]
+    def _drop_done(self) -> None:
+        # Seldom enough that it costs a constant time for each turn.
+        most = 2 * self._waits + _AT_ONCE
+        if len(self._line) > most:
+            self._line = deque(self.turns())
+        if len(self._by_time) > most:
+            self._by_time = [turn for turn in self._by_time if turn.waits]
             heapq.heapify(self._by_time)
 
-    def _set_timer(self, when: float) -> None:
+    def serve(self, result: T) -> bool:
+        """Give this to who waits longest; say whether anyone did."""
+        while self._line:
+            turn = self._line.popleft()
+            if turn.waits:
+                self._waits -= 1
+                turn.set_result(result)
+                return True
+        return False
+
+    def leave(self, turn: Turn[T]) -> None:
+        """Let the task of a turn go on soon, a few at a time."""
+        self._waits -= 1
+        if not self._leaving:
+            self.loop.call_soon(self._let_go)
+        self._leaving.append(turn)
+
+    def _let_go(self) -> None:
+        for _ in range(min(_AT_ONCE, len(self._leaving))):
+            self._leaving.popleft().go_on()
+        if self._leaving:
+            self.loop.call_soon(self._let_go)
+        else:
+            self._drop_done()
+
+    def _set_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._timer_at = when
-        self._timer = self.loop.call_at(when, self._wake_late)
+        self._timer = self.loop.call_at(self._by_time[0].ends, self._end_late)
 
-    def _wake_late(self) -> None:
-        self._timer, self._timer_at = None, math.inf
-        now, woken = self.loop.time(), 0
-        while self._by_time and woken < _AT_ONCE and self._by_time[0].ends <= now:
-            turn = heapq.heappop(self._by_time)
-            if turn in self._line:
-                woken += 1
-                turn.fail(TimeoutError())
-        while self._by_time and self._by_time[0] not in self._line:
+    def _end_late(self) -> None:
+        self._timer, left = None, _AT_ONCE
+        now = self.loop.time() + _EARLY
+        while self._by_time and left:
+            turn = self._by_time[0]
+            if turn.waits:
+                if turn.ends > now:
+                    break
+                turn.end(self.late())
             heapq.heappop(self._by_time)
+            left -= 1
         if self._by_time:
-            self._set_timer(self._by_time[0].ends)
+            self._set_timer()
+
+    def close(self, result: T) -> None:
+        """Let all that wait return this soon."""
+        for turn in self.turns():
+            turn.end(result)
+        self._by_time.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+@attrs.define(eq=False)
+class Pauses:
+    """The pauses of a session: each has its own length, and closing the session ends all."""
+
+    over: bool = attrs.field(default=False, init=False)
+    _line: Waiting[None] | None = attrs.field(default=None, init=False)
+
+    async def wait(self, seconds: float) -> None:
+        """Wait so many seconds, or until the session closes."""
+        if self.over:
+            return
+        if self._line is None:
+            self._line = Waiting(_nothing)
+        await self._line.join(self._line.loop.time() + seconds)
+
+    def end(self) -> None:
+        """End all pauses, those to come included."""
+        self.over = True
+        if self._line is not None:
+            self._line.close(None)
+
+
+def _nothing() -> None:
+    return None

@@ -23,7 +23,11 @@ class Witness:
     """What was seen of one attempt; httpcore's `trace` extension calls it with each event."""
 
     lanes: Lanes[Any] | None = None
-    """Whose connection it is; None for a connection of the caller's own."""
+    """Who is told whether a connection could be opened."""
+    ours: bool = attrs.field(
+        default=attrs.Factory(lambda self: self.lanes is not None, takes_self=True)
+    )
+    """Whether it is a connection of ours: its events prove something."""
     events: list[str] = attrs.field(factory=list, init=False)
     wrote: bool = attrs.field(default=False, init=False)
     head: Any = attrs.field(default=None, init=False)
@@ -64,19 +68,29 @@ class Witness:
         self._connecting = True
 
     def _reached(self) -> None:
-        if self._connecting and self.lanes is not None:
-            self.leave()
+        if self.lanes is not None and self._connecting:
             self.lanes.connected()
+            self._leave(self.lanes)
 
-    def leave(self) -> None:
-        """Let the next connection be opened; it does no harm twice."""
-        if self._connecting and self.lanes is not None:
-            self._connecting = False
-            self.lanes.limiter.leave()
+    def _failed(self, failure: Failure, exc: BaseException | None) -> None:
+        # Without events it was no connection of ours that failed: a test's mock, for one.
+        if self.lanes is not None and self._connecting:
+            self.lanes.failed(failure, exc)
+            self._leave(self.lanes)
+
+    def end(self) -> None:
+        """Note that the attempt is over, however far it came."""
+        if self.lanes is not None and self._connecting:
+            self.lanes.unfinished()
+            self._leave(self.lanes)
+
+    def _leave(self, lanes: Lanes[Any]) -> None:
+        self._connecting = False
+        lanes.limiter.leave()
 
     def proof(self, wrong: BaseException | None = None) -> str | None:
         """Return the word for a request that provably never left, or None."""
-        if self.lanes is None or self.wrote:
+        if self.wrote or not self.ours:
             return None
         reason = unsent_reason(self.events)
         if _is(wrong, "ProxyError") and self._tunnelling:
@@ -93,19 +107,14 @@ class Witness:
         reason = self.proof(wrong)
         if reason is not None:
             failure = Failure(sent=False, reason=reason, detail=detail_of(reason, wrong))
-            self._tell(failure, wrong)
+            self._failed(failure, wrong)
             return failure
         if timed_out:
             return LATE
-        if self.lanes is None:
+        if not self.ours:
             name = type(wrong).__name__
             return Failure(sent=True, reason="unproven", detail=f"the transport raised {name}")
         return LOST
-
-    def _tell(self, failure: Failure, exc: BaseException | None) -> None:
-        # Without events it was no connection of ours that failed: a test's mock, for one.
-        if self.lanes is not None and self._connecting:
-            self.lanes.failed(failure, exc)
 
 
 def _is(wrong: BaseException | None, name: str) -> bool:

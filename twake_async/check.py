@@ -19,16 +19,14 @@ everything looks the same.
 
 from __future__ import annotations
 
-import asyncio
 import time
 from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
 
-from ._facts import Answer, Verdict
+from ._facts import Answer, Failure, Verdict
 from ._json import dump
 from ._judge import judge, judge_failure
-from ._lanes import NotAcquired
 from ._wire import SAVE, Prepared, check_group
 from .errors import (
     AuthenticationError,
@@ -42,7 +40,7 @@ from .errors import (
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from ._facts import Carries, Failure
+    from ._facts import Carries
 
 __all__ = ["Check", "examine", "probe"]
 
@@ -93,8 +91,7 @@ async def probe(carrier: Carries, group_id: str | None, seconds: float) -> Check
     steps = examine(group_id)
     request = next(steps)
     while True:
-        left = max(0.0, until - time.monotonic())
-        fact = await _ask(carrier, request, left)
+        fact = await _ask(carrier, request, until)
         try:
             request = steps.send(fact)
         except StopIteration as end:
@@ -102,26 +99,15 @@ async def probe(carrier: Carries, group_id: str | None, seconds: float) -> Check
             return found
 
 
-async def _ask(carrier: Carries, request: Prepared, seconds: float) -> Answer | Failure:
-    """Make one attempt; where the server cannot be reached, wait for one attempt to reach it."""
-    lanes = carrier.lanes
-    try:
-        lane = lanes.take_free() or lanes.take_new()
-        if lane is None:
-            turn = lanes.line_up(seconds, once=True)
-            try:
-                lane = lanes.accept(await turn, None)
-            except asyncio.CancelledError:
-                lanes.abandon(turn)
-                raise
-    except NotAcquired as exc:
-        return exc.failure
-    except TimeoutError:
-        late: Failure = lanes.late()
-        return late
-    fact: Answer | Failure = await carrier.attempt(
-        lane, request, carrier.witness(), seconds, _as_it_came
-    )
+async def _ask(carrier: Carries, request: Prepared, until: float) -> Answer | Failure:
+    lane = carrier.lanes.take_free()
+    if lane is None:
+        lane = await carrier.lanes.acquire(None, until - time.monotonic(), once=True)
+    if isinstance(lane, Failure):
+        return lane
+    left = max(0.0, until - time.monotonic())
+    fact: Answer | Failure
+    fact = await carrier.attempt(lane, request, carrier.witness(), left, _as_it_came)
     return fact
 
 
