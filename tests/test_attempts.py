@@ -24,6 +24,7 @@ from twake_async import (
 from twake_async._attempts import LONGEST_COOLDOWN, Attempts, Clock, follower
 from twake_async._facts import Answer, Failure
 from twake_async._transport import Unpooled
+from twake_async._waiting import Pauses
 from twake_async._wire import encode_save
 from twake_async._witness import Witness
 from twake_async.messages import MessageDraft
@@ -49,7 +50,7 @@ class Time:
     waits: list[float] = attrs.field(factory=list)
     chance: float = 0.5
 
-    async def pause(self, seconds: float, stop: asyncio.Event) -> None:
+    async def pause(self, seconds: float, line: Pauses) -> None:
         self.waits.append(seconds)
         self.at += seconds
         await asyncio.sleep(0)
@@ -369,7 +370,7 @@ async def test_the_real_clock_waits():
     """The default pause ends by itself."""
     clock = Clock()
     before = clock.now()
-    await clock.pause(0.01, asyncio.Event())
+    await clock.pause(0.01, Pauses())
     assert clock.now() - before >= 0.009
 
 
@@ -386,10 +387,10 @@ async def test_closing_in_a_cooldown_ends_the_wait_and_does_not_spin():
     """A send that waits for the server's pause asks the clock no more once the session closes."""
     pauses: list[float] = []
 
-    async def pause(seconds: float, stop: asyncio.Event) -> None:
+    async def pause(seconds: float, line: Pauses) -> None:
         pauses.append(seconds)
         assert len(pauses) < 10, "it waits again and again"
-        await stop.wait()
+        await line.wait(seconds)
 
     closed = Failure(sent=False, reason="closed", detail="closed")
     loop = Attempts(Script([later("8"), closed, closed]), Tokens(None), clock=Clock(pause=pause))
@@ -434,7 +435,7 @@ class Cancels:
 
     # The clock, the carrier, the follower.
 
-    async def pause(self, seconds: float, stop: asyncio.Event) -> None:
+    async def pause(self, seconds: float, line: Pauses) -> None:
         self.now += seconds
         self.wait()
 

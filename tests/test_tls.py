@@ -42,7 +42,9 @@ def test_a_path_that_names_no_bundle_is_refused(verify, transport):
 
 @both_transports
 @pytest.mark.parametrize(
-    "verify", [BUNDLE, pathlib.Path(BUNDLE), True, False, ssl.create_default_context()], ids=repr
+    "verify",
+    [BUNDLE, pathlib.Path(BUNDLE), True, False, ssl.create_default_context()],
+    ids=["string", "path", "true", "false", "context"],
 )
 async def test_what_is_taken(verify, transport):
     """A path as a string or an object, a boolean, a context: nobody listens, so NOT_SENT."""
@@ -65,8 +67,7 @@ async def test_capitals_in_the_scheme_check_certificates_all_the_same(transport)
 @pytest.mark.parametrize("exc", [AttributeError("no alpn"), RuntimeError(), OSError(), None])
 async def test_whatever_a_handshake_raises_no_byte_left(exc):
     """The connection is there and nothing was written: that proves it, not the exception's class."""
-    witness = Witness(gate=object())
-    witness.entered = True
+    witness = Witness(ours=True)
     await witness("connection.connect_tcp.complete", {"return_value": Stream()})
     failure = witness.failure(exc, timed_out=exc is None)
     assert (failure.sent, failure.reason) == (False, "tls")

@@ -67,9 +67,12 @@ class ConnectLimiter:
 class BackOff:
     """How long to wait before the next attempt to connect: twice as long after each one."""
 
-    until: float = attrs.field(default=-math.inf, init=False)
+    until: float = attrs.field(init=False)
     """When the next attempt may begin."""
-    _wait: float = attrs.field(default=_FIRST_WAIT, init=False)
+    _wait: float = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.reset()
 
     def grow(self) -> None:
         """Note that an attempt begins: if it fails, the wait is longer than the last one."""
