@@ -406,6 +406,44 @@ def test_2023_replies_edits_and_removes() -> None:
     assert [one.content["original_str"] for one in server.world.messages.values()] == ["p"]
 
 
+PORTABLE = {"original_str": "v1", "fallback_string": "v1", "prepared": ["v1"]}
+WIPED = {"original_str": None, "fallback_string": None, "prepared": None}
+
+
+def test_2023_an_edit_keeps_nothing_that_it_does_not_give() -> None:
+    """Content is wiped, hidden data lost, a pinned message unpinned; 2020 keeps all three."""
+    for release, content, data, pinned in (
+        ("2020", PORTABLE, {"k": 1}, True),
+        ("2023", WIPED, {"_front_id": None}, False),
+    ):
+        server = Server(release)
+        message = server.save(content=PORTABLE, hidden_data={"k": 1})
+        server.edit(message, content=PORTABLE, hidden_data={"k": 1}, pinned=True)
+        assert server.row(message).pinned is True
+        server.edit(message)
+        row = server.row(message)
+        assert (row.content, row.hidden_data, row.pinned) == (content, data, pinned)
+
+
+def test_2023_answers_an_edit_without_content_with_the_old_text_and_no_elements() -> None:
+    """As recorded; a second such edit has no old text left to show."""
+    server = Server("2023")
+    message = server.save(content=PORTABLE)
+    assert server.edit(message, pinned=True)["content"] == {**PORTABLE, "prepared": None}
+    assert server.edit(message, pinned=True)["content"] == WIPED
+
+
+def test_2023_a_reaction_unpins_and_changes_nothing_else() -> None:
+    """PHP passes `pinned` on before it looks for a reaction."""
+    server = Server("2023")
+    message = server.save(content=PORTABLE, hidden_data={"k": 1})
+    server.edit(message, content=PORTABLE, hidden_data={"k": 1}, pinned=True)
+    server.edit(message, _user_reaction=":+1:")
+    row = server.row(message)
+    assert (row.content, row.pinned) == (PORTABLE, False)
+    assert row.hidden_data == {"k": 1, "_front_id": None}
+
+
 def test_2023_fails_without_a_company() -> None:
     """A bare 500, for a wrong one as for none."""
     for group_id in (None, UNKNOWN, [GROUP]):
