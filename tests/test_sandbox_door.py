@@ -21,7 +21,7 @@ from twake_async.sandbox._door import Door
 from twake_async.sandbox._received import Received, ReceivedRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable
 
 SAVE = "/api/v1/messages/save"
 
@@ -126,7 +126,7 @@ def test_who_sends_all_of_a_large_body_before_reading_is_told_too() -> None:
 async def test_in_process_the_limit_holds_too() -> None:
     """An ASGI client that streams its body is answered 413."""
 
-    async def body() -> Any:
+    async def body() -> AsyncIterator[bytes]:
         for _ in range(20):
             yield b" " * 100
 
