@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import AsyncIterable, Iterable, Mapping
 
 import attrs
 
 from .errors import NotSentError, Outcome, OutcomeUnknownError, RefusedError, TwakeError
+from .messages import Message, MessageDraft
 
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, Iterable, Mapping
-
-    from .messages import Message, MessageDraft
-
-    Drafts = Iterable[MessageDraft] | AsyncIterable[MessageDraft]
+Drafts = Iterable[MessageDraft] | AsyncIterable[MessageDraft]
 
 __all__ = ["Delivery", "JournalEntry", "Progress", "error_for", "with_doubt"]
 

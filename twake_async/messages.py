@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import datetime  # noqa: TC003 - cattrs resolves the types of the fields
+import datetime
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import attrs
 
@@ -12,6 +12,12 @@ from .errors import InvalidDraftError
 
 if TYPE_CHECKING:
     from .twacode import UserSpecific
+
+    ReaderUpdate: TypeAlias = UserSpecific | Mapping[str, Any]
+else:
+    # Plain text need not wait for twacode. What resolves the types of the fields, such as cattrs,
+    # takes whatever stands there as it is.
+    ReaderUpdate = Any
 
 __all__ = ["Message", "MessageDraft", "MessageRef", "Reaction"]
 
@@ -146,9 +152,7 @@ class MessageDraft:
     ephemeral_id: str | None = attrs.field(default=None, kw_only=True)
     """The `ephemeral_id` of an earlier ephemeral message, which this one replaces."""
 
-    user_specific: Sequence[UserSpecific | Mapping[str, Any]] = attrs.field(
-        default=_NOBODY, kw_only=True
-    )
+    user_specific: Sequence[ReaderUpdate] = attrs.field(default=_NOBODY, kw_only=True)
     """What single readers see in keyed nodes of the message: a `UserSpecific` for each."""
 
     extra: Mapping[str, Any] = attrs.field(factory=dict, kw_only=True)

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os  # noqa: TC003
+import ssl  # noqa: TC003
 import warnings
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self
 
 from ._attempts import Attempts
@@ -24,27 +28,20 @@ from ._way import carrier_for
 from ._wire import encode_remove, encode_save
 from .batch import Plan, stream
 from .check import Check, probe
+from .deliveries import Delivery, Drafts, Progress  # noqa: TC001
 from .errors import (
     ConfigurationError,
     InvalidDraftError,
     TextCutWarning,
 )
-from .messages import Message, MessageDraft, MessageRef
-from .retry import RetryBudget, RetryPolicy, Tokens
+from .journal import Journal  # noqa: TC001
+from .messages import Message, MessageDraft, MessageRef, ReaderUpdate
+from .retry import Attempt, RetryBudget, RetryPolicy, Tokens
 
 if TYPE_CHECKING:
-    import os
-    import ssl
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence
-    from types import TracebackType
-
     import httpx
 
     from ._wire import Prepared
-    from .deliveries import Delivery, Drafts, Progress
-    from .journal import Journal
-    from .retry import Attempt
-    from .twacode import UserSpecific
 
 __all__ = ["TwakeSession"]
 
@@ -367,7 +364,7 @@ class TwakeSession:
         *,
         hidden_data: Mapping[str, Any] | None = None,
         pinned: bool | None = None,
-        user_specific: Sequence[UserSpecific | Mapping[str, Any]] = (),
+        user_specific: Sequence[ReaderUpdate] = (),
         group_id: str | None = None,
         deadline: float | None = None,
         retry: RetryPolicy | None = None,

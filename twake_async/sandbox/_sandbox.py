@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio  # noqa: TC003 - resolved by get_type_hints
 import logging
 import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from twake_async.sandbox._app import ASGIApp, asgi_app
 from twake_async.sandbox._door import PATIENCE, Door, checked_names
-from twake_async.sandbox._faults import Script, altered, failure, formed, late, refused
+from twake_async.sandbox._faults import (
+    Action,
+    Fault,
+    Form,
+    Refusal,
+    Script,
+    altered,
+    failure,
+    formed,
+    late,
+    refused,
+)
 from twake_async.sandbox._listener import Listener
 from twake_async.sandbox._received import Received, ReceivedRequest, line, received
 from twake_async.sandbox._seed import read_seed
@@ -17,14 +32,7 @@ from twake_async.sandbox._server import RELEASES, Request, Response, answer
 from twake_async.sandbox._world import World, same_id
 
 if TYPE_CHECKING:
-    import asyncio
-    from collections.abc import Callable, Iterable, Iterator, Mapping
-    from pathlib import Path
-    from types import TracebackType
-
     import httpx
-
-    from twake_async.sandbox._faults import Action, Fault, Form, Refusal
 
 __all__ = ["ReceivedRequest", "Sandbox"]
 

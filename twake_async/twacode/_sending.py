@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, cast
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal, cast
 
 import attrs
 
@@ -11,9 +11,6 @@ from ._checks import is_clean, is_node, json_copy, refuse
 from ._codec import NESTING_LIMIT, from_json, to_json
 from ._composing import Child, Content, Json, Part, text_of
 from ._rules import is_truthy, why_blank
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 
 @attrs.frozen
