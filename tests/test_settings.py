@@ -7,8 +7,10 @@ import copy
 import ipaddress
 import math
 import pickle
+import re
 
 import httpx
+import idna
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -275,10 +277,13 @@ def test_the_host_that_is_checked_is_the_one_that_httpx_connects_to(url, allow):
         found = parse_url(kept + SAVE)
     except ConfigurationError:
         return
-    host = httpx.URL(kept).host
+    host = httpx.URL(kept).raw_host.decode()
     authority = kept.partition("://")[2].partition("/")[0]
-    assert authority.lower().startswith((host, f"[{host}]"))
-    assert (found.scheme, found.host) == (kept.partition(":")[0], host)
+    if authority.isascii():
+        assert re.fullmatch(rf"\[?{re.escape(host)}\]?(:[0-9]*)?", authority.lower())
+    else:
+        assert idna.decode(host) == authority.lower().partition(":")[0]
+    assert (found.scheme, found.raw_host.decode()) == (kept.partition(":")[0], host)
     assert found.userinfo == found.query == b""
     assert found.raw_path.endswith(SAVE.encode())
     if found.scheme == "http" and not allow:
