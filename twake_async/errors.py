@@ -298,4 +298,8 @@ class OutcomeUnknownError(TwakeError):
 
 
 class TextCutWarning(UserWarning):
-    """The server kept only the first character of a plain text; set `text_form="portable"`."""
+    """The server kept only the first character of a plain text; set `text_form="portable"`.
+
+    The message is delivered then, and returned. So this is never raised: where a filter makes
+    errors of warnings, the same words go to the logger `twake_async` instead.
+    """

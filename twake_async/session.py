@@ -266,8 +266,6 @@ class TwakeSession:
         group_id: str | None,
         deadline: float | None,
         retry: RetryPolicy | None,
-        *,
-        in_batch: bool = False,
     ) -> Message:
         if not isinstance(draft, MessageDraft):
             raise InvalidDraftError("send takes a MessageDraft", field="draft")
@@ -279,10 +277,9 @@ class TwakeSession:
         if text_was_cut(prepared, message):
             try:
                 warnings.warn(_CUT, TextCutWarning, stacklevel=3)  # the caller of send or its like
-            except TextCutWarning:
-                # A filter made an error of it, and a batch must not lose a delivery to that.
-                if not in_batch:
-                    raise
+            except Exception:  # noqa: BLE001
+                # A filter made an error of it, or what shows warnings failed. The message is
+                # delivered, and whoever sent it gets it.
                 log.warning(_CUT)
         return message
 
@@ -353,7 +350,7 @@ class TwakeSession:
         )
 
         def send(draft: MessageDraft) -> Awaitable[Message]:
-            return self._save(draft, group_id, deadline, retry, in_batch=True)
+            return self._save(draft, group_id, deadline, retry)
 
         return stream(drafts, send, plan)
 
