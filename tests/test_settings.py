@@ -8,6 +8,8 @@ import ipaddress
 import math
 import pickle
 import re
+from functools import partial
+from unittest.mock import AsyncMock, Mock
 
 import httpx
 import idna
@@ -19,6 +21,7 @@ from twake_async import RetryPolicy, TwakeSession
 from twake_async._settings import (
     Credentials,
     check_base_url,
+    check_callback,
     check_choice,
     check_count,
     check_credentials,
@@ -244,6 +247,51 @@ def test_any_text_is_an_address_or_refused(url):
     assert field == "base_url"
     assert url.startswith(kept)
     assert not kept.endswith("/")
+
+
+async def awaits(_):
+    return "key"
+
+
+class Awaits:
+    async def __call__(self, _):
+        return "key"
+
+
+class Calls:
+    def __call__(self, _):
+        return "key"
+
+
+@pytest.mark.parametrize(
+    "callback", [None, print, len, Calls(), Calls, partial(print, "x"), Mock()]
+)
+def test_what_can_be_called_is_a_callback(callback):
+    """Functions, methods, classes, and objects with a `__call__`."""
+    check_callback("on_attempt", callback)
+
+
+@pytest.mark.parametrize(
+    ("callback", "words"),
+    [
+        (5, "must be a function"),
+        ("print", "must be a function"),
+        (awaits, "not an async one"),
+        (partial(awaits, "x"), "not an async one"),
+        (Awaits(), "not an async one"),
+        (Awaits().__call__, "not an async one"),
+        (AsyncMock(), "not an async one"),
+    ],
+)
+def test_a_callback_that_nothing_would_await_is_refused(callback, words):
+    """Where it is given, and not at the first message."""
+    assert words in refused("on_attempt", check_callback, "on_attempt", callback)
+    with pytest.raises(ConfigurationError, match=words):
+        TwakeSession("id", "key", on_attempt=callback)
+    twake = TwakeSession("id", "key")
+    for name in ("on_progress", "key"):
+        with pytest.raises(ConfigurationError, match=words):
+            twake.send_many([], **{name: callback})
 
 
 HOSTS = st.sampled_from(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import inspect
 import ipaddress
 import math
 import os
@@ -18,6 +19,7 @@ from .errors import ConfigurationError
 __all__ = [
     "Credentials",
     "check_base_url",
+    "check_callback",
     "check_choice",
     "check_count",
     "check_credentials",
@@ -175,6 +177,20 @@ def check_kind(field: str, value: T, kind: type) -> T:
     if not isinstance(value, kind):
         raise ConfigurationError(f"{field} must be a {kind.__name__}", field=field)
     return value
+
+
+def check_callback(field: str, value: object) -> None:
+    """Raise `ConfigurationError` for what cannot be called, or would have to be awaited."""
+    if value is None:
+        return
+    if not callable(value):
+        raise ConfigurationError(f"{field} must be a function", field=field)
+    if inspect.iscoroutinefunction(value) or inspect.iscoroutinefunction(type(value).__call__):
+        raise ConfigurationError(
+            f"{field} must be a plain function, not an async one: it is called, and nothing awaits "
+            "what it returns",
+            field=field,
+        )
 
 
 def check_choice(field: str, value: T, choices: tuple[str, ...]) -> T:

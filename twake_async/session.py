@@ -16,6 +16,7 @@ from ._judge import Rules, text_was_cut
 from ._life import Life
 from ._settings import (
     check_base_url,
+    check_callback,
     check_choice,
     check_count,
     check_credentials,
@@ -130,6 +131,7 @@ class TwakeSession:
         rules = Rules(self._base_url, check_statuses("trusted_statuses", trusted_statuses))
         if retry_budget is not None:
             check_kind("retry_budget", retry_budget, RetryBudget)
+        check_callback("on_attempt", on_attempt)
         carrier = carrier_for(
             self._base_url,
             credentials,
@@ -334,6 +336,8 @@ class TwakeSession:
             Exception: What the input raised, after all that was taken from it was yielded.
 
         """
+        check_callback("on_progress", on_progress)
+        check_callback("key", key)
         plan = Plan(
             in_flight=in_flight,
             order=order,
