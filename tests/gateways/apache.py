@@ -67,9 +67,7 @@ _PARANOIA_2 = (
 
 def config(more: str = "", *modules: str) -> str:
     """Return a configuration with these lines and modules."""
-    lines = [
-        f"LoadModule {name}_module {_MODULES}/mod_{name}.so" for name in (*_ALWAYS, *modules)
-    ]
+    lines = [f"LoadModule {name}_module {_MODULES}/mod_{name}.so" for name in (*_ALWAYS, *modules)]
     text = _CONFIG.replace("<user>", _USER).replace("<modules>", "\n".join(lines))
     return text.replace("<more>", more)
 
@@ -99,6 +97,14 @@ def _documents(target: str, *statuses: int) -> str:
     return "\n".join(f"ErrorDocument {status} {target}" for status in statuses or (502, 503, 504))
 
 
+_REWRITE = "RewriteEngine On\nRewriteRule"
+_HTTPS = "^ https://%{SERVER_NAME}%{REQUEST_URI}"
+_BALANCER = """
+<Proxy balancer://twake>
+BalancerMember http://127.0.0.1:@UPSTREAM@ retry=0
+BalancerMember http://localhost:@UPSTREAM@ retry=0
+</Proxy>
+"""
 _OVERRIDE = "ProxyErrorOverride On\n"
 _ALL = (500, 502, 503, 504)
 
@@ -134,23 +140,48 @@ SETUPS = (
         status_500=403,
     ),
     setup("deflate", config("AddOutputFilterByType DEFLATE application/json", "filter", "deflate")),
+    setup(
+        "page_redirected",
+        config(
+            _documents("/down.html")
+            + "\nRewriteEngine On\nRewriteCond %{REQUEST_URI} !^/api/"
+            + f"\nRewriteRule {_HTTPS} [R=301,L]",
+            "rewrite",
+        ),
+        every=301,
+    ),
+    setup(
+        "page_of_another_application",
+        config(
+            "ProxyPass /other/ http://127.0.0.1:@PORT@/ retry=0\n" + _documents("/other/down")
+        ),
+        every=404,
+    ),
+    setup(
+        "balancer",
+        config(_BALANCER, "proxy_balancer", "lbmethod_byrequests", "slotmem_shm").replace(
+            "ProxyPass /api/ http://127.0.0.1:@UPSTREAM@/api/ retry=0",
+            "ProxyPass /api/ balancer://twake/api/",
+        ),
+    ),
     setup("disable_reuse", config().replace("retry=0", "retry=0 disablereuse=On")),
 )  # fmt: skip
 
 
-def _refusing(
-    name: str, status: int, text: str, files: Mapping[str, str] | None = None
-) -> Setup:
+def _refusing(name: str, status: int, text: str, files: Mapping[str, str] | None = None) -> Setup:
     return Setup(name, APACHE, text, {"html/": "", **(files or {})}, refuses=status)
 
-
-_REWRITE = "RewriteEngine On\nRewriteRule"
-_HTTPS = "^ https://%{SERVER_NAME}%{REQUEST_URI}"
 
 REFUSING = (
     _refusing("https_301", 301, config(f"{_REWRITE} {_HTTPS} [R=301,L]", "rewrite")),
     _refusing("https_308", 308, config(f"{_REWRITE} {_HTTPS} [R=308,L]", "rewrite")),
-    _refusing("body_size_413", 413, config("<Location />\nLimitRequestBody 1000\n</Location>")),
+    Setup(
+        "body_size_413",
+        MODSECURITY,
+        _guarded("SecRequestBodyNoFilesLimit 1000"),
+        {"html/": "", "data/": ""},
+        refuses=413,
+    ),
     _refusing(
         "auth_401",
         401,

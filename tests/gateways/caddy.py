@@ -22,7 +22,7 @@ http://127.0.0.1:@PORT@ {
     bind 127.0.0.1
     root * @DIR@/html
     <site>
-    reverse_proxy 127.0.0.1:@UPSTREAM@ {
+    reverse_proxy <peers> {
         transport http {
             response_header_timeout 300ms
         }
@@ -32,9 +32,10 @@ http://127.0.0.1:@PORT@ {
 """
 
 
-def config(site: str = "", proxy: str = "") -> str:
+def config(site: str = "", proxy: str = "", peers: str = "127.0.0.1:@UPSTREAM@") -> str:
     """Return a configuration with these directives for the site and for its proxy."""
-    return _CONFIG.replace("<site>", site).replace("<proxy>", proxy)
+    text = _CONFIG.replace("<site>", site).replace("<proxy>", proxy)
+    return text.replace("<peers>", peers)
 
 
 def setup(name: str, text: str, *, every: int | None = None, **shows: int) -> Setup:
@@ -54,6 +55,10 @@ SETUPS = (
     ),
     setup("handle_errors_page_missing", config("handle_errors {\n file_server\n }")),
     setup("handle_errors_404", config("handle_errors {\n respond 404\n }"), every=404),
+    setup(
+        "two_servers",
+        config(proxy="lb_try_duration 500ms", peers="127.0.0.1:@UPSTREAM@ localhost:@UPSTREAM@"),
+    ),
     setup(
         "handle_response_redir",
         config(
@@ -75,7 +80,6 @@ REFUSING = (
     _refusing(
         "auth_401",
         401,
-        "basicauth {\n somebody "
-        "$2a$14$wQG0.CZJq5vPdxpcyGcvfOIL0zNJgjXWvZf9sYb6rqRB8jNT0BoBC\n }",
+        "basicauth {\n somebody $2a$14$wQG0.CZJq5vPdxpcyGcvfOIL0zNJgjXWvZf9sYb6rqRB8jNT0BoBC\n }",
     ),
 )

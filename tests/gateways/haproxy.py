@@ -97,6 +97,10 @@ SETUPS = (
         ),
         warning=403,
     ),
+    setup(
+        "two_servers",
+        config("option redispatch", backend="server zero 127.0.0.1:@UPSTREAM@"),
+    ),
     setup("httpclose", config("option httpclose")),
     setup("reuse_always", config("http-reuse always")),
     setup("compression", config("compression algo gzip\n    compression type application/json")),

@@ -88,6 +88,8 @@ def refusing(name: str, status: int, text: str, files: Mapping[str, str] | None 
     return Setup(name, NGINX, text, {"html/": "", **(files or {})}, refuses=status)
 
 
+# max_fails: a case that finds it dead shall not decide the next one.
+_SERVER = "server 127.0.0.1:@UPSTREAM@ max_fails=0;"
 _DOWN = {"html/down.html": _PAGE}
 _FAILURES = "error_page 502 503 504"
 _AND_500 = "error_page 500 502 503 504"
@@ -147,6 +149,7 @@ SETUPS = (
             peer="twake",
         ),
     ),
+    setup("two_servers", config(http=f"upstream twake {{ {_SERVER} {_SERVER} }}", peer="twake")),
     setup("unbuffered", config(location="proxy_buffering off; proxy_request_buffering off;")),
     setup(
         "gzip",

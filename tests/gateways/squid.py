@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import os
-import pathlib
 
 from .gateway import Program
 from .setups import Setup
 
-SQUID = Program(
-    "squid", "squid", lambda path, folder, config: [path, "-N", "-f", str(config)]
-)
+SQUID = Program("squid", "squid", lambda path, folder, config: [path, "-N", "-f", str(config)])
 
 # read_timeout: squid counts whole seconds, so that 1 may be none.
 # connect-fail-limit: a case that finds the upstream dead shall not decide the next one.
@@ -69,6 +66,4 @@ SETUPS = (
 )
 
 
-REFUSING = (
-    Setup("body_size_413", SQUID, config("request_body_max_size 1 KB"), refuses=413),
-)
+REFUSING = (Setup("body_size_413", SQUID, config("request_body_max_size 1 KB"), refuses=413),)

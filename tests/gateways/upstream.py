@@ -206,27 +206,25 @@ def _answer_to_check(request: Request) -> bytes | None:
 
 def _answer(act: Act, request: Request) -> bytes:
     """Return the answer that the upstream itself gives."""
-    if act == "refuse":
-        return answers.whole(_REFUSAL)
-    if act == "refuse_with_warnings":
-        return answers.whole(answers.WARNING + _REFUSAL, kind=answers.HTML)
-    if act == "no_api":
-        return _NOT_FOUND
-    if act == "store_then_500":
-        return answers.whole(b"", 500, answers.HTML)
-    if act == "store_then_fatal":
-        return answers.whole(answers.FATAL, kind=answers.HTML)
     body = good_body(request)
-    if act == "warn":
-        return answers.whole(answers.WARNING + body, kind=answers.HTML)
-    return answers.whole(body)
+    made = {
+        "refuse": lambda: answers.whole(_REFUSAL),
+        "refuse_with_warnings": lambda: answers.whole(
+            answers.WARNING + _REFUSAL, kind=answers.HTML
+        ),
+        "no_api": lambda: _NOT_FOUND,
+        "store_then_500": lambda: answers.whole(b"", 500, answers.HTML),
+        "store_then_fatal": lambda: answers.whole(answers.FATAL, kind=answers.HTML),
+        "warn": lambda: answers.whole(answers.WARNING + body, kind=answers.HTML),
+    }
+    return made.get(act, lambda: answers.whole(body))()
 
 
 async def _body(head: bytes, reader: asyncio.StreamReader) -> bytes:
-    fields = dict(
-        (name.strip().lower(), value.strip())
+    fields = {
+        name.strip().lower(): value.strip()
         for name, _, value in (line.partition(b":") for line in head.split(b"\r\n")[1:])
-    )
+    }
     if fields.get(b"expect", b"").lower() == b"100-continue":
         raise AssertionError("a gateway asks for 100 Continue, which this upstream does not know")
     if b"chunked" not in fields.get(b"transfer-encoding", b""):
