@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import socket
 import tempfile
 
 import pytest
 from faults.tls import loopback_pem
 
+from .gateway import started
 from .setups import Setup
 
 
@@ -26,9 +26,5 @@ def gateway(request: pytest.FixtureRequest, certificate: str):
     setup: Setup = request.param
     if setup.program.missing:
         pytest.skip(setup.program.missing)
-    made = setup.gateway(CERTIFICATE=certificate)
-    # squid takes an upstream for dead that it does not find when it starts.
-    with socket.create_server(("127.0.0.1", made.upstream_port)):
-        made.start()
-    yield made
-    made.stop()
+    with started(setup.gateway(CERTIFICATE=certificate)) as running:
+        yield running

@@ -12,8 +12,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Mapping
-from typing import Self
+from collections.abc import Callable, Iterator, Mapping
 
 import attrs
 
@@ -105,13 +104,6 @@ class Gateway:
     folder: pathlib.Path = attrs.field(init=False)
     _process: subprocess.Popen[bytes] | None = attrs.field(default=None, init=False)
 
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.stop()
-
     @property
     def url(self) -> str:
         """Its address."""
@@ -177,3 +169,17 @@ class Gateway:
         for name, value in values.items():
             text = text.replace(f"@{name}@", value)
         return text
+
+
+@contextlib.contextmanager
+def started(gateway: Gateway) -> Iterator[Gateway]:
+    """Give the gateway while it runs; it finds its upstream's port open when it starts.
+
+    squid takes an upstream for dead that it does not find then.
+    """
+    with socket.create_server(("127.0.0.1", gateway.upstream_port)):
+        gateway.start()
+    try:
+        yield gateway
+    finally:
+        gateway.stop()

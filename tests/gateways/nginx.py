@@ -90,6 +90,7 @@ def refusing(name: str, status: int, text: str, files: Mapping[str, str] | None 
 
 # max_fails: a case that finds it dead shall not decide the next one.
 _SERVER = "server 127.0.0.1:@UPSTREAM@ max_fails=0;"
+TWO_SERVERS = f"upstream twake {{ {_SERVER} {_SERVER} }}"
 _DOWN = {"html/down.html": _PAGE}
 _FAILURES = "error_page 502 503 504"
 _AND_500 = "error_page 500 502 503 504"
@@ -149,7 +150,7 @@ SETUPS = (
             peer="twake",
         ),
     ),
-    setup("two_servers", config(http=f"upstream twake {{ {_SERVER} {_SERVER} }}", peer="twake")),
+    setup("two_servers", config(http=TWO_SERVERS, peer="twake")),
     setup("unbuffered", config(location="proxy_buffering off; proxy_request_buffering off;")),
     setup(
         "gzip",

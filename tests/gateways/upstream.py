@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import collections
 import contextlib
 import json
 import os
@@ -94,11 +95,13 @@ def key_of(request: Request) -> str:
 class Upstream:
     """Listens on a port of loopback between `start` and `stop`; it can be started again.
 
-    `act` says what happens to saves and removes; change it at any time.
+    `act` says what happens to saves and removes, and `first` what happens to the next ones, one
+    for each; change them at any time.
     """
 
     port: int
     act: Act = "deliver"
+    first: collections.deque[Act] = attrs.field(factory=collections.deque)
     memory: Memory = attrs.field(factory=Memory)
     _server: asyncio.Server | None = None
     _connections: set[asyncio.Task[None]] = attrs.field(factory=set)
@@ -177,7 +180,7 @@ class Upstream:
             writer.write(answers.whole(question))
             await writer.drain()
             return True
-        act = self.act
+        act = self.first.popleft() if self.first else self.act
         self.memory.note("received", request)
         if act.startswith("store_") or act in ("deliver", "warn"):
             self.memory.note("stored", request)
