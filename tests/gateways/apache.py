@@ -168,13 +168,14 @@ SETUPS = (
 )  # fmt: skip
 
 
-def _refusing(name: str, status: int, text: str, files: Mapping[str, str] | None = None) -> Setup:
+def refusing(name: str, status: int, text: str, files: Mapping[str, str] | None = None) -> Setup:
+    """Return a set-up that turns messages away before it forwards them."""
     return Setup(name, APACHE, text, {"html/": "", **(files or {})}, refuses=status)
 
 
 REFUSING = (
-    _refusing("https_301", 301, config(f"{_REWRITE} {_HTTPS} [R=301,L]", "rewrite")),
-    _refusing("https_308", 308, config(f"{_REWRITE} {_HTTPS} [R=308,L]", "rewrite")),
+    refusing("https_301", 301, config(f"{_REWRITE} {_HTTPS} [R=301,L]", "rewrite")),
+    refusing("https_308", 308, config(f"{_REWRITE} {_HTTPS} [R=308,L]", "rewrite")),
     Setup(
         "body_size_413",
         MODSECURITY,
@@ -182,7 +183,7 @@ REFUSING = (
         {"html/": "", "data/": ""},
         refuses=413,
     ),
-    _refusing(
+    refusing(
         "auth_401",
         401,
         config(
@@ -192,5 +193,5 @@ REFUSING = (
         ),
         {"users": "somebody:{SHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g=\n"},
     ),
-    _refusing("rate_429", 429, config(f"{_REWRITE} ^ - [R=429,L]", "rewrite")),
+    refusing("rate_429", 429, config(f"{_REWRITE} ^ - [R=429,L]", "rewrite")),
 )

@@ -7,7 +7,6 @@ import tempfile
 import pytest
 from faults.tls import loopback_pem
 
-from .gateway import started
 from .setups import Setup
 
 
@@ -24,7 +23,5 @@ def certificate():
 def gateway(request: pytest.FixtureRequest, certificate: str):
     """Give the running gateway of the set-up that the test names; it ends with the last test."""
     setup: Setup = request.param
-    if setup.program.missing:
-        pytest.skip(setup.program.missing)
-    with started(setup.gateway(CERTIFICATE=certificate)) as running:
+    with setup.running(CERTIFICATE=certificate) as running:
         yield running

@@ -12,7 +12,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 
 import attrs
 
@@ -142,6 +142,18 @@ class Gateway:
             self._process = None
         shutil.rmtree(self.folder, ignore_errors=True)
 
+    def kill(self) -> None:
+        """Kill the program and all its workers at once, as a crash of the machine would."""
+        if self._process is not None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+
+    def reload(self) -> None:
+        """Have nginx or Apache read its configuration anew, and replace its workers."""
+        assert self._process is not None
+        by = signal.SIGUSR1 if self.program.name == "apache2" else signal.SIGHUP
+        self._process.send_signal(by)
+
     def log(self) -> str:
         """Return what the program printed, and the ends of its logs."""
         texts = [path.read_text("utf-8", "replace") for path in sorted(self.folder.glob("*.log"))]
@@ -169,17 +181,3 @@ class Gateway:
         for name, value in values.items():
             text = text.replace(f"@{name}@", value)
         return text
-
-
-@contextlib.contextmanager
-def started(gateway: Gateway) -> Iterator[Gateway]:
-    """Give the gateway while it runs; it finds its upstream's port open when it starts.
-
-    squid takes an upstream for dead that it does not find then.
-    """
-    with socket.create_server(("127.0.0.1", gateway.upstream_port)):
-        gateway.start()
-    try:
-        yield gateway
-    finally:
-        gateway.stop()

@@ -107,24 +107,25 @@ SETUPS = (
 )
 
 
-def _refusing(name: str, status: int, frontend: str, more: str = "") -> Setup:
+def refusing(name: str, status: int, frontend: str, more: str = "") -> Setup:
+    """Return a set-up that turns messages away before it forwards them."""
     text = config(frontend=frontend).replace("frontend twake", f"{more}\nfrontend twake")
     return Setup(name, HAPROXY, text, refuses=status)
 
 
 REFUSING = (
-    _refusing("https_301", 301, "http-request redirect scheme https code 301"),
-    _refusing("https_308", 308, "http-request redirect scheme https code 308"),
-    _refusing(
+    refusing("https_301", 301, "http-request redirect scheme https code 301"),
+    refusing("https_308", 308, "http-request redirect scheme https code 308"),
+    refusing(
         "body_size_413", 413, "http-request deny deny_status 413 if { req.body_size gt 1000 }"
     ),
-    _refusing(
+    refusing(
         "auth_401",
         401,
         "http-request auth realm Staff unless { http_auth(staff) }",
         "userlist staff\n    user somebody insecure-password else",
     ),
-    _refusing(
+    refusing(
         "rate_429",
         429,
         "stick-table type ip size 10 expire 60s store http_req_rate(60s)\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import pathlib
 import subprocess
 import sys
@@ -39,6 +40,12 @@ class UpstreamProcess:
             self._process.kill()
             end(self._process)
             self._process = None
+
+    async def outage(self, seconds: float) -> None:
+        """Kill the process, and start it again after so many seconds."""
+        await asyncio.to_thread(self.kill)
+        await asyncio.sleep(seconds)
+        await asyncio.to_thread(self.start)
 
     @property
     def memory(self) -> Memory:

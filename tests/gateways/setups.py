@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+import socket
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Literal
 
 import attrs
+import pytest
 
 from twake_async import Outcome
 
@@ -110,3 +113,20 @@ class Setup:
     def gateway(self, **more: str) -> Gateway:
         """Return the gateway, not yet started."""
         return Gateway(self.program, self.config, self.files, more=more, tls=self.tls)
+
+    @contextlib.contextmanager
+    def running(self, **more: str) -> Iterator[Gateway]:
+        """Give the gateway while it runs; skip the test where its program is not installed.
+
+        It finds the port of its upstream open when it starts: squid takes an upstream for dead
+        that it does not find then.
+        """
+        if self.program.missing:
+            pytest.skip(self.program.missing)
+        gateway = self.gateway(**more)
+        with socket.create_server(("127.0.0.1", gateway.upstream_port)):
+            gateway.start()
+        try:
+            yield gateway
+        finally:
+            gateway.stop()

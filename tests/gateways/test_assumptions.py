@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import pathlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -15,7 +15,7 @@ import pytest
 from twake_async import MessageRef, Outcome, RetryPolicy
 
 from . import haproxy, nginx
-from .gateway import Gateway, started
+from .gateway import Gateway
 from .sends import TRANSPORTS, Send, session
 from .setups import Setup
 from .upstream import Upstream
@@ -72,19 +72,10 @@ _CACHES = "proxy_cache_path @DIR@/cache keys_zone=answers:1m;"
 CACHING = nginx.setup("cache", nginx.config(location=_CACHE, http=_CACHES))
 
 
-@contextlib.contextmanager
-def running(setup: Setup) -> Iterator[Gateway]:
-    """Give the running gateway of a set-up."""
-    if setup.program.missing:
-        pytest.skip(setup.program.missing)
-    with started(setup.gateway()) as gateway:
-        yield gateway
-
-
 @contextlib.asynccontextmanager
 async def scene(setup: Setup) -> AsyncIterator[tuple[Gateway, Upstream]]:
     """Give a running gateway and the upstream behind it."""
-    with running(setup) as gateway:
+    with setup.running() as gateway:
         async with Upstream(gateway.upstream_port) as upstream:
             yield gateway, upstream
 
@@ -157,7 +148,9 @@ WRONG = [
 ]
 
 
-@pytest.mark.xfail(strict=True, reason="REFUSED by what another location of nginx says")
+@pytest.mark.xfail(
+    strict=True, raises=AssertionError, reason="REFUSED by what another location of nginx says"
+)
 @pytest.mark.parametrize("setup", WRONG, ids=lambda setup: setup.name)
 async def test_an_error_page_is_not_taken_for_the_word_of_the_server(setup):
     """The page of a 502 may be too large for its location, or another application's own 404."""
