@@ -111,6 +111,8 @@ GOOD_FORMS = [
     _formed("after 103", lambda body: _EARLY + whole(body)),
     _formed("after warnings", lambda body: whole(WARNING * 2 + body, kind=HTML)),
     _formed("after a trace", lambda body: whole(TRACE + body, kind=HTML)),
+    _formed("a line break behind", lambda body: whole(body) + b"\r\n"),
+    _formed("100 behind", lambda body: whole(body) + b"HTTP/1.1 100 Continue\r\n\r\n"),
     Plain("good, of other content", _other_content, stores=True),
 ]
 UNREADABLE = [

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from twake_async import Attempt
 
 TEXTS = ("Hello", "Hello, this is my first message !", "été\nnew line", "x" * 700)
+LONG = "x" * 300_000
 
 
 @attrs.frozen
@@ -137,7 +138,8 @@ class Worker:
             await self._create(token)
 
     def _text(self) -> str:
-        return self.chance.choice(TEXTS)
+        # A long one leaves in pieces, and so may be answered before all of it was read.
+        return LONG if self.chance.random() < 0.002 else self.chance.choice(TEXTS)
 
     async def _create(self, token: str) -> None:
         front_id, self.front_id = self.front_id, None

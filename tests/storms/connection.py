@@ -10,9 +10,10 @@ import zlib
 from typing import TYPE_CHECKING, Any, cast
 
 from .acts import Odd, Plain, Rough
+from .asking import read_request
 from .odd import choose, stray
 from .says import REFUSALS
-from .stream import Asked, Kind, Said, Stream
+from .stream import Asked, Said, Stream
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 _LINGER_ZERO = struct.pack("ii", 1, 0)
 _LENGTH = b"\r\ncontent-length:"
 _EARLY_413 = REFUSALS["413"].replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n", 1)
+#: Bytes that leave in one segment.
+_SEGMENT = 32_768
 #: What may befall a request before it was read: where, in the head or beyond it, and what.
 _EARLY = (
     (1, "close"),
@@ -32,6 +35,8 @@ _EARLY = (
     (-10, "stick"),
     (-10, "refuse"),
     (-10, "refuse_and_close"),
+    (1, "stray_early"),
+    (-10, "stray_early"),
 )
 
 
@@ -75,9 +80,9 @@ class Connection(asyncio.BufferedProtocol):
             return
         self.data += self.server.buffer[:nbytes]
         if self.early is not None and len(self.data) >= self._early_at():
-            self.server.note(f"early {self.early[1]}")
-            getattr(self, self.early[1])()
-            return
+            what, self.early = self.early[1], None
+            self.server.note(f"early {what}")
+            getattr(self, what)()
         while self.data and not self.stuck and self._advance():
             pass
 
@@ -90,7 +95,8 @@ class Connection(asyncio.BufferedProtocol):
 
     def resume_writing(self) -> None:
         self.full = False
-        self.pour(self.piece)
+        # Not in here: asyncio ends a connection twice where a write fails in this call.
+        self.loop.call_soon(self.pour, self.piece)
 
     # Reading.
 
@@ -134,7 +140,7 @@ class Connection(asyncio.BufferedProtocol):
         self.server.head_size = end
         body = bytes(self.data[end:size])
         del self.data[:size]
-        self._act(self.server.take(_read(head, json.loads(body), self.server)))
+        self._act(self.server.take(read_request(head, json.loads(body), self.server)))
         return True
 
     def _act(self, asked: Asked) -> None:
@@ -181,10 +187,20 @@ class Connection(asyncio.BufferedProtocol):
         """Send answers in one segment; all but the first are surely seen with it."""
         if not self.alive or not answers:
             return
+        data = b"".join(said.data for said in answers)
         for number, said in enumerate(answers):
-            self.stream.say(said, seen=number > 0)
+            self.stream.say(said, seen=number > 0 and len(data) < _SEGMENT)
             self.last = said if said.says == "good" else self.last
-        self.transport.write(b"".join(said.data for said in answers))
+        self.transport.write(data)
+
+    def say_half(self, said: Said, extra: Said) -> None:
+        """Send an answer and half of another in one segment, and soon the rest."""
+        if self.alive:
+            half = len(extra.data) // 2
+            self.stream.say(said)
+            self.stream.say(extra, seen=len(said.data) < _SEGMENT // 2)
+            self.transport.write(said.data + extra.data[:half])
+            self.later(0.001, self._write, extra.data[half:])
 
     def say_seen(self, said: Said) -> None:
         """Send an answer while the client sends nothing, so that it surely sees it."""
@@ -245,6 +261,10 @@ class Connection(asyncio.BufferedProtocol):
         self._write(_EARLY_413)
         self.later(0.05, self.close)
 
+    def stray_early(self) -> None:
+        """Send an answer that nobody asked for while a request comes in; read on."""
+        self.say(stray(self._draw(f"stray {self.stream.requests}")))
+
     def refuse_and_close(self) -> None:
         """Refuse before all of the request was read, and leave the rest unread."""
         self._write(_EARLY_413)
@@ -267,25 +287,3 @@ class Connection(asyncio.BufferedProtocol):
     def later(self, seconds: float, call: Callable[..., object], *args: Any) -> None:
         """Call back after so many seconds, whether or not the connection still stands."""
         self.loop.call_later(seconds, call, *args)
-
-
-def _read(head: bytes, document: dict[str, Any], server: Server) -> Asked:
-    message = document["message"]
-    kind = _kind(head, message)
-    target = message.get("ephemeral_id" if kind == "ephemeral" else "id") or ""
-    ident = target or server.new_id()
-    front_id = message.get("front_id") or ""
-    if kind == "edit":
-        front_id = server.front_of.get(target, front_id)
-    elif kind == "ephemeral" and target:
-        front_id = target
-    token = document["group_id"]
-    return Asked(token, kind, front_id, ident, target, message.get("content"))
-
-
-def _kind(head: bytes, message: dict[str, Any]) -> Kind:
-    if b"/remove " in head[: head.find(b"\r\n")]:
-        return "remove"
-    if message.get("_once_ephemeral_message") or message.get("ephemeral_id"):
-        return "ephemeral"
-    return "edit" if message.get("id") is not None else "create"

@@ -65,7 +65,7 @@ PLACES = ("glued", "behind", "soon", "held")
 
 def stray(draw: int) -> Said:
     """Return an answer that nobody asked for, and that names no message."""
-    name = ("words", "401", "429", "403", "302", "500")[draw % 6]
+    name = tuple(_STRAYS)[draw % 6]
     return _STRAYS[name](None, None, draw >> 3)  # type: ignore[arg-type]
 
 
@@ -82,6 +82,8 @@ def _strayed(kind: str, place: str) -> Odd:
             connection.say(extra)
         elif place == "glued":
             connection.say(said, extra)
+        elif place == "half glued":
+            connection.say_half(said, extra)
         else:
             connection.say(said)
             connection.say_at(place, extra, draw)
@@ -135,7 +137,7 @@ ODD_DOUBLED = [
 ODD_STRAYED = [
     _strayed(kind, place)
     for kind in _STRAYS
-    for place in (*PLACES, "before", "long before", "instead")
+    for place in (*PLACES, "half glued", "before", "long before", "instead")
 ]
 ODD_OFF = [_off_by_one(kind) for kind in _STRAYS]
 ODD_CROSSED = [Odd("crossed", _crossed)]
