@@ -77,6 +77,8 @@ class Storm:
     twake: Sends
     phase: Phase
     claims: dict[str, Claim] = attrs.field(factory=dict, init=False)
+    hot: Message | None = attrs.field(default=None, init=False)
+    """A message that all workers edit."""
     watched: dict[str, list[Attempt]] = attrs.field(factory=dict, init=False)
     """The attempts of sends that are cancelled, by their front_id."""
 
@@ -125,6 +127,8 @@ class Worker:
         draw = self.chance.random()
         if self.edited is not None and draw < 0.7:
             await self._edit(token, self.edited)
+        elif self.storm.hot is not None and draw > 0.96:
+            await self._edit(token, self.storm.hot)
         elif self.mine and draw < 0.12:
             # Of the message just created, more often than not.
             await self._edit(token, self.mine[-1 if draw < 0.08 else 0])
@@ -153,6 +157,8 @@ class Worker:
         message = await self._claim(token, "create", sending)
         if message is not None:
             self.mine.append(message)
+            if self.storm.hot is None or self.chance.random() < 0.02:
+                self.storm.hot = message
 
     async def _edit(self, token: str, message: Message) -> None:
         self.edited = message if self.chance.random() < 0.5 else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import resource
+import socket
 import sys
 import time
 from collections import Counter
@@ -104,17 +105,26 @@ def _history(where: str, token: str, claim: Any, what: str, truths: list[Truth])
     return "\n".join(lines)
 
 
-@attrs.define
 class Control:
-    """The connection over which the server is told what to do."""
+    """The connection over which the server is told what to do.
 
-    reader: asyncio.StreamReader
-    writer: asyncio.StreamWriter
+    It blocks the event loop, so that what the server does meanwhile is seen by a client that
+    looks at its connection before it writes, and by no other.
+    """
 
-    async def __call__(self, command: str, number: int = 0) -> Any:
+    def __init__(self, port: int) -> None:
+        self._socket = socket.create_connection(("127.0.0.1", port))
+        self._answers = self._socket.makefile("rb")
+
+    def __call__(self, command: str, number: int = 0) -> Any:
         """Give a command and return its answer."""
-        self.writer.write(json.dumps([command, number]).encode() + b"\n")
-        return json.loads(await self.reader.readline())
+        self._socket.sendall(json.dumps([command, number]).encode() + b"\n")
+        return json.loads(self._answers.readline())
+
+    def close(self) -> None:
+        """Let the server end."""
+        self._answers.close()
+        self._socket.close()
 
 
 def _session(phase: Phase, port: int, saw: Callable[[Attempt], object]) -> Any:
@@ -122,22 +132,22 @@ def _session(phase: Phase, port: int, saw: Callable[[Attempt], object]) -> Any:
 
 
 async def _phase(phase: Phase, port: int, control: Control, result: Result, make: Make) -> None:
-    await control("begin", phase.seed)
+    control("begin", phase.seed)
     storm = Storm(cast("Sends", None), phase)
     pauses = 0
 
     async def pause() -> None:
         nonlocal pauses
         pauses += 1
-        if await control("stray", pauses):
-            await asyncio.sleep(0.002)
         if pauses % 8 == 0:
-            await control("deaf")
+            control("deaf")
+        if control("stray", pauses) and pauses % 2:
+            await asyncio.sleep(0.001)
 
     async with make(phase, port, storm.saw) as twake:
         storm.twake = twake
         await storm.run(pause)
-    result.add(phase, storm.claims, await control("end"))
+    result.add(phase, storm.claims, control("end"))
 
 
 async def run(
@@ -152,14 +162,13 @@ async def run(
     try:
         assert process.stdout is not None
         port, commands = map(int, (await process.stdout.readline()).split())
-        reader, writer = await asyncio.open_connection("127.0.0.1", commands, limit=1 << 28)
+        control = Control(commands)
         for number, phase in enumerate(plan, 1):
             began = time.monotonic()
-            await _phase(phase, port, Control(reader, writer), result, make)
+            await _phase(phase, port, control, result, make)
             took = time.monotonic() - began
             tell(f"{number}/{len(plan)} {phase}: {took:.1f} s, {result.contradicted} wrong so far")
-        writer.close()
-        await writer.wait_closed()
+        control.close()
         await process.wait()
     finally:
         if process.returncode is None:
