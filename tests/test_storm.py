@@ -11,12 +11,11 @@ from storms.stream import Asked, Said, Stream
 from storms.verdict import Claim, Truth, Wrong, judge
 
 SHORT = [
-    Phase("httpx", 10, 4, "default", 700, 1),
-    Phase("httpx", 1, 1, "default", 150, 2),
-    Phase("httpx", 100, 100, "resend", 650, 3),
-    Phase("fast", 10, 4, "resend", 700, 4),
-    Phase("fast", 1, 1, "default", 150, 5),
-    Phase("fast", 100, 100, "default", 650, 6),
+    Phase("httpx", 10, 4, "default", 600, 1),
+    Phase("httpx", 100, 100, "resend", 600, 2),
+    Phase("fast", 10, 4, "resend", 600, 3),
+    Phase("fast", 100, 100, "default", 500, 4),
+    Phase("fast", 1, 1, "default", 100, 5),
 ]
 
 
@@ -25,11 +24,11 @@ async def test_a_storm_brings_no_claim_that_its_server_contradicts():
     """Over both transports, with doubled, late and stray answers: what can hold, holds."""
     result = await run(SHORT)
     assert result.good, report(result, 0)
-    assert result.sends == {"httpx": 1_500, "fast": 1_500}
-    assert result.outcomes["DELIVERED"] > 1_000
+    assert result.sends == {"httpx": 1_200, "fast": 1_200}
+    assert result.outcomes["DELIVERED"] > 1_200
     assert result.outcomes["REFUSED"] > 100
-    assert result.outcomes["UNKNOWN"] > 300
-    assert len(result.acted.keys() & odd.names()) > 300
+    assert result.outcomes["UNKNOWN"] > 200
+    assert len(result.acted.keys() & odd.names()) > 250
 
 
 async def test_a_storm_finds_what_a_first_client_does_wrong():

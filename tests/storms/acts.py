@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from .connection import Connection
 
 SLOTS = 4096
-#: Seconds after which a request is stored whose client has heard nothing.
-LATE = 0.1
 _ANOTHER = "ffffffff-e67f-11f1-bdbe-aa7dee5775f4"
 
 
@@ -159,7 +157,7 @@ def _silent(connection: Connection, asked: Asked) -> None:
 
 def _silent_then_stores(connection: Connection, asked: Asked) -> None:
     connection.stick()
-    connection.later(LATE, connection.server.store, asked)
+    connection.stores_late = asked
 
 
 def _send_then(data: Callable[[bytes], bytes], end: str) -> Callable[[Connection, Asked], None]:

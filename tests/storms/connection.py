@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 _LINGER_ZERO = struct.pack("ii", 1, 0)
 _LENGTH = b"\r\ncontent-length:"
 _EARLY_413 = REFUSALS["413"].replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n", 1)
+#: Seconds after which a request is stored whose client has left.
+LATE = 0.02
 #: Bytes that leave in one segment.
 _SEGMENT = 32_768
 #: What may befall a request before it was read: where, in the head or beyond it, and what.
@@ -52,6 +54,7 @@ class Connection(asyncio.BufferedProtocol):
         self.last: Said | None = None
         self.lagging: list[Said] = []
         self.held: list[Said] = []
+        self.stores_late: Asked | None = None
         self.early: tuple[int, str] | None = None
         self.piece = b""
         self.full = False
@@ -88,6 +91,8 @@ class Connection(asyncio.BufferedProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.alive, self.stuck = False, True
+        if self.stores_late is not None:
+            self.later(LATE, self.server.store, self.stores_late)
         self.server.forget(self)
 
     def pause_writing(self) -> None:

@@ -14,8 +14,7 @@ from collections import Counter, deque
 from typing import Any
 
 from . import odd
-from .acts import LATE
-from .connection import Connection
+from .connection import LATE, Connection
 from .stream import Asked, Said
 
 #: What is kept of requests that should not have come on their connection.
@@ -124,13 +123,13 @@ class Server:
 
     async def end(self) -> dict[str, Any]:
         """Wait until all connections are gone, and return what is remembered."""
-        await asyncio.sleep(2 * LATE)
         if self.hears is not None:
             await self.hears
         for connection in list(self.connections):
             connection.transport.abort()
         while self.connections:
             await asyncio.sleep(0.01)
+        await asyncio.sleep(2 * LATE)
         return {
             "sends": {
                 token: [[a.copies, a.excuse, a.id, a.history] for a in attempts]
