@@ -19,7 +19,6 @@ SHORT = [
 ]
 
 
-@pytest.mark.xfail(reason="the rules for statuses and connections are being built in main")
 async def test_a_storm_brings_no_claim_that_its_server_contradicts():
     """Over both transports, with doubled, late and stray answers: what can hold, holds."""
     result = await run(SHORT)

@@ -69,6 +69,8 @@ class Sends(Protocol):
 
     async def remove_message(self, message: Any, *, group_id: str) -> None: ...
 
+    async def aclose(self, *, drain: float) -> None: ...
+
 
 @attrs.define
 class Storm:
@@ -91,12 +93,20 @@ class Storm:
         """Make all sends; `pause` is awaited from time to time, while nothing is under way."""
         workers = [Worker(self, number) for number in range(self.phase.workers)]
         each = 50 if self.phase.workers == 1 else 40
-        left = self.phase.sends
+        left = self.phase.sends - len(workers)
         while left > 0:
             shares = [min(each, max(0, left - each * worker.number)) for worker in workers]
             await asyncio.gather(*(w.work(n) for w, n in zip(workers, shares, strict=True)))
             left -= sum(shares)
             await pause()
+        await self._cut_off(workers)
+
+    async def _cut_off(self, workers: list[Worker]) -> None:
+        """Make a last send in each worker, and close the session while they are under way."""
+        last = asyncio.gather(*(worker.work(1) for worker in workers))
+        await asyncio.sleep(random.Random(self.phase.seed).uniform(0, 0.004))
+        await self.twake.aclose(drain=0)
+        await last
 
 
 @attrs.define

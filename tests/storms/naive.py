@@ -39,8 +39,14 @@ class NaiveClient:
         return self
 
     async def __aexit__(self, *exc: object) -> None:
+        await self.aclose()
+
+    async def aclose(self, *, drain: float = 0) -> None:
+        """Close the connections that are free."""
         for _, writer in self.free:
-            writer.close()
+            writer.transport.abort()
+        self.free.clear()
+        await asyncio.sleep(0)
 
     async def send(
         self, draft: MessageDraft, *, group_id: str, deadline: float | None = None
@@ -70,16 +76,26 @@ class NaiveClient:
 
     async def _save(self, document: dict[str, Any]) -> dict[str, Any]:
         found = (await self._ask(SAVE, document)).get("object")
-        if not isinstance(found, dict) or not isinstance(found.get("id"), str):
+        if not isinstance(found, dict) or not isinstance(found.get("id") or 0, str):
             raise OutcomeUnknownError("no message", reason="mismatch")
         return found
 
     async def _ask(self, path: str, document: dict[str, Any]) -> dict[str, Any]:
         try:
+            # Not in the time limit: asyncio loses a socket that is cancelled while it connects.
+            streams = self.free.pop() if self.free else await self._connect()
+        except OSError as wrong:
+            raise NotSentError("no connection", reason="connect") from wrong
+        try:
             async with asyncio.timeout(self.seconds):
-                status, body = await self._exchange(path, json.dumps(document).encode())
-        except (OSError, EOFError, ValueError) as wrong:
+                status, body = await self._exchange(*streams, path, json.dumps(document).encode())
+        except (OSError, EOFError, ValueError, asyncio.LimitOverrunError) as wrong:
+            streams[1].transport.abort()
             raise OutcomeUnknownError("lost", reason="lost") from wrong
+        except asyncio.CancelledError:
+            streams[1].transport.abort()
+            raise
+        self.free.append(streams)
         if 300 <= status < 500:
             raise RefusedError("refused", reason="status", status=status)
         try:
@@ -92,28 +108,17 @@ class NaiveClient:
             raise RefusedError("refused", reason="words")
         return answer
 
-    async def _exchange(self, path: str, body: bytes) -> tuple[int, bytes]:
-        if self.free:
-            reader, writer = self.free.pop()
-        else:
-            try:
-                reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
-            except OSError as wrong:
-                raise NotSentError("no connection", reason="connect") from wrong
-        whole = False
-        try:
-            writer.write(b"POST %b HTTP/1.1\r\nHost: x\r\n" % path.encode())
-            writer.write(b"Content-Length: %d\r\n\r\n%b" % (len(body), body))
-            head = (await reader.readuntil(b"\r\n\r\n")).lower()
-            size = int(head.partition(b"content-length: ")[2].partition(b"\r\n")[0])
-            answer = int(head.split(b" ", 2)[1]), await reader.readexactly(size)
-            whole = True
-        finally:
-            if whole:
-                self.free.append((reader, writer))
-            else:
-                writer.close()
-        return answer
+    async def _connect(self) -> Streams:
+        return await asyncio.open_connection("127.0.0.1", self.port)
+
+    async def _exchange(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, path: str, body: bytes
+    ) -> tuple[int, bytes]:
+        writer.write(b"POST %b HTTP/1.1\r\nHost: x\r\n" % path.encode())
+        writer.write(b"Content-Length: %d\r\n\r\n%b" % (len(body), body))
+        head = (await reader.readuntil(b"\r\n\r\n")).lower()
+        size = int(head.partition(b"content-length: ")[2].partition(b"\r\n")[0])
+        return int(head.split(b" ", 2)[1]), await reader.readexactly(size)
 
 
 def naive(phase: Phase, port: int, saw: object) -> NaiveClient:

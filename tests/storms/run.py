@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import resource
 import socket
@@ -19,7 +20,7 @@ from .client import Phase, Sends, Storm
 from .verdict import Truth, judge
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable
 
     from twake_async import Attempt
 
@@ -150,30 +151,41 @@ async def _phase(phase: Phase, port: int, control: Control, result: Result, make
     result.add(phase, storm.claims, control("end"))
 
 
-async def run(
-    plan: list[Phase], *, make: Make = _session, tell: Callable[[str], object] = lambda _: None
-) -> Result:
-    """Run all phases against one server process and return what they came to."""
-    result = Result()
-    folder = Path(__file__).parents[1]
+@contextlib.asynccontextmanager
+async def _server() -> AsyncIterator[tuple[int, Control]]:
+    """Start the server's process, and end it; give its port and the connection to rule it."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "storms.server", cwd=folder, stdout=asyncio.subprocess.PIPE
+        sys.executable,
+        *("-m", "storms.server"),
+        cwd=Path(__file__).parents[1],
+        stdout=asyncio.subprocess.PIPE,
     )
     try:
         assert process.stdout is not None
         port, commands = map(int, (await process.stdout.readline()).split())
         control = Control(commands)
-        for number, phase in enumerate(plan, 1):
-            began = time.monotonic()
-            await _phase(phase, port, control, result, make)
-            took = time.monotonic() - began
-            tell(f"{number}/{len(plan)} {phase}: {took:.1f} s, {result.contradicted} wrong so far")
-        control.close()
+        try:
+            yield port, control
+        finally:
+            control.close()  # with which it ends
         await process.wait()
     finally:
         if process.returncode is None:
             process.kill()
             await process.wait()
+
+
+async def run(
+    plan: list[Phase], *, make: Make = _session, tell: Callable[[str], object] = lambda _: None
+) -> Result:
+    """Run all phases against one server process and return what they came to."""
+    result = Result()
+    async with _server() as (port, control):
+        for number, phase in enumerate(plan, 1):
+            began = time.monotonic()
+            await _phase(phase, port, control, result, make)
+            took = time.monotonic() - began
+            tell(f"{number}/{len(plan)} {phase}: {took:.1f} s, {result.contradicted} wrong so far")
     return result
 
 
