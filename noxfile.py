@@ -164,6 +164,17 @@ def gateways(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def storm(session: nox.Session) -> None:
+    """Faulted sends over both transports, each claim beside its server's memory.
+
+    `nox -s storm -- 1000000 7` makes a million of them, half over each, by seed 7.
+    """
+    _install_group(session, "tests", "-e", ".[testing,fast]")
+    session.chdir("tests")
+    session.run("python", "-m", "storms", *session.posargs)
+
+
+@nox.session(default=False)
 def bench(session: nox.Session) -> None:
     """What one send and one import cost, beside other clients; on a clean install of this package.
 
