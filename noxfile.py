@@ -22,6 +22,7 @@ CORE_ROOMS = (
     "retry",
     "session",
     "_attempts",
+    "_breaker",
     "_channels",
     "_decode",
     "_dial",
@@ -36,12 +37,14 @@ CORE_ROOMS = (
     "_life",
     "_link",
     "_network",
+    "_proof",
     "_resume",
     "_settings",
     "_way",
     "_transport",
     "_wire",
     "_witness",
+    "_worker",
     "twacode/*",
 )
 

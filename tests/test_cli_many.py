@@ -187,7 +187,7 @@ def test_what_was_not_delivered_can_be_fed_back_in(sandbox, cli, write, tmp_path
     both = ("--undelivered", rest, "--unknown", doubt)
     key = os.environ["TWAKE_PRIVATE_API_KEY"]
     monkeypatch.setenv("TWAKE_PRIVATE_API_KEY", "wrong")
-    assert cli("send-many", file, *both)[:2] == (2, "3 refused\n")
+    assert cli("send-many", file, *both)[:2] == (2, "3 not sent\n")
     monkeypatch.setenv("TWAKE_PRIVATE_API_KEY", key)
     assert pathlib.Path(rest).read_text() == pathlib.Path(file).read_text()
     assert pathlib.Path(doubt).read_text() == ""
@@ -209,9 +209,30 @@ def test_json_tells_a_script_all_of_it(sandbox, cli, write):
     }
 
 
-def test_many_failures_are_not_all_shown(sandbox, cli, write, monkeypatch):
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "TWAKE_PRIVATE_API_KEY=wrong",
+        "TWAKE_GROUP_ID=00000000-0000-0000-0000-000000000001",
+        "TWAKE_BASE_URL={url}/elsewhere",
+    ],
+)
+def test_settings_that_no_message_could_be_sent_with_cost_no_message(
+    sandbox, cli, write, monkeypatch, setting
+):
+    """The server is asked first: nothing was sent, and the same command would end so again."""
+    variable, _, value = setting.format(url=sandbox.url).partition("=")
+    monkeypatch.setenv(variable, value)
+    status, out, err = cli("send-many", write(*(message(sandbox, number) for number in range(3))))
+    assert (status, out) == (2, "3 not sent\n")
+    assert variable.replace("TWAKE_BASE_URL", "base_url") in err
+    assert "to go on" not in err
+    assert len(sandbox.requests) <= 2
+
+
+def test_many_failures_are_not_all_shown(sandbox, cli, write):
     """The first twenty are told one by one, the others as a number."""
-    monkeypatch.setenv("TWAKE_PRIVATE_API_KEY", "wrong")
+    sandbox.refuse_next("group", times=25)
     status, _, err = cli("send-many", write(*(message(sandbox, n) for n in range(25))))
     assert status == 2
     assert err.count("refused: ") == 20

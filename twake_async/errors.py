@@ -179,7 +179,8 @@ class JournalError(TwakeError):
 class RefusedError(TwakeError):
     """The server answered, and stored nothing (outcome `REFUSED`).
 
-    `reason` is one of `authentication`, `group`, `capability`, `later`, `redirect`, `status`.
+    `reason` is one of `authentication`, `group`, `capability`, `later`, `redirect`, `status`. A
+    batch that finds no Twake at its address ends with the reason `address`.
     """
 
     outcome = Outcome.REFUSED
@@ -228,7 +229,7 @@ class NotSentError(TwakeError):
     - `cooldown`: the server asked for a pause that ends after the deadline;
     - `deadline`: the deadline was already over;
     - `held`: a batch held it back (`after_unknown="hold"`);
-    - `stopped`: its batch was closed or cancelled before it began.
+    - `stopped`: its batch ended before it began.
     """
 
 
