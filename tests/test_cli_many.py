@@ -20,6 +20,7 @@ from test_cli import COMMAND, at_home, cli, environment, sandbox, served, texts 
 
 from twake_async.cli._lines import read_csv, read_jsonl  # noqa: E402
 from twake_async.cli._progress import Display  # noqa: E402
+from twake_async.deliveries import Pause  # noqa: E402
 from twake_async.errors import Outcome  # noqa: E402
 from twake_async.sandbox import Sandbox  # noqa: E402
 
@@ -260,6 +261,25 @@ def test_a_cut_text_is_warned_of_once(cli, write, monkeypatch, tmp_path):
         assert cli("send-many", file, "--text-form", "portable") == (0, "3 delivered\n", "")
 
 
+def test_a_pause_is_told_in_a_line_when_it_begins_and_when_it_is_over(capsys):
+    """However often the server is asked meanwhile."""
+    display = Display(None)
+    for seconds in (0.0, 0.25, 0.75):
+        display.note_pause(Pause("gateway", seconds, is_over=False))
+    display.note_pause(Pause("gateway", 12.4, is_over=True))
+    begun, over = capsys.readouterr().err.splitlines()
+    assert "paused (gateway)" in begun
+    assert "after 12 s" in over
+
+
+def test_a_file_goes_on_after_a_gateway_lost_its_server(sandbox, cli, write):
+    """One message is unknown, and the others are sent once the server answers."""
+    sandbox.fail_next(before_storing=502)
+    status, out, err = cli("send-many", write(*(message(sandbox, number) for number in range(5))))
+    assert (status, out) == (4, "4 delivered, 1 unknown\n")
+    assert "paused (gateway)" in err
+
+
 # --- journals ------------------------------------------------------------------------------------
 
 
@@ -351,7 +371,7 @@ def test_a_second_ctrl_c_does_not_wait(sandbox, write):
     """What is on its way is cut off, and told as unknown."""
     sandbox.fail_next(before_storing="silent")
     with spawned(sandbox, write(message(sandbox, 1))) as process:
-        wait_for(lambda: sandbox.requests)
+        wait_for(lambda: len(sandbox.requests) == 3)  # two of a check, and the message
         process.send_signal(signal.SIGINT)
         assert "interrupted" in process.stderr.readline()
         process.send_signal(signal.SIGINT)

@@ -22,6 +22,7 @@ ROOT = pathlib.Path(twake_async.__file__).parent
 FLOORS = {
     "errors": 0,
     "_channels": 0,
+    "_results": 0,
     "twacode": 0.5,
     "_facts": 0,
     "messages": 1,
@@ -49,6 +50,8 @@ FLOORS = {
     "check": 4,
     "_life": 4,
     "_breaker": 4.25,
+    "_plan": 4.375,
+    "_outage": 0.5,
     "_proof": 4.25,
     "_worker": 4,
     "batch": 4.5,

@@ -61,6 +61,6 @@ class GroupServer:
             return False
         return True
 
-    async def probe(self) -> Check:
-        """Make the requests of a check."""
-        return await self.check(self.group_id, self.seconds)
+    async def probe(self, most: float) -> Check:
+        """Make the requests of a check, in as many seconds at the most."""
+        return await self.check(self.group_id, min(self.seconds, most))

@@ -11,9 +11,9 @@ import asyncio
 import copy
 import logging
 import math
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import AsyncIterable, Iterable
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
@@ -21,7 +21,9 @@ from ._attempts import follower
 from ._breaker import Breaker, stopped
 from ._ends import delivered, failed, settled, unfinished, was_cooling
 from ._intake import Intake
-from ._settings import check_choice, check_count, check_deadline, check_kind
+from ._outage import Outage
+from ._plan import Plan
+from ._results import Results
 from ._worker import Worker
 from .deliveries import Progress, error_for
 from .errors import (
@@ -32,17 +34,15 @@ from .errors import (
     TwakeError,
     WrongEventLoopError,
 )
-from .journal import Journal, Scribe
-from .retry import RetryPolicy
+from .journal import Scribe
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
 
-    from ._breaker import Pace, Server
     from ._ends import Seen
     from ._journal_file import Keys
     from ._resume import Item
-    from .deliveries import Delivery, Drafts, JournalEntry
+    from .deliveries import Delivery, Drafts, JournalEntry, Pause
     from .errors import JournalError
     from .messages import Message, MessageDraft
 
@@ -59,49 +59,6 @@ _GENERAL = (ConfigurationError, SessionClosedError, WrongEventLoopError)
 _HELD = "an earlier message of the channel ended UNKNOWN, which holds it"
 
 log: logging.Logger = logging.getLogger("twake_async")
-
-
-@attrs.frozen(kw_only=True)
-class Plan:
-    """How a batch is to be sent: the arguments of `send_many`, checked."""
-
-    in_flight: int
-    order: Literal["channel"] | None
-    after_unknown: Literal["continue", "hold"]
-    rate: float | None
-    journal: Journal | None
-    on_progress: Callable[[Progress], object] | None
-    resume: Literal["report", "resend"]
-    key: Callable[[MessageDraft], str] | None
-    deadline: float | None
-    retry: RetryPolicy | None
-    pace: Pace
-    server: Server
-    target: str
-    """The server and group, which the journal holds against those of a later run."""
-
-    def __attrs_post_init__(self) -> None:
-        check_count("in_flight", self.in_flight)
-        if self.order is not None:
-            check_choice("order", self.order, ("channel",))
-        check_choice("after_unknown", self.after_unknown, ("continue", "hold"))
-        check_choice("resume", self.resume, ("report", "resend"))
-        if self.rate is not None and not _is_rate(self.rate):
-            raise ConfigurationError("rate must be a number of messages a second", field="rate")
-        if self.deadline is not None:
-            check_deadline(self.deadline)
-        if self.retry is not None:
-            check_kind("retry", self.retry, RetryPolicy)
-        if self.journal is not None:
-            check_kind("journal", self.journal, Journal)
-        for name in ("key", "resume"):
-            if self.journal is None and getattr(self, name) not in (None, "report"):
-                raise ConfigurationError(f"{name} means nothing without a journal", field=name)
-
-
-def _is_rate(rate: object) -> bool:
-    good = isinstance(rate, int | float) and not isinstance(rate, bool)
-    return good and 0 < rate < math.inf  # type: ignore[operator]
 
 
 def stream(
@@ -136,12 +93,9 @@ class _Batch:
     plan: Plan
     intake: Intake
     scribe: Scribe | None
-    _results: deque[Result] = attrs.field(factory=deque, init=False)
-    _news: asyncio.Event = attrs.field(factory=asyncio.Event, init=False)
-    _room: asyncio.Event = attrs.field(factory=asyncio.Event, init=False)
+    _results: Results[Result] = attrs.field(init=False)
     _breaker: Breaker = attrs.field(init=False)
     _workers: list[Worker] = attrs.field(init=False)
-    _working: int = attrs.field(init=False)
     _held: set[str | None] = attrs.field(factory=set, init=False)
     _counts: Counter[Outcome] = attrs.field(factory=Counter, init=False)
     _closing: bool = attrs.field(default=False, init=False)
@@ -149,10 +103,18 @@ class _Batch:
     """The error of each message that is not sent any more, once the batch has to end."""
 
     def __attrs_post_init__(self) -> None:
-        self._working = self.plan.in_flight
         plan = self.plan
-        self._breaker = Breaker(plan.server, plan.pace, plan.rate, self._halt)
-        self._workers = [Worker(self) for _ in range(self.plan.in_flight)]
+        self._results = Results(plan.in_flight, plan.in_flight)
+        self._breaker = Breaker(
+            plan.server,
+            plan.pace,
+            Outage(plan.in_flight),
+            plan.rate,
+            math.inf if plan.outage_timeout is None else plan.outage_timeout,
+            self._halt,
+            self._tell_pause,
+        )
+        self._workers = [Worker(self) for _ in range(plan.in_flight)]
 
     async def run(self) -> AsyncGenerator[Delivery, None]:
         if self.scribe is not None:
@@ -161,14 +123,8 @@ class _Batch:
         tasks = [asyncio.create_task(self._work(worker)) for worker in self._workers]
         drain = True
         try:
-            while self._working or self._results:
-                if not self._results:
-                    self._news.clear()
-                    await self._news.wait()
-                    continue
-                delivery, written = self._results.popleft()
-                if len(self._results) <= self.plan.in_flight // 2:
-                    self._room.set()
+            while (result := await self._results.next()) is not None:
+                delivery, written = result
                 if written is not None:
                     await written
                 yield delivery
@@ -188,6 +144,7 @@ class _Batch:
         """Let what is in flight end, or cancel it; account for all that was taken."""
         self._closing = True
         self.intake.stop()
+        self._results.free()
         for worker in self._workers:
             worker.end(wait=drain)
         try:
@@ -208,6 +165,8 @@ class _Batch:
         self.intake.stop(wrong)
         if self._rest is None:
             self._rest = rest
+        self._breaker.stop()
+        self._results.free()
         for worker in self._workers:
             worker.wake()
 
@@ -221,14 +180,12 @@ class _Batch:
                     result = (delivery, self._account(item, delivery))
                 finally:
                     self.intake.release(item)
-                self._results.append(result)
-                self._news.set()
+                self._results.put(result)
                 await self._wait_for_room(worker)
         except (Exception, asyncio.CancelledError) as wrong:  # noqa: BLE001 - raised at the end
             if not self._closing:
                 self._halt(stopped(), wrong)
-        self._working -= 1
-        self._news.set()
+        self._results.leave()
 
     async def _next(self, worker: Worker) -> Item | None:
         try:
@@ -239,11 +196,8 @@ class _Batch:
         return await self.intake.next()  # what stands in line, without waiting
 
     async def _wait_for_room(self, worker: Worker) -> None:
-        """Wait for the caller to take results; at the batch's end there are no more to wait for."""
         try:
-            while len(self._results) > self.plan.in_flight and not (self._closing or self._rest):
-                self._room.clear()
-                await self._room.wait()
+            await self._results.wait_for_room()
         except asyncio.CancelledError:
             if not worker.was_woken():
                 raise
@@ -256,11 +210,8 @@ class _Batch:
             return failed(item, NotSentError(_HELD, reason="held"))
         seen = worker.begin(item)
         try:
-            while self._rest is None:
-                await self._breaker.enter(item.draft)
-                if self._rest is not None:
-                    break
-                delivery = await self._try(item, worker)
+            while (permit := await self._breaker.enter(item.draft)) is not None:
+                delivery = await self._try(item, worker, permit)
                 if delivery.error is None or self._closing or not was_cooling(delivery):
                     return delivery
                 self._write(item, delivery)
@@ -270,14 +221,15 @@ class _Batch:
                 raise
         return self._leave(item, seen)
 
-    async def _try(self, item: Item, worker: Worker) -> Delivery:
+    async def _try(self, item: Item, worker: Worker, permit: int) -> Delivery:
         """Put the intent on the disk, if there is a journal, and send the draft."""
         worker.busy = True
         try:
             wrong = None if item.entry is None else await self._begin(item, item.entry)
-            if wrong is None and self._rest is not None:
-                return self._leave(item, [])
-            return wrong or await self._send(item, worker)
+            if wrong is None and self._rest is None:
+                return await self._send(item, worker, permit)
+            self._breaker.drop(permit)
+            return wrong or self._leave(item, [])
         finally:
             worker.busy = False
 
@@ -313,20 +265,24 @@ class _Batch:
         self._halt(wrong, wrong)
         return copy.copy(wrong)
 
-    async def _send(self, item: Item, worker: Worker) -> Delivery:
+    async def _send(self, item: Item, worker: Worker, permit: int) -> Delivery:
         worker.sending = True
         try:
-            return delivered(item, await self.send(item.ready or item.draft), len(worker.seen))
+            message = await self.send(item.ready or item.draft)
         except TwakeError as wrong:
+            error = wrong
             if isinstance(wrong, _GENERAL):
                 self._halt(copy.copy(wrong), wrong)
-            return failed(item, wrong)
         except Exception as wrong:  # noqa: BLE001 - it ends one message, not the batch
             error = error_for(Outcome.UNKNOWN, "unexpected", repr(wrong))
             error.__cause__ = wrong
-            return failed(item, error)
+        else:
+            self._breaker.ended(permit, None)
+            return delivered(item, message, len(worker.seen))
         finally:
             worker.sending = False
+        self._breaker.ended(permit, error)
+        return failed(item, error)
 
     def _account(self, item: Item, delivery: Delivery) -> asyncio.Future[Any] | None:
         """Note the end of a draft: for its channel, in the journal, to the observer."""
@@ -334,13 +290,22 @@ class _Batch:
             self._held.add(item.channel)
         written = self._write(item, delivery)
         if self.plan.on_progress is not None:
+            self._counts[delivery.outcome] += 1
             self._tell(self.plan.on_progress, delivery)
         return written
 
-    def _tell(self, on_progress: Callable[[Progress], object], delivery: Delivery) -> None:
-        self._counts[delivery.outcome] += 1
+    def _tell_pause(self, pause: Pause) -> None:
+        if self.plan.on_progress is not None:
+            self._tell(self.plan.on_progress, None, pause)
+
+    def _tell(
+        self,
+        on_progress: Callable[[Progress], object],
+        delivery: Delivery | None,
+        pause: Pause | None = None,
+    ) -> None:
         try:
-            on_progress(Progress(delivery, dict(self._counts), self.intake.taken))
+            on_progress(Progress(delivery, dict(self._counts), self.intake.taken, pause))
         except Exception:
             # An observer that fails must not change what becomes of the messages.
             log.exception("on_progress raised")

@@ -229,7 +229,8 @@ class NotSentError(TwakeError):
     - `cooldown`: the server asked for a pause that ends after the deadline;
     - `deadline`: the deadline was already over;
     - `held`: a batch held it back (`after_unknown="hold"`);
-    - `stopped`: its batch ended before it began.
+    - `stopped`: its batch ended before it began;
+    - `outage`: its batch ended before it began, as the server was down or took no messages.
     """
 
 

@@ -299,6 +299,7 @@ class TwakeSession:
         on_progress: Callable[[Progress], object] | None = None,
         resume: Literal["report", "resend"] = "report",
         key: Callable[[MessageDraft], str] | None = None,
+        outage_timeout: float | None = 300.0,
         group_id: str | None = None,
         deadline: float | None = None,
         retry: RetryPolicy | None = None,
@@ -324,10 +325,12 @@ class TwakeSession:
             journal: Where intents and outcomes are kept, so that a later call with the same input
                 goes on where this one ended.
             on_progress: Called with the `Progress` each time that a draft ends, also after the
-                iterator was left; it must not block.
+                iterator was left, and with each pause; it must not block.
             resume: With a journal: what to do with a message that an earlier run lost sight of:
                 `"report"` it as `UNKNOWN`, or `"resend"` it, which may show it twice.
             key: With a journal: makes the key of a draft; None for its position in the input.
+            outage_timeout: Seconds. A batch pauses while the server seems to be down, and ends
+                after a pause of so long, the rest `NOT_SENT`; None for no limit.
             group_id: The group, if not the session's.
             deadline: Seconds for each message, if not the session's.
             retry: The policy for each message, if not the session's.
@@ -340,6 +343,8 @@ class TwakeSession:
             RefusedError: The check found that the address, the credentials, the group or a
                 capability is wrong; its message says what to mend. What was taken was yielded as
                 `NOT_SENT`, and no message was sent.
+            NotSentError: The server was down for `outage_timeout`, or three pauses in a row
+                brought no message through; again all that was taken was yielded.
             SessionClosedError: The session was closed; again all that was taken was yielded.
             Exception: What the input raised, after all that was taken from it was yielded.
 
@@ -365,6 +370,7 @@ class TwakeSession:
             retry=retry,
             pace=self._attempts,
             server=server,
+            outage_timeout=outage_timeout,
             target=f"{self._base_url} {group_id or self._group_id}",
         )
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from typing import Any
 
-    from twake_async.deliveries import Delivery
+    from twake_async.deliveries import Delivery, Progress
     from twake_async.session import TwakeSession
 
     from ._credentials import Options
@@ -209,16 +209,19 @@ class _Run:
                     after_unknown="hold" if self.batch["hold"] else "continue",
                     journal=Journal(self.journal) if self.journal else None,
                     resume="resend" if self.batch["resend"] else "report",
-                    on_progress=lambda progress: self._note(progress.delivery, display),
+                    on_progress=lambda progress: self._note(progress, display),
                 )
                 async with aclosing(deliveries):
                     async for _ in deliveries:
                         if self.report.interrupted:
                             break
 
-    def _note(self, delivery: Delivery, display: Display) -> None:
-        self.report.note(delivery)
-        display.note(delivery.outcome)
+    def _note(self, progress: Progress, display: Display) -> None:
+        if progress.delivery is not None:
+            self.report.note(progress.delivery)
+            display.note(progress.delivery.outcome)
+        if progress.pause is not None:
+            display.note_pause(progress.pause)
 
     def _interrupt(self, task: asyncio.Task[Any]) -> None:
         if self.report.interrupted:
