@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio  # noqa: TC003
 import functools
 import logging
 import os  # noqa: TC003
