@@ -211,7 +211,8 @@ class _Batch:
                 finally:
                     self.intake.release(item)
                 self._results.put(result)
-                await self._wait_for_room(worker)
+                if self._results.are_too_many:
+                    await self._wait_for_room(worker)
         except BaseException as wrong:
             if is_torn_down(wrong):
                 raise
