@@ -50,12 +50,15 @@ ProxyPass /api/ http://127.0.0.1:@UPSTREAM@/api/ retry=0
 _USER = "User www-data\nGroup www-data" if hasattr(os, "geteuid") and os.geteuid() == 0 else ""
 _PAGE = "<html><body>Down for maintenance</body></html>\n"
 _ALWAYS = ("mpm_event", "authz_core", "proxy", "proxy_http")
+# Debian's recommended rules, switched on, with their files where anybody may write.
+_CHANGES = {
+    "DetectionOnly": "On",
+    "/var/log/apache2/": "@DIR@/data/",
+    " /tmp/": " @DIR@/data/",
+    "unicode.mapping": str(_RECOMMENDED.with_name("unicode.mapping")),
+}
 _SECURITY = f"""
-Include {_RECOMMENDED}
-SecRuleEngine On
-SecAuditEngine Off
-SecTmpDir @DIR@/data
-SecDataDir @DIR@/data
+Include @DIR@/modsecurity.conf
 <more>
 Include {_RULES}
 """
@@ -72,8 +75,18 @@ def config(more: str = "", *modules: str) -> str:
     return text.replace("<more>", more)
 
 
+def _recommended() -> str:
+    text = _RECOMMENDED.read_text("utf-8") if _RECOMMENDED.exists() else ""
+    for old, new in _CHANGES.items():
+        text = text.replace(old, new)
+    return text
+
+
 def _guarded(more: str = "") -> str:
     return config(_SECURITY.replace("<more>", more), "unique_id", "security2")
+
+
+_FILES = {"html/": "", "data/": "", "modsecurity.conf": _recommended()}
 
 
 def setup(
@@ -89,8 +102,7 @@ def setup(
     shown = {"closed": 502, "dead": 503, "late": 502, "status_500": 500}
     if every is not None:
         shown |= dict.fromkeys(("closed", "dead", "late"), every)
-    files = {"html/": "", "data/": "", **(files or {})}
-    return Setup(name, program, text, files, shown | shows)
+    return Setup(name, program, text, {**_FILES, **(files or {})}, shown | shows)
 
 
 def _documents(target: str, *statuses: int) -> str:
@@ -170,7 +182,7 @@ SETUPS = (
 
 def refusing(name: str, status: int, text: str, files: Mapping[str, str] | None = None) -> Setup:
     """Return a set-up that turns messages away before it forwards them."""
-    return Setup(name, APACHE, text, {"html/": "", **(files or {})}, refuses=status)
+    return Setup(name, APACHE, text, {**_FILES, **(files or {})}, refuses=status)
 
 
 REFUSING = (
@@ -180,7 +192,7 @@ REFUSING = (
         "body_size_413",
         MODSECURITY,
         _guarded("SecRequestBodyNoFilesLimit 1000"),
-        {"html/": "", "data/": ""},
+        _FILES,
         refuses=413,
     ),
     refusing(

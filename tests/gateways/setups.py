@@ -102,13 +102,18 @@ class Setup:
         """Its name in the reports."""
         return f"{self.program.name}-{self.name}"
 
-    def status(self, case: Case) -> int | None:
-        """Return the status that the gateway puts in place of what the upstream did, or None."""
-        return self.shows.get(_KINDS.get(case.name, ""))
+    def statuses(self, case: Case) -> frozenset[int]:
+        """Return the statuses that it may put in place of what the upstream did; empty for none.
+
+        Where the upstream is dead, it may first find a connection that ended with it.
+        """
+        kind = _KINDS.get(case.name, "")
+        kinds = ("dead", "closed") if kind == "dead" else (kind,)
+        return frozenset(self.shows[kind] for kind in kinds if kind in self.shows)
 
     def claim(self, case: Case) -> Outcome:
         """Return what must be claimed: what the upstream's own answer proves, if it comes through."""
-        return case.claim if self.status(case) is None else Outcome.UNKNOWN
+        return Outcome.UNKNOWN if self.statuses(case) else case.claim
 
     def gateway(self, **more: str) -> Gateway:
         """Return the gateway, not yet started."""
