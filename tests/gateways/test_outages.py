@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import pathlib
 import random
 from collections import Counter
@@ -119,25 +120,61 @@ def contradictions(claims: Claims, stored: Counter[str]) -> list[str]:
 async def test_a_batch_over_an_outage_of_the_upstream_keeps_the_promise(
     gateway: Gateway, setup: Setup, transport: Any, process: UpstreamProcess
 ):
-    """The upstream is killed and started behind the gateway: no wrong claim, copy or disorder."""
-    count, outages = 400, []
+    """Killed and started behind the gateway: few are UNKNOWN, the others there once, in order."""
+    count, in_flight, outages = 400, 10, []
 
     def begin_outage(progress: Progress) -> None:
         if not outages and ended(progress) >= count // 4:
             outages.append(asyncio.create_task(process.outage(0.5)))
 
     async with session(gateway, transport=transport) as twake:
-        batch = twake.send_many(drafts(count), on_progress=begin_outage)
+        batch = twake.send_many(drafts(count), in_flight=in_flight, on_progress=begin_outage)
         deliveries = [delivery async for delivery in batch]
         await outages[0]
         after = [delivery async for delivery in twake.send_many(drafts(20, "b"))]
     memory = process.memory
     assert len(deliveries) == count
     assert contradictions(claims_of(deliveries), memory.stored) == []
+    outcomes = Counter(delivery.outcome for delivery in deliveries)
+    assert outcomes[Outcome.UNKNOWN] <= 2 * in_flight, outcomes
+    assert outcomes[Outcome.DELIVERED] == count - outcomes[Outcome.UNKNOWN], outcomes
     assert {delivery.outcome for delivery in after} == {Outcome.DELIVERED}
     for channel in {channel for channel, _ in memory.order}:
         keys = [key for where, key in memory.order if where == channel]
         assert keys == sorted(keys)
+
+
+SAYS_404 = next(setup for setup in nginx.SETUPS if setup.name == "page_missing")
+
+
+@both
+async def test_a_batch_ends_where_the_gateway_says_in_an_outage_what_proves_nothing(
+    transport: Any, tmp_path: pathlib.Path
+):
+    """A 404 after storing and a 404 for a wrong address look alike: what was taken is NOT_SENT."""
+    count, in_flight, deliveries = 400, 10, []
+    with SAYS_404.running() as gateway:
+        process = UpstreamProcess(gateway.upstream_port, tmp_path / "memory.jsonl")
+        process.start()
+
+        def kill(progress: Progress) -> None:
+            if ended(progress) == count // 4:
+                process.kill()
+
+        try:
+            async with session(gateway, transport=transport) as twake:
+                batch = twake.send_many(drafts(count), in_flight=in_flight, on_progress=kill)
+                with contextlib.suppress(TwakeError):
+                    async for delivery in batch:
+                        deliveries.append(delivery)  # noqa: PERF401 - what was yielded counts
+        finally:
+            process.kill()
+    outcomes = Counter(delivery.outcome for delivery in deliveries)
+    assert contradictions(claims_of(deliveries), process.stored) == []
+    assert 0 < outcomes[Outcome.UNKNOWN] <= 2 * in_flight, outcomes
+    assert outcomes[Outcome.REFUSED] == 0, outcomes
+    # What was taken from the input is reported; the rest was never begun.
+    assert outcomes[Outcome.NOT_SENT] > 0, outcomes
 
 
 @both

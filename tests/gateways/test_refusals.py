@@ -159,11 +159,6 @@ async def _until_a_doubt(deliveries: AsyncIterator[Delivery]) -> Delivery | None
     return None
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="a batch does not ask before its first message yet",
-)
 @at_each_wrong_address
 async def test_a_wrong_address_costs_a_batch_no_doubt(gateway: Gateway, setup: Setup):
     """A batch asks before its first message: it ends with what check says, and sends nothing."""
