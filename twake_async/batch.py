@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 import attrs
 
 from ._attempts import follower
-from ._ends import delivered, failed, paused, settled, unfinished, was_cooling
+from ._ends import delivered, failed, holds, intent, paused, settled, unfinished, was_cooling
 from ._intake import Intake
+from ._resume import Tried
 from ._settings import check_choice, check_count, check_deadline, check_kind
 from .deliveries import Progress, error_for
 from .errors import (
@@ -36,7 +37,6 @@ from .retry import RetryPolicy
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
 
-    from ._ends import Seen
     from ._journal_file import Keys
     from ._resume import Item
     from .deliveries import Delivery, Drafts, JournalEntry
@@ -53,7 +53,7 @@ AHEAD = 8
 #: What would meet every further draft as well: nothing more is taken.
 _GENERAL = (ConfigurationError, SessionClosedError, WrongEventLoopError)
 
-_HELD = "an earlier message of the channel ended UNKNOWN, which holds it"
+_HELD = "an earlier message of the channel was not certainly delivered, which holds it"
 
 log: logging.Logger = logging.getLogger("twake_async")
 
@@ -80,6 +80,7 @@ class Plan:
     in_flight: int
     order: Literal["channel"] | None
     after_unknown: Literal["continue", "hold"]
+    hold_after: Literal["unknown", "failure"] | None = None
     rate: float | None
     journal: Journal | None
     on_progress: Callable[[Progress], object] | None
@@ -96,6 +97,8 @@ class Plan:
         if self.order is not None:
             check_choice("order", self.order, ("channel",))
         check_choice("after_unknown", self.after_unknown, ("continue", "hold"))
+        if self.hold_after is not None:
+            check_choice("hold_after", self.hold_after, ("unknown", "failure"))
         check_choice("resume", self.resume, ("report", "resend"))
         if self.rate is not None and not _is_rate(self.rate):
             raise ConfigurationError("rate must be a number of messages a second", field="rate")
@@ -202,7 +205,7 @@ class _Batch:
             raise
         finally:
             for item in self.intake.clear():
-                self._account(item, item.known or unfinished(item, []))
+                self._account(item, item.known or unfinished(item))
             if self.scribe is not None:
                 self.intake.stop(await self.scribe.aclose())
 
@@ -233,7 +236,7 @@ class _Batch:
             return item.known
         if item.channel in self._held:
             return failed(item, NotSentError(_HELD, reason="held"))
-        seen = trail.begin(item)
+        trail.begin(item)
         try:
             while True:
                 if self.plan.rate is not None or self.plan.pace.cooling() > 0:
@@ -244,7 +247,7 @@ class _Batch:
                     return delivery
                 self._write(item, delivery)
         except asyncio.CancelledError:
-            self._account(item, unfinished(item, seen))
+            self._account(item, unfinished(item))
             raise
 
     async def _wait_for_slot(self) -> None:
@@ -279,8 +282,9 @@ class _Batch:
 
     async def _send(self, item: Item, trail: _Trail) -> Delivery:
         trail.sending = True
+        item.tried.begin()
         try:
-            return delivered(item, await self.send(item.ready or item.draft), len(trail.seen))
+            return delivered(item, await self.send(item.ready or item.draft))
         except TwakeError as wrong:
             if isinstance(wrong, _GENERAL):
                 self.intake.stop(wrong)
@@ -294,7 +298,7 @@ class _Batch:
 
     def _account(self, item: Item, delivery: Delivery) -> asyncio.Future[Any] | None:
         """Note the end of a draft: for its channel, in the journal, to the observer."""
-        if self.plan.after_unknown == "hold" and delivery.outcome is Outcome.UNKNOWN:
+        if holds(self.plan.hold_after, self.plan.after_unknown, delivery.outcome):
             self._held.add(item.channel)
         written = self._write(item, delivery)
         if self.plan.on_progress is not None:
@@ -312,7 +316,7 @@ class _Batch:
     def _write(self, item: Item, delivery: Delivery) -> asyncio.Future[Any] | None:
         if self.scribe is None or item.entry is None or not item.begun:
             return None
-        return self.scribe.put(settled(item.entry, delivery))
+        return self.scribe.put(settled(item, item.entry, delivery))
 
 
 @attrs.define(eq=False)
@@ -322,26 +326,31 @@ class _Trail:
     batch: _Batch
     task: asyncio.Task[Any] | None = attrs.field(default=None, init=False)
     sending: bool = attrs.field(default=False, init=False)
-    seen: Seen = attrs.field(factory=list, init=False)
-    _entry: JournalEntry | None = attrs.field(default=None, init=False)
+    _tried: Tried = attrs.field(factory=Tried, init=False)
+    _item: Item = attrs.field(init=False)
 
-    def begin(self, item: Item) -> Seen:
-        """Forget the draft before, and return where this one's attempts are taken down."""
-        self.seen.clear()
-        self._entry = item.entry
-        return self.seen
+    def begin(self, item: Item) -> None:
+        """Forget the draft before, and take down this one's attempts."""
+        self._tried.clear()
+        item.tried = self._tried
+        self._item = item
 
     def ended(self, outcome: Outcome, reason: str, *, last: bool) -> None:
         if self._is_foreign():
             return
-        self.seen.append((outcome, reason))
-        if self._entry is not None and self.batch.scribe is not None and not last:
-            self.batch.scribe.put(paused(self._entry, self.seen))
+        self._tried.note(outcome, reason)
+        entry = self._item.entry
+        if entry is not None and self.batch.scribe is not None and not last:
+            self.batch.scribe.put(paused(self._item, entry))
 
     async def again(self) -> JournalError | None:
-        if self._entry is None or self._is_foreign():
+        if self._is_foreign():
             return None
-        return await self.batch.intend(attrs.evolve(self._entry, attempts=len(self.seen)))
+        entry = self._item.entry
+        wrong = None if entry is None else await self.batch.intend(intent(self._item, entry))
+        if wrong is None:
+            self._tried.begin()
+        return wrong
 
     def _is_foreign(self) -> bool:
         # The input, which is read in this task, may send on its own; a task that an observer starts
