@@ -32,7 +32,8 @@ _DELIVERED = (Outcome.DELIVERED, "")
 def delivered(item: Item, message: Message) -> Delivery:
     """Return the end of a draft whose message the server gave back."""
     key = item.entry.key if item.entry else None
-    if _may_be_twice(item, _in_doubt(item, Outcome.DELIVERED), Outcome.DELIVERED):
+    in_doubt = _in_doubt(item, Outcome.DELIVERED)
+    if in_doubt and not item.repeatable:
         message = attrs.evolve(message, maybe_duplicated=True)
     return Delivery(item.draft, Outcome.DELIVERED, message, None, len(item.tried.seen), key)
 
@@ -88,15 +89,16 @@ def _in_doubt(item: Item, outcome: Outcome) -> int:
     is_open = tried.begun > len(tried.seen)
     if outcome is Outcome.UNKNOWN:
         return max(1, lost + is_open)
-    if outcome is Outcome.DELIVERED and not is_open and tried.seen[-1:] != [_DELIVERED]:
+    answered = tried.seen[-1:] == [_DELIVERED]
+    if lost and outcome is Outcome.DELIVERED and not (is_open or answered):
         # No attempt was answered so: a look found what one of the requests in doubt had made.
-        return max(0, lost - 1)
+        return lost - 1
     return lost
 
 
 def _may_be_twice(item: Item, in_doubt: int, outcome: Outcome | None) -> bool:
-    certain = outcome is None or outcome is Outcome.DELIVERED
-    return in_doubt + certain > 1 and not item.repeatable
+    others = in_doubt if outcome is None or outcome is Outcome.DELIVERED else in_doubt - 1
+    return others > 0 and not item.repeatable
 
 
 # --- the journal's entries ------------------------------------------------------------------------

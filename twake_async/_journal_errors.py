@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 
 from .errors import JournalError
@@ -84,9 +85,12 @@ def linked(path: str, names: int) -> JournalError:
 
 def moved(path: str, name: str) -> JournalError:
     """Return the error for a journal whose file is no longer the one that its name leads to."""
+    what = f"the journal {path!r}"
+    if name != os.path.realpath(path):
+        what = f"{name!r}, which belongs to {what},"
     return JournalError(
-        f"{name!r} was deleted, moved or replaced while a batch used the journal {path!r}: nothing "
-        "more was sent. What this run reported is certain, and the journal's own file has it. A "
-        "run with another file, or with none, would send it again: put the file back first",
+        f"{what} was deleted, moved or replaced while a batch used it: nothing more was sent. What "
+        "this run reported is certain, and the journal's own file has it. A run with another file, "
+        "or with none, would send it again: put the file back first",
         reason="moved",
     )

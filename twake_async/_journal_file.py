@@ -90,14 +90,12 @@ class JournalFile:
         row = self._reader.execute(f"{SELECT} WHERE key = ?", (key,)).fetchone()
         return None if row is None else entry_of(checked(row, self.path))
 
-    def write(self, entries: Iterable[JournalEntry]) -> None:
-        """Put entries on the disk, all or none; they are there when this returns.
-
-        Raises:
-            JournalError: The file is no longer the one that its name leads to.
-
-        """
+    def check(self) -> None:
+        """Raise `JournalError` where the journal's name no longer leads to this file."""
         self._lock.check()
+
+    def write(self, entries: Iterable[JournalEntry]) -> None:
+        """Put entries on the disk, all or none; they are there when this returns."""
         rows = [row_of(entry) for entry in entries]
         if len(rows) <= ROWS:
             _write_rows(self._writer, rows)
@@ -108,7 +106,6 @@ class JournalFile:
 
     def end_run(self) -> None:
         """Note that the run came to its end."""
-        self._lock.check()
         _write_run(self._writer, self.run, self._began, time.time())
 
     def close(self) -> None:
@@ -117,10 +114,14 @@ class JournalFile:
 
 
 def _close(connections: list[sqlite3.Connection], lock: JournalLock) -> None:
-    lock.spare_other_files()
-    for connection in reversed(connections):
-        connection.close()
-    lock.release()
+    try:
+        if connections and lock.is_moved():
+            # SQLite leaves the last rows in the -wal file then, which stays behind.
+            connections[0].execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    finally:
+        for connection in reversed(connections):
+            connection.close()
+        lock.release()
 
 
 def _connect(path: str) -> sqlite3.Connection:

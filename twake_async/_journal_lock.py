@@ -26,9 +26,8 @@ if TYPE_CHECKING:
 
 __all__ = ["JournalLock"]
 
-#: SQLite locks bytes from 1 GiB on, 512 of them, and leaves the page around them without content.
-_SQLITE_SHARED, _SQLITE_SHARED_LENGTH = 0x40000002, 510
-_OUR_BYTE = 0x40000000 + 600
+#: A byte to lock. SQLite locks the 512 bytes from 1 GiB on, and keeps no content in their page.
+_BYTE = 0x40000000 + 600
 
 #: The journals that this process has open, by device and inode, and the descriptors of their locks.
 _open: dict[Inode, int] = {}
@@ -92,14 +91,9 @@ class JournalLock:
             if _inode_of(name) != inode:
                 raise moved(self.path, name)
 
-    def spare_other_files(self) -> None:
-        """Keep SQLite from deleting the `-wal` file of another journal when it closes this one.
-
-        It deletes the file by its name where it holds the last lock on the journal.
-        """
-        name = self.file + "-wal"
-        if name in self._watched and _inode_of(name) not in (self._watched[name], None):
-            _lock_bytes(self._fd, _SQLITE_SHARED, _SQLITE_SHARED_LENGTH, shared=True)
+    def is_moved(self) -> bool:
+        """Say whether the journal's own name leads to another file, or to none."""
+        return _inode_of(self.file) != self._inode
 
     def release(self) -> None:
         """Give up both locks; SQLite must have closed the journal before."""
@@ -153,7 +147,7 @@ def _open_and_lock(path: str, file: str) -> tuple[int, Inode]:
         found = os.fstat(fd)
         inode = found.st_dev, found.st_ino
         wrong = None
-        if not _lock_bytes(fd, _OUR_BYTE, 1):
+        if not _lock_byte(fd):
             wrong = locked(path)
         elif found.st_nlink > 1:
             wrong = linked(path, found.st_nlink)
@@ -178,13 +172,10 @@ def _open_known(path: str, file: str) -> int:
 if sys.platform == "win32":  # pragma: no cover
     import msvcrt
 
-    def _lock_bytes(fd: int, start: int, length: int, *, shared: bool = False) -> bool:
-        # Windows deletes no file that somebody has open, so SQLite needs no holding back there.
-        if shared:
-            return True
-        os.lseek(fd, start, os.SEEK_SET)
+    def _lock_byte(fd: int) -> bool:
+        os.lseek(fd, _BYTE, os.SEEK_SET)
         try:
-            msvcrt.locking(fd, msvcrt.LK_NBLCK, length)
+            msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)
         except OSError:
             return False
         return True
@@ -192,8 +183,8 @@ if sys.platform == "win32":  # pragma: no cover
 else:
     import fcntl
 
-    def _lock_bytes(fd: int, start: int, length: int, *, shared: bool = False) -> bool:
-        """Lock bytes of an open file; False where somebody else has them.
+    def _lock_byte(fd: int) -> bool:
+        """Lock a byte of an open file; False where somebody else has it.
 
         The lock belongs to the open file, not to the process, so that no other closing of the
         file drops it. A system without such locks has the lock by name alone.
@@ -201,8 +192,7 @@ else:
         command = getattr(fcntl, "F_OFD_SETLK", None)
         if sys.platform != "linux" or command is None:
             return True
-        kind = fcntl.F_RDLCK if shared else fcntl.F_WRLCK
-        wanted = struct.pack("hhqqi0q", kind, os.SEEK_SET, start, length, 0)
+        wanted = struct.pack("hhqqi0q", fcntl.F_WRLCK, os.SEEK_SET, _BYTE, 1, 0)
         try:
             fcntl.fcntl(fd, command, wanted)
         except OSError as exc:

@@ -195,10 +195,16 @@ def recall(
         JournalError: The journal has another draft under this key, or this run had the key.
 
     """
-    entry = JournalEntry(key, mark, draft.channel_id, ready.front_id, run, time.time())
+    entry = JournalEntry(
+        key,
+        mark,
+        draft.channel_id,
+        ready.front_id,
+        run,
+        time.time(),
+        minted=ready.front_id is not draft.front_id,
+    )
     if found is None:
-        if ready.front_id != draft.front_id:
-            entry = attrs.evolve(entry, minted=True)
         return Item(draft, draft.channel_id, entry=entry, ready=ready)
     if found.run == run:
         raise twice(key)

@@ -197,6 +197,7 @@ class Scribe:
     def _write(self, file: JournalFile, group: list[_Order]) -> None:
         if self._failure is None:
             try:
+                file.check()
                 file.write(entry for entry, _ in group)
             except Exception as wrong:  # noqa: BLE001 - as above
                 self._fail(wrong)
@@ -214,6 +215,7 @@ class Scribe:
             if self._unsaved:
                 file.write(self._unsaved)
             file.end_run()
+            file.check()
         except Exception as wrong:  # noqa: BLE001 - as above
             if self._failure is None:
                 self._fail(wrong)
