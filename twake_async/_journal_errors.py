@@ -23,14 +23,18 @@ def as_journal_error(path: str, exc: Exception) -> JournalError:
         )
     if code == sqlite3.SQLITE_NOTADB:
         return foreign(path, "it is no SQLite file")
-    # Python finds text that is no UTF-8, and says so in these words only.
-    if code == sqlite3.SQLITE_CORRUPT or str(exc).startswith("Could not decode to UTF-8"):
+    if code == sqlite3.SQLITE_CORRUPT or _is_no_text(exc):
         return damaged(path, str(exc))
     return JournalError(
         f"the journal {path!r} cannot be opened, read or written ({exc}): nothing more was "
         "sent. Mend that, or go back to a copy, and run again with the same input",
         reason="broken",
     )
+
+
+def _is_no_text(exc: Exception) -> bool:
+    # It is Python that finds a text, or an error of SQLite's about one, to be no UTF-8.
+    return isinstance(exc, UnicodeDecodeError) or "Could not decode to UTF-8" in str(exc)
 
 
 def unreadable(path: str, exc: Exception) -> JournalError:

@@ -43,7 +43,7 @@ def _rows(path: str) -> Iterator[Row]:
                 yield checked(row, path)
         finally:
             connection.close()
-    except sqlite3.Error as exc:
+    except (sqlite3.Error, UnicodeDecodeError) as exc:
         raise unreadable(path, exc) from exc
 
 
