@@ -93,7 +93,7 @@ class Item:
     @property
     def repeatable(self) -> bool:
         """Whether its request does no harm twice: it is an edit."""
-        return _is_edit(self.draft)
+        return self.draft.id is not None
 
 
 def not_sent(draft: MessageDraft, error: TwakeError, key: str | None = None) -> Item:
@@ -114,13 +114,9 @@ def check_draft(thing: Any) -> Item:
     return not_sent(thing, wrong)
 
 
-def _is_edit(draft: MessageDraft) -> bool:
-    return draft.id is not None and not draft.is_ephemeral
-
-
 def with_front_id(draft: MessageDraft) -> MessageDraft:
     """Return the draft with the `front_id` that it will have in all runs; an edit needs none."""
-    if draft.front_id is not None or _is_edit(draft):
+    if draft.front_id is not None or draft.id is not None:
         return draft
     return attrs.evolve(draft, front_id=str(uuid.uuid4()))
 
@@ -223,7 +219,7 @@ def recall(
         front_id=found.front_id,
         minted=found.minted,
         unknown_requests=doubts,
-        maybe_duplicated=doubts > 0 and not _is_edit(draft),
+        maybe_duplicated=doubts > 0 and draft.id is None,
     )
     ready = attrs.evolve(draft, front_id=found.front_id)
     return Item(draft, draft.channel_id, entry=entry, ready=ready, doubts=doubts)
