@@ -29,6 +29,7 @@ from twake_async import (
     Outcome,
 )
 from twake_async import _journal_lock as journal_lock
+from twake_async._journal_checks import check_messages
 from twake_async._journal_file import JournalFile
 from twake_async._journal_rows import row_of
 from twake_async.batch import stream
@@ -214,6 +215,34 @@ async def test_a_system_without_locks_on_the_file_has_the_lock_by_name(path, mon
         with other_process(path, code=HOLD) as process:
             assert process.stdout.readline() == ""
             process.kill()
+
+
+@posix_only
+def test_a_forked_child_has_nothing_left_to_close(path):
+    """What a child does after its fork does no harm in a process that goes on with the journal."""
+    file = JournalFile.open(path, target="", keys="position")
+    [fd] = journal_lock._open.values()
+    journal_lock._close_in_child()
+    with pytest.raises(OSError, match="descriptor"):
+        os.fstat(fd)
+    file.close()
+    JournalFile.open(path, target="", keys="position").close()
+
+
+def test_a_file_system_without_shared_memory_has_no_wal_file_to_watch(path):
+    """SQLite keeps its other way of writing there, and no -wal file."""
+    lock = journal_lock.JournalLock.take(path)
+    lock.watch_wal()
+    lock.check()
+    lock.release()
+
+
+@posix_only
+async def test_a_python_that_knows_no_such_lock_has_the_lock_by_name(path, monkeypatch):
+    """So it is on macOS."""
+    monkeypatch.delattr(journal_lock.fcntl, "F_OFD_SETLK", raising=False)
+    async with running(path):
+        await refused(path, "locked")
 
 
 @linux_only
@@ -422,21 +451,35 @@ async def test_a_row_that_is_not_what_was_written_is_named(path, change):
     assert "copy" in str(wrong)
 
 
-async def test_keys_out_of_order_are_named(path, tmp_path):
-    """A search would miss the row, and its message would be sent again."""
+def test_rows_out_of_order_are_named(path):
+    """A search would miss such a row, and its message would be sent again."""
+    row = JournalEntry("000000001", "f" * 32, "c", "mine", 1, 1.0)
+    found = [row_of(row), row_of(attrs.evolve(row, key="000000000"))]
+
+    class Disordered:
+        def execute(self, _):
+            return found
+
+    with pytest.raises(JournalError, match="out of order") as caught:
+        check_messages(Disordered(), path)
+    assert caught.value.reason == "damaged"
+    found.reverse()
+    assert [entry.key for entry in check_messages(Disordered(), path)[1]] == [
+        row[0] for row in found
+    ]
+
+
+async def test_a_schema_that_is_no_text_is_named(path):
+    """SQLite's own words about it are no text either."""
     await collect(stream(drafts(3), at_once, plan(path)))
     data = pathlib.Path(path).read_bytes()
-    [entry, *_] = Journal(path).entries()
-    moved = row_of(attrs.evolve(entry, key="000000009"))
-    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
-        connection.execute("DELETE FROM message WHERE key = '000000000'")
-        connection.execute(f"INSERT INTO message VALUES ({', '.join('?' * 15)})", moved)
-    assert len(Journal(path).counts()) == 1  # that alone is a whole journal
-    assert data.count(b"000000001") == 1
-    pathlib.Path(path).write_bytes(
-        pathlib.Path(path).read_bytes().replace(b"000000001", b"zzzzzzzzz")
-    )
+    assert data.count(b"CREATE TABLE message") == 1
+    data = data.replace(b"CREATE TABLE message", b"CREATE TABLE m\xc2ssage")
+    pathlib.Path(path).write_bytes(data)
     await refused(path, "damaged")
+    with pytest.raises(JournalError) as caught:
+        Journal(path).counts()
+    assert caught.value.reason == "damaged"
 
 
 async def test_a_row_that_is_damaged_during_a_run_ends_it(path, monkeypatch):

@@ -41,7 +41,7 @@ def _close_in_child() -> None:
     _open.clear()
 
 
-if hasattr(os, "register_at_fork"):
+if hasattr(os, "register_at_fork"):  # pragma: no branch - Windows knows no fork
     os.register_at_fork(after_in_child=_close_in_child)
 
 
