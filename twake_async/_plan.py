@@ -30,6 +30,7 @@ class Plan:
     in_flight: int
     order: Literal["channel"] | None
     after_unknown: Literal["continue", "hold"]
+    hold_after: Literal["unknown", "failure"] | None = None
     rate: float | None
     journal: Journal | None
     on_progress: Callable[[Progress], object] | None
@@ -49,6 +50,8 @@ class Plan:
         if self.order is not None:
             check_choice("order", self.order, ("channel",))
         check_choice("after_unknown", self.after_unknown, ("continue", "hold"))
+        if self.hold_after is not None:
+            check_choice("hold_after", self.hold_after, ("unknown", "failure"))
         check_choice("resume", self.resume, ("report", "resend"))
         self._check_numbers()
         self._check_kinds()

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import functools
 import logging
 import warnings
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self
 
 from ._attempts import Attempts
@@ -308,6 +308,7 @@ class TwakeSession:
         in_flight: int = 10,
         order: Literal["channel"] | None = "channel",
         after_unknown: Literal["continue", "hold"] = "continue",
+        hold_after: Literal["unknown", "failure"] | None = None,
         rate: float | None = None,
         journal: Journal | None = None,
         on_progress: Callable[[Progress], object] | None = None,
@@ -336,8 +337,10 @@ class TwakeSession:
             in_flight: How many are under way at once.
             order: `"channel"`: the messages to one channel arrive in the order given, retries
                 included. None: as fast as connections allow.
-            after_unknown: `"hold"` sends nothing more to a channel after an `UNKNOWN`, and
-                reports the rest of it as `NOT_SENT`.
+            after_unknown: `"hold"` is another way to say `hold_after="unknown"`.
+            hold_after: `"unknown"` sends nothing more to a channel after an `UNKNOWN`, and
+                reports the rest of it as `NOT_SENT`; `"failure"` does so after any end but
+                `DELIVERED`. None holds no channel.
             rate: Messages a second at the most; None for no limit.
             journal: Where intents and outcomes are kept, so that a later call with the same input
                 goes on where this one ended.
@@ -373,12 +376,13 @@ class TwakeSession:
         """
         group = group_id or self._group_id
         seconds = self._deadline if deadline is None else check_deadline(deadline)
-        encode = functools.partial(self._encode, group_id=group)
+        encode = partial(self._encode, group_id=group)
         server = GroupServer(group, seconds, self._proven, encode, self._check)
         plan = Plan(
             in_flight=in_flight,
             order=order,
             after_unknown=after_unknown,
+            hold_after=hold_after,
             rate=rate,
             journal=journal,
             on_progress=on_progress,
@@ -392,9 +396,7 @@ class TwakeSession:
             stop=stop,
             target=f"{self._base_url} {group}",
         )
-        send = functools.partial(
-            self._save, group_id=group, deadline=deadline, retry=retry, in_batch=True
-        )
+        send = partial(self._save, group_id=group, deadline=deadline, retry=retry, in_batch=True)
         return stream(drafts, send, plan)
 
     async def edit_message(
