@@ -71,9 +71,8 @@ class Plan:
         for name, kind in (("retry", RetryPolicy), ("journal", Journal), ("stop", asyncio.Event)):
             if getattr(self, name) is not None:
                 check_kind(name, getattr(self, name), kind)
-        for name in ("key", "on_progress"):
-            if getattr(self, name) is not None:
-                check_callback(name, getattr(self, name))
+        check_callback("key", self.key)
+        check_callback("on_progress", self.on_progress)
 
 
 def _is_positive(number: object) -> bool:

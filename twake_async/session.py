@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio  # noqa: TC003
+import functools
 import logging
+import os  # noqa: TC003
+import ssl  # noqa: TC003
 import warnings
-from functools import partial
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self
 
 from ._attempts import Attempts
@@ -26,30 +31,21 @@ from ._settings import (
 from ._way import carrier_for
 from ._wire import encode_remove, encode_save
 from .batch import Plan, stream
-from .check import probe
+from .check import Check, probe
+from .deliveries import Delivery, Drafts, Progress  # noqa: TC001
 from .errors import (
     ConfigurationError,
     InvalidDraftError,
     TextCutWarning,
 )
-from .messages import Message, MessageDraft, MessageRef
-from .retry import RetryBudget, RetryPolicy, Tokens
+from .journal import Journal  # noqa: TC001
+from .messages import Message, MessageDraft, MessageRef, ReaderUpdate
+from .retry import Attempt, RetryBudget, RetryPolicy, Tokens
 
 if TYPE_CHECKING:
-    import asyncio
-    import os
-    import ssl
-    from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
-    from types import TracebackType
-
     import httpx
 
     from ._wire import Prepared
-    from .check import Check
-    from .deliveries import Delivery, Drafts, Progress
-    from .journal import Journal
-    from .retry import Attempt
-    from .twacode import UserSpecific
 
 __all__ = ["TwakeSession"]
 
@@ -136,10 +132,9 @@ class TwakeSession:
         self._text_form = check_choice("text_form", text_form, ("plain", "portable"))
         check_count("max_connections", max_connections)
         rules = Rules(self._base_url, check_statuses("trusted_statuses", trusted_statuses))
-        if on_attempt is not None:
-            check_callback("on_attempt", on_attempt)
         if retry_budget is not None:
             check_kind("retry_budget", retry_budget, RetryBudget)
+        check_callback("on_attempt", on_attempt)
         carrier = carrier_for(
             self._base_url,
             credentials,
@@ -277,8 +272,6 @@ class TwakeSession:
         group_id: str | None,
         deadline: float | None,
         retry: RetryPolicy | None,
-        *,
-        in_batch: bool = False,
     ) -> Message:
         if not isinstance(draft, MessageDraft):
             raise InvalidDraftError("send takes a MessageDraft", field="draft")
@@ -289,10 +282,9 @@ class TwakeSession:
         if text_was_cut(prepared, message):
             try:
                 warnings.warn(_CUT, TextCutWarning, stacklevel=3)  # the caller of send or its like
-            except TextCutWarning:
-                # A filter made an error of it, and a batch must not lose a delivery to that.
-                if not in_batch:
-                    raise
+            except Exception:  # noqa: BLE001
+                # A filter made an error of it, or what shows warnings failed. The message is
+                # delivered, and whoever sent it gets it.
                 log.warning(_CUT)
         return message
 
@@ -376,7 +368,7 @@ class TwakeSession:
         """
         group = group_id or self._group_id
         seconds = self._deadline if deadline is None else check_deadline(deadline)
-        encode = partial(self._encode, group_id=group)
+        encode = functools.partial(self._encode, group_id=group)
         server = GroupServer(group, seconds, self._proven, encode, self._check)
         plan = Plan(
             in_flight=in_flight,
@@ -396,7 +388,7 @@ class TwakeSession:
             stop=stop,
             target=f"{self._base_url} {group}",
         )
-        send = partial(self._save, group_id=group, deadline=deadline, retry=retry, in_batch=True)
+        send = functools.partial(self._save, group_id=group, deadline=deadline, retry=retry)
         return stream(drafts, send, plan)
 
     async def edit_message(
@@ -406,7 +398,7 @@ class TwakeSession:
         *,
         hidden_data: Mapping[str, Any] | None = None,
         pinned: bool | None = None,
-        user_specific: Sequence[UserSpecific | Mapping[str, Any]] = (),
+        user_specific: Sequence[ReaderUpdate] = (),
         group_id: str | None = None,
         deadline: float | None = None,
         retry: RetryPolicy | None = None,
