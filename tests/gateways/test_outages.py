@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from twake_async import Delivery, MessageDraft, Outcome, Progress, RetryPolicy
+from twake_async import Delivery, MessageDraft, Outcome, Pause, Progress, RetryPolicy
 
 from . import apache, haproxy, nginx
 from .gateway import Gateway
@@ -19,6 +19,7 @@ from .sends import OPERATIONS, TRANSPORTS, Send, close, each, session
 from .setups import Setup
 from .upstream import Upstream
 
+IN_FLIGHT = 10
 BARE = [nginx.SETUPS[0], haproxy.SETUPS[0], apache.SETUPS[0]]
 both = pytest.mark.parametrize("transport", TRANSPORTS, ids=["default", "fast"])
 behind_each = pytest.mark.parametrize(
@@ -108,21 +109,31 @@ def contradictions(deliveries: list[Delivery], stored: Counter[str]) -> list[str
 async def test_a_batch_over_an_outage_of_the_upstream_keeps_the_promise(
     gateway: Gateway, setup: Setup, transport: Any, process: UpstreamProcess
 ):
-    """The upstream is killed and started behind the gateway: no wrong claim, copy or disorder."""
+    """The upstream is killed and started behind the gateway: no wrong claim, copy or disorder.
+
+    The batch pauses until the upstream answers: all arrive but those that were on their way.
+    """
     count, outages = 400, []
+    pauses: list[Pause] = []
 
     def begin_outage(progress: Progress) -> None:
+        if progress.pause is not None:
+            pauses.append(progress.pause)
         if not outages and ended(progress) >= count // 4:
             outages.append(asyncio.create_task(process.outage(0.5)))
 
     async with session(gateway, transport=transport) as twake:
-        batch = twake.send_many(drafts(count), on_progress=begin_outage)
+        batch = twake.send_many(drafts(count), in_flight=IN_FLIGHT, on_progress=begin_outage)
         deliveries = [delivery async for delivery in batch]
         await outages[0]
         after = [delivery async for delivery in twake.send_many(drafts(20, "b"))]
     memory = process.memory
     assert len(deliveries) == count
     assert contradictions(deliveries, memory.stored) == []
+    outcomes = Counter(delivery.outcome for delivery in deliveries)
+    assert outcomes[Outcome.UNKNOWN] <= 2 * IN_FLIGHT
+    assert outcomes[Outcome.DELIVERED] == count - outcomes[Outcome.UNKNOWN]
+    assert pauses[-1].is_over
     assert {delivery.outcome for delivery in after} == {Outcome.DELIVERED}
     for channel in {channel for channel, _ in memory.order}:
         keys = [key for where, key in memory.order if where == channel]
