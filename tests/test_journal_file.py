@@ -26,6 +26,7 @@ from twake_async import (
     JournalEntry,
     JournalError,
     MessageDraft,
+    NotSentError,
     Outcome,
 )
 from twake_async import _journal_lock as journal_lock
@@ -388,7 +389,8 @@ async def finished(path) -> list[JournalEntry]:
     items = [MessageDraft("c0", f"message {number}") for number in range(120)]
     await collect(stream(items[:100], at_once, plan(path, in_flight=30)))
     await collect(stream(items[:110], ended_as(Outcome.REFUSED), plan(path)))
-    await collect(stream(items, ended_as(Outcome.UNKNOWN), plan(path)))
+    with contextlib.suppress(NotSentError):  # so many in a row end a batch
+        await collect(stream(items, ended_as(Outcome.UNKNOWN), plan(path)))
     return list(Journal(path).entries())
 
 

@@ -13,7 +13,7 @@ import attrs
 from ._json import Codec
 from ._wire import encode_save
 from .deliveries import Delivery, JournalEntry, error_for
-from .errors import InvalidDraftError, JournalError, Outcome, TwakeError
+from .errors import JournalError, Outcome, TwakeError
 from .messages import Message, MessageDraft
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 __all__ = [
     "Item",
     "Tried",
-    "check_draft",
     "fingerprint",
     "key_of",
     "recall",
@@ -101,17 +100,6 @@ def not_sent(draft: MessageDraft, error: TwakeError, key: str | None = None) -> 
     # It takes its turn in its channel, which it may hold; what is no draft has no channel.
     channel = draft.channel_id if isinstance(draft, MessageDraft) else None
     return Item(draft, channel, known=Delivery(draft, Outcome.NOT_SENT, error=error, key=key))
-
-
-def check_draft(thing: Any) -> Item:
-    """Return the item for what the input gave, which may be anything."""
-    if isinstance(thing, MessageDraft):
-        return Item(thing, thing.channel_id)
-    wrong = InvalidDraftError(
-        f"the input gave a {type(thing).__name__}, where send_many takes MessageDrafts",
-        field="drafts",
-    )
-    return not_sent(thing, wrong)
 
 
 def with_front_id(draft: MessageDraft) -> MessageDraft:

@@ -13,6 +13,7 @@ import os
 import queue
 import sqlite3
 import threading
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, TypeVar
 
 import attrs
@@ -21,13 +22,10 @@ from ._journal_errors import as_journal_error
 from ._journal_file import JournalFile
 from ._journal_views import read_counts, read_entries
 from .deliveries import JournalEntry
-from .errors import ConfigurationError, JournalError
+from .errors import ConfigurationError, JournalError, Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from ._journal_file import Keys
-    from .errors import Outcome
 
 __all__ = ["Journal", "Scribe"]
 
