@@ -18,7 +18,8 @@ click = pytest.importorskip("click")
 
 from test_cli import COMMAND, at_home, cli, environment, sandbox, served, texts  # noqa: E402, F401
 
-from twake_async.cli._lines import read_csv, read_jsonl  # noqa: E402
+from twake_async.cli._csv_lines import read_csv  # noqa: E402
+from twake_async.cli._lines import read_jsonl  # noqa: E402
 from twake_async.cli._progress import Display  # noqa: E402
 from twake_async.errors import Outcome  # noqa: E402
 from twake_async.sandbox import Sandbox  # noqa: E402
@@ -159,11 +160,11 @@ def test_what_is_wrong_with_a_line_is_said(line, wrong):
 
 def test_what_is_wrong_with_a_row_is_said():
     """Too many cells, cells that should hold JSON, and no cells at all."""
-    rows = ["channel_id,content,pinned\n", "c,x,true,more\n", "c,x,maybe\n", "c,good,\n", "\n"]
+    rows = b"channel_id,content,pinned\nc,x,true,more\nc,x,maybe\nc,good,\n\n", b""
     read = list(read_csv(rows))
     assert [line.number for line in read] == [2, 3, 4]
     assert "more cells" in read[0].wrong
-    assert "JSON: pinned" in read[1].wrong
+    assert "column 3 (pinned) must hold true or false" in read[1].wrong
     assert read[2].draft.content == "good"
     assert list(read_csv([])) == []
 

@@ -6,13 +6,9 @@ import asyncio
 import contextlib
 import json
 import os
-import shutil
 import signal
-import sys
-import tempfile
 import warnings
 from contextlib import ExitStack, aclosing
-from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 import attrs
@@ -22,9 +18,11 @@ from twake_async.errors import Outcome, TextCutWarning, TwakeError
 from twake_async.journal import Journal
 
 from ._credentials import open_session
-from ._input import FileInput, StreamInput
+from ._input import FileInput, StreamInput, open_input
+from ._input_options import input_options
 from ._options import session_options
 from ._progress import Display, counted
+from ._sources import InputError
 from ._statuses import STATUSES, complain, printable, say
 
 if TYPE_CHECKING:
@@ -33,10 +31,11 @@ if TYPE_CHECKING:
     from typing import Any
 
     from twake_async.deliveries import Delivery
+    from twake_async.messages import MessageDraft
     from twake_async.session import TwakeSession
 
     from ._credentials import Options
-    from ._lines import Line
+    from ._lines import Line, Reading
 
 __all__ = ["send_many"]
 
@@ -85,23 +84,18 @@ Exit status: the worst that became of any message:
     type=click.Choice(["plain", "portable"]),
     help='"portable" is shown whole by servers that cut a plain text.',
 )
-@click.option(
-    "--format",
-    "file_format",
-    type=click.Choice(["jsonl", "csv"]),
-    help="Else by the name of FILE; JSON Lines where that does not tell.",
-)
+@input_options
 @click.option("--dry-run", is_flag=True, help="Check every line, and send nothing.")
 @click.option(
     "--undelivered",
     metavar="FILE",
-    type=click.File("w", encoding="utf-8", lazy=False),
+    type=click.File("w", encoding="utf-8", errors="surrogateescape", lazy=False),
     help="Write there what is certainly not delivered, to be fed back in.",
 )
 @click.option(
     "--unknown",
     metavar="FILE",
-    type=click.File("w", encoding="utf-8", lazy=False),
+    type=click.File("w", encoding="utf-8", errors="surrogateescape", lazy=False),
     help="Write there what may or may not be delivered.",
 )
 @session_options
@@ -110,6 +104,7 @@ def send_many(
     journal: str | None,
     file_format: str | None,
     *,
+    reading: Reading,
     dry_run: bool,
     undelivered: IO[str] | None,
     unknown: IO[str] | None,
@@ -124,26 +119,27 @@ def send_many(
     """
     if batch["resend"] and journal is None:
         raise click.UsageError("--resend means nothing without --journal.")
-    is_csv = (file_format or ("csv" if file.endswith(".csv") else "jsonl")) == "csv"
     report = _Report(as_json, {Outcome.UNKNOWN: unknown}, undelivered)
     with ExitStack() as stack:
-        source: FileInput | StreamInput = StreamInput()
-        if file != "-" or is_csv or dry_run:
-            source = FileInput(_opened(file, stack), is_csv)
-            report.total, bad = _check(source)
-            if bad or dry_run:
-                say(f"{report.total:,} messages, {bad:,} bad lines; nothing was sent")
-                return STATUSES[Outcome.NOT_SENT if bad else Outcome.DELIVERED]
+        try:
+            source = open_input(file, file_format, reading, stack, whole=dry_run)
+            if isinstance(source, FileInput):
+                report.total, bad = _check(source)
+                if bad or dry_run:
+                    say(f"{report.total:,} messages, {bad:,} bad lines; nothing was sent")
+                    return STATUSES[Outcome.NOT_SENT if bad else Outcome.DELIVERED]
+        except InputError as error:
+            complain(f"{error}; nothing was sent")
+            return STATUSES[error.outcome]
         stack.enter_context(_warnings_told_once())
         try:
             session = open_session(options, os.environ)
-            asyncio.run(_Run(source, report, journal, batch).run(session))
+            asyncio.run(_Run(source, report, journal, batch, reading.key is not None).run(session))
         except TwakeError as error:
             report.stopped_by(error)
         except (KeyboardInterrupt, asyncio.CancelledError):
             report.interrupted = True
-        if isinstance(source, FileInput):
-            report.leave_rest(source)
+        report.leave_rest(source)
         return report.end(journal)
 
 
@@ -159,18 +155,10 @@ def _warnings_told_once() -> Iterator[None]:
         yield
 
 
-def _opened(name: str, stack: ExitStack) -> IO[bytes]:
-    if name != "-":
-        return stack.enter_context(Path(name).open("rb"))
-    copy = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - the stack closes it
-    shutil.copyfileobj(sys.stdin.buffer, copy)
-    return copy
-
-
 def _check(source: FileInput) -> tuple[int, int]:
     """Return how many good and bad lines there are, and show the first bad ones."""
     good = bad = 0
-    for line in source.lines():
+    for line in source.check():
         if line.draft is not None:
             good += 1
             continue
@@ -188,6 +176,7 @@ class _Run:
     report: _Report
     journal: str | None
     batch: dict[str, Any]
+    is_keyed: bool = False
 
     async def run(self, session: TwakeSession) -> None:
         """Send all, and report each; after a first Ctrl-C only what was begun."""
@@ -207,6 +196,7 @@ class _Run:
                     order=None if self.batch["no_order"] else "channel",
                     after_unknown="hold" if self.batch["hold"] else "continue",
                     journal=Journal(self.journal) if self.journal else None,
+                    key=self.report.key if self.is_keyed else None,
                     resume="resend" if self.batch["resend"] else "report",
                     on_progress=lambda progress: self._note(progress.delivery, display),
                 )
@@ -264,11 +254,17 @@ class _Report:
         self._last = line.number
         return given
 
-    def leave_rest(self, source: FileInput) -> None:
+    def key(self, draft: MessageDraft) -> str:
+        """Return the journal's key of a draft that was taken; `--key` names the field."""
+        key = self._lines[id(draft)].key
+        assert key is not None  # noqa: S101 - a line without one has no draft
+        return key
+
+    def leave_rest(self, source: FileInput | StreamInput) -> None:
         """Write the lines that the batch never took, as it was ended before."""
         if self.undelivered is not None and (self.interrupted or self.error is not None):
-            for line in source.lines():
-                if line.number > self._last:
+            with contextlib.suppress(InputError):  # it was told already
+                for line in source.rest(self._last):
                     self._write(self.undelivered, line)
 
     def note(self, delivery: Delivery) -> None:
