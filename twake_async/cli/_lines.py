@@ -61,9 +61,11 @@ class Reading:
     key: str | None = None
     """The field that holds the journal's key of a line."""
 
-    @property
-    def fields(self) -> tuple[str, ...]:
-        """The fields that a line may have."""
+    fields: tuple[str, ...] = attrs.field(init=False, repr=False)
+    """The fields that a line may have: those of a draft, and the key's."""
+
+    @fields.default
+    def _(self) -> tuple[str, ...]:
         extra = () if self.key is None or self.key in FIELDS else (self.key,)
         return (*FIELDS, *extra)
 
@@ -173,7 +175,7 @@ def load_json(text: str) -> Any:
     A field that is named twice is an error (`NotTakenError`): one of its values would be lost.
     """
     try:
-        return json.loads(text, object_pairs_hook=_object)
+        return _decode(text)
     except RecursionError:
         raise NotTakenError("it is nested too deeply") from None
     except ValueError as wrong:
@@ -188,6 +190,9 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         twice = named_twice([name for name, _ in pairs])
         raise NotTakenError(f"the field {twice!r} is named twice")
     return made
+
+
+_decode = json.JSONDecoder(object_pairs_hook=_object).decode
 
 
 def named_twice(names: Sequence[str]) -> str | None:
@@ -243,8 +248,9 @@ def checked_line(number: int, source: str, fields: dict[str, Any], reading: Read
 
 
 def _problem(key: object, fields: Mapping[str, Any], reading: Reading) -> str:
-    for name in sorted(fields.keys() - set(reading.fields)):
-        return _unknown(name, reading)
+    for name in fields:
+        if name not in reading.fields:
+            return _unknown(name, reading)
     if "channel_id" not in fields:
         return "it has no channel_id"
     if reading.key is None:
