@@ -535,7 +535,7 @@ def test_no_credentials_at_all_says_where_they_may_come_from(cli, monkeypatch, t
         (f'private_api_key = "{KEY}"\nb = {"9" * 10_000}', "not valid TOML"),
         (f'private_api_key = "{KEY}"'.encode("utf-16"), "is UTF-16: save it as UTF-8"),
         (f'private_api_key = "{KEY}\xe9"'.encode("cp1252"), "not UTF-8 text"),
-        (f'# {"x" * 1_048_576}\nprivate_api_key = "{KEY}"', "1,048,576 bytes or more"),
+        (f'# {"x" * 1_048_576}\nprivate_api_key = "{KEY}"', "longer than 1,048,576 bytes"),
         ('privat_api_key = "x"', "'privat_api_key'"),
         ("private_api_key = 12", "must be a string"),
     ],
