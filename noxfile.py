@@ -36,6 +36,7 @@ CORE_ROOMS = (
     "_life",
     "_link",
     "_network",
+    "_printable",
     "_resume",
     "_settings",
     "_way",

@@ -180,6 +180,14 @@ def test_a_byte_order_mark_is_no_part_of_the_text(sandbox, cli, monkeypatch):
     assert texts(sandbox) == ["hello"]
 
 
+def unread(pipe: int) -> int:
+    """Return how many bytes are in a pipe."""
+    import fcntl
+    import termios
+
+    return int.from_bytes(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)), sys.byteorder)
+
+
 @pytest.mark.skipif(os.name != "posix", reason="pipes of POSIX")
 def test_a_text_that_is_not_there_yet_is_waited_for(sandbox):
     """A pipe that does not block has not ended because it has nothing for the moment."""
@@ -195,8 +203,8 @@ def test_a_text_that_is_not_there_yet_is_waited_for(sandbox):
     ) as process:
         os.close(ours)
         for part in (b"first, ", b"second"):
-            time.sleep(0.3)  # long enough to read the first one, in most runs
             os.write(theirs, part)
+            wait_for(lambda: not unread(theirs))
         os.close(theirs)
         _, err = process.communicate(timeout=20)
     assert (process.returncode, err) == (0, "")

@@ -26,6 +26,7 @@ import attrs
 
 from ._facts import Answer
 from ._json import dump
+from ._printable import printable
 from ._wire import SAVE, Prepared, check_group, judge, judge_failure
 from .errors import (
     AuthenticationError,
@@ -71,7 +72,7 @@ class Check:
     `group`, `capability`; `later` where the server asked for a pause; `unclear` where its answers
     prove nothing; empty where all is well."""
 
-    advice: str
+    advice: str = attrs.field(converter=printable)  # it may quote the server
     """What is wrong and what to mend, in a sentence for a person; or that all is well."""
 
     release: Literal["2020", "2023"] | None = None

@@ -260,8 +260,6 @@ class TwakeSession:
         group_id: str | None,
         deadline: float | None,
         retry: RetryPolicy | None,
-        *,
-        in_batch: bool = False,
     ) -> Message:
         if not isinstance(draft, MessageDraft):
             raise InvalidDraftError("send takes a MessageDraft", field="draft")
@@ -274,9 +272,7 @@ class TwakeSession:
             try:
                 warnings.warn(_CUT, TextCutWarning, stacklevel=3)  # the caller of send or its like
             except TextCutWarning:
-                # A filter made an error of it, and a batch must not lose a delivery to that.
-                if not in_batch:
-                    raise
+                # A filter made an error of it: the message is delivered, and must be told as that.
                 log.warning(_CUT)
         return message
 
@@ -347,7 +343,7 @@ class TwakeSession:
         )
 
         def send(draft: MessageDraft) -> Awaitable[Message]:
-            return self._save(draft, group_id, deadline, retry, in_batch=True)
+            return self._save(draft, group_id, deadline, retry)
 
         return stream(drafts, send, plan)
 

@@ -38,7 +38,7 @@ __all__ = ["FileInput", "StreamInput", "open_input"]
 #: Chunks that are read ahead of the batch.
 _AHEAD = 8
 #: Seconds that `StreamInput.rest` waits for more, and how long it reads at all.
-_PAUSE, _PATIENCE = 0.5, 5.0
+_PAUSE, _PATIENCE = 1.0, 30.0
 
 
 @attrs.define(eq=False)
@@ -142,6 +142,11 @@ class StreamInput:
         self._room = threading.Semaphore(_AHEAD)
         self._came: asyncio.Event | None = None
         self._started = self._stopped = self._ended = False
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more can come."""
+        return self._ended
 
     def stop(self) -> None:
         """Yield no more lines; what was read is left to `rest`."""

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FIELDS",
+    "RESULT",
     "JsonLines",
     "Line",
     "NotTakenError",
@@ -38,6 +39,8 @@ __all__ = [
 
 #: The fields that a line may have.
 FIELDS = tuple(field.name for field in attrs.fields(MessageDraft))
+#: What `send-many` puts into the lines of its lists: why each is there. A reader leaves it out.
+RESULT = "_result"
 #: What may stand around a line of JSON.
 _BLANK = " \t\r\n\v\f\ufeff"
 
@@ -150,6 +153,7 @@ def _json_line(number: int, text: str, reading: Reading) -> Line:
         return bad_line(number, text, f"{_not_json(wrong)}{_hint(number, text)}")
     if not isinstance(given, dict):
         return bad_line(number, text, f"it is not a JSON object{_hint(number, text)}")
+    given.pop(RESULT, None)
     if reading.names:
         pairs = [(reading.rename(name), value) for name, value in given.items()]
         pairs = [pair for pair in pairs if pair[0]]

@@ -1,0 +1,162 @@
+"""The lists of a batch: what was not delivered, what is unknown, and what became of each line."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import click
+
+from twake_async.errors import Outcome
+
+from ._outputs import Output, check_outputs
+from ._results import beside
+from ._statuses import complain
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Self
+
+    from ._results import End
+
+__all__ = ["Lists", "list_options"]
+
+#: Runs of lines that are told one by one where they could not be written.
+_SHOWN = 20
+#: What SQLite and the journal's lock put beside a journal.
+_BESIDE = ("wal", "shm", "journal", "lock")
+
+
+@attrs.define(eq=False)
+class Lists:
+    """Writes each line to the list that it belongs to, as it ends."""
+
+    undelivered: Output | None
+    unknown: Output | None
+    results: Output | None
+    on_failure: Callable[[], object] = attrs.field(default=lambda: None, init=False)
+    """Called when a list can no longer be written."""
+
+    is_begun: bool = attrs.field(default=False, init=False)
+    _missing: list[list[int]] = attrs.field(factory=list, init=False)
+    """The first and the last number of each run of lines that are in no list."""
+
+    @property
+    def outputs(self) -> list[Output]:
+        """Those that were asked for."""
+        return [one for one in (self.undelivered, self.unknown, self.results) if one is not None]
+
+    @property
+    def failed(self) -> bool:
+        """Whether one of them is not whole."""
+        return any(output.failure is not None for output in self.outputs)
+
+    @property
+    def fill_output(self) -> bool:
+        """Whether one of them goes to standard output."""
+        return any(output.is_standard for output in self.outputs)
+
+    def check(self, file: str, journal: str | None, config: str | None) -> None:
+        """Raise unless each list is a file of its own.
+
+        Args:
+            file: The input; "-" for standard input.
+            journal: The journal.
+            config: The file with the credentials.
+
+        Raises:
+            UsageError: A list is a directory, another list, or one of these.
+
+        """
+        others = {"the input": "/dev/stdin" if file == "-" else file}
+        if journal is not None:
+            others |= {"the journal": journal}
+            others |= {f"the journal's {end}": f"{journal}-{end}" for end in _BESIDE}
+        if config is not None:
+            others |= {"the file with the credentials": config}
+        check_outputs({output.option: output.path for output in self.outputs}, others)
+
+    def __enter__(self) -> Self:
+        for output in self.outputs:
+            output.open()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for output in self.outputs:
+            output.close()
+
+    def begin(self) -> None:
+        """Begin them anew: from here on they are of this run."""
+        self.is_begun = True
+        for output in self.outputs:
+            output.begin()
+
+    def put(self, end: End) -> None:
+        """Write a line to the lists that it belongs to."""
+        written = [output.write(line) for output, line in self._places(end)]
+        if not all(written):
+            self._miss(end.line.number)
+
+    def _places(self, end: End) -> Iterator[tuple[Output, str]]:
+        unknown = end.outcome is Outcome.UNKNOWN
+        listed = self.unknown if unknown else self.undelivered
+        if listed is not None and end.outcome is not Outcome.DELIVERED:
+            yield listed, beside(end)
+        if self.results is not None:
+            yield self.results, end.as_json()
+
+    def _miss(self, number: int) -> None:
+        first = not self._missing
+        if first or self._missing[-1][1] != number - 1:
+            self._missing.append([number, number])
+        self._missing[-1][1] = number
+        if first:
+            self._complain()
+            self.on_failure()
+
+    def _complain(self) -> None:
+        for output in self.outputs:
+            if output.failure is not None:
+                complain(
+                    f"{output.option} {output.path} cannot be written "
+                    f"({output.failure.strerror}): nothing more is sent"
+                )
+
+    def tell_missing(self) -> None:
+        """Name the lines that are not where they belong."""
+        if not self._missing:
+            return
+        runs = [str(a) if a == b else f"{a} to {b}" for a, b in self._missing[:_SHOWN]]
+        more = len(self._missing) - len(runs)
+        names = ", ".join(runs) + (f" and {more:,} more" if more else "")
+        complain(f"not in the lists where they belong: line {names}")
+
+
+_OPTIONS = (
+    click.option(
+        "--undelivered",
+        metavar="FILE",
+        help="List there what is certainly not delivered, and why; it can be fed back in.",
+    ),
+    click.option("--unknown", metavar="FILE", help="List there what may or may not be delivered."),
+    click.option(
+        "--results",
+        metavar="FILE",
+        help="Write there what became of each message: a JSON object on a line.",
+    ),
+)
+
+
+def list_options(command: Callable[..., int]) -> Callable[..., int]:
+    """Give a command the options that name files to write, as one argument `lists`."""
+
+    @functools.wraps(command)
+    def with_options(*args: Any, **named: Any) -> int:
+        paths = [(name, named.pop(name)) for name in ("undelivered", "unknown", "results")]
+        made = [None if path is None else Output(f"--{name}", path) for name, path in paths]
+        return command(*args, lists=Lists(*made), **named)
+
+    for option in reversed(_OPTIONS):
+        with_options = option(with_options)
+    return with_options
