@@ -173,6 +173,67 @@ def test_send_takes_a_reply_and_an_ephemeral_message(sandbox, cli):
     assert len(texts(sandbox)) == 2
 
 
+def test_a_byte_order_mark_is_no_part_of_the_text(sandbox, cli, monkeypatch):
+    """Shells of Windows put one before what they pipe."""
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(codecs.BOM_UTF8 + b"hello")))
+    assert cli("send")[0] == 0
+    assert texts(sandbox) == ["hello"]
+
+
+def unread(pipe: int) -> int:
+    """Return how many bytes are in a pipe."""
+    import fcntl
+    import termios
+
+    return int.from_bytes(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)), sys.byteorder)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes of POSIX")
+def test_a_text_that_is_not_there_yet_is_waited_for(sandbox):
+    """A pipe that does not block has not ended because it has nothing for the moment."""
+    ours, theirs = os.pipe()
+    os.set_blocking(ours, False)
+    with subprocess.Popen(
+        [*COMMAND, "send", "--channel", sandbox.channel_id],
+        env=environment(**sandbox.environment),
+        stdin=ours,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        os.close(ours)
+        for part in (b"first, ", b"second"):
+            os.write(theirs, part)
+            wait_for(lambda: not unread(theirs))
+        os.close(theirs)
+        _, err = process.communicate(timeout=20)
+    assert (process.returncode, err) == (0, "")
+    assert texts(sandbox) == ["first, second"]
+
+
+def test_a_text_without_an_end_is_not_collected(sandbox, cli, monkeypatch):
+    """It is told as too long; nothing is sent."""
+    monkeypatch.setattr("twake_async.cli._sources.LONGEST", 1_000)
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"x" * 1_001)))
+    status, _, err = cli("send")
+    assert status == 3
+    assert "standard input is longer than 1,000 bytes" in err
+    assert sandbox.requests == []
+
+
+@pytest.mark.parametrize("stdin", [None, io.TextIOWrapper(io.BytesIO())])
+def test_a_closed_standard_input_is_a_wrong_command_line(sandbox, cli, monkeypatch, stdin):
+    """One sentence, no traceback, no wait."""
+    if stdin is not None:
+        stdin.close()
+    monkeypatch.setattr(sys, "stdin", stdin)
+    for arguments in (["send", "-"], ["send-many", "-"], ["send-many", "-", "--format", "csv"]):
+        status, _, err = cli(*arguments)
+        assert status == 64
+        assert "Standard input is closed." in err
+    assert sandbox.requests == []
+
+
 def test_a_refused_send_is_status_2(sandbox, cli):
     """A wrong group stores nothing, and one sentence says so."""
     status, out, err = cli("send", "--group", "00000000-0000-0000-0000-000000000001", "x")
@@ -535,7 +596,7 @@ def test_no_credentials_at_all_says_where_they_may_come_from(cli, monkeypatch, t
         (f'private_api_key = "{KEY}"\nb = {"9" * 10_000}', "not valid TOML"),
         (f'private_api_key = "{KEY}"'.encode("utf-16"), "is UTF-16: save it as UTF-8"),
         (f'private_api_key = "{KEY}\xe9"'.encode("cp1252"), "not UTF-8 text"),
-        (f'# {"x" * 1_048_576}\nprivate_api_key = "{KEY}"', "1,048,576 bytes or more"),
+        (f'# {"x" * 1_048_576}\nprivate_api_key = "{KEY}"', "longer than 1,048,576 bytes"),
         ('privat_api_key = "x"', "'privat_api_key'"),
         ("private_api_key = 12", "must be a string"),
     ],

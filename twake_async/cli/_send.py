@@ -5,20 +5,21 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import sys
 import warnings
 from typing import TYPE_CHECKING, Any
 
 import attrs
 import click
 
-from twake_async.errors import InvalidDraftError, Outcome, TextCutWarning, TwakeError
+from twake_async.errors import Outcome, TextCutWarning, TwakeError
 from twake_async.messages import MessageDraft
 from twake_async.retry import RetryPolicy, fold
 
 from ._credentials import open_session
 from ._options import FiniteNumber, attempts_option, process_signals, session_options
+from ._sources import standard_text
 from ._statuses import STATUSES, complain, printable, say
-from ._streams import standard_input
 from ._words import of_error
 
 if TYPE_CHECKING:
@@ -142,14 +143,9 @@ def send(
 def _text(given: str | None) -> str:
     if given is not None and given != "-":
         return given
-    stdin = standard_input()
-    if given is None and stdin.isatty():
+    if given is None and sys.stdin is not None and sys.stdin.isatty():
         raise click.UsageError('There is no TEXT: give it, or "-" to type it.')
-    try:
-        text = stdin.read().decode()
-    except UnicodeDecodeError:
-        raise InvalidDraftError("standard input is not UTF-8 text", field="content") from None
-    return text.removesuffix("\n").removesuffix("\r")
+    return standard_text().removesuffix("\n").removesuffix("\r")
 
 
 async def _deliver(

@@ -8,13 +8,14 @@ import selectors
 import stat
 import sys
 import tempfile
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, TextIO
 
 import click
 
-from twake_async.errors import TwakeError
+from twake_async.errors import InvalidDraftError, TwakeError
 
 from ._formats import ENOUGH
+from ._text_lines import LONGEST
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,6 +29,7 @@ __all__ = [
     "opened",
     "read_chunks",
     "standard_input",
+    "standard_text",
 ]
 
 #: Bytes that are read at once.
@@ -47,6 +49,40 @@ def standard_input() -> int:
         return sys.stdin.fileno()
     except (AttributeError, ValueError, io.UnsupportedOperation):  # None, or closed
         raise click.UsageError("Standard input is closed.") from None
+
+
+def standard_text() -> str:
+    """Return all of standard input, which is UTF-8, without a byte order mark.
+
+    Raises:
+        click.UsageError: It is closed.
+        InvalidDraftError: It is no such text, cannot be read, or is too long for a message.
+
+    """
+    given = bytearray()
+    try:
+        for chunk in _standard_chunks():
+            given += chunk
+            if len(given) > LONGEST:
+                raise InvalidDraftError(
+                    f"standard input is longer than {LONGEST:,} bytes", field="content"
+                )
+        return given.decode("utf-8-sig")
+    except OSError as wrong:
+        why = f"standard input cannot be read: {wrong.strerror}"
+        raise InvalidDraftError(why, field="content") from None
+    except UnicodeDecodeError:
+        raise InvalidDraftError("standard input is not UTF-8 text", field="content") from None
+
+
+def _standard_chunks() -> Iterator[bytes]:
+    stdin: TextIO | None = sys.stdin
+    try:
+        return read_chunks(standard_input())
+    except click.UsageError:
+        if stdin is None or stdin.closed:
+            raise
+        return iter([stdin.buffer.read()])  # one that a program put there, without a descriptor
 
 
 def opened(name: str) -> int:

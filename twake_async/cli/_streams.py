@@ -5,14 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from typing import TYPE_CHECKING, BinaryIO, cast
-
-import click
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from typing import TextIO
 
-__all__ = ["fill_closed", "lead_nowhere", "standard_input"]
+__all__ = ["fill_closed", "lead_nowhere"]
 
 
 def fill_closed() -> None:
@@ -32,19 +30,6 @@ def fill_closed() -> None:
         if getattr(sys, name) is None:
             with contextlib.suppress(OSError):
                 setattr(sys, name, open(number, "w", encoding="utf-8", closefd=False))  # noqa: SIM115
-
-
-def standard_input() -> BinaryIO:
-    """Return standard input, as bytes.
-
-    Raises:
-        UsageError: It is closed.
-
-    """
-    stdin = cast("TextIO | None", sys.stdin)  # the types know of no closed one
-    if stdin is None:
-        raise click.UsageError("Standard input is closed.")
-    return stdin.buffer
 
 
 def lead_nowhere(stream: TextIO | None) -> None:
