@@ -47,8 +47,8 @@ def spawned(sandbox, *arguments: str, **options) -> subprocess.Popen:
     return subprocess.Popen(
         [*COMMAND, "send-many", *arguments],
         env=environment(**sandbox.environment),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
+        stdin=options.pop("stdin", subprocess.PIPE),
+        stdout=options.pop("stdout", subprocess.PIPE),
         stderr=options.pop("stderr", subprocess.PIPE),
         text=True,
         **options,

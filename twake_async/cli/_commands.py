@@ -88,9 +88,6 @@ def run(arguments: Sequence[str], signals: Signals | None = None) -> int:
         return USAGE if isinstance(wrong, click.UsageError) else wrong.exit_code
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
-    except BrokenPipeError:  # the reader of standard output has seen enough
-        give_up_output()
-        return 0
     except OSError as wrong:  # standard output: the rest is typed where it arises
         give_up_output()
         complain(f"it cannot go on: {wrong.strerror or wrong}")
@@ -98,11 +95,19 @@ def run(arguments: Sequence[str], signals: Signals | None = None) -> int:
 
 
 def _run(arguments: Sequence[str], signals: Signals) -> int:
-    if not arguments and VARIABLE not in os.environ:  # click 8.1 would end with 0
+    if VARIABLE in os.environ:  # a shell asks for completions
+        twake_async.main(list(arguments), "twake-async", complete_var=VARIABLE)
+    if not arguments:  # click 8.1 would end with 0
         with twake_async.make_context("twake-async", [], resilient_parsing=True) as context:
             tell(context.get_help())
         return USAGE
-    status = twake_async.main(
-        list(arguments), "twake-async", complete_var=VARIABLE, standalone_mode=False, obj=signals
-    )
+    # Not by `main`, which makes a failure of its own of a reader that has gone.
+    try:
+        with twake_async.make_context("twake-async", list(arguments), obj=signals) as context:
+            status = twake_async.invoke(context)
+    except click.exceptions.Exit as ended:  # help, or the version, was asked for
+        return ended.exit_code
+    except BrokenPipeError:  # whoever asked has seen enough
+        give_up_output()
+        return 0
     return status if isinstance(status, int) else 0

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import click
 
+from twake_async._wire import check_group
 from twake_async.errors import ConfigurationError
 from twake_async.session import TwakeSession
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Options", "open_session", "read_file"]
+__all__ = ["Options", "default_files", "open_session", "read_file"]
 
 _PAIR = ("public_id", "private_api_key")
 _NAMES = (*_PAIR, "group_id", "base_url", "text_form")
@@ -53,6 +54,7 @@ def open_session(options: Options, environ: Mapping[str, str], **more: Any) -> T
 
     """
     settings: dict[str, Any] = {**_settings(options, environ)}
+    check_group(settings.get("group_id"))  # no command can do without
     public_id, key = (settings.pop(name) for name in _PAIR)
     return TwakeSession(public_id, key, **settings, **more)
 

@@ -15,7 +15,7 @@ from ._results import beside
 from ._statuses import complain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from typing import Self
 
     from ._results import End
@@ -57,29 +57,33 @@ class Lists:
         """Whether one of them goes to standard output."""
         return any(output.is_standard for output in self.outputs)
 
-    def check(self, file: str, journal: str | None, config: str | None) -> None:
-        """Raise unless each list is a file of its own.
+    def check(self, file: str, journal: str | None, configs: Iterable[str]) -> None:
+        """Raise unless each list, and the journal, is a file of its own.
 
         Args:
             file: The input; "-" for standard input.
             journal: The journal.
-            config: The file with the credentials.
+            configs: Where the credentials may come from.
 
         Raises:
-            UsageError: A list is a directory, another list, or one of these.
+            UsageError: One of them is a directory, another one, or one of these.
 
         """
         others = {"the input": "/dev/stdin" if file == "-" else file}
+        others |= {f"the configuration {config}": config for config in configs}
+        written = {output.option: output.path for output in self.outputs}
         if journal is not None:
-            others |= {"the journal": journal}
+            written = {"--journal": journal, **written}
             others |= {f"the journal's {end}": f"{journal}-{end}" for end in _BESIDE}
-        if config is not None:
-            others |= {"the file with the credentials": config}
-        check_outputs({output.option: output.path for output in self.outputs}, others)
+        check_outputs(written, others)
 
     def __enter__(self) -> Self:
-        for output in self.outputs:
-            output.open()
+        try:
+            for output in self.outputs:
+                output.open()
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -14,7 +14,7 @@ from twake_async.errors import ConfigurationError, Outcome, TextCutWarning, Twak
 from twake_async.journal import Journal
 from twake_async.retry import RetryPolicy
 
-from ._credentials import open_session
+from ._credentials import default_files, open_session
 from ._input import FileInput, open_input
 from ._input_options import input_options
 from ._lists import list_options
@@ -99,7 +99,8 @@ def send_many(
     signals = process_signals()
     signals.guard(_NOTHING, in_background=True)
     arguments = _arguments(journal, **batch)
-    lists.check(file, journal, options.config or os.environ.get("TWAKE_CONFIG"))
+    configs = (options.config, os.environ.get("TWAKE_CONFIG"), *map(str, default_files()))
+    lists.check(file, journal, [config for config in configs if config])
     report = Report(lists, as_json, quiet, journal)
     with ExitStack() as stack:
         try:
