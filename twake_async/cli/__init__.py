@@ -5,6 +5,7 @@ Everything that it needs beyond the SDK (click, rich, uvicorn) comes with the `s
 
 from __future__ import annotations
 
+import atexit
 import importlib.util
 import sys
 from typing import NoReturn
@@ -20,6 +21,7 @@ _NEEDED = ("click", "rich", "uvicorn")
 def main() -> NoReturn:
     """Run the command line of this process, and exit with its status."""
     signals = Signals().__enter__()  # to the end of the process
+    atexit.register(signals.ignore)  # the first to register is the last to run
     try:
         status = _run(signals)
     except KeyboardInterrupt:

@@ -70,6 +70,14 @@ class Signals:
         """End the process at once when a signal comes: all is written and said, the rest idles."""
         self._status, self._ends = status, True
 
+    def ignore(self) -> None:
+        """Ignore what comes while the interpreter takes itself apart, which asks nobody any more.
+
+        It puts the handlers of the system back, which would change the exit status.
+        """
+        for number in self._before:
+            signal.signal(number, signal.SIG_IGN)
+
     def _handle(self, name: str, *, ignored: bool = False) -> None:
         number = getattr(signal, name, None)
         # What nohup started goes on when its terminal is closed: there SIGHUP is ignored.

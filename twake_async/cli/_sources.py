@@ -139,4 +139,7 @@ def copied(source: int, head: bytes = b"") -> IO[bytes]:
     except OSError as wrong:
         copy.close()
         raise InputError(f"the input cannot be copied: {wrong.strerror}") from wrong
+    except BaseException:  # Ctrl-C
+        copy.close()
+        raise
     return copy
