@@ -110,12 +110,16 @@ BAD_INPUT = [
         "draft",
     ),
     Row(
-        'a new message has no content, or a `front_id` of `""` or `"0"`',
+        'a new message has no content, or a `front_id` that is `""` or `"0"`, or holds white '
+        "space, a control character or `(`",
         [
             called("empty", content=""),
             called("none", content=None),
             called("front_id_empty", front_id=""),
             called("front_id_zero", front_id="0"),
+            called("front_id_space", front_id="FROM here"),
+            called("front_id_parenthesis", front_id="count(1)"),
+            called("front_id_control", front_id="a\x00"),
         ],
         InvalidDraftError,
         "draft",
@@ -199,6 +203,8 @@ CONFIGURATION = [
             configured("retry", retry=3),
             configured("text_form", text_form="rich"),
             configured("verify", verify="/nonexistent/bundle.pem"),
+            configured("verify_type", verify=1),
+            configured("trusted_statuses", trusted_statuses={200}),
             configured("proxy", proxy="ftp://proxy"),
             configured("proxy_without_host", proxy="http://"),
             done("socks_without_its_package", without_socks),
@@ -399,24 +405,50 @@ REFUSED = [
         "later",
     ),
     Row(
-        "503, where `refused_statuses` holds it",
-        [fault("loses_503", retry=attrs.evolve(QUICK, refused_statuses={429, 503}))],
+        "503, where `retry_later_statuses` holds it",
+        [fault("loses_503", retry=attrs.evolve(QUICK, retry_later_statuses={429, 503}))],
         RateLimitedError,
         "later",
         ALL,
     ),
     Row(
-        "a redirect; it is never followed",
-        faults("refuses_301 refuses_302 refuses_303 refuses_307 refuses_308"),
+        "a 301 or 308 from http to https, to the same host and path; it is never followed",
+        faults("refuses_301_to_tls refuses_308_to_tls"),
         RefusedError,
         "redirect",
     ),
     Row(
-        "400, 401, 403, 404 or another 4xx",
+        "401, 407, 411, 413, 414 or 431",
         faults(
-            "refuses_400 refuses_401 refuses_403 refuses_404 refuses_413 refuses_422 "
-            "refuses_403_json refuses_413_early"
+            "refuses_401 refuses_407 refuses_411 refuses_413 refuses_414 refuses_431 "
+            "refuses_413_early"
         ),
+        RefusedError,
+        "status",
+    ),
+    Row(
+        'the server has no v1 API: 404 with the JSON `{"error":"Not found"}`',
+        faults("refuses_404_no_v1"),
+        RefusedError,
+        "api",
+    ),
+    Row(
+        "the words of a Node server of Twake's for a 4xx, also inside a 200",
+        faults(
+            "refuses_node_400 refuses_node_403 refuses_node_404 refuses_node_415 "
+            "refuses_node_400_in_200 refuses_node_403_in_200 refuses_node_404_in_200 "
+            "refuses_node_415_in_200"
+        ),
+        RefusedError,
+        "status",
+    ),
+    Row(
+        "a status that `trusted_statuses` holds: 403 or 404, for one",
+        [
+            fault("loses_403", trusted_statuses={403, 404}),
+            fault("loses_404", trusted_statuses={403, 404}),
+            fault("loses_302", trusted_statuses={302}),
+        ],
         RefusedError,
         "status",
     ),
@@ -521,6 +553,21 @@ LOST = [
 
 ANSWERED = [
     Row(
+        "any other 4xx: 400, 403, 404, 405 or 422, for one",
+        either(
+            "400 402 403 404 405 406 408 409 410 412 415 418 421 422 451 499 403_json "
+            "404_no_v1_html"
+        ),
+        OutcomeUnknownError,
+        "gateway_answer",
+    ),
+    Row(
+        "any other redirect; it is never followed",
+        either("300 301 302 303 304 307 308 302_to_tls 307_to_tls"),
+        OutcomeUnknownError,
+        "gateway_answer",
+    ),
+    Row(
         "502, 503 or 504",
         [*either("502 503 503_retry_after 504"), forward("502"), forward("forwards_then_502")],
         OutcomeUnknownError,
@@ -536,14 +583,14 @@ ANSWERED = [
     Row("201 or 202, whatever the body", either("201 202"), OutcomeUnknownError, "status"),
     Row(
         "200 with `unknown error or malformed query.`, the words for all that was not foreseen",
-        either("words payload_error"),
+        either("words payload_error node_500_in_200"),
         OutcomeUnknownError,
         "server_error",
     ),
     Row("200 with an empty body", either("empty_200"), OutcomeUnknownError, "unreadable"),
     Row(
         "200 with HTML, or with a trace of PHP's and no answer after it",
-        either("html_200 fatal_html_200 php_trace error_with_persist"),
+        either("html_200 fatal_html_200 php_trace error_with_persist refusal_behind_others_words"),
         OutcomeUnknownError,
         "unreadable",
     ),

@@ -68,13 +68,13 @@ class Script:
     def witness(self) -> Witness:
         return Witness()
 
-    async def attempt(self, prepared, witness, seconds):
+    async def attempt(self, prepared, witness, seconds, judge):
         witness.entered = True
         self.seconds.append(seconds)
         fact = self.facts.pop(0)
         if isinstance(fact, BaseException):
             raise fact
-        return fact
+        return judge(fact, None).result
 
     async def aclose(self) -> None:
         self.closed = True
@@ -136,7 +136,7 @@ async def test_a_create_that_was_resent_says_that_it_may_stand_twice():
     assert message.maybe_duplicated
 
 
-@pytest.mark.parametrize("last", [Answer(403, [], b""), REFUSED])
+@pytest.mark.parametrize("last", [Answer(401, [], b""), REFUSED])
 async def test_a_refusal_after_a_doubt_is_raised_as_the_doubt(last):
     """What came after a lost attempt proves nothing about it; the refusal stands as the cause."""
     policy = RetryPolicy(attempts=2, on_unknown="resend")
@@ -151,7 +151,7 @@ async def test_a_refusal_after_a_doubt_is_raised_as_the_doubt(last):
 async def test_a_refusal_that_is_final_is_not_repeated():
     """Only "later" may be asked again."""
     with pytest.raises(RefusedError) as caught:
-        await attempts(Answer(404, [], b"")).run(PREPARED, RetryPolicy(), 30)
+        await attempts(Answer(401, [], b"")).run(PREPARED, RetryPolicy(), 30)
     assert caught.value.attempts == 1
 
 
@@ -353,3 +353,97 @@ async def test_a_batch_reads_the_same_clock():
     assert loop.now() == 7.0
     await loop.wait(2.0)
     assert loop.now() == 9.0
+
+
+async def test_closing_in_a_cooldown_ends_the_wait_and_does_not_spin():
+    """A send that waits for the server's pause asks the clock no more once the session closes."""
+    pauses: list[float] = []
+
+    async def pause(seconds: float, stop: asyncio.Event) -> None:
+        pauses.append(seconds)
+        assert len(pauses) < 10, "it waits again and again"
+        await stop.wait()
+
+    closed = Failure(sent=False, reason="closed", detail="closed")
+    loop = Attempts(Script([later("8"), closed, closed]), Tokens(None), clock=Clock(pause=pause))
+    with pytest.raises(RateLimitedError):
+        await loop.run(PREPARED, RetryPolicy.never(), 60)
+    sending = asyncio.create_task(loop.run(PREPARED, RetryPolicy(), 60))
+    while not pauses:
+        await asyncio.sleep(0)
+    await loop.aclose()
+    with pytest.raises(SessionClosedError):
+        await sending
+    assert len(pauses) == 1
+
+
+@pytest.mark.parametrize("facts", [[LOST], [LOST, LOST]])
+async def test_an_unknown_end_is_not_its_own_cause(facts):
+    """The last of several unknown attempts is raised, and nothing stands behind it."""
+    policy = RetryPolicy(attempts=len(facts), on_unknown="resend")
+    with pytest.raises(OutcomeUnknownError) as caught:
+        await attempts(*facts).run(PREPARED, policy, 30)
+    assert caught.value.__cause__ is None
+    assert caught.value.attempts == len(facts)
+
+
+class Cancels:
+    """Cancels the task at the n-th of its waits, and remembers what was noted before each."""
+
+    def __init__(self, at: int, facts: list) -> None:
+        self.at = at
+        self.now = 0.0
+        self.waits = 0
+        self.answered = 0
+        self.noted: list = []
+        self.facts = list(facts)
+
+    def wait(self) -> None:
+        assert len(self.noted) == self.answered, "an attempt ended, and something else was awaited"
+        self.waits += 1
+        if self.waits == self.at:
+            raise asyncio.CancelledError
+
+    # The clock, the carrier, the follower.
+
+    async def pause(self, seconds: float, stop: asyncio.Event) -> None:
+        self.now += seconds
+        self.wait()
+
+    def witness(self) -> Witness:
+        return Witness()
+
+    async def attempt(self, prepared, witness, seconds, judge):
+        witness.entered = True
+        self.wait()
+        self.answered += 1
+        return judge(self.facts.pop(0), None).result
+
+    async def again(self):
+        self.wait()
+
+    def ended(self, outcome, reason, *, last):
+        if reason != "cancelled":
+            self.noted.append((outcome, reason))
+
+
+@pytest.mark.parametrize("at", range(1, 16))
+async def test_an_attempt_is_noted_before_anything_else_is_awaited(at):
+    """Cancelled at each of its waits, a send has told of every attempt that had ended."""
+    facts = [LOST, later("1"), REFUSED, LOST, GOOD]
+    cancels = Cancels(at, facts)
+    clock = Clock(now=lambda: cancels.now, pause=cancels.pause, draw=lambda: 0.0)
+    seen: list[Attempt] = []
+    loop = Attempts(cancels, Tokens(None), seen.append, clock)
+    token = follower.set(cancels)
+    try:
+        await loop.run(PREPARED, RetryPolicy(attempts=9, on_unknown="resend"), 30)
+        ended = True
+    except (asyncio.CancelledError, NotSentError):
+        ended = False
+    finally:
+        follower.reset(token)
+    assert ended is (at > cancels.waits)
+    made = [attempt for attempt in seen if attempt.reason != "cancelled"]
+    assert [(attempt.outcome, attempt.reason) for attempt in made] == cancels.noted
+    assert len(cancels.noted) == cancels.answered

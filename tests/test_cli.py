@@ -291,16 +291,16 @@ def test_a_reply_that_the_server_moves_to_the_root_warns(sandbox, cli):
 
 
 def test_a_cut_text_warns_and_portable_is_not_cut(monkeypatch, tmp_path, cli):
-    """A server of 2023 cuts a plain text: the warning names the option that helps."""
+    """A server of 2023 cuts a bare string: the warning names the option that helps."""
     at_home(monkeypatch, tmp_path)
     with Sandbox(release="2023") as newer:
         for name, value in newer.environment.items():
             monkeypatch.setenv(name, value)
-        status, _, err = cli("send", "--channel", newer.channel_id, "Hello")
+        plain = ["--text-form", "plain"]
+        status, _, err = cli("send", "--channel", newer.channel_id, *plain, "Hello")
         assert status == 0
         assert "--text-form portable" in err
-        portable = ["--text-form", "portable"]
-        status, _, err = cli("send", "--channel", newer.channel_id, *portable, "Hello")
+        status, _, err = cli("send", "--channel", newer.channel_id, "Hello")
         assert (status, err) == (0, "")
 
 

@@ -159,7 +159,7 @@ def test_the_reasons_of_an_exception_are_documented_and_each_has_a_row(kind: typ
 
 async def test_a_refusal_after_an_unknown_attempt_stays_unknown(server):
     """What follows an unknown attempt proves nothing about it, and stands in the cause."""
-    server.do_next("stores_close", "refuses_403")
+    server.do_next("stores_close", "refuses_401")
     ref = MessageRef("c1", "2ad636ce-e67f-11f1-bdbe-aa7dee5775f4")
     async with TwakeSession(
         "app", "k" * 40, group_id="g1", base_url=server.url, proxy=None, retry=QUICK

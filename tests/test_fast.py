@@ -67,7 +67,7 @@ async def test_each_fault_leads_to_a_claim_that_its_truth_allows(server, name):
     assert server.stored["mine"] == int(fault.stores)
 
 
-@pytest.mark.parametrize("name", ["good", "stores_close", "loses_502", "refuses_403"])
+@pytest.mark.parametrize("name", ["good", "stores_close", "loses_502", "refuses_401", "loses_403"])
 async def test_an_edit_keeps_the_promise_too(server, name):
     """An edit claims no more than the fault allows."""
     fault = FAULTS[name]
@@ -373,7 +373,7 @@ async def test_a_connection_whose_request_did_not_leave_whole_is_replaced(tls):
         lines.append(writer)
         await reader.readuntil(b"\r\n\r\n")
         writer.transport.pause_reading()
-        writer.write(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
+        writer.write(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n")
 
     context = server_context() if tls else None
     listening = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
@@ -456,7 +456,7 @@ async def test_a_refusal_whose_body_hangs_is_a_refusal(deadline):
     """It neither waits for the deadline nor becomes unknown with it."""
     async with Raw(HANGING) as server:
         error = await failure(server.url, deadline=deadline)
-    assert (type(error), error.status) == (RefusedError, 403)
+    assert (type(error), error.status) == (RefusedError, 401)
 
 
 # --- the failure table --------------------------------------------------------------------------

@@ -285,6 +285,16 @@ ANSWERS: dict[str, tuple[int, str, bytes | None]] = {
     "500_good_json": (500, "open", rb'\{"object":\{"id":"[0-9a-f-]{36}","front_id":"front-1".*'),
     "201": (201, "open", rb'\{"object":\{"id":"[0-9a-f-]{36}","front_id":"front-1".*'),
     "202": (202, "open", rb""),
+    **{
+        str(n): (n, "open", rb"<html>.*")
+        for n in (400, 402, 403, 404, 405, 406, 408, 409, 410, 412, 415, 418, 421, 422, 451, 499)
+    },
+    **{str(n): (n, "open", rb"") for n in (300, 301, 302, 303, 304, 307, 308)},
+    **{f"{n}_to_tls": (n, "open", rb"") for n in (302, 307)},
+    "403_json": (403, "open", rb'\{"error":"forbidden"\}'),
+    "404_no_v1_html": (404, "open", rb'\{"error":"Not found"\}'),
+    "node_500_in_200": (200, "open", rb'\{"statusCode":500,.*\}'),
+    "refusal_behind_others_words": (200, "open", rb'<html>.*\n\{"error":"unknown_app.*\}'),
     "empty_200": (200, "open", rb""),
     "html_200": (200, "open", rb"<html>.*"),
     "fatal_html_200": (200, "open", rb"<br />\n<b>Fatal error</b>.*"),
@@ -357,9 +367,14 @@ ANSWERS: dict[str, tuple[int, str, bytes | None]] = {
         }.items()
         for after, lead in {"": rb"", "_after_warnings": rb"<br />\n<b>Warning</b>[^{]*"}.items()
     },
-    **{f"refuses_{n}": (n, "open", rb"<html>.*") for n in (400, 401, 403, 404, 413, 422)},
-    "refuses_403_json": (403, "open", rb'\{"error":"forbidden"\}'),
-    **{f"refuses_{n}": (n, "open", rb"") for n in (301, 302, 303, 307, 308)},
+    **{f"refuses_{n}": (n, "open", rb"<html>.*") for n in (401, 407, 411, 413, 414, 431)},
+    **{f"refuses_{n}_to_tls": (n, "open", rb"") for n in (301, 308)},
+    "refuses_404_no_v1": (404, "open", rb'\{"error":"Not found"\}'),
+    **{
+        f"refuses_node_{n}{where}": (status, "open", rb'\{"statusCode":%d,.*\}' % n)
+        for n in (400, 403, 404, 415)
+        for where, status in {"": n, "_in_200": 200}.items()
+    },
     **{f"refuses_429_{form}": (429, "open", rb"<html>.*") for form in RETRY_AFTER},
 }
 WITHOUT_LENGTH = {"cut_chunked", "bad_chunk_size", "good_chunked", "good_until_close"}
@@ -480,7 +495,7 @@ async def test_retry_after(server: FaultServer, form: str) -> None:
 
 async def test_redirects_and_closings_say_so(server: FaultServer) -> None:
     """A redirect names the web application; `Connection: close` and HTTP/1.0 are on the wire."""
-    assert (await meet(server, "refuses_302")).header("location") == f"{server.url}/client"
+    assert (await meet(server, "loses_302")).header("location") == f"{server.url}/client"
     assert (await meet(server, "good_connection_close")).header("connection") == "close"
     old = await meet(server, "good_http10")
     assert old.data.startswith(b"HTTP/1.0 200 OK\r\n")
@@ -657,7 +672,7 @@ def test_a_random_script_is_the_same_for_the_same_seed() -> None:
 
 async def test_a_random_script_over_the_wire() -> None:
     """Under a script, the history of each front_id tells what befell it, and agrees with `stored`."""
-    names = ["stores_500", "loses_500", "refuses_403", "loses_close", "close_at_accept"]
+    names = ["stores_500", "loses_500", "refuses_401", "loses_close", "close_at_accept"]
     async with FaultServer(RandomScript(7, names, rate=0.5)) as server:
         for number in range(60):
             client = await RawClient.connect(server)

@@ -21,7 +21,7 @@ BATCHES = 10 * int(os.environ.get("TWAKE_ASYNC_REPEAT", "1"))
 KILLS = 5
 COUNT = 160
 IN_FLIGHT = 10
-FAULTS = ["refuses_429_absent", "stores_close", "loses_close", "stores_500", "refuses_400"]
+FAULTS = ["refuses_429_absent", "stores_close", "loses_close", "stores_500", "refuses_401"]
 
 
 @pytest.fixture(scope="module")

@@ -51,6 +51,7 @@ DECISIONS = {
         "group": (False, False, False),
         "capability": (False, False, False),
         "later": (True, True, True),
+        "api": (False, False, False),
         "redirect": (False, False, False),
         "status": (False, False, False),
     },
@@ -58,6 +59,7 @@ DECISIONS = {
         "lost": (False, True, True),
         "timeout": (False, True, True),
         "gateway": (False, True, True),
+        "gateway_answer": (False, True, False),
         "status": (False, True, False),
         "server_error": (False, True, False),
         "unreadable": (False, True, False),
@@ -308,13 +310,13 @@ def test_a_server_that_is_down_costs_little_more_than_one_request_each():
         ("max_wait", 10**400),
         ("on_unknown", "retry"),
         ("on_unknown", None),
-        ("refused_statuses", {399}),
-        ("refused_statuses", {600}),
-        ("refused_statuses", {200, 429}),
-        ("refused_statuses", {"429"}),
-        ("refused_statuses", 429),
-        ("refused_statuses", [[429]]),
-        ("refused_statuses", None),
+        ("retry_later_statuses", {399}),
+        ("retry_later_statuses", {600}),
+        ("retry_later_statuses", {200, 429}),
+        ("retry_later_statuses", {"429"}),
+        ("retry_later_statuses", 429),
+        ("retry_later_statuses", [[429]]),
+        ("retry_later_statuses", None),
     ],
 )
 def test_a_policy_that_cannot_work_is_refused(field, value):
@@ -340,16 +342,16 @@ def test_the_defaults_are_the_documented_ones():
         initial_wait=0.2,
         max_wait=10.0,
         on_unknown="raise",
-        refused_statuses=frozenset({429}),
+        retry_later_statuses=frozenset({429}),
     )
     assert RetryBudget() == RetryBudget(capacity=500, refund=0.1)
 
 
 def test_statuses_may_be_given_as_any_collection():
     """A list or a set becomes a frozen set, so that a policy is hashable."""
-    policy = RetryPolicy(refused_statuses=[429, 503])
-    assert policy.refused_statuses == frozenset({429, 503})
-    assert hash(policy) == hash(RetryPolicy(refused_statuses={503, 429}))
+    policy = RetryPolicy(retry_later_statuses=[429, 503])
+    assert policy.retry_later_statuses == frozenset({429, 503})
+    assert hash(policy) == hash(RetryPolicy(retry_later_statuses={503, 429}))
 
 
 def test_attempts_are_plain_facts():

@@ -8,12 +8,14 @@ import os
 import pickle
 import warnings
 
+import attrs
 import pytest
 from faults import FaultServer
 
 from twake_async import (
     ConfigurationError,
     InvalidDraftError,
+    Message,
     MessageDraft,
     MessageRef,
     Outcome,
@@ -26,6 +28,11 @@ from twake_async import (
 )
 
 KEY = "kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk"
+
+
+HELLO, BYE = (
+    {"original_str": text, "fallback_string": text, "prepared": [text]} for text in ("Hello", "Bye")
+)
 
 
 def session(server, **options):
@@ -42,8 +49,9 @@ async def test_a_message_is_the_documented_request_and_no_more(server):
         message = await twake.send_message("c1", "Hello")
     assert server.requests[0] == {
         "group_id": "g1",
-        "message": {"channel_id": "c1", "content": "Hello", "front_id": message.front_id},
+        "message": {"channel_id": "c1", "content": HELLO, "front_id": message.front_id},
     }
+    assert message.content == "Hello"
     head = server.heads[0].decode()
     assert head.startswith("POST /api/v1/messages/save HTTP/1.1\r\n")
     assert "Authorization: Basic YXBwOmtra2" in head
@@ -67,7 +75,7 @@ async def test_every_argument_of_a_message_reaches_the_server(server):
         "group_id": "g2",
         "message": {
             "channel_id": "c1",
-            "content": "Hello",
+            "content": HELLO,
             "front_id": "mine",
             "parent_message_id": "p1",
             "sender": "u2",
@@ -78,24 +86,36 @@ async def test_every_argument_of_a_message_reaches_the_server(server):
     }
 
 
-async def test_an_edit_names_only_what_changes(server):
-    """The server keeps what an edit omits; the answer's message finds the message again."""
+async def test_an_edit_of_a_ref_names_what_was_given(server):
+    """A ref knows nothing of the message: nothing is added to what the caller gives."""
     async with session(server) as twake:
-        message = await twake.send_message("c1", "Hello")
-        edited = await twake.edit_message(message, "Bye")
-        await twake.edit_message(message.ref, pinned=True, hidden_data={"a": 1})
-    assert edited.id == message.id
-    assert server.requests[1]["message"] == {
-        "channel_id": "c1",
-        "content": "Bye",
-        "id": message.id,
-    }
-    assert server.requests[2]["message"] == {
-        "channel_id": "c1",
-        "id": message.id,
-        "pinned": True,
-        "hidden_data": {"a": 1},
-    }
+        ref = (await twake.send_message("c1", "Hello", hidden_data={"a": 1})).ref
+        await twake.edit_message(ref, "Bye")
+        with pytest.raises(InvalidDraftError, match="an edit without content") as caught:
+            await twake.edit_message(ref, pinned=True)
+    assert caught.value.field == "content"
+    assert server.requests[1]["message"] == {"channel_id": "c1", "content": BYE, "id": ref.id}
+    assert server.received == 2
+
+
+async def test_an_edit_of_a_message_sends_what_the_message_holds(server):
+    """Servers of mid-2021 and later replace all: what is not given would be lost there."""
+    message = Message(
+        id="m1", channel_id="c1", content="Hello", hidden_data={"a": 1}, pinned=True, front_id="f"
+    )
+    bold = {"original_str": "x", "fallback_string": "x", "prepared": [{"type": "bold"}]}
+    async with session(server) as twake:
+        await twake.edit_message(message)
+        await twake.edit_message(message, "Bye", hidden_data={}, pinned=False)
+        await twake.edit_message(attrs.evolve(message, pinned=False, hidden_data={}, content=bold))
+        with pytest.raises(InvalidDraftError, match="an edit without content"):
+            await twake.edit_message(attrs.evolve(message, content=None), pinned=True)
+    place = {"channel_id": "c1", "id": "m1"}
+    assert [request["message"] for request in server.requests] == [
+        place | {"content": HELLO, "hidden_data": {"a": 1}, "pinned": True},
+        place | {"content": BYE, "hidden_data": {}, "pinned": False},
+        place | {"content": bold},
+    ]
 
 
 async def test_a_reply_is_edited_and_removed_with_its_parent(server):
@@ -139,8 +159,8 @@ async def test_the_portable_form_says_a_text_three_times(server):
 async def test_a_cut_text_is_warned_of_where_it_was_sent(server, monkeypatch):
     """The warning names the setting and points at the caller's line."""
     cut = {"object": {"id": "m1", "front_id": "mine", "content": {"prepared": ["H"]}}}
-    monkeypatch.setattr("twake_async._wire.load", lambda *_: cut)
-    async with session(server) as twake:
+    monkeypatch.setattr("twake_async._body.load", lambda *_: cut)
+    async with session(server, text_form="plain") as twake:
         with pytest.warns(TextCutWarning, match="portable") as caught:
             await twake.send_message("c1", "Hello", front_id="mine")
     assert caught[0].filename == __file__
@@ -148,15 +168,19 @@ async def test_a_cut_text_is_warned_of_where_it_was_sent(server, monkeypatch):
 
 async def test_a_cut_text_is_a_delivery_even_where_warnings_are_errors(server, monkeypatch, caplog):
     """What was delivered is told as delivered, in a batch and alone; the log has the warning."""
-    cut = {"object": {"id": "m1", "front_id": "mine", "content": {"prepared": ["H"]}}}
-    monkeypatch.setattr("twake_async._wire.load", lambda *_: cut)
-    async with session(server) as twake:
+    ids = iter(("m1", "m2"))
+
+    def cut(*_):
+        return {"object": {"id": next(ids), "front_id": "mine", "content": {"prepared": ["H"]}}}
+
+    monkeypatch.setattr("twake_async._body.load", cut)
+    async with session(server, text_form="plain") as twake:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             draft = MessageDraft("c1", "Hello", front_id="mine")
             [delivery] = [each async for each in twake.send_many([draft])]
             message = await twake.send(draft)
-    assert message.id == "m1"
+    assert message.id == "m2"
     assert caplog.text.count("portable") == 2
     assert (delivery.outcome, delivery.message.id) == (Outcome.DELIVERED, "m1")
 

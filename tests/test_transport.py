@@ -173,10 +173,10 @@ async def test_the_deadline_is_over_everything(server, fault):
 
 
 async def test_a_refusal_is_not_lost_with_its_body(server):
-    """A status that decides needs no body: a 403 whose body hangs is still a refusal."""
-    server.do_next("refuses_403")
+    """A status that decides needs no body: a 401 whose body hangs is still a refusal."""
+    server.do_next("refuses_401")
     error = await failure(server.url)
-    assert (type(error), error.status) == (RefusedError, 403)
+    assert (type(error), error.status) == (RefusedError, 401)
 
 
 class Raw:
@@ -202,7 +202,7 @@ class Raw:
         writer.close()
 
 
-HANGING = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 10\r\n\r\nha"
+HANGING = b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 10\r\n\r\nha"
 
 
 @pytest.mark.parametrize("deadline", [0.2, 5.0])
@@ -212,7 +212,7 @@ async def test_a_refusal_whose_body_hangs_is_a_refusal(deadline):
         before = time.monotonic()
         error = await failure(server.url, deadline=deadline)
         assert time.monotonic() - before < 1.5
-    assert (type(error), error.status) == (RefusedError, 403)
+    assert (type(error), error.status) == (RefusedError, 401)
 
 
 @pytest.mark.parametrize("transport", [None, "fast"])
@@ -227,7 +227,7 @@ async def test_what_came_behind_an_answer_is_not_the_answer_to_the_next_message(
                 length = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
                 message = json.loads(await reader.readexactly(length))["message"]
                 stored.append(message["front_id"])
-                body = json.dumps({"object": message | {"id": "m1"}}).encode()
+                body = json.dumps({"object": message | {"id": f"m{len(stored)}"}}).encode()
                 start = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body)
                 writer.write(start + body + (rest if len(stored) == 1 else b""))
         writer.close()
@@ -243,7 +243,7 @@ async def test_what_came_behind_an_answer_is_not_the_answer_to_the_next_message(
 async def test_a_refusal_with_a_huge_body_costs_the_lane_and_no_more():
     """What an answer says beyond its status is not read for ever."""
     page = b"x" * 100_000
-    answer = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 100000\r\n\r\n" + page
+    answer = b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 100000\r\n\r\n" + page
     async with Raw(answer) as server, session(server.url) as twake:
         for _ in range(2):
             with pytest.raises(RefusedError):

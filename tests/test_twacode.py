@@ -1001,8 +1001,9 @@ def test_a_draft_sends_rich_content_in_the_portable_form(content):
 
 
 def test_a_draft_sends_plain_text_as_it_stands():
-    """A string is no rich content."""
-    assert message_of(MessageDraft("c", "hi"))["content"] == "hi"
+    """A string is no rich content: no markup is read out of it."""
+    kept = {"original_str": "*hi*", "fallback_string": "*hi*", "prepared": ["*hi*"]}
+    assert message_of(MessageDraft("c", "*hi*"))["content"] == kept
 
 
 @pytest.mark.parametrize("content", [Content(), [], {}])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
+import functools
 import logging
 import random
 import time
@@ -12,15 +13,15 @@ from typing import TYPE_CHECKING, Protocol
 
 import attrs
 
-from ._facts import Answer
-from ._wire import judge, judge_failure
+from ._facts import Answer, Verdict
+from ._judge import Rules, judge, judge_failure, named_by
 from .errors import NotSentError, Outcome, OutcomeUnknownError, RateLimitedError, TwakeError
 from .retry import Attempt, fold, next_wait
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from ._facts import Carries
+    from ._facts import Carries, Failure
     from ._wire import Prepared
     from .messages import Message
     from .retry import RetryPolicy, Tokens
@@ -84,6 +85,7 @@ class Attempts:
     tokens: Tokens
     on_attempt: Callable[[Attempt], object] | None = None
     clock: Clock = attrs.field(factory=Clock)
+    rules: Rules = attrs.field(factory=Rules)
     _cool_until: float = attrs.field(default=float("-inf"), init=False)
     _stop: asyncio.Event = attrs.field(factory=asyncio.Event, init=False)
 
@@ -157,20 +159,29 @@ class Attempts:
 
     async def _attempt(self, send: _Send) -> Message | TwakeError | None:
         witness = self.carrier.witness()
+        judged = functools.partial(self._judge, send)
         try:
-            fact = await self.carrier.attempt(send.prepared, witness, self._left(send))
+            result: Message | TwakeError | None = await self.carrier.attempt(
+                send.prepared, witness, self._left(send), judged
+            )
         except asyncio.CancelledError:
             outcome = Outcome.NOT_SENT if witness.proof() else Outcome.UNKNOWN
             self._observe(send, outcome, "cancelled", None)
             raise
+        return result
+
+    def _judge(self, send: _Send, fact: Answer | Failure, seen: str | None, /) -> Verdict:
         if not isinstance(fact, Answer):
-            return judge_failure(fact)
-        return judge(
+            return Verdict(judge_failure(fact))
+        result = judge(
             send.prepared,
             fact,
-            refused_statuses=send.policy.refused_statuses,
+            rules=self.rules,
+            retry_later=send.policy.retry_later_statuses,
             now=self.clock.wall(),
+            seen=seen,
         )
+        return Verdict(result, named_by(send.prepared, result))
 
     def _delivered(self, send: _Send, message: Message | None) -> Message | None:
         self.tokens.give_back()

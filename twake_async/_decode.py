@@ -14,7 +14,7 @@ from .messages import Message, Reaction
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["decode_message"]
+__all__ = ["decode_message", "shown_content"]
 
 # Each of these takes what PHP may have made of a field, and raises ValueError for what does not
 # fit: such a value is kept in `extra` under its name.
@@ -87,6 +87,18 @@ def _reactions(value: Any, _: Any) -> dict[str, Reaction]:
     return {emoji: _converter().structure(one, Reaction) for emoji, one in found.items()}
 
 
+def shown_content(content: Any, _: Any = None) -> Any:
+    """Return the text of a content that carries nothing but a plain text, or the content.
+
+    The portable form says a plain text three times.
+    """
+    if type(content) is dict and len(content) == 3:
+        text = content.get("original_str")
+        if type(text) is str and content.get("fallback_string") == text:
+            return text if content.get("prepared") == [text] else content
+    return content
+
+
 def _by_user(value: Any, _: Any) -> dict[str, dict[str, Any]]:
     return {user: _mapping(seen, None) for user, seen in _mapping(value, None).items()}
 
@@ -98,7 +110,7 @@ _HOOKS: dict[str, Callable[[Any, Any], Any]] = {
     "parent_message_id": _text,
     "sender": _name,
     "application_id": _name,
-    "content": lambda value, _: value,
+    "content": shown_content,
     "edited": _flag,
     "pinned": _flag,
     "hidden_data": _mapping,

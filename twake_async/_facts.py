@@ -19,6 +19,8 @@ __all__ = [
     "Answer",
     "Carries",
     "Failure",
+    "Judges",
+    "Verdict",
     "unsent_reason",
 ]
 
@@ -62,14 +64,34 @@ LOST = Failure(sent=True, reason="lost", detail="the connection ended without an
 TOO_LARGE = Failure(sent=True, reason="unreadable", detail="the answer is too large")
 
 
+@attrs.frozen
+class Verdict:
+    """What an attempt proves."""
+
+    result: Any
+    """What the caller of the attempt is given."""
+
+    names: str | None = None
+    """The id of the message that the answer named and proved delivered. Only after such an answer
+    may another request use the connection."""
+
+
+class Judges(Protocol):
+    """What judges an attempt while its connection is still held."""
+
+    def __call__(self, fact: Answer | Failure, seen: str | None, /) -> Verdict:
+        """Return what the fact proves; `seen` is what the connection's last answer named."""
+        ...
+
+
 class Carries(Protocol):
     """What carries attempts to a server, over whichever network."""
 
     def witness(self) -> Any:
         """Return an observer for one attempt."""
 
-    async def attempt(self, prepared: Any, witness: Any, seconds: float) -> Answer | Failure:
-        """Make one attempt within a number of seconds and return the facts."""
+    async def attempt(self, prepared: Any, witness: Any, seconds: float, judge: Judges) -> Any:
+        """Make one attempt within a number of seconds and return the result of its verdict."""
         ...
 
     async def aclose(self) -> None:

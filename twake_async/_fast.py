@@ -17,7 +17,8 @@ from ._dial import Dial
 from ._facts import CLOSED, LOST, Answer, Failure
 from ._lanes import IDLE_LIMIT, Closed, Gate, Lanes
 from ._link import Line, Link
-from ._transport import fixed_headers, lazy_context, parse_url
+from ._tls import lazy_context
+from ._transport import fixed_headers, parse_url
 from ._witness import detail_of, refine
 from .errors import ConfigurationError
 
@@ -25,8 +26,10 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable
 
+    from ._facts import Judges
     from ._lanes import Lane
     from ._settings import Credentials
+    from ._tls import Verify
     from ._wire import Prepared
 
 __all__ = ["FastCarrier", "fast_carrier"]
@@ -72,9 +75,9 @@ class FastCarrier:
         return FastWitness()
 
     async def attempt(
-        self, prepared: Prepared, witness: FastWitness, seconds: float
-    ) -> Answer | Failure:
-        """Make one attempt within a number of seconds and return the facts.
+        self, prepared: Prepared, witness: FastWitness, seconds: float, judge: Judges
+    ) -> Any:
+        """Make one attempt within a number of seconds and return the result of its verdict.
 
         Raises:
             asyncio.CancelledError: As ever; `witness` then knows how far it came.
@@ -82,34 +85,46 @@ class FastCarrier:
         """
         ends = asyncio.get_running_loop().time() + seconds
         try:
-            lane = self.lanes.take_free() or await self._wait_for_lane(ends)
+            about = prepared.target
+            lane = self.lanes.take_free(about) or await self._wait_for_lane(ends, about)
             witness.stage = "connect"
+            seen, lane.named = lane.named, None
             try:
-                return await self._exchange(lane, prepared, witness, ends)
-            finally:
+                link = _good_link(lane)
+                seen = seen if link is not None else None
+                fact = await self._exchange(link, lane.transport, prepared, witness, ends)
+                verdict = judge(fact, seen)
                 link = lane.transport.link
-                self.lanes.give_back(lane, reusable=link is not None and link.is_reusable())
+                if verdict.names is not None and link is not None and link.is_reusable():
+                    lane.named = verdict.names
+                return verdict.result
+            finally:
+                self.lanes.give_back(lane, reusable=lane.named is not None)
         except TimeoutError:  # in the line for a lane
-            return witness.unsent()
+            return judge(witness.unsent(), None).result
         except Closed:
-            return CLOSED
+            return judge(CLOSED, None).result
         except asyncio.CancelledError as stop:
             # The frames below hold the request's headers, and so the key: not for tracebacks.
             raise stop.with_traceback(None)  # noqa: B904 - itself
 
-    async def _wait_for_lane(self, ends: float) -> Lane[Line]:
+    async def _wait_for_lane(self, ends: float, about: str | None) -> Lane[Line]:
         async with asyncio.timeout_at(_or_none(ends)):
-            return await self.lanes.take()
+            return await self.lanes.take(about)
 
     async def _exchange(
-        self, lane: Lane[Line], prepared: Prepared, witness: FastWitness, ends: float
+        self,
+        link: Link | None,
+        line: Line,
+        prepared: Prepared,
+        witness: FastWitness,
+        ends: float,
     ) -> Answer | Failure:
-        link = _good_link(lane)
         if link is None:
             try:
-                link = await self._connect(lane.transport, witness, ends)
+                link = await self._connect(line, witness, ends)
             except Exception as wrong:  # noqa: BLE001 - whatever it is, nothing has left
-                if lane.transport.closed:
+                if line.closed:
                     raise Closed from None
                 return witness.unsent(wrong)
         witness.wrote = True
@@ -197,7 +212,7 @@ def fast_carrier(
     base_url: str,
     credentials: Credentials,
     max_connections: int,
-    verify: ssl.SSLContext | str | bool,
+    verify: Verify,
 ) -> FastCarrier:
     """Return a carrier over connections of our own.
 

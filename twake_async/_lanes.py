@@ -45,6 +45,9 @@ class Lane(Generic[T]):
 
     transport: T
     free_since: float = 0.0
+    named: str | None = None
+    """The id of the message that its last answer named. If that answer was doubled, the second
+    one would fit a request about the same message: such a request takes another connection."""
     stray: Closable | None = None
     """A socket that the transport does not know of: httpcore loses it in a cancelled handshake."""
 
@@ -64,22 +67,43 @@ class Lanes(Generic[T]):
     _closing: set[asyncio.Task[None]] = attrs.field(factory=set, init=False)
     _closed: bool = attrs.field(default=False, init=False)
 
-    def take_free(self) -> Lane[T] | None:
-        """Return a lane that was used before, or None; raise `Closed`."""
+    def take_free(self, about: str | None = None) -> Lane[T] | None:
+        """Return a lane that was used before, or None; raise `Closed`.
+
+        Args:
+            about: The message that the request is about; None for a new one.
+
+        """
         if self._closed:
             raise Closed
         if not self._free:
             return None
-        lane = self._free.pop()
-        self._busy.add(lane)
+        lane: Lane[T] | None = self._free.pop()
+        if lane is not None and about is not None and lane.named == about:
+            lane = self._other(lane, about)
+        if lane is not None:
+            self._busy.add(lane)
         return lane
 
-    async def take(self) -> Lane[T]:
+    def _other(self, lane: Lane[T], about: str) -> Lane[T] | None:
+        """Return a free lane in place of one that named this message; None where all did."""
+        for other in reversed(self._free):
+            if other.named != about:
+                self._free.remove(other)
+                self._free.append(lane)
+                return other
+        self._discard(lane)
+        return None
+
+    async def take(self, about: str | None = None) -> Lane[T]:
         """Return a lane of the caller's own, waiting in line for one; raise `Closed`."""
-        if (lane := self.take_free()) is not None:
+        if (lane := self.take_free(about)) is not None:
             return lane
         if len(self._busy) + self._promised >= self.limit:
             lane = await self._wait()
+            if lane is not None and about is not None and lane.named == about:
+                self._discard(lane)
+                lane = None
         try:
             lane = lane or Lane(self.make())
         except BaseException:

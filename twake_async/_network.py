@@ -31,6 +31,7 @@ class Stream(asyncio.Protocol):
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._transport: Any = None
+        self.untouched = True
         self._held = b""
         self._came = bytearray()
         self._ended = False
@@ -89,6 +90,7 @@ class Stream(asyncio.Protocol):
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109
         """Take bytes to send; they leave with the next read, or when there are many."""
+        self.untouched = False
         self._held += buffer
         if len(self._held) < _TOGETHER:
             return

@@ -22,6 +22,7 @@ __all__ = [
     "check_credentials",
     "check_deadline",
     "check_kind",
+    "check_statuses",
     "from_environment",
 ]
 
@@ -110,7 +111,20 @@ def check_base_url(base_url: object, *, allow_plain_http: bool) -> str:
             "is plain http to a host that is not this machine, which would show the key to the "
             "network: use https, or say allow_plain_http=True"
         )
-    return base_url.rstrip("/")
+    # "HTTPS:" in capitals is the same scheme, for all that looks at it later.
+    return f"{parts.scheme}{base_url[len(parts.scheme) :].rstrip('/')}"
+
+
+def check_statuses(field: str, value: object) -> frozenset[int]:
+    """Return a set of HTTP statuses; raise `ConfigurationError` for what is none."""
+    # 500 is the application's own word, and may come after it stored.
+    if isinstance(value, set | frozenset | list | tuple) and all(
+        type(one) is int and 300 <= one <= 599 and one != 500 for one in value
+    ):
+        return frozenset(value)
+    raise ConfigurationError(
+        f"{field} must be a set of HTTP statuses from 300 to 599, without 500", field=field
+    )
 
 
 def check_deadline(deadline: object, *, positive: bool = False) -> float:

@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import importlib.util
 import math
-import ssl
 import urllib.request
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -18,13 +17,16 @@ import httpx
 
 from ._facts import ASIDE_BYTES, ASIDE_SECONDS, CLOSED, TOO_LARGE, Answer, Failure
 from ._lanes import IDLE_LIMIT, Closed, Gate, Lanes
+from ._tls import lazy_context
 from ._witness import Witness, detail_of, may_have_rest
 from .errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from ._facts import Judges
     from ._settings import Credentials
+    from ._tls import Verify
     from ._wire import Prepared
 
 __all__ = [
@@ -33,7 +35,6 @@ __all__ = [
     "fixed_headers",
     "inject",
     "lane_maker",
-    "lazy_context",
     "parse_url",
     "resolve_proxy",
 ]
@@ -93,9 +94,9 @@ class Carrier:
         return Witness(None if self.injected else self._gate)
 
     async def attempt(
-        self, prepared: Prepared, witness: Witness, seconds: float
-    ) -> Answer | Failure:
-        """Make one attempt within a number of seconds and return the facts.
+        self, prepared: Prepared, witness: Witness, seconds: float, judge: Judges
+    ) -> Any:
+        """Make one attempt within a number of seconds and return the result of its verdict.
 
         Raises:
             asyncio.CancelledError: As ever; `witness` then knows how far it came.
@@ -103,34 +104,41 @@ class Carrier:
         """
         try:
             async with asyncio.timeout(seconds if seconds < math.inf else None):
-                return await self._attempt(prepared, witness, seconds)
+                return await self._attempt(prepared, witness, seconds, judge)
         except TimeoutError:
-            return _by_status(witness) or witness.failure(None, timed_out=True)
+            fact = _by_status(witness) or witness.failure(None, timed_out=True)
+            return judge(fact, None).result
         except Closed:
-            return CLOSED
+            return judge(CLOSED, None).result
         except asyncio.CancelledError as stop:
             # The frames below hold the request's headers, and so the key: not for tracebacks.
             raise stop.with_traceback(None)  # noqa: B904 - itself
 
     async def _attempt(
-        self, prepared: Prepared, witness: Witness, seconds: float
-    ) -> Answer | Failure:
+        self, prepared: Prepared, witness: Witness, seconds: float, judge: Judges
+    ) -> Any:
         if self.injected is not None:
             witness.entered = True
-            return await self._exchange(self.injected.send, prepared, witness, seconds)
+            fact = await self._exchange(self.injected.send, prepared, witness, seconds)
+            return judge(fact, None).result
         try:
-            lane = await self.lanes.take()
-        except OSError as wrong:  # the CA bundle of the environment cannot be read
-            return Failure(sent=False, reason="tls", detail=detail_of("tls", wrong))
+            lane = await self.lanes.take(prepared.target)
+        except OSError as exc:  # the CA bundle of the environment cannot be read
+            unread = Failure(sent=False, reason="tls", detail=detail_of("tls", exc))
+            return judge(unread, None).result
         witness.entered = True
+        seen, lane.named = lane.named, None
         try:
             send = lane.transport.handle_async_request
-            return await self._exchange(send, prepared, witness, seconds)
+            fact = await self._exchange(send, prepared, witness, seconds)
+            verdict = judge(fact, None if witness.connected else seen)
+            if witness.whole and not may_have_rest(lane.transport):
+                lane.named = verdict.names
+            return verdict.result
         finally:
             witness.leave_gate(connected=False if witness.proof() else None)
             lane.stray = witness.socket
-            reusable = witness.whole and not may_have_rest(lane.transport)
-            self.lanes.give_back(lane, reusable=reusable)
+            self.lanes.give_back(lane, reusable=lane.named is not None)
 
     async def _exchange(
         self, send: Send, prepared: Prepared, witness: Witness, seconds: float
@@ -223,7 +231,7 @@ async def _body(response: httpx.Response, limit: int) -> bytes | None:
 
 
 def lane_maker(
-    base_url: str, *, verify: ssl.SSLContext | str | bool, proxy: httpx.Proxy | str | None
+    base_url: str, *, verify: Verify, proxy: httpx.Proxy | str | None
 ) -> Callable[[], Transport]:
     """Return a function that makes one lane's transport; all share one TLS context, made lazily.
 
@@ -257,39 +265,6 @@ def lane_maker(
         return transport
 
     return make
-
-
-def lazy_context(
-    verify: ssl.SSLContext | str | bool, *, needed: bool
-) -> Callable[[], ssl.SSLContext]:
-    """Return a function that returns one TLS context, made when it is first asked for."""
-    # A bundle that the caller names is looked at now, so that a wrong name is seen at once.
-    made = [_own_context(verify)] if isinstance(verify, str) else []
-
-    def context() -> ssl.SSLContext:
-        if not made:
-            made.append(_tls_context(verify, needed=needed))  # type: ignore[arg-type]
-        return made[0]
-
-    return context
-
-
-def _own_context(path: str) -> ssl.SSLContext:
-    try:
-        return ssl.create_default_context(cafile=path)
-    except OSError as wrong:
-        raise ConfigurationError(
-            f"verify names a CA bundle that cannot be loaded: {wrong}", field="verify"
-        ) from None
-
-
-def _tls_context(verify: ssl.SSLContext | bool, *, needed: bool) -> ssl.SSLContext:
-    if isinstance(verify, ssl.SSLContext):
-        return verify
-    if not needed:
-        # Loading the CA bundle takes 20 ms that plain http has no use for.
-        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    return httpx.create_ssl_context(verify=verify)
 
 
 def fixed_headers(base_url: str) -> list[tuple[bytes, bytes]]:

@@ -33,6 +33,8 @@ class Witness:
     """Whether the answer was read to its end, so that the lane may be used again."""
     socket: Any = attrs.field(default=None, init=False)
     """The connected socket, until the request begins: nobody else may know of it."""
+    connected: bool = attrs.field(default=False, init=False)
+    """Whether the connection was opened for this attempt: no answer came over it before."""
     _in_gate: bool = attrs.field(default=False, init=False)
     _tunnelling: bool = attrs.field(default=False, init=False)
 
@@ -49,6 +51,7 @@ class Witness:
         if name == "connection.connect_tcp.started":
             await self._enter_gate()
         elif name == "connection.connect_tcp.complete":
+            self.connected = True
             self.socket = info.get("return_value")
 
     async def _enter_gate(self) -> None:
@@ -78,6 +81,9 @@ class Witness:
             return "proxy_refused" if str(wrong).startswith("4") else "proxy"
         if reason is None and _is(wrong, "ConnectError"):
             reason = "connect"
+        if reason is None and getattr(self.socket, "untouched", False):
+            # Whatever was raised: the connection is there, and no byte was given to it.
+            reason = "tls"
         return refine(reason, wrong) if reason else None
 
     def failure(self, wrong: BaseException | None, *, timed_out: bool = False) -> Failure:

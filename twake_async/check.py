@@ -24,10 +24,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
 
-from ._facts import Answer
+from ._facts import Answer, Verdict
 from ._json import dump
+from ._judge import judge, judge_failure
 from ._printable import printable
-from ._wire import SAVE, Prepared, check_group, judge, judge_failure
+from ._wire import SAVE, Prepared, check_group
 from .errors import (
     AuthenticationError,
     InvalidGroupError,
@@ -48,6 +49,7 @@ Problem = Literal[
     "",
     "unreachable",
     "address",
+    "api",
     "authentication",
     "group",
     "capability",
@@ -68,9 +70,9 @@ class Check:
     """What `TwakeSession.check` found. Nothing was stored, whatever it found."""
 
     problem: Problem
-    """The first thing that is wrong, in the order `unreachable`, `address`, `authentication`,
-    `group`, `capability`; `later` where the server asked for a pause; `unclear` where its answers
-    prove nothing; empty where all is well."""
+    """The first thing that is wrong, in the order `unreachable`, `address`, `api` (the server has
+    no such API), `authentication`, `group`, `capability`; `later` where the server asked for a
+    pause; `unclear` where its answers prove nothing; empty where all is well."""
 
     advice: str = attrs.field(converter=printable)  # it may quote the server
     """What is wrong and what to mend, in a sentence for a person; or that all is well."""
@@ -91,12 +93,17 @@ async def probe(carrier: Carries, group_id: str | None, seconds: float) -> Check
     request = next(steps)
     while True:
         left = max(0.0, until - time.monotonic())
-        fact = await carrier.attempt(request, carrier.witness(), left)
+        fact = await carrier.attempt(request, carrier.witness(), left, _as_it_came)
         try:
             request = steps.send(fact)
         except StopIteration as end:
             found: Check = end.value
             return found
+
+
+def _as_it_came(fact: Answer | Failure, _seen: str | None, /) -> Verdict:
+    # It names no message, so that its connection is not used again.
+    return Verdict(fact)
 
 
 def examine(group_id: str | None) -> Generator[Prepared, Answer | Failure, Check]:
@@ -160,15 +167,23 @@ def _verdict(fact: Answer | Failure) -> Check:
         if isinstance(wrong, OutcomeUnknownError):
             return Check("unclear", f"the server took the question, but {fact.detail}")
         return Check("unreachable", f"the server is out of reach: {fact.detail}; check base_url")
-    judged = judge(_PROBE, fact, refused_statuses=(429,), now=time.time())
+    judged = judge(_PROBE, fact, now=time.time())
     for kind, problem, advice in _ADVICE:
         if isinstance(judged, kind):
             names = ", ".join(judged.missing) if isinstance(judged, MissingCapabilityError) else ""
             return Check(problem, advice.format(names=names or "messages_save"))
-    if isinstance(judged, RefusedError):
-        advice = f"the server answered {fact.status}, as no Twake does there: check base_url"
-        return Check("address", str(judged) if judged.reason == "redirect" else advice)
+    if isinstance(judged, RefusedError) and judged.reason == "api":
+        return Check("api", str(judged))
+    if isinstance(judged, RefusedError) or 300 <= fact.status < 500:
+        return Check("address", _wrong_address(fact))
     return _unlike_twake(fact)
+
+
+def _wrong_address(answer: Answer) -> str:
+    if 300 <= answer.status < 400:
+        where = repr(answer.header(b"location")) if answer.header(b"location") else "nowhere"
+        return f"the server redirects to {where}, which is never followed: check base_url"
+    return f"the server answered {answer.status}, as no Twake does there: check base_url"
 
 
 _PROBE = _request({})

@@ -182,7 +182,15 @@ class JournalError(TwakeError):
 class RefusedError(TwakeError):
     """The server answered, and stored nothing (outcome `REFUSED`).
 
-    `reason` is one of `authentication`, `group`, `capability`, `later`, `redirect`, `status`.
+    `reason` is one of
+
+    - `authentication`: the id or the key is wrong;
+    - `group`: the group does not exist;
+    - `capability`: the application lacks a capability or a privilege;
+    - `later`: the server asked for a pause;
+    - `api`: the server does not serve this API at all;
+    - `redirect`: a redirect from http to https, which is never followed;
+    - `status`: another status, or words, that are only said before a message is stored.
     """
 
     outcome = Outcome.REFUSED
@@ -243,6 +251,7 @@ class OutcomeUnknownError(TwakeError):
     - `lost`: the connection ended before a whole answer;
     - `timeout`: the deadline passed before a whole answer;
     - `gateway`: 502, 503 or 504, which may come after forwarding;
+    - `gateway_answer`: a redirect or a 4xx, which a gateway may say after the server stored;
     - `status`: another status that does not tell (5xx, or 2xx other than 200);
     - `server_error`: the server's words for every error that it swallowed;
     - `unreadable`: a 200 whose body is empty, too large or no answer of Twake's;

@@ -94,7 +94,10 @@ class MessageRef:
 
 @attrs.frozen
 class MessageDraft:
-    """A message to be sent. What is not given is not sent: an edit keeps it as it is.
+    """A message to be sent, new or with the `id` of one to edit. What is not given is not sent.
+
+    Servers of mid-2021 and later replace the whole message in an edit: what the draft of an edit
+    does not hold is lost there.
 
     Raises:
         InvalidDraftError: A field cannot be sent as it is. Content is checked when it is sent.
@@ -107,7 +110,7 @@ class MessageDraft:
     content: Any = None
     """A string, a node of `twake_async.twacode`, a list of both, or Twacode as JSON.
 
-    What is not a string goes out in the portable form. None only for an edit that keeps the text.
+    What is not a string goes out in the portable form. An edit needs content too: `""` wipes it.
     """
 
     parent_message_id: str | None = attrs.field(default=None, kw_only=True)
@@ -240,7 +243,7 @@ class Message:
     """The application that sent it."""
 
     content: Any = None
-    """The content as JSON, as the server keeps it."""
+    """The content: the `str` of a plain text, whichever form carried it, else JSON."""
 
     edited: bool = False
     """Whether its content was changed after it was sent."""

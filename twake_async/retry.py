@@ -46,7 +46,7 @@ def _statuses(statuses: Iterable[int]) -> frozenset[int]:
         return frozenset(statuses)
     except TypeError:
         raise ConfigurationError(
-            "refused_statuses must be a set of HTTP statuses", field="refused_statuses"
+            "retry_later_statuses must be a set of HTTP statuses", field="retry_later_statuses"
         ) from None
 
 
@@ -69,7 +69,9 @@ class RetryPolicy:
     on_unknown: Literal["raise", "resend"] = "raise"
     """What follows an `UNKNOWN` attempt of a create: `"resend"` accepts a copy more for each."""
 
-    refused_statuses: frozenset[int] = attrs.field(default=frozenset({429}), converter=_statuses)
+    retry_later_statuses: frozenset[int] = attrs.field(
+        default=frozenset({429}), converter=_statuses
+    )
     """Statuses that mean "refused, come later". Add 503 only if your proxy never forwards then."""
 
     def __attrs_post_init__(self) -> None:
@@ -80,10 +82,10 @@ class RetryPolicy:
         _number("max_wait", self.max_wait, 0)
         if self.on_unknown not in ("raise", "resend"):
             raise ConfigurationError('on_unknown must be "raise" or "resend"', field="on_unknown")
-        if not all(isinstance(s, int) and 400 <= s <= 599 for s in self.refused_statuses):
+        if not all(isinstance(s, int) and 400 <= s <= 599 for s in self.retry_later_statuses):
             raise ConfigurationError(
-                "refused_statuses must hold HTTP statuses from 400 to 599",
-                field="refused_statuses",
+                "retry_later_statuses must hold HTTP statuses from 400 to 599",
+                field="retry_later_statuses",
             )
 
     @classmethod

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self
 
 from ._attempts import Attempts
 from ._json import PLAIN, fast_codec
+from ._judge import Rules, text_was_cut
 from ._life import Life
 from ._settings import (
     check_base_url,
@@ -16,10 +17,11 @@ from ._settings import (
     check_credentials,
     check_deadline,
     check_kind,
+    check_statuses,
     from_environment,
 )
 from ._way import carrier_for
-from ._wire import encode_remove, encode_save, text_was_cut
+from ._wire import encode_remove, encode_save
 from .batch import Plan, stream
 from .check import Check, probe
 from .errors import (
@@ -31,8 +33,9 @@ from .messages import Message, MessageDraft, MessageRef
 from .retry import RetryBudget, RetryPolicy, Tokens
 
 if TYPE_CHECKING:
+    import os
     import ssl
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence
     from types import TracebackType
 
     import httpx
@@ -70,8 +73,12 @@ class TwakeSession:
         retry: When a send is tried again.
         retry_budget: How many retries all sends together may spend; None for no limit.
         max_connections: How many connections at the most: how many sends are under way at once.
-        text_form: `"plain"` sends a text as the documented string, `"portable"` in the form that
-            every release shows whole. See `TextCutWarning`.
+        text_form: `"portable"` sends a text in the form that every release shows whole, `"plain"`
+            as the documented string, of which some releases keep only the first letter. See
+            `TextCutWarning`.
+        trusted_statuses: Statuses, such as 403 and 404, that your gateway says only before it
+            forwards a request. A message that meets one is `REFUSED`; otherwise it is `UNKNOWN`,
+            since a gateway may say nearly any status after the server has stored the message.
         verify: A TLS context, the path of a CA bundle, or whether to check certificates.
         proxy: The address of a proxy, `"env"` to look into the environment, None for no proxy.
         http_client: An `httpx.AsyncClient`, or one of its shape, to send through. It stays yours
@@ -102,8 +109,9 @@ class TwakeSession:
         retry: RetryPolicy = RetryPolicy(),  # noqa: B008 - frozen
         retry_budget: RetryBudget | None = RetryBudget(),  # noqa: B008 - frozen
         max_connections: int = 100,
-        text_form: Literal["plain", "portable"] = "plain",
-        verify: ssl.SSLContext | str | bool = True,
+        text_form: Literal["plain", "portable"] = "portable",
+        trusted_statuses: Collection[int] = frozenset(),
+        verify: ssl.SSLContext | str | os.PathLike[str] | bool = True,
         proxy: httpx.Proxy | str | None = "env",
         http_client: httpx.AsyncClient | None = None,
         transport: httpx.AsyncBaseTransport | Literal["fast"] | None = None,
@@ -122,6 +130,7 @@ class TwakeSession:
         self._retry = check_kind("retry", retry, RetryPolicy)
         self._text_form = check_choice("text_form", text_form, ("plain", "portable"))
         check_count("max_connections", max_connections)
+        rules = Rules(self._base_url, check_statuses("trusted_statuses", trusted_statuses))
         if retry_budget is not None:
             check_kind("retry_budget", retry_budget, RetryBudget)
         carrier = carrier_for(
@@ -134,7 +143,7 @@ class TwakeSession:
             proxy=proxy,
         )
         self._codec = fast_codec() if transport == "fast" else PLAIN
-        self._attempts = Attempts(carrier, Tokens(retry_budget), on_attempt)
+        self._attempts = Attempts(carrier, Tokens(retry_budget), on_attempt, rules=rules)
         self._life = Life()
 
     @classmethod
@@ -359,26 +368,38 @@ class TwakeSession:
         deadline: float | None = None,
         retry: RetryPolicy | None = None,
     ) -> Message:
-        """Change a message and return it as the server has it now; what is not given is kept.
+        """Change a message and return it as the server has it now.
+
+        Servers of mid-2021 and later replace the whole message. So an edit of a `Message` sends
+        what that object holds where nothing is given: its content, its hidden data, and that it is
+        pinned. A `MessageRef` knows none of them: give the content, and give `hidden_data` and
+        `pinned` if the message has them, or such a server drops them. A server of 2020 keeps
+        what is not given.
 
         An edit does no harm twice, so it is tried again after a lost answer.
 
         Args:
             message: The message, or what finds it. A reply is found only with its parent.
-            content: The new content; None keeps the old one, `""` wipes it.
-            hidden_data: The new hidden data; None keeps the old.
-            pinned: Whether to pin it; None keeps it as it is.
+            content: The new content; None sends the content of the `Message`, `""` wipes it.
+            hidden_data: The new hidden data; None sends that of the `Message`.
+            pinned: Whether to pin it; None leaves a pinned `Message` pinned.
             user_specific: What single readers see in keyed nodes: a `UserSpecific` for each.
             group_id: The group, if not the session's.
             deadline: Seconds for this edit, if not the session's.
             retry: The policy for this edit, if not the session's.
 
         Raises:
+            InvalidDraftError: A `MessageRef` without content (`NOT_SENT`).
             TwakeError: As for `send_message`. The server's words for a message that it cannot
                 find cover other errors too, so that one is an `OutcomeUnknownError`.
 
         """
         ref = _ref(message)
+        if isinstance(message, Message):
+            content = message.content if content is None else content
+            hidden_data = (message.hidden_data or None) if hidden_data is None else hidden_data
+            # Not to pin is what every release does where nothing is said of an unpinned message.
+            pinned = (message.pinned or None) if pinned is None else pinned
         draft = MessageDraft(
             ref.channel_id,
             content,

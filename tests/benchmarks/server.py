@@ -5,6 +5,7 @@ it was started with, in milliseconds: `python server.py 0 5 50`.
 """
 
 import asyncio
+import itertools
 import json
 import re
 import sys
@@ -92,11 +93,14 @@ def whole(document: object, path: str = "") -> bytes:
 _CANNED = {path.encode(): whole(document, path) for path, document in CANNED.items()}
 
 
+_NUMBERS = itertools.count()
+
+
 def saved(request: bytes) -> bytes:
     """Twake's answer to a save, about the message that it holds."""
     message = json.loads(request)["message"]
     stored = {
-        "id": "11111111-2222-1333-8444-555555555555",
+        "id": f"{next(_NUMBERS):08x}-2222-1333-8444-555555555555",
         "front_id": message["front_id"],
         "channel_id": message["channel_id"],
         "parent_message_id": "",

@@ -86,6 +86,17 @@ def redirect(status: int) -> Act:
     return act
 
 
+def redirect_to_tls(status: int) -> Act:
+    """Send the client from http to https, to the same host and path."""
+
+    def act(connection: Connection, request: Request | None, fault: Fault) -> None:
+        path = request.target if request is not None else "/"
+        target = f"Location: https://127.0.0.1{path}\r\n".encode()
+        connection.send(whole(b"", status, HTML, more=target))
+
+    return act
+
+
 def raw(data: bytes) -> Act:
     """Send these bytes, then FIN."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import gzip
+import http
 import zlib
 from typing import TYPE_CHECKING
 
@@ -13,27 +14,7 @@ if TYPE_CHECKING:
 JSON = b"application/json; charset=utf-8"
 HTML = b"text/html; charset=UTF-8"
 
-REASONS = {
-    200: b"OK",
-    201: b"Created",
-    202: b"Accepted",
-    301: b"Moved Permanently",
-    302: b"Found",
-    303: b"See Other",
-    307: b"Temporary Redirect",
-    308: b"Permanent Redirect",
-    400: b"Bad Request",
-    401: b"Unauthorized",
-    403: b"Forbidden",
-    404: b"Not Found",
-    413: b"Payload Too Large",
-    422: b"Unprocessable Entity",
-    429: b"Too Many Requests",
-    500: b"Internal Server Error",
-    502: b"Bad Gateway",
-    503: b"Service Unavailable",
-    504: b"Gateway Timeout",
-}
+REASONS = {status.value: status.phrase.encode() for status in http.HTTPStatus} | {499: b"Closed"}
 
 GARBAGE = b"SSH-2.0-OpenSSH_9.6\r\n"
 

@@ -157,11 +157,36 @@ for _word, _more in {
         f"{_word}_after_warnings",
         acts.answer(b'%b{%b,"_cookies":[]}' % (WARNING, _more), 200, HTML),
     )
-for _status in (400, 401, 403, 404, 413, 422):
+# Said by gateways, too, but only before they forward.
+for _status in (401, 407, 411, 413, 414, 431):
     _refuses(f"{_status}", acts.answer(page(b"%d" % _status), _status, HTML))
-_refuses("403_json", acts.answer(b'{"error":"forbidden"}', 403, JSON))
-for _status in (301, 302, 303, 307, 308):
-    _refuses(f"{_status}", acts.redirect(_status))
+for _status in (301, 308):
+    _refuses(f"{_status}_to_tls", acts.redirect_to_tls(_status))
+# A Node server of Twake's, in front of v1 or in its place.
+_refuses("404_no_v1", acts.answer(b'{"error":"Not found"}', 404, JSON))
+for _status in (400, 403, 404, 415):
+    _words = b'{"statusCode":%d,"error":"No","message":"it may not"}' % _status
+    _refuses(f"node_{_status}", acts.answer(_words, _status, JSON))
+    _refuses(f"node_{_status}_in_200", acts.answer(_words))
+
+# Gateways say the same before they forward and after the server has stored.
+for _status in (400, 402, 403, 404, 405, 406, 408, 409, 410, 412, 415, 418, 421, 422, 451, 499):
+    _either(f"{_status}", acts.answer(page(b"%d" % _status), _status, HTML))
+_either("403_json", acts.answer(b'{"error":"forbidden"}', 403, JSON))
+_either("404_no_v1_html", acts.answer(b'{"error":"Not found"}', 404, HTML))
+_either("node_500_in_200", acts.answer(b'{"statusCode":500,"error":"No","message":"it broke"}'))
+for _status in (300, 301, 302, 303, 304, 307, 308):
+    _either(f"{_status}", acts.redirect(_status))
+for _status in (302, 307):
+    _either(f"{_status}_to_tls", acts.redirect_to_tls(_status))
+_either(
+    "refusal_behind_others_words",
+    acts.answer(
+        page(b"Welcome") + b'\n{"error":"unknown_application_or_bad_private_key","_cookies":[]}',
+        200,
+        HTML,
+    ),
+)
 
 
 def _http_date(offset: float) -> Callable[[], str]:

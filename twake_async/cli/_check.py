@@ -25,7 +25,7 @@ __all__ = ["check"]
 
 #: What is looked at, in its order, with the problems that end the look.
 _STEPS = {
-    "address": ("unreachable", "address", "later", "unclear"),
+    "address": ("unreachable", "address", "api", "later", "unclear"),
     "credentials": ("authentication",),
     "group": ("group",),
     "capability messages_save": ("capability",),
@@ -95,8 +95,3 @@ def _show(found: Check) -> None:
             return
         say(f"ok     {step}")
     say(printable(found.advice))
-    if found.release == "2023":
-        say(
-            "This server answers as those of 2023 do; some of them cut a plain text to its first "
-            'character: send with text_form="portable" (--text-form portable).'
-        )

@@ -93,7 +93,7 @@ a TOML file that only you may read (chmod 600):
 @click.option(
     "--text-form",
     type=click.Choice(["plain", "portable"]),
-    help='"portable" is shown whole by servers that cut a plain text.',
+    help='"portable", the default, is shown whole by every server; "plain" is a bare string.',
 )
 @session_options
 def send(

@@ -71,7 +71,7 @@ Exit status: the worst that became of any message:
 @click.option(
     "--text-form",
     type=click.Choice(["plain", "portable"]),
-    help='"portable" is shown whole by servers that cut a plain text.',
+    help='"portable", the default, is shown whole by every server; "plain" is a bare string.',
 )
 @input_options
 @click.option("--dry-run", is_flag=True, help="Check every line, and send nothing.")

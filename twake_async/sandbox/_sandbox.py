@@ -180,6 +180,8 @@ class Sandbox:
     def messages(self, channel_id: str | None = None) -> list[dict[str, Any]]:
         """The stored messages, oldest first; replies have a `parent_message_id`.
 
+        A plain text is a string here, whichever form carried it.
+
         Args:
             channel_id: Of which channel. Default: of all.
 
@@ -190,13 +192,13 @@ class Sandbox:
                 if channel_id is None
                 else self._world.in_channel(channel_id)
             )
-            return [message.as_array() for message in found]
+            return [_with_plain_text(message.as_array()) for message in found]
 
     def ephemerals(self, channel_id: str) -> list[dict[str, Any]]:
         """The ephemeral messages that a channel was shown, each as it was shown last."""
         with self._lock:
             return [
-                dict(one)
+                _with_plain_text(dict(one))
                 for one in self._world.ephemerals.values()
                 if same_id(one["channel_id"], channel_id)
             ]
@@ -342,3 +344,12 @@ class Sandbox:
             raise RuntimeError("this sandbox is not being served: use `with` or `async with`")
         with self._listener.paused():
             yield
+
+
+def _with_plain_text(message: dict[str, Any]) -> dict[str, Any]:
+    content = message["content"]
+    if isinstance(content, dict) and len(content) == 3:
+        text = content.get("original_str")
+        if content.get("fallback_string") == text and content.get("prepared") == [text]:
+            return message | {"content": text}
+    return message
