@@ -28,8 +28,10 @@ from twake_async.cli._csv_rows import rows  # noqa: E402
 from twake_async.cli._formats import is_csv  # noqa: E402
 from twake_async.cli._input import FileInput, StreamInput  # noqa: E402
 from twake_async.cli._lines import JsonLines, Reading, read_jsonl  # noqa: E402
+from twake_async.cli._results import End, beside  # noqa: E402
 from twake_async.cli._sources import InputError  # noqa: E402
 from twake_async.cli._text_lines import TextLines, text_encoding, text_lines  # noqa: E402
+from twake_async.errors import Outcome  # noqa: E402
 
 posix = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes of POSIX")
 
@@ -306,6 +308,7 @@ def test_what_excel_saves_is_read():
         ("channel_id,My Note\nc,a\n", "--map 'My Note='FIELD with one of channel_id, content"),
         ("content\nhello\n", "there is no column channel_id; there are 'content'"),
         ('channel_id,"content\nc,a\n', "never closed"),
+        ('{"channel_id": "c"}\n', "if it is JSON Lines, give --format jsonl"),
         ("channel_id,content\nc,a,b\n", "more cells than the first row: 3, not 2"),
         ("channel_id,content\nc\n", "fewer cells than the first row: 1, not 2"),
         ("channel_id,content\nchannel_id,content\n", "it repeats the first row"),
@@ -533,9 +536,12 @@ def test_what_is_written_of_a_line_is_the_same_draft(given_lines, encoding, asci
     data = text.encode(encoding or "utf-8", "surrogatepass")
     for line in read_jsonl([data], Reading(encoding=encoding)):
         if line.draft is not None:
-            written = line.source.encode("utf-8", "surrogateescape")
-            [again] = read_jsonl([written])
-            assert again.draft == line.draft
+            [again] = read_jsonl([line.source.encode()])
+            [listed] = read_jsonl(
+                [beside(End(again, Outcome.NOT_SENT, why="it was held")).encode()]
+            )
+            [twice] = read_jsonl([beside(End(listed, Outcome.UNKNOWN)).encode()])
+            assert again.draft == listed.draft == twice.draft == line.draft
 
 
 @given(
@@ -872,6 +878,48 @@ def test_a_file_that_is_changed_while_it_is_sent_is_told(sandbox, write, tmp_pat
     assert texts(sandbox) == [f"message {number}" for number in range(190)]
     left = [json.loads(line)["content"] for line in rest.read_text().splitlines()]
     assert left == ["another 190", *(f"message {number}" for number in range(191, 200))]
+
+
+def test_what_is_added_to_a_file_while_it_is_sent_is_left(sandbox, write, tmp_path):
+    """It was not checked, and may be half a line: all that was checked is sent, and no more."""
+    rest = tmp_path / "rest.jsonl"
+    padded = (message(sandbox, number, extra={"pad": "x" * 3_000}) for number in range(400))
+    file = pathlib.Path(write(*padded))
+    arguments = (str(file), "--rate", "400", "--undelivered", str(rest))
+    with spawned(sandbox, *arguments) as process:
+        wait_for(lambda: len(texts(sandbox)) >= 5)
+        with file.open("a") as more:
+            more.write(json.dumps(message(sandbox, 400)) + '\n{"channel')
+        _, err = process.communicate(timeout=20)
+    assert process.returncode == 3
+    assert "grown since it was checked: line 401 and what follows was not sent" in err
+    assert len(texts(sandbox)) == 400
+    first, second = rest.read_text().splitlines()
+    assert json.loads(first)["content"] == "message 400"
+    assert second == '{"channel'
+
+
+def test_a_file_that_changes_when_it_has_been_read_is_told(sandbox, write):
+    """All that was checked is sent; what stands in the file now is something else."""
+    file = pathlib.Path(write(*(message(sandbox, number) for number in range(20))))
+    with spawned(sandbox, str(file), "--rate", "20") as process:
+        wait_for(lambda: texts(sandbox))
+        file.write_text(file.read_text().replace("message", "another"))
+        out, err = process.communicate(timeout=20)
+    assert (process.returncode, out) == (0, "20 delivered\n")
+    assert "warning: the file was changed meanwhile; what was sent is what was checked" in err
+    assert texts(sandbox) == [f"message {number}" for number in range(20)]
+
+
+def test_a_key_that_is_given_twice_on_standard_input_is_sent_once(sandbox, tmp_path):
+    """There it is found when it comes; the others are sent."""
+    lines = [json.dumps(message(sandbox, n, order=f"o{n % 3}")) for n in range(4)]
+    arguments = ("-", "--key", "order", "--journal", str(tmp_path / "run.sqlite"))
+    with spawned(sandbox, *arguments) as process:
+        out, err = process.communicate("\n".join(lines), timeout=20)
+    assert (process.returncode, out) == (3, "3 delivered, 1 not sent\n")
+    assert "line 4: not sent: the key 'o0' was given twice" in err
+    assert len(texts(sandbox)) == 3
 
 
 def test_an_input_that_fails_in_the_middle_is_told(tmp_path):

@@ -58,7 +58,8 @@ def read_csv(chunks: Iterable[bytes], reading: Reading | None = None) -> Iterato
     if first is None:
         return
     header = _header(first, reading)
-    problems = [first.wrong] if first.wrong else _problems(header, reading)
+    hint = "; if it is JSON Lines, give --format jsonl" if first.text.startswith("{") else ""
+    problems = [first.wrong + hint] if first.wrong else _problems(header, reading)
     for problem in problems:
         yield _bad_row(first, problem)
     if not problems:

@@ -50,9 +50,16 @@ class FileInput:
     reading: Reading = attrs.field(factory=Reading)
     #: A checksum of each line that was checked; None before.
     _checked: array.array[int] | None = attrs.field(default=None, init=False)
+    _state: tuple[int, int] | None = attrs.field(default=None, init=False)
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether somebody wrote to the file after its check began."""
+        return self._state is not None and self._state != self._stat()
 
     def check(self) -> Iterator[Line]:
         """Yield its lines, from the first, and remember them."""
+        self._state = self._stat()
         self._checked = array.array("I")
         keys: dict[str, int] = {}
         for line in self._read():
@@ -91,6 +98,13 @@ class FileInput:
                 f"the file was changed since it was checked: line {line.number} and what follows "
                 "was not sent"
             )
+
+    def _stat(self) -> tuple[int, int] | None:
+        try:
+            found = os.fstat(self.file.fileno())
+        except OSError:  # it is gone, or has no number
+            return None
+        return found.st_size, found.st_mtime_ns
 
     def _read(self) -> Iterator[Line]:
         read = read_csv if self.is_csv else read_jsonl

@@ -45,6 +45,10 @@ RESULT = "_result"
 _BLANK = " \t\r\n\v\f\ufeff"
 
 
+def _fields(key: str | None) -> tuple[str, ...]:
+    return FIELDS if key is None or key in FIELDS else (*FIELDS, key)
+
+
 @attrs.frozen
 class Reading:
     """How the lines of an input are to be read."""
@@ -61,13 +65,10 @@ class Reading:
     key: str | None = None
     """The field that holds the journal's key of a line."""
 
-    fields: tuple[str, ...] = attrs.field(init=False, repr=False)
+    fields: tuple[str, ...] = attrs.field(
+        default=attrs.Factory(lambda self: _fields(self.key), takes_self=True), init=False
+    )
     """The fields that a line may have: those of a draft, and the key's."""
-
-    @fields.default
-    def _(self) -> tuple[str, ...]:
-        extra = () if self.key is None or self.key in FIELDS else (self.key,)
-        return (*FIELDS, *extra)
 
     def rename(self, name: str) -> str:
         """Return the field that a column is; empty for a column that is left out."""

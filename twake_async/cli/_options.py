@@ -56,7 +56,7 @@ _OPTIONS = (
         "--config",
         metavar="FILE",
         help="A TOML file with credentials, which only you may read; else TWAKE_CONFIG, else "
-        "~/.config/twake-async.toml.",
+        "twake-async.toml where your system keeps settings.",
     ),
     click.option("--json", "as_json", is_flag=True, help="Print one JSON object, for scripts."),
 )

@@ -11,7 +11,7 @@ import attrs
 
 from twake_async.errors import JournalError, Outcome, TwakeError
 
-from ._input import StreamInput
+from ._input import FileInput, StreamInput
 from ._known import Known
 from ._results import End, end_of, untaken
 from ._sources import InputError
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from twake_async.messages import MessageDraft
     from twake_async.session import TwakeSession
 
-    from ._input import FileInput
     from ._lines import Line
     from ._report import Report
     from ._signals import Signals
@@ -75,6 +74,7 @@ class Run:
                 said = getattr(wrong, "strerror", None) or str(wrong) or type(wrong).__name__
                 self.report.stopped_by(TwakeError(f"it cannot go on: {said}", reason="broken"))
             self._account_for_rest()
+            self._tell_change()
             status = self.report.end()
             # What idles in the loop, such as a look-up of a name, needs no end of its own.
             self.signals.end_with(status)
@@ -158,6 +158,12 @@ class Run:
         error = delivery.error
         changed = isinstance(error, JournalError) and error.reason == "changed"
         return changed and not self.keyed
+
+    def _tell_change(self) -> None:
+        """Warn of a file that is no longer what was sent, where its lines did not show it."""
+        source = self.source
+        if isinstance(source, FileInput) and source.is_changed and self.report.error is None:
+            complain("warning: the file was changed meanwhile; what was sent is what was checked")
 
     def _account_for_rest(self) -> None:
         """Account for each line whose end the batch did not tell, and for those it did not take."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import selectors
@@ -129,17 +130,15 @@ def first_line(source: int) -> bytes:
 
 
 def copied(source: int, head: bytes = b"") -> IO[bytes]:
-    """Return a copy, without a name, of all that comes from a pipe."""
-    copy = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
+    """Return a copy, without a name, of all that comes from a pipe; the caller closes it."""
     try:
-        copy.write(head)
-        for chunk in read_chunks(source):
-            copy.write(chunk)
-        copy.flush()
+        with contextlib.ExitStack() as stack:
+            copy = stack.enter_context(tempfile.TemporaryFile())
+            copy.write(head)
+            for chunk in read_chunks(source):
+                copy.write(chunk)
+            copy.flush()
+            stack.pop_all()
+            return copy
     except OSError as wrong:
-        copy.close()
         raise InputError(f"the input cannot be copied: {wrong.strerror}") from wrong
-    except BaseException:  # Ctrl-C
-        copy.close()
-        raise
-    return copy
