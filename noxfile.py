@@ -23,6 +23,7 @@ CORE_ROOMS = (
     "session",
     "_attempts",
     "_body",
+    "_breaker",
     "_channels",
     "_decode",
     "_dial",
@@ -39,6 +40,10 @@ CORE_ROOMS = (
     "_link",
     "_network",
     "_printable",
+    "_outage",
+    "_plan",
+    "_proof",
+    "_results",
     "_resume",
     "_settings",
     "_tls",
@@ -46,6 +51,7 @@ CORE_ROOMS = (
     "_transport",
     "_wire",
     "_witness",
+    "_worker",
     "twacode/*",
 )
 

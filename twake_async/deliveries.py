@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     Drafts = Iterable[MessageDraft] | AsyncIterable[MessageDraft]
 
-__all__ = ["Delivery", "JournalEntry", "Progress", "error_for", "with_doubt"]
+__all__ = ["Delivery", "JournalEntry", "Pause", "Progress", "error_for", "with_doubt"]
 
 
 @attrs.frozen
@@ -57,17 +57,34 @@ class Delivery:
 
 
 @attrs.frozen
-class Progress:
-    """How far a batch is; told each time that a draft ends."""
+class Pause:
+    """A pause of a batch: the server seems to be down, and is asked until it answers."""
 
-    delivery: Delivery
-    """The draft that ended now."""
+    reason: str
+    """Why it began: the `reason` of the last `OutcomeUnknownError`, such as `gateway`."""
+
+    seconds: float
+    """How long it has lasted so far."""
+
+    is_over: bool
+    """Whether the server has answered, so that the batch goes on."""
+
+
+@attrs.frozen
+class Progress:
+    """How far a batch is; told each time that a draft ends, and of each pause."""
+
+    delivery: Delivery | None
+    """The draft that ended now; None where a pause is told."""
 
     counts: Mapping[Outcome, int]
     """How many ended so far, by outcome."""
 
     taken: int
     """How many were taken from the input."""
+
+    pause: Pause | None = None
+    """The pause that has begun, goes on or is over; None where a draft ended."""
 
     @property
     def ended(self) -> int:

@@ -10,6 +10,7 @@ from ._attempts import Attempts
 from ._json import PLAIN, fast_codec
 from ._judge import Rules, text_was_cut
 from ._life import Life
+from ._proof import GroupServer, ProvenGroups
 from ._settings import (
     check_base_url,
     check_choice,
@@ -23,7 +24,7 @@ from ._settings import (
 from ._way import carrier_for
 from ._wire import encode_remove, encode_save
 from .batch import Plan, stream
-from .check import Check, probe
+from .check import probe
 from .errors import (
     ConfigurationError,
     InvalidDraftError,
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     import httpx
 
     from ._wire import Prepared
+    from .check import Check
     from .deliveries import Delivery, Drafts, Progress
     from .journal import Journal
     from .retry import Attempt
@@ -145,6 +147,7 @@ class TwakeSession:
         self._codec = fast_codec() if transport == "fast" else PLAIN
         self._attempts = Attempts(carrier, Tokens(retry_budget), on_attempt, rules=rules)
         self._life = Life()
+        self._proven = ProvenGroups()
 
     @classmethod
     def from_env(cls, **overrides: Any) -> Self:
@@ -272,11 +275,10 @@ class TwakeSession:
     ) -> Message:
         if not isinstance(draft, MessageDraft):
             raise InvalidDraftError("send takes a MessageDraft", field="draft")
-        prepared = encode_save(
-            draft, group_id=group_id or self._group_id, text_form=self._text_form, codec=self._codec
-        )
+        prepared = self._encode(draft, group_id)
         message = await self._run(prepared, deadline, retry)
         assert message is not None  # noqa: S101 - only a remove has none
+        self._proven.add(group_id or self._group_id)
         if text_was_cut(prepared, message):
             try:
                 warnings.warn(_CUT, TextCutWarning, stacklevel=3)  # the caller of send or its like
@@ -284,6 +286,11 @@ class TwakeSession:
                 # A filter made an error of it: the message is delivered, and must be told as that.
                 log.warning(_CUT)
         return message
+
+    def _encode(self, draft: MessageDraft, group_id: str | None) -> Prepared:
+        return encode_save(
+            draft, group_id=group_id or self._group_id, text_form=self._text_form, codec=self._codec
+        )
 
     def send_many(
         self,
@@ -297,11 +304,15 @@ class TwakeSession:
         on_progress: Callable[[Progress], object] | None = None,
         resume: Literal["report", "resend"] = "report",
         key: Callable[[MessageDraft], str] | None = None,
+        outage_timeout: float | None = 300.0,
         group_id: str | None = None,
         deadline: float | None = None,
         retry: RetryPolicy | None = None,
     ) -> AsyncGenerator[Delivery, None]:
         """Send all drafts while it is iterated, and yield one `Delivery` for each as it ends.
+
+        Before its first message it makes the requests of `check`, unless the session has already
+        delivered to the group or checked it, and ends if no message could be taken.
 
         It holds a bounded number of drafts however long the input and slow the consumer: at most
         `11 * in_flight` that have not been yielded. No bad draft ends it. Left early, it takes
@@ -319,10 +330,12 @@ class TwakeSession:
             journal: Where intents and outcomes are kept, so that a later call with the same input
                 goes on where this one ended.
             on_progress: Called with the `Progress` each time that a draft ends, also after the
-                iterator was left; it must not block.
+                iterator was left, and with each pause; it must not block.
             resume: With a journal: what to do with a message that an earlier run lost sight of:
                 `"report"` it as `UNKNOWN`, or `"resend"` it, which may show it twice.
             key: With a journal: makes the key of a draft; None for its position in the input.
+            outage_timeout: Seconds. A batch pauses while the server seems to be down, and ends
+                after a pause of so long, the rest `NOT_SENT`; None for no limit.
             group_id: The group, if not the session's.
             deadline: Seconds for each message, if not the session's.
             retry: The policy for each message, if not the session's.
@@ -332,10 +345,23 @@ class TwakeSession:
                 is no group, which ends the batch at its first message.
             JournalError: The journal cannot be used, or its input was changed. What had begun
                 was yielded before.
+            RefusedError: The check found that the address, the credentials, the group or a
+                capability is wrong; its message says what to mend. What was taken was yielded as
+                `NOT_SENT`, and no message was sent.
+            NotSentError: The server was down for `outage_timeout`, or three pauses in a row
+                brought no message through; again all that was taken was yielded.
             SessionClosedError: The session was closed; again all that was taken was yielded.
             Exception: What the input raised, after all that was taken from it was yielded.
 
         """
+        seconds = self._deadline if deadline is None else check_deadline(deadline)
+        server = GroupServer(
+            group_id or self._group_id,
+            seconds,
+            self._proven,
+            lambda draft: self._encode(draft, group_id),
+            self._check,
+        )
         plan = Plan(
             in_flight=in_flight,
             order=order,
@@ -348,6 +374,8 @@ class TwakeSession:
             deadline=deadline,
             retry=retry,
             pace=self._attempts,
+            server=server,
+            outage_timeout=outage_timeout,
             target=f"{self._base_url} {group_id or self._group_id}",
         )
 
@@ -456,8 +484,14 @@ class TwakeSession:
 
         """
         seconds = self._deadline if deadline is None else check_deadline(deadline)
+        return await self._check(group_id or self._group_id, seconds)
+
+    async def _check(self, group_id: str | None, seconds: float) -> Check:
         with self._life:
-            return await probe(self._attempts.carrier, group_id or self._group_id, seconds)
+            found = await probe(self._attempts.carrier, group_id, seconds)
+        if found.ok:
+            self._proven.add(group_id)
+        return found
 
     async def _run(
         self, prepared: Prepared, deadline: float | None, retry: RetryPolicy | None

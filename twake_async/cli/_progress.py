@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+    from twake_async.deliveries import Pause
+
 __all__ = ["Display", "counted"]
 
 #: Seconds between two plain lines.
@@ -52,6 +54,7 @@ class Display:
     _bar: rich.progress.Progress | None = attrs.field(default=None, init=False)
     _task: rich.progress.TaskID = attrs.field(default=rich.progress.TaskID(0), init=False)
     _began: float = attrs.field(init=False)
+    _paused: bool = attrs.field(default=False, init=False)
     _next: float = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -101,6 +104,14 @@ class Display:
         sent = self.counts.total() - self._resumed
         with contextlib.suppress(OSError):
             bar.update(self._task, completed=sent, total=total, description=self._words())
+
+    def note_pause(self, pause: Pause) -> None:
+        """Say that the batch pauses, once when it begins and once when it is over."""
+        if self.shown and pause.is_over:
+            complain(f"the server answers again after {pause.seconds:.0f} s: going on")
+        elif self.shown and not self._paused:
+            complain(f"paused ({pause.reason}): the server is asked until it answers")
+        self._paused = not pause.is_over
 
     def _words(self) -> str:
         ended = self.counts.total()

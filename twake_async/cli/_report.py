@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from twake_async.errors import NotSentError, Outcome, RateLimitedError, TwakeError
+from twake_async.errors import NotSentError, Outcome, RateLimitedError, RefusedError, TwakeError
 
 from ._progress import Display, counted
 from ._statuses import FAILED, STATUSES, complain, printable, say
@@ -115,7 +115,8 @@ class Report:
 
     def _hint(self) -> str:
         unfinished = self.interrupted and self.left != 0
-        if not (unfinished or (self._may_pass and self.error is None)):
+        may_pass = self._may_pass if self.error is None else _may_pass(self.error)
+        if not (unfinished or may_pass):
             return ""
         if self.journal is not None:
             return "to go on: the same command again"
@@ -125,6 +126,8 @@ class Report:
         return _KEEP if unfinished else ""
 
     def _status(self) -> int:
+        if isinstance(self.error, RefusedError) and not self.counts[Outcome.UNKNOWN]:
+            return STATUSES[Outcome.REFUSED]  # the same command again would end in the same way
         stopped = self.interrupted or self.error is not None or self.lists.failed
         for outcome in (Outcome.UNKNOWN, Outcome.NOT_SENT, Outcome.REFUSED):
             left = outcome is Outcome.NOT_SENT and self.left != 0 and stopped

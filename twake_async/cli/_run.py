@@ -146,7 +146,11 @@ class Run:
     # --- what comes out -------------------------------------------------------------------------
 
     def _note(self, progress: Progress) -> None:
+        if progress.pause is not None:
+            self.report.display.note_pause(progress.pause)
         delivery = progress.delivery
+        if delivery is None:
+            return
         position, line = self._lines.pop(id(delivery.draft))
         if self._is_moved(delivery):
             self._moved.append((position, line, delivery))

@@ -52,7 +52,8 @@ A line of JSON, or a row of CSV under a first row that names the fields:
 \b
 Exit status: the worst that became of any message:
   0   all were delivered
-  2   some were refused
+  2   some were refused, or the server refuses this address, these
+      credentials, the group or a capability: nothing was sent
   3   some were not sent, or a line is no message: run it again
   4   some are unknown: look into their channels before sending them again
   64  the command line was wrong; nothing was sent

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from twake_async.sandbox._faults import Fault
     from twake_async.sandbox._server import Request, Response
 
-__all__ = ["ReceivedRequest", "line", "received"]
+__all__ = ["ReceivedRequest", "is_question", "line", "received"]
 
 _EXCERPT = 40
 
@@ -33,6 +33,15 @@ class ReceivedRequest:
     """The status that was answered; None where no byte was answered."""
     body: Any
     """The body, decoded if it is JSON; text otherwise."""
+
+
+def is_question(request: Request) -> bool:
+    """Whether it is a save that names no channel: `check` makes such, and none can be stored."""
+    body = _php.decode(request.body)
+    if not isinstance(body, dict) or not request.path.rstrip("/").endswith("/save"):
+        return False
+    message = body.get("message")
+    return message is None or (isinstance(message, dict) and "channel_id" not in message)
 
 
 def received(request: Request, response: Response, fault: Fault | None) -> ReceivedRequest:

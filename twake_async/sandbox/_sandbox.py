@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 from twake_async.sandbox._app import ASGIApp, asgi_app
 from twake_async.sandbox._faults import Script, altered, failure, formed, late, refused
 from twake_async.sandbox._listener import Listener
-from twake_async.sandbox._received import ReceivedRequest, line, received
+from twake_async.sandbox._received import ReceivedRequest, is_question, line, received
 from twake_async.sandbox._seed import read_seed
 from twake_async.sandbox._server import RELEASES, Request, Response, answer
 from twake_async.sandbox._world import World, same_id
@@ -220,7 +220,7 @@ class Sandbox:
     def _handle(self, request: Request) -> tuple[Response, Fault | None]:
         """Carry out one request, as far as the fault that awaits it lets it."""
         faulty = request.method == "POST" and request.path.rstrip("/") in _FAULTY
-        fault = self._script.take() if faulty else None
+        fault = self._script.take() if faulty and not is_question(request) else None
         with self._lock:
             if fault is None:
                 response = self._answer(request)
@@ -250,7 +250,8 @@ class Sandbox:
     ) -> None:
         """Let the next saves or removes fail, before or after they were carried out.
 
-        Faults queue up: each request meets the first one that waits. The actions:
+        Faults queue up: each request meets the first one that waits. The requests of a check, which
+        `send_many` makes too, meet none: they save no message. The actions:
 
         - "close", "reset": the connection ends, with a FIN or an RST, and no byte is answered.
         - "silent": nothing is ever answered.
