@@ -735,6 +735,7 @@ def test_a_sandbox_that_cannot_start_says_why(cli, tmp_path):
         seed.write_text(text)
         status, _, err = cli("sandbox", "--seed", str(seed))
         assert (status, err.count("\n")) == (1, 1)
+        assert "Error" not in err
     assert cli("sandbox", "--seed", str(tmp_path / "none.json"))[0] == 1
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

@@ -15,6 +15,7 @@ from twake_async.errors import InvalidDraftError
 from twake_async.messages import MessageDraft
 
 from ._text_lines import TextLines, is_utf8
+from ._words import of_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -244,7 +245,7 @@ def checked_line(number: int, source: str, fields: dict[str, Any], reading: Read
         draft = MessageDraft(**given)
         encode_save(draft, group_id="-")
     except InvalidDraftError as wrong:
-        return bad_line(number, source, str(wrong))
+        return bad_line(number, source, of_error(wrong))
     return Line(number, source, draft, key=key)
 
 

@@ -53,12 +53,20 @@ def sandbox(port: int, seed: str | None, release: str) -> int:
         world = Sandbox(seed, release=release, port=port, log=_log)
         _ = world.public_id, world.group_id, world.channel_id
     except (OSError, ValueError, TypeError, LookupError, AttributeError) as wrong:
-        complain(f"the seed cannot be used: {wrong} ({type(wrong).__name__})")
+        complain(f"the seed cannot be used: {_why(wrong)}")
         return FAILED
     try:
         return asyncio.run(_serve(world, port))
     except KeyboardInterrupt:  # where no signal handler can be set, or before it is
         return 0
+
+
+def _why(wrong: Exception) -> str:
+    if isinstance(wrong, LookupError):
+        return f"it lacks {wrong}"
+    if isinstance(wrong, TypeError | AttributeError):
+        return "it does not describe a world"
+    return getattr(wrong, "strerror", None) or str(wrong)
 
 
 async def _serve(world: Sandbox, port: int) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from twake_async.errors import ConfigurationError, Outcome, TwakeError
+from twake_async.errors import ConfigurationError, TwakeError
 
 if TYPE_CHECKING:
     from twake_async.deliveries import Delivery
@@ -36,6 +36,8 @@ _RESTATED = (
 _PHRASES = (
     (", or say allow_plain_http=True", ""),
     (", or edit the Message that was answered, whose content is known", ""),
+    (': it needs api="node"', ", which this command does not speak"),
+    ('give resume="resend" to send it again', "--resend sends it again"),
     ("the draft is not the one that the journal knows", "it is not the message that is known"),
     ("is a field of MessageDraft: give it there", "is a field of the message itself"),
     ("without ephemeral=True", 'without "ephemeral": true'),
@@ -55,7 +57,6 @@ _NO_GROUP = (
     "there is no group, or it is no id: give --group, set TWAKE_GROUP_ID, or write group_id into "
     "the configuration file"
 )
-_LOST_SIGHT = "an earlier run lost sight of it; --resend sends it again"
 #: What a batch that ends says of a message, by the reason.
 _ENDED = {
     "cancelled": "it was cut off on its way",
@@ -84,8 +85,6 @@ def of_delivery(delivery: Delivery) -> str:
     error = delivery.error
     if error is None:
         return ""
-    if delivery.from_journal and delivery.outcome is Outcome.UNKNOWN:
-        return _LOST_SIGHT
     return _ENDED.get(error.reason) or of_error(error)
 
 
