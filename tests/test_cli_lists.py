@@ -240,10 +240,12 @@ def test_a_full_disk_hides_no_failure(sandbox, folder, cli, option):
     else:
         sandbox.refuse_next("group")
     given = ("--no-order", "--in-flight", "1", option, str(FULL))
-    status, _, err = cli("send-many", "in.jsonl", *given)
-    assert status == (4 if option == "--unknown" else 3)
+    status, out, err = cli("send-many", "in.jsonl", *given)
+    assert status == {"--undelivered": 2, "--unknown": 4, "--results": 3}[option]
     assert err.count("No space left on device") == 1
     assert "not in the lists where they belong: line 1" in err
+    # Without the results nobody could tell what was sent: then no more is.
+    assert ("1 delivered" in out) == (option != "--results")
 
 
 @needs_full
@@ -287,13 +289,26 @@ def test_a_list_ends_with_a_whole_line_where_the_disk_is_full(sandbox, folder):
     pathlib.Path("in.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     with spawned(sandbox, "in.jsonl", "--undelivered", "rest", preexec_fn=small_disk) as process:
         _, err = process.communicate()
-    assert process.returncode == 3
+    assert process.returncode == 2
     assert "File too large" in err
     assert "Traceback" not in err
     [left] = listed("rest")
     assert json.loads(left)["content"] == "message 0"
     assert pathlib.Path("rest").read_text().endswith("\n")
-    assert "where they belong: line 2" in err
+    assert "where they belong: line 2\n" in err
+
+
+@needs_full
+def test_the_lines_that_are_in_no_list_are_named_as_far_as_that_can_be_read(sandbox, cli, write):
+    """Runs of lines, and the number of what is beyond them."""
+    lines = [message(sandbox, n, **({"front_id": "a b"} if n % 2 else {})) for n in range(100)]
+    file = write(*lines)
+    with spawned(sandbox, "-", "--undelivered", str(FULL)) as process:
+        _, err = process.communicate(pathlib.Path(file).read_text())
+    assert process.returncode == 3
+    assert err.count("No space left on device") == 1
+    assert "where they belong: line 2, 4, 6, " in err
+    assert err.splitlines()[-1].endswith("38, 40 and 30 more")
 
 
 def test_a_list_may_be_standard_output(sandbox, folder):

@@ -36,11 +36,14 @@ class Lists:
     unknown: Output | None
     results: Output | None
     on_failure: Callable[[], object] = attrs.field(default=lambda: None, init=False)
-    """Called when a list can no longer be written."""
+    """Called when the results can no longer be written."""
 
     is_begun: bool = attrs.field(default=False, init=False)
     _missing: list[list[int]] = attrs.field(factory=list, init=False)
-    """The first and the last number of each run of lines that are in no list."""
+    """The first and the last number of each run of lines that are in no list, as far as shown."""
+    _more: int = attrs.field(default=0, init=False)
+    """How many lines more are in no list."""
+    _told: list[Output] = attrs.field(factory=list, init=False)
 
     @property
     def outputs(self) -> list[Output]:
@@ -111,29 +114,32 @@ class Lists:
             yield self.results, end.as_json()
 
     def _miss(self, number: int) -> None:
-        first = not self._missing
-        if first or self._missing[-1][1] != number - 1:
-            self._missing.append([number, number])
-        self._missing[-1][1] = number
-        if first:
-            self._complain()
-            self.on_failure()
-
-    def _complain(self) -> None:
+        runs = self._missing
+        if runs and runs[-1][1] == number - 1:
+            runs[-1][1] = number
+        elif len(runs) < _SHOWN:
+            runs.append([number, number])
+        else:
+            self._more += 1
         for output in self.outputs:
-            if output.failure is not None:
-                complain(
-                    f"{output.option} {output.path} cannot be written "
-                    f"({output.failure.strerror}): nothing more is sent"
-                )
+            if output.failure is not None and output not in self._told:
+                self._told.append(output)
+                self._tell(output, output.failure)
+
+    def _tell(self, output: Output, failure: OSError) -> None:
+        # Without the results nobody could tell what was sent; the other lists are short of a few.
+        stops = output is self.results
+        what = "nothing more is sent" if stops else "the lines that it lacks are named at the end"
+        complain(f"{output.option} {output.path} cannot be written ({failure.strerror}): {what}")
+        if stops:
+            self.on_failure()
 
     def tell_missing(self) -> None:
         """Name the lines that are not where they belong."""
         if not self._missing:
             return
-        runs = [str(a) if a == b else f"{a} to {b}" for a, b in self._missing[:_SHOWN]]
-        more = len(self._missing) - len(runs)
-        names = ", ".join(runs) + (f" and {more:,} more" if more else "")
+        runs = [str(a) if a == b else f"{a} to {b}" for a, b in self._missing]
+        names = ", ".join(runs) + (f" and {self._more:,} more" if self._more else "")
         complain(f"not in the lists where they belong: line {names}")
 
 
