@@ -487,14 +487,14 @@ def test_lines_that_moved_in_a_changed_input_are_not_called_undelivered(sandbox,
     assert texts(sandbox) == ["message 0", "message 1"]
 
 
-def known(path: pathlib.Path, line: str, position: int, *, changed: bool = False) -> Outcome:
+def known(path: pathlib.Path | None, line: str, position: int, **found: bool) -> Outcome:
     [read] = read_jsonl([line.encode()])
-    with Known.of(str(path), changed=changed) as journal:
+    with Known.of(path and str(path), **found) as journal:
         return journal.outcome(read, position)
 
 
 def test_a_journal_that_cannot_be_read_makes_no_line_certain(sandbox, folder, cli):
-    """Then nobody knows what an earlier run delivered; where there is none, nothing was."""
+    """Broken, gone or another file: nobody knows what an earlier run delivered."""
     assert cli("send-many", "in.jsonl", "--journal", "run.sqlite")[0] == 0
     [line, other] = _lines("in.jsonl")
     path = folder / "run.sqlite"
@@ -504,9 +504,12 @@ def test_a_journal_that_cannot_be_read_makes_no_line_certain(sandbox, folder, cl
     assert known(path, line, 1, changed=True) is Outcome.UNKNOWN
     assert known(path, other, 7, changed=True) is Outcome.UNKNOWN
     assert known(path, "no JSON", 0) is Outcome.NOT_SENT
+    assert known(path, line, 5, moved=True) is Outcome.UNKNOWN
     path.write_bytes(b"broken" * 1_000)
-    assert known(path, line, 0) is Outcome.UNKNOWN
-    assert known(folder / "none", line, 0) is Outcome.NOT_SENT
+    assert known(path, line, 5) is Outcome.UNKNOWN
+    path.unlink()
+    assert known(path, line, 5) is Outcome.UNKNOWN
+    assert known(None, line, 5) is Outcome.NOT_SENT
 
 
 def test_the_rest_of_a_stream_is_listed_and_an_end_that_did_not_come_is_told(sandbox, folder):

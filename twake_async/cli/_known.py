@@ -42,19 +42,20 @@ class Known:
 
     @classmethod
     @contextlib.contextmanager
-    def of(cls, path: str | None, *, changed: bool) -> Iterator[Self]:
-        """Read a journal.
+    def of(cls, path: str | None, *, changed: bool = False, moved: bool = False) -> Iterator[Self]:
+        """Read the journal of a run that has begun.
 
         Args:
-            path: The journal; None, and a file that is not there, know nothing.
+            path: The journal; without one, no earlier run is known.
             changed: Whether the run found that its input is not the one that the journal knows.
+            moved: Whether it found that another file is there than the journal that it began with.
 
         """
-        if path is None or not Path(path).exists():
+        if path is None:
             yield cls(changed)
             return
         with contextlib.closing(sqlite3.connect("")) as rows:
-            yield cls(changed, rows, _read(path, rows))
+            yield cls(changed, rows, not moved and Path(path).exists() and _read(path, rows))
 
     def outcome(self, line: Line, position: int) -> Outcome:
         """Return what is certain about a line that this run did not send.

@@ -174,23 +174,34 @@ class Run:
         for _, line in self._lines.values():
             self.report.note(End(line, Outcome.UNKNOWN, "cancelled", "it was cut off"), None)
         self._lines.clear()
-        with Known.of(self.report.journal, changed=bool(self._moved)) as known:
+        if not self.report.lists.is_begun:
+            self.report.left = self.report.total
+            return
+        listed = bool(self.report.lists.outputs) and not self._all_taken
+        total = self.report.total
+        if not self._all_taken:
+            self.report.left = None if total is None else total - self._taken
+        if self._moved or listed:
+            self._judge_rest(listed=listed)
+
+    def _judge_rest(self, *, listed: bool) -> None:
+        """Ask the journal about lines that this run did not send."""
+        error = self.report.error
+        moved = isinstance(error, JournalError) and error.reason == "moved"
+        with Known.of(self.report.journal, changed=bool(self._moved), moved=moved) as known:
             for position, line, delivery in self._moved:
                 outcome = known.outcome(line, position)
                 judged = attrs.evolve(end_of(line, delivery), outcome=outcome)
                 self.report.note(judged, delivery.error)
-            if not self._all_taken:
+            if listed:
                 self.report.left = self._list_rest(known)
 
     def _list_rest(self, known: Known) -> int | None:
         """List the lines that were not taken; return how many there are, None if nobody knows."""
-        lists, total = self.report.lists, self.report.total
         left = 0
-        if not (lists.is_begun and lists.outputs):
-            return None if total is None else total - self._taken
         try:
             for left, line in enumerate(self.source.rest(self._last), 1):
-                lists.put(untaken(line, known.outcome(line, self._taken + left - 1)))
+                self.report.lists.put(untaken(line, known.outcome(line, self._taken + left - 1)))
         except InputError as error:
             complain(f"what is left of the input is in no list: {error}")
             return None
