@@ -35,9 +35,10 @@ class FiniteNumber(click.FloatRange):
 
 
 def process_signals() -> Signals:
-    """Return the signals of the process, as `run` handles them."""
-    found = click.get_current_context().find_object(Signals)
-    return Signals() if found is None else found
+    """Return the signals of the process, which `run` handles; else those until the command ends."""
+    context = click.get_current_context()
+    found = context.find_object(Signals)
+    return context.with_resource(Signals()) if found is None else found
 
 
 attempts_option = click.option(
