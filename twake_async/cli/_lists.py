@@ -95,9 +95,11 @@ class Lists:
 
     def begin(self) -> None:
         """Begin them anew: from here on they are of this run."""
-        self.is_begun = True
+        for output in self.outputs:
+            output.make()
         for output in self.outputs:
             output.begin()
+        self.is_begun = True
 
     def put(self, end: End) -> None:
         """Write a line to the lists that it belongs to."""

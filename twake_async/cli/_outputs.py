@@ -7,6 +7,7 @@ Nothing is lost of a file that was there before until the batch has begun.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
 import sys
@@ -17,7 +18,7 @@ import attrs
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from typing import TextIO
 
 __all__ = ["Output", "check_outputs"]
@@ -40,8 +41,6 @@ class Output:
     """Why it could not be written further; nothing is written after that."""
 
     _file: int = attrs.field(default=-1, init=False)
-    _made: bool = attrs.field(default=False, init=False)
-    _begun: bool = attrs.field(default=False, init=False)
     _is_regular: bool = attrs.field(default=False, init=False)
 
     @property
@@ -50,32 +49,46 @@ class Output:
         return self.path in _STANDARD
 
     def open(self) -> None:
-        """Open it, and leave what stands in it.
+        """Open it where it is there, and see whether it can be made where it is not.
+
+        What stands in it stays. A file that is not there is not made before `begin`, so that one
+        that is there is the list of a run that has begun.
 
         Raises:
             UsageError: It cannot be written.
 
         """
-        try:
-            self._file = self._opened()
-            self._is_regular = stat.S_ISREG(os.fstat(self._file).st_mode)
-        except OSError as wrong:
-            raise click.UsageError(
-                f"{self.option} {self.path} cannot be written: {wrong.strerror}."
-            ) from None
+        with self._told():
+            if self.is_standard:
+                self._file = os.dup(sys.stdout.fileno())
+            elif Path(self.path).exists():
+                self._open(0)
+            else:
+                _check_folder(Path(os.path.realpath(self.path)).parent)
 
-    def _opened(self) -> int:
-        if self.is_standard:
-            return os.dup(sys.stdout.fileno())
-        self._made = not os.path.lexists(self.path)
-        flags = os.O_WRONLY | os.O_CREAT | getattr(os, "O_BINARY", 0)
-        return os.open(self.path, flags, 0o600)
+    def make(self) -> None:
+        """Make the file where it is not there; raise `UsageError` where that fails."""
+        if self._file < 0:
+            with self._told():
+                self._open(os.O_CREAT)
 
     def begin(self) -> None:
         """Forget what stood in it: from here on it is the list of this run."""
-        self._begun = True
-        if self._is_regular and not self.is_standard:
+        if self._is_regular:
             os.ftruncate(self._file, 0)
+
+    def _open(self, more: int) -> None:
+        flags = os.O_WRONLY | more | getattr(os, "O_BINARY", 0)
+        self._file = os.open(self.path, flags, 0o600)
+        self._is_regular = stat.S_ISREG(os.fstat(self._file).st_mode)
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as wrong:
+            why = f"{self.option} {self.path} cannot be written: {wrong.strerror}."
+            raise click.UsageError(why) from None
 
     def write(self, line: str) -> bool:
         """Write one line, whole or not at all; say whether it was written."""
@@ -94,13 +107,17 @@ class Output:
         return self.failure is None
 
     def close(self) -> None:
-        """Close it; leave no empty file behind where nothing was begun."""
+        """Close it."""
         if self._file >= 0:
-            file, self._file = self._file, -1
-            with contextlib.suppress(OSError):
-                if self._made and not self._begun:
-                    Path(self.path).unlink()
-            os.close(file)
+            os.close(self._file)
+            self._file = -1
+
+
+def _check_folder(folder: Path) -> None:
+    if not folder.is_dir():
+        raise OSError(errno.ENOENT, os.strerror(errno.ENOENT))
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise OSError(errno.EACCES, os.strerror(errno.EACCES))
 
 
 def _encoded(line: str) -> bytes:

@@ -8,6 +8,7 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 import attrs
+import click
 
 from twake_async.errors import JournalError, Outcome, TwakeError
 
@@ -69,6 +70,8 @@ class Run:
                 self.report.stopped_by(error)
             except asyncio.CancelledError:  # a second signal
                 pass
+            except click.UsageError:  # a list could not be made: nothing was sent
+                raise
             except Exception as wrong:  # the lines must be accounted for
                 log.debug("the batch ended", exc_info=True)
                 said = getattr(wrong, "strerror", None) or str(wrong) or type(wrong).__name__
