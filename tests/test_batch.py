@@ -60,6 +60,7 @@ def plan(**options) -> Plan:
         "pace": Clock(),
         "server": Known(),
         "outage_timeout": 300.0,
+        "stop": None,
         "target": "",
     }
     return Plan(**given | options)

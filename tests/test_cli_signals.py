@@ -59,14 +59,14 @@ class Trial:
     def path(self, name: str) -> pathlib.Path:
         return self.folder / name
 
-    def start(self, ignored: int | None = None) -> subprocess.Popen:
+    def start(self, *more: str, ignored: int | None = None) -> subprocess.Popen:
         arguments = ["in.jsonl" if self.source == "file" else "-", "--no-order", "--in-flight", "5"]
         for name in ("undelivered", "unknown", "results"):
             arguments += [f"--{name}", f"{name}.jsonl"]
         if self.journal:
             arguments += ["--journal", "run.sqlite"]
         process = subprocess.Popen(
-            [*COMMAND, "send-many", *arguments],
+            [*COMMAND, "send-many", *arguments, *more],
             env=environment(**self.sandbox.environment),
             cwd=self.folder,
             stdin=subprocess.PIPE,
@@ -214,6 +214,19 @@ def test_a_send_that_is_ended_tells_what_is_certain(sandbox, number):
         process.send_signal(number)
         _, err = process.communicate(timeout=20)
     assert (process.returncode, err) == (4, "twake-async: unknown: interrupted\n")
+
+
+def test_one_signal_ends_a_run_that_only_waits_for_its_rate(sandbox, tmp_path):
+    """Nothing is on its way, so that there is nothing to wait for."""
+    trial = Trial(sandbox, tmp_path / "run", "file", journal=False)
+    process = trial.start("--rate", "0.01")
+    wait_for(lambda: texts(sandbox))
+    began = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    trial.end(process)
+    assert time.monotonic() - began < 20
+    check(trial)
+    assert trial.out.startswith("1 delivered, ")
 
 
 def test_what_nohup_started_goes_on_without_its_terminal(sandbox, tmp_path):

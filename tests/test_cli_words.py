@@ -38,7 +38,7 @@ PYTHON = re.compile(
 #: Sentences for programmers: what they tell cannot come of a command line.
 FOR_PROGRAMS = (
     "send takes a MessageDraft",
-    "where send_many takes MessageDrafts",
+    "where send_many takes",
     "a TwakeSession is not pickled",
     "process, with TwakeSession.from_env() perhaps",
     "message must be the Message that was answered, or a MessageRef",

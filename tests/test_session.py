@@ -173,8 +173,9 @@ async def test_a_cut_text_is_a_delivery_even_where_warnings_are_errors(server, m
     def cut(*_):
         return {"object": {"id": next(ids), "front_id": "mine", "content": {"prepared": ["H"]}}}
 
-    monkeypatch.setattr("twake_async._body.load", cut)
     async with session(server, text_form="plain") as twake:
+        assert (await twake.check()).ok
+        monkeypatch.setattr("twake_async._body.load", cut)
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             draft = MessageDraft("c1", "Hello", front_id="mine")

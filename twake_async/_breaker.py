@@ -14,8 +14,8 @@ import attrs
 
 from ._outage import PAUSES, Outage
 from .check import refusal
-from .deliveries import Pause, error_for
-from .errors import NotSentError, Outcome, TwakeError
+from .deliveries import Pause, stopped
+from .errors import NotSentError, TwakeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .check import Check
     from .messages import MessageDraft
 
-__all__ = ["Breaker", "Pace", "Server", "stopped"]
+__all__ = ["Breaker", "Pace", "Server"]
 
 #: Seconds between the first two probes of a pause, doubled each time, and at the most.
 FIRST_WAIT, LONGEST_WAIT = 0.25, 5.0
@@ -58,13 +58,6 @@ class Server(Protocol):
     async def probe(self, most: float) -> Check:
         """Make the requests of a check, in as many seconds at the most."""
         ...
-
-
-def stopped(cause: BaseException | None = None) -> TwakeError:
-    """Return the error of a message that its batch does not send, since it has ended."""
-    error = error_for(Outcome.NOT_SENT, "stopped", "the batch was ended before it")
-    error.__cause__ = cause
-    return error
 
 
 @attrs.define(eq=False)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from typing import TYPE_CHECKING, Literal
 
 import attrs
 
-from ._settings import check_choice, check_count, check_deadline, check_kind
+from ._settings import check_callback, check_choice, check_count, check_deadline, check_kind
 from .errors import ConfigurationError
 from .journal import Journal
 from .retry import RetryPolicy
@@ -39,6 +40,7 @@ class Plan:
     pace: Pace
     server: Server
     outage_timeout: float | None
+    stop: asyncio.Event | None
     target: str
     """The server and group, which the journal holds against those of a later run."""
 
@@ -48,21 +50,27 @@ class Plan:
             check_choice("order", self.order, ("channel",))
         check_choice("after_unknown", self.after_unknown, ("continue", "hold"))
         check_choice("resume", self.resume, ("report", "resend"))
-        if self.rate is not None and not _is_positive(self.rate):
-            raise ConfigurationError("rate must be a number of messages a second", field="rate")
-        if self.deadline is not None:
-            check_deadline(self.deadline)
-        if self.outage_timeout is not None and not _is_positive(self.outage_timeout):
-            raise ConfigurationError(
-                "outage_timeout must be a number of seconds, or None", field="outage_timeout"
-            )
-        if self.retry is not None:
-            check_kind("retry", self.retry, RetryPolicy)
-        if self.journal is not None:
-            check_kind("journal", self.journal, Journal)
+        self._check_numbers()
+        self._check_kinds()
         for name in ("key", "resume"):
             if self.journal is None and getattr(self, name) not in (None, "report"):
                 raise ConfigurationError(f"{name} means nothing without a journal", field=name)
+
+    def _check_numbers(self) -> None:
+        if self.deadline is not None:
+            check_deadline(self.deadline)
+        for name, of in (("rate", "messages a second"), ("outage_timeout", "seconds")):
+            value = getattr(self, name)
+            if value is not None and not _is_positive(value):
+                raise ConfigurationError(f"{name} must be a number of {of}, or None", field=name)
+
+    def _check_kinds(self) -> None:
+        for name, kind in (("retry", RetryPolicy), ("journal", Journal), ("stop", asyncio.Event)):
+            if getattr(self, name) is not None:
+                check_kind(name, getattr(self, name), kind)
+        for name in ("key", "on_progress"):
+            if getattr(self, name) is not None:
+                check_callback(name, getattr(self, name))
 
 
 def _is_positive(number: object) -> bool:

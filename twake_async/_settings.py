@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import functools
+import inspect
 import ipaddress
 import math
 import os
@@ -17,6 +19,7 @@ from .errors import ConfigurationError
 __all__ = [
     "Credentials",
     "check_base_url",
+    "check_callback",
     "check_choice",
     "check_count",
     "check_credentials",
@@ -145,6 +148,18 @@ def check_kind(field: str, value: T, kind: type) -> T:
     if not isinstance(value, kind):
         raise ConfigurationError(f"{field} must be a {kind.__name__}", field=field)
     return value
+
+
+def check_callback(field: str, value: object) -> None:
+    """Raise `ConfigurationError` for what cannot be called, or would have to be awaited."""
+    if not callable(value):
+        raise ConfigurationError(f"{field} must be a function", field=field)
+    inner = value.func if isinstance(value, functools.partial) else value
+    for one in (inner, getattr(inner, "__call__", None)):  # noqa: B004 - of an object's class
+        if inspect.iscoroutinefunction(one) or inspect.isasyncgenfunction(one):
+            raise ConfigurationError(
+                f"{field} must be a plain function: it is called and not awaited", field=field
+            )
 
 
 def check_choice(field: str, value: T, choices: tuple[str, ...]) -> T:

@@ -9,23 +9,23 @@ from __future__ import annotations
 
 import asyncio
 import copy
-import logging
 import math
-from collections import Counter
-from collections.abc import AsyncIterable, Iterable
+from collections.abc import AsyncIterable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from ._attempts import follower
-from ._breaker import Breaker, stopped
+from ._breaker import Breaker
 from ._ends import delivered, failed, settled, unfinished, was_cooling
 from ._intake import Intake
+from ._loop import check_running, is_torn_down
 from ._outage import Outage
 from ._plan import Plan
+from ._progress import Observed
 from ._results import Results
 from ._worker import Worker
-from .deliveries import Progress, error_for
+from .deliveries import error_for, stopped
 from .errors import (
     ConfigurationError,
     NotSentError,
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from ._ends import Seen
     from ._journal_file import Keys
     from ._resume import Item
-    from .deliveries import Delivery, Drafts, JournalEntry, Pause
+    from .deliveries import Delivery, Drafts, JournalEntry
     from .errors import JournalError
     from .messages import Message, MessageDraft
 
@@ -57,8 +57,6 @@ AHEAD = 8
 _GENERAL = (ConfigurationError, SessionClosedError, WrongEventLoopError)
 
 _HELD = "an earlier message of the channel ended UNKNOWN, which holds it"
-
-log: logging.Logger = logging.getLogger("twake_async")
 
 
 def stream(
@@ -75,7 +73,8 @@ def stream(
         ConfigurationError: `drafts` cannot be iterated.
 
     """
-    if not isinstance(drafts, Iterable | AsyncIterable):
+    is_one = isinstance(drafts, Mapping | str | bytes)
+    if is_one or not isinstance(drafts, Iterable | AsyncIterable):
         raise ConfigurationError(
             "drafts must be an iterable or an async iterable of MessageDrafts", field="drafts"
         )
@@ -97,7 +96,7 @@ class _Batch:
     _breaker: Breaker = attrs.field(init=False)
     _workers: list[Worker] = attrs.field(init=False)
     _held: set[str | None] = attrs.field(factory=set, init=False)
-    _counts: Counter[Outcome] = attrs.field(factory=Counter, init=False)
+    _observed: Observed = attrs.field(init=False)
     _closing: bool = attrs.field(default=False, init=False)
     _rest: TwakeError | None = attrs.field(default=None, init=False)
     """The error of each message that is not sent any more, once the batch has to end."""
@@ -105,6 +104,11 @@ class _Batch:
     def __attrs_post_init__(self) -> None:
         plan = self.plan
         self._results = Results(plan.in_flight, plan.in_flight)
+        self._observed = Observed(
+            plan.on_progress,
+            lambda: self.intake.taken,
+            lambda wrong: self._halt(stopped(), wrong),
+        )
         self._breaker = Breaker(
             plan.server,
             plan.pace,
@@ -112,15 +116,20 @@ class _Batch:
             plan.rate,
             math.inf if plan.outage_timeout is None else plan.outage_timeout,
             self._halt,
-            self._tell_pause,
+            self._observed.paused,
         )
         self._workers = [Worker(self) for _ in range(plan.in_flight)]
 
     async def run(self) -> AsyncGenerator[Delivery, None]:
+        check_running("send_many")
         if self.scribe is not None:
             keys: Keys = "caller" if self.plan.key else "position"
             await self.scribe.open(target=self.plan.target, keys=keys)
+        if self.plan.stop is not None and self.plan.stop.is_set():
+            self._halt(stopped())
         tasks = [asyncio.create_task(self._work(worker)) for worker in self._workers]
+        if self.plan.stop is not None:
+            tasks.append(asyncio.create_task(self._watch(self.plan.stop)))
         drain = True
         try:
             while (result := await self._results.next()) is not None:
@@ -143,8 +152,11 @@ class _Batch:
     async def _close(self, tasks: list[asyncio.Task[None]], *, drain: bool) -> None:
         """Let what is in flight end, or cancel it; account for all that was taken."""
         self._closing = True
+        before = self.intake.wrong
         self.intake.stop()
         self._results.free()
+        for task in tasks[self.plan.in_flight :]:
+            task.cancel()
         for worker in self._workers:
             worker.end(wait=drain)
         try:
@@ -157,8 +169,26 @@ class _Batch:
         finally:
             for item in self.intake.clear():
                 self._account(item, self._leave(item, []))
+            await self._close_files()
+        late = self.intake.wrong
+        if late is not None and late is not before and not isinstance(late, Exception):
+            raise late
+
+    async def _close_files(self) -> None:
+        try:
+            await self.intake.close()
+        finally:
             if self.scribe is not None:
                 self.intake.stop(await self.scribe.aclose())
+
+    async def _watch(self, stop: asyncio.Event) -> None:
+        """End the batch once the caller says so."""
+        try:
+            await stop.wait()
+        except Exception as wrong:  # noqa: BLE001 - an event of another loop; raised at the end
+            self._halt(stopped(), wrong)
+        else:
+            self._halt(stopped())
 
     def _halt(self, rest: TwakeError, wrong: BaseException | None = None) -> None:
         """Send nothing more, and let what is on its way end; wake who waits for anything else."""
@@ -182,7 +212,9 @@ class _Batch:
                     self.intake.release(item)
                 self._results.put(result)
                 await self._wait_for_room(worker)
-        except (Exception, asyncio.CancelledError) as wrong:  # noqa: BLE001 - raised at the end
+        except BaseException as wrong:
+            if is_torn_down(wrong):
+                raise
             if not self._closing:
                 self._halt(stopped(), wrong)
         self._results.leave()
@@ -219,6 +251,10 @@ class _Batch:
             if not worker.was_woken():
                 self._account(item, unfinished(item, seen))
                 raise
+        except BaseException as wrong:
+            if is_torn_down(wrong):
+                raise
+            self._halt(stopped(), wrong)
         return self._leave(item, seen)
 
     async def _try(self, item: Item, worker: Worker, permit: int) -> Delivery:
@@ -273,9 +309,15 @@ class _Batch:
             error = wrong
             if isinstance(wrong, _GENERAL):
                 self._halt(copy.copy(wrong), wrong)
-        except Exception as wrong:  # noqa: BLE001 - it ends one message, not the batch
+        except asyncio.CancelledError:
+            raise
+        except BaseException as wrong:
+            if is_torn_down(wrong):
+                raise
             error = error_for(Outcome.UNKNOWN, "unexpected", repr(wrong))
             error.__cause__ = wrong
+            if not isinstance(wrong, Exception):
+                self._halt(stopped(), wrong)
         else:
             self._breaker.ended(permit, None)
             return delivered(item, message, len(worker.seen))
@@ -289,26 +331,8 @@ class _Batch:
         if self.plan.after_unknown == "hold" and delivery.outcome is Outcome.UNKNOWN:
             self._held.add(item.channel)
         written = self._write(item, delivery)
-        if self.plan.on_progress is not None:
-            self._counts[delivery.outcome] += 1
-            self._tell(self.plan.on_progress, delivery)
+        self._observed.ended(delivery)
         return written
-
-    def _tell_pause(self, pause: Pause) -> None:
-        if self.plan.on_progress is not None:
-            self._tell(self.plan.on_progress, None, pause)
-
-    def _tell(
-        self,
-        on_progress: Callable[[Progress], object],
-        delivery: Delivery | None,
-        pause: Pause | None = None,
-    ) -> None:
-        try:
-            on_progress(Progress(delivery, dict(self._counts), self.intake.taken, pause))
-        except Exception:
-            # An observer that fails must not change what becomes of the messages.
-            log.exception("on_progress raised")
 
     def _write(self, item: Item, delivery: Delivery) -> asyncio.Future[Any] | None:
         if self.scribe is None or item.entry is None or not item.begun:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
@@ -13,9 +13,11 @@ if TYPE_CHECKING:
 
     from .messages import Message, MessageDraft
 
-    Drafts = Iterable[MessageDraft] | AsyncIterable[MessageDraft]
+    Given = MessageDraft | Mapping[str, Any] | tuple[str, Any]
+    """What stands for a draft: the draft, its fields, or its channel's id and its content."""
+    Drafts = Iterable[Given] | AsyncIterable[Given]
 
-__all__ = ["Delivery", "JournalEntry", "Pause", "Progress", "error_for", "with_doubt"]
+__all__ = ["Delivery", "JournalEntry", "Pause", "Progress", "error_for", "stopped", "with_doubt"]
 
 
 @attrs.frozen
@@ -23,7 +25,8 @@ class Delivery:
     """What became of one draft of a batch."""
 
     draft: MessageDraft
-    """What the input gave, as it was given."""
+    """The draft that the input gave, or that was made of a mapping or a tuple. Where none can be
+    made, it is what the input gave."""
 
     outcome: Outcome
     """What is certain about it."""
@@ -147,6 +150,13 @@ def error_for(outcome: Outcome, reason: str, detail: str) -> TwakeError:
         outcome = Outcome.UNKNOWN
     kind = _KINDS.get(outcome, OutcomeUnknownError)
     return kind(f"{_WORDS[outcome]}: {detail}", reason=reason)
+
+
+def stopped(cause: BaseException | None = None) -> TwakeError:
+    """Return the error of a message that its batch does not send, since it has ended."""
+    error = error_for(Outcome.NOT_SENT, "stopped", "the batch was ended before it")
+    error.__cause__ = cause
+    return error
 
 
 def with_doubt(error: TwakeError) -> TwakeError:

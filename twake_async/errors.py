@@ -191,7 +191,7 @@ class RefusedError(TwakeError):
     - `api`: the server does not serve this API at all;
     - `redirect`: a redirect from http to https, which is never followed;
     - `status`: another status, or words, that are only said before a message is stored;
-    - `address`: a batch found no Twake at its address.
+    - `address`: a batch found no Twake at its address, before it sent anything or after a pause.
     """
 
     outcome = Outcome.REFUSED

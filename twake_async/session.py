@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import warnings
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self
@@ -13,6 +14,7 @@ from ._life import Life
 from ._proof import GroupServer, ProvenGroups
 from ._settings import (
     check_base_url,
+    check_callback,
     check_choice,
     check_count,
     check_credentials,
@@ -34,9 +36,10 @@ from .messages import Message, MessageDraft, MessageRef
 from .retry import RetryBudget, RetryPolicy, Tokens
 
 if TYPE_CHECKING:
+    import asyncio
     import os
     import ssl
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
     from types import TracebackType
 
     import httpx
@@ -133,6 +136,8 @@ class TwakeSession:
         self._text_form = check_choice("text_form", text_form, ("plain", "portable"))
         check_count("max_connections", max_connections)
         rules = Rules(self._base_url, check_statuses("trusted_statuses", trusted_statuses))
+        if on_attempt is not None:
+            check_callback("on_attempt", on_attempt)
         if retry_budget is not None:
             check_kind("retry_budget", retry_budget, RetryBudget)
         carrier = carrier_for(
@@ -305,6 +310,7 @@ class TwakeSession:
         resume: Literal["report", "resend"] = "report",
         key: Callable[[MessageDraft], str] | None = None,
         outage_timeout: float | None = 300.0,
+        stop: asyncio.Event | None = None,
         group_id: str | None = None,
         deadline: float | None = None,
         retry: RetryPolicy | None = None,
@@ -320,7 +326,9 @@ class TwakeSession:
         Cancelled, it cancels what is in flight.
 
         Args:
-            drafts: An iterable or an async iterable of any length.
+            drafts: An iterable or an async iterable of any length, of `MessageDraft`s, of mappings
+                with their fields, or of tuples of a channel's id and a content. A generator is
+                closed when the batch ends.
             in_flight: How many are under way at once.
             order: `"channel"`: the messages to one channel arrive in the order given, retries
                 included. None: as fast as connections allow.
@@ -336,6 +344,8 @@ class TwakeSession:
             key: With a journal: makes the key of a draft; None for its position in the input.
             outage_timeout: Seconds. A batch pauses while the server seems to be down, and ends
                 after a pause of so long, the rest `NOT_SENT`; None for no limit.
+            stop: An event that ends the batch once it is set: nothing more is taken or begun, and
+                what is on its way ends and is yielded.
             group_id: The group, if not the session's.
             deadline: Seconds for each message, if not the session's.
             retry: The policy for each message, if not the session's.
@@ -351,17 +361,16 @@ class TwakeSession:
             NotSentError: The server was down for `outage_timeout`, or three pauses in a row
                 brought no message through; again all that was taken was yielded.
             SessionClosedError: The session was closed; again all that was taken was yielded.
-            Exception: What the input raised, after all that was taken from it was yielded.
+            WrongEventLoopError: No asyncio event loop is running, as under trio.
+            BaseException: What the input raised, after all that was taken from it was yielded. What
+                `key`, `on_progress` or `on_attempt` raised, if it is no `Exception`: what is on its
+                way ends and is yielded first, the rest as `NOT_SENT`.
 
         """
+        group = group_id or self._group_id
         seconds = self._deadline if deadline is None else check_deadline(deadline)
-        server = GroupServer(
-            group_id or self._group_id,
-            seconds,
-            self._proven,
-            lambda draft: self._encode(draft, group_id),
-            self._check,
-        )
+        encode = functools.partial(self._encode, group_id=group)
+        server = GroupServer(group, seconds, self._proven, encode, self._check)
         plan = Plan(
             in_flight=in_flight,
             order=order,
@@ -376,12 +385,10 @@ class TwakeSession:
             pace=self._attempts,
             server=server,
             outage_timeout=outage_timeout,
-            target=f"{self._base_url} {group_id or self._group_id}",
+            stop=stop,
+            target=f"{self._base_url} {group}",
         )
-
-        def send(draft: MessageDraft) -> Awaitable[Message]:
-            return self._save(draft, group_id, deadline, retry)
-
+        send = functools.partial(self._save, group_id=group, deadline=deadline, retry=retry)
         return stream(drafts, send, plan)
 
     async def edit_message(

@@ -55,7 +55,7 @@ class Run:
     _last: int = attrs.field(default=0, init=False)
     """The number of the line that was taken last."""
     _all_taken: bool = attrs.field(default=False, init=False)
-    _stopping: bool = attrs.field(default=False, init=False)
+    _stopped: asyncio.Event = attrs.field(factory=asyncio.Event, init=False)
     _moved: list[tuple[int, Line, Delivery]] = attrs.field(factory=list, init=False)
     """Those that are not what the journal has in their place; they are judged at the end."""
 
@@ -90,12 +90,15 @@ class Run:
         async with session as twake:
             with self.report.display:
                 deliveries = twake.send_many(
-                    self._drafts(), on_progress=self._note, key=self._key(), **self.batch
+                    self._drafts(),
+                    on_progress=self._note,
+                    key=self._key(),
+                    stop=self._stopped,
+                    **self.batch,
                 )
                 async with aclosing(deliveries):
                     async for _ in deliveries:
-                        if self._stopping:
-                            break
+                        pass  # `_note` has it
 
     # --- what goes in ---------------------------------------------------------------------------
 
@@ -106,10 +109,10 @@ class Run:
                 yield self._take(line)
         else:
             for line in self.source.lines():
-                if self._stopping:
+                if self._stopped.is_set():
                     return
                 yield self._take(line)
-        self._all_taken = not self._stopping
+        self._all_taken = not self._stopped.is_set()
 
     def _take(self, line: Line) -> MessageDraft | Line:
         """Remember a line until its end, and return what the batch is given for it."""
@@ -142,7 +145,7 @@ class Run:
 
     def _stop(self) -> None:
         """Take nothing more, and let end what was begun."""
-        self._stopping = True
+        self._stopped.set()
         if isinstance(self.source, StreamInput):
             self.source.stop()
 
