@@ -287,8 +287,9 @@ class TwakeSession:
         if text_was_cut(prepared, message):
             try:
                 warnings.warn(_CUT, TextCutWarning, stacklevel=3)  # the caller of send or its like
-            except TextCutWarning:
-                # A filter made an error of it: the message is delivered, and must be told as that.
+            except Exception:  # noqa: BLE001
+                # A filter made an error of it, or what shows warnings failed. The message is
+                # delivered, and whoever sent it gets it.
                 log.warning(_CUT)
         return message
 
