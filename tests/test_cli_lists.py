@@ -11,6 +11,8 @@ import signal
 import stat
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 pytest.importorskip("click")
 
@@ -29,7 +31,8 @@ from test_cli_many import listed, message, spawned, write  # noqa: F401
 
 from twake_async import Journal
 from twake_async.cli._known import Known
-from twake_async.cli._lines import read_jsonl
+from twake_async.cli._lines import Line, read_jsonl
+from twake_async.cli._results import beside, untaken
 from twake_async.errors import Outcome
 
 FULL = pathlib.Path("/dev/full")
@@ -416,9 +419,6 @@ def test_each_line_says_why_it_is_there_and_is_fed_back_as_it_was(sandbox, folde
 )
 def test_a_result_is_put_into_any_object(source, rest):
     """In front, once, and nothing else of the line changes."""
-    from twake_async.cli._lines import Line
-    from twake_async.cli._results import beside, untaken
-
     line = beside(untaken(Line(1, source, None, "wrong"), Outcome.NOT_SENT))
     head = json.dumps(
         {"_result": {"line": 1, "outcome": "not sent", "reason": "stopped", "error": "wrong"}}
@@ -427,12 +427,28 @@ def test_a_result_is_put_into_any_object(source, rest):
     assert line[len(head) :].removeprefix(", ") == rest[1:]
 
 
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(st.dictionaries(st.sampled_from(["_result", "content", "a", "}"]), JSON), st.booleans())
+def test_a_result_changes_nothing_else_of_any_object(fields, plain):
+    """Put in twice, as when a list is fed back in and fails again: the last one counts."""
+    source = json.dumps(fields, ensure_ascii=plain, separators=(",", " : ") if plain else None)
+    for why in ("first", "second"):
+        source = beside(untaken(Line(1, source, None, why), Outcome.NOT_SENT))
+    back = json.loads(source)
+    assert back.pop("_result")["error"] == "second"
+    assert source.count('"_result": {"line"') >= 1
+    assert back == {name: value for name, value in fields.items() if name != "_result"}
+
+
 @pytest.mark.parametrize("source", ["", "no JSON", "[1]", "{", '"text"', "[" * 100_000])
 def test_what_is_no_object_is_listed_as_it_is(source):
     """It is a bad line before and after."""
-    from twake_async.cli._lines import Line
-    from twake_async.cli._results import beside, untaken
-
     assert beside(untaken(Line(1, source, None, "wrong"), Outcome.NOT_SENT)) == source
 
 

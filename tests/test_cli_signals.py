@@ -25,7 +25,10 @@ import pytest
 
 pytest.importorskip("click")
 
-from test_cli import COMMAND, environment, heed_ctrl_c, sandbox, served, texts, wait_for  # noqa: F401
+from click.testing import CliRunner
+from test_cli import COMMAND, cli, environment, heed_ctrl_c, sandbox, served, texts, wait_for  # noqa: F401
+
+from twake_async.cli._commands import twake_async
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
 
@@ -201,9 +204,8 @@ def test_what_ends_while_it_loads_sends_nothing_and_says_so(sandbox, tmp_path, n
 def test_a_send_that_is_ended_tells_what_is_certain(sandbox, number):
     """Not before its request left, and unknown after it; a second signal changes nothing."""
     with started(sandbox, "send", "--channel", sandbox.channel_id, "-") as process:
-        process.stdin.write("half a te")
+        process.stdin.write("half a te" * 20_000)  # more than a pipe holds: it reads, then
         process.stdin.flush()
-        time.sleep(2)  # it loads, and waits for the other half
         process.send_signal(number)
         _, err = process.communicate(timeout=20)
     assert (process.returncode, err) == (3, "twake-async: not sent: interrupted\n")
@@ -238,6 +240,14 @@ def test_what_nohup_started_goes_on_without_its_terminal(sandbox, tmp_path):
     process.send_signal(signal.SIGHUP)
     trial.end(process)
     assert (trial.status, trial.out) == (0, f"{LINES} delivered\n")
+
+
+def test_a_command_inside_a_program_leaves_the_program_its_signals(sandbox, cli):
+    """What handled them before does so again."""
+    before = [signal.getsignal(number) for number in SIGNALS]
+    assert cli("send", "x")[0] == 0
+    assert CliRunner().invoke(twake_async, ["send", "x"]).exit_code == 0
+    assert [signal.getsignal(number) for number in SIGNALS] == before
 
 
 def started(sandbox, *arguments: str) -> subprocess.Popen:

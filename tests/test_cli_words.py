@@ -224,6 +224,19 @@ def test_plain_progress_has_the_time(capfd):
     assert datetime.datetime.fromisoformat(Display(None).wall().isoformat()).tzinfo is not None
 
 
+def test_a_file_has_a_number_of_lines_that_are_left(sandbox, cli, write, monkeypatch):
+    """It was counted when it was checked; of a stream nobody knows."""
+    monkeypatch.setattr("twake_async.cli._progress._EVERY", 0.0)
+    file = write(*(message(sandbox, number) for number in range(3)))
+    err = cli("send-many", file)[2]
+    assert [line.split("; ")[2].split(",")[0] for line in err.splitlines()] == [
+        "2 left",
+        "1 left",
+        "0 left",
+    ]
+    monkeypatch.undo()
+
+
 def test_what_a_resume_skipped_makes_no_haste(capfd):
     """900 of 1,000 were delivered before; of the rest one goes each second: so 90 s are left."""
     now = 100.0

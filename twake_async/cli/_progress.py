@@ -58,10 +58,14 @@ class Display:
     _next: float = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
+        self._begin()
+
+    def _begin(self) -> None:
         self._began = self.clock()
         self._next = self._began + _EVERY
 
     def __enter__(self) -> Self:
+        self._begin()
         if self.shown and sys.stderr.isatty():
             columns = (
                 rich.progress.BarColumn(),

@@ -36,9 +36,6 @@ class Report:
     as_json: bool
     quiet: bool
     journal: str | None
-    total: int | None = None
-    """How many lines there are; None where that is not known."""
-
     interrupted: bool = False
     error: TwakeError | None = None
     """What ended the batch before its input did."""
@@ -52,7 +49,16 @@ class Report:
     """Whether a message failed for a reason that may pass."""
 
     def __attrs_post_init__(self) -> None:
-        self.display = Display(self.total, shown=not self.quiet)
+        self.display = Display(None, shown=not self.quiet)
+
+    @property
+    def total(self) -> int | None:
+        """How many lines there are; None where that is not known."""
+        return self.display.total
+
+    @total.setter
+    def total(self, lines: int) -> None:
+        self.display.total = lines
 
     @property
     def counts(self) -> Counter[Outcome]:

@@ -56,7 +56,7 @@ class Run:
     """The number of the line that was taken last."""
     _all_taken: bool = attrs.field(default=False, init=False)
     _stopped: asyncio.Event = attrs.field(factory=asyncio.Event, init=False)
-    _moved: list[tuple[int, Line, Delivery]] = attrs.field(factory=list, init=False)
+    _misplaced: list[tuple[int, Line, Delivery]] = attrs.field(factory=list, init=False)
     """Those that are not what the journal has in their place; they are judged at the end."""
 
     def to_end(self, session: TwakeSession) -> int:
@@ -158,12 +158,12 @@ class Run:
         if delivery is None:
             return
         position, line = self._lines.pop(id(delivery.draft))
-        if self._is_moved(delivery):
-            self._moved.append((position, line, delivery))
+        if self._is_misplaced(delivery):
+            self._misplaced.append((position, line, delivery))
         else:
             self.report.note(end_of(line, delivery), delivery.error)
 
-    def _is_moved(self, delivery: Delivery) -> bool:
+    def _is_misplaced(self, delivery: Delivery) -> bool:
         """Say whether the message may stand elsewhere in the journal, whose keys are positions."""
         error = delivery.error
         changed = isinstance(error, JournalError) and error.reason == "changed"
@@ -187,15 +187,15 @@ class Run:
         total = self.report.total
         if not self._all_taken:
             self.report.left = None if total is None else total - self._taken
-        if self._moved or listed:
+        if self._misplaced or listed:
             self._judge_rest(listed=listed)
 
     def _judge_rest(self, *, listed: bool) -> None:
         """Ask the journal about lines that this run did not send."""
         error = self.report.error
         moved = isinstance(error, JournalError) and error.reason == "moved"
-        with Known.of(self.report.journal, changed=bool(self._moved), moved=moved) as known:
-            for position, line, delivery in self._moved:
+        with Known.of(self.report.journal, changed=bool(self._misplaced), moved=moved) as known:
+            for position, line, delivery in self._misplaced:
                 outcome = known.outcome(line, position)
                 judged = attrs.evolve(end_of(line, delivery), outcome=outcome)
                 self.report.note(judged, delivery.error)

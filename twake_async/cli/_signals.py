@@ -45,7 +45,7 @@ class Signals:
 
     def __exit__(self, *_: object) -> None:
         for number, handler in self._before.items():
-            signal.signal(number, handler)
+            signal.signal(number, handler or signal.SIG_DFL)  # None: not one of Python's
 
     def guard(self, status: int, *, in_background: bool = False) -> None:
         """Handle SIGTERM and SIGHUP like Ctrl-C.
@@ -92,7 +92,8 @@ class Signals:
         if self._ends:
             _exit(self._status)
         if self._act is not None:
-            self._act()
+            with contextlib.suppress(RuntimeError):  # an event loop that is closed
+                self._act()
             return
         if self.count > 1:
             _exit(self._status)
