@@ -149,6 +149,21 @@ def test_a_list_that_cannot_be_written_is_a_wrong_command_line(sandbox, folder, 
     assert not pathlib.Path("new").exists()
 
 
+@pytest.mark.skipif(not pathlib.Path("/proc/self").exists(), reason="no /proc")
+@pytest.mark.parametrize("journal", [[], ["--journal", "run.sqlite"]])
+def test_a_list_that_cannot_be_made_after_all_sends_nothing(sandbox, folder, cli, journal):
+    """Its folder lets itself be written, and takes no file."""
+    if not os.access("/proc", os.W_OK):
+        pytest.skip("it does not let itself be written here")
+    pathlib.Path("old").write_text("an earlier list\n")
+    given = ("--undelivered", "old", "--results", "/proc/none", *journal)
+    status, _, err = cli("send-many", "in.jsonl", *given)
+    assert status == 64
+    assert "--results /proc/none cannot be written" in err
+    assert pathlib.Path("old").read_text() == "an earlier list\n"
+    assert texts(sandbox) == []
+
+
 @pytest.mark.skipif(hasattr(os, "geteuid") and os.geteuid() == 0, reason="root may write all")
 def test_a_list_that_may_not_be_written_is_a_wrong_command_line(sandbox, folder, cli):
     """A file that is not ours to write."""

@@ -1,4 +1,4 @@
-"""`twake-async send`: one message, and its fate as the exit status."""
+"""`twake-async send`: one message, and what became of it as the exit status."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ __all__ = ["send"]
 
 
 @click.command(
-    short_help="Send one message; the exit status tells its fate.",
+    short_help="Send one message; the exit status tells what became of it.",
     epilog="""\b
 Examples:
   twake-async send --channel 3b4c5d5f-0f1f-11eb-9a1f-0242ac1b0006 "Build 51 is out"

@@ -52,9 +52,10 @@ A line of JSON, or a row of CSV under a first row that names the fields:
 \b
 Exit status: the worst that became of any message:
   0   all were delivered
+  1   all were delivered, but a list could not be written
   2   some were refused, or the server refuses this address, these
       credentials, the group or a capability: nothing was sent
-  3   some were not sent, or a line is no message: run it again
+  3   some were not sent, it was interrupted, or a line is no message
   4   some are unknown: look into their channels before sending them again
   64  the command line was wrong; nothing was sent
 """,
@@ -64,10 +65,21 @@ Exit status: the worst that became of any message:
 @click.option(
     "--resend", is_flag=True, help="Send again what an earlier run of the journal lost sight of."
 )
-@click.option("--in-flight", metavar="N", type=click.IntRange(min=1), default=10, show_default=True)
+@click.option(
+    "--in-flight",
+    metavar="N",
+    type=click.IntRange(min=1),
+    default=10,
+    show_default=True,
+    help="How many are under way at once.",
+)
 @click.option("--rate", metavar="R", type=FiniteNumber(), help="Messages a second at the most.")
 @attempts_option
-@click.option("--hold", is_flag=True, help="Stop a channel after a message of unknown fate.")
+@click.option(
+    "--hold",
+    is_flag=True,
+    help="Send nothing more to a channel after a message that ended unknown.",
+)
 @click.option("--no-order", is_flag=True, help="Do not keep the order within a channel.")
 @click.option(
     "--text-form",
@@ -77,7 +89,11 @@ Exit status: the worst that became of any message:
 @input_options
 @click.option("--dry-run", is_flag=True, help="Check every line, and send nothing.")
 @list_options
-@click.option("--quiet", is_flag=True, help="Print nothing but the sum, and that only on failure.")
+@click.option(
+    "--quiet",
+    is_flag=True,
+    help="Print nothing while it runs, and the counts only if not all was delivered.",
+)
 @session_options
 def send_many(
     file: str,
@@ -92,7 +108,7 @@ def send_many(
     options: Options,
     **batch: Any,
 ) -> int:
-    """Send the messages in FILE, or "-" for standard input, each with a known fate.
+    """Send the messages in FILE, or "-" for standard input, and tell what became of each.
 
     Every line of a file is checked before anything is sent; JSON Lines from standard input are
     sent as they come. Ctrl-C lets what is on its way end; a second one does not wait.
