@@ -143,7 +143,7 @@ class Intake:
         except asyncio.CancelledError:
             raise
         except BaseException as wrong:  # the input's own, raised at the end
-            if is_torn_down(wrong):
+            if is_torn_down():
                 raise
             self.stop(wrong)
             return _END

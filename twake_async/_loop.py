@@ -22,12 +22,12 @@ def check_running(what: str) -> None:
         )
 
 
-def is_torn_down(wrong: BaseException) -> bool:
-    """Say whether a coroutine is only closed because its loop is gone; then nobody is left to tell.
+def is_torn_down() -> bool:
+    """Say whether the coroutine that asks is only being closed, its loop being gone.
 
-    Anything else raised `GeneratorExit` itself.
+    Then nobody is left to tell, and nothing of asyncio works.
     """
-    return isinstance(wrong, GeneratorExit) and not _is_running()
+    return not _is_running()
 
 
 def _is_running() -> bool:

@@ -96,6 +96,8 @@ class Outage:
     def ended(self, permit: int, error: TwakeError | None) -> None:
         """Note what became of a message; None is a delivery."""
         self.drop(permit)
+        if error is None and self._is_healthy:
+            return
         if error is None or _is_servers_own(error):
             self._unknowns = self._losts = 0
             # Sent before the present pause, it stands between that one and those before it.
@@ -111,6 +113,11 @@ class Outage:
             self.state = "open"
         elif self.state == "look":
             self._pause()
+
+    @property
+    def _is_healthy(self) -> bool:
+        """Whether a delivery changes nothing, as nearly always."""
+        return not (self._unknowns or self.pauses) and self.width == self.in_flight
 
     def _note_unknown(self, reason: str, *, is_news: bool) -> None:
         self._unknowns += 1

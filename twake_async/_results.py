@@ -26,6 +26,11 @@ class Results(Generic[T]):
     _room: asyncio.Event = attrs.field(factory=asyncio.Event, init=False)
     _is_free: bool = attrs.field(default=False, init=False)
 
+    @property
+    def are_too_many(self) -> bool:
+        """Whether a worker has to wait until some were taken."""
+        return len(self._waiting) > self.limit and not self._is_free
+
     def put(self, result: T) -> None:
         """Add a result."""
         self._waiting.append(result)
@@ -43,7 +48,7 @@ class Results(Generic[T]):
 
     async def wait_for_room(self) -> None:
         """Wait until enough was taken."""
-        while len(self._waiting) > self.limit and not self._is_free:
+        while self.are_too_many:
             self._room.clear()
             await self._room.wait()
 

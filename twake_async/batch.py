@@ -211,10 +211,11 @@ class _Batch:
                 finally:
                     self.intake.release(item)
                 self._results.put(result)
-                await self._wait_for_room(worker)
-        except BaseException as wrong:
-            if is_torn_down(wrong):
-                raise
+                if self._results.are_too_many:
+                    await self._wait_for_room(worker)
+        except BaseException as wrong:  # noqa: BLE001 - raised at the end
+            if is_torn_down():
+                return
             if not self._closing:
                 self._halt(stopped(), wrong)
         self._results.leave()
@@ -252,7 +253,7 @@ class _Batch:
                 self._account(item, unfinished(item, seen))
                 raise
         except BaseException as wrong:
-            if is_torn_down(wrong):
+            if is_torn_down():
                 raise
             self._halt(stopped(), wrong)
         return self._leave(item, seen)
@@ -312,7 +313,7 @@ class _Batch:
         except asyncio.CancelledError:
             raise
         except BaseException as wrong:
-            if is_torn_down(wrong):
+            if is_torn_down():
                 raise
             error = error_for(Outcome.UNKNOWN, "unexpected", repr(wrong))
             error.__cause__ = wrong

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncIterable, Iterable, Mapping
+from typing import Any
 
 import attrs
 
 from .errors import NotSentError, Outcome, OutcomeUnknownError, RefusedError, TwakeError
+from .messages import Message, MessageDraft
 
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, Iterable, Mapping
-
-    from .messages import Message, MessageDraft
-
-    Given = MessageDraft | Mapping[str, Any] | tuple[str, Any]
-    """What stands for a draft: the draft, its fields, or its channel's id and its content."""
-    Drafts = Iterable[Given] | AsyncIterable[Given]
+Given = MessageDraft | Mapping[str, Any] | tuple[str, Any]
+"""What stands for a draft: the draft, its fields, or its channel's id and its content."""
+Drafts = Iterable[Given] | AsyncIterable[Given]
 
 __all__ = ["Delivery", "JournalEntry", "Pause", "Progress", "error_for", "stopped", "with_doubt"]
 

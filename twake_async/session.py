@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio  # noqa: TC003
 import functools
 import logging
+import os  # noqa: TC003
+import ssl  # noqa: TC003
 import warnings
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self
 
 from ._attempts import Attempts
@@ -26,30 +31,21 @@ from ._settings import (
 from ._way import carrier_for
 from ._wire import encode_remove, encode_save
 from .batch import Plan, stream
-from .check import probe
+from .check import Check, probe
+from .deliveries import Delivery, Drafts, Progress  # noqa: TC001
 from .errors import (
     ConfigurationError,
     InvalidDraftError,
     TextCutWarning,
 )
-from .messages import Message, MessageDraft, MessageRef
-from .retry import RetryBudget, RetryPolicy, Tokens
+from .journal import Journal  # noqa: TC001
+from .messages import Message, MessageDraft, MessageRef, ReaderUpdate
+from .retry import Attempt, RetryBudget, RetryPolicy, Tokens
 
 if TYPE_CHECKING:
-    import asyncio
-    import os
-    import ssl
-    from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
-    from types import TracebackType
-
     import httpx
 
     from ._wire import Prepared
-    from .check import Check
-    from .deliveries import Delivery, Drafts, Progress
-    from .journal import Journal
-    from .retry import Attempt
-    from .twacode import UserSpecific
 
 __all__ = ["TwakeSession"]
 
@@ -136,10 +132,9 @@ class TwakeSession:
         self._text_form = check_choice("text_form", text_form, ("plain", "portable"))
         check_count("max_connections", max_connections)
         rules = Rules(self._base_url, check_statuses("trusted_statuses", trusted_statuses))
-        if on_attempt is not None:
-            check_callback("on_attempt", on_attempt)
         if retry_budget is not None:
             check_kind("retry_budget", retry_budget, RetryBudget)
+        check_callback("on_attempt", on_attempt)
         carrier = carrier_for(
             self._base_url,
             credentials,
@@ -399,7 +394,7 @@ class TwakeSession:
         *,
         hidden_data: Mapping[str, Any] | None = None,
         pinned: bool | None = None,
-        user_specific: Sequence[UserSpecific | Mapping[str, Any]] = (),
+        user_specific: Sequence[ReaderUpdate] = (),
         group_id: str | None = None,
         deadline: float | None = None,
         retry: RetryPolicy | None = None,

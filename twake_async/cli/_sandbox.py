@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from twake_async.sandbox import Sandbox
+from twake_async.sandbox._door import checked_names
 
 from ._options import process_signals
 from ._statuses import FAILED, complain, say
@@ -21,6 +22,17 @@ if TYPE_CHECKING:
 __all__ = ["sandbox"]
 
 
+def _checked_hosts(
+    context: click.Context, parameter: click.Parameter, names: tuple[str, ...]
+) -> tuple[str, ...]:
+    del context, parameter
+    try:
+        checked_names(names)
+    except ValueError as wrong:
+        raise click.BadParameter(str(wrong)) from None
+    return names
+
+
 @click.command(
     short_help="Run a Twake of your own on this machine.",
     epilog="""\b
@@ -28,6 +40,7 @@ Examples:
   twake-async sandbox
   twake-async sandbox --port 8080 --release 2023
   twake-async sandbox > twake.env &      # then: . ./twake.env
+  twake-async sandbox --port 8080 --allow-host host.docker.internal
 
 Standard output carries the export lines and nothing else; the log goes to standard error. What is
 stored lives in memory and goes with the sandbox.
@@ -47,14 +60,22 @@ stored lives in memory and goes with the sandbox.
     show_default=True,
     help="Whose answers to give; 2023 cuts a plain text, as its servers do.",
 )
-def sandbox(port: int, seed: str | None, release: str) -> int:
+@click.option(
+    "--allow-host",
+    "allow_hosts",
+    metavar="NAME",
+    multiple=True,
+    callback=_checked_hosts,
+    help="A name besides localhost by which it may be asked, as from a container; may be repeated.",
+)
+def sandbox(port: int, seed: str | None, release: str, allow_hosts: tuple[str, ...]) -> int:
     """Run a Twake on this machine that answers as the real one does, until Ctrl-C.
 
     Prints the lines to paste into another shell, so that send, check and TwakeSession.from_env()
     use it; then one line for each request.
     """
     try:
-        world = Sandbox(seed, release=release, port=port, log=_log)
+        world = Sandbox(seed, release=release, port=port, allow_hosts=allow_hosts, log=_log)
         _ = world.public_id, world.group_id, world.channel_id
     except (OSError, ValueError, TypeError, LookupError, AttributeError) as wrong:
         complain(f"the seed cannot be used: {_why(wrong)}")
