@@ -14,7 +14,7 @@ from twake_async.sandbox import Sandbox
 from twake_async.sandbox._door import checked_names
 
 from ._options import process_signals
-from ._statuses import FAILED, complain, say
+from ._statuses import FAILED, complain, printable, say, tell
 
 if TYPE_CHECKING:
     from ._signals import Signals
@@ -124,5 +124,4 @@ def _log(line: str) -> None:
 
 def _note(line: str) -> None:
     # A log that nobody can read any more must not fail the request that it tells of.
-    with contextlib.suppress(OSError):
-        click.echo(line, err=True)
+    tell(printable(line))
