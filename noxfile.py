@@ -49,6 +49,7 @@ CORE_ROOMS = (
     "_link",
     "_loop",
     "_network",
+    "_printable",
     "_outage",
     "_plan",
     "_progress",

@@ -20,7 +20,8 @@ ROOT = pathlib.Path(twake_async.__file__).parent
 # that had to be divided has a half floor for the part below or above. "" is the package itself, the
 # face: it gathers the public names of floors 0 to 5, and no room looks back up at it.
 FLOORS = {
-    "errors": 0,
+    "_printable": 0,
+    "errors": 0.25,
     "_channels": 0,
     "_results": 0,
     "twacode": 0.5,

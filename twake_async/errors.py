@@ -25,6 +25,8 @@ import enum
 import pickle
 from typing import Any, Self
 
+from ._printable import printable
+
 __all__ = [
     "AuthenticationError",
     "ConfigurationError",
@@ -89,7 +91,8 @@ class TwakeError(Exception):
     """Seconds from the call to the end, waits included."""
 
     def __init__(self, message: str, *, reason: str = "", status: int | None = None) -> None:
-        super().__init__(message)
+        # It may quote a server or a proxy, whose words must not steer a terminal or a log.
+        super().__init__(printable(message))
         self.reason = reason
         self.status = status
         self.front_id = None
@@ -101,7 +104,7 @@ class TwakeError(Exception):
         if not self.attempts:
             return text
         tries = "1 attempt" if self.attempts == 1 else f"{self.attempts} attempts"
-        name = f", front_id {self.front_id}" if self.front_id else ""
+        name = f", front_id {printable(self.front_id)}" if self.front_id else ""
         return f"{text} (after {tries} in {self.elapsed:.2f} s{name})"
 
     def __reduce__(self) -> tuple[Any, ...]:
