@@ -41,6 +41,7 @@ CORE_ROOMS = (
     "_journal_lock",
     "_journal_rows",
     "_journal_views",
+    "_journal_wal",
     "_json",
     "_judge",
     "_lanes",

@@ -18,7 +18,7 @@ import tempfile
 import attrs
 import pytest
 from test_batch import Sender, at_once, collect, drafts, until
-from test_journal import ended_as, plan, rows, unknown_at
+from test_journal import copied, ended_as, plan, rows, unknown_at
 
 from twake_async import (
     ConfigurationError,
@@ -30,6 +30,7 @@ from twake_async import (
     Outcome,
 )
 from twake_async import _journal_lock as journal_lock
+from twake_async import _journal_wal as journal_wal
 from twake_async._journal_checks import check_messages
 from twake_async._journal_file import JournalFile
 from twake_async._journal_rows import row_of
@@ -497,6 +498,82 @@ async def test_a_row_that_is_damaged_during_a_run_ends_it(path, monkeypatch):
     assert caught.value.reason == "damaged"
     assert send.sent == []
     assert [delivery.from_journal for delivery in seen] == [True, True, True, False]
+
+
+def group(number: int) -> JournalEntry:
+    return JournalEntry(f"{number:09d}", "f" * 32, "c", "mine", 1, 1.0, Outcome.DELIVERED)
+
+
+@pytest.fixture
+def killed(path):
+    """Leave what a kill leaves: a journal, and a -wal file with twenty groups of rows."""
+    file = JournalFile.open(path, target="", keys="position")
+    for number in range(20):
+        file.write([group(number)])
+    copied(path, f"{path}.killed")
+    file.close()
+    return f"{path}.killed"
+
+
+def opened(path) -> list[JournalEntry]:
+    file = JournalFile.open(path, target="", keys="position")
+    found = [file.find(f"{number:09d}") for number in range(20)]
+    file.close()
+    return [entry for entry in found if entry is not None]
+
+
+def test_no_flipped_bit_of_the_last_rows_is_believed(killed, tmp_path, monkeypatch):
+    """SQLite would forget all that stands behind the damage, and the batch would send it again."""
+    wal = pathlib.Path(f"{killed}-wal").read_bytes()
+    chance = random.Random(5)
+    monkeypatch.setattr(journal_wal, "_PAUSE", 0)
+    places = [*range(0, 56, 3), *(chance.randrange(56, len(wal) - 4120) for _ in range(30))]
+    for number, place in enumerate(places):
+        copy = copied(killed, str(tmp_path / f"copy {number}"))
+        data = bytearray(wal)
+        data[place] ^= 1 << chance.randrange(8)
+        pathlib.Path(f"{copy}-wal").write_bytes(data)
+        for _ in range(2):
+            with pytest.raises(JournalError) as caught:
+                Journal(copy).counts()
+            assert caught.value.reason == "damaged"
+        with pytest.raises(JournalError) as caught:
+            JournalFile.open(copy, target="", keys="position")
+        assert caught.value.reason == "damaged"
+        assert pathlib.Path(f"{copy}-wal").read_bytes() == data
+
+
+@pytest.mark.parametrize("cut", [1, 4000, 4120])
+def test_a_last_group_that_is_half_written_is_none(killed, cut):
+    """So a power cut leaves it: its rows were not told to be on the disk."""
+    wal = pathlib.Path(f"{killed}-wal")
+    data = wal.read_bytes()
+    wal.write_bytes(data[:-cut] + b"\0" * (cut - 1))
+    assert opened(killed) == [group(number) for number in range(19)]
+
+
+def test_a_whole_wal_file_is_taken_and_one_of_an_earlier_round_too(killed, path):
+    """What was written over, or not yet, counts for nothing."""
+    assert opened(killed) == [group(number) for number in range(20)]
+    file = JournalFile.open(path, target="", keys="position")
+    for number in range(20):
+        file.write([group(number)])
+    with contextlib.closing(sqlite3.connect(path)) as other:
+        other.execute("PRAGMA wal_checkpoint(RESTART)")
+    file.write([group(0)])
+    copied(path, f"{path}.again")
+    file.close()
+    assert len(opened(f"{path}.again")) == 20
+
+
+def test_a_wal_file_that_a_running_batch_changes_is_read_again(monkeypatch, tmp_path):
+    """Half of one round and half of the next one is not what anybody wrote."""
+    name = tmp_path / "run.sqlite-wal"
+    name.write_bytes(b"x")
+    seen = [True, False]
+    monkeypatch.setattr(journal_wal, "loses_rows", lambda _: seen.pop(0))
+    assert not journal_wal.has_lost_rows(str(name))
+    assert not journal_wal.has_lost_rows(str(tmp_path / "none"))
 
 
 def test_the_checksum_is_the_same_in_every_release_of_python():

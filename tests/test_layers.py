@@ -33,6 +33,7 @@ FLOORS = {
     "deliveries": 2,
     "_journal_errors": 1,
     "_journal_lock": 2,
+    "_journal_wal": 0,
     "_journal_rows": 2.5,
     "_journal_checks": 2.75,
     "_journal_file": 2.85,

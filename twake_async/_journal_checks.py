@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ._journal_errors import damaged, foreign
 from ._journal_rows import APPLICATION_ID, OUTCOME, SELECT, VERSION, checked, entry_of
+from ._journal_wal import has_lost_rows
 from .errors import JournalError
 
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
     from .deliveries import JournalEntry
 
-__all__ = ["check_messages", "check_pages", "check_schema", "check_target", "last_run"]
+__all__ = ["check_messages", "check_pages", "check_schema", "check_target", "check_wal", "last_run"]
 
 _SELECT_RUNS = "SELECT number, began, ended, checksum FROM run ORDER BY number"
 
@@ -34,6 +35,12 @@ def check_schema(connection: sqlite3.Connection, path: str, *, may_be_empty: boo
             reason="version",
         )
     return True
+
+
+def check_wal(file: str, path: str) -> None:
+    """Raise `JournalError` where the last rows are lost; call it before SQLite opens the file."""
+    if has_lost_rows(f"{file}-wal"):
+        raise damaged(path, "its -wal file, which holds the last rows")
 
 
 def check_pages(connection: sqlite3.Connection, path: str) -> None:

@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Literal, Self
 
 import attrs
 
-from ._journal_checks import check_messages, check_pages, check_schema, check_target, last_run
+from ._journal_checks import (
+    check_messages,
+    check_pages,
+    check_schema,
+    check_target,
+    check_wal,
+    last_run,
+)
 from ._journal_errors import as_journal_error
 from ._journal_lock import JournalLock
 from ._journal_rows import (
@@ -72,6 +79,7 @@ class JournalFile:
         lock = None
         try:
             lock = JournalLock.take(path)
+            check_wal(lock.file, path)
             opened.append(_connect(lock.file))
             run, last_key, began = _begin_run(opened[0], path, target, keys)
             opened.append(_connect(lock.file))

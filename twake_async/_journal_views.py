@@ -8,7 +8,7 @@ import sqlite3
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from ._journal_checks import check_pages, check_schema
+from ._journal_checks import check_pages, check_schema, check_wal
 from ._journal_errors import unreadable
 from ._journal_rows import OUTCOME, SELECT, checked, entry_of
 from .errors import Outcome
@@ -35,7 +35,9 @@ def read_entries(path: str) -> Iterator[JournalEntry]:
 
 def _rows(path: str) -> Iterator[Row]:
     try:
-        connection = sqlite3.connect(_address(path), uri=True, isolation_level=None)
+        file = os.path.realpath(path)
+        check_wal(file, path)
+        connection = sqlite3.connect(_address(file), uri=True, isolation_level=None)
         try:
             check_schema(connection, path, may_be_empty=False)
             check_pages(connection, path)
@@ -47,9 +49,8 @@ def _rows(path: str) -> Iterator[Row]:
         raise unreadable(path, exc) from exc
 
 
-def _address(path: str) -> str:
+def _address(file: str) -> str:
     """Return the URI that opens a journal without making or needing a file that is not there."""
-    file = os.path.realpath(path)
     # Without write access SQLite can make no files beside the journal. It needs none where no run
     # goes on or was killed, as then there is no -wal file, or an empty one.
     how = "mode=rw"
