@@ -7,6 +7,7 @@ import collections
 import functools
 import os
 import signal
+import sys
 import types
 from collections import Counter
 from unittest import mock
@@ -555,6 +556,7 @@ async def test_an_event_of_another_loop_is_told():
     assert others() == set()
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="loops of Windows handle no signals")
 async def test_a_batch_of_a_service_stops_at_sigterm(server):
     """As the documentation shows it: the signal sets the event."""
     stop = asyncio.Event()
