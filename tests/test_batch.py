@@ -55,7 +55,6 @@ def plan(**options) -> Plan:
         "on_progress": None,
         "resume": "report",
         "key": None,
-        "deadline": None,
         "retry": None,
         "pace": Clock(),
         "server": Known(),
@@ -378,6 +377,15 @@ async def test_nothing_is_asked_where_nothing_leaves():
     deliveries = await collect(stream(bad, refuses, plan(server=server)))
     assert [type(delivery.error) for delivery in deliveries] == [InvalidDraftError] * 4
     assert server.asked == 0
+
+
+async def test_a_session_is_asked_nothing_for_drafts_that_it_cannot_send(server):
+    """It encodes them first, so that bad ones alone reach no server."""
+    bad = [MessageDraft("c0", ""), MessageDraft("c1", {1: 2})]
+    async with TwakeSession("app", "k" * 40, group_id="g1", base_url=server.url) as twake:
+        deliveries = await collect(twake.send_many(bad))
+    assert [type(delivery.error) for delivery in deliveries] == [InvalidDraftError] * 2
+    assert server.accepted == 0
 
 
 async def test_a_resumed_batch_with_nothing_left_asks_nothing(server, tmp_path):

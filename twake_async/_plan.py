@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import attrs
 
-from ._settings import check_callback, check_choice, check_count, check_deadline, check_kind
+from ._settings import check_callback, check_choice, check_count, check_kind
 from .errors import ConfigurationError
 from .journal import Journal
 from .retry import RetryPolicy
@@ -36,7 +36,6 @@ class Plan:
     on_progress: Callable[[Progress], object] | None
     resume: Literal["report", "resend"]
     key: Callable[[MessageDraft], str] | None
-    deadline: float | None
     retry: RetryPolicy | None
     pace: Pace
     server: Server
@@ -60,8 +59,6 @@ class Plan:
                 raise ConfigurationError(f"{name} means nothing without a journal", field=name)
 
     def _check_numbers(self) -> None:
-        if self.deadline is not None:
-            check_deadline(self.deadline)
         for name, of in (("rate", "messages a second"), ("outage_timeout", "seconds")):
             value = getattr(self, name)
             if value is not None and not _is_positive(value):

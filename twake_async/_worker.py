@@ -59,11 +59,10 @@ class Worker:
 
     def was_woken(self) -> bool:
         """Say whether it was `wake` that cancelled the task, so that the worker goes on."""
-        if not self._woken:
+        if self.task is None or not self._woken:
             return False
         self._woken = False
-        if self.task is not None:
-            self.task.uncancel()
+        self.task.uncancel()
         return True
 
     def end(self, *, wait: bool) -> None:

@@ -380,7 +380,6 @@ class TwakeSession:
             on_progress=on_progress,
             resume=resume,
             key=key,
-            deadline=deadline,
             retry=retry,
             pace=self._attempts,
             server=server,
