@@ -179,8 +179,9 @@ async def test_a_cut_text_is_a_delivery_even_where_warnings_are_errors(
     def fails(*_, **__):
         raise OSError("nobody can be told")
 
-    monkeypatch.setattr("twake_async._body.load", cut)
     async with session(server, text_form="plain") as twake:
+        assert (await twake.check()).ok
+        monkeypatch.setattr("twake_async._body.load", cut)
         with warnings.catch_warnings():
             warnings.simplefilter("error" if fault == "filter" else "always")
             if fault == "hook":

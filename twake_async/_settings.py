@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import functools
 import inspect
 import ipaddress
 import math
@@ -185,12 +186,14 @@ def check_callback(field: str, value: object) -> None:
         return
     if not callable(value):
         raise ConfigurationError(f"{field} must be a function", field=field)
-    if inspect.iscoroutinefunction(value) or inspect.iscoroutinefunction(type(value).__call__):
-        raise ConfigurationError(
-            f"{field} must be a plain function, not an async one: it is called, and nothing awaits "
-            "what it returns",
-            field=field,
-        )
+    inner = value.func if isinstance(value, functools.partial) else value
+    for one in (inner, getattr(inner, "__call__", None)):  # noqa: B004 - of an object's class
+        if inspect.iscoroutinefunction(one) or inspect.isasyncgenfunction(one):
+            raise ConfigurationError(
+                f"{field} must be a plain function, not an async one: it is called, and nothing "
+                "awaits what it returns",
+                field=field,
+            )
 
 
 def check_choice(field: str, value: T, choices: tuple[str, ...]) -> T:

@@ -222,7 +222,8 @@ class RefusedError(TwakeError):
     - `later`: the server asked for a pause;
     - `api`: the server does not serve this API at all;
     - `redirect`: a redirect from http to https, which is never followed;
-    - `status`: another status, or words, that are only said before a message is stored.
+    - `status`: another status, or words, that are only said before a message is stored;
+    - `address`: a batch found no Twake at its address, before it sent anything or after a pause.
     """
 
     outcome = Outcome.REFUSED
@@ -271,7 +272,8 @@ class NotSentError(TwakeError):
     - `cooldown`: the server asked for a pause that ends after the deadline;
     - `deadline`: the deadline was already over;
     - `held`: a batch held it back (`after_unknown="hold"`);
-    - `stopped`: its batch was closed or cancelled before it began.
+    - `stopped`: its batch ended before it began;
+    - `outage`: its batch ended before it began, as the server was down or took no messages.
     """
 
 

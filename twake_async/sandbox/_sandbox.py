@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from twake_async.sandbox import _php
 from twake_async.sandbox._app import ASGIApp, asgi_app
 from twake_async.sandbox._door import PATIENCE, Door, checked_names
 from twake_async.sandbox._faults import (
@@ -26,7 +27,7 @@ from twake_async.sandbox._faults import (
     refused,
 )
 from twake_async.sandbox._listener import Listener
-from twake_async.sandbox._received import Received, ReceivedRequest, line, received
+from twake_async.sandbox._received import Received, ReceivedRequest, is_question, line, received
 from twake_async.sandbox._seed import read_seed
 from twake_async.sandbox._server import RELEASES, Request, Response, answer
 from twake_async.sandbox._world import World, same_id
@@ -241,7 +242,8 @@ class Sandbox:
     def _handle(self, request: Request, refusal: Response | None) -> tuple[Response, Fault | None]:
         """Carry out one request, as far as the fault that awaits it lets it."""
         faulty = request.method == "POST" and request.path.rstrip("/") in _FAULTY
-        fault = self._script.take() if faulty and refusal is None else None
+        asks = faulty and is_question(request.path, _php.decode(request.body))
+        fault = self._script.take() if faulty and refusal is None and not asks else None
         with self._lock:
             if refusal is not None:
                 response = refusal
@@ -273,7 +275,8 @@ class Sandbox:
     ) -> None:
         """Let the next saves or removes fail, before or after they were carried out.
 
-        Faults queue up: each request meets the first one that waits. The actions:
+        Faults queue up: each request meets the first one that waits. The requests of a check, which
+        `send_many` makes too, meet none: they save no message. The actions:
 
         - "close", "reset": the connection ends, with a FIN or an RST, and no byte is answered.
         - "silent": nothing is ever answered.
