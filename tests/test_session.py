@@ -365,6 +365,21 @@ async def test_closing_does_not_wait_for_ever(server):
     await server.quiet()
 
 
+@pytest.mark.parametrize("transport", [None, "fast"])
+async def test_closing_ends_the_connections_that_are_on_their_way(server, transport):
+    """Their sends are told so, nothing leaves after the end, and no socket stays open."""
+    twake = session(server, transport=transport)
+    sends = [asyncio.create_task(twake.send_message("c1", "Hello")) for _ in range(100)]
+    while not server.accepted:
+        await asyncio.sleep(0)
+    await twake.aclose(drain=0)
+    received = server.received
+    errors = await asyncio.gather(*sends, return_exceptions=True)
+    await server.quiet()
+    assert server.received == received
+    assert sum(isinstance(error, SessionClosedError) for error in errors) >= 90
+
+
 def test_a_session_belongs_to_the_loop_that_first_used_it():
     """A second loop gets a clear error, not a hang."""
 

@@ -30,6 +30,7 @@ class Plan:
     in_flight: int
     order: Literal["channel"] | None
     after_unknown: Literal["continue", "hold"]
+    hold_after: Literal["unknown", "failure"] | None = None
     rate: float | None
     journal: Journal | None
     on_progress: Callable[[Progress], object] | None
@@ -49,6 +50,8 @@ class Plan:
         if self.order is not None:
             check_choice("order", self.order, ("channel",))
         check_choice("after_unknown", self.after_unknown, ("continue", "hold"))
+        if self.hold_after is not None:
+            check_choice("hold_after", self.hold_after, ("unknown", "failure"))
         check_choice("resume", self.resume, ("report", "resend"))
         self._check_numbers()
         self._check_kinds()
@@ -68,9 +71,8 @@ class Plan:
         for name, kind in (("retry", RetryPolicy), ("journal", Journal), ("stop", asyncio.Event)):
             if getattr(self, name) is not None:
                 check_kind(name, getattr(self, name), kind)
-        for name in ("key", "on_progress"):
-            if getattr(self, name) is not None:
-                check_callback(name, getattr(self, name))
+        check_callback("key", self.key)
+        check_callback("on_progress", self.on_progress)
 
 
 def _is_positive(number: object) -> bool:

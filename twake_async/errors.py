@@ -201,7 +201,10 @@ class JournalError(TwakeError):
     `reason` is one of
 
     - `locked`: another batch, of this process or another, uses the journal;
+    - `linked`: the file has several names (hard links);
     - `foreign`: the file is no journal;
+    - `damaged`: the file does not hold what was written, so it is not believed;
+    - `moved`: the file was deleted, moved or replaced during the run;
     - `version`: the journal has a schema that this release does not know;
     - `target`: it belongs to another server or group, or its keys were made in another way;
     - `broken`: the file cannot be opened, read or written;
@@ -271,7 +274,7 @@ class NotSentError(TwakeError):
     - `no_lane`: the deadline passed while all connections were busy;
     - `cooldown`: the server asked for a pause that ends after the deadline;
     - `deadline`: the deadline was already over;
-    - `held`: a batch held it back (`after_unknown="hold"`);
+    - `held`: a batch held it back, as its argument hold_after asks;
     - `stopped`: its batch ended before it began;
     - `outage`: its batch ended before it began, as the server was down or took no messages.
     """

@@ -300,6 +300,7 @@ class TwakeSession:
         in_flight: int = 10,
         order: Literal["channel"] | None = "channel",
         after_unknown: Literal["continue", "hold"] = "continue",
+        hold_after: Literal["unknown", "failure"] | None = None,
         rate: float | None = None,
         journal: Journal | None = None,
         on_progress: Callable[[Progress], object] | None = None,
@@ -328,8 +329,10 @@ class TwakeSession:
             in_flight: How many are under way at once.
             order: `"channel"`: the messages to one channel arrive in the order given, retries
                 included. None: as fast as connections allow.
-            after_unknown: `"hold"` sends nothing more to a channel after an `UNKNOWN`, and
-                reports the rest of it as `NOT_SENT`.
+            after_unknown: `"hold"` is another way to say `hold_after="unknown"`.
+            hold_after: `"unknown"` sends nothing more to a channel after an `UNKNOWN`, and
+                reports the rest of it as `NOT_SENT`; `"failure"` does so after any end but
+                `DELIVERED`. None holds no channel.
             rate: Messages a second at the most; None for no limit.
             journal: Where intents and outcomes are kept, so that a later call with the same input
                 goes on where this one ended.
@@ -371,6 +374,7 @@ class TwakeSession:
             in_flight=in_flight,
             order=order,
             after_unknown=after_unknown,
+            hold_after=hold_after,
             rate=rate,
             journal=journal,
             on_progress=on_progress,

@@ -70,19 +70,22 @@ class Result:
     acted: Counter[str] = attrs.field(factory=Counter)
     breaches: int = 0
     first_breaches: list[str] = attrs.field(factory=list)
+    left_open: int = 0
+    """Connections that a closed session had not closed."""
     failures: list[str] = attrs.field(factory=list)
     """What went wrong in the server itself."""
 
     @property
     def good(self) -> bool:
         """Whether every claim holds that can hold, and every connection was rightly used."""
-        return not (self.contradicted or self.breaches or self.failures)
+        return not (self.contradicted or self.breaches or self.left_open or self.failures)
 
     def add(self, phase: Phase, claims: dict[str, Any], memory: dict[str, Any]) -> None:
         """Compare a phase's claims with what the server remembers of them."""
         self.sends[phase.transport] += len(claims)
         self.acted.update(memory["acted"])
         self.breaches += memory["breaches"]
+        self.left_open += memory["left_open"]
         self.failures += memory["failures"]
         where = f"{phase.transport}, {phase.workers} workers, {phase.connections} connections"
         where += f", {phase.policy}"
@@ -203,6 +206,7 @@ def report(result: Result, seconds: float) -> str:
         f"wrong, but inherent              {_counted(result.inherent)}",
         f"contradictions                   {result.contradicted}",
         f"connections wrongly used again   {result.breaches}",
+        f"connections left open            {result.left_open}",
         f"acts seen                        {len(seen)} of {len(odd.names())}",
         f"seconds                          {seconds:.0f} (CPU: client {client:.0f}, server {server:.0f})",
     ]
