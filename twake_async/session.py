@@ -323,7 +323,7 @@ class TwakeSession:
         Cancelled, it cancels what is in flight.
 
         Args:
-            drafts: An iterable or an async iterable of any length, of `MessageDraft`s, of mappings
+            drafts: An iterable or an async iterable of any length: of drafts, of mappings
                 with their fields, or of tuples of a channel's id and a content. A generator is
                 closed when the batch ends.
             in_flight: How many are under way at once.
