@@ -767,6 +767,17 @@ def test_what_is_missing_may_come_in_any_form(key, value):
     assert "channels, 5" in str(result)
 
 
+def test_the_servers_words_in_an_error_cannot_steer_a_terminal():
+    """Names of capabilities and the target of a redirect are told without ESC, CR, LF and bidi."""
+    words = "you_do_not_have_this_set_of_required_capabilities"
+    names = ["a\x1b]0;title\x07b", "c\r\nd", "\u202ee"]
+    refused = verdict(body=json.dumps({"error": words, "capabilities": names}).encode())[0]
+    assert "a?]0;title?b, c d, ?e" in str(refused)
+    redirect = verdict(status=302, location="/\x1b[2J\r\x9b")[0]
+    for error in (refused, redirect):
+        assert str(error).isprintable()
+
+
 @pytest.mark.parametrize(
     "words", ["unknown error or malformed query.", "anything", "", None, 5, ["x"], {"a": 1}]
 )

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import attrs
 import httpx
 
-from ._facts import ASIDE_BYTES, ASIDE_SECONDS, TOO_LARGE, Answer, Failure
+from ._facts import ASIDE_BYTES, ASIDE_SECONDS, CLOSED, TOO_LARGE, Answer, Failure
 from ._witness import Witness, may_have_rest
 from .errors import ConfigurationError
 
@@ -90,6 +90,9 @@ class Carrier:
     credentials: Credentials = attrs.field(repr=False)
     lanes: Lanes[Transport] | Unpooled
     injected: Injected | None = None
+    _closed: bool = attrs.field(default=False, init=False)
+    _limits: dict[Witness, asyncio.Timeout] = attrs.field(factory=dict, init=False, repr=False)
+    """The time of each attempt under way, which ends early where the session closes."""
     _urls: dict[str, httpx.URL] = attrs.field(factory=dict, init=False, repr=False)
     _headers: list[tuple[bytes, bytes]] = attrs.field(init=False, repr=False)
 
@@ -115,14 +118,17 @@ class Carrier:
 
         """
         try:
-            async with asyncio.timeout(seconds if seconds < math.inf else None):
+            async with asyncio.timeout(seconds if seconds < math.inf else None) as limit:
+                self._limits[witness] = limit
                 return await self._attempt(lane, prepared, witness, seconds, judge)
         except TimeoutError:
             fact = _by_status(witness) or witness.failure(None, timed_out=True)
-            return judge(fact, None).result
+            return judge(CLOSED if self._closed and witness.proof() else fact, None).result
         except asyncio.CancelledError as stop:
             # The frames below hold the request's headers, and so the key: not for tracebacks.
             raise stop.with_traceback(None)  # noqa: B904 - itself
+        finally:
+            self._limits.pop(witness, None)
 
     async def _attempt(
         self,
@@ -197,7 +203,14 @@ class Carrier:
         )
 
     async def aclose(self) -> None:
-        """Close the lanes."""
+        """Close the lanes; what the caller injected is the caller's to close."""
+        if self.injected is None:
+            self._closed = True
+            # httpcore goes on with a connection that comes about while its pool is closed, sends
+            # the request over it and never closes it.
+            for witness, limit in self._limits.items():
+                if not (witness.wrote or limit.expired()):
+                    limit.reschedule(-math.inf)
         await self.lanes.aclose()
 
 
@@ -249,8 +262,18 @@ def fixed_headers(base_url: str) -> list[tuple[bytes, bytes]]:
 
 
 def parse_url(url: str) -> httpx.URL:
-    """Return an address in its parts, written as they go on the wire."""
-    return httpx.URL(url)
+    """Return an address in its parts, written as they go on the wire.
+
+    Raises:
+        ConfigurationError: The host is a name beyond ASCII that has no form in it.
+
+    """
+    try:
+        return httpx.URL(url)
+    except httpx.InvalidURL:
+        raise ConfigurationError(
+            "base_url is not a URL: check its host and port", field="base_url"
+        ) from None
 
 
 def resolve_proxy(base_url: str, proxy: httpx.Proxy | str | None) -> httpx.Proxy | None:

@@ -27,6 +27,7 @@ import attrs
 from ._facts import Answer, Failure, Verdict
 from ._json import dump
 from ._judge import judge, judge_failure
+from ._printable import printable
 from ._wire import SAVE, Prepared, check_group
 from .errors import (
     AuthenticationError,
@@ -38,11 +39,11 @@ from .errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Mapping
 
     from ._facts import Carries
 
-__all__ = ["Check", "examine", "probe"]
+__all__ = ["Check", "examine", "probe", "refusal"]
 
 Problem = Literal[
     "",
@@ -73,7 +74,7 @@ class Check:
     no such API), `authentication`, `group`, `capability`; `later` where the server asked for a
     pause; `unclear` where its answers prove nothing; empty where all is well."""
 
-    advice: str
+    advice: str = attrs.field(converter=printable)  # it may quote the server
     """What is wrong and what to mend, in a sentence for a person; or that all is well."""
 
     release: Literal["2020", "2023"] | None = None
@@ -83,6 +84,22 @@ class Check:
     def ok(self) -> bool:
         """Whether a message to an existing channel of the group would be taken."""
         return not self.problem
+
+
+#: The problems that every message would meet, and the errors for them.
+_LASTING: Mapping[str, type[RefusedError]] = {
+    "address": RefusedError,
+    "api": RefusedError,
+    "authentication": AuthenticationError,
+    "group": InvalidGroupError,
+    "capability": MissingCapabilityError,
+}
+
+
+def refusal(found: Check) -> RefusedError | None:
+    """Return the error for what every message would meet, or None where some may be taken."""
+    kind = _LASTING.get(found.problem)
+    return None if kind is None else kind(found.advice, reason=found.problem)
 
 
 async def probe(carrier: Carries, group_id: str | None, seconds: float) -> Check:

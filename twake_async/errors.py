@@ -20,8 +20,12 @@ certain about the message::
 
 from __future__ import annotations
 
+import copy
 import enum
-from typing import Any
+import pickle
+from typing import Any, Self
+
+from ._printable import printable
 
 __all__ = [
     "AuthenticationError",
@@ -87,7 +91,8 @@ class TwakeError(Exception):
     """Seconds from the call to the end, waits included."""
 
     def __init__(self, message: str, *, reason: str = "", status: int | None = None) -> None:
-        super().__init__(message)
+        # It may quote a server or a proxy, whose words must not steer a terminal or a log.
+        super().__init__(printable(message))
         self.reason = reason
         self.status = status
         self.front_id = None
@@ -99,13 +104,46 @@ class TwakeError(Exception):
         if not self.attempts:
             return text
         tries = "1 attempt" if self.attempts == 1 else f"{self.attempts} attempts"
-        name = f", front_id {self.front_id}" if self.front_id else ""
+        name = f", front_id {printable(self.front_id)}" if self.front_id else ""
         return f"{text} (after {tries} in {self.elapsed:.2f} s{name})"
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Facts live in __dict__, the refusal behind an unknown outcome in __cause__: both must
         # survive a process pool or a task queue.
-        return type(self), self.args, {**self.__dict__, "__cause__": self.__cause__}
+        cause = _picklable(self.__cause__)
+        return type(self), self.args, {**self.__dict__, "__cause__": cause}
+
+    def __copy__(self) -> Self:
+        return self._twin(self.__dict__, self.__cause__)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        memo[id(self)] = twin = self._twin({}, None)
+        twin.__dict__.update(copy.deepcopy(self.__dict__, memo))
+        try:
+            twin.__cause__ = copy.deepcopy(self.__cause__, memo)
+        except Exception:  # noqa: BLE001 - a cause may be any exception, and hold anything
+            twin.__cause__ = self.__cause__
+        return twin
+
+    def _twin(self, facts: dict[str, Any], cause: BaseException | None) -> Self:
+        twin = type(self)(*self.args)
+        twin.__dict__.update(facts)
+        twin.__cause__ = cause
+        return twin
+
+
+def _picklable(cause: BaseException | None) -> BaseException | None:
+    """Return the cause, or its words where it cannot be pickled or would not come back."""
+    try:
+        pickle.loads(pickle.dumps(cause))  # noqa: S301 - our own bytes
+    except Exception:  # noqa: BLE001 - a cause may be any exception, and hold anything
+        kind = type(cause)
+        try:
+            words = str(cause)
+        except Exception:  # noqa: BLE001 - as above
+            words = "no words"
+        return Exception(f"{kind.__module__}.{kind.__qualname__}: {words}")
+    return cause
 
 
 class ConfigurationError(TwakeError, ValueError):
@@ -166,7 +204,10 @@ class JournalError(TwakeError):
     `reason` is one of
 
     - `locked`: another batch, of this process or another, uses the journal;
+    - `linked`: the file has several names (hard links);
     - `foreign`: the file is no journal;
+    - `damaged`: the file does not hold what was written, so it is not believed;
+    - `moved`: the file was deleted, moved or replaced during the run;
     - `version`: the journal has a schema that this release does not know;
     - `target`: it belongs to another server or group, or its keys were made in another way;
     - `broken`: the file cannot be opened, read or written;
@@ -187,7 +228,8 @@ class RefusedError(TwakeError):
     - `later`: the server asked for a pause;
     - `api`: the server does not serve this API at all;
     - `redirect`: a redirect from http to https, which is never followed;
-    - `status`: another status, or words, that are only said before a message is stored.
+    - `status`: another status, or words, that are only said before a message is stored;
+    - `address`: a batch found no Twake at its address, before it sent anything or after a pause.
     """
 
     outcome = Outcome.REFUSED
@@ -235,8 +277,9 @@ class NotSentError(TwakeError):
     - `no_lane`: the deadline passed while all connections were busy;
     - `cooldown`: the server asked for a pause that ends after the deadline;
     - `deadline`: the deadline was already over;
-    - `held`: a batch held it back (`after_unknown="hold"`);
-    - `stopped`: its batch was closed or cancelled before it began.
+    - `held`: a batch held it back, as its argument hold_after asks;
+    - `stopped`: its batch ended before it began;
+    - `outage`: its batch ended before it began, as the server was down or took no messages.
     """
 
 
@@ -263,4 +306,8 @@ class OutcomeUnknownError(TwakeError):
 
 
 class TextCutWarning(UserWarning):
-    """The server kept only the first character of a plain text; set `text_form="portable"`."""
+    """The server kept only the first character of a plain text; set `text_form="portable"`.
+
+    The message is delivered then, and returned. So this is never raised: where a filter makes
+    errors of warnings, the same words go to the logger `twake_async` instead.
+    """

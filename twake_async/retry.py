@@ -9,15 +9,13 @@ import datetime
 import math
 import re
 import sys
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Iterable
+from typing import Literal
 
 import attrs
 
 from ._facts import HOPELESS
 from .errors import ConfigurationError, Outcome
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 __all__ = [
     "Attempt",
