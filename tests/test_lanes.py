@@ -381,7 +381,7 @@ async def test_while_the_server_is_down_only_the_set_connects_one_attempt_at_a_t
     lanes = lanes_of(3, network)
     await down(lanes)
     waiting = taking(lanes, 1_000)
-    await until(lambda: waiting[0].done())
+    await until(waiting[0].done)
     assert network.attempts == 6
     assert network.most_at_once == 1
     assert waiting[0].result().transport is network.made[6]
@@ -624,7 +624,7 @@ async def test_a_connection_that_comes_although_all_is_closed_is_closed():
         try:
             await asyncio.sleep(5)
         except asyncio.CancelledError:
-            return None
+            return
 
     lanes = Lanes(network.make, 1, deaf)
     await down(lanes)

@@ -44,7 +44,7 @@ FLOORS = {
     "_tls": 1,
     "_wire": 2.5,
     "_lanes": 2.5,
-    "_limiter": 0.5,
+    "_limiter": 0,
     "_maker": 3.75,
     "_waiting": 0,
     "_dial": 2.5,

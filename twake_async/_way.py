@@ -40,7 +40,13 @@ def carrier_for(
     # package for its models and errors alone.
     from ._lanes import Lanes  # noqa: PLC0415
     from ._maker import lane_maker  # noqa: PLC0415
-    from ._transport import Carrier, Unpooled, inject, parse_url, resolve_proxy  # noqa: PLC0415
+    from ._transport import (  # noqa: PLC0415
+        Carrier,
+        Unpooled,
+        inject,
+        parse_url,
+        resolve_proxy,
+    )
 
     parse_url(base_url)
 

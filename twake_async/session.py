@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 
     from ._wire import Prepared
 
+
 __all__ = ["TwakeSession"]
 
 _CUT = (
