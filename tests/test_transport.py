@@ -25,7 +25,7 @@ from twake_async import (
     TwakeError,
     TwakeSession,
 )
-from twake_async._transport import asgi_transport
+from twake_async._http_library import asgi_transport
 
 ONCE = RetryPolicy.never()
 

@@ -6,20 +6,27 @@ import os
 import ssl
 from typing import TYPE_CHECKING
 
-import httpx
-
 from .errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from ._http_library import HttpLibrary
 
 __all__ = ["Verify", "lazy_context"]
 
 Verify = ssl.SSLContext | str | os.PathLike[str] | bool
 
 
-def lazy_context(verify: Verify, *, needed: bool) -> Callable[[], ssl.SSLContext]:
+def lazy_context(
+    verify: Verify, *, needed: bool, library: HttpLibrary
+) -> Callable[[], ssl.SSLContext]:
     """Return a function that returns one TLS context, made when it is first asked for.
+
+    Args:
+        verify: A TLS context, the path of a CA bundle, or whether to check certificates.
+        needed: Whether the server is spoken to over TLS.
+        library: Whose certificate authorities are trusted where `verify` is True.
 
     Raises:
         ConfigurationError: `verify` is of another type, or names no CA bundle.
@@ -36,7 +43,7 @@ def lazy_context(verify: Verify, *, needed: bool) -> Callable[[], ssl.SSLContext
 
     def context() -> ssl.SSLContext:
         if not made:
-            made.append(_tls_context(verify, needed=needed))  # type: ignore[arg-type]
+            made.append(_tls_context(verify, needed, library))  # type: ignore[arg-type]
         return made[0]
 
     return context
@@ -52,10 +59,13 @@ def _own_context(path: str | os.PathLike[str]) -> ssl.SSLContext:
         ) from None
 
 
-def _tls_context(verify: ssl.SSLContext | bool, *, needed: bool) -> ssl.SSLContext:
+def _tls_context(
+    verify: ssl.SSLContext | bool, needed: bool, library: HttpLibrary
+) -> ssl.SSLContext:
     if isinstance(verify, ssl.SSLContext):
         return verify
     if not needed:
         # Loading the CA bundle takes 20 ms that plain http has no use for.
         return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    return httpx.create_ssl_context(verify=verify)
+    context: ssl.SSLContext = library.http.create_ssl_context(verify=verify)
+    return context

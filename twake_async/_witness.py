@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from ._lanes import Lanes
 
-__all__ = ["Witness", "detail_of", "may_have_rest", "refine"]
+__all__ = ["Witness", "detail_of", "refine"]
 
 
 @attrs.define(eq=False)
@@ -152,18 +152,3 @@ def detail_of(reason: str, wrong: BaseException | None) -> str:
     """Return one clause for a person."""
     said = str(wrong).strip() if wrong is not None else ""
     return f"{_DETAILS[reason]} ({said})" if said else _DETAILS[reason]
-
-
-def may_have_rest(transport: Any) -> bool:
-    """Say whether more may have come than the answer: httpcore would take it for the next one."""
-    # httpx and httpcore show it nowhere. Where these names go away, each message gets a connection
-    # of its own, which is slow, and seen by a test.
-    pool = getattr(transport, "_pool", None)
-    return pool is None or any(_has_rest(connection) for connection in pool.connections)
-
-
-def _has_rest(connection: Any) -> bool:
-    while hasattr(connection, "_connection"):
-        connection = connection._connection  # noqa: SLF001
-    state: Any = getattr(connection, "_h11_state", None)
-    return state is None or bool(state.trailing_data[0])
