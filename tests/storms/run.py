@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     Make = Callable[[Phase, int, Callable[[Attempt], object]], Any]
 
-TRANSPORTS: tuple[Literal["httpx", "fast"], ...] = ("httpx", "fast")
+TRANSPORTS: tuple[Literal["httpx", "httpx2", "fast"], ...] = ("httpx", "httpx2", "fast")
 #: Workers, connections, and the share of the sends in percent.
 SHAPES = ((1, 1, 15), (10, 10, 30), (10, 3, 10), (100, 100, 30), (100, 8, 15))
 #: Sends of one phase at the most: the server remembers each of them until it is compared.
@@ -43,15 +43,18 @@ _EXCUSES = {
 
 
 def phases(sends: int, seed: int) -> list[Phase]:
-    """Return the phases of a storm of so many sends in all, half of them over each transport."""
+    """Return the phases of a storm of so many sends in all, a third of them over each transport."""
     found: list[Phase] = []
+    whole, begun = 100 * len(TRANSPORTS), 0
     for transport in TRANSPORTS:
         for workers, connections, share in SHAPES:
-            left = sends * share // 200
+            # Differences of rounded sums: no send is lost by rounding.
+            left = sends * (begun + share) // whole - sends * begun // whole
+            begun += share
             while left > 0:
                 # Two of three keep the default policy; the last one sends again.
                 policy: Any = "resend" if len(found) % 3 == 2 else "default"
-                size = min(left, _LARGEST, max(500, sends * share // 600))
+                size = min(left, _LARGEST, max(500, sends * share // (3 * whole)))
                 left -= size
                 number = seed * 10_000 + len(found)
                 found.append(Phase(transport, workers, connections, policy, size, number))
