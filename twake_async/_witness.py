@@ -43,11 +43,10 @@ class Witness:
 
     async def __call__(self, name: str, info: dict[str, Any], /) -> None:
         if name.endswith("send_request_headers.started"):
-            self._tunnelling = getattr(info.get("request"), "method", None) == b"CONNECT"
+            request = info.get("request")
+            self._tunnelling = getattr(request, "method", None) == b"CONNECT"
             if not self._tunnelling:
-                self.wrote = True
-                self.socket = None
-                self._reached()
+                self._begun(request)
         elif name.endswith("start_tls.started"):
             self._tunnelling = False
         self.events.append(CONNECT + name if self._tunnelling else name)
@@ -56,6 +55,15 @@ class Witness:
         elif name == "connection.connect_tcp.complete":
             self.connected = True
             self.socket = info.get("return_value")
+
+    def _begun(self, request: Any) -> None:
+        self.wrote = True
+        self.socket = None
+        if self.ours:
+            # What comes later proves nothing more, and each event costs. The answer holds the
+            # request: without this, it and this object would keep each other alive.
+            getattr(request, "extensions", {}).pop("trace", None)
+        self._reached()
 
     async def _enter(self) -> None:
         if self.lanes is None:
