@@ -38,6 +38,7 @@ CORE_ROOMS = (
     "_life",
     "_link",
     "_network",
+    "_proxies",
     "_resume",
     "_settings",
     "_tls",

@@ -1,15 +1,12 @@
 """One attempt over httpx: a lane, a deadline, evidence and a size limit; it hands back facts.
 
-With `_network`, the only room that imports httpx or httpcore at run time.
+With `_network`, `_proxies` and `_tls`, the only room that imports httpx or httpcore at run time.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import importlib.util
 import math
-import urllib.request
 from typing import TYPE_CHECKING, Any, Protocol
 
 import attrs
@@ -17,6 +14,7 @@ import httpx
 
 from ._facts import ASIDE_BYTES, ASIDE_SECONDS, CLOSED, TOO_LARGE, Answer, Failure
 from ._lanes import IDLE_LIMIT, Closed, Gate, Lanes
+from ._proxies import resolve_proxy
 from ._tls import lazy_context
 from ._witness import Witness, detail_of, may_have_rest
 from .errors import ConfigurationError
@@ -281,42 +279,6 @@ def fixed_headers(base_url: str) -> list[tuple[bytes, bytes]]:
 def parse_url(url: str) -> httpx.URL:
     """Return an address in its parts, written as they go on the wire."""
     return httpx.URL(url)
-
-
-def resolve_proxy(base_url: str, proxy: httpx.Proxy | str | None) -> httpx.Proxy | None:
-    """Return the proxy to go through: the one given, the environment's for `"env"`, or None."""
-    if proxy == "env":
-        return _environment_proxy(httpx.URL(base_url))
-    return _checked_proxy(proxy)
-
-
-def _checked_proxy(proxy: httpx.Proxy | str | None) -> httpx.Proxy | None:
-    if proxy is None:
-        return None
-    found = _parsed_proxy(proxy) if isinstance(proxy, str) else proxy
-    if found is None or not found.url.host:
-        # The value may hold a password: neither it nor httpx's own error is shown.
-        raise ConfigurationError("proxy is no URL of a proxy", field="proxy")
-    if found.url.scheme.startswith("socks") and importlib.util.find_spec("socksio") is None:
-        raise ConfigurationError(
-            'proxy speaks SOCKS, which needs another package: pip install "httpx[socks]"',
-            field="proxy",
-        )
-    return found
-
-
-def _parsed_proxy(proxy: str) -> httpx.Proxy | None:
-    with contextlib.suppress(ValueError, httpx.InvalidURL):
-        return httpx.Proxy(proxy if "://" in proxy else f"http://{proxy}")
-    return None
-
-
-def _environment_proxy(url: httpx.URL) -> httpx.Proxy | None:
-    # httpx drops the environment's proxies when it is given a transport.
-    if urllib.request.proxy_bypass(url.host):
-        return None
-    found = urllib.request.getproxies()
-    return _checked_proxy(found.get(url.scheme) or found.get("all"))
 
 
 def inject(http_client: Any, transport: Any, *, given: Mapping[str, bool]) -> Injected | None:
