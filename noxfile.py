@@ -37,6 +37,7 @@ CORE_ROOMS = (
     "_lanes",
     "_life",
     "_link",
+    "_names",
     "_network",
     "_proxies",
     "_resume",

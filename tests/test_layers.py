@@ -37,6 +37,7 @@ FLOORS = {
     "_proxies": 1,
     "_wire": 2.5,
     "_lanes": 2.5,
+    "_names": 2,
     "_dial": 2.5,
     "_incoming": 2.5,
     "_link": 3,

@@ -145,7 +145,7 @@ def _wake(waiting: asyncio.Future[None] | None) -> None:
 
 
 class Backend(httpcore.AsyncNetworkBackend):
-    """Connects over asyncio, to the address that answered last before any other."""
+    """Connects over asyncio, first to the address that answered last."""
 
     def __init__(self) -> None:
         self._dial = Dial()
@@ -159,10 +159,9 @@ class Backend(httpcore.AsyncNetworkBackend):
         socket_options: Iterable[Any] | None = None,
     ) -> Any:
         """Return a connected stream; raise httpcore's words for what fails."""
-        local = None if local_address is None else (local_address, 0)
         try:
             async with asyncio.timeout(timeout):
-                stream = await self._dial(Stream, host, port, local)
+                stream = await self._dial(Stream, host, port, seconds=timeout, local=local_address)
         except TimeoutError as late:
             raise httpcore.ConnectTimeout from late
         except OSError as wrong:
