@@ -22,11 +22,14 @@ if TYPE_CHECKING:
 
     from ._names import Addresses
 
-__all__ = ["Dial", "has_news"]
+__all__ = ["Dial", "has_news", "last_words"]
 
 #: Seconds after which the next address of a name is tried beside those before it, at the most and
 #: at the least (RFC 8305, section 8).
 _NEXT_ADDRESS, _SOONEST = 0.25, 0.01
+
+#: Bytes that are read of a connection that broke: a status and its headers are fewer.
+_LAST_WORDS = 65_536
 
 P = TypeVar("P", bound=asyncio.Protocol)
 
@@ -107,3 +110,18 @@ def has_news(transport: Any) -> bool:
     poll = select.poll()
     poll.register(sock.fileno(), select.POLLIN)
     return bool(poll.poll(0))
+
+
+def last_words(transport: Any) -> bytes:
+    """Return what came on a connection that broke, and that the loop has not read; not over TLS.
+
+    A server that refuses a large request answers, and closes while we still write. The loop drops
+    a connection as soon as a write fails, and with it the answer that waits in the kernel.
+    """
+    sock = transport.get_extra_info("socket")
+    if transport.get_extra_info("ssl_object") is not None:
+        return b""
+    with contextlib.suppress(OSError), socket.fromfd(sock.fileno(), sock.family, sock.type) as own:
+        own.setblocking(False)  # noqa: FBT003 - its only form
+        return own.recv(_LAST_WORDS)
+    return b""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpcore
 
-from ._dial import Dial, has_news
+from ._dial import Dial, has_news, last_words
 
 if TYPE_CHECKING:
     import ssl
@@ -31,6 +31,7 @@ class Stream(asyncio.Protocol):
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._transport: Any = None
+        self._tcp: Any = None
         self.untouched = True
         self._held = b""
         self._came = bytearray()
@@ -43,20 +44,24 @@ class Stream(asyncio.Protocol):
     # What asyncio calls.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = transport
+        self._transport = self._tcp = transport
 
     def data_received(self, data: bytes) -> None:
         self._came += data
         if len(self._came) > _AHEAD:
             self._transport.pause_reading()
         _wake(self._reader)
+        _wake(self._writer)
 
     def eof_received(self) -> None:
         self._ended = True
         _wake(self._reader)
+        _wake(self._writer)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._ended, self._error = True, exc
+        if exc is not None:
+            self._came += last_words(self._transport)
         _wake(self._reader)
         _wake(self._writer)
 
@@ -89,13 +94,19 @@ class Stream(asyncio.Protocol):
         return data
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109
-        """Take bytes to send; they leave with the next read, or when there are many."""
+        """Take bytes to send; they leave with the next read, or when there are many.
+
+        Raises:
+            WriteError: The connection broke, or the server answers and reads no more. httpcore
+                takes either for a reason to read the answer.
+
+        """
         self.untouched = False
         self._held += buffer
         if len(self._held) < _TOGETHER:
             return
         self._flush()
-        if self._blocked and not self._ended:
+        if self._blocked and not self._came and not self._ended:
             self._writer = self._loop.create_future()
             try:
                 async with asyncio.timeout(timeout):
@@ -104,6 +115,8 @@ class Stream(asyncio.Protocol):
                 raise httpcore.WriteTimeout from late
         if self._error is not None:
             raise httpcore.WriteError(str(self._error)) from self._error
+        if self._blocked and self._came:
+            raise httpcore.WriteError("the answer came before the request had left")
 
     def _flush(self) -> None:
         held, self._held = self._held, b""
@@ -134,9 +147,14 @@ class Stream(asyncio.Protocol):
     def get_extra_info(self, info: str) -> Any:
         """Return what httpcore asks for: whether an idle connection has news, sockets, TLS."""
         if info == "is_readable":
-            return self._ended or bool(self._came) or has_news(self._transport)
+            return self._ended or bool(self._came) or self._is_full() or has_news(self._transport)
         names = {"server_addr": "peername", "client_addr": "sockname"}
         return self._transport.get_extra_info(names.get(info, info))
+
+    def _is_full(self) -> bool:
+        """Say whether a part of the last request waits to leave: another would stand behind it."""
+        # What TLS has passed on it no longer counts.
+        return bool(self._transport.get_write_buffer_size() or self._tcp.get_write_buffer_size())
 
 
 def _wake(waiting: asyncio.Future[None] | None) -> None:
