@@ -4,7 +4,9 @@ The dependencies of each session are the groups of pyproject.toml, held to the v
 .ci/constraints.txt, so that the same commit is judged by the same tools everywhere.
 """
 
+import os
 import pathlib
+import shutil
 
 import nox
 
@@ -23,12 +25,14 @@ CORE_ROOMS = (
     "session",
     "_attempts",
     "_body",
+    "_breaker",
     "_channels",
     "_decode",
     "_dial",
     "_ends",
     "_facts",
     "_fast",
+    "_given",
     "_incoming",
     "_intake",
     "_journal_file",
@@ -37,9 +41,15 @@ CORE_ROOMS = (
     "_lanes",
     "_life",
     "_link",
+    "_loop",
     "_names",
     "_network",
+    "_outage",
+    "_plan",
+    "_progress",
+    "_proof",
     "_proxies",
+    "_results",
     "_resume",
     "_settings",
     "_tls",
@@ -47,6 +57,7 @@ CORE_ROOMS = (
     "_transport",
     "_wire",
     "_witness",
+    "_worker",
     "twacode/*",
 )
 
@@ -137,6 +148,41 @@ def docs_browser(session: nox.Session) -> None:
     site = pathlib.Path(session.create_tmp(), "site").absolute()
     session.run("sphinx-build", "-q", "-W", "-n", "-E", "-b", "html", "docs", str(site))
     session.run("python", "tests/browser/walk.py", str(site), *session.posargs)
+
+
+#: What the session `gateways` runs: program and Debian packages.
+GATEWAYS = {
+    "nginx": "nginx",
+    "haproxy": "haproxy",
+    "apache2": "apache2 libapache2-mod-security2 modsecurity-crs",
+    "squid": "squid",
+    "caddy": "caddy",
+}
+
+
+@nox.session(default=False)
+def gateways(session: nox.Session) -> None:
+    """Each claim behind real nginx, haproxy, Apache, squid and caddy, against what was stored.
+
+    What is not installed is skipped, and said so here and in the report of the tests.
+    """
+    _install_group(session, "tests", "-e", ".[sandbox,testing,fast]")
+    path = os.pathsep.join((os.environ["PATH"], "/usr/sbin", "/sbin"))
+    for program, packages in GATEWAYS.items():
+        if shutil.which(program, path=path) is None:
+            session.warn(f"SKIPPED: {program} is missing (apt-get install {packages})")
+    session.run("pytest", "tests/gateways", *session.posargs)
+
+
+@nox.session(default=False)
+def storm(session: nox.Session) -> None:
+    """Faulted sends over both transports, each claim beside its server's memory.
+
+    `nox -s storm -- 1000000 7` makes a million of them, half over each, by seed 7.
+    """
+    _install_group(session, "tests", "-e", ".[testing,fast]")
+    session.chdir("tests")
+    session.run("python", "-m", "storms", *session.posargs)
 
 
 @nox.session(default=False)

@@ -1,14 +1,25 @@
 """How the documentation is built; nothing here needs the network."""
 
 import pathlib
+import re
 import sys
 import tomllib
+from collections.abc import Mapping
+from typing import Any
 
+import attrs
 from sphinx.application import Sphinx
 from sphinx.ext.napoleon import Config, GoogleDocstring
 
 ROOT = pathlib.Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
+
+from twake_async import MessageDraft, TwakeSession  # noqa: E402
+from twake_async.twacode import UserSpecific  # noqa: E402
+
+# This alias says nothing at run time, where twacode is imported only when it is used.
+for function in (MessageDraft.__init__, TwakeSession.edit_message):
+    function.__globals__["ReaderUpdate"] = UserSpecific | Mapping[str, Any]
 _project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
 project = "twake-async"
@@ -31,9 +42,12 @@ default_role = "code"
 nitpicky = True
 # Foreign types have no pages here, and the build fetches none from elsewhere.
 nitpick_ignore_regex = [
-    (r"py:.*", r"(httpx|ssl|attr|attrs|collections|typing|datetime|asyncio|enum|os)(\..*)?"),
+    (
+        r"py:.*",
+        r"(httpx|ssl|attr|attrs|collections|typing|datetime|asyncio|enum|os|pathlib)(\..*)?",
+    ),
     # Aliases of types, which the pages explain in words; and a path is a path.
-    (r"py:class", r"Child|Json|Action|Form|Refusal|Path|Drafts"),
+    (r"py:class", r"Child|Json|Action|Form|Refusal|Path|Drafts|ReaderUpdate"),
 ]
 
 autodoc_class_signature = "mixed"
@@ -63,8 +77,15 @@ def _sections(
 def _signature(
     app: Sphinx, what: str, name: str, found: object, options: object, text: str, returns: str
 ) -> tuple[str, str] | None:
-    """Show an empty map where attrs shows its word for a default that is made anew each time."""
-    return (text.replace("NOTHING", "{}"), returns) if text else None
+    """Show the defaults of an attrs class, and an empty map for one that is made anew each time."""
+    if not text:
+        return None
+
+    def default(match: re.Match[str]) -> str:
+        return repr(attrs.fields_dict(found)[match[1]].default)  # type: ignore[arg-type]
+
+    text = re.sub(r"attr_dict\['(\w+)'\]\.default", default, text)
+    return text.replace("NOTHING", "{}"), returns
 
 
 def setup(app: Sphinx) -> None:

@@ -7,6 +7,7 @@ import contextlib
 import gc
 import itertools
 import logging
+import re
 from collections import Counter
 
 import attrs
@@ -16,9 +17,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from twake_async import (
+    AuthenticationError,
+    Check,
     ConfigurationError,
     Delivery,
     InvalidDraftError,
+    InvalidGroupError,
+    Journal,
     Message,
     MessageDraft,
     MissingCapabilityError,
@@ -33,6 +38,7 @@ from twake_async import (
 )
 from twake_async._attempts import follower
 from twake_async._channels import Channels
+from twake_async._proof import ProvenGroups
 from twake_async.batch import AHEAD, Plan, stream
 
 QUICK = RetryPolicy(initial_wait=0.001, max_wait=0.004)
@@ -52,6 +58,9 @@ def plan(**options) -> Plan:
         "deadline": None,
         "retry": None,
         "pace": Clock(),
+        "server": Known(),
+        "outage_timeout": 300.0,
+        "stop": None,
         "target": "",
     }
     return Plan(**given | options)
@@ -168,6 +177,26 @@ class Clock:
         self.time = max(self.time, until)
 
 
+class Known:
+    """A server that has taken messages of the group before, or one that answers so to a check."""
+
+    def __init__(self, *answers: Check) -> None:
+        self.answers = list(answers)
+        self.is_proven = not answers
+        self.asked = 0
+
+    def proven(self) -> bool:
+        return self.is_proven
+
+    def would_send(self, draft: MessageDraft) -> bool:
+        return draft.content != ""
+
+    async def probe(self, most: float) -> Check:
+        self.asked += 1
+        await asyncio.sleep(0)
+        return self.answers.pop(0) if self.answers else Check("", "all is well")
+
+
 # --- what is yielded -----------------------------------------------------------------------------
 
 
@@ -263,6 +292,170 @@ async def test_an_input_that_cannot_be_iterated_is_refused_at_the_call(server):
     async with session(server) as twake:
         with pytest.raises(ConfigurationError, match="iterable"):
             twake.send_many(MessageDraft("c0", "Hello"))
+
+
+# --- before the first message --------------------------------------------------------------------
+
+
+async def every_404(reader, writer):
+    """Answer each request as a web server does that knows nothing of Twake."""
+    with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+        while True:
+            head = await reader.readuntil(b"\r\n\r\n")
+            length = re.search(rb"content-length: *(\d+)", head, re.IGNORECASE)
+            await reader.readexactly(int(length[1]))
+            writer.write(b"HTTP/1.1 404 Not Found\r\ncontent-length: 9\r\n\r\nNot Found")
+    writer.close()
+
+
+@pytest.mark.parametrize("give", [iter, slowly], ids=["sync", "async"])
+async def test_a_wrong_address_costs_no_message(give):
+    """2,000 drafts to a server that answers 404: not one is in doubt, and the batch ends."""
+    server = await asyncio.start_server(every_404, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    taken, seen = [], []
+
+    def count():
+        for draft in drafts(2_000, channels=50):
+            taken.append(draft)
+            yield draft
+
+    async with server, TwakeSession("app", "k" * 40, group_id="g1", base_url=url) as twake:
+        with pytest.raises(RefusedError, match="base_url") as caught:
+            await collect(twake.send_many(give(count())), seen)
+    assert caught.value.reason == "address"
+    assert 0 < len(taken) <= 11 * 10
+    # What `slowly` was interrupted with, it never gave.
+    assert [delivery.draft for delivery in seen] == taken[: len(seen)]
+    assert len(taken) - len(seen) <= (give is slowly)
+    for delivery in seen:
+        assert (delivery.outcome, delivery.error.reason) == (Outcome.NOT_SENT, "stopped")
+        assert delivery.error.__cause__ is not None
+        assert delivery.attempts == 0
+
+
+@pytest.mark.parametrize(
+    ("problem", "kind"),
+    [
+        ("address", RefusedError),
+        ("api", RefusedError),
+        ("authentication", AuthenticationError),
+        ("group", InvalidGroupError),
+        ("capability", MissingCapabilityError),
+    ],
+)
+async def test_what_every_message_would_meet_ends_the_batch_before_the_first(problem, kind):
+    """The error is that of a send, says what to mend, and comes after all that was taken."""
+    seen, send = [], Sender()
+    server = Known(Check(problem, "mend this"))
+    with pytest.raises(kind, match="mend this") as caught:
+        await collect(stream(drafts(30, channels=30), send, plan(server=server)), seen)
+    assert caught.value.reason == problem
+    assert [delivery.error.reason for delivery in seen] == ["stopped"] * len(seen)
+    assert seen
+    assert (send.begun, server.asked) == ([], 1)
+
+
+@pytest.mark.parametrize("problem", ["", "unreachable", "later", "unclear"])
+async def test_what_may_pass_does_not_hold_a_batch_up(problem):
+    """A server that is busy, or that answers like no other, gets the messages all the same."""
+    server = Known(Check(problem, "so it is"))
+    deliveries = await collect(stream(drafts(30, channels=30), at_once, plan(server=server)))
+    assert [delivery.outcome for delivery in deliveries] == [Outcome.DELIVERED] * 30
+    assert server.asked == 1
+
+
+async def test_nothing_is_asked_where_nothing_leaves():
+    """An empty input, or one of bad drafts alone, makes no request."""
+    server = Known(Check("address", "no Twake there"))
+    bad = [None, "no draft", MessageDraft("c0", ""), MessageDraft("c1", "")]
+    assert await collect(stream([], at_once, plan(server=server))) == []
+
+    async def refuses(draft):
+        raise InvalidDraftError("an empty text", field="content")
+
+    deliveries = await collect(stream(bad, refuses, plan(server=server)))
+    assert [type(delivery.error) for delivery in deliveries] == [InvalidDraftError] * 4
+    assert server.asked == 0
+
+
+async def test_a_resumed_batch_with_nothing_left_asks_nothing(server, tmp_path):
+    """What the journal knows needs no server."""
+    journal = Journal(tmp_path / "run.sqlite")
+    for asked in (2, 2):
+        async with TwakeSession("app", "k" * 40, group_id="g1", base_url=server.url) as twake:
+            deliveries = await collect(twake.send_many(drafts(5), journal=journal))
+        assert [delivery.outcome for delivery in deliveries] == [Outcome.DELIVERED] * 5
+        assert (server.questions, server.received) == (asked, 5)
+
+
+@pytest.mark.parametrize("proof", ["check", "send", "batch"])
+async def test_a_session_asks_once_for_each_group(server, proof):
+    """A check that went well, or a delivered message, proves the settings for that group."""
+    async with session(server) as twake:
+        if proof == "check":
+            assert (await twake.check()).ok
+        elif proof == "send":
+            await twake.send_message("c0", "Hello")
+        else:
+            await collect(twake.send_many(drafts(1)))
+        before = server.questions
+        await collect(twake.send_many(drafts(5)))
+        assert server.questions == before
+        await collect(twake.send_many(drafts(5), group_id="g2"))
+        assert server.questions == before + 2
+
+
+async def test_a_check_that_fails_proves_nothing(server):
+    """A group that the server was not seen to know is asked about again."""
+    server.do_next("close_at_first_byte")
+    async with session(server) as twake:
+        assert not (await twake.check()).ok
+        deliveries = await collect(twake.send_many(drafts(1)))
+    assert server.questions == 2
+    assert deliveries[0].outcome is Outcome.DELIVERED
+
+
+def test_what_a_session_remembers_of_groups_is_bounded():
+    """A service of very many groups asks again now and then, and grows no further."""
+    groups = ProvenGroups()
+    for number in range(2_500):
+        groups.add(f"g{number}")
+        assert f"g{number}" in groups
+    assert len(groups._ids) <= 1_000
+
+
+async def test_the_session_that_closes_under_the_first_question_ends_the_batch(server):
+    """What was taken is NOT_SENT, as it is when a message meets the closed session."""
+    seen = []
+    twake = session(server)
+    batch = twake.send_many(drafts(5, channels=5))
+    await twake.aclose()
+    with pytest.raises(SessionClosedError):
+        await collect(batch, seen)
+    assert {type(delivery.error) for delivery in seen} == {SessionClosedError}
+    assert len({id(delivery.error) for delivery in seen}) == len(seen)
+    assert server.accepted == 0
+
+
+async def test_an_input_that_waits_does_not_keep_a_batch_from_ending():
+    """Once nothing more can be sent, nobody waits for the next draft."""
+    left = []
+
+    async def one_then_never():
+        try:
+            yield next(drafts(1))
+            await asyncio.Event().wait()
+        finally:
+            left.append("input")
+
+    server = Known(Check("authentication", "wrong key"))
+    seen = []
+    async with asyncio.timeout(5):
+        with pytest.raises(AuthenticationError):
+            await collect(stream(one_then_never(), at_once, plan(server=server)), seen)
+    assert len(seen) == 1
+    assert left == ["input"]
 
 
 # --- order ---------------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from test_cli import COMMAND, at_home, cli, environment, sandbox, served, texts 
 
 from twake_async.cli._lines import read_csv, read_jsonl  # noqa: E402
 from twake_async.cli._progress import Display  # noqa: E402
+from twake_async.deliveries import Pause  # noqa: E402
 from twake_async.errors import Outcome  # noqa: E402
 from twake_async.sandbox import Sandbox  # noqa: E402
 
@@ -187,7 +188,7 @@ def test_what_was_not_delivered_can_be_fed_back_in(sandbox, cli, write, tmp_path
     both = ("--undelivered", rest, "--unknown", doubt)
     key = os.environ["TWAKE_PRIVATE_API_KEY"]
     monkeypatch.setenv("TWAKE_PRIVATE_API_KEY", "wrong")
-    assert cli("send-many", file, *both)[:2] == (2, "3 refused\n")
+    assert cli("send-many", file, *both)[:2] == (2, "3 not sent\n")
     monkeypatch.setenv("TWAKE_PRIVATE_API_KEY", key)
     assert pathlib.Path(rest).read_text() == pathlib.Path(file).read_text()
     assert pathlib.Path(doubt).read_text() == ""
@@ -209,9 +210,30 @@ def test_json_tells_a_script_all_of_it(sandbox, cli, write):
     }
 
 
-def test_many_failures_are_not_all_shown(sandbox, cli, write, monkeypatch):
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "TWAKE_PRIVATE_API_KEY=wrong",
+        "TWAKE_GROUP_ID=00000000-0000-0000-0000-000000000001",
+        "TWAKE_BASE_URL={url}/elsewhere",
+    ],
+)
+def test_settings_that_no_message_could_be_sent_with_cost_no_message(
+    sandbox, cli, write, monkeypatch, setting
+):
+    """The server is asked first: nothing was sent, and the same command would end so again."""
+    variable, _, value = setting.format(url=sandbox.url).partition("=")
+    monkeypatch.setenv(variable, value)
+    status, out, err = cli("send-many", write(*(message(sandbox, number) for number in range(3))))
+    assert (status, out) == (2, "3 not sent\n")
+    assert variable.replace("TWAKE_BASE_URL", "base_url") in err
+    assert "to go on" not in err
+    assert len(sandbox.requests) <= 2
+
+
+def test_many_failures_are_not_all_shown(sandbox, cli, write):
     """The first twenty are told one by one, the others as a number."""
-    monkeypatch.setenv("TWAKE_PRIVATE_API_KEY", "wrong")
+    sandbox.refuse_next("group", times=25)
     status, _, err = cli("send-many", write(*(message(sandbox, n) for n in range(25))))
     assert status == 2
     assert err.count("refused: ") == 20
@@ -237,6 +259,25 @@ def test_a_cut_text_is_warned_of_once(cli, write, monkeypatch, tmp_path):
         assert (status, out) == (0, "3 delivered\n")
         assert err.count("--text-form portable") == 1
         assert cli("send-many", file) == (0, "3 delivered\n", "")
+
+
+def test_a_pause_is_told_in_a_line_when_it_begins_and_when_it_is_over(capsys):
+    """However often the server is asked meanwhile."""
+    display = Display(None)
+    for seconds in (0.0, 0.25, 0.75):
+        display.note_pause(Pause("gateway", seconds, is_over=False))
+    display.note_pause(Pause("gateway", 12.4, is_over=True))
+    begun, over = capsys.readouterr().err.splitlines()
+    assert "paused (gateway)" in begun
+    assert "after 12 s" in over
+
+
+def test_a_file_goes_on_after_a_gateway_lost_its_server(sandbox, cli, write):
+    """One message is unknown, and the others are sent once the server answers."""
+    sandbox.fail_next(before_storing=502)
+    status, out, err = cli("send-many", write(*(message(sandbox, number) for number in range(5))))
+    assert (status, out) == (4, "4 delivered, 1 unknown\n")
+    assert "paused (gateway)" in err
 
 
 # --- journals ------------------------------------------------------------------------------------
@@ -330,7 +371,7 @@ def test_a_second_ctrl_c_does_not_wait(sandbox, write):
     """What is on its way is cut off, and told as unknown."""
     sandbox.fail_next(before_storing="silent")
     with spawned(sandbox, write(message(sandbox, 1))) as process:
-        wait_for(lambda: sandbox.requests)
+        wait_for(lambda: len(sandbox.requests) == 3)  # two of a check, and the message
         process.send_signal(signal.SIGINT)
         assert "interrupted" in process.stderr.readline()
         process.send_signal(signal.SIGINT)

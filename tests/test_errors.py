@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import multiprocessing
 import pickle
+import threading
 from concurrent.futures import ProcessPoolExecutor
 
 import pytest
@@ -185,6 +186,84 @@ def test_notes_survive_a_pickle():
     error = NotSentError("x", reason="dns")
     error.add_note("while sending the report")
     assert pickle.loads(pickle.dumps(error)).__notes__ == ["while sending the report"]
+
+
+class HoldsALockError(Exception):
+    """An exception that holds what no pickle can."""
+
+    def __init__(self, words):
+        super().__init__(words)
+        self.held = threading.Lock()
+
+
+class NeedsMoreError(Exception):
+    """One that is pickled, and then cannot be made anew."""
+
+    def __init__(self, words, *, more):
+        super().__init__(words)
+        self.more = more
+
+
+class HasNoWordsError(HoldsALockError):
+    def __str__(self):
+        raise ValueError("no words")
+
+
+STUBBORN = {
+    "holds a lock": lambda: HoldsALockError("it broke"),
+    "does not come back": lambda: NeedsMoreError("it broke", more=1),
+    "has no words": lambda: HasNoWordsError("it broke"),
+    "is of no module": lambda: type("Local", (Exception,), {})("it broke"),
+}
+
+
+@pytest.mark.parametrize("cause", STUBBORN)
+@pytest.mark.parametrize("way", [one for one in COPIES if one.startswith("pickle")])
+def test_an_error_whose_cause_cannot_be_pickled_can_be(cause, way):
+    """Its own facts come through, and the cause's class and words in place of the cause."""
+    error = full_of_facts(OutcomeUnknownError)
+    error.__cause__ = made = STUBBORN[cause]()
+    twin = COPIES[way](error)
+    assert (str(twin), vars(twin)) == (str(error), vars(error))
+    assert type(twin.__cause__) is Exception
+    words = "no words" if cause == "has no words" else "it broke"
+    assert str(twin.__cause__) == f"{__name__}.{type(made).__qualname__}: {words}"
+    assert error.__cause__ is made
+
+
+@pytest.mark.parametrize("cause", STUBBORN)
+def test_a_copy_within_the_process_keeps_such_a_cause_itself(cause):
+    """Also where it is the cause of the cause."""
+    error = full_of_facts(OutcomeUnknownError)
+    error.__cause__ = RefusedError("x", reason="status")
+    error.__cause__.__cause__ = made = STUBBORN[cause]()
+    assert copy.copy(error).__cause__ is error.__cause__
+    twin = copy.deepcopy(error)
+    assert twin.__cause__ is not error.__cause__
+    assert twin.__cause__.__cause__ is made or type(twin.__cause__.__cause__) is type(made)
+
+
+def test_an_error_that_is_its_own_cause_is_copied_and_pickled():
+    """Python lets it be one."""
+    error = NotSentError("x", reason="dns")
+    error.__cause__ = error
+    twin = copy.deepcopy(error)
+    assert twin.__cause__ is twin
+    assert pickle.loads(pickle.dumps(error)).reason == "dns"
+
+
+def raise_with_stubborn_cause():
+    raise NotSentError("no", reason="dns") from HoldsALockError("it broke")
+
+
+def test_an_error_with_such_a_cause_comes_out_of_a_process_pool():
+    """As itself, and not as a pool's complaint that it could not be pickled."""
+    with (
+        ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool,
+        pytest.raises(NotSentError) as caught,
+    ):
+        pool.submit(raise_with_stubborn_cause).result()
+    assert caught.value.reason == "dns"
 
 
 def test_errors_come_out_of_a_process_pool():

@@ -26,6 +26,7 @@ EXPECTED = [
     "NotSentError",
     "Outcome",
     "OutcomeUnknownError",
+    "Pause",
     "Progress",
     "RateLimitedError",
     "Reaction",

@@ -19,7 +19,7 @@ EXECUTIONS = [pytest.param(row, cause, id=cause.name) for row in ROWS for cause 
 #: Its RST may destroy the refusal on its way: either claim is right, so no row can promise one.
 EITHER = {"refuses_413_early_reset"}
 #: Said by `send_many` alone, whose own tests bring it about.
-OF_BATCHES = {"held", "stopped", "cancelled", "interrupted", "unexpected"}
+OF_BATCHES = {"address", "held", "outage", "stopped", "cancelled", "interrupted", "unexpected"}
 
 
 @attrs.define

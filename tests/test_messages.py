@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime
 import pickle
+from collections import ChainMap, OrderedDict, UserDict, UserList, deque
+from types import MappingProxyType
 
 import attrs
 import pytest
@@ -145,9 +147,26 @@ def test_lists_are_lists(field, value):
 
 @pytest.mark.parametrize("field", ["hidden_data", "extra"])
 @pytest.mark.parametrize("value", ["text", ["a"], 5, (("a", 1),)])
-def test_maps_are_dicts(field, value):
+def test_maps_are_mappings(field, value):
     """A newer server loses a message whose hidden data is a string."""
-    assert refusal(field, **{field: value}).startswith(f"{field} must be a dict, not ")
+    assert refusal(field, **{field: value}).startswith(f"{field} must be a mapping, not ")
+
+
+@pytest.mark.parametrize("field", ["hidden_data", "extra"])
+@pytest.mark.parametrize(
+    "value", [MappingProxyType({"a": 1}), ChainMap({"a": 1}), UserDict(a=1), OrderedDict(a=1)]
+)
+def test_any_mapping_is_taken_and_kept_as_a_dict(field, value):
+    """What the signature calls a Mapping is one; a dict can be compared, pickled and sent."""
+    draft = MessageDraft("c", "x", **{field: value})
+    assert getattr(draft, field) == {"a": 1}
+    assert isinstance(getattr(draft, field), dict)
+
+
+@pytest.mark.parametrize("value", [UserList(["u"]), deque(["u"])])
+def test_any_sequence_but_a_string_is_taken(value):
+    """And kept as a tuple."""
+    assert MessageDraft("c", "x", ephemeral=True, ephemeral_to=value).ephemeral_to == ("u",)
 
 
 @pytest.mark.parametrize("name", [5, None, ("a",), "a\nb", "\ud800"])

@@ -86,8 +86,8 @@ def test_what_may_be_repeated(outcome, reason, create, resend, edit):
 @pytest.mark.parametrize(
     ("kind", "outcome", "besides"),
     [
-        (NotSentError, Outcome.NOT_SENT, {"held", "stopped"}),
-        (RefusedError, Outcome.REFUSED, set()),
+        (NotSentError, Outcome.NOT_SENT, {"held", "stopped", "outage"}),
+        (RefusedError, Outcome.REFUSED, {"address"}),
         (OutcomeUnknownError, Outcome.UNKNOWN, {"cancelled", "interrupted", "unexpected"}),
     ],
 )

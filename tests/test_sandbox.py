@@ -37,7 +37,7 @@ def raw_message(sandbox: Sandbox, path: str, message: dict[str, Any]) -> bytes:
     body = json.dumps({"group_id": sandbox.group_id, "message": message}).encode()
     pair = base64.b64encode(f"{sandbox.public_id}:{sandbox.private_api_key}".encode()).decode()
     head = (
-        f"POST {path} HTTP/1.1\r\nHost: sandbox\r\nAuthorization: Basic {pair}\r\n"
+        f"POST {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Basic {pair}\r\n"
         f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
     )
     return head.encode() + body

@@ -45,6 +45,7 @@ NOT_FOLLOWED_2023 = {
     "25-users-get": "the Node service's own fields of a person are not part of the sandbox",
 }
 CASES_2020 = of_release("v2020.Q3.107", "8.2")
+FRONT_IDS = [json.loads(line) for line in (WIRE / "front_id_cases.jsonl").read_text().splitlines()]
 
 FIELDS = [
     "id",
@@ -181,6 +182,12 @@ def test_2020_answers_as_recorded_and_changes_the_same_rows(case: dict[str, Any]
     replay(case, "2020")
 
 
+@pytest.mark.parametrize("case", FRONT_IDS, ids=names(FRONT_IDS))
+def test_2020_answers_and_stores_a_front_id_as_recorded(case: dict[str, Any]) -> None:
+    """Some are answered with an id and stored nowhere; the answer shows what was sent."""
+    replay(case, "2020")
+
+
 CASES_2023 = of_release("v2023.Q1.1223", "7.1")
 
 
@@ -195,6 +202,9 @@ def test_2023_answers_as_recorded(case: dict[str, Any]) -> None:
 OVER_HTTP = [
     "02-twacode-list",
     "06c-edit-reply-with-parent",
+    "15o-front-id-from-tab",
+    "15w-front-id-newline",
+    "15zf-edit-after-from",
     "16b-sender-non-member",
     "20-auth-none",
     "22v-gzip",
@@ -204,7 +214,7 @@ OVER_HTTP = [
     "23g-double-slash",
     "24-remove-ok",
 ]
-SERVED = [case for case in CASES_2020 if case["name"] in OVER_HTTP]
+SERVED = [case for case in CASES_2020 + FRONT_IDS if case["name"] in OVER_HTTP]
 
 
 @pytest.mark.parametrize("case", SERVED, ids=names(SERVED))

@@ -53,6 +53,61 @@ class Server:
         return self.world.messages[message["id"]]
 
 
+# What the database makes of a front_id
+
+
+@pytest.mark.parametrize(
+    ("sent", "kept"),
+    [
+        ("order-4711", "order-4711"),
+        ('it\'s "q" \\ back\\', 'it\'s "q" \\ back\\'),
+        ("a\x00b", "a\x00b"),
+        ("\xa0x\xc5\xe0\u2003", "\xa0x\xc5\xe0\u2003"),
+        ("a  b\n\t\v\f\rc ", "a b c "),
+        ("x IS NULL y", "x = NULL y"),
+        ("x  IS  NULLS", "x IS NULLS"),
+        ("select FROM t WHERE a=1", "select FROM t WHERE  a=1"),
+        ("x WHERE from=1, to =2", 'x WHERE  "from" =1, "to" =2'),
+        ("send to b FROM a b c b.d", 'send "to" b FROM a  c d'),
+        ("(token) or (default)", '("token") or ("default")'),
+        ("mail FROM", "mail FROM"),
+        ("count", "count"),
+    ],
+)
+def test_a_front_id_is_stored_as_the_rewritten_statement_has_it(sent: str, kept: str) -> None:
+    """The answer shows what was sent, and a later edit what was stored."""
+    server = Server()
+    made = server.save(front_id=sent)
+    assert made["front_id"] == sent
+    assert server.edit(made, content="y")["front_id"] == kept
+
+
+@pytest.mark.parametrize(
+    "front_id",
+    [
+        "FROM ",
+        "mail FROM bob",
+        "mail FROM bob 12",
+        "FROM a.b c",
+        "COUNT(1)",
+        "ReCount(",
+        12345,
+        [1],
+    ],
+)
+def test_a_front_id_that_breaks_the_statement_is_answered_and_stored_nowhere(
+    front_id: Any,
+) -> None:
+    """The thread's first message counts the reply all the same: that is a statement of its own."""
+    server = Server()
+    first = server.save()
+    reply = server.save(front_id=front_id, parent_message_id=first["id"])
+    assert reply["id"]
+    assert reply["front_id"] == front_id
+    assert list(server.world.messages) == [first["id"]]
+    assert server.row(first).responses_count == 1
+
+
 # PHP's values
 
 
@@ -301,16 +356,6 @@ def test_a_message_moves_with_its_replies() -> None:
     assert server.row(target).responses_count == 2
 
 
-@pytest.mark.parametrize("front_id", [1, 1.5, True, ["a"]])
-def test_a_front_id_that_is_no_string_is_answered_and_not_stored(front_id: Any) -> None:
-    """With an id, as if it had been; the parent does not count it either."""
-    server = Server()
-    parent = server.save()
-    message = server.save(front_id=front_id, parent_message_id=parent["id"])
-    assert (message["id"] not in server.world.messages, message["front_id"]) == (True, front_id)
-    assert server.row(parent).responses_count == 0
-
-
 def test_ids_sort_as_the_messages_were_made() -> None:
     """They are time UUIDs of one node."""
     server = Server()
@@ -359,6 +404,44 @@ def test_2023_replies_edits_and_removes() -> None:
     assert server.edit(reply)["id"] is None
     server.ask("remove", reply)
     assert [one.content["original_str"] for one in server.world.messages.values()] == ["p"]
+
+
+PORTABLE = {"original_str": "v1", "fallback_string": "v1", "prepared": ["v1"]}
+WIPED = {"original_str": None, "fallback_string": None, "prepared": None}
+
+
+def test_2023_an_edit_keeps_nothing_that_it_does_not_give() -> None:
+    """Content is wiped, hidden data lost, a pinned message unpinned; 2020 keeps all three."""
+    for release, content, data, pinned in (
+        ("2020", PORTABLE, {"k": 1}, True),
+        ("2023", WIPED, {"_front_id": None}, False),
+    ):
+        server = Server(release)
+        message = server.save(content=PORTABLE, hidden_data={"k": 1})
+        server.edit(message, content=PORTABLE, hidden_data={"k": 1}, pinned=True)
+        assert server.row(message).pinned is True
+        server.edit(message)
+        row = server.row(message)
+        assert (row.content, row.hidden_data, row.pinned) == (content, data, pinned)
+
+
+def test_2023_answers_an_edit_without_content_with_the_old_text_and_no_elements() -> None:
+    """As recorded; a second such edit has no old text left to show."""
+    server = Server("2023")
+    message = server.save(content=PORTABLE)
+    assert server.edit(message, pinned=True)["content"] == {**PORTABLE, "prepared": None}
+    assert server.edit(message, pinned=True)["content"] == WIPED
+
+
+def test_2023_a_reaction_unpins_and_changes_nothing_else() -> None:
+    """PHP passes `pinned` on before it looks for a reaction."""
+    server = Server("2023")
+    message = server.save(content=PORTABLE, hidden_data={"k": 1})
+    server.edit(message, content=PORTABLE, hidden_data={"k": 1}, pinned=True)
+    server.edit(message, _user_reaction=":+1:")
+    row = server.row(message)
+    assert (row.content, row.pinned) == (PORTABLE, False)
+    assert row.hidden_data == {"k": 1, "_front_id": None}
 
 
 def test_2023_fails_without_a_company() -> None:

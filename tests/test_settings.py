@@ -4,23 +4,32 @@ from __future__ import annotations
 
 import base64
 import copy
+import ipaddress
 import math
 import pickle
+import re
+from functools import partial
+from unittest.mock import AsyncMock, Mock
 
+import httpx
+import idna
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from twake_async import RetryPolicy
+from twake_async import RetryPolicy, TwakeSession
 from twake_async._settings import (
     Credentials,
     check_base_url,
+    check_callback,
     check_choice,
     check_count,
     check_credentials,
     check_deadline,
     check_kind,
 )
+from twake_async._transport import parse_url
+from twake_async._wire import SAVE
 from twake_async.errors import ConfigurationError, Outcome
 
 SECRET = "s3cret-key-of-the-app"
@@ -132,6 +141,17 @@ def test_addresses_that_pass(given_, kept):
         "http://localhost.example.org",
         "http://127.0.0.1.example.org",
         "http://[2001:db8::1]",
+        "http://[::]",
+        "http://localhost.evil.test:80",
+        "http://evil.localhost",
+        "http://localhost.",
+        "http://127.0.0.1.",
+        "http://127.0.0.1_",
+        "http://127.0.0.01",
+        "http://0177.0.0.1",
+        "http://2130706433",
+        "http://\uff4cocalhost",
+        "http://localho\u017ft",
         "HTTP://twake.example.org",
         "http://127.1",
     ],
@@ -163,6 +183,39 @@ def test_plain_http_over_a_network_is_refused_unless_allowed(url):
         ("https://host:port", "check its host and port"),
         ("https://host:99999", "check its host and port"),
         ("https://[::1", "check its host and port"),
+        ("https://[::1]evil.test", "check its host and port"),
+        ("https://[::1]:80evil", "check its host and port"),
+        ("https://[::1].evil.test", "check its host and port"),
+        ("https://evil.test[::1]", "check its host and port"),
+        ("https://[127.0.0.1]", "check its host and port"),
+        ("https://[localhost]", "check its host and port"),
+        ("https://[::1%25eth0]", "check its host and port"),
+        ("https://::1", "check its host and port"),
+        ("https://host:0", "check its host and port"),
+        ("https://host:+80", "check its host and port"),
+        ("https://host:\u0668\u0660", "check its host and port"),
+        ("https://host:80:90", "check its host and port"),
+        ("https://a..b", "check its host and port"),
+        ("https://.", "check its host and port"),
+        (f"https://{'a' * 64}.test", "check its host and port"),
+        (f"https://{'a.' * 127}test", "check its host and port"),
+        ("https://%6c%6fcalhost", "check its host and port"),
+        ("https://host%2eevil.test", "check its host and port"),
+        *(
+            (f"https://host{sign}evil", "check its host and port")
+            for sign in ";,&|<>'\"^`{}*!$()=~"
+        ),
+        ("https://127\u30020\u30020\u30021", "check its host and port"),
+        ("https://host:80\\@evil.test", "must be a URL"),
+        ("https://host\\evil.test", "must be a URL"),
+        ("https:\\\\host", "must be a URL"),
+        ("https://host/a\\b", "must be a URL"),
+        ("https://host\t.evil.test", "must be a URL"),
+        ("ht\ttps://host", "must be a URL"),
+        ("https://lo\xadcalhost", "must be a URL"),
+        ("https://host\u200b", "must be a URL"),
+        ("https:/host", "must begin with https://"),
+        ("https:host", "must begin with https://"),
         ("https://user@host", "give public_id and private_api_key instead"),
         ("https://user:pass@host", "give public_id and private_api_key instead"),
         ("https://:pass@host", "give public_id and private_api_key instead"),
@@ -194,6 +247,104 @@ def test_any_text_is_an_address_or_refused(url):
     assert field == "base_url"
     assert url.startswith(kept)
     assert not kept.endswith("/")
+
+
+async def awaits(_):
+    return "key"
+
+
+class Awaits:
+    async def __call__(self, _):
+        return "key"
+
+
+class Calls:
+    def __call__(self, _):
+        return "key"
+
+
+@pytest.mark.parametrize(
+    "callback", [None, print, len, Calls(), Calls, partial(print, "x"), Mock()]
+)
+def test_what_can_be_called_is_a_callback(callback):
+    """Functions, methods, classes, and objects with a `__call__`."""
+    check_callback("on_attempt", callback)
+
+
+@pytest.mark.parametrize(
+    ("callback", "words"),
+    [
+        (5, "must be a function"),
+        ("print", "must be a function"),
+        (awaits, "not an async one"),
+        (partial(awaits, "x"), "not an async one"),
+        (Awaits(), "not an async one"),
+        (Awaits().__call__, "not an async one"),
+        (AsyncMock(), "not an async one"),
+    ],
+)
+def test_a_callback_that_nothing_would_await_is_refused(callback, words):
+    """Where it is given, and not at the first message."""
+    assert words in refused("on_attempt", check_callback, "on_attempt", callback)
+    with pytest.raises(ConfigurationError, match=words):
+        TwakeSession("id", "key", on_attempt=callback)
+    twake = TwakeSession("id", "key")
+    for name in ("on_progress", "key"):
+        with pytest.raises(ConfigurationError, match=words):
+            twake.send_many([], **{name: callback})
+
+
+HOSTS = st.sampled_from(
+    [
+        "127.0.0.1",
+        "[::1]",
+        "localhost",
+        "evil.test",
+        "a_b",
+        "ex\xe4mple.org",
+        "::1",
+        "1",
+        "\u2603.net",
+    ]
+)
+SIGNS = st.text(alphabet=":/\\@[]%.#?;1x\t\u3002", max_size=3)
+ADDRESSES = st.builds(
+    lambda scheme, parts: scheme + "".join(parts),
+    st.sampled_from(["http://", "https://", "HTTP://", "http:", "//", "http:/", "http:\\\\"]),
+    st.lists(HOSTS | SIGNS, min_size=1, max_size=5),
+)
+
+
+@given(url=ADDRESSES, allow=st.booleans())
+@example(url="http://[::1]evil.test", allow=False)
+@example(url="http://127.0.0.1:80\\@evil.test", allow=True)
+def test_the_host_that_is_checked_is_the_one_that_httpx_connects_to(url, allow):
+    """Plain http reaches this machine alone, and no part of the address is read in two ways."""
+    try:
+        kept = check_base_url(url, allow_plain_http=allow)
+        found = parse_url(kept + SAVE)
+    except ConfigurationError:
+        return
+    host = httpx.URL(kept).raw_host.decode()
+    authority = kept.partition("://")[2].partition("/")[0]
+    if authority.isascii():
+        assert re.fullmatch(rf"\[?{re.escape(host)}\]?(:[0-9]*)?", authority.lower())
+    else:
+        assert idna.decode(host) == authority.lower().partition(":")[0]
+    assert (found.scheme, found.raw_host.decode()) == (kept.partition(":")[0], host)
+    assert found.userinfo == found.query == b""
+    assert found.raw_path.endswith(SAVE.encode())
+    if found.scheme == "http" and not allow:
+        assert host == "localhost" or ipaddress.ip_address(host).is_loopback
+
+
+@pytest.mark.parametrize("transport", [None, "fast"])
+@pytest.mark.parametrize("url", ["https://\u2603.net", "http://[::1]evil.test"])
+def test_a_host_that_httpx_knows_no_way_to_is_a_wrong_setting(url, transport):
+    """The session is not made; no error of httpx's comes out of it."""
+    with pytest.raises(ConfigurationError, match="check its host and port") as caught:
+        TwakeSession("id", "key", base_url=url, transport=transport, proxy=None)
+    assert caught.value.field == "base_url"
 
 
 # --- numbers and choices -----------------------------------------------------------------------

@@ -202,6 +202,23 @@ def test_a_failed_test_shows_what_its_sandbox_received(project):
     result.stdout.no_fnmatch_line("*sandbox-key*")
 
 
+@pytest.mark.parametrize("release", ["2020", "2023"])
+def test_a_failed_test_shows_no_check_as_a_refused_message(project, release):
+    """Its questions are named as such."""
+    project.makeini(f"{SETTINGS}\ntwake_release = {release}\n")
+    project.makepyfile("""
+        async def test_it(twake_session):
+            assert (await twake_session.check()).ok
+            assert False
+    """)
+    result = project.runpytest_subprocess()
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        ["*Twake sandbox*", *["POST /api/v1/messages/save (check) -> *"] * 2]
+    )
+    result.stdout.no_fnmatch_line("*refused:*")
+
+
 def test_without_pytest_asyncio_the_session_says_what_to_install(project):
     """One sentence, and the sandbox works without it."""
     project.makeini("[pytest]\nfilterwarnings = error")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import pickle
+from collections import ChainMap, UserList
 from pathlib import Path
 from types import MappingProxyType
 
@@ -58,6 +59,7 @@ from twake_async.twacode import (
     portable,
     user_specific_update,
 )
+from twake_async.twacode._sending import with_dicts
 
 WIRE = Path(__file__).parent / "data" / "wire"
 STYLES = (Text, TextBlock, Bold, Italic, Underline, Strikethrough, Nop, System)
@@ -828,6 +830,34 @@ def test_the_fallback_text_can_be_given_by_hand():
         "original_str": "A cat",
         "prepared": [{"type": "image", "src": "https://e.org/i.png"}],
     }
+
+
+def test_json_of_other_mappings_goes_out_as_dicts():
+    """They are nodes as dicts are, at any depth, and beside the tree too."""
+    inner = MappingProxyType({"type": "italic", "content": "i"})
+    outer = MappingProxyType({"type": "bold", "content": [inner, "t", inner]})
+    plain = {"type": "bold", "content": [dict(inner), "t", dict(inner)]}
+    assert portable(outer)["prepared"] == [plain]
+    assert portable(UserList([outer, Italic("x")]))["prepared"][0] == plain
+    around = MappingProxyType({"prepared": [outer], "more": ChainMap({"a": inner})})
+    sent = portable(around)
+    assert (sent["prepared"], sent["more"]) == ([plain], {"a": dict(inner)})
+    assert json.loads(json.dumps(sent)) == sent
+    assert str(decode(plain)) == sent["fallback_string"] == "iti"
+
+
+def test_a_mapping_within_itself_is_refused_as_a_dict_would_be():
+    """Nothing recurses until the stack ends."""
+    inner: dict[str, object] = {}
+    inner["content"] = [MappingProxyType(inner)]
+    with pytest.raises(InvalidDraftError, match="nested deeper"):
+        portable(inner)
+
+
+@given(json_values)
+def test_json_without_other_mappings_is_not_copied(value):
+    """What is a dict is left where it is."""
+    assert with_dicts(value) is value
 
 
 def test_json_and_lists_of_both_go_out_as_well():

@@ -8,7 +8,7 @@ and the first three are never wrong::
 """
 
 from .check import Check
-from .deliveries import Delivery, JournalEntry, Progress
+from .deliveries import Delivery, JournalEntry, Pause, Progress
 from .errors import (
     AuthenticationError,
     ConfigurationError,
@@ -49,6 +49,7 @@ __all__ = [
     "NotSentError",
     "Outcome",
     "OutcomeUnknownError",
+    "Pause",
     "Progress",
     "RateLimitedError",
     "Reaction",

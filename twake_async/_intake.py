@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable
+import logging
+from collections.abc import AsyncGenerator, AsyncIterable, Generator
 from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
 
 from ._channels import Channels
-from ._resume import Item, check_draft, fingerprint, key_of, not_sent, recall, twice, with_front_id
+from ._given import draft_of
+from ._loop import is_torn_down
+from ._resume import Item, fingerprint, key_of, not_sent, recall, twice, with_front_id
+from .deliveries import stopped
 from .errors import InvalidDraftError, JournalError
 
 if TYPE_CHECKING:
@@ -22,6 +26,8 @@ if TYPE_CHECKING:
 __all__ = ["Intake"]
 
 _END: Any = object()
+
+log: logging.Logger = logging.getLogger("twake_async")
 
 
 @attrs.define(eq=False)
@@ -91,6 +97,18 @@ class Intake:
         self.wrong = self.wrong or wrong
         self._room.set()
 
+    async def close(self) -> None:
+        """Close the input where it is a generator, so that its own clean-up is done by now."""
+        source = self.drafts if self._source is None else self._source
+        try:
+            if isinstance(source, AsyncGenerator):
+                await source.aclose()
+            elif isinstance(source, Generator):
+                source.close()
+        except Exception:
+            # It changes nothing of the messages.
+            log.exception("the input raised while it was closed")
+
     def clear(self) -> list[Item]:
         """Return what was taken and never left."""
         return self._channels.clear()
@@ -111,7 +129,7 @@ class Intake:
             if self._source is None:
                 self._source = iter(self.drafts)  # type: ignore[arg-type]
             return next(self._source, _END)
-        except Exception as wrong:  # noqa: BLE001 - the input's own, raised at the end
+        except BaseException as wrong:  # noqa: BLE001 - the input's own, raised at the end
             self.stop(wrong)
             return _END
 
@@ -122,24 +140,32 @@ class Intake:
             if self._source is None:
                 self._source = aiter(self.drafts)  # type: ignore[arg-type]
             return await anext(self._source, _END)
-        except Exception as wrong:  # noqa: BLE001 - the input's own, raised at the end
+        except asyncio.CancelledError:
+            raise
+        except BaseException as wrong:  # the input's own, raised at the end
+            if is_torn_down():
+                raise
             self.stop(wrong)
             return _END
 
     def _judge(self, thing: Any) -> Item:
-        item = check_draft(thing)
-        if self.scribe is None or item.known is not None:
-            return item
+        draft = thing
         try:
-            return self._recall(self.scribe, item.draft)
+            draft = draft_of(thing)
+            if self.scribe is None:
+                return Item(draft, draft.channel_id)
+            return self._recall(self.scribe, draft)
         except InvalidDraftError as wrong:
-            return not_sent(item.draft, wrong)
+            return not_sent(draft, wrong)
         except JournalError as wrong:
             # A position means nothing once the input was changed, and a broken journal nothing
             # at all; a key of the caller's still stands for its message.
             if self.key is None or wrong.reason not in ("changed", "key"):
                 self.stop(wrong)
-            return not_sent(item.draft, wrong)
+            return not_sent(draft, wrong)
+        except BaseException as wrong:  # noqa: BLE001 - raised at the end; the draft is accounted for
+            self.stop(wrong)
+            return not_sent(draft, stopped(wrong))
 
     def _recall(self, scribe: Scribe, draft: MessageDraft) -> Item:
         ready = with_front_id(draft)

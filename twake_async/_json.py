@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ import attrs
 from .errors import InvalidDraftError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable
 
 __all__ = ["MAX_DEPTH", "PLAIN", "Codec", "check_json", "dump", "fast_codec", "load"]
 
@@ -20,7 +21,17 @@ __all__ = ["MAX_DEPTH", "PLAIN", "Codec", "check_json", "dump", "fast_codec", "l
 #: (wire cases 22g, 22zd); the rest is for what wraps the content.
 MAX_DEPTH = 500
 
-_text = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+
+def _as_dict(value: Any) -> dict[str, Any]:
+    """Return a mapping that is no dict as one: what the encoders ask for where they know no way."""
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"JSON has nothing for a {type(value).__name__}")
+
+
+_text = json.JSONEncoder(
+    ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_as_dict
+).encode
 
 
 def _encode(value: Any) -> bytes:
@@ -49,7 +60,7 @@ def fast_codec() -> Codec:
 
     def encode(value: Any) -> bytes:
         try:
-            return orjson.dumps(value)
+            return orjson.dumps(value, default=_as_dict)
         except TypeError:
             return _encode(value)
 
@@ -63,6 +74,8 @@ def fast_codec() -> Codec:
 
 
 _SCALARS = (str, int, type(None))
+_LISTS = (list, tuple)
+_MAPS = (dict, Mapping)  # the first is tried first, and much faster
 
 
 def _refuse(field: str, why: str) -> InvalidDraftError:
@@ -75,7 +88,7 @@ def check_json(field: str, value: Any) -> None:
     for _ in range(MAX_DEPTH):
         if not level:
             return
-        children = (item.values() if isinstance(item, dict) else item for item in level)
+        children = (item if isinstance(item, _LISTS) else item.values() for item in level)
         level = _containers(field, chain.from_iterable(children))
     if level:
         raise _refuse(
@@ -93,10 +106,10 @@ def _containers(field: str, items: Iterable[Any]) -> list[Any]:
             if not math.isfinite(item):
                 raise _refuse(field, f"holds {item}, which JSON does not know: send a string")
             continue
-        if isinstance(item, dict):
+        if isinstance(item, _MAPS):
             if not all(isinstance(key, str) for key in item):
                 raise _refuse(field, "holds a map with a key that is not a string: make it one")
-        elif not isinstance(item, list | tuple):
+        elif not isinstance(item, _LISTS):
             raise _refuse(
                 field,
                 f"holds a {type(item).__name__}, which JSON does not know: use strings, numbers, "

@@ -6,13 +6,13 @@ import hashlib
 import json
 import time
 import uuid
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import attrs
 
 from ._wire import encode_save
 from .deliveries import Delivery, JournalEntry, error_for
-from .errors import InvalidDraftError, JournalError, Outcome, TwakeError
+from .errors import JournalError, Outcome, TwakeError
 from .messages import Message, MessageDraft
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Item",
-    "check_draft",
     "fingerprint",
     "key_of",
     "recall",
@@ -57,17 +56,6 @@ class Item:
 def not_sent(draft: MessageDraft, error: TwakeError, key: str | None = None) -> Item:
     """Return the item of a draft that will not be sent, for a reason found before."""
     return Item(draft, known=Delivery(draft, Outcome.NOT_SENT, error=error, key=key))
-
-
-def check_draft(thing: Any) -> Item:
-    """Return the item for what the input gave, which may be anything."""
-    if isinstance(thing, MessageDraft):
-        return Item(thing, thing.channel_id)
-    wrong = InvalidDraftError(
-        f"the input gave a {type(thing).__name__}, where send_many takes MessageDrafts",
-        field="drafts",
-    )
-    return not_sent(thing, wrong)
 
 
 def with_front_id(draft: MessageDraft) -> MessageDraft:

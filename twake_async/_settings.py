@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import functools
+import inspect
 import ipaddress
 import math
 import os
+import re
 from typing import Any, NoReturn, TypeVar
 from urllib.parse import urlsplit
 
@@ -17,6 +20,7 @@ from .errors import ConfigurationError
 __all__ = [
     "Credentials",
     "check_base_url",
+    "check_callback",
     "check_choice",
     "check_count",
     "check_credentials",
@@ -80,6 +84,33 @@ def check_credentials(
     return wrong or Credentials(public_id, private_api_key)  # type: ignore[arg-type]
 
 
+#: A host and a port, and nothing that one reader of addresses takes for another host than the next.
+_AUTHORITY = re.compile(
+    r"(?:\[(?P<ip6>[0-9A-Fa-f:.]+)\]|(?P<name>[\w.-]+))(?::(?P<port>[0-9]{0,5}))?"
+)
+_LONGEST_LABEL, _LONGEST_NAME = 63, 253
+
+
+def _host(authority: str) -> str | None:
+    """Return the host of an address, without brackets and in lower case; None where it has none."""
+    found = _AUTHORITY.fullmatch(authority)
+    if found is None or not 0 < int(found["port"] or 80) <= 65535:
+        return None
+    if found["ip6"]:
+        return found["ip6"].lower() if _is_ip6(found["ip6"]) else None
+    name = found["name"].removesuffix(".")
+    fits = all(0 < len(label) <= _LONGEST_LABEL for label in name.split("."))
+    return found["name"].lower() if fits and len(name) <= _LONGEST_NAME else None
+
+
+def _is_ip6(text: str) -> bool:
+    try:
+        ipaddress.IPv6Address(text)
+    except ValueError:
+        return False
+    return True
+
+
 def _is_loopback(host: str) -> bool:
     try:
         return ipaddress.ip_address(host).is_loopback
@@ -93,17 +124,19 @@ def _refuse_url(why: str) -> NoReturn:
 
 def check_base_url(base_url: object, *, allow_plain_http: bool) -> str:
     """Return the address without slashes at its end; raise `ConfigurationError` for a bad one."""
-    if not isinstance(base_url, str) or not base_url.isprintable() or " " in base_url:
+    if not isinstance(base_url, str) or not base_url.isprintable() or set(base_url) & {" ", "\\"}:
         _refuse_url("must be a URL such as https://twake.example.org")
     try:
         parts = urlsplit(base_url)
-        host, _port = parts.hostname, parts.port
     except ValueError:
         _refuse_url("is not a URL: check its host and port")
-    if parts.scheme not in ("http", "https") or not host:
+    if parts.scheme not in ("http", "https") or not parts.netloc:
         _refuse_url("must begin with https:// and name a host")
-    if parts.username is not None or parts.password is not None:
+    if "@" in parts.netloc:
         _refuse_url("holds a user or a password: give public_id and private_api_key instead")
+    host = _host(parts.netloc)
+    if host is None:
+        _refuse_url("is not a URL: check its host and port")
     if parts.query or parts.fragment or base_url.endswith(("?", "#")):
         _refuse_url("holds a query or a fragment: end it with the host or the path")
     if parts.scheme == "http" and not (allow_plain_http or _is_loopback(host)):
@@ -145,6 +178,22 @@ def check_kind(field: str, value: T, kind: type) -> T:
     if not isinstance(value, kind):
         raise ConfigurationError(f"{field} must be a {kind.__name__}", field=field)
     return value
+
+
+def check_callback(field: str, value: object) -> None:
+    """Raise `ConfigurationError` for what cannot be called, or would have to be awaited."""
+    if value is None:
+        return
+    if not callable(value):
+        raise ConfigurationError(f"{field} must be a function", field=field)
+    inner = value.func if isinstance(value, functools.partial) else value
+    for one in (inner, getattr(inner, "__call__", None)):  # noqa: B004 - of an object's class
+        if inspect.iscoroutinefunction(one) or inspect.isasyncgenfunction(one):
+            raise ConfigurationError(
+                f"{field} must be a plain function, not an async one: it is called, and nothing "
+                "awaits what it returns",
+                field=field,
+            )
 
 
 def check_choice(field: str, value: T, choices: tuple[str, ...]) -> T:

@@ -277,8 +277,18 @@ def fixed_headers(base_url: str) -> list[tuple[bytes, bytes]]:
 
 
 def parse_url(url: str) -> httpx.URL:
-    """Return an address in its parts, written as they go on the wire."""
-    return httpx.URL(url)
+    """Return an address in its parts, written as they go on the wire.
+
+    Raises:
+        ConfigurationError: The host is a name beyond ASCII that has no form in it.
+
+    """
+    try:
+        return httpx.URL(url)
+    except httpx.InvalidURL:
+        raise ConfigurationError(
+            "base_url is not a URL: check its host and port", field="base_url"
+        ) from None
 
 
 def inject(http_client: Any, transport: Any, *, given: Mapping[str, bool]) -> Injected | None:

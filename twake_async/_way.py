@@ -32,13 +32,16 @@ def carrier_for(
         **network: `verify` and `proxy`, which mean nothing beside what the caller gave.
 
     Raises:
-        ConfigurationError: One thing is configured in two ways, or the extra is not installed.
+        ConfigurationError: One thing is configured in two ways, the extra is not installed, or the
+            host has no name in ASCII.
 
     """
     # Imported here: httpx takes longer to import than all the rest, and a program may import this
     # package for its models and errors alone.
     from ._lanes import Lanes  # noqa: PLC0415
-    from ._transport import Carrier, inject, lane_maker, resolve_proxy  # noqa: PLC0415
+    from ._transport import Carrier, inject, lane_maker, parse_url, resolve_proxy  # noqa: PLC0415
+
+    parse_url(base_url)
 
     if isinstance(transport, str):
         check_choice("transport", transport, ("fast",))

@@ -9,19 +9,23 @@ from __future__ import annotations
 
 import asyncio
 import copy
-import logging
 import math
-from collections import Counter, deque
-from collections.abc import AsyncIterable, Iterable
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from collections.abc import AsyncIterable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from ._attempts import follower
-from ._ends import delivered, failed, paused, settled, unfinished, was_cooling
+from ._breaker import Breaker
+from ._ends import delivered, failed, settled, unfinished, was_cooling
 from ._intake import Intake
-from ._settings import check_choice, check_count, check_deadline, check_kind
-from .deliveries import Progress, error_for
+from ._loop import check_running, is_torn_down
+from ._outage import Outage
+from ._plan import Plan
+from ._progress import Observed
+from ._results import Results
+from ._worker import Worker
+from .deliveries import error_for, stopped
 from .errors import (
     ConfigurationError,
     NotSentError,
@@ -30,8 +34,7 @@ from .errors import (
     TwakeError,
     WrongEventLoopError,
 )
-from .journal import Journal, Scribe
-from .retry import RetryPolicy
+from .journal import Scribe
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -55,65 +58,6 @@ _GENERAL = (ConfigurationError, SessionClosedError, WrongEventLoopError)
 
 _HELD = "an earlier message of the channel ended UNKNOWN, which holds it"
 
-log: logging.Logger = logging.getLogger("twake_async")
-
-
-class Pace(Protocol):
-    """What a batch asks of the session's loop of attempts."""
-
-    def now(self) -> float:
-        """Return the time in seconds, of a clock that only goes on."""
-        ...
-
-    def cooling(self) -> float:
-        """Return for how many seconds the server wants to be left alone; 0 for not at all."""
-        ...
-
-    async def wait(self, seconds: float, /) -> None:
-        """Wait so long, or until the session closes."""
-
-
-@attrs.frozen(kw_only=True)
-class Plan:
-    """How a batch is to be sent: the arguments of `send_many`, checked."""
-
-    in_flight: int
-    order: Literal["channel"] | None
-    after_unknown: Literal["continue", "hold"]
-    rate: float | None
-    journal: Journal | None
-    on_progress: Callable[[Progress], object] | None
-    resume: Literal["report", "resend"]
-    key: Callable[[MessageDraft], str] | None
-    deadline: float | None
-    retry: RetryPolicy | None
-    pace: Pace
-    target: str
-    """The server and group, which the journal holds against those of a later run."""
-
-    def __attrs_post_init__(self) -> None:
-        check_count("in_flight", self.in_flight)
-        if self.order is not None:
-            check_choice("order", self.order, ("channel",))
-        check_choice("after_unknown", self.after_unknown, ("continue", "hold"))
-        check_choice("resume", self.resume, ("report", "resend"))
-        if self.rate is not None and not _is_rate(self.rate):
-            raise ConfigurationError("rate must be a number of messages a second", field="rate")
-        if self.deadline is not None:
-            check_deadline(self.deadline)
-        if self.retry is not None:
-            check_kind("retry", self.retry, RetryPolicy)
-        if self.journal is not None:
-            check_kind("journal", self.journal, Journal)
-        for name in ("key", "resume"):
-            if self.journal is None and getattr(self, name) not in (None, "report"):
-                raise ConfigurationError(f"{name} means nothing without a journal", field=name)
-
-
-def _is_rate(rate: object) -> bool:
-    good = isinstance(rate, int | float) and not isinstance(rate, bool)
-    return good and 0 < rate < math.inf  # type: ignore[operator]
-
 
 def stream(
     drafts: Drafts, send: Callable[[MessageDraft], Awaitable[Message]], plan: Plan
@@ -129,7 +73,8 @@ def stream(
         ConfigurationError: `drafts` cannot be iterated.
 
     """
-    if not isinstance(drafts, Iterable | AsyncIterable):
+    is_one = isinstance(drafts, Mapping | str | bytes)
+    if is_one or not isinstance(drafts, Iterable | AsyncIterable):
         raise ConfigurationError(
             "drafts must be an iterable or an async iterable of MessageDrafts", field="drafts"
         )
@@ -147,36 +92,54 @@ class _Batch:
     plan: Plan
     intake: Intake
     scribe: Scribe | None
-    _results: deque[Result] = attrs.field(factory=deque, init=False)
-    _news: asyncio.Event = attrs.field(factory=asyncio.Event, init=False)
-    _room: asyncio.Event = attrs.field(factory=asyncio.Event, init=False)
-    _working: int = attrs.field(init=False)
+    _results: Results[Result] = attrs.field(init=False)
+    _breaker: Breaker = attrs.field(init=False)
+    _workers: list[Worker] = attrs.field(init=False)
     _held: set[str | None] = attrs.field(factory=set, init=False)
-    _counts: Counter[Outcome] = attrs.field(factory=Counter, init=False)
-    _next_slot: float = attrs.field(default=-math.inf, init=False)
+    _observed: Observed = attrs.field(init=False)
     _closing: bool = attrs.field(default=False, init=False)
+    _rest: TwakeError | None = attrs.field(default=None, init=False)
+    """The error of each message that is not sent any more, once the batch has to end."""
 
     def __attrs_post_init__(self) -> None:
-        self._working = self.plan.in_flight
+        plan = self.plan
+        self._results = Results(plan.in_flight, plan.in_flight)
+        self._observed = Observed(
+            plan.on_progress,
+            lambda: self.intake.taken,
+            lambda wrong: self._halt(stopped(), wrong),
+        )
+        self._breaker = Breaker(
+            plan.server,
+            plan.pace,
+            Outage(plan.in_flight),
+            plan.rate,
+            math.inf if plan.outage_timeout is None else plan.outage_timeout,
+            self._halt,
+            self._observed.paused,
+        )
+        self._workers = [Worker(self) for _ in range(plan.in_flight)]
 
     async def run(self) -> AsyncGenerator[Delivery, None]:
+        check_running("send_many")
         if self.scribe is not None:
             keys: Keys = "caller" if self.plan.key else "position"
             await self.scribe.open(target=self.plan.target, keys=keys)
-        trails = [_Trail(self) for _ in range(self.plan.in_flight)]
-        tasks = {asyncio.create_task(self._work(trail)): trail for trail in trails}
+        if self.plan.stop is not None and self.plan.stop.is_set():
+            self._halt(stopped())
+        tasks = [asyncio.create_task(self._work(worker)) for worker in self._workers]
+        if self.plan.stop is not None:
+            tasks.append(asyncio.create_task(self._watch(self.plan.stop)))
         drain = True
         try:
-            while self._working or self._results:
-                if not self._results:
-                    self._news.clear()
-                    await self._news.wait()
-                    continue
-                delivery, written = self._results.popleft()
-                if len(self._results) <= self.plan.in_flight // 2:
-                    self._room.set()
+            while (result := await self._results.next()) is not None:
+                delivery, written = result
                 if written is not None:
                     await written
+                yield delivery
+            for item in self.intake.clear():
+                delivery = self._leave(item, [])
+                self._account(item, delivery)
                 yield delivery
         except asyncio.CancelledError:
             drain = False
@@ -186,78 +149,136 @@ class _Batch:
         if self.intake.wrong is not None:
             raise self.intake.wrong
 
-    async def _close(self, tasks: dict[asyncio.Task[None], _Trail], *, drain: bool) -> None:
+    async def _close(self, tasks: list[asyncio.Task[None]], *, drain: bool) -> None:
         """Let what is in flight end, or cancel it; account for all that was taken."""
         self._closing = True
+        before = self.intake.wrong
         self.intake.stop()
-        for task, trail in tasks.items():
-            if not (drain and trail.sending):
-                task.cancel()
+        self._results.free()
+        for task in tasks[self.plan.in_flight :]:
+            task.cancel()
+        for worker in self._workers:
+            worker.end(wait=drain)
         try:
             await asyncio.wait(tasks)
         except asyncio.CancelledError:
-            for task in tasks:
-                task.cancel()
+            for worker in self._workers:
+                worker.end(wait=False)
             await asyncio.wait(tasks)
             raise
         finally:
             for item in self.intake.clear():
-                self._account(item, item.known or unfinished(item, []))
+                self._account(item, self._leave(item, []))
+            await self._close_files()
+        late = self.intake.wrong
+        if late is not None and late is not before and not isinstance(late, Exception):
+            raise late
+
+    async def _close_files(self) -> None:
+        try:
+            await self.intake.close()
+        finally:
             if self.scribe is not None:
                 self.intake.stop(await self.scribe.aclose())
 
-    async def _work(self, trail: _Trail) -> None:
-        trail.task = asyncio.current_task()
-        follower.set(trail)
+    async def _watch(self, stop: asyncio.Event) -> None:
+        """End the batch once the caller says so."""
         try:
-            while not self._closing and (item := await self.intake.next()) is not None:
+            await stop.wait()
+        except Exception as wrong:  # noqa: BLE001 - an event of another loop; raised at the end
+            self._halt(stopped(), wrong)
+        else:
+            self._halt(stopped())
+
+    def _halt(self, rest: TwakeError, wrong: BaseException | None = None) -> None:
+        """Send nothing more, and let what is on its way end; wake who waits for anything else."""
+        self.intake.stop(wrong)
+        if self._rest is None:
+            self._rest = rest
+        self._breaker.stop()
+        self._results.free()
+        for worker in self._workers:
+            worker.wake()
+
+    async def _work(self, worker: Worker) -> None:
+        worker.task = asyncio.current_task()
+        follower.set(worker)
+        try:
+            while not self._closing and (item := await self._next(worker)) is not None:
                 try:
-                    delivery = await self._end(item, trail)
+                    delivery = await self._end(item, worker)
                     result = (delivery, self._account(item, delivery))
                 finally:
                     self.intake.release(item)
-                self._results.append(result)
-                self._news.set()
-                while len(self._results) > self.plan.in_flight and not self._closing:
-                    self._room.clear()
-                    await self._room.wait()
-        except (Exception, asyncio.CancelledError) as wrong:  # noqa: BLE001 - raised at the end
+                self._results.put(result)
+                if self._results.are_too_many:
+                    await self._wait_for_room(worker)
+        except BaseException as wrong:  # noqa: BLE001 - raised at the end
+            if is_torn_down():
+                return
             if not self._closing:
-                self.intake.stop(wrong)
-        self._working -= 1
-        self._news.set()
+                self._halt(stopped(), wrong)
+        self._results.leave()
 
-    async def _end(self, item: Item, trail: _Trail) -> Delivery:
+    async def _next(self, worker: Worker) -> Item | None:
+        try:
+            return await self.intake.next()
+        except asyncio.CancelledError:
+            if not worker.was_woken():
+                raise
+        return await self.intake.next()  # what stands in line, without waiting
+
+    async def _wait_for_room(self, worker: Worker) -> None:
+        try:
+            await self._results.wait_for_room()
+        except asyncio.CancelledError:
+            if not worker.was_woken():
+                raise
+
+    async def _end(self, item: Item, worker: Worker) -> Delivery:
         """Return what becomes of a draft: what is known, what holds it back, or a send's end."""
         if item.known is not None:
             return item.known
         if item.channel in self._held:
             return failed(item, NotSentError(_HELD, reason="held"))
-        seen = trail.begin(item)
+        seen = worker.begin(item)
         try:
-            while True:
-                if self.plan.rate is not None or self.plan.pace.cooling() > 0:
-                    await self._wait_for_slot()
-                wrong = None if item.entry is None else await self._begin(item, item.entry)
-                delivery = wrong or await self._send(item, trail)
+            while (permit := await self._breaker.enter(item.draft)) is not None:
+                delivery = await self._try(item, worker, permit)
                 if delivery.error is None or self._closing or not was_cooling(delivery):
                     return delivery
                 self._write(item, delivery)
         except asyncio.CancelledError:
-            self._account(item, unfinished(item, seen))
-            raise
+            if not worker.was_woken():
+                self._account(item, unfinished(item, seen))
+                raise
+        except BaseException as wrong:
+            if is_torn_down():
+                raise
+            self._halt(stopped(), wrong)
+        return self._leave(item, seen)
 
-    async def _wait_for_slot(self) -> None:
-        """Wait until the server wants to be spoken to, and until the rate allows it."""
-        while (pause := self.plan.pace.cooling()) > 0:
-            await self.plan.pace.wait(pause)
-        if self.plan.rate is None:
-            return
-        now = self.plan.pace.now()
-        slot = max(now, self._next_slot)
-        self._next_slot = slot + 1 / self.plan.rate
-        if slot > now:
-            await self.plan.pace.wait(slot - now)
+    async def _try(self, item: Item, worker: Worker, permit: int) -> Delivery:
+        """Put the intent on the disk, if there is a journal, and send the draft."""
+        worker.busy = True
+        try:
+            wrong = None if item.entry is None else await self._begin(item, item.entry)
+            if wrong is None and self._rest is None:
+                return await self._send(item, worker, permit)
+            self._breaker.drop(permit)
+            return wrong or self._leave(item, [])
+        finally:
+            worker.busy = False
+
+    def _leave(self, item: Item, seen: Seen) -> Delivery:
+        """Return the end of a draft that is not sent any more."""
+        if item.known is not None:
+            return item.known
+        if seen or self._rest is None:
+            return unfinished(item, seen)
+        error = copy.copy(self._rest)
+        error.front_id = item.entry.front_id if item.entry else item.draft.front_id
+        return failed(item, error)
 
     async def _begin(self, item: Item, entry: JournalEntry) -> Delivery | None:
         """Put the intent on the disk; return the end of the draft where that failed."""
@@ -268,82 +289,53 @@ class _Batch:
         item.begun = False
         return failed(item, wrong)
 
+    def keep(self, entry: JournalEntry) -> object:
+        """Have an entry written; nobody waits for it."""
+        return None if self.scribe is None else self.scribe.put(entry)
+
     async def intend(self, entry: JournalEntry) -> JournalError | None:
         """Put an intent on the disk; return the error where that failed, which ends the batch."""
         assert self.scribe is not None  # noqa: S101 - entries are made for a journal
         wrong = await self.scribe.put(entry)
         if wrong is None:
             return None
-        self.intake.stop(wrong)
+        self._halt(wrong, wrong)
         return copy.copy(wrong)
 
-    async def _send(self, item: Item, trail: _Trail) -> Delivery:
-        trail.sending = True
+    async def _send(self, item: Item, worker: Worker, permit: int) -> Delivery:
+        worker.sending = True
         try:
-            return delivered(item, await self.send(item.ready or item.draft), len(trail.seen))
+            message = await self.send(item.ready or item.draft)
         except TwakeError as wrong:
+            error = wrong
             if isinstance(wrong, _GENERAL):
-                self.intake.stop(wrong)
-            return failed(item, wrong)
-        except Exception as wrong:  # noqa: BLE001 - it ends one message, not the batch
+                self._halt(copy.copy(wrong), wrong)
+        except asyncio.CancelledError:
+            raise
+        except BaseException as wrong:
+            if is_torn_down():
+                raise
             error = error_for(Outcome.UNKNOWN, "unexpected", repr(wrong))
             error.__cause__ = wrong
-            return failed(item, error)
+            if not isinstance(wrong, Exception):
+                self._halt(stopped(), wrong)
+        else:
+            self._breaker.ended(permit, None)
+            return delivered(item, message, len(worker.seen))
         finally:
-            trail.sending = False
+            worker.sending = False
+        self._breaker.ended(permit, error)
+        return failed(item, error)
 
     def _account(self, item: Item, delivery: Delivery) -> asyncio.Future[Any] | None:
         """Note the end of a draft: for its channel, in the journal, to the observer."""
         if self.plan.after_unknown == "hold" and delivery.outcome is Outcome.UNKNOWN:
             self._held.add(item.channel)
         written = self._write(item, delivery)
-        if self.plan.on_progress is not None:
-            self._tell(self.plan.on_progress, delivery)
+        self._observed.ended(delivery)
         return written
-
-    def _tell(self, on_progress: Callable[[Progress], object], delivery: Delivery) -> None:
-        self._counts[delivery.outcome] += 1
-        try:
-            on_progress(Progress(delivery, dict(self._counts), self.intake.taken))
-        except Exception:
-            # An observer that fails must not change what becomes of the messages.
-            log.exception("on_progress raised")
 
     def _write(self, item: Item, delivery: Delivery) -> asyncio.Future[Any] | None:
         if self.scribe is None or item.entry is None or not item.begun:
             return None
         return self.scribe.put(settled(item.entry, delivery))
-
-
-@attrs.define(eq=False)
-class _Trail:
-    """The attempts of a worker's present draft; between two of them the journal has their end."""
-
-    batch: _Batch
-    task: asyncio.Task[Any] | None = attrs.field(default=None, init=False)
-    sending: bool = attrs.field(default=False, init=False)
-    seen: Seen = attrs.field(factory=list, init=False)
-    _entry: JournalEntry | None = attrs.field(default=None, init=False)
-
-    def begin(self, item: Item) -> Seen:
-        """Forget the draft before, and return where this one's attempts are taken down."""
-        self.seen.clear()
-        self._entry = item.entry
-        return self.seen
-
-    def ended(self, outcome: Outcome, reason: str, *, last: bool) -> None:
-        if self._is_foreign():
-            return
-        self.seen.append((outcome, reason))
-        if self._entry is not None and self.batch.scribe is not None and not last:
-            self.batch.scribe.put(paused(self._entry, self.seen))
-
-    async def again(self) -> JournalError | None:
-        if self._entry is None or self._is_foreign():
-            return None
-        return await self.batch.intend(attrs.evolve(self._entry, attempts=len(self.seen)))
-
-    def _is_foreign(self) -> bool:
-        # The input, which is read in this task, may send on its own; a task that an observer starts
-        # inherits the context, and with it this trail.
-        return not self.sending or asyncio.current_task() is not self.task

@@ -38,11 +38,11 @@ from .errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Mapping
 
     from ._facts import Carries, Failure
 
-__all__ = ["Check", "examine", "probe"]
+__all__ = ["Check", "examine", "probe", "refusal"]
 
 Problem = Literal[
     "",
@@ -83,6 +83,22 @@ class Check:
     def ok(self) -> bool:
         """Whether a message to an existing channel of the group would be taken."""
         return not self.problem
+
+
+#: The problems that every message would meet, and the errors for them.
+_LASTING: Mapping[str, type[RefusedError]] = {
+    "address": RefusedError,
+    "api": RefusedError,
+    "authentication": AuthenticationError,
+    "group": InvalidGroupError,
+    "capability": MissingCapabilityError,
+}
+
+
+def refusal(found: Check) -> RefusedError | None:
+    """Return the error for what every message would meet, or None where some may be taken."""
+    kind = _LASTING.get(found.problem)
+    return None if kind is None else kind(found.advice, reason=found.problem)
 
 
 async def probe(carrier: Carries, group_id: str | None, seconds: float) -> Check:

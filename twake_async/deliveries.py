@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import AsyncIterable, Iterable, Mapping
+from typing import Any
 
 import attrs
 
 from .errors import NotSentError, Outcome, OutcomeUnknownError, RefusedError, TwakeError
+from .messages import Message, MessageDraft
 
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, Iterable, Mapping
+Given = MessageDraft | Mapping[str, Any] | tuple[str, Any]
+"""What stands for a draft: the draft, its fields, or its channel's id and its content."""
+Drafts = Iterable[Given] | AsyncIterable[Given]
 
-    from .messages import Message, MessageDraft
-
-    Drafts = Iterable[MessageDraft] | AsyncIterable[MessageDraft]
-
-__all__ = ["Delivery", "JournalEntry", "Progress", "error_for", "with_doubt"]
+__all__ = ["Delivery", "JournalEntry", "Pause", "Progress", "error_for", "stopped", "with_doubt"]
 
 
 @attrs.frozen
@@ -23,7 +22,8 @@ class Delivery:
     """What became of one draft of a batch."""
 
     draft: MessageDraft
-    """What the input gave, as it was given."""
+    """The draft that the input gave, or that was made of a mapping or a tuple. Where none can be
+    made, it is what the input gave."""
 
     outcome: Outcome
     """What is certain about it."""
@@ -57,17 +57,34 @@ class Delivery:
 
 
 @attrs.frozen
-class Progress:
-    """How far a batch is; told each time that a draft ends."""
+class Pause:
+    """A pause of a batch: the server seems to be down, and is asked until it answers."""
 
-    delivery: Delivery
-    """The draft that ended now."""
+    reason: str
+    """Why it began: the `reason` of the last `OutcomeUnknownError`, such as `gateway`."""
+
+    seconds: float
+    """How long it has lasted so far."""
+
+    is_over: bool
+    """Whether the server has answered, so that the batch goes on."""
+
+
+@attrs.frozen
+class Progress:
+    """How far a batch is; told each time that a draft ends, and of each pause."""
+
+    delivery: Delivery | None
+    """The draft that ended now; None where a pause is told."""
 
     counts: Mapping[Outcome, int]
     """How many ended so far, by outcome."""
 
     taken: int
     """How many were taken from the input."""
+
+    pause: Pause | None = None
+    """The pause that has begun, goes on or is over; None where a draft ended."""
 
     @property
     def ended(self) -> int:
@@ -130,6 +147,13 @@ def error_for(outcome: Outcome, reason: str, detail: str) -> TwakeError:
         outcome = Outcome.UNKNOWN
     kind = _KINDS.get(outcome, OutcomeUnknownError)
     return kind(f"{_WORDS[outcome]}: {detail}", reason=reason)
+
+
+def stopped(cause: BaseException | None = None) -> TwakeError:
+    """Return the error of a message that its batch does not send, since it has ended."""
+    error = error_for(Outcome.NOT_SENT, "stopped", "the batch was ended before it")
+    error.__cause__ = cause
+    return error
 
 
 def with_doubt(error: TwakeError) -> TwakeError:

@@ -20,8 +20,10 @@ certain about the message::
 
 from __future__ import annotations
 
+import copy
 import enum
-from typing import Any
+import pickle
+from typing import Any, Self
 
 __all__ = [
     "AuthenticationError",
@@ -105,7 +107,40 @@ class TwakeError(Exception):
     def __reduce__(self) -> tuple[Any, ...]:
         # Facts live in __dict__, the refusal behind an unknown outcome in __cause__: both must
         # survive a process pool or a task queue.
-        return type(self), self.args, {**self.__dict__, "__cause__": self.__cause__}
+        cause = _picklable(self.__cause__)
+        return type(self), self.args, {**self.__dict__, "__cause__": cause}
+
+    def __copy__(self) -> Self:
+        return self._twin(self.__dict__, self.__cause__)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        memo[id(self)] = twin = self._twin({}, None)
+        twin.__dict__.update(copy.deepcopy(self.__dict__, memo))
+        try:
+            twin.__cause__ = copy.deepcopy(self.__cause__, memo)
+        except Exception:  # noqa: BLE001 - a cause may be any exception, and hold anything
+            twin.__cause__ = self.__cause__
+        return twin
+
+    def _twin(self, facts: dict[str, Any], cause: BaseException | None) -> Self:
+        twin = type(self)(*self.args)
+        twin.__dict__.update(facts)
+        twin.__cause__ = cause
+        return twin
+
+
+def _picklable(cause: BaseException | None) -> BaseException | None:
+    """Return the cause, or its words where it cannot be pickled or would not come back."""
+    try:
+        pickle.loads(pickle.dumps(cause))  # noqa: S301 - our own bytes
+    except Exception:  # noqa: BLE001 - a cause may be any exception, and hold anything
+        kind = type(cause)
+        try:
+            words = str(cause)
+        except Exception:  # noqa: BLE001 - as above
+            words = "no words"
+        return Exception(f"{kind.__module__}.{kind.__qualname__}: {words}")
+    return cause
 
 
 class ConfigurationError(TwakeError, ValueError):
@@ -187,7 +222,8 @@ class RefusedError(TwakeError):
     - `later`: the server asked for a pause;
     - `api`: the server does not serve this API at all;
     - `redirect`: a redirect from http to https, which is never followed;
-    - `status`: another status, or words, that are only said before a message is stored.
+    - `status`: another status, or words, that are only said before a message is stored;
+    - `address`: a batch found no Twake at its address, before it sent anything or after a pause.
     """
 
     outcome = Outcome.REFUSED
@@ -236,7 +272,8 @@ class NotSentError(TwakeError):
     - `cooldown`: the server asked for a pause that ends after the deadline;
     - `deadline`: the deadline was already over;
     - `held`: a batch held it back (`after_unknown="hold"`);
-    - `stopped`: its batch was closed or cancelled before it began.
+    - `stopped`: its batch ended before it began;
+    - `outage`: its batch ended before it began, as the server was down or took no messages.
     """
 
 
@@ -263,4 +300,8 @@ class OutcomeUnknownError(TwakeError):
 
 
 class TextCutWarning(UserWarning):
-    """The server kept only the first character of a plain text; set `text_form="portable"`."""
+    """The server kept only the first character of a plain text; set `text_form="portable"`.
+
+    The message is delivered then, and returned. So this is never raised: where a filter makes
+    errors of warnings, the same words go to the logger `twake_async` instead.
+    """

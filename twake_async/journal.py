@@ -13,19 +13,17 @@ import os
 import queue
 import sqlite3
 import threading
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, TypeVar
 
 import attrs
 
 from ._journal_file import JournalFile, as_journal_error, read_counts, read_entries
 from .deliveries import JournalEntry
-from .errors import JournalError
+from .errors import JournalError, Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from ._journal_file import Keys
-    from .errors import Outcome
 
 __all__ = ["Journal", "Scribe"]
 

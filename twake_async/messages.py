@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import datetime  # noqa: TC003 - cattrs resolves the types of the fields
-from collections.abc import Mapping, Sequence  # noqa: TC003
-from typing import TYPE_CHECKING, Any
+import datetime
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import attrs
 
@@ -12,6 +12,12 @@ from .errors import InvalidDraftError
 
 if TYPE_CHECKING:
     from .twacode import UserSpecific
+
+    ReaderUpdate: TypeAlias = UserSpecific | Mapping[str, Any]
+else:
+    # Plain text need not wait for twacode. What resolves the types of the fields, such as cattrs,
+    # takes whatever stands there as it is.
+    ReaderUpdate = Any
 
 __all__ = ["Message", "MessageDraft", "MessageRef", "Reaction"]
 
@@ -58,19 +64,25 @@ def _flag(field: str, value: object, *, optional: bool) -> None:
         raise InvalidDraftError(f"{field} must be True or False", field=field)
 
 
-def _check_list(field: str, value: object, of: str) -> None:
+def _as_list(field: str, value: object, of: str) -> Sequence[Any]:
     # An iterator would be empty when the message is sent, and show an ephemeral one to everyone.
-    if not isinstance(value, list | tuple):
-        raise InvalidDraftError(
-            f"{field} must be a list of {of}, not {type(value).__name__}", field=field
-        )
+    if isinstance(value, list | tuple):
+        return value
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes | bytearray | memoryview):
+        return tuple(value)
+    raise InvalidDraftError(
+        f"{field} must be a list of {of}, not {type(value).__name__}", field=field
+    )
 
 
-def _check_map(field: str, value: object) -> None:
+def _as_dict(field: str, value: object) -> dict[str, Any]:
     # v2023.Q1.1223 answers 500 to hidden data that is a string, or stores it under another
     # front_id (wire case 12b).
-    if not isinstance(value, dict):
-        raise InvalidDraftError(f"{field} must be a dict, not {type(value).__name__}", field=field)
+    if isinstance(value, dict):
+        return value
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise InvalidDraftError(f"{field} must be a mapping, not {type(value).__name__}", field=field)
 
 
 @attrs.frozen
@@ -140,9 +152,7 @@ class MessageDraft:
     ephemeral_id: str | None = attrs.field(default=None, kw_only=True)
     """The `ephemeral_id` of an earlier ephemeral message, which this one replaces."""
 
-    user_specific: Sequence[UserSpecific | Mapping[str, Any]] = attrs.field(
-        default=_NOBODY, kw_only=True
-    )
+    user_specific: Sequence[ReaderUpdate] = attrs.field(default=_NOBODY, kw_only=True)
     """What single readers see in keyed nodes of the message: a `UserSpecific` for each."""
 
     extra: Mapping[str, Any] = attrs.field(factory=dict, kw_only=True)
@@ -176,11 +186,15 @@ class MessageDraft:
         )
 
     def _check_groups(self) -> None:
-        _check_list("ephemeral_to", self.ephemeral_to, "user ids")
-        _check_list("user_specific", self.user_specific, "maps")
+        plain: dict[str, object] = {
+            "ephemeral_to": _as_list("ephemeral_to", self.ephemeral_to, "user ids"),
+            "user_specific": _as_list("user_specific", self.user_specific, "maps"),
+            "extra": _as_dict("extra", self.extra),
+        }
         if self.hidden_data is not None:
-            _check_map("hidden_data", self.hidden_data)
-        _check_map("extra", self.extra)
+            plain["hidden_data"] = _as_dict("hidden_data", self.hidden_data)
+        for name, value in plain.items():
+            object.__setattr__(self, name, value)
         if not all(isinstance(name, str) and name.isprintable() for name in self.extra):
             raise InvalidDraftError(
                 "extra has a name that is no string, or holds a control character or half a "

@@ -9,14 +9,12 @@ import datetime
 import math
 import re
 import sys
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Iterable
+from typing import Literal
 
 import attrs
 
 from .errors import ConfigurationError, Outcome
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 __all__ = [
     "Attempt",

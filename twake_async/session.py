@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio  # noqa: TC003
+import functools
 import logging
+import os  # noqa: TC003
+import ssl  # noqa: TC003
 import warnings
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self
 
 from ._attempts import Attempts
 from ._json import PLAIN, fast_codec
 from ._judge import Rules, text_was_cut
 from ._life import Life
+from ._proof import GroupServer, ProvenGroups
 from ._settings import (
     check_base_url,
+    check_callback,
     check_choice,
     check_count,
     check_credentials,
@@ -24,27 +32,20 @@ from ._way import carrier_for
 from ._wire import encode_remove, encode_save
 from .batch import Plan, stream
 from .check import Check, probe
+from .deliveries import Delivery, Drafts, Progress  # noqa: TC001
 from .errors import (
     ConfigurationError,
     InvalidDraftError,
     TextCutWarning,
 )
-from .messages import Message, MessageDraft, MessageRef
-from .retry import RetryBudget, RetryPolicy, Tokens
+from .journal import Journal  # noqa: TC001
+from .messages import Message, MessageDraft, MessageRef, ReaderUpdate
+from .retry import Attempt, RetryBudget, RetryPolicy, Tokens
 
 if TYPE_CHECKING:
-    import os
-    import ssl
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence
-    from types import TracebackType
-
     import httpx
 
     from ._wire import Prepared
-    from .deliveries import Delivery, Drafts, Progress
-    from .journal import Journal
-    from .retry import Attempt
-    from .twacode import UserSpecific
 
 __all__ = ["TwakeSession"]
 
@@ -133,6 +134,7 @@ class TwakeSession:
         rules = Rules(self._base_url, check_statuses("trusted_statuses", trusted_statuses))
         if retry_budget is not None:
             check_kind("retry_budget", retry_budget, RetryBudget)
+        check_callback("on_attempt", on_attempt)
         carrier = carrier_for(
             self._base_url,
             credentials,
@@ -145,6 +147,7 @@ class TwakeSession:
         self._codec = fast_codec() if transport == "fast" else PLAIN
         self._attempts = Attempts(carrier, Tokens(retry_budget), on_attempt, rules=rules)
         self._life = Life()
+        self._proven = ProvenGroups()
 
     @classmethod
     def from_env(cls, **overrides: Any) -> Self:
@@ -269,25 +272,26 @@ class TwakeSession:
         group_id: str | None,
         deadline: float | None,
         retry: RetryPolicy | None,
-        *,
-        in_batch: bool = False,
     ) -> Message:
         if not isinstance(draft, MessageDraft):
             raise InvalidDraftError("send takes a MessageDraft", field="draft")
-        prepared = encode_save(
-            draft, group_id=group_id or self._group_id, text_form=self._text_form, codec=self._codec
-        )
+        prepared = self._encode(draft, group_id)
         message = await self._run(prepared, deadline, retry)
         assert message is not None  # noqa: S101 - only a remove has none
+        self._proven.add(group_id or self._group_id)
         if text_was_cut(prepared, message):
             try:
                 warnings.warn(_CUT, TextCutWarning, stacklevel=3)  # the caller of send or its like
-            except TextCutWarning:
-                # A filter made an error of it, and a batch must not lose a delivery to that.
-                if not in_batch:
-                    raise
+            except Exception:  # noqa: BLE001
+                # A filter made an error of it, or what shows warnings failed. The message is
+                # delivered, and whoever sent it gets it.
                 log.warning(_CUT)
         return message
+
+    def _encode(self, draft: MessageDraft, group_id: str | None) -> Prepared:
+        return encode_save(
+            draft, group_id=group_id or self._group_id, text_form=self._text_form, codec=self._codec
+        )
 
     def send_many(
         self,
@@ -301,11 +305,16 @@ class TwakeSession:
         on_progress: Callable[[Progress], object] | None = None,
         resume: Literal["report", "resend"] = "report",
         key: Callable[[MessageDraft], str] | None = None,
+        outage_timeout: float | None = 300.0,
+        stop: asyncio.Event | None = None,
         group_id: str | None = None,
         deadline: float | None = None,
         retry: RetryPolicy | None = None,
     ) -> AsyncGenerator[Delivery, None]:
         """Send all drafts while it is iterated, and yield one `Delivery` for each as it ends.
+
+        Before its first message it makes the requests of `check`, unless the session has already
+        delivered to the group or checked it, and ends if no message could be taken.
 
         It holds a bounded number of drafts however long the input and slow the consumer: at most
         `11 * in_flight` that have not been yielded. No bad draft ends it. Left early, it takes
@@ -313,7 +322,9 @@ class TwakeSession:
         Cancelled, it cancels what is in flight.
 
         Args:
-            drafts: An iterable or an async iterable of any length.
+            drafts: An iterable or an async iterable of any length, of `MessageDraft`s, of mappings
+                with their fields, or of tuples of a channel's id and a content. A generator is
+                closed when the batch ends.
             in_flight: How many are under way at once.
             order: `"channel"`: the messages to one channel arrive in the order given, retries
                 included. None: as fast as connections allow.
@@ -323,10 +334,14 @@ class TwakeSession:
             journal: Where intents and outcomes are kept, so that a later call with the same input
                 goes on where this one ended.
             on_progress: Called with the `Progress` each time that a draft ends, also after the
-                iterator was left; it must not block.
+                iterator was left, and with each pause; it must not block.
             resume: With a journal: what to do with a message that an earlier run lost sight of:
                 `"report"` it as `UNKNOWN`, or `"resend"` it, which may show it twice.
             key: With a journal: makes the key of a draft; None for its position in the input.
+            outage_timeout: Seconds. A batch pauses while the server seems to be down, and ends
+                after a pause of so long, the rest `NOT_SENT`; None for no limit.
+            stop: An event that ends the batch once it is set: nothing more is taken or begun, and
+                what is on its way ends and is yielded.
             group_id: The group, if not the session's.
             deadline: Seconds for each message, if not the session's.
             retry: The policy for each message, if not the session's.
@@ -336,10 +351,22 @@ class TwakeSession:
                 is no group, which ends the batch at its first message.
             JournalError: The journal cannot be used, or its input was changed. What had begun
                 was yielded before.
+            RefusedError: The check found that the address, the credentials, the group or a
+                capability is wrong; its message says what to mend. What was taken was yielded as
+                `NOT_SENT`, and no message was sent.
+            NotSentError: The server was down for `outage_timeout`, or three pauses in a row
+                brought no message through; again all that was taken was yielded.
             SessionClosedError: The session was closed; again all that was taken was yielded.
-            Exception: What the input raised, after all that was taken from it was yielded.
+            WrongEventLoopError: No asyncio event loop is running, as under trio.
+            BaseException: What the input raised, after all that was taken from it was yielded. What
+                `key`, `on_progress` or `on_attempt` raised, if it is no `Exception`: what is on its
+                way ends and is yielded first, the rest as `NOT_SENT`.
 
         """
+        group = group_id or self._group_id
+        seconds = self._deadline if deadline is None else check_deadline(deadline)
+        encode = functools.partial(self._encode, group_id=group)
+        server = GroupServer(group, seconds, self._proven, encode, self._check)
         plan = Plan(
             in_flight=in_flight,
             order=order,
@@ -352,12 +379,12 @@ class TwakeSession:
             deadline=deadline,
             retry=retry,
             pace=self._attempts,
-            target=f"{self._base_url} {group_id or self._group_id}",
+            server=server,
+            outage_timeout=outage_timeout,
+            stop=stop,
+            target=f"{self._base_url} {group}",
         )
-
-        def send(draft: MessageDraft) -> Awaitable[Message]:
-            return self._save(draft, group_id, deadline, retry, in_batch=True)
-
+        send = functools.partial(self._save, group_id=group, deadline=deadline, retry=retry)
         return stream(drafts, send, plan)
 
     async def edit_message(
@@ -367,7 +394,7 @@ class TwakeSession:
         *,
         hidden_data: Mapping[str, Any] | None = None,
         pinned: bool | None = None,
-        user_specific: Sequence[UserSpecific | Mapping[str, Any]] = (),
+        user_specific: Sequence[ReaderUpdate] = (),
         group_id: str | None = None,
         deadline: float | None = None,
         retry: RetryPolicy | None = None,
@@ -460,8 +487,14 @@ class TwakeSession:
 
         """
         seconds = self._deadline if deadline is None else check_deadline(deadline)
+        return await self._check(group_id or self._group_id, seconds)
+
+    async def _check(self, group_id: str | None, seconds: float) -> Check:
         with self._life:
-            return await probe(self._attempts.carrier, group_id or self._group_id, seconds)
+            found = await probe(self._attempts.carrier, group_id, seconds)
+        if found.ok:
+            self._proven.add(group_id)
+        return found
 
     async def _run(
         self, prepared: Prepared, deadline: float | None, retry: RetryPolicy | None

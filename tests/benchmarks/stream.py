@@ -12,6 +12,7 @@ is the median of the rounds.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import random
 import resource
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 ROUNDS, SENDS = 9, 1500
 CHANNELS = 500
 TEXT = "Hello, this is my first message !"
+NUMBERS = itertools.count()
 
 
 class Echo(asyncio.Protocol):
@@ -50,8 +52,12 @@ class Echo(asyncio.Protocol):
 
 def answer_to(request: bytes) -> bytes:
     """Return the whole answer to one request, about the message that it holds."""
-    stored = json.loads(request)["message"] | {"id": "11111111-2222-1333-8444-555555555555"}
-    body = json.dumps({"object": stored}).encode()
+    asked = json.loads(request)
+    if "message" in asked:
+        stored = asked["message"] | {"id": f"11111111-2222-1333-8444-{next(NUMBERS):012x}"}
+        body = json.dumps({"object": stored}).encode()
+    else:  # one of a check's requests, which a batch makes before its first message
+        body = b'{"error":"unknown error or malformed query."}'
     head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
     return f"{head}\r\n\r\n".encode() + body
 

@@ -11,7 +11,7 @@ import struct
 from typing import TYPE_CHECKING, cast
 
 from .answers import whole
-from .request import good_body, read_request
+from .request import answer_to_question, good_body, is_question, read_request
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -123,7 +123,11 @@ class Connection(asyncio.BufferedProtocol):
             self.data[:] = extra
             self.head_size = self.need = 0
             self.chosen, self.fault = False, None
-            self._act(read_request(head, body, self.server.front_of), fault)
+            request = read_request(head, body, self.server.front_of)
+            if is_question(request):
+                self._answer_question(request, fault)
+            else:
+                self._act(request, fault)
             if self.data and not self.stuck:
                 self.server.begun += 1
                 self._choose()
@@ -143,6 +147,16 @@ class Connection(asyncio.BufferedProtocol):
         if fault.where == "body" and not self.head_size:
             return False
         return len(self.data) >= fault.at + (self.head_size if fault.where == "body" else 0)
+
+    def _answer_question(self, request: Request, fault: Fault | None) -> None:
+        """Answer as the real server does; what was to happen befalls the next message."""
+        self.server.questions += 1
+        self.server.begun -= 1
+        if self.borrowed:
+            self.server.give_back(fault)
+        else:
+            self.then = fault
+        self.transport.write(whole(answer_to_question(request)))
 
     def _act(self, request: Request, fault: Fault | None) -> None:
         self.server.receive(request)

@@ -11,6 +11,7 @@ import attrs
 
 Kind = Literal["create", "edit", "remove", "ephemeral"]
 
+NOBODYS = "00000000-0000-0000-0000-000000000000"
 APPLICATION_ID = "45566769-0f29-11eb-9a29-0242ac1b0006"
 
 
@@ -81,6 +82,19 @@ def _kind(target: str, message: dict[str, Any]) -> Kind:
     if message.get("_once_ephemeral_message") or message.get("ephemeral_id"):
         return "ephemeral"
     return "edit" if message.get("id") is not None else "create"
+
+
+def is_question(request: Request) -> bool:
+    """Say whether it is one of the requests of `check`, which no server can store."""
+    return request.target.endswith("/messages/save") and "channel_id" not in request.message
+
+
+def answer_to_question(request: Request) -> bytes:
+    """Return what the server of 2020 answers: nobody's group is refused, everyone else's is good."""
+    if request.json.get("group_id") == NOBODYS:
+        error = "you_need_to_provide_a_valid_group_id_field_in_any_api_request"
+        return php_json({"error": error, "group_id": NOBODYS, "_cookies": []})
+    return php_json({"error": "unknown error or malformed query.", "_cookies": []})
 
 
 def answered_object(request: Request, **changed: Any) -> dict[str, Any]:

@@ -44,6 +44,12 @@ def client_context() -> ssl.SSLContext:
     return context
 
 
+def loopback_pem() -> bytes:
+    """Return a key and a certificate of the tests' authority for loopback, as PEM."""
+    certificate = _authority("known").issue_cert("localhost", "127.0.0.1")
+    return certificate.private_key_and_cert_chain_pem.bytes()
+
+
 @functools.cache
 def server_context(kind: Kind = "good") -> ssl.SSLContext:
     """Return a server's context with a certificate of this kind for 127.0.0.1 and localhost."""

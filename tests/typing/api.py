@@ -12,6 +12,7 @@ from twake_async import (
     Attempt,
     AuthenticationError,
     ConfigurationError,
+    Delivery,
     InvalidDraftError,
     InvalidGroupError,
     Message,
@@ -21,6 +22,8 @@ from twake_async import (
     NotSentError,
     Outcome,
     OutcomeUnknownError,
+    Pause,
+    Progress,
     RateLimitedError,
     Reaction,
     RefusedError,
@@ -84,6 +87,28 @@ async def send() -> None:
         await twake.send_message("channel", "x", hidden_data={"build": 7}, sender="user")
         assert_type(await twake.remove_message(message), None)
     assert_type(await twake.aclose(), None)
+
+
+async def send_many(twake: TwakeSession, stop: asyncio.Event) -> None:
+    """A batch takes drafts in three forms, and tells of each one."""
+    drafts = [MessageDraft("channel", "text")]
+    rows: list[dict[str, str]] = [{"channel_id": "channel", "content": "text"}]
+    pairs = (("channel", text) for text in ("one", "two"))
+    async for delivery in twake.send_many(drafts, stop=stop, outage_timeout=None):
+        assert_type(delivery, Delivery)
+        assert_type(delivery.outcome, Outcome)
+    twake.send_many(rows, on_progress=follow)
+    twake.send_many(pairs)
+    twake.send_many([1, 2])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]
+
+
+def follow(progress: Progress) -> None:
+    """Either a draft has ended, or a pause is told."""
+    if progress.delivery is not None:
+        assert_type(progress.delivery.draft, MessageDraft)
+    if progress.pause is not None:
+        assert_type(progress.pause, Pause)
+        assert_type(progress.pause.seconds, float)
 
 
 def look_into(message: Message) -> None:

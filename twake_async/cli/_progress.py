@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+    from twake_async.deliveries import Pause
+
 __all__ = ["Display"]
 
 #: Seconds between two plain lines.
@@ -42,6 +44,7 @@ class Display:
     _bar: rich.progress.Progress | None = attrs.field(default=None, init=False)
     _task: rich.progress.TaskID = attrs.field(default=rich.progress.TaskID(0), init=False)
     _began: float = attrs.field(init=False)
+    _paused: bool = attrs.field(default=False, init=False)
     _next: float = attrs.field(default=_EVERY, init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -77,6 +80,14 @@ class Display:
         elif self._elapsed() >= self._next:
             self._next = self._elapsed() + _EVERY
             complain(self._words())
+
+    def note_pause(self, pause: Pause) -> None:
+        """Say that the batch pauses, once when it begins and once when it is over."""
+        if pause.is_over:
+            complain(f"the server answers again after {pause.seconds:.0f} s: going on")
+        elif not self._paused:
+            complain(f"paused ({pause.reason}): the server is asked until it answers")
+        self._paused = not pause.is_over
 
     def _elapsed(self) -> float:
         return self.clock() - self._began

@@ -11,10 +11,22 @@ import time
 import click
 
 from twake_async.sandbox import Sandbox
+from twake_async.sandbox._door import checked_names
 
 from ._statuses import FAILED, complain, say
 
 __all__ = ["sandbox"]
+
+
+def _checked_hosts(
+    context: click.Context, parameter: click.Parameter, names: tuple[str, ...]
+) -> tuple[str, ...]:
+    del context, parameter
+    try:
+        checked_names(names)
+    except ValueError as wrong:
+        raise click.BadParameter(str(wrong)) from None
+    return names
 
 
 @click.command(
@@ -24,6 +36,7 @@ Examples:
   twake-async sandbox
   twake-async sandbox --port 8080 --release 2023
   twake-async sandbox > twake.env &      # then: . ./twake.env
+  twake-async sandbox --port 8080 --allow-host host.docker.internal
 
 Standard output carries the export lines and nothing else; the log goes to standard error. What is
 stored lives in memory and goes with the sandbox.
@@ -43,14 +56,22 @@ stored lives in memory and goes with the sandbox.
     show_default=True,
     help="Whose answers to give; 2023 cuts a plain text, as its servers do.",
 )
-def sandbox(port: int, seed: str | None, release: str) -> int:
+@click.option(
+    "--allow-host",
+    "allow_hosts",
+    metavar="NAME",
+    multiple=True,
+    callback=_checked_hosts,
+    help="A name besides localhost by which it may be asked, as from a container; may be repeated.",
+)
+def sandbox(port: int, seed: str | None, release: str, allow_hosts: tuple[str, ...]) -> int:
     """Run a Twake on this machine that answers as the real one does, until Ctrl-C.
 
     Prints the lines to paste into another shell, so that send, check and TwakeSession.from_env()
     use it; then one line for each request.
     """
     try:
-        world = Sandbox(seed, release=release, port=port, log=_log)
+        world = Sandbox(seed, release=release, port=port, allow_hosts=allow_hosts, log=_log)
         _ = world.public_id, world.group_id, world.channel_id
     except (OSError, ValueError, TypeError, LookupError, AttributeError) as wrong:
         complain(f"the seed cannot be used: {wrong} ({type(wrong).__name__})")

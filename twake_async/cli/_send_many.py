@@ -18,7 +18,7 @@ from typing import IO, TYPE_CHECKING
 import attrs
 import click
 
-from twake_async.errors import Outcome, TextCutWarning, TwakeError
+from twake_async.errors import Outcome, RefusedError, TextCutWarning, TwakeError
 from twake_async.journal import Journal
 
 from ._credentials import open_session
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from typing import Any
 
-    from twake_async.deliveries import Delivery
+    from twake_async.deliveries import Delivery, Progress
     from twake_async.session import TwakeSession
 
     from ._credentials import Options
@@ -60,7 +60,8 @@ A line of JSON, or a row of CSV under a first row that names the fields:
 \b
 Exit status: the worst that became of any message:
   0   all were delivered
-  2   some were refused
+  2   some were refused, or the server refuses this address, these
+      credentials, the group or a capability: nothing was sent
   3   some were not sent, or a line is no message: run it again
   4   some are unknown: look into their channels before sending them again
   64  the command line was wrong; nothing was sent
@@ -208,16 +209,19 @@ class _Run:
                     after_unknown="hold" if self.batch["hold"] else "continue",
                     journal=Journal(self.journal) if self.journal else None,
                     resume="resend" if self.batch["resend"] else "report",
-                    on_progress=lambda progress: self._note(progress.delivery, display),
+                    on_progress=lambda progress: self._note(progress, display),
                 )
                 async with aclosing(deliveries):
                     async for _ in deliveries:
                         if self.report.interrupted:
                             break
 
-    def _note(self, delivery: Delivery, display: Display) -> None:
-        self.report.note(delivery)
-        display.note(delivery.outcome)
+    def _note(self, progress: Progress, display: Display) -> None:
+        if progress.delivery is not None:
+            self.report.note(progress.delivery)
+            display.note(progress.delivery.outcome)
+        if progress.pause is not None:
+            display.note_pause(progress.pause)
 
     def _interrupt(self, task: asyncio.Task[Any]) -> None:
         if self.report.interrupted:
@@ -296,7 +300,8 @@ class _Report:
         if self._shown > _SHOWN:
             complain(f"... and {self._shown - _SHOWN:,} more")
         status = self._status()
-        if self.interrupted or self.error is not None or status == STATUSES[Outcome.NOT_SENT]:
+        refused = isinstance(self.error, RefusedError)
+        if (self.interrupted or self.error or status == STATUSES[Outcome.NOT_SENT]) and not refused:
             complain(
                 "to go on: the same command again"
                 if journal
@@ -311,6 +316,8 @@ class _Report:
         return status
 
     def _status(self) -> int:
+        if isinstance(self.error, RefusedError) and not self.counts[Outcome.UNKNOWN]:
+            return STATUSES[Outcome.REFUSED]  # the same command again would end in the same way
         for outcome in (Outcome.UNKNOWN, Outcome.NOT_SENT, Outcome.REFUSED):
             unfinished = outcome is Outcome.NOT_SENT and (self.interrupted or self.error)
             if self.counts[outcome] or unfinished:

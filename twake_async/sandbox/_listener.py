@@ -7,6 +7,7 @@ or be a loop of any kind. uvicorn is imported here, and here only, when somethin
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import socket
 import threading
@@ -24,14 +25,22 @@ __all__ = ["Listener"]
 
 _HOST = "127.0.0.1"
 _BACKLOG = 1024
+_MOST = 1000
+"""How many connections are open at once; others wait in the backlog."""
+_PAUSE = 0.1
+"""Seconds until the next try where the process can open no more files."""
 
 
 @define(slots=True)
 class Listener:
-    """A listening socket, the thread that serves it, and the connections by client address."""
+    """A listening socket, the thread that serves it, and the connections by client address.
+
+    `patience` is in seconds: how long the head of a request may take.
+    """
 
     app: ASGIApp
     port: int
+    patience: float
     connections: dict[Any, asyncio.Transport] = field(factory=dict)
     _thread: threading.Thread | None = None
     _loop: asyncio.AbstractEventLoop | None = None
@@ -39,6 +48,8 @@ class Listener:
     _ended: asyncio.Event = field(factory=asyncio.Event)
     _stopping: bool = False
     _arriving: set[asyncio.Task[Any]] = field(factory=set)
+    _resume: Callable[[], None] | None = None
+    """What goes on accepting; None while connections are accepted."""
 
     def start(self) -> None:
         """Listen; `port` is then the port that was given or found. OSError if it is taken."""
@@ -86,6 +97,7 @@ class Listener:
         await self._end.wait()
         self._stopping = True
         loop.remove_reader(listening)
+        self._resume = None
         await asyncio.gather(*self._arriving)
         for transport in list(self.connections.values()):
             transport.abort()
@@ -97,19 +109,43 @@ class Listener:
 
     def _accept(self, listening: socket.socket, protocol: Callable[[], asyncio.Protocol]) -> None:
         """Not `create_server`: that loses a connection which arrives while it is being closed."""
+        loop = asyncio.get_running_loop()
         try:
             connection, _ = listening.accept()
-        except OSError:  # the client has gone already
+        except OSError as error:  # the client has gone already, unless there are too many files
+            if error.errno in (errno.EMFILE, errno.ENFILE):
+                self._pause(listening, protocol)
+                loop.call_later(_PAUSE, self._go_on)
             return
         connection.settimeout(0)
         # asyncio sets it only on sockets that name their protocol: without it the body of an answer
         # waits 40 ms for the client's word that the head has come.
         with suppress(OSError):  # the client has gone already
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        loop = asyncio.get_running_loop()
         task = loop.create_task(loop.connect_accepted_socket(protocol, connection))
         self._arriving.add(task)
-        task.add_done_callback(self._arriving.discard)
+        task.add_done_callback(self._arrived)
+        if self._is_full():
+            self._pause(listening, protocol)
+
+    def _arrived(self, task: asyncio.Task[Any]) -> None:
+        self._arriving.discard(task)
+        if not self._is_full():
+            self._go_on()
+
+    def _is_full(self) -> bool:
+        return len(self._arriving) + len(self.connections) >= _MOST
+
+    def _pause(self, listening: socket.socket, protocol: Callable[[], asyncio.Protocol]) -> None:
+        """Accept no more until `_go_on`; whoever comes waits in the backlog."""
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(listening)
+        self._resume = lambda: loop.add_reader(listening, self._accept, listening, protocol)
+
+    def _go_on(self) -> None:
+        if self._resume is not None:
+            self._resume()
+            self._resume = None
 
     def opened(self, transport: asyncio.Transport) -> None:
         """Know a new connection by its client's address."""
@@ -119,6 +155,7 @@ class Listener:
     def lost(self, client: Any) -> None:
         """Forget a connection."""
         self.connections.pop(client, None)
+        self._go_on()
         if not self.connections:
             self._ended.set()
 
@@ -150,6 +187,7 @@ def _bound(port: int) -> socket.socket:
 def _protocol(listener: Listener) -> tuple[Callable[[], asyncio.Protocol], set[asyncio.Task[None]]]:
     """What makes uvicorn's protocol for a connection, and the requests under way."""
     try:
+        from h11 import IDLE  # noqa: PLC0415
         from uvicorn import Config  # noqa: PLC0415
         from uvicorn.protocols.http.h11_impl import H11Protocol  # noqa: PLC0415
         from uvicorn.server import ServerState  # noqa: PLC0415
@@ -159,15 +197,41 @@ def _protocol(listener: Listener) -> tuple[Callable[[], asyncio.Protocol], set[a
         ) from error
 
     class Connection(H11Protocol):
-        """uvicorn's protocol, whose transport a fault can find."""
+        """uvicorn's protocol, whose transport a fault can find, and which ends half-open heads."""
+
+        _limit: asyncio.TimerHandle | None = None
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             listener.opened(transport)
             super().connection_made(transport)
+            self._watch()
+
+        def data_received(self, data: bytes) -> None:
+            super().data_received(data)
+            self._watch()
+
+        def on_response_complete(self) -> None:
+            super().on_response_complete()
+            self._watch()
 
         def connection_lost(self, exc: Exception | None) -> None:
             super().connection_lost(exc)
             listener.lost(self.client)
+            if self._limit is not None:
+                self._limit.cancel()
+
+        def _watch(self) -> None:
+            """Limit the time from the first byte of a head, or the first moment, to its end.
+
+            Between two requests uvicorn's own limit ends an idle connection.
+            """
+            idle = self.conn.their_state is IDLE
+            waiting = idle and (self.cycle is None or bool(self.conn.trailing_data[0]))
+            if waiting and self._limit is None:
+                self._limit = self.loop.call_later(listener.patience, self.transport.close)
+            elif not waiting and self._limit is not None:
+                self._limit.cancel()
+                self._limit = None
 
     config = Config(
         cast("Any", listener.quiet_app),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from attrs import evolve
 
 from twake_async.sandbox import _php
+from twake_async.sandbox._cql import stored_front_id
 from twake_async.sandbox._reactions import react
 from twake_async.sandbox._world import App, Message, User, World
 
@@ -142,10 +143,11 @@ def _create(
         return _shown(world, message, asked)
     if channel is None:
         raise _php.PhpError("Call to a member function getOriginalWorkspaceId() on null")
-    if isinstance(message.front_id, str):  # any other type: answered, but not stored
-        world.add(_row(message))
-        if parent is not None:
-            parent.responses_count = (parent.responses_count or 0) + 1
+    stored_as = stored_front_id(message.front_id)
+    if stored_as is not None:  # otherwise it is answered, and not stored
+        world.add(_row(evolve(message, front_id=stored_as)))
+    if parent is not None:
+        parent.responses_count = (parent.responses_count or 0) + 1
     opens_the_channel = _php.has(asked.get("hidden_data"), "type") and _php.loosely_equal(
         asked["hidden_data"]["type"], "init_channel"
     )

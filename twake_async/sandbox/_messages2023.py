@@ -1,8 +1,8 @@
 """Saving and removing a message as release v2023.Q1.1223 does on PHP 7.1.
 
 PHP hands messages on to a Node service there. What PHP does is recorded; the Node service was a
-stand-in, so what is modelled of it goes no further than the recorded answers need, and an id that
-it does not know gets the recorded answer for that: a message whose id is null.
+stand-in, so the answers go no further than the recorded ones, and an id that it does not know gets
+the recorded answer for that: a message whose id is null.
 
 On PHP 7.1 `"Hello"["formatted"]` is `"H"`: this is how plain text loses all but its first byte.
 """
@@ -140,19 +140,24 @@ def _content(text: Any, elements: Any) -> dict[str, Any]:
 
 
 def _edit(world: World, given: dict[str, Any]) -> dict[str, Any]:
-    """An edit sets `pinned` to what is given, or to false; text that is not given is kept."""
+    """An edit replaces everything: what is not given is wiped, lost, or unpinned.
+
+    Where no text is given, the recorded answer still shows the old one: its Node service was a
+    stand-in that kept it. The real one was recorded alone, and stores the null that PHP sends.
+    """
     message = _known(world, given)
     if message is None:
         return _nothing(given["channel_id"])
     message.pinned = _php.truthy(given.get("pinned"))
     resource = _php.stored(_resource(given))
-    if not _php.has(given, "_user_reaction") and resource is not None:
-        if resource["text"] is None:
-            resource["text"] = message.content["original_str"]
-        message = _with(message, resource)
-        message.modification_date = world.now()
-        world.add(message)
-    return _shown(message)
+    if _php.has(given, "_user_reaction") or resource is None:
+        return _shown(message)
+    edited = evolve(_with(message, resource), modification_date=world.now())
+    world.add(edited)
+    if resource["text"] is None:
+        text, elements = message.content["original_str"], edited.content["prepared"]
+        edited = evolve(edited, content=_content(text, elements))
+    return _shown(edited)
 
 
 def _known(world: World, given: dict[str, Any]) -> Message | None:

@@ -2,29 +2,38 @@
 
 from __future__ import annotations
 
+import asyncio  # noqa: TC003 - resolved by get_type_hints
 import logging
 import threading
-from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from twake_async.sandbox import _php
 from twake_async.sandbox._app import ASGIApp, asgi_app
-from twake_async.sandbox._faults import Script, altered, failure, formed, late, refused
+from twake_async.sandbox._door import PATIENCE, Door, checked_names
+from twake_async.sandbox._faults import (
+    Action,
+    Fault,
+    Form,
+    Refusal,
+    Script,
+    altered,
+    failure,
+    formed,
+    late,
+    refused,
+)
 from twake_async.sandbox._listener import Listener
-from twake_async.sandbox._received import ReceivedRequest, line, received
+from twake_async.sandbox._received import Received, ReceivedRequest, is_question, line, received
 from twake_async.sandbox._seed import read_seed
 from twake_async.sandbox._server import RELEASES, Request, Response, answer
 from twake_async.sandbox._world import World, same_id
 
 if TYPE_CHECKING:
-    import asyncio
-    from collections.abc import Callable, Iterator, Mapping
-    from pathlib import Path
-    from types import TracebackType
-
     import httpx
-
-    from twake_async.sandbox._faults import Action, Fault, Form, Refusal
 
 __all__ = ["ReceivedRequest", "Sandbox"]
 
@@ -47,12 +56,19 @@ class Sandbox:
             PHP 7.1, which keeps only the first character of plain text.
         port: The port on 127.0.0.1; 0, the default, finds a free one.
         max_messages: How many messages are kept; past it the oldest go. Default: 10,000.
-        max_requests: How many received requests are kept; past it the oldest go. Default: 1,000.
+        max_requests: How many received requests are kept; past it, and past 64 MiB of bodies, the
+            oldest go. Default: 1,000.
+        max_body: The largest body that is read, in bytes; a larger one is answered 413, whoever
+            sends it. Default: 1 MiB.
+        allow_hosts: Names that a served request may have in its Host header, besides `localhost`
+            and the addresses of this machine, such as "host.docker.internal" for a container.
+            Other names are answered 421, so that no web page can reach the sandbox through a name
+            of its own. Default: none.
         log: Called with one readable line for each request, without secrets. Default: the line
             goes to the logger `twake_async.sandbox` at level INFO.
 
     Raises:
-        ValueError: An unknown release, or a bound below 1.
+        ValueError: An unknown release, a bound below 1, or an allowed host that is no name.
 
     """
 
@@ -64,15 +80,18 @@ class Sandbox:
         port: int = 0,
         max_messages: int = 10_000,
         max_requests: int = 1000,
+        max_body: int = 1_048_576,
+        allow_hosts: Iterable[str] = (),
         log: Callable[[str], None] | None = None,
     ) -> None:
         if release not in RELEASES:
             raise ValueError(f"unknown release {release!r}: use one of {', '.join(RELEASES)}")
-        if max_messages < 1 or max_requests < 1:
-            raise ValueError("max_messages and max_requests must be at least 1")
+        if max_messages < 1 or max_requests < 1 or max_body < 1:
+            raise ValueError("max_messages, max_requests and max_body must be at least 1")
         self.release = release
-        self.app: ASGIApp = asgi_app(self._handle, lambda: self._delay, self._connection)
-        """The ASGI application; it works whether or not the sandbox is served."""
+        self._door = Door(max_body, checked_names(allow_hosts), PATIENCE)
+        self.app: ASGIApp = self._asgi_app(Door(max_body))
+        """The ASGI application; it works whether or not the sandbox is served, under any Host."""
         self._delay = 0.0
         self._seed = read_seed(seed)
         self._max_messages = max_messages
@@ -80,7 +99,7 @@ class Sandbox:
         self._lock = threading.RLock()
         self._script = Script()
         self._log = log
-        self._requests: deque[ReceivedRequest] = deque(maxlen=max_requests)
+        self._requests = Received(max_requests)
         self._world = World.from_seed(self._seed, max_messages=max_messages)
         self._listener: Listener | None = None
 
@@ -93,7 +112,7 @@ class Sandbox:
     def __enter__(self) -> Self:
         if self._listener is not None:
             raise RuntimeError("this sandbox is being served already")
-        listener = Listener(self.app, self._port)
+        listener = Listener(self._asgi_app(self._door), self._port, PATIENCE)
         listener.start()
         self._listener = listener
         return self
@@ -134,6 +153,9 @@ class Sandbox:
         from twake_async._transport import asgi_transport  # noqa: PLC0415
 
         return asgi_transport(self.app)
+
+    def _asgi_app(self, door: Door) -> ASGIApp:
+        return asgi_app(self._handle, lambda: self._delay, self._connection, door)
 
     def _connection(self, client: Any) -> asyncio.Transport | None:
         """The transport of that client address, if it is served from here."""
@@ -207,7 +229,7 @@ class Sandbox:
     def requests(self) -> list[ReceivedRequest]:
         """What was received, oldest first: `max_requests` of them at most."""
         with self._lock:
-            return list(self._requests)
+            return self._requests.all()
 
     def reset(self) -> None:
         """Begin anew: the seed's world, no faults to come, no delay, nothing received."""
@@ -217,22 +239,25 @@ class Sandbox:
         self._script.clear()
         self._delay = 0.0
 
-    def _handle(self, request: Request) -> tuple[Response, Fault | None]:
+    def _handle(self, request: Request, refusal: Response | None) -> tuple[Response, Fault | None]:
         """Carry out one request, as far as the fault that awaits it lets it."""
         faulty = request.method == "POST" and request.path.rstrip("/") in _FAULTY
-        fault = self._script.take() if faulty else None
+        asks = faulty and is_question(request.path, _php.decode(request.body))
+        fault = self._script.take() if faulty and refusal is None and not asks else None
         with self._lock:
-            if fault is None:
+            if refusal is not None:
+                response = refusal
+            elif fault is None:
                 response = self._answer(request)
             else:
                 good = self._answer(request) if fault.stores else None
                 response = altered(self._world, request, good, fault)
             kept = received(request, response, fault)
-            self._requests.append(kept)
+            self._requests.add(kept, len(request.body))
         if self._log is not None:
-            self._log(line(kept, response, fault))
+            self._log(line(request, kept, response, fault))
         elif _logger.isEnabledFor(logging.INFO):
-            _logger.info("%s", line(kept, response, fault))
+            _logger.info("%s", line(request, kept, response, fault))
         return response, fault
 
     def _answer(self, request: Request) -> Response:
@@ -250,7 +275,8 @@ class Sandbox:
     ) -> None:
         """Let the next saves or removes fail, before or after they were carried out.
 
-        Faults queue up: each request meets the first one that waits. The actions:
+        Faults queue up: each request meets the first one that waits. The requests of a check, which
+        `send_many` makes too, meet none: they save no message. The actions:
 
         - "close", "reset": the connection ends, with a FIN or an RST, and no byte is answered.
         - "silent": nothing is ever answered.

@@ -66,18 +66,24 @@ def is_clean(text: str) -> bool:
 
 
 def json_copy(value: Any) -> Any:
-    """Give a private copy of a JSON value.
+    """Give a private copy of a JSON value, with a dict for each mapping.
 
     Raises:
         ValueError: JSON cannot hold it: NaN, infinities, lone surrogates, cycles, other types.
 
     """
     try:
-        text = json.dumps(value, allow_nan=False, ensure_ascii=False)
+        text = json.dumps(value, allow_nan=False, ensure_ascii=False, default=_as_dict)
         text.encode()
     except (TypeError, RecursionError) as error:
         raise ValueError(str(error)) from error
     return json.loads(text)
+
+
+def _as_dict(value: object) -> dict[Any, Any]:
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"JSON has nothing for a {type(value).__name__}")
 
 
 # ---- validators: the signature is the one that attrs calls --------------------------------------

@@ -7,14 +7,12 @@ each takes `__add__`, `__radd__` and `__str__` from here into its own body.
 from __future__ import annotations
 
 import enum
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
+from collections.abc import Iterable, Iterator
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 import attrs
 
 from ._checks import are_children, is_node, register
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
 
 Json: TypeAlias = Any
 """A value as `json.loads` gives it."""

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from ._checks import is_clean, json_copy, refuse
-
-if TYPE_CHECKING:
-    from ._composing import Json
+from ._composing import Json  # noqa: TC001
 
 
 def hidden_data(

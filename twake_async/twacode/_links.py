@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Iterable
+from typing import ClassVar
 
 import attrs
 
@@ -27,9 +28,6 @@ from ._composing import (
     normal,
     text_of,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 
 @node

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from collections.abc import Iterable
+from typing import ClassVar, Literal
 
 import attrs
 
@@ -14,9 +15,6 @@ from ._checks import (
     is_source,
 )
 from ._composing import Part, add, add_to, alone, node, text_of
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 
 @node

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import attrs
 
 from ._checks import is_flag, is_key, is_node, is_said, refuse
+from ._composing import Child, Json  # noqa: TC001
 from ._sending import encode, why_unsendable
-
-if TYPE_CHECKING:
-    from ._composing import Child, Json
 
 
 def _copy(modifiers: Mapping[str, Child]) -> Mapping[str, Child]:

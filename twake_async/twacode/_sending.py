@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal, cast
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal, cast
 
 import attrs
 
@@ -11,9 +11,6 @@ from ._checks import is_clean, is_node, json_copy, refuse
 from ._codec import NESTING_LIMIT, from_json, to_json
 from ._composing import Child, Content, Json, Part, text_of
 from ._rules import is_truthy, why_blank
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
 
 
 @attrs.frozen
@@ -114,16 +111,55 @@ def _tree(content: Any) -> Child | Portable:
         return from_json(content)
     if isinstance(content, Portable) or is_node(content):
         return cast("Child | Portable", content)
-    if isinstance(content, list | tuple):
-        return Content(*(_item(item) for item in content))
+    if isinstance(content, Sequence) and not isinstance(content, bytes | bytearray | memoryview):
+        return Content(*(_item(item) for item in with_dicts(list(content))))
     if isinstance(content, Mapping):
-        return decode(dict(content))
+        return decode(with_dicts(content))
     kind = type(content).__name__
     return refuse(None, "content", f"text, a node or a list of them is needed, not {kind}")
 
 
 def _item(item: Any) -> Child:
     return item if is_node(item) else from_json(item)
+
+
+def with_dicts(value: Json) -> Json:
+    """Give JSON with a dict for each mapping of another class; what has none comes back itself.
+
+    It does not recurse, and copies what stands in a value twice, or in itself, once.
+    """
+    if not _has_other_mapping(value):
+        return value
+    copies: dict[int, tuple[Json, Json]] = {}  # with the original, which keeps its id
+    out: list[Json] = [value]
+    work: list[tuple[Any, Any]] = [(out, 0)]
+    while work:
+        place, at = work.pop()
+        item = place[at]
+        if not isinstance(item, list | Mapping):
+            continue
+        if id(item) not in copies:
+            copy = list(item) if isinstance(item, list) else dict(item)
+            copies[id(item)] = item, copy
+            work.extend(
+                (copy, key) for key in (range(len(copy)) if isinstance(copy, list) else copy)
+            )
+        place[at] = copies[id(item)][1]
+    return out[0]
+
+
+def _has_other_mapping(value: Json) -> bool:
+    seen: set[int] = set()
+    work = [value]
+    while work:
+        item = work.pop()
+        if not isinstance(item, list | Mapping) or id(item) in seen:
+            continue
+        if not isinstance(item, list | dict):
+            return True
+        seen.add(id(item))
+        work.extend(_items(item))
+    return False
 
 
 def why_unsendable(content: Json) -> str | None:

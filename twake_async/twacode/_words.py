@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Iterable
+from typing import ClassVar
 
 import attrs
 
@@ -22,9 +23,6 @@ from ._composing import (
     node,
     text_of,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 
 @node

@@ -1,0 +1,214 @@
+"""A whole storm: phase after phase against one server, and each claim beside the truth."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import resource
+import socket
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+import attrs
+
+from . import odd
+from .client import Phase, Sends, Storm
+from .verdict import Truth, judge
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from twake_async import Attempt
+
+    Make = Callable[[Phase, int, Callable[[Attempt], object]], Any]
+
+TRANSPORTS: tuple[Literal["httpx", "fast"], ...] = ("httpx", "fast")
+#: Workers, connections, and the share of the sends in percent.
+SHAPES = ((1, 1, 15), (10, 10, 30), (10, 3, 10), (100, 100, 30), (100, 8, 15))
+#: Sends of one phase at the most: the server remembers each of them until it is compared.
+_LARGEST = 20_000
+#: How many contradictions are kept, and how many are printed.
+_KEPT, _PRINTED = 1_000, 20
+#: What made a wrong claim inherent, for a person.
+_EXCUSES = {
+    "refusal": "a foreign refusal",
+    "later": "a foreign 429",
+    "good": "a foreign good answer",
+    "repeated": "a gateway that repeats",
+}
+
+
+def phases(sends: int, seed: int) -> list[Phase]:
+    """Return the phases of a storm of so many sends in all, half of them over each transport."""
+    found: list[Phase] = []
+    for transport in TRANSPORTS:
+        for workers, connections, share in SHAPES:
+            left = sends * share // 200
+            while left > 0:
+                # Two of three keep the default policy; the last one sends again.
+                policy: Any = "resend" if len(found) % 3 == 2 else "default"
+                size = min(left, _LARGEST, max(500, sends * share // 600))
+                left -= size
+                number = seed * 10_000 + len(found)
+                found.append(Phase(transport, workers, connections, policy, size, number))
+    return found
+
+
+@attrs.define
+class Result:
+    """What a storm came to."""
+
+    sends: Counter[str] = attrs.field(factory=Counter)
+    outcomes: Counter[str] = attrs.field(factory=Counter)
+    inherent: Counter[str] = attrs.field(factory=Counter)
+    contradictions: list[str] = attrs.field(factory=list)
+    contradicted: int = 0
+    acted: Counter[str] = attrs.field(factory=Counter)
+    breaches: int = 0
+    first_breaches: list[str] = attrs.field(factory=list)
+    failures: list[str] = attrs.field(factory=list)
+    """What went wrong in the server itself."""
+
+    @property
+    def good(self) -> bool:
+        """Whether every claim holds that can hold, and every connection was rightly used."""
+        return not (self.contradicted or self.breaches or self.failures)
+
+    def add(self, phase: Phase, claims: dict[str, Any], memory: dict[str, Any]) -> None:
+        """Compare a phase's claims with what the server remembers of them."""
+        self.sends[phase.transport] += len(claims)
+        self.acted.update(memory["acted"])
+        self.breaches += memory["breaches"]
+        self.failures += memory["failures"]
+        where = f"{phase.transport}, {phase.workers} workers, {phase.connections} connections"
+        where += f", {phase.policy}"
+        room = _PRINTED - len(self.first_breaches)
+        self.first_breaches += [f"{where}: {line}" for line in memory["first_breaches"]][:room]
+        for token, claim in claims.items():
+            self.outcomes[claim.outcome] += 1
+            truths = [Truth.read(line) for line in memory["sends"].get(token, ())]
+            wrong = judge(claim, truths, resend=phase.policy == "resend")
+            if wrong is not None and wrong.inherent:
+                self.inherent[f"{claim.outcome} by {_EXCUSES[wrong.inherent]}"] += 1
+            elif wrong is not None:
+                self.contradicted += 1
+                if len(self.contradictions) < _KEPT:
+                    self.contradictions.append(_history(where, token, claim, wrong.what, truths))
+
+
+def _history(where: str, token: str, claim: Any, what: str, truths: list[Truth]) -> str:
+    lines = [f"{where}: {claim.kind} {token} {claim.outcome} {claim.reason}: {what}"]
+    lines += [f"    stored {truth.copies}: {truth.history}" for truth in truths]
+    return "\n".join(lines)
+
+
+class Control:
+    """The connection over which the server is told what to do.
+
+    It blocks the event loop, so that what the server does meanwhile is seen by a client that
+    looks at its connection before it writes, and by no other.
+    """
+
+    def __init__(self, port: int) -> None:
+        self._socket = socket.create_connection(("127.0.0.1", port))
+        self._answers = self._socket.makefile("rb")
+
+    def __call__(self, command: str, number: int = 0) -> Any:
+        """Give a command and return its answer."""
+        self._socket.sendall(json.dumps([command, number]).encode() + b"\n")
+        return json.loads(self._answers.readline())
+
+    def close(self) -> None:
+        """Let the server end."""
+        self._answers.close()
+        self._socket.close()
+
+
+def _session(phase: Phase, port: int, saw: Callable[[Attempt], object]) -> Any:
+    return phase.session(port, saw)
+
+
+async def _phase(phase: Phase, port: int, control: Control, result: Result, make: Make) -> None:
+    control("begin", phase.seed)
+    storm = Storm(cast("Sends", None), phase)
+    pauses = 0
+
+    async def pause() -> None:
+        nonlocal pauses
+        pauses += 1
+        if pauses % 8 == 0:
+            control("deaf")
+        if control("stray", pauses) and pauses % 2:
+            await asyncio.sleep(0.001)
+
+    async with make(phase, port, storm.saw) as twake:
+        storm.twake = twake
+        await storm.run(pause)
+    result.add(phase, storm.claims, control("end"))
+
+
+@contextlib.asynccontextmanager
+async def _server() -> AsyncIterator[tuple[int, Control]]:
+    """Start the server's process, and end it; give its port and the connection to rule it."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-m", "storms.server"),
+        cwd=Path(__file__).parents[1],
+        stdout=asyncio.subprocess.PIPE,
+    )
+    try:
+        assert process.stdout is not None
+        port, commands = map(int, (await process.stdout.readline()).split())
+        control = Control(commands)
+        try:
+            yield port, control
+        finally:
+            control.close()  # with which it ends
+        await process.wait()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+async def run(
+    plan: list[Phase], *, make: Make = _session, tell: Callable[[str], object] = lambda _: None
+) -> Result:
+    """Run all phases against one server process and return what they came to."""
+    result = Result()
+    async with _server() as (port, control):
+        for number, phase in enumerate(plan, 1):
+            began = time.monotonic()
+            await _phase(phase, port, control, result, make)
+            took = time.monotonic() - began
+            tell(f"{number}/{len(plan)} {phase}: {took:.1f} s, {result.contradicted} wrong so far")
+    return result
+
+
+def report(result: Result, seconds: float) -> str:
+    """Return the figures, and the history of what is wrong."""
+    cpu = {who: resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)}
+    client, server = (used.ru_utime + used.ru_stime for used in cpu.values())
+    seen = result.acted.keys() & odd.names()
+    lines = [
+        *result.failures[:_PRINTED],
+        *result.first_breaches,
+        *result.contradictions[:_PRINTED],
+        f"sends                            {_counted(result.sends)}",
+        f"outcomes                         {_counted(result.outcomes)}",
+        f"wrong, but inherent              {_counted(result.inherent)}",
+        f"contradictions                   {result.contradicted}",
+        f"connections wrongly used again   {result.breaches}",
+        f"acts seen                        {len(seen)} of {len(odd.names())}",
+        f"seconds                          {seconds:.0f} (CPU: client {client:.0f}, server {server:.0f})",
+    ]
+    return "\n".join(lines)
+
+
+def _counted(counts: Counter[str]) -> str:
+    each = ", ".join(f"{name} {count}" for name, count in sorted(counts.items()))
+    return f"{counts.total()} ({each})" if each else "0"
