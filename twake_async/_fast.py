@@ -62,6 +62,8 @@ class FastCarrier:
     credentials: Credentials = attrs.field(repr=False)
     lanes: Lanes[Line]
     context: Callable[[], ssl.SSLContext] = attrs.field(repr=False)
+    proxy: str = attrs.field(default="", init=False)
+    """Through a proxy lanes go."""
     _gate: Gate = attrs.field(factory=Gate, init=False)
     _dial: Dial = attrs.field(factory=Dial, init=False)
     _url: Any = attrs.field(init=False)

@@ -13,7 +13,7 @@ from typing import Any
 import attrs
 import h11
 
-from ._facts import ASIDE_BYTES, LATE, LOST, TOO_LARGE, Answer, Failure
+from ._facts import ASIDE_BYTES, LATE, LOST, TLS_ALERT, TLS_SPOKEN, TOO_LARGE, Answer, Failure
 
 __all__ = ["Incoming"]
 
@@ -95,7 +95,8 @@ class Incoming:
     def _begin_again(self) -> Answer | Failure | None:
         """Let h11 read the answer from its start."""
         if not self._begins():
-            return self._without(_GARBLED)
+            alert = self._raw[0].startswith(TLS_ALERT)
+            return self._without(TLS_SPOKEN if alert else _GARBLED)
         self._start()
         self._size = 0
         self._again = h11.Connection(h11.CLIENT, max_incomplete_event_size=_BESIDE)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import httpcore
 
 from ._dial import Dial, has_news, last_words
+from ._facts import TLS_ALERT, TLS_THERE
 
 if TYPE_CHECKING:
     import ssl
@@ -33,6 +34,7 @@ class Stream(asyncio.Protocol):
         self._transport: Any = None
         self._tcp: Any = None
         self.untouched = True
+        self._first = True
         self._held = b""
         self._came = bytearray()
         self._ended = False
@@ -87,6 +89,7 @@ class Stream(asyncio.Protocol):
                 raise httpcore.ReadTimeout from late
         if self._error is not None and not self._came:
             raise httpcore.ReadError(str(self._error)) from self._error
+        self._look_for_tls()
         data = bytes(self._came[:max_bytes])
         del self._came[:max_bytes]
         if not self._ended and len(self._came) <= _AHEAD:
@@ -117,6 +120,12 @@ class Stream(asyncio.Protocol):
             raise httpcore.WriteError(str(self._error)) from self._error
         if self._blocked and self._came:
             raise httpcore.WriteError("the answer came before the request had left")
+
+    def _look_for_tls(self) -> None:
+        """Raise where the first word of a server in plain text is one of TLS."""
+        first, self._first = self._first, False
+        if first and self._transport is self._tcp and self._came.startswith(TLS_ALERT):
+            raise httpcore.RemoteProtocolError(TLS_THERE)
 
     def _flush(self) -> None:
         held, self._held = self._held, b""

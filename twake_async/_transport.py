@@ -14,7 +14,7 @@ import httpx
 
 from ._facts import ASIDE_BYTES, ASIDE_SECONDS, CLOSED, TOO_LARGE, Answer, Failure
 from ._lanes import IDLE_LIMIT, Closed, Gate, Lanes
-from ._proxies import resolve_proxy
+from ._proxies import Via, resolve_proxy
 from ._tls import lazy_context
 from ._witness import Witness, detail_of, may_have_rest
 from .errors import ConfigurationError
@@ -73,6 +73,7 @@ class Carrier:
         credentials: The id and key, whose header is built here.
         lanes: The lanes to use; none is opened where `injected` is given.
         injected: What the caller gave in place of lanes.
+        proxy: The proxy that lanes go through, without its user and password; empty for none.
 
     """
 
@@ -80,6 +81,7 @@ class Carrier:
     credentials: Credentials = attrs.field(repr=False)
     lanes: Lanes[Transport]
     injected: Injected | None = None
+    proxy: str = ""
     _gate: Gate = attrs.field(factory=Gate, init=False)
     _urls: dict[str, httpx.URL] = attrs.field(factory=dict, init=False, repr=False)
     _headers: list[tuple[bytes, bytes]] = attrs.field(init=False, repr=False)
@@ -228,18 +230,15 @@ async def _body(response: httpx.Response, limit: int) -> bytes | None:
 # --- what lanes are made of --------------------------------------------------------------------
 
 
-def lane_maker(
-    base_url: str, *, verify: Verify, proxy: httpx.Proxy | str | None
-) -> Callable[[], Transport]:
+def lane_maker(base_url: str, *, verify: Verify, via: Via | None) -> Callable[[], Transport]:
     """Return a function that makes one lane's transport; all share one TLS context, made lazily.
 
     Args:
         base_url: The server's address.
         verify: A TLS context, the path of a CA bundle, or whether to check certificates.
-        proxy: The address of a proxy, `"env"` to look into the environment, or None.
+        via: The proxy to go through, or None.
 
     """
-    via = resolve_proxy(base_url, proxy)
     context = lazy_context(verify, needed=base_url.startswith("https:"))
     network: list[Any] = []
     limits = httpx.Limits(
@@ -253,7 +252,11 @@ def lane_maker(
 
             network.append(Backend())
         transport = httpx.AsyncHTTPTransport(
-            verify=context(), proxy=via, limits=limits, trust_env=False, http2=False
+            verify=context(),
+            proxy=None if via is None else via.proxy,
+            limits=limits,
+            trust_env=False,
+            http2=False,
         )
         # httpx has no argument for what httpcore calls its network backend. Where this attribute
         # goes away, lanes go on over httpcore's own, slower; a test would tell.
