@@ -121,6 +121,7 @@ _STAGES = {
     "connection.connect_unix_socket": "connect",
     "connection.start_tls": "tls",
     "proxy.start_tls": "tls",
+    "socks.connect_tcp": "connect",
     "socks.setup_socks5_connection": "proxy",
     "socks.start_tls": "tls",
 }

@@ -48,9 +48,9 @@ class Witness:
         elif name.endswith("start_tls.started"):
             self._tunnelling = False
         self.events.append(CONNECT + name if self._tunnelling else name)
-        if name == "connection.connect_tcp.started":
+        if name.endswith(".connect_tcp.started"):  # of a connection, or of one through SOCKS
             await self._enter_gate()
-        elif name == "connection.connect_tcp.complete":
+        elif name.endswith(".connect_tcp.complete"):
             self.connected = True
             self.socket = info.get("return_value")
 
