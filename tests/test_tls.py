@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import pathlib
+import shutil
 import socket
 import ssl
 import subprocess
@@ -158,6 +159,8 @@ async def test_authorities_that_the_environment_names_are_those_that_count(
 
 def hash_of(certificate: pathlib.Path) -> str:
     """Return the name by which OpenSSL looks for a certificate in a directory."""
+    if shutil.which("openssl") is None:  # pragma: no cover
+        pytest.skip("only the openssl command knows the name")
     command = ["openssl", "x509", "-hash", "-noout", "-in", str(certificate)]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
