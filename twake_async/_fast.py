@@ -62,6 +62,8 @@ class FastCarrier:
     credentials: Credentials = attrs.field(repr=False)
     lanes: Lanes[Line]
     context: Callable[[], ssl.SSLContext] = attrs.field(repr=False)
+    proxy: str = attrs.field(default="", init=False)
+    """Through a proxy lanes go."""
     _gate: Gate = attrs.field(factory=Gate, init=False)
     _dial: Dial = attrs.field(factory=Dial, init=False)
     _url: Any = attrs.field(init=False)
@@ -157,8 +159,10 @@ class FastCarrier:
         try:
             # Connecting may take a third of what is left, so that one that hangs leaves time for
             # another.
-            async with asyncio.timeout(_or_none((ends - loop.time()) / 3)):
-                link = await self._dial(Link, host, self._url.port or (443 if tls else 80))
+            seconds = _or_none((ends - loop.time()) / 3)
+            async with asyncio.timeout(seconds):
+                port = self._url.port or (443 if tls else 80)
+                link = await self._dial(Link, host, port, seconds=seconds)
                 if tls:
                     witness.stage = "tls"
                     await link.start_tls(context, host)

@@ -1,15 +1,12 @@
 """One attempt over httpx: a lane, a deadline, evidence and a size limit; it hands back facts.
 
-With `_network`, the only room that imports httpx or httpcore at run time.
+With `_network`, `_proxies` and `_tls`, the only room that imports httpx or httpcore at run time.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import importlib.util
 import math
-import urllib.request
 from typing import TYPE_CHECKING, Any, Protocol
 
 import attrs
@@ -17,6 +14,7 @@ import httpx
 
 from ._facts import ASIDE_BYTES, ASIDE_SECONDS, CLOSED, TOO_LARGE, Answer, Failure
 from ._lanes import IDLE_LIMIT, Closed, Gate, Lanes
+from ._proxies import Via, resolve_proxy
 from ._tls import lazy_context
 from ._witness import Witness, detail_of, may_have_rest
 from .errors import ConfigurationError
@@ -75,6 +73,7 @@ class Carrier:
         credentials: The id and key, whose header is built here.
         lanes: The lanes to use; none is opened where `injected` is given.
         injected: What the caller gave in place of lanes.
+        proxy: The proxy that lanes go through, without its user and password; empty for none.
 
     """
 
@@ -82,6 +81,7 @@ class Carrier:
     credentials: Credentials = attrs.field(repr=False)
     lanes: Lanes[Transport]
     injected: Injected | None = None
+    proxy: str = ""
     _gate: Gate = attrs.field(factory=Gate, init=False)
     _closed: bool = attrs.field(default=False, init=False)
     _limits: dict[Witness, asyncio.Timeout] = attrs.field(factory=dict, init=False, repr=False)
@@ -243,18 +243,15 @@ async def _body(response: httpx.Response, limit: int) -> bytes | None:
 # --- what lanes are made of --------------------------------------------------------------------
 
 
-def lane_maker(
-    base_url: str, *, verify: Verify, proxy: httpx.Proxy | str | None
-) -> Callable[[], Transport]:
+def lane_maker(base_url: str, *, verify: Verify, via: Via | None) -> Callable[[], Transport]:
     """Return a function that makes one lane's transport; all share one TLS context, made lazily.
 
     Args:
         base_url: The server's address.
         verify: A TLS context, the path of a CA bundle, or whether to check certificates.
-        proxy: The address of a proxy, `"env"` to look into the environment, or None.
+        via: The proxy to go through, or None.
 
     """
-    via = resolve_proxy(base_url, proxy)
     context = lazy_context(verify, needed=base_url.startswith("https:"))
     network: list[Any] = []
     limits = httpx.Limits(
@@ -268,7 +265,11 @@ def lane_maker(
 
             network.append(Backend())
         transport = httpx.AsyncHTTPTransport(
-            verify=context(), proxy=via, limits=limits, trust_env=False, http2=False
+            verify=context(),
+            proxy=None if via is None else via.proxy,
+            limits=limits,
+            trust_env=False,
+            http2=False,
         )
         # httpx has no argument for what httpcore calls its network backend. Where this attribute
         # goes away, lanes go on over httpcore's own, slower; a test would tell.
@@ -304,42 +305,6 @@ def parse_url(url: str) -> httpx.URL:
         raise ConfigurationError(
             "base_url is not a URL: check its host and port", field="base_url"
         ) from None
-
-
-def resolve_proxy(base_url: str, proxy: httpx.Proxy | str | None) -> httpx.Proxy | None:
-    """Return the proxy to go through: the one given, the environment's for `"env"`, or None."""
-    if proxy == "env":
-        return _environment_proxy(httpx.URL(base_url))
-    return _checked_proxy(proxy)
-
-
-def _checked_proxy(proxy: httpx.Proxy | str | None) -> httpx.Proxy | None:
-    if proxy is None:
-        return None
-    found = _parsed_proxy(proxy) if isinstance(proxy, str) else proxy
-    if found is None or not found.url.host:
-        # The value may hold a password: neither it nor httpx's own error is shown.
-        raise ConfigurationError("proxy is no URL of a proxy", field="proxy")
-    if found.url.scheme.startswith("socks") and importlib.util.find_spec("socksio") is None:
-        raise ConfigurationError(
-            'proxy speaks SOCKS, which needs another package: pip install "httpx[socks]"',
-            field="proxy",
-        )
-    return found
-
-
-def _parsed_proxy(proxy: str) -> httpx.Proxy | None:
-    with contextlib.suppress(ValueError, httpx.InvalidURL):
-        return httpx.Proxy(proxy if "://" in proxy else f"http://{proxy}")
-    return None
-
-
-def _environment_proxy(url: httpx.URL) -> httpx.Proxy | None:
-    # httpx drops the environment's proxies when it is given a transport.
-    if urllib.request.proxy_bypass(url.host):
-        return None
-    found = urllib.request.getproxies()
-    return _checked_proxy(found.get(url.scheme) or found.get("all"))
 
 
 def inject(http_client: Any, transport: Any, *, given: Mapping[str, bool]) -> Injected | None:

@@ -29,7 +29,7 @@ def carrier_for(
         max_connections: How many attempts may be under way at once.
         http_client: The caller's client, or None.
         transport: The caller's transport, `"fast"`, or None; through a proxy fast is lanes.
-        **network: `verify` and `proxy`, which mean nothing beside what the caller gave.
+        **network: `verify`, and `proxy` hidden. They mean nothing beside what the caller gave.
 
     Raises:
         ConfigurationError: One thing is configured in two ways, the extra is not installed, or the
@@ -50,12 +50,16 @@ def carrier_for(
 
         fast = fast_carrier(base_url, credentials, max_connections, network["verify"])
         # Through a proxy, lanes know the way.
-        if resolve_proxy(base_url, network["proxy"]) is None:
+        if resolve_proxy(base_url, network["proxy"].value) is None:
             return fast
         transport = None
-    given = {"verify": network["verify"] is not True, "proxy": network["proxy"] != "env"}
+    given = {"verify": network["verify"] is not True, "proxy": network["proxy"].value != "env"}
     injected = inject(http_client, transport, given=given)
     if injected:
-        network["proxy"] = None
-    lanes = Lanes(lane_maker(base_url, **network), max_connections)
-    return Carrier(base_url, credentials, lanes, injected)
+        # No lane is made: what the environment says of proxies and authorities is no matter.
+        unused = lane_maker(base_url, verify=False, via=None)
+        return Carrier(base_url, credentials, Lanes(unused, max_connections), injected)
+    via = resolve_proxy(base_url, network["proxy"].value)
+    make = lane_maker(base_url, verify=network["verify"], via=via)
+    proxy = "" if via is None else via.name
+    return Carrier(base_url, credentials, Lanes(make, max_connections), proxy=proxy)
