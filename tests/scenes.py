@@ -22,8 +22,8 @@ from faults.tls import HandshakeServer, client_context, server_context
 
 from twake_async import MessageRef, RetryPolicy, TwakeError, TwakeSession
 
-#: The default policy, but for the length of its waits.
-QUICK = RetryPolicy(initial_wait=0.001, max_wait=0.002)
+#: The default policy, but for the length of its waits, and that what never left is tried twice.
+QUICK = RetryPolicy(unsent_attempts=2, initial_wait=0.001, max_wait=0.002)
 #: Seconds, for what only the deadline ends.
 SHORT = 0.3
 #: The front_id of a send that only sets the scene, and is not counted.
@@ -216,8 +216,8 @@ async def handshake(how: Any) -> AsyncIterator[Scene]:
     async with HandshakeServer(how) as server:
         options = {"verify": _trusting()}
         if how == "silent":
-            # Each attempt takes a third of what is left: two leave room for a slow machine.
-            options |= {"deadline": 2 * SHORT, "retry": attrs.evolve(QUICK, attempts=2)}
+            # The first attempt takes a third of it.
+            options |= {"deadline": 2 * SHORT}
         yield Scene(options={"base_url": server.url} | options, tries=lambda: server.accepted)
 
 
@@ -240,7 +240,7 @@ async def tunnel(how: Any) -> AsyncIterator[Scene]:
                 "base_url": server.url,
                 "verify": _trusting(),
                 "proxy": proxy.url,
-                "deadline": SHORT if how == "silent" else 5.0,
+                "deadline": 2 * SHORT if how == "silent" else 5.0,
             },
             tries=lambda: proxy.connects,
             stored=lambda: _stored(server),

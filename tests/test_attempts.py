@@ -23,6 +23,8 @@ from twake_async import (
 )
 from twake_async._attempts import LONGEST_COOLDOWN, Attempts, Clock, follower
 from twake_async._facts import Answer, Failure
+from twake_async._transport import Unpooled
+from twake_async._waiting import Pauses
 from twake_async._wire import encode_save
 from twake_async._witness import Witness
 from twake_async.messages import MessageDraft
@@ -48,7 +50,7 @@ class Time:
     waits: list[float] = attrs.field(factory=list)
     chance: float = 0.5
 
-    async def pause(self, seconds: float, stop: asyncio.Event) -> None:
+    async def pause(self, seconds: float, line: Pauses) -> None:
         self.waits.append(seconds)
         self.at += seconds
         await asyncio.sleep(0)
@@ -64,12 +66,12 @@ class Script:
     facts: list
     seconds: list[float] = attrs.field(factory=list)
     closed: bool = False
+    lanes: Unpooled = attrs.field(factory=Unpooled)
 
     def witness(self) -> Witness:
         return Witness()
 
-    async def attempt(self, prepared, witness, seconds, judge):
-        witness.entered = True
+    async def attempt(self, lane, prepared, witness, seconds, judge):
         self.seconds.append(seconds)
         fact = self.facts.pop(0)
         if isinstance(fact, BaseException):
@@ -107,7 +109,7 @@ async def test_the_last_failure_is_raised_with_its_facts():
     """When attempts run out, the exception says how many there were and how long they took."""
     loop = attempts(*[REFUSED] * 4)
     with pytest.raises(NotSentError) as caught:
-        await loop.run(PREPARED, RetryPolicy(), 30)
+        await loop.run(PREPARED, RetryPolicy(unsent_attempts=4), 30)
     assert caught.value.attempts == 4
     assert caught.value.front_id == "mine"
     assert caught.value.elapsed == pytest.approx(0.7)
@@ -139,7 +141,7 @@ async def test_a_create_that_was_resent_says_that_it_may_stand_twice():
 @pytest.mark.parametrize("last", [Answer(401, [], b""), REFUSED])
 async def test_a_refusal_after_a_doubt_is_raised_as_the_doubt(last):
     """What came after a lost attempt proves nothing about it; the refusal stands as the cause."""
-    policy = RetryPolicy(attempts=2, on_unknown="resend")
+    policy = RetryPolicy(attempts=2, unsent_attempts=1, on_unknown="resend")
     with pytest.raises(OutcomeUnknownError) as caught:
         await attempts(LOST, last).run(PREPARED, policy, 30)
     assert caught.value.reason == "lost"
@@ -250,17 +252,43 @@ async def test_each_attempt_gets_what_is_left_of_the_deadline():
 
 async def test_an_empty_budget_ends_the_retries_and_deliveries_fill_it():
     """Failing sends share their retries; what is delivered earns some back."""
-    loop = attempts(
-        REFUSED, REFUSED, REFUSED, GOOD, GOOD, REFUSED, GOOD, budget=RetryBudget(1, 0.5)
-    )
+    slow = later()
+    loop = attempts(slow, slow, slow, GOOD, GOOD, slow, GOOD, budget=RetryBudget(1, 0.5))
     for _ in range(2):
-        with pytest.raises(NotSentError):
+        with pytest.raises(RateLimitedError):
             await loop.run(PREPARED, RetryPolicy(attempts=2), 30)
     assert loop.carrier.seconds == [30, pytest.approx(29.9), 30]
     await loop.run(PREPARED, RetryPolicy(), 30)
     await loop.run(PREPARED, RetryPolicy(), 30)
     await loop.run(PREPARED, RetryPolicy(), 30)
     assert loop.carrier.facts == []
+
+
+async def test_what_never_left_is_tried_until_the_deadline_and_costs_no_budget():
+    """Neither `attempts` nor the budget bounds what is proven to do no harm."""
+    time = Time()
+    loop = attempts(*[REFUSED] * 20, GOOD, budget=RetryBudget(0, 0), time=time)
+    await loop.run(PREPARED, RetryPolicy(attempts=1, max_wait=1), 30)
+    assert loop.carrier.facts == []
+    loop = attempts(*[REFUSED] * 99, time=time)
+    began = time.at
+    with pytest.raises(NotSentError) as caught:
+        await loop.run(PREPARED, RetryPolicy(max_wait=1), 30)
+    assert 28 < time.at - began <= 30
+    assert caught.value.attempts > 50
+
+
+async def test_unsent_attempts_and_the_others_are_counted_apart():
+    """`attempts` bounds what may have left, `unsent_attempts` what has not."""
+    policy = RetryPolicy(attempts=2, unsent_attempts=3)
+    loop = attempts(REFUSED, REFUSED, later(), later(), GOOD)
+    with pytest.raises(RateLimitedError) as caught:
+        await loop.run(PREPARED, policy, 30)
+    assert caught.value.attempts == 4
+    loop = attempts(later(), REFUSED, REFUSED, REFUSED, GOOD)
+    with pytest.raises(NotSentError) as caught:
+        await loop.run(PREPARED, policy, 30)
+    assert caught.value.attempts == 4
 
 
 async def test_a_cancelled_attempt_is_told_to_the_observer_and_raised():
@@ -342,7 +370,7 @@ async def test_the_real_clock_waits():
     """The default pause ends by itself."""
     clock = Clock()
     before = clock.now()
-    await clock.pause(0.01, asyncio.Event())
+    await clock.pause(0.01, Pauses())
     assert clock.now() - before >= 0.009
 
 
@@ -359,10 +387,10 @@ async def test_closing_in_a_cooldown_ends_the_wait_and_does_not_spin():
     """A send that waits for the server's pause asks the clock no more once the session closes."""
     pauses: list[float] = []
 
-    async def pause(seconds: float, stop: asyncio.Event) -> None:
+    async def pause(seconds: float, line: Pauses) -> None:
         pauses.append(seconds)
         assert len(pauses) < 10, "it waits again and again"
-        await stop.wait()
+        await line.wait(seconds)
 
     closed = Failure(sent=False, reason="closed", detail="closed")
     loop = Attempts(Script([later("8"), closed, closed]), Tokens(None), clock=Clock(pause=pause))
@@ -397,6 +425,7 @@ class Cancels:
         self.answered = 0
         self.noted: list = []
         self.facts = list(facts)
+        self.lanes = Unpooled()
 
     def wait(self) -> None:
         assert len(self.noted) == self.answered, "an attempt ended, and something else was awaited"
@@ -406,15 +435,14 @@ class Cancels:
 
     # The clock, the carrier, the follower.
 
-    async def pause(self, seconds: float, stop: asyncio.Event) -> None:
+    async def pause(self, seconds: float, line: Pauses) -> None:
         self.now += seconds
         self.wait()
 
     def witness(self) -> Witness:
         return Witness()
 
-    async def attempt(self, prepared, witness, seconds, judge):
-        witness.entered = True
+    async def attempt(self, lane, prepared, witness, seconds, judge):
         self.wait()
         self.answered += 1
         return judge(self.facts.pop(0), None).result

@@ -9,6 +9,7 @@ import sys
 from collections import Counter
 from functools import partial
 
+import attrs
 import pytest
 from faults import FAULTS, FaultServer, RandomScript
 from faults.proxy import Proxy
@@ -146,7 +147,8 @@ async def test_a_refused_port_is_not_sent_and_tried_again():
     """No connection came about: that is proven, so it is said and repeated."""
     seen: list = []
     url = f"http://127.0.0.1:{await refused_port()}"
-    error = await failure(url, retry=QUICK, on_attempt=seen.append)
+    policy = attrs.evolve(QUICK, unsent_attempts=4)
+    error = await failure(url, retry=policy, on_attempt=seen.append)
     assert (type(error), error.reason) == (NotSentError, "connect")
     assert [attempt.outcome for attempt in seen] == [Outcome.NOT_SENT] * 4
 

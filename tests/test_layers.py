@@ -46,6 +46,9 @@ FLOORS = {
     "_wire": 2.5,
     "_lanes": 2.5,
     "_names": 2,
+    "_limiter": 0,
+    "_maker": 3.75,
+    "_waiting": 0,
     "_dial": 2.5,
     "_incoming": 2.5,
     "_link": 3,
@@ -94,7 +97,7 @@ EXTRAS = frozenset(
 # The rooms of the core that know an extra, and import it when it is used.
 EXTRA_ROOMS = {"_incoming": frozenset({"httptools"}), "_json": frozenset({"orjson"})}
 HTTP_LIBRARIES = frozenset({"httpx", "httpcore"})
-HTTP_ROOMS = frozenset({"_network", "_proxies", "_tls", "_transport"})
+HTTP_ROOMS = frozenset({"_maker", "_network", "_proxies", "_tls", "_transport"})
 # Lines of a module, docstrings aside: what is documented well shall not have to be cut for it.
 LONGEST_ROOM = 330
 

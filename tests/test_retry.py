@@ -119,23 +119,55 @@ def test_a_create_of_unknown_fate_is_never_repeated_by_default():
         assert not may_repeat(RetryPolicy(), Outcome.UNKNOWN, reason, repeatable=False)
 
 
+def repeats(policy, outcome, reason, counts):
+    """Say for each count of attempts, and of those that never left, whether another follows."""
+    waits = (
+        next_wait(
+            policy, outcome, reason, number=number, unsent=unsent, repeatable=False, time_left=99
+        )
+        for number, unsent in counts
+    )
+    return [wait is not None for wait in waits]
+
+
 def test_the_number_of_attempts_is_bounded():
     """`attempts` counts the first one: 4 means three repeats, 1 means none."""
-    waits = [
-        next_wait(RAISE, Outcome.NOT_SENT, "dns", number=n, repeatable=False, time_left=99)
-        for n in range(1, 7)
-    ]
-    assert [wait is not None for wait in waits] == [True, True, True, False, False, False]
+    counts = [(number, 0) for number in range(1, 7)]
+    expected = [True, True, True, False, False, False]
+    assert repeats(RAISE, Outcome.REFUSED, "later", counts) == expected
+
+
+def test_what_never_left_is_repeated_for_as_long_as_there_is_time():
+    """It does no harm, so no number bounds it unless the caller names one."""
+    counts = [(number, number) for number in (1, 4, 5, 100)]
+    assert repeats(RAISE, Outcome.NOT_SENT, "dns", counts) == [True] * 4
+    bounded = RetryPolicy(unsent_attempts=4)
+    assert repeats(bounded, Outcome.NOT_SENT, "dns", counts) == [True, False, False, False]
+
+
+def test_attempts_that_never_left_and_the_others_are_counted_apart():
+    """What was refused "later" three times may still find nobody there, and the reverse."""
+    policy = RetryPolicy(attempts=2, unsent_attempts=3)
+    assert repeats(policy, Outcome.REFUSED, "later", [(4, 3), (5, 3)]) == [True, False]
+    assert repeats(policy, Outcome.NOT_SENT, "dns", [(9, 2), (9, 3)]) == [True, False]
 
 
 @pytest.mark.parametrize(("outcome", "reason"), [(row[0], row[1]) for row in ROWS])
 def test_never_means_one_attempt(outcome, reason):
     """`RetryPolicy.never()` repeats nothing, not even what is provably unsent."""
     policy = RetryPolicy.never()
-    assert policy.attempts == 1
+    assert (policy.attempts, policy.unsent_attempts) == (1, 1)
     for repeatable in (True, False):
         assert (
-            next_wait(policy, outcome, reason, number=1, repeatable=repeatable, time_left=99)
+            next_wait(
+                policy,
+                outcome,
+                reason,
+                number=1,
+                unsent=int(outcome is Outcome.NOT_SENT),
+                repeatable=repeatable,
+                time_left=99,
+            )
             is None
         )
 

@@ -83,8 +83,7 @@ async def test_capitals_in_the_scheme_check_certificates_all_the_same(transport)
 @pytest.mark.parametrize("exc", [AttributeError("no alpn"), RuntimeError(), OSError(), None])
 async def test_whatever_a_handshake_raises_no_byte_left(exc):
     """The connection is there and nothing was written: that proves it, not the exception's class."""
-    witness = Witness(gate=object())
-    witness.entered = True
+    witness = Witness(ours=True)
     await witness("connection.connect_tcp.complete", {"return_value": Stream()})
     failure = witness.failure(exc, timed_out=exc is None)
     assert (failure.sent, failure.reason) == (False, "tls")

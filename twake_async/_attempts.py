@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import contextvars
 import functools
 import logging
 import random
 import time
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import attrs
 
-from ._facts import Answer, Verdict
+from ._facts import Answer, Failure, Verdict
 from ._judge import Rules, judge, judge_failure, named_by
+from ._waiting import Pauses
 from .errors import NotSentError, Outcome, OutcomeUnknownError, RateLimitedError, TwakeError
 from .retry import Attempt, fold, next_wait
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from ._facts import Carries, Failure
+    from ._facts import Carries
     from ._wire import Prepared
     from .messages import Message
     from .retry import RetryPolicy, Tokens
@@ -49,9 +49,8 @@ log = logging.getLogger("twake_async")
 log.addHandler(logging.NullHandler())
 
 
-async def _pause(seconds: float, stop: asyncio.Event) -> None:
-    with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(stop.wait(), seconds)
+def _pause(seconds: float, pauses: Pauses) -> Awaitable[None]:
+    return pauses.wait(seconds)
 
 
 @attrs.frozen
@@ -59,7 +58,7 @@ class Clock:
     """Time, chance and waiting; tests put fake ones in their place."""
 
     now: Callable[[], float] = time.monotonic
-    pause: Callable[[float, asyncio.Event], Awaitable[None]] = _pause
+    pause: Callable[[float, Pauses], Awaitable[None]] = _pause
     draw: Callable[[], float] = random.random
     wall: Callable[[], float] = time.time
 
@@ -73,6 +72,7 @@ class _Send:
     began: float
     seconds: float
     number: int = 0
+    unsent: int = 0
     last: TwakeError | None = None
     doubt: OutcomeUnknownError | None = None
 
@@ -87,7 +87,7 @@ class Attempts:
     clock: Clock = attrs.field(factory=Clock)
     rules: Rules = attrs.field(factory=Rules)
     _cool_until: float = attrs.field(default=float("-inf"), init=False)
-    _stop: asyncio.Event = attrs.field(factory=asyncio.Event, init=False)
+    _pauses: Pauses = attrs.field(factory=Pauses, init=False)
 
     async def run(self, prepared: Prepared, policy: RetryPolicy, seconds: float) -> Message | None:
         """Return what was delivered (None for a remove), or raise the error that tells the rest.
@@ -99,32 +99,34 @@ class Attempts:
 
         """
         send = _Send(prepared, policy, self.clock.now(), seconds)
+        lanes, once = self.carrier.lanes, policy.unsent_attempts is not None
         while True:
             await self._cool_down(send)
             if send.number:
                 await self._begin_again(send)
             send.number += 1
-            result = await self._attempt(send)
+            try:
+                # Thousands may wait here, and each further coroutine costs memory.
+                lane = lanes.take_free(prepared.target) or await lanes.acquire(
+                    prepared.target, self._left(send), once=once
+                )
+            except asyncio.CancelledError:
+                self._observe(send, Outcome.NOT_SENT, "cancelled", None)
+                raise
+            result = await self._attempt(send, lane)
             if not isinstance(result, TwakeError):
                 return self._delivered(send, result)
-            send.last = result
-            wait = self._wait_after(send, result)
-            self._observe(send, result.outcome, result.reason, wait)
-            if isinstance(result, OutcomeUnknownError):
-                send.doubt = result
-            if wait is None:
-                raise self._final(send, result)
-            await self.clock.pause(wait, self._stop)
+            await self.clock.pause(self._wait_after(send, result), self._pauses)
 
     async def aclose(self) -> None:
         """Close the connections; sends that wait between attempts end at once."""
-        self._stop.set()
+        self._pauses.end()
         await self.carrier.aclose()
 
     def cooling(self) -> float:
         """Return the seconds for which the server still wants to be left alone by all sends."""
         left = self._cool_until - self.clock.now()
-        return left if left > 0 and not self._stop.is_set() else 0.0
+        return left if left > 0 and not self._pauses.over else 0.0
 
     def now(self) -> float:
         """Return the time in seconds, of a clock that only goes on."""
@@ -132,7 +134,7 @@ class Attempts:
 
     async def wait(self, seconds: float, /) -> None:
         """Wait, but no longer than until the session closes."""
-        await self.clock.pause(seconds, self._stop)
+        await self.clock.pause(seconds, self._pauses)
 
     def _left(self, send: _Send) -> float:
         return send.seconds - (self.clock.now() - send.began)
@@ -142,7 +144,7 @@ class Attempts:
             # Where an attempt was made, what became of it tells more than that time is over.
             over = NotSentError("the deadline was already over", reason="deadline")
             raise self._final(send, send.last or over)
-        while not self._stop.is_set() and (pause := self._cool_until - self.clock.now()) > 0:
+        while not self._pauses.over and (pause := self._cool_until - self.clock.now()) > 0:
             # Everyone waits for the same moment: the jitter keeps them from leaving as one.
             pause += self.clock.draw() * send.policy.initial_wait
             if pause >= self._left(send):
@@ -150,19 +152,21 @@ class Attempts:
                     "the server asked for a pause that ends after the deadline", reason="cooldown"
                 )
                 raise self._final(send, wrong)
-            await self.clock.pause(pause, self._stop)
+            await self.clock.pause(pause, self._pauses)
 
     async def _begin_again(self, send: _Send) -> None:
         follows = follower.get()
         if follows is not None and (wrong := await follows.again()) is not None:
             raise self._final(send, wrong)
 
-    async def _attempt(self, send: _Send) -> Message | TwakeError | None:
+    async def _attempt(self, send: _Send, lane: Any) -> Message | TwakeError | None:
+        if isinstance(lane, Failure):
+            return judge_failure(lane)
         witness = self.carrier.witness()
         judged = functools.partial(self._judge, send)
         try:
             result: Message | TwakeError | None = await self.carrier.attempt(
-                send.prepared, witness, self._left(send), judged
+                lane, send.prepared, witness, self._left(send), judged
             )
         except asyncio.CancelledError:
             outcome = Outcome.NOT_SENT if witness.proof() else Outcome.UNKNOWN
@@ -190,22 +194,37 @@ class Attempts:
             return attrs.evolve(message, maybe_duplicated=True)
         return message
 
-    def _wait_after(self, send: _Send, result: TwakeError) -> float | None:
+    def _wait_after(self, send: _Send, result: TwakeError) -> float:
+        """Return the seconds until the next attempt, or raise what became of the send."""
+        send.last = result
+        wait = self._next_wait(send, result)
+        self._observe(send, result.outcome, result.reason, wait)
+        if isinstance(result, OutcomeUnknownError):
+            send.doubt = result
+        if wait is None:
+            raise self._final(send, result)
+        return wait
+
+    def _next_wait(self, send: _Send, result: TwakeError) -> float | None:
         now = self.clock.now()
         if isinstance(result, RateLimitedError) and result.retry_after is not None:
             until = now + min(result.retry_after, LONGEST_COOLDOWN)
             self._cool_until = max(self._cool_until, until)
+        unsent = result.outcome is Outcome.NOT_SENT
+        send.unsent += unsent
         wait = next_wait(
             send.policy,
             result.outcome,
             result.reason,
             number=send.number,
+            unsent=send.unsent,
             repeatable=send.prepared.repeatable,
             time_left=self._left(send),
             retry_after=max(0.0, self._cool_until - now),
             draw=self.clock.draw(),
         )
-        return wait if wait is not None and self.tokens.take() else None
+        # What never left costs the server nothing: it may be tried as long as there is time.
+        return wait if wait is not None and (unsent or self.tokens.take()) else None
 
     def _final(self, send: _Send, last: TwakeError) -> TwakeError:
         self._tell(send, last)

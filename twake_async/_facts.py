@@ -13,8 +13,11 @@ __all__ = [
     "ASIDE_BYTES",
     "ASIDE_SECONDS",
     "CLOSED",
+    "HOPELESS",
     "LATE",
     "LOST",
+    "NOT_YET",
+    "NO_LANE",
     "NO_TLS_THERE",
     "TLS_ALERT",
     "TLS_SPOKEN",
@@ -62,6 +65,13 @@ class Failure:
     """One clause for a person."""
 
 
+#: Why a request never left that the next attempt would only meet again.
+HOPELESS = frozenset({"certificate", "proxy_refused", "deadline", "closed"})
+
+NO_LANE = Failure(
+    sent=False, reason="no_lane", detail="the deadline passed while all connections were busy"
+)
+NOT_YET = Failure(sent=False, reason="connect", detail="no connection was opened in time")
 CLOSED = Failure(sent=False, reason="closed", detail="the session was closed")
 LATE = Failure(sent=True, reason="timeout", detail="no whole answer in time")
 LOST = Failure(sent=True, reason="lost", detail="the connection ended without an answer")
@@ -104,11 +114,19 @@ class Carries(Protocol):
         """The proxy that it goes through, without its user and password; empty for none."""
         ...
 
+    lanes: Any
+    """Where an attempt gets its connection."""
+
     def witness(self) -> Any:
         """Return an observer for one attempt."""
 
-    async def attempt(self, prepared: Any, witness: Any, seconds: float, judge: Judges) -> Any:
-        """Make one attempt within a number of seconds and return the result of its verdict."""
+    async def attempt(
+        self, lane: Any, prepared: Any, witness: Any, seconds: float, judge: Judges
+    ) -> Any:
+        """Make one attempt within a number of seconds and return the result of its verdict.
+
+        It gives the lane back, whatever happens.
+        """
         ...
 
     async def aclose(self) -> None:

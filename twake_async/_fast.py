@@ -15,7 +15,7 @@ import attrs
 
 from ._dial import Dial
 from ._facts import CLOSED, LOST, Answer, Failure
-from ._lanes import IDLE_LIMIT, Closed, Gate, Lanes
+from ._lanes import IDLE_LIMIT, Lanes
 from ._link import Line, Link
 from ._tls import lazy_context
 from ._transport import fixed_headers, parse_url
@@ -39,7 +39,7 @@ __all__ = ["FastCarrier", "fast_carrier"]
 class FastWitness:
     """What was seen of one attempt: how far it came before its bytes began to leave."""
 
-    stage: str = "no_lane"
+    stage: str = "connect"
     """The word for what it had not come beyond."""
     wrote: bool = False
     """Whether the first of its bytes may have left."""
@@ -60,24 +60,30 @@ class FastCarrier:
 
     base_url: str
     credentials: Credentials = attrs.field(repr=False)
-    lanes: Lanes[Line]
     context: Callable[[], ssl.SSLContext] = attrs.field(repr=False)
+    max_connections: int
     proxy: str = attrs.field(default="", init=False)
     """Through a proxy lanes go."""
-    _gate: Gate = attrs.field(factory=Gate, init=False)
+    lanes: Lanes[Line] = attrs.field(init=False)
     _dial: Dial = attrs.field(factory=Dial, init=False)
     _url: Any = attrs.field(init=False)
     _heads: dict[str, bytes] = attrs.field(factory=dict, init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
         self._url = parse_url(self.base_url)
+        self.lanes = Lanes(Line, self.max_connections, self.connect)
 
     def witness(self) -> FastWitness:
         """Return an observer for one attempt."""
         return FastWitness()
 
     async def attempt(
-        self, prepared: Prepared, witness: FastWitness, seconds: float, judge: Judges
+        self,
+        lane: Lane[Line],
+        prepared: Prepared,
+        witness: FastWitness,
+        seconds: float,
+        judge: Judges,
     ) -> Any:
         """Make one attempt within a number of seconds and return the result of its verdict.
 
@@ -86,33 +92,22 @@ class FastCarrier:
 
         """
         ends = asyncio.get_running_loop().time() + seconds
+        seen, lane.named = lane.named, None
         try:
-            about = prepared.target
-            lane = self.lanes.take_free(about) or await self._wait_for_lane(ends, about)
-            witness.stage = "connect"
-            seen, lane.named = lane.named, None
-            try:
-                link = _good_link(lane)
-                seen = seen if link is not None else None
-                fact = await self._exchange(link, lane.transport, prepared, witness, ends)
-                verdict = judge(fact, seen)
-                link = lane.transport.link
-                if verdict.names is not None and link is not None and link.is_reusable():
-                    lane.named = verdict.names
-                return verdict.result
-            finally:
-                self.lanes.give_back(lane, reusable=lane.named is not None)
-        except TimeoutError:  # in the line for a lane
-            return judge(witness.unsent(), None).result
-        except Closed:
-            return judge(CLOSED, None).result
+            link = _good_link(lane)
+            seen = seen if link is not None else None
+            fact = await self._exchange(link, lane.transport, prepared, witness, ends)
+            verdict = judge(fact, seen)
+            link = lane.transport.link
+            if verdict.names is not None and link is not None and link.is_reusable():
+                lane.named = verdict.names
         except asyncio.CancelledError as stop:
             # The frames below hold the request's headers, and so the key: not for tracebacks.
             raise stop.with_traceback(None)  # noqa: B904 - itself
-
-    async def _wait_for_lane(self, ends: float, about: str | None) -> Lane[Line]:
-        async with asyncio.timeout_at(_or_none(ends)):
-            return await self.lanes.take(about)
+        else:
+            return verdict.result
+        finally:
+            self.lanes.give_back(lane, reusable=lane.named is not None)
 
     async def _exchange(
         self,
@@ -123,59 +118,76 @@ class FastCarrier:
         ends: float,
     ) -> Answer | Failure:
         if link is None:
-            try:
-                link = await self._connect(line, witness, ends)
-            except Exception as wrong:  # noqa: BLE001 - whatever it is, nothing has left
-                if line.closed:
-                    raise Closed from None
-                return witness.unsent(wrong)
+            connected = await self._connect(line, witness, ends)
+            if isinstance(connected, Failure):
+                return connected
+            link = connected
         witness.wrote = True
         try:
             return await link.ask(self._request(prepared), prepared.answer_limit, ends)
         except Exception:  # noqa: BLE001 - some loops refuse to write to what has ended
             return LOST
 
-    async def _connect(self, line: Line, witness: FastWitness, ends: float) -> Link:
-        witness.stage = "tls"
-        context = self.context()
-        witness.stage = "connect"
+    async def _connect(self, line: Line, witness: FastWitness, ends: float) -> Link | Failure:
+        """Return a new connection, opened in turn with those of other sends."""
         try:
             async with asyncio.timeout_at(_or_none(ends)) as line.connecting:
-                await self._gate.enter()
-                line.link = await self._open(witness, context, ends)
+                await self.lanes.limiter.enter()
+                try:
+                    line.link = await self._open_in_time(witness, ends)
+                finally:
+                    self.lanes.limiter.leave()
+        except Exception as exc:  # noqa: BLE001 - whatever it is, nothing has left
+            return CLOSED if line.closed else witness.unsent(exc)
         finally:
             line.connecting = None
         if line.closed:  # while the connection was on its way to this task
             line.link.transport.abort()
-            raise Closed
+            return CLOSED
         return line.link
 
-    async def _open(self, witness: FastWitness, context: ssl.SSLContext, ends: float) -> Link:
-        """Return a new connection, having entered the gate, which it leaves."""
-        connected: bool | None = False
-        link = None
-        loop, host = asyncio.get_running_loop(), self._url.raw_host.decode()
-        tls = self._url.scheme == "https"
+    async def _open_in_time(self, witness: FastWitness, ends: float) -> Link:
+        # Connecting may take a third of what is left, so that one that hangs leaves time for
+        # another.
+        third = (ends - asyncio.get_running_loop().time()) / 3
         try:
-            # Connecting may take a third of what is left, so that one that hangs leaves time for
-            # another.
-            seconds = _or_none((ends - loop.time()) / 3)
+            seconds = _or_none(third)
             async with asyncio.timeout(seconds):
-                port = self._url.port or (443 if tls else 80)
-                link = await self._dial(Link, host, port, seconds=seconds)
-                if tls:
-                    witness.stage = "tls"
-                    await link.start_tls(context, host)
-            connected = True
-        except asyncio.CancelledError:
-            connected = None
+                link = await self._open(witness, seconds)
+        except Exception as exc:
+            self.lanes.failed(witness.unsent(exc), exc)
             raise
-        finally:
-            self._gate.leave(connected=connected)
-            if link is not None and not connected:
-                link.transport.abort()
-        assert link is not None  # noqa: S101 - a time limit hides no failure
+        except BaseException:
+            self.lanes.unfinished()
+            raise
+        self.lanes.connected()
         return link
+
+    async def _open(self, witness: FastWitness, seconds: float | None = None) -> Link:
+        """Return a new connection; all addresses get their turn in so many seconds."""
+        witness.stage = "tls"
+        context = self.context()
+        witness.stage = "connect"
+        host, tls = self._url.raw_host.decode(), self._url.scheme == "https"
+        port = self._url.port or (443 if tls else 80)
+        link = await self._dial(Link, host, port, seconds=seconds)
+        if tls:
+            witness.stage = "tls"
+            try:
+                await link.start_tls(context, host)
+            except BaseException:
+                link.transport.abort()
+                raise
+        return link
+
+    async def connect(self, lane: Lane[Line]) -> Failure | None:
+        """Open the connection that the lane's next request will find; return what went wrong."""
+        witness = FastWitness()
+        try:
+            lane.transport.link = await self._open(witness)
+        except Exception as exc:  # noqa: BLE001 - whatever it is, nothing has left
+            return witness.unsent(exc)
+        return None
 
     def _request(self, prepared: Prepared) -> bytes:
         head = self._heads.get(prepared.path)
@@ -231,4 +243,4 @@ def fast_carrier(
                 field="transport",
             )
     context = lazy_context(verify, needed=base_url.startswith("https:"))
-    return FastCarrier(base_url, credentials, Lanes(Line, max_connections), context)
+    return FastCarrier(base_url, credentials, context, max_connections)

@@ -60,7 +60,8 @@ def fast_codec() -> Codec:
 
     def encode(value: Any) -> bytes:
         try:
-            return orjson.dumps(value, default=_as_dict)
+            # orjson's bytes keep a buffer of some kilobytes; a waiting send keeps its request.
+            return bytes(memoryview(orjson.dumps(value, default=_as_dict)))
         except TypeError:
             return _encode(value)
 

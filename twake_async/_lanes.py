@@ -1,8 +1,12 @@
-"""A bounded set of lanes, one connection each, and the gate through which they connect.
+"""A bounded set of lanes, one connection each, and what happens while none can be opened.
 
 A connection pool shared by many tasks loses a slot with each cancelled request and looks through
 all its connections for each new one. A lane belongs to one send at a time; the wait for a lane
 is the only queue.
+
+While the server cannot be reached, no send opens a connection. A task of the set tries it, one
+attempt at a time, for as long as anyone waits: no send's end ends it, so that it has all the time
+that connecting needs. Its connection goes to who waits longest.
 """
 
 from __future__ import annotations
@@ -14,15 +18,21 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import attrs
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from ._facts import CLOSED, HOPELESS, NO_LANE, NOT_YET, Failure
+from ._limiter import BackOff, ConnectLimiter
+from ._waiting import Waiting
 
-__all__ = ["Closed", "Gate", "Lane", "Lanes"]
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine
+
+    from ._waiting import Turn
+
+__all__ = ["IDLE_LIMIT", "Lane", "Lanes"]
 
 #: Seconds after which an idle connection is not used again: Apache closes it at 5.
 IDLE_LIMIT = 4.0
-#: Connections that may come about at the same time.
-CONNECTING = 4
+#: Seconds that the set's own attempt to connect may take.
+CONNECT_LIMIT = 10.0
 
 
 class Closable(Protocol):
@@ -33,10 +43,6 @@ class Closable(Protocol):
 
 
 T = TypeVar("T", bound=Closable)
-
-
-class Closed(Exception):  # noqa: N818 - a word between two rooms, not an error of the user's
-    """The lanes were closed while a send waited for one, or before."""
 
 
 @attrs.define(eq=False)
@@ -54,28 +60,41 @@ class Lane(Generic[T]):
 
 @attrs.define(eq=False)
 class Lanes(Generic[T]):
-    """Up to `limit` lanes, opened on demand; the most recently used free one goes first."""
+    """Up to `limit` lanes, opened on demand; the most recently used free one goes first.
+
+    Args:
+        make: Makes what a lane holds, not yet connected.
+        limit: How many there may be.
+        connect: Connects a lane, all the way to the server, so that its first request can follow
+            at once; returns what went wrong, or None.
+
+    """
 
     make: Callable[[], T]
     limit: int
+    connect: Callable[[Lane[T]], Awaitable[Failure | None]]
+    limiter: ConnectLimiter = attrs.field(factory=ConnectLimiter, init=False)
+    unreached: Failure | None = attrs.field(default=None, init=False)
+    """What the last attempt to connect met, while the server cannot be reached."""
     _free: collections.deque[Lane[T]] = attrs.field(factory=collections.deque, init=False)
     _busy: set[Lane[T]] = attrs.field(factory=set, init=False)
     _promised: int = attrs.field(default=0, init=False)
-    _waiting: collections.deque[asyncio.Future[Lane[T] | None]] = attrs.field(
-        factory=collections.deque, init=False
-    )
-    _closing: set[asyncio.Task[None]] = attrs.field(factory=set, init=False)
+    """Lanes that are on their way to a task, or being connected by the set itself."""
+    _line: Waiting[Lane[T] | Failure | None] | None = attrs.field(default=None, init=False)
+    _tasks: set[asyncio.Task[None]] = attrs.field(factory=set, init=False)
+    _trying: asyncio.Task[None] | None = attrs.field(default=None, init=False)
+    _back_off: BackOff = attrs.field(factory=BackOff, init=False)
     _closed: bool = attrs.field(default=False, init=False)
 
+    # --- acquire and release ---------------------------------------------------------------------
+
     def take_free(self, about: str | None = None) -> Lane[T] | None:
-        """Return a lane that was used before, or None; raise `Closed`.
+        """Return a lane that was used before, or None.
 
         Args:
             about: The message that the request is about; None for a new one.
 
         """
-        if self._closed:
-            raise Closed
         if not self._free:
             return None
         lane: Lane[T] | None = self._free.pop()
@@ -95,64 +114,97 @@ class Lanes(Generic[T]):
         self._discard(lane)
         return None
 
-    async def take(self, about: str | None = None) -> Lane[T]:
-        """Return a lane of the caller's own, waiting in line for one; raise `Closed`."""
-        if (lane := self.take_free(about)) is not None:
-            return lane
-        if len(self._busy) + self._promised >= self.limit:
-            lane = await self._wait()
-            if lane is not None and about is not None and lane.named == about:
-                self._discard(lane)
-                lane = None
-        try:
-            lane = lane or Lane(self.make())
-        except BaseException:
-            self._pass_on(None)
-            raise
-        if self._closed:  # while the turn was on its way to this task
-            self._discard(lane)
-            raise Closed
-        self._busy.add(lane)
-        return lane
+    async def acquire(
+        self, about: str | None, seconds: float, *, once: bool = False
+    ) -> Lane[T] | Failure:
+        """Return a lane of the caller's own, waiting in line for one, or say why there is none.
 
-    async def _wait(self) -> Lane[T] | None:
-        turn: asyncio.Future[Lane[T] | None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(turn)
+        Args:
+            about: The message that the request is about; None for a new one.
+            seconds: How long to wait at the most.
+            once: Whether to wait no longer than for one attempt to connect that fails.
+
+        """
+        if self._closed:
+            return CLOSED
+        if self.unreached is None and self._has_room():
+            return self._open()
+        if self._line is None:
+            self._line = Waiting(self._late)
+        turn = self._line.join(self._line.loop.time() + seconds, once=once)
+        self._try_to_connect()
         try:
-            lane = await turn
+            given = await turn
         except asyncio.CancelledError:
-            # Cancelled after its turn had come: the turn goes on to the next in line.
-            if turn.done() and not turn.cancelled() and turn.exception() is None:
-                self._promised -= 1
-                self._pass_on(turn.result())
-            else:
-                self._forget(turn)
+            self._abandon(turn)
             raise
-        self._promised -= 1
+        return given if isinstance(given, Failure) else self._accept(given, about)
+
+    def _has_room(self) -> bool:
+        return len(self._busy) + self._promised < self.limit
+
+    def _late(self) -> Failure:
+        return self.unreached or NO_LANE
+
+    def _open(self) -> Lane[T] | Failure:
+        lane = self._made()
+        if isinstance(lane, Lane):
+            self._busy.add(lane)
         return lane
 
-    def _forget(self, turn: asyncio.Future[Lane[T] | None]) -> None:
-        if turn in self._waiting:
-            self._waiting.remove(turn)
+    def _made(self) -> Lane[T] | Failure:
+        try:
+            return Lane(self.make())
+        except OSError as exc:  # the certificate authorities of the environment cannot be read
+            return Failure(sent=False, reason="tls", detail=f"no TLS context ({exc})")
+
+    def _accept(self, lane: Lane[T] | None, about: str | None) -> Lane[T] | Failure:
+        """Return the lane of a turn that has come: the given one, or a new one in its place."""
+        self._promised -= 1
+        if self._closed:  # while the turn was on its way to this task
+            if lane is not None:
+                self._discard(lane)
+            return CLOSED
+        if lane is not None and about is not None and lane.named == about:
+            self._discard(lane)
+            lane = None
+        if lane is not None:
+            self._busy.add(lane)
+            return lane
+        opened = self._open()
+        if isinstance(opened, Failure):
+            self._pass_on(None)
+        return opened
+
+    def _abandon(self, turn: Turn[Lane[T] | Failure | None]) -> None:
+        # Cancelled after its turn had come: what it was given goes on to the next in line.
+        if turn.done() and not turn.cancelled() and not isinstance(turn.result(), Failure):
+            self._promised -= 1
+            self._pass_on(turn.result())
 
     def give_back(self, lane: Lane[T], *, reusable: bool) -> None:
         """Return a lane; one whose attempt failed or was cancelled is thrown away."""
         self._busy.discard(lane)
-        if reusable and not self._closed:
+        if reusable:
             lane.free_since = asyncio.get_running_loop().time()
             self._pass_on(lane)
             return
         self._discard(lane)
         self._pass_on(None)
 
-    def _pass_on(self, lane: Lane[T] | None) -> None:
-        while self._waiting:
-            turn = self._waiting.popleft()
-            if not turn.done():
-                self._promised += 1
-                turn.set_result(lane)
-                return
-        if lane is None:
+    def _pass_on(self, lane: Lane[T] | Failure | None) -> None:
+        """Give a lane, or the room for a new one, to who waits longest."""
+        if lane is None and self.unreached is not None:
+            self._try_to_connect()
+            return
+        if self._line is not None and self._line.serve(lane):
+            self._promised += 1
+        elif isinstance(lane, Lane):
+            self._set_free(lane)
+
+    def _set_free(self, lane: Lane[T]) -> None:
+        if self._closed:
+            self._discard(lane)
             return
         self._free.append(lane)
         while self._free[0].free_since + IDLE_LIMIT < lane.free_since:
@@ -160,22 +212,116 @@ class Lanes(Generic[T]):
 
     def _discard(self, lane: Lane[T]) -> None:
         # Closing may take a moment, and a cancelled send must end at once.
-        task = asyncio.get_running_loop().create_task(_close(lane))
-        self._closing.add(task)
-        task.add_done_callback(self._closing.discard)
+        self._start(_close(lane))
+
+    def _start(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    # --- while the server cannot be reached ------------------------------------------------------
+
+    def connected(self) -> None:
+        """Note that the server was reached: those who wait open connections of their own."""
+        self._back_off.reset()
+        if self.unreached is None:
+            return
+        self.unreached = None
+        while self._line and self._has_room():
+            self._pass_on(None)
+
+    def failed(self, failure: Failure, exc: BaseException | None = None) -> None:
+        """Note that a connection could not be opened: from now on only the set itself tries it.
+
+        Args:
+            failure: What the attempt met.
+            exc: What it raised.
+
+        """
+        self.unreached = failure
+        self._back_off.failed(_now())
+        self.limiter.refuse(exc)
+        for turn in self._line.turns() if self._line else ():
+            if turn.once or failure.reason in HOPELESS:
+                turn.end(failure)
+        self._try_to_connect()
+
+    def unfinished(self) -> None:
+        """Note that a send ended while it connected: perhaps all have too little time for it."""
+        if self.unreached is None:
+            self.unreached = NOT_YET
+        self._try_to_connect()
+
+    def _should_try(self) -> bool:
+        waited_for = self.unreached is not None and bool(self._line)
+        return waited_for and self._has_room() and not self._closed
+
+    def _try_to_connect(self) -> None:
+        if self._trying is None and self._should_try():
+            self._trying = self._start(self._keep_trying())
+            self._trying.add_done_callback(self._tried)
+
+    def _tried(self, task: asyncio.Task[None]) -> None:
+        self._trying = None
+        if task.cancelled() or task.exception() is not None:
+            self._try_to_connect()
+
+    async def _keep_trying(self) -> None:
+        while self._should_try():
+            if (pause := self._back_off.until - _now()) > 0:
+                await asyncio.sleep(pause)
+            else:
+                await self._try_once()
+
+    async def _try_once(self) -> None:
+        lane = self._made()
+        if isinstance(lane, Failure):
+            self.failed(lane)
+            return
+        self._promised += 1
+        self._back_off.grow()
+        try:
+            failure = await self._within_limit(lane)
+        except BaseException:
+            self._discard(lane)
+            raise
+        finally:
+            self._promised -= 1
+        if failure is None:
+            lane.free_since = _now()
+            self._pass_on(lane)
+            self.connected()
+            return
+        self._discard(lane)
+        if self.unreached is not None:
+            self.failed(failure)
+        else:  # a send reached the server meanwhile
+            self._pass_on(None)
+
+    async def _within_limit(self, lane: Lane[T]) -> Failure | None:
+        try:
+            async with asyncio.timeout(CONNECT_LIMIT):
+                return await self.connect(lane)
+        except TimeoutError:
+            return NOT_YET
 
     async def aclose(self) -> None:
         """Close every lane, those in use included, and turn away whoever waits for one."""
         self._closed = True
-        while self._waiting:
-            turn = self._waiting.popleft()
-            if not turn.done():
-                turn.set_exception(Closed())
+        if self._trying is not None:
+            self._trying.cancel()
+        if self._line is not None:
+            self._line.close(CLOSED)
         for lane in (*self._free, *self._busy):
             self._discard(lane)
         self._free.clear()
-        if self._closing:
-            await asyncio.wait(self._closing)
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 async def _close(lane: Lane[Any]) -> None:
@@ -184,42 +330,3 @@ async def _close(lane: Lane[Any]) -> None:
             # A lane that is thrown away has nobody to tell what is wrong with it.
             with contextlib.suppress(Exception):
                 await closable.aclose()
-
-
-@attrs.define(eq=False)
-class Gate:
-    """At most four connections come about at once; after a failed one, a single probe."""
-
-    _inside: int = attrs.field(default=0, init=False)
-    _failing: bool = attrs.field(default=False, init=False)
-    _waiting: collections.deque[asyncio.Future[None]] = attrs.field(
-        factory=collections.deque, init=False
-    )
-
-    def _has_room(self) -> bool:
-        return self._inside < (1 if self._failing else CONNECTING)
-
-    async def enter(self) -> None:
-        """Wait for room, in line."""
-        if self._has_room() and not self._waiting:
-            self._inside += 1
-            return
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(turn)
-        try:
-            await turn
-        except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():
-                self.leave(connected=None)
-            raise
-
-    def leave(self, *, connected: bool | None) -> None:
-        """Make room; say whether the connection came about, None where that was not seen."""
-        self._inside -= 1
-        if connected is not None:
-            self._failing = not connected
-        while self._waiting and self._has_room():
-            turn = self._waiting.popleft()
-            if not turn.done():
-                self._inside += 1
-                turn.set_result(None)

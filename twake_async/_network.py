@@ -7,18 +7,21 @@ body apart. Together that is a third of what a send costs.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 import httpcore
 
 from ._dial import Dial, has_news, last_words
 from ._facts import TLS_ALERT, TLS_THERE
+from ._lanes import IDLE_LIMIT
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
-__all__ = ["Backend", "Stream"]
+__all__ = ["Backend", "Dial", "Stream"]
 
 #: Bytes that are held back until the answer is asked for: a head and its body in one write.
 _TOGETHER = 65_536
@@ -27,7 +30,11 @@ _AHEAD = 262_144
 
 
 class Stream(asyncio.Protocol):
-    """One connection, as httpcore's `AsyncNetworkStream` by its shape."""
+    """One connection, as httpcore's `AsyncNetworkStream` by its shape.
+
+    It can be opened before the request that needs it: what a proxy says on the way is recorded,
+    and is told again when the request comes.
+    """
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -35,6 +42,9 @@ class Stream(asyncio.Protocol):
         self._tcp: Any = None
         self.untouched = True
         self._first = True
+        self._recorded: list[bytes] | None = None
+        self._replayed: deque[bytes] = deque()
+        self._since = 0.0
         self._held = b""
         self._came = bytearray()
         self._ended = False
@@ -74,10 +84,34 @@ class Stream(asyncio.Protocol):
         self._blocked = False
         _wake(self._writer)
 
+    # What opens it before its request.
+
+    def record(self) -> None:
+        """Remember all that is read, and that a handshake was made; ignore `aclose`."""
+        self._recorded = []
+
+    def rewind(self) -> None:
+        """Let whoever connects next hear all that again, and say nothing to the server."""
+        self._replayed.extend(self._recorded or ())
+        self._recorded = None
+        self._since = self._loop.time()
+
+    def is_fresh(self) -> bool:
+        """Say whether a connection that was opened before its request still stands."""
+        return self._loop.time() - self._since < IDLE_LIMIT and not self.get_extra_info(
+            "is_readable"
+        )
+
+    def _note(self, data: bytes) -> None:
+        if self._recorded is not None:
+            self._recorded.append(data)
+
     # What httpcore calls.
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109
         """Return what came, at most so many bytes; none at the end of the stream."""
+        if self._replayed:
+            return self._replayed.popleft()
         if self._held:
             self._flush()
         if not self._came and not self._ended:
@@ -94,6 +128,7 @@ class Stream(asyncio.Protocol):
         del self._came[:max_bytes]
         if not self._ended and len(self._came) <= _AHEAD:
             self._transport.resume_reading()
+        self._note(data)
         return data
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109
@@ -104,6 +139,8 @@ class Stream(asyncio.Protocol):
                 takes either for a reason to read the answer.
 
         """
+        if self._replayed:
+            return
         self.untouched = False
         self._held += buffer
         if len(self._held) < _TOGETHER:
@@ -133,7 +170,8 @@ class Stream(asyncio.Protocol):
 
     async def aclose(self) -> None:
         """Close at once: what HTTP has to say at the end it has said before."""
-        self._transport.abort()
+        if self._recorded is None:
+            self._transport.abort()
 
     async def start_tls(
         self,
@@ -141,7 +179,10 @@ class Stream(asyncio.Protocol):
         server_hostname: str | None = None,
         timeout: float | None = None,  # noqa: ASYNC109
     ) -> Stream:
-        """Shake hands, and go on over TLS."""
+        """Shake hands, and go on over TLS; nothing is left to do where that was done before."""
+        if self._replayed:
+            self._replayed.popleft()
+            return self
         try:
             async with asyncio.timeout(timeout):
                 self._transport = await self._loop.start_tls(
@@ -151,6 +192,7 @@ class Stream(asyncio.Protocol):
             raise httpcore.ConnectTimeout from late
         except OSError as wrong:
             raise httpcore.ConnectError(str(wrong)) from wrong
+        self._note(b"")
         return self
 
     def get_extra_info(self, info: str) -> Any:
@@ -172,10 +214,29 @@ def _wake(waiting: asyncio.Future[None] | None) -> None:
 
 
 class Backend(httpcore.AsyncNetworkBackend):
-    """Connects over asyncio, first to the address that answered last."""
+    """Connects over asyncio, first to the address that answered last.
 
-    def __init__(self) -> None:
-        self._dial = Dial()
+    Args:
+        dial: What connects, and remembers that address.
+
+    """
+
+    def __init__(self, dial: Dial) -> None:
+        self._dial = dial
+        self.ready: Stream | None = None
+        """The connection that the next one who asks will get."""
+        self._rehearses = False
+
+    @contextlib.contextmanager
+    def rehearsal(self) -> Iterator[None]:
+        """Keep the connection that is opened in this context for who asks for one after it."""
+        self._rehearses = True
+        try:
+            yield
+        finally:
+            self._rehearses = False
+            if self.ready is not None:
+                self.ready.rewind()
 
     async def connect_tcp(
         self,
@@ -186,6 +247,11 @@ class Backend(httpcore.AsyncNetworkBackend):
         socket_options: Iterable[Any] | None = None,
     ) -> Any:
         """Return a connected stream; raise httpcore's words for what fails."""
+        ready, self.ready = self.ready, None
+        if ready is not None:
+            if ready.is_fresh():
+                return ready
+            await ready.aclose()
         try:
             async with asyncio.timeout(timeout):
                 stream = await self._dial(Stream, host, port, seconds=timeout, local=local_address)
@@ -195,4 +261,7 @@ class Backend(httpcore.AsyncNetworkBackend):
             raise httpcore.ConnectError(str(wrong)) from wrong
         for option in socket_options or ():
             stream.get_extra_info("socket").setsockopt(*option)
+        if self._rehearses:
+            stream.record()
+            self.ready = stream
         return stream

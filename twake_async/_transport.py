@@ -13,18 +13,15 @@ import attrs
 import httpx
 
 from ._facts import ASIDE_BYTES, ASIDE_SECONDS, CLOSED, TOO_LARGE, Answer, Failure
-from ._lanes import IDLE_LIMIT, Closed, Gate, Lanes
-from ._proxies import Via, resolve_proxy
-from ._tls import lazy_context
-from ._witness import Witness, detail_of, may_have_rest
+from ._witness import Witness, may_have_rest
 from .errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from ._facts import Judges
+    from ._lanes import Lane, Lanes
     from ._settings import Credentials
-    from ._tls import Verify
     from ._wire import Prepared
 
 __all__ = [
@@ -32,9 +29,7 @@ __all__ = [
     "asgi_transport",
     "fixed_headers",
     "inject",
-    "lane_maker",
     "parse_url",
-    "resolve_proxy",
 ]
 
 
@@ -64,6 +59,17 @@ class Injected:
     """How the caller's client builds a request; a transport takes httpx's own."""
 
 
+class Unpooled:
+    """Stands in for lanes where the caller's client or transport has a pool of its own."""
+
+    def take_free(self, about: str | None = None) -> Any:  # noqa: ARG002 - that of `Lanes`
+        """Return nothing that matters: a request may leave at once."""
+        return self
+
+    async def aclose(self) -> None:
+        """Close nothing: what the caller injected is the caller's to close."""
+
+
 @attrs.define(eq=False)
 class Carrier:
     """Carries one attempt after another to one server.
@@ -71,7 +77,7 @@ class Carrier:
     Args:
         base_url: The server's address, checked.
         credentials: The id and key, whose header is built here.
-        lanes: The lanes to use; none is opened where `injected` is given.
+        lanes: The lanes to use.
         injected: What the caller gave in place of lanes.
         proxy: The proxy that lanes go through, without its user and password; empty for none.
 
@@ -79,10 +85,9 @@ class Carrier:
 
     base_url: str
     credentials: Credentials = attrs.field(repr=False)
-    lanes: Lanes[Transport]
+    lanes: Lanes[Transport] | Unpooled
     injected: Injected | None = None
     proxy: str = ""
-    _gate: Gate = attrs.field(factory=Gate, init=False)
     _closed: bool = attrs.field(default=False, init=False)
     _limits: dict[Witness, asyncio.Timeout] = attrs.field(factory=dict, init=False, repr=False)
     """The time of each attempt under way, which ends early where the session closes."""
@@ -94,10 +99,15 @@ class Carrier:
 
     def witness(self) -> Witness:
         """Return an observer for one attempt, who can prove something only on lanes."""
-        return Witness(None if self.injected else self._gate)
+        return Witness(None if isinstance(self.lanes, Unpooled) else self.lanes)
 
     async def attempt(
-        self, prepared: Prepared, witness: Witness, seconds: float, judge: Judges
+        self,
+        lane: Lane[Transport],
+        prepared: Prepared,
+        witness: Witness,
+        seconds: float,
+        judge: Judges,
     ) -> Any:
         """Make one attempt within a number of seconds and return the result of its verdict.
 
@@ -108,12 +118,10 @@ class Carrier:
         try:
             async with asyncio.timeout(seconds if seconds < math.inf else None) as limit:
                 self._limits[witness] = limit
-                return await self._attempt(prepared, witness, seconds, judge)
+                return await self._attempt(lane, prepared, witness, seconds, judge)
         except TimeoutError:
             fact = _by_status(witness) or witness.failure(None, timed_out=True)
             return judge(CLOSED if self._closed and witness.proof() else fact, None).result
-        except Closed:
-            return judge(CLOSED, None).result
         except asyncio.CancelledError as stop:
             # The frames below hold the request's headers, and so the key: not for tracebacks.
             raise stop.with_traceback(None)  # noqa: B904 - itself
@@ -121,18 +129,17 @@ class Carrier:
             self._limits.pop(witness, None)
 
     async def _attempt(
-        self, prepared: Prepared, witness: Witness, seconds: float, judge: Judges
+        self,
+        lane: Lane[Transport],
+        prepared: Prepared,
+        witness: Witness,
+        seconds: float,
+        judge: Judges,
     ) -> Any:
         if self.injected is not None:
-            witness.entered = True
             fact = await self._exchange(self.injected.send, prepared, witness, seconds)
             return judge(fact, None).result
-        try:
-            lane = await self.lanes.take(prepared.target)
-        except OSError as exc:  # the CA bundle of the environment cannot be read
-            unread = Failure(sent=False, reason="tls", detail=detail_of("tls", exc))
-            return judge(unread, None).result
-        witness.entered = True
+        lanes: Any = self.lanes
         seen, lane.named = lane.named, None
         try:
             send = lane.transport.handle_async_request
@@ -142,9 +149,10 @@ class Carrier:
                 lane.named = verdict.names
             return verdict.result
         finally:
-            witness.leave_gate(connected=False if witness.proof() else None)
-            lane.stray = witness.socket
-            self.lanes.give_back(lane, reusable=lane.named is not None)
+            witness.end()
+            if witness.connected:
+                lane.stray = witness.socket
+            lanes.give_back(lane, reusable=lane.named is not None)
 
     async def _exchange(
         self, send: Send, prepared: Prepared, witness: Witness, seconds: float
@@ -238,47 +246,6 @@ async def _body(response: httpx.Response, limit: int) -> bytes | None:
         if hasattr(stream, "aclose"):
             await stream.aclose()
     return b"".join(chunks)
-
-
-# --- what lanes are made of --------------------------------------------------------------------
-
-
-def lane_maker(base_url: str, *, verify: Verify, via: Via | None) -> Callable[[], Transport]:
-    """Return a function that makes one lane's transport; all share one TLS context, made lazily.
-
-    Args:
-        base_url: The server's address.
-        verify: A TLS context, the path of a CA bundle, or whether to check certificates.
-        via: The proxy to go through, or None.
-
-    """
-    context = lazy_context(verify, needed=base_url.startswith("https:"))
-    network: list[Any] = []
-    limits = httpx.Limits(
-        max_connections=1, max_keepalive_connections=1, keepalive_expiry=IDLE_LIMIT
-    )
-
-    def make() -> Transport:
-        if not network:
-            # httpcore takes longer to import than everything else here: only once a lane is made.
-            from ._network import Backend  # noqa: PLC0415
-
-            network.append(Backend())
-        transport = httpx.AsyncHTTPTransport(
-            verify=context(),
-            proxy=None if via is None else via.proxy,
-            limits=limits,
-            trust_env=False,
-            http2=False,
-        )
-        # httpx has no argument for what httpcore calls its network backend. Where this attribute
-        # goes away, lanes go on over httpcore's own, slower; a test would tell.
-        pool: Any = getattr(transport, "_pool", None)
-        if hasattr(pool, "_network_backend"):
-            pool._network_backend = network[0]  # noqa: SLF001
-        return transport
-
-    return make
 
 
 def fixed_headers(base_url: str) -> list[tuple[bytes, bytes]]:

@@ -39,7 +39,9 @@ def carrier_for(
     # Imported here: httpx takes longer to import than all the rest, and a program may import this
     # package for its models and errors alone.
     from ._lanes import Lanes  # noqa: PLC0415
-    from ._transport import Carrier, inject, lane_maker, parse_url, resolve_proxy  # noqa: PLC0415
+    from ._maker import lane_maker  # noqa: PLC0415
+    from ._proxies import resolve_proxy  # noqa: PLC0415
+    from ._transport import Carrier, Unpooled, inject, parse_url  # noqa: PLC0415
 
     parse_url(base_url)
 
@@ -56,10 +58,9 @@ def carrier_for(
     given = {"verify": network["verify"] is not True, "proxy": network["proxy"].value != "env"}
     injected = inject(http_client, transport, given=given)
     if injected:
-        # No lane is made: what the environment says of proxies and authorities is no matter.
-        unused = lane_maker(base_url, verify=False, via=None)
-        return Carrier(base_url, credentials, Lanes(unused, max_connections), injected)
+        return Carrier(base_url, credentials, Unpooled(), injected)
     via = resolve_proxy(base_url, network["proxy"].value)
-    make = lane_maker(base_url, verify=network["verify"], via=via)
+    maker = lane_maker(base_url, verify=network["verify"], via=via)
+    lanes = Lanes(maker.make, max_connections, maker.connect)
     proxy = "" if via is None else via.name
-    return Carrier(base_url, credentials, Lanes(make, max_connections), proxy=proxy)
+    return Carrier(base_url, credentials, lanes, proxy=proxy)

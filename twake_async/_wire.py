@@ -35,7 +35,7 @@ class Prepared:
     text: str | None = attrs.field(default=None, repr=False)
     """A text that was sent as the bare string; None otherwise."""
     content: Any = attrs.field(default=None, repr=False, eq=False)
-    """The content as it was sent."""
+    """The content of an edit, as it was sent; None otherwise."""
     codec: Codec = attrs.field(default=PLAIN, repr=False, eq=False)
 
     @property
@@ -164,7 +164,8 @@ def encode_save(
     )
     text = draft.content if text_form == "plain" and isinstance(draft.content, str) else None
     target = draft.id if operation == "edit" else draft.ephemeral_id
-    return Prepared(SAVE, body, operation, front_id, target, text, content, codec)
+    shown = content if operation == "edit" else None
+    return Prepared(SAVE, body, operation, front_id, target, text, shown, codec)
 
 
 def _check_fields(fields: dict[str, Any], *, is_text: bool) -> None:

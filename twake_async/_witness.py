@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
 import ssl
 from typing import TYPE_CHECKING, Any
@@ -14,7 +13,7 @@ from ._facts import CONNECT, LATE, LOST, NO_TLS_THERE, TLS_SPOKEN, TLS_THERE, Fa
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ._lanes import Gate
+    from ._lanes import Lanes
 
 __all__ = ["Witness", "detail_of", "may_have_rest", "refine"]
 
@@ -23,10 +22,14 @@ __all__ = ["Witness", "detail_of", "may_have_rest", "refine"]
 class Witness:
     """What was seen of one attempt; httpcore's `trace` extension calls it with each event."""
 
-    gate: Gate | None = None
+    lanes: Lanes[Any] | None = None
+    """Who is told whether a connection could be opened."""
+    ours: bool = attrs.field(
+        default=attrs.Factory(lambda self: self.lanes is not None, takes_self=True)
+    )
+    """Whether it is a connection of ours: its events prove something."""
     events: list[str] = attrs.field(factory=list, init=False)
     wrote: bool = attrs.field(default=False, init=False)
-    entered: bool = attrs.field(default=False, init=False)
     head: Any = attrs.field(default=None, init=False)
     """The response, from the moment its status is known."""
     whole: bool = attrs.field(default=False, init=False)
@@ -35,7 +38,7 @@ class Witness:
     """The connected socket, until the request begins: nobody else may know of it."""
     connected: bool = attrs.field(default=False, init=False)
     """Whether the connection was opened for this attempt: no answer came over it before."""
-    _in_gate: bool = attrs.field(default=False, init=False)
+    _connecting: bool = attrs.field(default=False, init=False)
     _tunnelling: bool = attrs.field(default=False, init=False)
 
     async def __call__(self, name: str, info: dict[str, Any], /) -> None:
@@ -44,37 +47,50 @@ class Witness:
             if not self._tunnelling:
                 self.wrote = True
                 self.socket = None
-                self.leave_gate(connected=True)
+                self._reached()
         elif name.endswith("start_tls.started"):
             self._tunnelling = False
         self.events.append(CONNECT + name if self._tunnelling else name)
         if name.endswith(".connect_tcp.started"):  # of a connection, or of one through SOCKS
-            await self._enter_gate()
+            await self._enter()
         elif name.endswith(".connect_tcp.complete"):
             self.connected = True
             self.socket = info.get("return_value")
 
-    async def _enter_gate(self) -> None:
-        if self.gate is None:
+    async def _enter(self) -> None:
+        if self.lanes is None:
             return
         try:
-            await self.gate.enter()
-        except asyncio.CancelledError:
+            await self.lanes.limiter.enter()
+        except BaseException:
             self.events.append("connection.connect_tcp.failed")
             raise
-        self._in_gate = True
+        self._connecting = True
 
-    def leave_gate(self, *, connected: bool | None) -> None:
-        """Let the next connection come about; again and again is the same as once."""
-        if self._in_gate and self.gate is not None:
-            self._in_gate = False
-            self.gate.leave(connected=connected)
+    def _reached(self) -> None:
+        if self.lanes is not None and self._connecting:
+            self.lanes.connected()
+            self._leave(self.lanes)
+
+    def _failed(self, failure: Failure, exc: BaseException | None) -> None:
+        # Without events it was no connection of ours that failed: a test's mock, for one.
+        if self.lanes is not None and self._connecting:
+            self.lanes.failed(failure, exc)
+            self._leave(self.lanes)
+
+    def end(self) -> None:
+        """Note that the attempt is over, however far it came."""
+        if self.lanes is not None and self._connecting:
+            self.lanes.unfinished()
+            self._leave(self.lanes)
+
+    def _leave(self, lanes: Lanes[Any]) -> None:
+        self._connecting = False
+        lanes.limiter.leave()
 
     def proof(self, wrong: BaseException | None = None) -> str | None:
         """Return the word for a request that provably never left, or None."""
-        if not self.entered:
-            return "no_lane"
-        if self.gate is None or self.wrote:
+        if self.wrote or not self.ours:
             return None
         reason = unsent_reason(self.events)
         if _is(wrong, "ProxyError") and self._tunnelling:
@@ -90,10 +106,12 @@ class Witness:
         """Return what an attempt without a whole answer proves."""
         reason = self.proof(wrong)
         if reason is not None:
-            return Failure(sent=False, reason=reason, detail=detail_of(reason, wrong))
+            failure = Failure(sent=False, reason=reason, detail=detail_of(reason, wrong))
+            self._failed(failure, wrong)
+            return failure
         if timed_out:
             return LATE
-        if self.gate is None:
+        if not self.ours:
             name = type(wrong).__name__
             return Failure(sent=True, reason="unproven", detail=f"the transport raised {name}")
         return TLS_SPOKEN if TLS_THERE in str(wrong) else LOST
@@ -121,7 +139,6 @@ def refine(reason: str, wrong: BaseException | None) -> str:
 
 
 _DETAILS = {
-    "no_lane": "the deadline passed while all connections were busy",
     "connect": "no connection came about",
     "dns": "the name of the host does not resolve",
     "tls": "the TLS handshake failed",

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
 
-from ._facts import TLS_THERE, Answer, Verdict
+from ._facts import TLS_THERE, Answer, Failure, Verdict
 from ._json import dump
 from ._judge import judge, judge_failure, speaks_tls
 from ._printable import printable
@@ -41,7 +41,7 @@ from .errors import (
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
 
-    from ._facts import Carries, Failure
+    from ._facts import Carries
 
 __all__ = ["Check", "examine", "probe", "refusal"]
 
@@ -108,8 +108,7 @@ async def probe(carrier: Carries, group_id: str | None, seconds: float) -> Check
     steps = examine(group_id)
     request = next(steps)
     while True:
-        left = max(0.0, until - time.monotonic())
-        fact = await carrier.attempt(request, carrier.witness(), left, _as_it_came)
+        fact = await _ask(carrier, request, until)
         try:
             request = steps.send(fact)
         except StopIteration as end:
@@ -118,6 +117,18 @@ async def probe(carrier: Carries, group_id: str | None, seconds: float) -> Check
                 advice = f"{found.advice} (through the proxy {carrier.proxy})"
                 return attrs.evolve(found, advice=advice)
             return found
+
+
+async def _ask(carrier: Carries, request: Prepared, until: float) -> Answer | Failure:
+    lane = carrier.lanes.take_free()
+    if lane is None:
+        lane = await carrier.lanes.acquire(None, until - time.monotonic(), once=True)
+    if isinstance(lane, Failure):
+        return lane
+    left = max(0.0, until - time.monotonic())
+    fact: Answer | Failure
+    fact = await carrier.attempt(lane, request, carrier.witness(), left, _as_it_came)
+    return fact
 
 
 def _as_it_came(fact: Answer | Failure, _seen: str | None, /) -> Verdict:

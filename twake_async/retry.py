@@ -14,6 +14,7 @@ from typing import Literal
 
 import attrs
 
+from ._facts import HOPELESS
 from .errors import ConfigurationError, Outcome
 
 __all__ = [
@@ -26,8 +27,6 @@ __all__ = [
     "parse_retry_after",
 ]
 
-#: Failures that the next attempt would only meet again.
-_HOPELESS = frozenset({"certificate", "proxy_refused", "deadline", "closed"})
 #: Answers that were lost, as against errors that the server put in words.
 _LOST = frozenset({"lost", "timeout", "gateway", "unproven"})
 
@@ -56,7 +55,14 @@ class RetryPolicy:
     """
 
     attempts: int = 4
-    """Attempts in all, the first one included; 1 for no retry."""
+    """Attempts whose request may have left, the first one included; 1 for no retry of those."""
+
+    unsent_attempts: int | None = None
+    """Attempts whose request provably never left; None for as many as the deadline allows.
+
+    They cost nothing of the `RetryBudget`, and all sends of a session share one attempt to
+    connect at a time. 1 with a short deadline fails fast.
+    """
 
     initial_wait: float = 0.2
     """Seconds: the most that is waited before the second attempt. It doubles each time."""
@@ -73,9 +79,13 @@ class RetryPolicy:
     """Statuses that mean "refused, come later". Add 503 only if your proxy never forwards then."""
 
     def __attrs_post_init__(self) -> None:
-        _number("attempts", self.attempts, 1)
-        if not isinstance(self.attempts, int):
-            raise ConfigurationError("attempts must be a whole number", field="attempts")
+        for name in ("attempts", "unsent_attempts"):
+            value = getattr(self, name)
+            if value is None and name == "unsent_attempts":
+                continue
+            _number(name, value, 1)
+            if not isinstance(value, int):
+                raise ConfigurationError(f"{name} must be a whole number", field=name)
         _number("initial_wait", self.initial_wait, 0)
         _number("max_wait", self.max_wait, 0)
         if self.on_unknown not in ("raise", "resend"):
@@ -89,7 +99,7 @@ class RetryPolicy:
     @classmethod
     def never(cls) -> RetryPolicy:
         """Return the policy of exactly one attempt."""
-        return cls(attempts=1)
+        return cls(attempts=1, unsent_attempts=1)
 
 
 @attrs.frozen
@@ -172,7 +182,7 @@ def fold(outcomes: Iterable[Outcome]) -> Outcome:
 def may_repeat(policy: RetryPolicy, outcome: Outcome, reason: str, *, repeatable: bool) -> bool:
     """Say whether an attempt that ended so may be followed by another without doing harm."""
     if outcome is Outcome.NOT_SENT:
-        return reason not in _HOPELESS
+        return reason not in HOPELESS
     if outcome is Outcome.REFUSED:
         return reason == "later"
     if repeatable:
@@ -186,6 +196,7 @@ def next_wait(
     reason: str,
     *,
     number: int,
+    unsent: int = 0,
     repeatable: bool,
     time_left: float,
     retry_after: float | None = None,
@@ -198,13 +209,17 @@ def next_wait(
         outcome: What is certain after attempt `number`.
         reason: Its word.
         number: How many attempts were made.
+        unsent: How many of them never left.
         repeatable: Whether the operation does no harm twice (an edit, a remove).
         time_left: Seconds to the deadline; no wait reaches it.
         retry_after: Seconds that the server asked for.
         draw: A random number from 0 to 1: full jitter, at the cap too.
 
     """
-    if number >= policy.attempts:
+    if outcome is Outcome.NOT_SENT:
+        if policy.unsent_attempts is not None and unsent >= policy.unsent_attempts:
+            return None
+    elif number - unsent >= policy.attempts:
         return None
     if not may_repeat(policy, outcome, reason, repeatable=repeatable):
         return None

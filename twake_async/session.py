@@ -49,6 +49,7 @@ if TYPE_CHECKING:
 
     from ._wire import Prepared
 
+
 __all__ = ["TwakeSession"]
 
 _CUT = (
@@ -281,7 +282,9 @@ class TwakeSession:
         if not isinstance(draft, MessageDraft):
             raise InvalidDraftError("send takes a MessageDraft", field="draft")
         prepared = self._encode(draft, group_id)
-        message = await self._run(prepared, deadline, retry)
+        seconds, policy = self._limits(deadline, retry)
+        with self._life:  # no coroutine of its own: thousands may wait here
+            message = await self._attempts.run(prepared, policy, seconds)
         assert message is not None  # noqa: S101 - only a remove has none
         self._proven.add(group_id or self._group_id)
         if text_was_cut(prepared, message):
@@ -475,7 +478,9 @@ class TwakeSession:
 
         """
         prepared = encode_remove(_ref(message), group_id=group_id or self._group_id)
-        await self._run(prepared, deadline, retry)
+        seconds, policy = self._limits(deadline, retry)
+        with self._life:
+            await self._attempts.run(prepared, policy, seconds)
 
     async def check(self, *, group_id: str | None = None, deadline: float | None = None) -> Check:
         """Return whether the server would take messages, and if not, what to mend.
@@ -504,13 +509,12 @@ class TwakeSession:
             self._proven.add(group_id)
         return found
 
-    async def _run(
-        self, prepared: Prepared, deadline: float | None, retry: RetryPolicy | None
-    ) -> Message | None:
+    def _limits(
+        self, deadline: float | None, retry: RetryPolicy | None
+    ) -> tuple[float, RetryPolicy]:
         seconds = self._deadline if deadline is None else check_deadline(deadline)
         policy = self._retry if retry is None else check_kind("retry", retry, RetryPolicy)
-        with self._life:
-            return await self._attempts.run(prepared, policy, seconds)
+        return seconds, policy
 
 
 def _ref(message: Message | MessageRef) -> MessageRef:

@@ -121,7 +121,7 @@ async def _what_goes_wrong(page: _Page, twake: TwakeSession, sandbox: Sandbox) -
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{nobody.getsockname()[1]}"
-        patience = RetryPolicy(initial_wait=0.05)
+        patience = RetryPolicy(unsent_attempts=4, initial_wait=0.05)
         async with _session(sandbox, url=url, retry=patience) as early:
             page.error(await _failure(early.send_message(channel, "Is anybody there?")))
     page.moral("That is proven, so it was tried again by itself: a repeat does no harm.")
