@@ -262,7 +262,15 @@ def test_this_machine_is_reached_without_the_environments_proxy(environment, hos
 
 @pytest.mark.parametrize(
     "host",
-    ["localhost.example", "notlocalhost", "10.255.255.1", "chat.example", "2001:db8::1", "128.1"],
+    [
+        "localhost.example",
+        "notlocalhost",
+        "10.255.255.1",
+        "255.255.255.255",
+        "chat.example",
+        "2001:db8::1",
+        "128.1",
+    ],
 )
 def test_other_machines_are_not_taken_for_this_one(host):
     """Nor are names that only look like its own."""

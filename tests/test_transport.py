@@ -59,7 +59,7 @@ async def test_a_refused_port_is_not_sent():
 
 async def test_a_name_that_does_not_resolve_is_not_sent():
     """The reserved name has no address."""
-    error = await failure("https://twake.invalid")
+    error = await failure("https://twake.invalid", proxy=None)
     assert (type(error), error.reason) == (NotSentError, "dns")
 
 
@@ -350,14 +350,14 @@ async def test_without_a_trace_only_a_connect_error_of_our_own_lane_is_a_proof(
 
 async def test_a_callers_client_that_cannot_connect_proves_nothing():
     """Even httpx's own client is not ours to vouch for."""
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(trust_env=False) as client:
         found = await failure(f"http://127.0.0.1:{closed_port()}", http_client=client)
     assert (type(found), found.reason) == (OutcomeUnknownError, "unproven")
 
 
 async def test_a_callers_client_carries_requests_and_stays_open(server):
     """The client is used by its shape and is the caller's to close."""
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(trust_env=False) as client:
         async with session(server.url, http_client=client) as twake:
             message = await twake.send_message("c1", "Hello")
         assert not client.is_closed
