@@ -55,7 +55,6 @@ def plan(**options) -> Plan:
         "on_progress": None,
         "resume": "report",
         "key": None,
-        "deadline": None,
         "retry": None,
         "pace": Clock(),
         "server": Known(),
@@ -267,6 +266,7 @@ async def test_an_error_that_no_send_should_raise_is_unknown():
         ({"in_flight": 2.5}, "in_flight"),
         ({"order": "thread"}, "order"),
         ({"after_unknown": "stop"}, "after_unknown"),
+        ({"hold_after": "hold"}, "hold_after"),
         ({"rate": 0}, "rate"),
         ({"rate": True}, "rate"),
         ({"rate": float("inf")}, "rate"),
@@ -377,6 +377,15 @@ async def test_nothing_is_asked_where_nothing_leaves():
     deliveries = await collect(stream(bad, refuses, plan(server=server)))
     assert [type(delivery.error) for delivery in deliveries] == [InvalidDraftError] * 4
     assert server.asked == 0
+
+
+async def test_a_session_is_asked_nothing_for_drafts_that_it_cannot_send(server):
+    """It encodes them first, so that bad ones alone reach no server."""
+    bad = [MessageDraft("c0", ""), MessageDraft("c1", {1: 2})]
+    async with TwakeSession("app", "k" * 40, group_id="g1", base_url=server.url) as twake:
+        deliveries = await collect(twake.send_many(bad))
+    assert [type(delivery.error) for delivery in deliveries] == [InvalidDraftError] * 2
+    assert server.accepted == 0
 
 
 async def test_a_resumed_batch_with_nothing_left_asks_nothing(server, tmp_path):
@@ -588,6 +597,56 @@ async def test_hold_stops_the_channel_of_an_unknown_and_no_other(server):
         else:
             assert delivery.outcome is Outcome.DELIVERED
     assert by_channel(server.stored) == {"c1": [1, 3, 5, 7, 9]}
+
+
+@pytest.mark.parametrize("fault", ["loses_close", "refuses_group", "unsent"])
+@pytest.mark.parametrize("hold_after", ["unknown", "failure"])
+async def test_a_channel_is_held_after_the_ends_that_were_named(fault, hold_after):
+    """hold_after="failure" holds it after any end but DELIVERED, "unknown" after that one."""
+    errors = {
+        "loses_close": OutcomeUnknownError("lost", reason="lost"),
+        "refuses_group": RefusedError("no", reason="group"),
+        "unsent": NotSentError("no connection", reason="connect"),
+    }
+    sent = []
+
+    async def send(draft):
+        sent.append(draft.front_id)
+        if draft.front_id == "c0:2":
+            raise errors[fault]
+        return await at_once(draft)
+
+    options = plan(in_flight=3, hold_after=hold_after)
+    deliveries = await collect(stream(drafts(10, channels=2), send, options))
+    told = {delivery.draft.front_id: delivery for delivery in deliveries}
+    held = hold_after == "failure" or fault == "loses_close"
+    after = [told[f"c0:{number}"] for number in (4, 6, 8)]
+    assert [delivery.outcome is Outcome.NOT_SENT for delivery in after] == [held] * 3
+    assert [bool(d.error) and d.error.reason for d in after] == ["held" if held else False] * 3
+    assert by_channel(sent) == {"c0": [0, 2] if held else [0, 2, 4, 6, 8], "c1": [1, 3, 5, 7, 9]}
+
+
+@pytest.mark.parametrize("journal", [False, True])
+async def test_a_draft_that_cannot_be_sent_holds_its_channel(tmp_path, journal):
+    """It did not arrive, so nothing may overtake it; what is no draft has no channel to hold."""
+    items = [
+        "no draft",
+        MessageDraft("c0", ""),
+        MessageDraft("c0", "behind it"),
+        MessageDraft("c1", "elsewhere"),
+    ]
+    path = Journal(tmp_path / "run.sqlite") if journal else None
+
+    async def send(draft):
+        if not draft.content:
+            raise InvalidDraftError("content is empty", field="content")
+        return await at_once(draft)
+
+    deliveries = await collect(stream(items, send, plan(hold_after="failure", journal=path)))
+    told = {getattr(d.draft, "content", d.draft): d for d in deliveries}
+    assert told["behind it"].error.reason == "held"
+    assert told["elsewhere"].outcome is Outcome.DELIVERED
+    assert told["no draft"].error.reason == told[""].error.reason == "draft"
 
 
 # --- pace ----------------------------------------------------------------------------------------

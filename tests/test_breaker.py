@@ -88,7 +88,7 @@ def goes_down(backend: Backend, after: int, seconds: float):
     """Return a send to a server that goes down after so many messages, for so long."""
 
     async def send(draft):
-        if len(backend.stored) == after and backend.back_at == float("inf"):
+        if len(backend.stored) >= after and backend.back_at == float("inf"):
             backend.is_up, backend.back_at = False, backend.clock.time + seconds
         return await backend(draft)
 
@@ -240,6 +240,36 @@ async def test_the_rate_holds_after_a_pause_too():
     assert (len(seen), wrong) == (40, None)
     assert all(later - sooner >= 0.25 for sooner, later in itertools.pairwise(times))
     assert max(times) <= 100 + 40 * 0.25 + 3 + 5 * 0.25 + 2
+
+
+async def test_who_waits_for_the_rate_while_the_server_goes_down_does_not_send():
+    """Its turn has come, and the pause has begun: it waits for the server, then for a new turn."""
+    backend, send, turns = Backend(), Sender(), []
+
+    async def wait(seconds):
+        turns.append(asyncio.get_running_loop().create_future())
+        await turns[-1]
+
+    backend.clock.wait = wait
+    batch = asyncio.create_task(
+        ended(stream(drafts(4, 4), send, backend.plan(in_flight=2, rate=1)))
+    )
+    await settle()
+    assert (send.begun, len(turns)) == (["c0:0"], 1)
+    backend.is_up = False
+    await send.let_go("c0:0", wrong=OutcomeUnknownError("?", reason="gateway"))
+    turns[0].set_result(None)
+    await settle()
+    assert send.begun == ["c0:0"]
+    backend.is_up = True
+    for _ in range(20):
+        for turn in turns:
+            if not turn.done():
+                turn.set_result(None)
+        await send.let_go()
+    seen, wrong = await batch
+    assert (len(seen), wrong) == (4, None)
+    assert by_channel(send.begun).keys() == {"c0", "c1", "c2", "c3"}
 
 
 async def test_a_pause_that_the_server_asked_for_is_waited_for_before_it_is_asked():

@@ -183,3 +183,14 @@ async def test_a_check_keeps_its_deadline(twake_sandbox, twake_session):
     check = await twake_session.check(deadline=0.1)
     assert time.monotonic() - began < 1.5
     assert check.problem == "unclear"
+
+
+def test_the_servers_words_in_the_advice_cannot_steer_a_terminal():
+    """What the server says is missing, and what the network said, are shown without ESC and CR."""
+    answer = {"error": "you_do_not_have_this_set_of_required_capabilities"}
+    answer["capabilities"] = ["a\x1b[2Jb", "c\r\n\u202ed"]
+    refused = found(Answer(200, [], json.dumps(answer).encode()))
+    assert "a?[2Jb, c ?d" in refused.advice
+    unreachable = found(Failure(sent=False, reason="dns", detail="no\x1b[1m such\rname"))
+    for check in (refused, unreachable):
+        assert check.advice.isprintable()

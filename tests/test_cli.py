@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import copy
 import io
 import json
@@ -9,8 +10,10 @@ import os
 import pathlib
 import signal
 import socket
+import stat
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -19,6 +22,7 @@ click = pytest.importorskip("click")
 
 from click.testing import CliRunner  # noqa: E402
 
+from twake_async.cli import _credentials  # noqa: E402
 from twake_async.cli._commands import run, twake_async  # noqa: E402
 from twake_async.cli._credentials import read_file  # noqa: E402
 from twake_async.errors import ConfigurationError  # noqa: E402
@@ -65,7 +69,7 @@ def cli(capsys):
 def at_home(monkeypatch, path):
     """Forget this machine's own settings, and live in an empty home."""
     for name in list(os.environ):
-        if name.startswith("TWAKE_"):
+        if name.startswith("TWAKE_") or name == "XDG_CONFIG_HOME":
             monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(path))
 
@@ -77,7 +81,8 @@ def texts(sandbox: Sandbox) -> list[str]:
 
 def environment(**more: str) -> dict[str, str]:
     """Return an environment for a process of its own, without this machine's settings."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("TWAKE_", "FORCE_COLOR"))}
+    others = ("TWAKE_", "FORCE_COLOR", "XDG_CONFIG_HOME")
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(others)}
     return {**kept, "PYTHONPATH": str(ROOT), **more}
 
 
@@ -166,6 +171,67 @@ def test_send_takes_a_reply_and_an_ephemeral_message(sandbox, cli):
     (shown,) = sandbox.ephemerals(sandbox.channel_id)
     assert shown["content"] == "psst"
     assert len(texts(sandbox)) == 2
+
+
+def test_a_byte_order_mark_is_no_part_of_the_text(sandbox, cli, monkeypatch):
+    """Shells of Windows put one before what they pipe."""
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(codecs.BOM_UTF8 + b"hello")))
+    assert cli("send")[0] == 0
+    assert texts(sandbox) == ["hello"]
+
+
+def unread(pipe: int) -> int:
+    """Return how many bytes are in a pipe."""
+    import fcntl
+    import termios
+
+    return int.from_bytes(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)), sys.byteorder)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes of POSIX")
+def test_a_text_that_is_not_there_yet_is_waited_for(sandbox):
+    """A pipe that does not block has not ended because it has nothing for the moment."""
+    ours, theirs = os.pipe()
+    os.set_blocking(ours, False)
+    with subprocess.Popen(
+        [*COMMAND, "send", "--channel", sandbox.channel_id],
+        env=environment(**sandbox.environment),
+        stdin=ours,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        os.close(ours)
+        for part in (b"first, ", b"second"):
+            os.write(theirs, part)
+            wait_for(lambda: not unread(theirs))
+        os.close(theirs)
+        _, err = process.communicate(timeout=20)
+    assert (process.returncode, err) == (0, "")
+    assert texts(sandbox) == ["first, second"]
+
+
+def test_a_text_without_an_end_is_not_collected(sandbox, cli, monkeypatch):
+    """It is told as too long; nothing is sent."""
+    monkeypatch.setattr("twake_async.cli._sources.LONGEST", 1_000)
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"x" * 1_001)))
+    status, _, err = cli("send")
+    assert status == 3
+    assert "standard input is longer than 1,000 bytes" in err
+    assert sandbox.requests == []
+
+
+@pytest.mark.parametrize("stdin", [None, io.TextIOWrapper(io.BytesIO())])
+def test_a_closed_standard_input_is_a_wrong_command_line(sandbox, cli, monkeypatch, stdin):
+    """One sentence, no traceback, no wait."""
+    if stdin is not None:
+        stdin.close()
+    monkeypatch.setattr(sys, "stdin", stdin)
+    for arguments in (["send", "-"], ["send-many", "-"], ["send-many", "-", "--format", "csv"]):
+        status, _, err = cli(*arguments)
+        assert status == 64
+        assert "Standard input is closed." in err
+    assert sandbox.requests == []
 
 
 def test_a_refused_send_is_status_2(sandbox, cli):
@@ -378,7 +444,7 @@ def test_credentials_may_come_from_a_file(sandbox, cli, monkeypatch, tmp_path, h
 
 
 @pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
-@pytest.mark.parametrize("mode", [0o640, 0o604, 0o660, 0o644, 0o610])
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o660, 0o644, 0o610, 0o444, 0o404, 0o460, 0o450])
 def test_a_file_that_others_may_open_is_refused_with_the_chmod_to_run(sandbox, cli, tmp_path, mode):
     """Its key is not used, even where the environment has credentials of its own."""
     path = write(tmp_path / "open file.toml", mode, **file_settings(sandbox))
@@ -386,6 +452,100 @@ def test_a_file_that_others_may_open_is_refused_with_the_chmod_to_run(sandbox, c
     assert (status, out) == (3, "")
     assert f"chmod 600 '{path}'" in err
     assert sandbox.requests == []
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
+@pytest.mark.parametrize("mode", [0o400, 0o440, 0o600, 0o700])
+def test_a_file_that_nobody_may_write_may_be_read_by_its_group(sandbox, cli, tmp_path, mode):
+    """So secrets are mounted into containers and services: 0440 is somebody's choice."""
+    path = write(tmp_path / "c.toml", mode, **file_settings(sandbox))
+    assert cli("send", "--config", str(path), "x")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("mode", "owned", "is_open"),
+    [
+        (0o640, False, False),  # root's, with the group of a service
+        (0o440, False, False),
+        (0o640, True, True),
+        (0o660, False, True),
+        (0o644, False, True),
+        (0o604, False, True),
+        (0o650, False, True),
+    ],
+)
+def test_a_group_may_read_where_somebody_chose_it(mode, owned, is_open):
+    """Another user's file lets us in by its group alone; our own needs no group."""
+    assert _credentials.is_open(stat.S_IFREG | mode, owned=owned) is is_open
+
+
+@pytest.mark.parametrize("where", ["XDG_CONFIG_HOME", "HOME", "both"])
+def test_the_file_is_looked_for_in_the_folder_of_the_platform(
+    sandbox, cli, monkeypatch, tmp_path, where
+):
+    """XDG_CONFIG_HOME is heeded, and what lies in ~/.config is still found."""
+    at_home(monkeypatch, tmp_path)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "xdg"))
+    home, xdg = tmp_path / ".config/twake-async.toml", tmp_path / "xdg/twake-async.toml"
+    for path in {"HOME": [home], "XDG_CONFIG_HOME": [xdg], "both": [xdg, home]}[where]:
+        write(path, **file_settings(sandbox))
+    if where == "both":
+        write(home, public_id="other", private_api_key="wrong")
+    assert cli("send", "--channel", sandbox.channel_id, "x")[0] == 0
+
+
+@pytest.mark.parametrize("xdg", ["", "relative"])
+def test_a_file_in_the_working_folder_is_not_taken_for_ones_own(
+    sandbox, cli, monkeypatch, tmp_path, xdg
+):
+    """The working folder may be anybody's, so a setting that leads there is not followed."""
+    at_home(monkeypatch, tmp_path)
+    monkeypatch.setenv("XDG_CONFIG_HOME", xdg)
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / xdg / "twake-async.toml", **file_settings(sandbox))
+    status, _, err = cli("send", "--channel", sandbox.channel_id, "x")
+    assert status == 3
+    assert str(tmp_path / ".config/twake-async.toml") in err
+
+
+def test_windows_and_macos_have_folders_of_their_own(monkeypatch, tmp_path):
+    """Click knows them; the one of the first releases comes after."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr(click, "get_app_dir", lambda name: str(tmp_path / "Roaming" / name))
+    files = _credentials.default_files()
+    assert files == [tmp_path / "Roaming/twake-async.toml", tmp_path / ".config/twake-async.toml"]
+
+
+def test_a_home_that_there_is_none_of_is_no_traceback(cli, monkeypatch, tmp_path):
+    """A container's user may have no home at all."""
+    at_home(monkeypatch, tmp_path)
+    monkeypatch.setattr("os.path.expanduser", lambda path: path)
+    status, _, err = cli("check")
+    assert status == 3
+    assert "~/.config/twake-async.toml" in err
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may enter any folder")
+def test_a_home_that_is_closed_to_us_has_no_file(sandbox, cli, monkeypatch, tmp_path):
+    """What the environment says is enough there."""
+    folder = tmp_path / ".config"
+    folder.mkdir(mode=0)
+    try:
+        assert cli("send", "x")[0] == 0
+    finally:
+        folder.chmod(0o700)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes of POSIX")
+def test_a_file_may_be_a_pipe(sandbox, cli, tmp_path):
+    """So a key comes from a password store without lying on a disk: --config <(pass show twake)."""
+    path = tmp_path / "pipe"
+    os.mkfifo(path, 0o600)
+    text = "".join(
+        f"{name} = {json.dumps(value)}\n" for name, value in file_settings(sandbox).items()
+    )
+    threading.Thread(target=path.write_text, args=(text,), daemon=True).start()
+    assert cli("send", "--config", str(path), "x")[0] == 0
 
 
 def test_a_file_named_on_the_command_line_goes_before_the_environment(sandbox, cli, tmp_path):
@@ -432,6 +592,11 @@ def test_no_credentials_at_all_says_where_they_may_come_from(cli, monkeypatch, t
     [
         (f'private_api_key = "{KEY}', "not valid TOML"),
         (f'{KEY} = "{KEY}', "not valid TOML"),
+        (f'a = "{KEY}"\nb = {"[" * 100_000}', "not valid TOML"),
+        (f'private_api_key = "{KEY}"\nb = {"9" * 10_000}', "not valid TOML"),
+        (f'private_api_key = "{KEY}"'.encode("utf-16"), "is UTF-16: save it as UTF-8"),
+        (f'private_api_key = "{KEY}\xe9"'.encode("cp1252"), "not UTF-8 text"),
+        (f'# {"x" * 1_048_576}\nprivate_api_key = "{KEY}"', "longer than 1,048,576 bytes"),
         ('privat_api_key = "x"', "'privat_api_key'"),
         ("private_api_key = 12", "must be a string"),
     ],
@@ -439,17 +604,32 @@ def test_no_credentials_at_all_says_where_they_may_come_from(cli, monkeypatch, t
 def test_a_file_that_cannot_be_used_is_explained_without_what_it_holds(tmp_path, text, said):
     """A slip in the file is told by its kind: the line itself may hold the key."""
     path = tmp_path / "c.toml"
-    path.write_text(text)
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
     path.chmod(0o600)
     with pytest.raises(ConfigurationError, match=said) as caught:
         read_file(path)
     assert KEY not in str(caught.value)
 
 
+def test_a_byte_order_mark_does_no_harm(sandbox, cli, tmp_path):
+    """Editors on Windows write one."""
+    path = write(tmp_path / "c.toml", **file_settings(sandbox))
+    path.write_bytes(codecs.BOM_UTF8 + path.read_bytes())
+    assert cli("send", "--config", str(path), "x")[0] == 0
+
+
+def test_a_file_that_cannot_be_read_is_told(sandbox, cli, tmp_path):
+    """A folder in its place, or nothing."""
+    for path in (tmp_path, tmp_path / "missing.toml"):
+        status, _, err = cli("send", "--config", str(path), "x")
+        assert status == 3
+        assert f"{path} cannot be read" in err
+
+
 def test_no_option_takes_a_key():
-    """Arguments are seen by every user of a machine."""
+    """Arguments are seen by every user of a machine. --key of send-many names a field of a line."""
     for command in twake_async.commands.values():
-        names = {name for param in command.params for name in param.opts}
+        names = {name for param in command.params for name in param.opts if param.name != "key"}
         assert not [name for name in names if "key" in name or "public" in name]
 
 
@@ -555,6 +735,7 @@ def test_a_sandbox_that_cannot_start_says_why(cli, tmp_path):
         seed.write_text(text)
         status, _, err = cli("sandbox", "--seed", str(seed))
         assert (status, err.count("\n")) == (1, 1)
+        assert "Error" not in err
     assert cli("sandbox", "--seed", str(tmp_path / "none.json"))[0] == 1
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

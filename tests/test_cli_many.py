@@ -18,7 +18,8 @@ click = pytest.importorskip("click")
 
 from test_cli import COMMAND, at_home, cli, environment, sandbox, served, texts  # noqa: E402, F401
 
-from twake_async.cli._lines import read_csv, read_jsonl  # noqa: E402
+from twake_async.cli._csv_lines import read_csv  # noqa: E402
+from twake_async.cli._lines import read_jsonl  # noqa: E402
 from twake_async.cli._progress import Display  # noqa: E402
 from twake_async.deliveries import Pause  # noqa: E402
 from twake_async.errors import Outcome  # noqa: E402
@@ -47,12 +48,23 @@ def spawned(sandbox, *arguments: str, **options) -> subprocess.Popen:
     return subprocess.Popen(
         [*COMMAND, "send-many", *arguments],
         env=environment(**sandbox.environment),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
+        stdin=options.pop("stdin", subprocess.PIPE),
+        stdout=options.pop("stdout", subprocess.PIPE),
         stderr=options.pop("stderr", subprocess.PIPE),
         text=True,
         **options,
     )
+
+
+def listed(path) -> list[str]:
+    """Return the lines of a list as they were fed in: less the member that says why they are there."""
+    lines = []
+    for line in pathlib.Path(path).read_text().splitlines():
+        assert line.startswith('{"_result": ')
+        fields = json.loads(line)
+        del fields["_result"]
+        lines.append(json.dumps(fields))
+    return lines
 
 
 def wait_for(condition) -> None:
@@ -160,11 +172,11 @@ def test_what_is_wrong_with_a_line_is_said(line, wrong):
 
 def test_what_is_wrong_with_a_row_is_said():
     """Too many cells, cells that should hold JSON, and no cells at all."""
-    rows = ["channel_id,content,pinned\n", "c,x,true,more\n", "c,x,maybe\n", "c,good,\n", "\n"]
+    rows = b"channel_id,content,pinned\nc,x,true,more\nc,x,maybe\nc,good,\n\n", b""
     read = list(read_csv(rows))
     assert [line.number for line in read] == [2, 3, 4]
     assert "more cells" in read[0].wrong
-    assert "JSON: pinned" in read[1].wrong
+    assert "column 3 (pinned) must hold true or false" in read[1].wrong
     assert read[2].draft.content == "good"
     assert list(read_csv([])) == []
 
@@ -190,12 +202,12 @@ def test_what_was_not_delivered_can_be_fed_back_in(sandbox, cli, write, tmp_path
     monkeypatch.setenv("TWAKE_PRIVATE_API_KEY", "wrong")
     assert cli("send-many", file, *both)[:2] == (2, "3 not sent\n")
     monkeypatch.setenv("TWAKE_PRIVATE_API_KEY", key)
-    assert pathlib.Path(rest).read_text() == pathlib.Path(file).read_text()
+    assert listed(rest) == pathlib.Path(file).read_text().splitlines()
     assert pathlib.Path(doubt).read_text() == ""
     sandbox.fail_next(before_storing=500)
     again = str(tmp_path / "again.jsonl")
     assert cli("send-many", rest, "--undelivered", again, "--unknown", doubt)[0] == 4
-    assert pathlib.Path(doubt).read_text() == json.dumps(message(sandbox, 0)) + "\n"
+    assert listed(doubt) == [json.dumps(message(sandbox, 0))]
     assert pathlib.Path(again).read_text() == ""
 
 
@@ -319,8 +331,30 @@ def test_a_changed_file_is_told_and_the_rest_is_written(sandbox, cli, write, tmp
     status, _, err = cli("send-many", changed, "--journal", journal, "--undelivered", str(rest))
     assert status == 3
     assert "the input was changed" in err
-    assert rest.read_text() == pathlib.Path(changed).read_text()
+    assert listed(rest) == pathlib.Path(changed).read_text().splitlines()
     assert len(texts(sandbox)) == 3
+
+
+@pytest.mark.parametrize(
+    ("option", "fault", "delivered"),
+    [
+        ("--hold", 502, 0),
+        ("--hold", "refuse", 2),
+        ("--hold-failed", 502, 0),
+        ("--hold-failed", "refuse", 0),
+    ],
+)
+def test_what_holds_a_channel(sandbox, cli, write, *, option, fault, delivered):
+    """`--hold` holds after an unknown end only, `--hold-failed` after any but a delivery."""
+    if fault == "refuse":
+        sandbox.refuse_next("capability")
+    else:
+        sandbox.fail_next(before_storing=fault)
+    file = write(*(message(sandbox, number) for number in range(3)))
+    status, out, _ = cli("send-many", file, option, "--attempts", "1")
+    assert status != 0
+    assert len(sandbox.messages(sandbox.channel_id)) == delivered
+    assert ("2 not sent" in out) == (delivered == 0)
 
 
 def test_resend_without_a_journal_is_a_wrong_command_line(cli, write):

@@ -286,3 +286,26 @@ def test_an_edit_has_no_front_id_to_tell():
     error = NotSentError("the message was not sent", reason="connect")
     error.attempts, error.elapsed = 1, 0.5
     assert str(error) == "the message was not sent (after 1 attempt in 0.50 s)"
+
+
+STEERING = "a\x1b[2J\r\nb\tc\x07d\u202ee\u2066f\u200fg\x9bh\x00i\u2028j\ud83dk"
+
+
+def test_words_of_others_cannot_steer_a_terminal_or_a_log(kind):
+    """ESC, line breaks, marks that turn the text: gone from the text, the arguments, a copy."""
+    error = kind(f"the server said: {STEERING}")
+    error.attempts, error.front_id = 1, "mine\u202e"
+    assert str(error).startswith("the server said: a?[2J b c?d?e?f?g?h?i j?k")
+    for text in (str(error), error.args[0], str(pickle.loads(pickle.dumps(error)))):
+        assert text.isprintable()
+
+
+def test_words_of_others_do_not_flood_a_log(kind):
+    """A server may answer with megabytes."""
+    assert len(str(kind("x" * 5_000_000))) <= 4_000
+
+
+def test_words_in_any_script_are_left_as_they_are(kind):
+    """Only what cannot be printed is replaced."""
+    for words in ("le serveur a dit « non » à 100 %", "サーバー", "الخادم", "🎉 ok"):
+        assert str(kind(words)) == words

@@ -26,6 +26,7 @@ from twake_async import (
     Journal,
     JournalEntry,
     JournalError,
+    Message,
     MessageDraft,
     NotSentError,
     Outcome,
@@ -34,7 +35,9 @@ from twake_async import (
     RetryPolicy,
 )
 from twake_async._attempts import follower
-from twake_async._journal_file import SCHEMA, VERSION, JournalFile
+from twake_async._journal_file import JournalFile
+from twake_async._journal_rows import SCHEMA, VERSION
+from twake_async._resume import fingerprint
 from twake_async.batch import Plan, stream
 from twake_async.journal import Scribe
 
@@ -172,15 +175,19 @@ async def test_between_attempts_a_message_of_an_earlier_doubt_stays_in_doubt(pat
 async def test_a_send_of_the_inputs_own_leaves_the_journal_alone(server, path):
     """It is no attempt of the draft before it, whose row stays as it ended."""
     before = []
+    yielded = asyncio.Event()
     async with session(server, retry=RetryPolicy(initial_wait=0.001)) as twake:
 
         async def given():
             yield MessageDraft("c0", "Hello")
+            # The input is asked for more while the end of the draft before is being written.
+            await yielded.wait()
             server.do_next("refuses_429_zero")
             await twake.send_message("c1", "half of it is done")
             before.extend(rows(path, "SELECT outcome, attempts FROM message"))
 
-        await collect(twake.send_many(given(), in_flight=1, journal=Journal(path)))
+        async for _ in twake.send_many(given(), in_flight=1, journal=Journal(path)):
+            yielded.set()
     assert before == rows(path, "SELECT outcome, attempts FROM message") == [("delivered", 1)]
 
 
@@ -394,6 +401,173 @@ async def test_a_held_resend_stays_unknown(path):
     deliveries = await collect(stream(items, ended_as(Outcome.UNKNOWN), again))
     assert [delivery.outcome for delivery in deliveries] == [Outcome.UNKNOWN] * 2
     assert deliveries[1].error.__cause__.reason == "held"
+
+
+async def test_a_second_lost_request_of_a_run_is_counted(path):
+    """Each attempt that is lost may have made a copy."""
+
+    async def send(draft):
+        follower.get().ended(Outcome.UNKNOWN, "lost", last=False)
+        assert await follower.get().again() is None
+        follower.get().ended(Outcome.UNKNOWN, "timeout", last=True)
+        raise OutcomeUnknownError("lost", reason="timeout")
+
+    draft = MessageDraft("c0", "Hello")
+    await collect(stream([draft], send, plan(path)))
+    query = "SELECT outcome, unknown_requests, maybe_duplicated FROM message"
+    assert rows(path, query) == [("unknown", 2, 1)]
+    resend = plan(path, resume="resend")
+    [delivery] = await collect(stream([draft], ended_as(Outcome.DELIVERED), resend))
+    assert delivery.message.maybe_duplicated
+    assert rows(path, query) == [("delivered", 2, 1)]
+
+
+async def test_a_failed_resend_keeps_the_doubts_of_all_runs(path):
+    """A refusal of the third request takes nothing back of the first two."""
+    draft = MessageDraft("c0", "Hello")
+    query = "SELECT outcome, unknown_requests, maybe_duplicated FROM message"
+    await unknown_at(path, draft)
+    assert rows(path, query) == [("unknown", 1, 0)]
+    for outcome, counted in [(Outcome.UNKNOWN, 2), (Outcome.REFUSED, 2), (Outcome.NOT_SENT, 2)]:
+        await collect(stream([draft], ended_as(outcome), plan(path, resume="resend")))
+        assert rows(path, query) == [("unknown", counted, 1)]
+
+
+@pytest.mark.parametrize(("lost", "twice"), [(1, False), (2, True)])
+async def test_a_message_that_a_look_found_is_doubled_only_by_other_requests(path, lost, twice):
+    """Where the one lost request made the message, there is no second one to speak of."""
+
+    async def send(draft):
+        for number in range(lost):
+            if number:
+                assert await follower.get().again() is None
+            follower.get().ended(Outcome.UNKNOWN, "lost", last=number == lost - 1)
+        return Message(id="found", front_id=draft.front_id, maybe_duplicated=lost > 1)
+
+    [delivery] = await collect(stream([MessageDraft("c0", "Hello")], send, plan(path)))
+    assert delivery.message.maybe_duplicated is twice
+    query = "SELECT outcome, unknown_requests, maybe_duplicated FROM message"
+    assert rows(path, query) == [("delivered", lost - 1, int(twice))]
+
+
+async def test_a_look_in_a_later_run_leaves_the_doubt_of_the_earlier_one(path):
+    """One of two lost requests made the message that was found, and the other one may have, too."""
+
+    async def send(draft):
+        follower.get().ended(Outcome.UNKNOWN, "lost", last=True)
+        return Message(id="found", front_id=draft.front_id)
+
+    draft = MessageDraft("c0", "Hello")
+    await unknown_at(path, draft)
+    [delivery] = await collect(stream([draft], send, plan(path, resume="resend")))
+    assert delivery.message.maybe_duplicated
+    assert rows(path, "SELECT unknown_requests FROM message") == [(1,)]
+
+
+async def test_a_send_that_ends_in_no_known_way_leaves_its_request_in_doubt(path):
+    """An exception of another kind proves nothing about the attempt that was under way."""
+
+    async def send(draft):
+        follower.get().ended(Outcome.UNKNOWN, "lost", last=False)
+        assert await follower.get().again() is None
+        raise ZeroDivisionError
+
+    [delivery] = await collect(stream([MessageDraft("c0", "Hello")], send, plan(path)))
+    assert delivery.outcome is Outcome.UNKNOWN
+    assert rows(path, "SELECT outcome, unknown_requests FROM message") == [("unknown", 2)]
+
+
+async def test_rows_say_whether_the_front_id_was_minted(path):
+    """An id of the caller's may have been used before; an edit has none."""
+    items = [
+        MessageDraft("c0", "minted"),
+        MessageDraft("c0", "given", front_id="mine"),
+        MessageDraft("c0", "an edit", id="m1"),
+    ]
+    query = "SELECT minted, front_id IS NULL FROM message ORDER BY key"
+    for outcome in (Outcome.UNKNOWN, Outcome.REFUSED, Outcome.DELIVERED):
+        await collect(stream(items, ended_as(outcome), plan(path, resume="resend")))
+        assert rows(path, query) == [(1, 0), (0, 0), (0, 1)]
+    assert [entry.minted for entry in Journal(path).entries()] == [True, False, False]
+
+
+async def test_a_front_id_that_was_minted_stays_so_when_the_caller_gives_one_later(path):
+    """The id on the wire is the first run's, and so is where it came from."""
+    await unknown_at(path, MessageDraft("c0", "Hello"))
+    [(minted,)] = rows(path, "SELECT front_id FROM message")
+    send = ended_as(Outcome.UNKNOWN)
+    draft = MessageDraft("c0", "Hello", front_id="mine")
+    await collect(stream([draft], send, plan(path, resume="resend")))
+    assert send.sent[0].front_id == minted
+    assert rows(path, "SELECT front_id, minted FROM message") == [(minted, 1)]
+
+
+# --- fingerprints --------------------------------------------------------------------------------
+
+
+def turned(value):
+    """Return the same JSON with the keys of all maps in the opposite order."""
+    if isinstance(value, dict):
+        return {key: turned(value[key]) for key in reversed(value)}
+    if isinstance(value, list):
+        return [turned(item) for item in value]
+    return value
+
+
+MAPS = {"b": {"y": 2, "x": [{"q": 1, "p": None}]}, "a": 1}
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        {"hidden_data": MAPS},
+        {"extra": {"later": MAPS, "earlier": 1}},
+        {"content": {"type": "twacode", "elements": [{"start": "*", "content": "x", "end": "*"}]}},
+        {"user_specific": [{"user_id": "u1", "modifiers": {"y": 1, "x": [MAPS]}}]},
+    ],
+    ids=str,
+)
+def test_equal_drafts_have_equal_fingerprints(field):
+    """The order of keys is no part of what a draft asks for."""
+    fields = {"content": "Hello"} | field
+    one = MessageDraft("c0", **fields)
+    other = MessageDraft("c0", **{name: turned(value) for name, value in fields.items()})
+    assert one == other
+    assert fingerprint(one) == fingerprint(other)
+
+
+def test_a_fingerprint_is_of_the_draft_and_of_nothing_else():
+    """The front_id and the form on the wire do not count, all else does."""
+    draft = MessageDraft("c0", "Hello", hidden_data={"front_id": "mine", "list": [1, 2]})
+    mark = fingerprint(draft)
+    assert fingerprint(attrs.evolve(draft, front_id="mine")) == mark
+    assert fingerprint(attrs.evolve(draft, front_id="other")) == mark
+    others = [
+        attrs.evolve(draft, hidden_data={"front_id": "other", "list": [1, 2]}),
+        attrs.evolve(draft, hidden_data={"front_id": "mine", "list": [2, 1]}),
+        attrs.evolve(draft, content="hello"),
+        attrs.evolve(draft, channel_id="c1"),
+        attrs.evolve(draft, id="m1"),
+        attrs.evolve(draft, pinned=True),
+    ]
+    assert len({mark, *map(fingerprint, others)}) == len(others) + 1
+
+
+def test_fingerprints_are_the_same_in_the_next_release():
+    """A journal that one release began is not full of changed drafts for the next one."""
+    draft = MessageDraft(
+        "c0", "H\u00e9llo", hidden_data={"b": 1.5, "a": [True, None]}, pinned=False
+    )
+    assert fingerprint(draft) == "dfe8bf6423f182449b565da158702d88"
+
+
+async def test_a_journal_goes_on_with_another_form_of_the_text(server, path):
+    """What the session sends as a plain text, the next session knows in the portable form."""
+    for text_form in ("plain", "portable"):
+        async with session(server, text_form=text_form) as twake:
+            items = [MessageDraft("c0", "Hello"), MessageDraft("c1", ["Hello"])]
+            deliveries = await collect(twake.send_many(items, journal=Journal(path)))
+    assert [delivery.from_journal for delivery in deliveries] == [True, True]
 
 
 # --- keys ----------------------------------------------------------------------------------------
@@ -724,7 +898,7 @@ async def test_a_broken_journal_is_a_clear_error(path):
     for page in range(4096, len(data), 4096):
         data[page : page + 512] = os.urandom(512)
     pathlib.Path(path).write_bytes(data)
-    assert (await fails(path)).reason == "broken"
+    assert (await fails(path)).reason == "damaged"
     with pytest.raises(JournalError):
         list(Journal(path).entries())
 
@@ -919,7 +1093,7 @@ def test_the_file_agrees_with_a_model_through_crashes(tmp_path_factory, steps):
                 for key, entry in model.items():
                     if entry.outcome is None:
                         model[key] = attrs.evolve(
-                            entry, outcome=Outcome.UNKNOWN, reason="interrupted"
+                            entry, outcome=Outcome.UNKNOWN, reason="interrupted", unknown_requests=1
                         )
             else:
                 key = f"key {step[1]}"

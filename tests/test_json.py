@@ -82,6 +82,13 @@ def test_any_mapping_is_written_as_a_dict(codec):
     assert "nested deeper" in refusal(nest(501, lambda inner: MappingProxyType({"k": inner})))
 
 
+@pytest.mark.parametrize("codec", [PLAIN, fast_codec()])
+def test_what_was_not_looked_at_is_no_json_either(codec):
+    """Neither encoder makes something of what is no mapping."""
+    with pytest.raises(TypeError):
+        codec.encode([object()])
+
+
 def test_text_is_sent_as_utf8_without_spaces():
     """The bytes are compact, and characters stand for themselves."""
     assert dump({"a": ["é", "✓", "😀"], "b": None}, {}) == '{"a":["é","✓","😀"],"b":null}'.encode()

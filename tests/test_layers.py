@@ -20,7 +20,8 @@ ROOT = pathlib.Path(twake_async.__file__).parent
 # that had to be divided has a half floor for the part below or above. "" is the package itself, the
 # face: it gathers the public names of floors 0 to 5, and no room looks back up at it.
 FLOORS = {
-    "errors": 0,
+    "_printable": 0,
+    "errors": 0.25,
     "_channels": 0,
     "_results": 0,
     "twacode": 0.5,
@@ -31,7 +32,13 @@ FLOORS = {
     "_settings": 1,
     "_decode": 2,
     "deliveries": 2,
-    "_journal_file": 2.5,
+    "_journal_errors": 1,
+    "_journal_lock": 2,
+    "_journal_wal": 0,
+    "_journal_rows": 2.5,
+    "_journal_checks": 2.75,
+    "_journal_file": 2.85,
+    "_journal_views": 2.85,
     "_body": 2.5,
     "_judge": 2.75,
     "_tls": 1,

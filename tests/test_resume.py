@@ -85,6 +85,9 @@ def check_agreement(run: Run) -> None:
         entry, copies = entries[key], run.server.stored[entries[key].front_id]
         assert entry.outcome is Outcome[report["outcome"]]
         assert entry.front_id == report["front_id"]
+        delivered = entry.outcome is Outcome.DELIVERED
+        assert copies <= entry.unknown_requests + delivered
+        assert report["maybe_duplicated"] == (delivered and entry.unknown_requests > 0)
         if entry.outcome is Outcome.DELIVERED:
             assert copies == 1
         elif entry.outcome is Outcome.UNKNOWN:

@@ -365,6 +365,21 @@ async def test_closing_does_not_wait_for_ever(server):
     await server.quiet()
 
 
+@pytest.mark.parametrize("transport", [None, "fast"])
+async def test_closing_ends_the_connections_that_are_on_their_way(server, transport):
+    """Their sends are told so, nothing leaves after the end, and no socket stays open."""
+    twake = session(server, transport=transport)
+    sends = [asyncio.create_task(twake.send_message("c1", "Hello")) for _ in range(100)]
+    while not server.accepted:
+        await asyncio.sleep(0)
+    await twake.aclose(drain=0)
+    received = server.received
+    errors = await asyncio.gather(*sends, return_exceptions=True)
+    await server.quiet()
+    assert server.received == received
+    assert sum(isinstance(error, SessionClosedError) for error in errors) >= 90
+
+
 def test_a_session_belongs_to_the_loop_that_first_used_it():
     """A second loop gets a clear error, not a hang."""
 
@@ -449,3 +464,12 @@ async def test_ten_thousand_tasks_share_one_session(server):
         assert server.accepted <= 20
     contents = [json.loads(message.content) for message in messages]
     assert contents == list(range(1, 1_001))
+
+
+@pytest.mark.parametrize("transport", [None, "fast"])
+@pytest.mark.parametrize("host", ["\u00e9" * 70 + ".example", "\u0660a.example"])
+def test_a_host_beyond_ascii_that_has_no_form_in_it_is_refused(host, transport):
+    """No lookup could find it; said before anything is opened."""
+    with pytest.raises(ConfigurationError, match="check its host and port") as caught:
+        TwakeSession("app", KEY, base_url=f"https://{host}", proxy=None, transport=transport)
+    assert caught.value.field == "base_url"

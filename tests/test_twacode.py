@@ -846,12 +846,27 @@ def test_json_of_other_mappings_goes_out_as_dicts():
     assert str(decode(plain)) == sent["fallback_string"] == "iti"
 
 
+def test_a_context_of_other_mappings_is_kept_as_dicts():
+    """A private copy, at any depth."""
+    context = MappingProxyType({"a": [ChainMap({"b": 1})]})
+    button = Button("x", action_id="y", interactive_context=context)
+    assert button.interactive_context == {"a": [{"b": 1}]}
+    assert type(button.interactive_context["a"][0]) is dict
+
+
 def test_a_mapping_within_itself_is_refused_as_a_dict_would_be():
     """Nothing recurses until the stack ends."""
     inner: dict[str, object] = {}
     inner["content"] = [MappingProxyType(inner)]
     with pytest.raises(InvalidDraftError, match="nested deeper"):
         portable(inner)
+
+
+@pytest.mark.parametrize("thing", [b"x", {1}, object()])
+def test_what_is_neither_json_nor_a_mapping_is_refused(thing):
+    """Also where it is kept as it came."""
+    with pytest.raises(InvalidDraftError, match="JSON cannot hold it"):
+        portable({"type": "nop", "content": [thing]})
 
 
 @given(json_values)

@@ -711,6 +711,21 @@ def test_a_redirect_names_its_target():
     assert "nowhere" in str(verdict(status=302)[0])
 
 
+@pytest.mark.parametrize("location", ["https://[", "https://web.example.org/x?y", "/client", ""])
+@pytest.mark.parametrize("status", [301, 308])
+def test_a_redirect_that_leads_elsewhere_proves_nothing(status, location):
+    """Only the same host and path, from http to https, is taken for a gateway's first word."""
+    assert verdict(status=status, location=location)[1:] == (UNKNOWN, "gateway_answer")
+
+
+@pytest.mark.parametrize("body", [b"{", b"", b"[]", b"\xff", b'{"statusCode": 404.0}', b"nothing"])
+@pytest.mark.parametrize("status", [400, 404])
+def test_what_only_says_that_it_is_json_is_no_word_of_twakes(status, body):
+    """A gateway may call anything JSON."""
+    found = verdict(body=body, status=status, content_type="application/json")
+    assert found[1:] == (UNKNOWN, "gateway_answer")
+
+
 @pytest.mark.parametrize(
     ("header", "seconds"),
     [
@@ -765,6 +780,17 @@ def test_what_is_missing_may_come_in_any_form(key, value):
     result = verdict(body=listed)[0]
     assert result.missing == ("channels", "5")
     assert "channels, 5" in str(result)
+
+
+def test_the_servers_words_in_an_error_cannot_steer_a_terminal():
+    """Names of capabilities and the target of a redirect are told without ESC, CR, LF and bidi."""
+    words = "you_do_not_have_this_set_of_required_capabilities"
+    names = ["a\x1b]0;title\x07b", "c\r\nd", "\u202ee"]
+    refused = verdict(body=json.dumps({"error": words, "capabilities": names}).encode())[0]
+    assert "a?]0;title?b, c d, ?e" in str(refused)
+    redirect = verdict(status=302, location="/\x1b[2J\r\x9b")[0]
+    for error in (refused, redirect):
+        assert str(error).isprintable()
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import attrs
 
-from ._settings import check_callback, check_choice, check_count, check_deadline, check_kind
+from ._settings import check_callback, check_choice, check_count, check_kind
 from .errors import ConfigurationError
 from .journal import Journal
 from .retry import RetryPolicy
@@ -30,12 +30,12 @@ class Plan:
     in_flight: int
     order: Literal["channel"] | None
     after_unknown: Literal["continue", "hold"]
+    hold_after: Literal["unknown", "failure"] | None = None
     rate: float | None
     journal: Journal | None
     on_progress: Callable[[Progress], object] | None
     resume: Literal["report", "resend"]
     key: Callable[[MessageDraft], str] | None
-    deadline: float | None
     retry: RetryPolicy | None
     pace: Pace
     server: Server
@@ -49,6 +49,8 @@ class Plan:
         if self.order is not None:
             check_choice("order", self.order, ("channel",))
         check_choice("after_unknown", self.after_unknown, ("continue", "hold"))
+        if self.hold_after is not None:
+            check_choice("hold_after", self.hold_after, ("unknown", "failure"))
         check_choice("resume", self.resume, ("report", "resend"))
         self._check_numbers()
         self._check_kinds()
@@ -57,8 +59,6 @@ class Plan:
                 raise ConfigurationError(f"{name} means nothing without a journal", field=name)
 
     def _check_numbers(self) -> None:
-        if self.deadline is not None:
-            check_deadline(self.deadline)
         for name, of in (("rate", "messages a second"), ("outage_timeout", "seconds")):
             value = getattr(self, name)
             if value is not None and not _is_positive(value):
@@ -68,9 +68,8 @@ class Plan:
         for name, kind in (("retry", RetryPolicy), ("journal", Journal), ("stop", asyncio.Event)):
             if getattr(self, name) is not None:
                 check_kind(name, getattr(self, name), kind)
-        for name in ("key", "on_progress"):
-            if getattr(self, name) is not None:
-                check_callback(name, getattr(self, name))
+        check_callback("key", self.key)
+        check_callback("on_progress", self.on_progress)
 
 
 def _is_positive(number: object) -> bool:

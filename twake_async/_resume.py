@@ -6,10 +6,11 @@ import hashlib
 import json
 import time
 import uuid
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
 
+from ._json import Codec
 from ._wire import encode_save
 from .deliveries import Delivery, JournalEntry, error_for
 from .errors import JournalError, Outcome, TwakeError
@@ -20,11 +21,44 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Item",
+    "Tried",
     "fingerprint",
     "key_of",
     "recall",
     "with_front_id",
 ]
+
+
+@attrs.define(eq=False)
+class Tried:
+    """The attempts that this run made for one message, as far as they are known."""
+
+    seen: list[tuple[Outcome, str]] = attrs.field(factory=list)
+    """The outcome and the reason of each attempt that ended, in order."""
+
+    begun: int = 0
+    """How many attempts began; the last one's end may not be known."""
+
+    lost: int = 0
+    """How many of them ended `UNKNOWN`."""
+
+    def begin(self) -> None:
+        """Note that an attempt begins; one whose end is not known yet is the same one."""
+        self.begun = len(self.seen) + 1
+
+    def note(self, outcome: Outcome, reason: str) -> None:
+        """Note the end of an attempt."""
+        self.seen.append((outcome, reason))
+        self.lost += outcome is Outcome.UNKNOWN
+
+    def clear(self) -> None:
+        """Forget all, for another message."""
+        self.seen.clear()
+        self.begun = self.lost = 0
+
+
+#: Of a message that never left.
+_NOTHING_TRIED = Tried()
 
 
 @attrs.define(eq=False)
@@ -46,21 +80,31 @@ class Item:
     ready: MessageDraft | None = None
     """The draft with its `front_id`, where there is a journal to keep it."""
 
-    doubt: bool = False
-    """Whether an earlier run may have delivered it."""
+    doubts: int = 0
+    """How many requests of earlier runs may or may not have delivered it."""
 
     begun: bool = False
     """Whether its intent was given to the journal."""
 
+    tried: Tried = _NOTHING_TRIED
+    """What this run tried; a worker that sends it puts its own in."""
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether its request does no harm twice: it is an edit."""
+        return self.draft.id is not None
+
 
 def not_sent(draft: MessageDraft, error: TwakeError, key: str | None = None) -> Item:
     """Return the item of a draft that will not be sent, for a reason found before."""
-    return Item(draft, known=Delivery(draft, Outcome.NOT_SENT, error=error, key=key))
+    # It takes its turn in its channel, which it may hold; what is no draft has no channel.
+    channel = draft.channel_id if isinstance(draft, MessageDraft) else None
+    return Item(draft, channel, known=Delivery(draft, Outcome.NOT_SENT, error=error, key=key))
 
 
 def with_front_id(draft: MessageDraft) -> MessageDraft:
     """Return the draft with the `front_id` that it will have in all runs; an edit needs none."""
-    if draft.front_id is not None or (draft.id is not None and not draft.is_ephemeral):
+    if draft.front_id is not None or draft.id is not None:
         return draft
     return attrs.evolve(draft, front_id=str(uuid.uuid4()))
 
@@ -68,16 +112,26 @@ def with_front_id(draft: MessageDraft) -> MessageDraft:
 def fingerprint(draft: MessageDraft) -> str:
     """Return a hash of what the draft asks for; its `front_id`, which may be minted, aside.
 
+    Equal drafts have equal hashes, whatever form their text goes out in.
+
     Raises:
         InvalidDraftError: The draft cannot be sent as it is.
 
     """
-    body = encode_save(draft, group_id="-").body
-    if draft.front_id is not None:
-        body = body.replace(
-            b'"front_id":%b' % json.dumps(draft.front_id, ensure_ascii=False).encode(), b"", 1
-        )
-    return hashlib.sha256(body).hexdigest()[:32]
+    prepared = encode_save(draft, group_id="-", text_form="plain", codec=_CANONICAL)
+    return hashlib.sha256(prepared.body).hexdigest()[:32]
+
+
+def _in_order(document: dict[str, Any]) -> bytes:
+    message = {name: value for name, value in document["message"].items() if name != "front_id"}
+    return _sorted(message).encode()
+
+
+_sorted = json.JSONEncoder(
+    ensure_ascii=False, allow_nan=False, separators=(",", ":"), sort_keys=True
+).encode
+#: Writes what a draft asks for alike, whatever the order of the keys in its maps.
+_CANONICAL = Codec(_in_order, json.loads)
 
 
 def key_of(draft: MessageDraft, position: int, make: Callable[[MessageDraft], str] | None) -> str:
@@ -98,10 +152,6 @@ def key_of(draft: MessageDraft, position: int, make: Callable[[MessageDraft], st
             f"a key must be a non-empty, printable string, not {key!r}", reason="key"
         )
     return key
-
-
-def _new(draft: MessageDraft, key: str, mark: str, run: int) -> JournalEntry:
-    return JournalEntry(key, mark, draft.channel_id, draft.front_id, run, time.time())
 
 
 def recall(
@@ -129,8 +179,16 @@ def recall(
         JournalError: The journal has another draft under this key, or this run had the key.
 
     """
+    entry = JournalEntry(
+        key,
+        mark,
+        draft.channel_id,
+        ready.front_id,
+        run,
+        time.time(),
+        minted=ready.front_id is not draft.front_id,
+    )
     if found is None:
-        entry = _new(ready, key, mark, run)
         return Item(draft, draft.channel_id, entry=entry, ready=ready)
     if found.run == run:
         raise twice(key)
@@ -140,12 +198,19 @@ def recall(
             "changed. Restore it, or use a new journal for what is new",
             reason="changed",
         )
-    doubt = found.outcome is Outcome.UNKNOWN
-    if found.outcome is Outcome.DELIVERED or (doubt and resume == "report"):
+    in_doubt = found.outcome is Outcome.UNKNOWN
+    if found.outcome is Outcome.DELIVERED or (in_doubt and resume == "report"):
         return Item(draft, draft.channel_id, known=_report(draft, found))
+    doubts = found.unknown_requests
+    entry = attrs.evolve(
+        entry,
+        front_id=found.front_id,
+        minted=found.minted,
+        unknown_requests=doubts,
+        maybe_duplicated=doubts > 0 and draft.id is None,
+    )
     ready = attrs.evolve(draft, front_id=found.front_id)
-    entry = attrs.evolve(_new(ready, key, mark, run), maybe_duplicated=doubt)
-    return Item(draft, draft.channel_id, entry=entry, ready=ready, doubt=doubt)
+    return Item(draft, draft.channel_id, entry=entry, ready=ready, doubts=doubts)
 
 
 def twice(key: str) -> JournalError:

@@ -11,7 +11,6 @@ import math
 import os
 import re
 from typing import Any, Generic, NoReturn, TypeVar
-from urllib.parse import urlsplit
 
 import attrs
 
@@ -97,6 +96,9 @@ def check_credentials(
     return wrong or Credentials(public_id, private_api_key)  # type: ignore[arg-type]
 
 
+_ADDRESS = re.compile(
+    r"(?P<scheme>https?)://(?P<authority>[^/?#]+)(?P<path>[^?#]*)(?P<rest>.*)", re.IGNORECASE
+)
 #: A host and a port, and nothing that one reader of addresses takes for another host than the next.
 _AUTHORITY = re.compile(
     r"(?:\[(?P<ip6>[0-9A-Fa-f:.]+)\]|(?P<name>[\w.-]+))(?::(?P<port>[0-9]{0,5}))?"
@@ -148,26 +150,24 @@ def check_base_url(base_url: object, *, allow_plain_http: bool) -> str:
 def _checked_url(base_url: object, *, allow_plain_http: bool) -> str:
     if not isinstance(base_url, str) or not base_url.isprintable() or set(base_url) & {" ", "\\"}:
         _refuse_url("must be a URL such as https://twake.example.org")
-    try:
-        parts = urlsplit(base_url)
-    except ValueError:
-        _refuse_url("is not a URL: check its host and port")
-    if parts.scheme not in ("http", "https") or not parts.netloc:
+    found = _ADDRESS.fullmatch(base_url)
+    if found is None:
         _refuse_url("must begin with https:// and name a host")
-    if "@" in parts.netloc:
+    scheme, authority = found["scheme"].lower(), found["authority"]
+    if "@" in authority:
         _refuse_url("holds a user or a password: give public_id and private_api_key instead")
-    host = _host(parts.netloc)
+    if found["rest"]:
+        _refuse_url("holds a query or a fragment: end it with the host or the path")
+    host = _host(authority)
     if host is None:
         _refuse_url("is not a URL: check its host and port")
-    if parts.query or parts.fragment or base_url.endswith(("?", "#")):
-        _refuse_url("holds a query or a fragment: end it with the host or the path")
-    if parts.scheme == "http" and not (allow_plain_http or _is_loopback(host)):
+    if scheme == "http" and not (allow_plain_http or _is_loopback(host)):
         _refuse_url(
             "is plain http to a host that is not this machine, which would show the key to the "
             "network: use https, or say allow_plain_http=True"
         )
     # "HTTPS:" in capitals is the same scheme, for all that looks at it later.
-    return f"{parts.scheme}{base_url[len(parts.scheme) :].rstrip('/')}"
+    return f"{scheme}://{authority}{found['path'].rstrip('/')}"
 
 
 def check_statuses(field: str, value: object) -> frozenset[int]:

@@ -83,6 +83,9 @@ class Carrier:
     injected: Injected | None = None
     proxy: str = ""
     _gate: Gate = attrs.field(factory=Gate, init=False)
+    _closed: bool = attrs.field(default=False, init=False)
+    _limits: dict[Witness, asyncio.Timeout] = attrs.field(factory=dict, init=False, repr=False)
+    """The time of each attempt under way, which ends early where the session closes."""
     _urls: dict[str, httpx.URL] = attrs.field(factory=dict, init=False, repr=False)
     _headers: list[tuple[bytes, bytes]] = attrs.field(init=False, repr=False)
 
@@ -103,16 +106,19 @@ class Carrier:
 
         """
         try:
-            async with asyncio.timeout(seconds if seconds < math.inf else None):
+            async with asyncio.timeout(seconds if seconds < math.inf else None) as limit:
+                self._limits[witness] = limit
                 return await self._attempt(prepared, witness, seconds, judge)
         except TimeoutError:
             fact = _by_status(witness) or witness.failure(None, timed_out=True)
-            return judge(fact, None).result
+            return judge(CLOSED if self._closed and witness.proof() else fact, None).result
         except Closed:
             return judge(CLOSED, None).result
         except asyncio.CancelledError as stop:
             # The frames below hold the request's headers, and so the key: not for tracebacks.
             raise stop.with_traceback(None)  # noqa: B904 - itself
+        finally:
+            self._limits.pop(witness, None)
 
     async def _attempt(
         self, prepared: Prepared, witness: Witness, seconds: float, judge: Judges
@@ -188,6 +194,13 @@ class Carrier:
 
     async def aclose(self) -> None:
         """Close the lanes; what the caller injected is the caller's to close."""
+        if self.injected is None:
+            self._closed = True
+            # httpcore goes on with a connection that comes about while its pool is closed, sends
+            # the request over it and never closes it.
+            for witness, limit in self._limits.items():
+                if not (witness.wrote or limit.expired()):
+                    limit.reschedule(-math.inf)
         await self.lanes.aclose()
 
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import attrs
 
-from ._ends import paused
+from ._ends import intent, paused
+from ._resume import Tried
 
 if TYPE_CHECKING:
-    from ._ends import Seen
     from ._resume import Item
     from .deliveries import JournalEntry
     from .errors import JournalError, Outcome
@@ -39,15 +39,15 @@ class Worker:
     busy: bool = attrs.field(default=False, init=False)
     """Whether it writes an intent or sends: `wake` does not interrupt it."""
     sending: bool = attrs.field(default=False, init=False)
-    seen: Seen = attrs.field(factory=list, init=False)
-    _entry: JournalEntry | None = attrs.field(default=None, init=False)
+    _tried: Tried = attrs.field(factory=Tried, init=False)
+    _item: Item = attrs.field(init=False)
     _woken: bool = attrs.field(default=False, init=False)
 
-    def begin(self, item: Item) -> Seen:
-        """Forget the draft before, and return where this one's attempts are taken down."""
-        self.seen.clear()
-        self._entry = item.entry
-        return self.seen
+    def begin(self, item: Item) -> None:
+        """Forget the draft before, and take down this one's attempts."""
+        self._tried.clear()
+        item.tried = self._tried
+        self._item = item
 
     def wake(self) -> None:
         """Interrupt what it waits for, unless it is busy."""
@@ -59,11 +59,10 @@ class Worker:
 
     def was_woken(self) -> bool:
         """Say whether it was `wake` that cancelled the task, so that the worker goes on."""
-        if not self._woken:
+        if self.task is None or not self._woken:
             return False
         self._woken = False
-        if self.task is not None:
-            self.task.uncancel()
+        self.task.uncancel()
         return True
 
     def end(self, *, wait: bool) -> None:
@@ -76,15 +75,20 @@ class Worker:
         """Take down what became of an attempt."""
         if self._is_foreign():
             return
-        self.seen.append((outcome, reason))
-        if self._entry is not None and not last:
-            self.batch.keep(paused(self._entry, self.seen))
+        self._tried.note(outcome, reason)
+        entry = self._item.entry
+        if entry is not None and not last:
+            self.batch.keep(paused(self._item, entry))
 
     async def again(self) -> JournalError | None:
         """Put the intent of another attempt on the disk."""
-        if self._entry is None or self._is_foreign():
+        if self._is_foreign():
             return None
-        return await self.batch.intend(attrs.evolve(self._entry, attempts=len(self.seen)))
+        entry = self._item.entry
+        wrong = None if entry is None else await self.batch.intend(intent(self._item, entry))
+        if wrong is None:
+            self._tried.begin()
+        return wrong
 
     def _is_foreign(self) -> bool:
         # The input, which is read in this task, may send on its own; a task that an observer starts

@@ -17,7 +17,7 @@ import attrs
 
 from ._attempts import follower
 from ._breaker import Breaker
-from ._ends import delivered, failed, settled, unfinished, was_cooling
+from ._ends import delivered, failed, holds, settled, unfinished, was_cooling
 from ._intake import Intake
 from ._loop import check_running, is_torn_down
 from ._outage import Outage
@@ -39,7 +39,6 @@ from .journal import Scribe
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
 
-    from ._ends import Seen
     from ._journal_file import Keys
     from ._resume import Item
     from .deliveries import Delivery, Drafts, JournalEntry
@@ -56,7 +55,7 @@ AHEAD = 8
 #: What would meet every further draft as well: nothing more is taken.
 _GENERAL = (ConfigurationError, SessionClosedError, WrongEventLoopError)
 
-_HELD = "an earlier message of the channel ended UNKNOWN, which holds it"
+_HELD = "an earlier message of the channel was not certainly delivered, which holds it"
 
 
 def stream(
@@ -138,7 +137,7 @@ class _Batch:
                     await written
                 yield delivery
             for item in self.intake.clear():
-                delivery = self._leave(item, [])
+                delivery = self._leave(item)
                 self._account(item, delivery)
                 yield delivery
         except asyncio.CancelledError:
@@ -168,7 +167,7 @@ class _Batch:
             raise
         finally:
             for item in self.intake.clear():
-                self._account(item, self._leave(item, []))
+                self._account(item, self._leave(item))
             await self._close_files()
         late = self.intake.wrong
         if late is not None and late is not before and not isinstance(late, Exception):
@@ -241,7 +240,7 @@ class _Batch:
             return item.known
         if item.channel in self._held:
             return failed(item, NotSentError(_HELD, reason="held"))
-        seen = worker.begin(item)
+        worker.begin(item)
         try:
             while (permit := await self._breaker.enter(item.draft)) is not None:
                 delivery = await self._try(item, worker, permit)
@@ -250,13 +249,13 @@ class _Batch:
                 self._write(item, delivery)
         except asyncio.CancelledError:
             if not worker.was_woken():
-                self._account(item, unfinished(item, seen))
+                self._account(item, unfinished(item))
                 raise
         except BaseException as wrong:
             if is_torn_down():
                 raise
             self._halt(stopped(), wrong)
-        return self._leave(item, seen)
+        return self._leave(item)
 
     async def _try(self, item: Item, worker: Worker, permit: int) -> Delivery:
         """Put the intent on the disk, if there is a journal, and send the draft."""
@@ -266,16 +265,16 @@ class _Batch:
             if wrong is None and self._rest is None:
                 return await self._send(item, worker, permit)
             self._breaker.drop(permit)
-            return wrong or self._leave(item, [])
+            return wrong or self._leave(item)
         finally:
             worker.busy = False
 
-    def _leave(self, item: Item, seen: Seen) -> Delivery:
+    def _leave(self, item: Item) -> Delivery:
         """Return the end of a draft that is not sent any more."""
         if item.known is not None:
             return item.known
-        if seen or self._rest is None:
-            return unfinished(item, seen)
+        if item.tried.seen or self._rest is None:
+            return unfinished(item)
         error = copy.copy(self._rest)
         error.front_id = item.entry.front_id if item.entry else item.draft.front_id
         return failed(item, error)
@@ -304,6 +303,7 @@ class _Batch:
 
     async def _send(self, item: Item, worker: Worker, permit: int) -> Delivery:
         worker.sending = True
+        item.tried.begin()
         try:
             message = await self.send(item.ready or item.draft)
         except TwakeError as wrong:
@@ -321,7 +321,7 @@ class _Batch:
                 self._halt(stopped(), wrong)
         else:
             self._breaker.ended(permit, None)
-            return delivered(item, message, len(worker.seen))
+            return delivered(item, message)
         finally:
             worker.sending = False
         self._breaker.ended(permit, error)
@@ -329,7 +329,7 @@ class _Batch:
 
     def _account(self, item: Item, delivery: Delivery) -> asyncio.Future[Any] | None:
         """Note the end of a draft: for its channel, in the journal, to the observer."""
-        if self.plan.after_unknown == "hold" and delivery.outcome is Outcome.UNKNOWN:
+        if holds(self.plan.hold_after, self.plan.after_unknown, delivery.outcome):
             self._held.add(item.channel)
         written = self._write(item, delivery)
         self._observed.ended(delivery)
@@ -338,4 +338,4 @@ class _Batch:
     def _write(self, item: Item, delivery: Delivery) -> asyncio.Future[Any] | None:
         if self.scribe is None or item.entry is None or not item.begun:
             return None
-        return self.scribe.put(settled(item.entry, delivery))
+        return self.scribe.put(settled(item, item.entry, delivery))

@@ -27,6 +27,7 @@ import attrs
 from ._facts import TLS_THERE, Answer, Verdict
 from ._json import dump
 from ._judge import judge, judge_failure, speaks_tls
+from ._printable import printable
 from ._wire import SAVE, Prepared, check_group
 from .errors import (
     AuthenticationError,
@@ -73,7 +74,7 @@ class Check:
     no such API), `authentication`, `group`, `capability`; `later` where the server asked for a
     pause; `unclear` where its answers prove nothing; empty where all is well."""
 
-    advice: str
+    advice: str = attrs.field(converter=printable)  # it may quote the server
     """What is wrong and what to mend, in a sentence for a person; or that all is well."""
 
     release: Literal["2020", "2023"] | None = None

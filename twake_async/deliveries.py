@@ -124,13 +124,23 @@ class JournalEntry:
     """The server's id of it."""
 
     maybe_duplicated: bool = False
-    """Whether an earlier attempt may have put a second copy in the channel."""
+    """Whether a second copy of it may be in the channel."""
 
     attempts: int = 0
     """How many attempts its last run made."""
 
     ended: float | None = None
     """When it ended, in Unix seconds."""
+
+    unknown_requests: int = 0
+    """How many of its requests, of all runs, may or may not have been acted on.
+
+    While it is on its way, the request that is on its way does not count. A delivered message's
+    own request does not count either: each one that counts may have made a copy more.
+    """
+
+    minted: bool = False
+    """Whether the `front_id` was minted for this message alone; False where the caller gave it."""
 
 
 _KINDS = {Outcome.REFUSED: RefusedError, Outcome.NOT_SENT: NotSentError}

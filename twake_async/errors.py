@@ -25,6 +25,8 @@ import enum
 import pickle
 from typing import Any, Self
 
+from ._printable import printable
+
 __all__ = [
     "AuthenticationError",
     "ConfigurationError",
@@ -89,7 +91,8 @@ class TwakeError(Exception):
     """Seconds from the call to the end, waits included."""
 
     def __init__(self, message: str, *, reason: str = "", status: int | None = None) -> None:
-        super().__init__(message)
+        # It may quote a server or a proxy, whose words must not steer a terminal or a log.
+        super().__init__(printable(message))
         self.reason = reason
         self.status = status
         self.front_id = None
@@ -101,7 +104,7 @@ class TwakeError(Exception):
         if not self.attempts:
             return text
         tries = "1 attempt" if self.attempts == 1 else f"{self.attempts} attempts"
-        name = f", front_id {self.front_id}" if self.front_id else ""
+        name = f", front_id {printable(self.front_id)}" if self.front_id else ""
         return f"{text} (after {tries} in {self.elapsed:.2f} s{name})"
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -201,7 +204,10 @@ class JournalError(TwakeError):
     `reason` is one of
 
     - `locked`: another batch, of this process or another, uses the journal;
+    - `linked`: the file has several names (hard links);
     - `foreign`: the file is no journal;
+    - `damaged`: the file does not hold what was written, so it is not believed;
+    - `moved`: the file was deleted, moved or replaced during the run;
     - `version`: the journal has a schema that this release does not know;
     - `target`: it belongs to another server or group, or its keys were made in another way;
     - `broken`: the file cannot be opened, read or written;
@@ -271,7 +277,7 @@ class NotSentError(TwakeError):
     - `no_lane`: the deadline passed while all connections were busy;
     - `cooldown`: the server asked for a pause that ends after the deadline;
     - `deadline`: the deadline was already over;
-    - `held`: a batch held it back (`after_unknown="hold"`);
+    - `held`: a batch held it back, as its argument hold_after asks;
     - `stopped`: its batch ended before it began;
     - `outage`: its batch ended before it began, as the server was down or took no messages.
     """

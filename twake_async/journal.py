@@ -18,9 +18,11 @@ from typing import TYPE_CHECKING, TypeVar
 
 import attrs
 
-from ._journal_file import JournalFile, as_journal_error, read_counts, read_entries
+from ._journal_errors import as_journal_error
+from ._journal_file import JournalFile
+from ._journal_views import read_counts, read_entries
 from .deliveries import JournalEntry
-from .errors import JournalError, Outcome
+from .errors import ConfigurationError, JournalError, Outcome
 
 if TYPE_CHECKING:
     from ._journal_file import Keys
@@ -40,13 +42,17 @@ class Journal:
     at a time. The same object may be used again.
 
     Args:
-        path: The SQLite file; it is made where there is none. Beside it stand `-lock`, which
-            stays, and SQLite's own `-wal` and `-shm` during a run.
+        path: The SQLite file; it is made where there is none, for its owner alone (mode 0600).
+            Beside it stand `-lock`, which stays, and SQLite's own `-wal` and `-shm` during a run.
+
+    Raises:
+        ConfigurationError: The path names no file that could keep anything: it is empty,
+            `":memory:"`, or an SQLite URI.
 
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path: str = os.fspath(path)
+        self.path: str = _checked(path)
 
     def __repr__(self) -> str:
         return f"Journal({self.path!r})"
@@ -70,6 +76,21 @@ class Journal:
 
         """
         return read_entries(self.path)
+
+
+def _checked(path: object) -> str:
+    name = os.fspath(path) if isinstance(path, str | os.PathLike) else path
+    if not isinstance(name, str):
+        why = f"must be a string or a pathlib.Path, not {type(path).__name__}"
+    elif not name:
+        why = "is empty: a journal needs a file"
+    elif name == ":memory:" or name.startswith("file:"):
+        why = f"{name!r} is no path of a file, but a name that only SQLite knows: give a path"
+    elif "\0" in name:
+        why = f"{name!r} holds a null character, which no path can"
+    else:
+        return name
+    raise ConfigurationError(f"the path of the journal {why}", field="journal")
 
 
 @attrs.frozen
@@ -148,8 +169,7 @@ class Scribe:
         try:
             file = JournalFile.open(self.path, target=target, keys=keys)
         except Exception as wrong:  # noqa: BLE001 - as above
-            error = wrong if isinstance(wrong, JournalError) else as_journal_error(self.path, wrong)
-            self._tell([opened], _Opened(None, error))
+            self._tell([opened], _Opened(None, as_journal_error(self.path, wrong)))
             return
         self._tell([opened], _Opened(file, None))
         while (group := self._next_group()) is not None:
@@ -175,6 +195,7 @@ class Scribe:
     def _write(self, file: JournalFile, group: list[_Order]) -> None:
         if self._failure is None:
             try:
+                file.check()
                 file.write(entry for entry, _ in group)
             except Exception as wrong:  # noqa: BLE001 - as above
                 self._fail(wrong)
@@ -192,6 +213,7 @@ class Scribe:
             if self._unsaved:
                 file.write(self._unsaved)
             file.end_run()
+            file.check()
         except Exception as wrong:  # noqa: BLE001 - as above
             if self._failure is None:
                 self._fail(wrong)

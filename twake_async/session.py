@@ -306,6 +306,7 @@ class TwakeSession:
         in_flight: int = 10,
         order: Literal["channel"] | None = "channel",
         after_unknown: Literal["continue", "hold"] = "continue",
+        hold_after: Literal["unknown", "failure"] | None = None,
         rate: float | None = None,
         journal: Journal | None = None,
         on_progress: Callable[[Progress], object] | None = None,
@@ -328,14 +329,16 @@ class TwakeSession:
         Cancelled, it cancels what is in flight.
 
         Args:
-            drafts: An iterable or an async iterable of any length, of `MessageDraft`s, of mappings
+            drafts: An iterable or an async iterable of any length: of drafts, of mappings
                 with their fields, or of tuples of a channel's id and a content. A generator is
                 closed when the batch ends.
             in_flight: How many are under way at once.
             order: `"channel"`: the messages to one channel arrive in the order given, retries
                 included. None: as fast as connections allow.
-            after_unknown: `"hold"` sends nothing more to a channel after an `UNKNOWN`, and
-                reports the rest of it as `NOT_SENT`.
+            after_unknown: `"hold"` is another way to say `hold_after="unknown"`.
+            hold_after: `"unknown"` sends nothing more to a channel after an `UNKNOWN`, and
+                reports the rest of it as `NOT_SENT`; `"failure"` does so after any end but
+                `DELIVERED`. None holds no channel.
             rate: Messages a second at the most; None for no limit.
             journal: Where intents and outcomes are kept, so that a later call with the same input
                 goes on where this one ended.
@@ -377,12 +380,12 @@ class TwakeSession:
             in_flight=in_flight,
             order=order,
             after_unknown=after_unknown,
+            hold_after=hold_after,
             rate=rate,
             journal=journal,
             on_progress=on_progress,
             resume=resume,
             key=key,
-            deadline=deadline,
             retry=retry,
             pace=self._attempts,
             server=server,

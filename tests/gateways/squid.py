@@ -67,3 +67,20 @@ SETUPS = (
 
 
 REFUSING = (Setup("body_size_413", SQUID, config("request_body_max_size 1 KB"), refuses=413),)
+
+_FORWARD = """
+auth_param basic program /usr/lib/squid/basic_fake_auth
+acl known proxy_auth REQUIRED
+http_access allow known
+http_access deny all
+"""
+#: A proxy that clients are told of, and that asks for a login.
+FORWARDING = Setup(
+    "forward_proxy",
+    Program("squid", "squid", SQUID.command, ("/usr/lib/squid/basic_fake_auth",)),
+    config()
+    .replace(" accel defaultsite=127.0.0.1 no-vhost", "")
+    .replace("cache_peer", "# cache_peer")
+    .replace("http_access allow all", _FORWARD),
+    refuses=407,
+)

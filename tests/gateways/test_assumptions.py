@@ -16,7 +16,7 @@ from twake_async import MessageRef, Outcome, RetryPolicy
 
 from . import haproxy, nginx
 from .gateway import Gateway
-from .sends import TRANSPORTS, Send, session
+from .sends import QUICK, TRANSPORTS, Send, session
 from .setups import Setup
 from .upstream import Upstream
 
@@ -82,7 +82,7 @@ async def scene(setup: Setup) -> AsyncIterator[tuple[Gateway, Upstream]]:
 
 async def _sent(gateway: Gateway, **options: Any) -> Send:
     send = Send("create", content=options.pop("content", "Hello"))
-    send.open(gateway, retry=ONCE, **options)
+    send.open(gateway, **{"retry": ONCE, **options})
     await send.run()
     await send.twake.aclose()
     return send
@@ -101,6 +101,16 @@ async def test_a_status_that_is_assumed_to_come_first_can_come_after_storing(set
     assert send.error is not None
     assert (send.error.status, send.outcome) == (setup.shows["closed"], Outcome.REFUSED)
     assert upstream.stored[send.key] == 1
+
+
+async def test_a_429_that_comes_after_storing_makes_copies():
+    """It is repeated by default, as what was refused may be: each attempt stores one more."""
+    (setup,) = [setup for setup in SAID_TOO_LATE if 429 in setup.shows.values()]
+    async with scene(setup) as (gateway, upstream):
+        upstream.act = "store_then_close"
+        send = await _sent(gateway, retry=QUICK)
+    assert send.outcome is Outcome.REFUSED
+    assert upstream.stored[send.key] == len(send.reasons) == QUICK.attempts
 
 
 @pytest.mark.parametrize("setup", REPEATING, ids=lambda setup: setup.id)

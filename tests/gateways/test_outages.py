@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import pathlib
+import random
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from twake_async import Delivery, MessageDraft, Outcome, Progress, RetryPolicy
+from twake_async import Delivery, MessageDraft, Outcome, Progress, RetryPolicy, TwakeError
 
 from . import apache, haproxy, nginx
 from .gateway import Gateway
@@ -91,15 +93,25 @@ def ended(progress: Progress) -> int:
     return sum(progress.counts.values())
 
 
-def contradictions(deliveries: list[Delivery], stored: Counter[str]) -> list[str]:
+Claims = list[tuple[str | None, Outcome]]
+
+
+def claims_of(deliveries: list[Delivery]) -> Claims:
+    """Return what a batch claimed of each draft."""
+    return [(delivery.draft.front_id, delivery.outcome) for delivery in deliveries]
+
+
+def contradictions(claims: Claims, stored: Counter[str]) -> list[str]:
     """Name each claim that the memory of the upstream contradicts, and each second copy."""
     wrong = []
-    for delivery in deliveries:
-        copies = stored[str(delivery.draft.front_id)]
-        delivered = delivery.outcome is Outcome.DELIVERED
-        fits = copies == 1 if delivered else copies <= (delivery.outcome is Outcome.UNKNOWN)
+    for front_id, outcome in claims:
+        copies = stored[str(front_id)]
+        if outcome is Outcome.DELIVERED:
+            fits = copies == 1
+        else:
+            fits = copies <= (outcome is Outcome.UNKNOWN)
         if not fits:
-            wrong.append(f"{delivery.draft.front_id}: {delivery.outcome}, {copies} copies")
+            wrong.append(f"{front_id}: {outcome}, {copies} copies")
     return wrong
 
 
@@ -108,40 +120,116 @@ def contradictions(deliveries: list[Delivery], stored: Counter[str]) -> list[str
 async def test_a_batch_over_an_outage_of_the_upstream_keeps_the_promise(
     gateway: Gateway, setup: Setup, transport: Any, process: UpstreamProcess
 ):
-    """The upstream is killed and started behind the gateway: no wrong claim, copy or disorder."""
-    count, outages = 400, []
+    """Killed and started behind the gateway: few are UNKNOWN, the others there once, in order."""
+    count, in_flight, outages = 400, 10, []
 
     def begin_outage(progress: Progress) -> None:
         if not outages and ended(progress) >= count // 4:
             outages.append(asyncio.create_task(process.outage(0.5)))
 
     async with session(gateway, transport=transport) as twake:
-        batch = twake.send_many(drafts(count), on_progress=begin_outage)
+        batch = twake.send_many(drafts(count), in_flight=in_flight, on_progress=begin_outage)
         deliveries = [delivery async for delivery in batch]
         await outages[0]
         after = [delivery async for delivery in twake.send_many(drafts(20, "b"))]
     memory = process.memory
     assert len(deliveries) == count
-    assert contradictions(deliveries, memory.stored) == []
+    assert contradictions(claims_of(deliveries), memory.stored) == []
+    outcomes = Counter(delivery.outcome for delivery in deliveries)
+    assert outcomes[Outcome.UNKNOWN] <= 2 * in_flight, outcomes
+    assert outcomes[Outcome.DELIVERED] == count - outcomes[Outcome.UNKNOWN], outcomes
     assert {delivery.outcome for delivery in after} == {Outcome.DELIVERED}
     for channel in {channel for channel, _ in memory.order}:
         keys = [key for where, key in memory.order if where == channel]
         assert keys == sorted(keys)
 
 
+SAYS_404 = next(setup for setup in nginx.SETUPS if setup.name == "page_missing")
+
+
 @both
-async def test_a_reload_of_nginx_costs_a_batch_nothing(transport: Any):
-    """Its old workers end what they have; a connection that they close is not used again."""
+async def test_a_batch_ends_where_the_gateway_says_in_an_outage_what_proves_nothing(
+    transport: Any, tmp_path: pathlib.Path
+):
+    """A 404 after storing and a 404 for a wrong address look alike: what was taken is NOT_SENT."""
+    count, in_flight, deliveries = 400, 10, []
+    with SAYS_404.running() as gateway:
+        process = UpstreamProcess(gateway.upstream_port, tmp_path / "memory.jsonl")
+        process.start()
+
+        def kill(progress: Progress) -> None:
+            if ended(progress) == count // 4:
+                process.kill()
+
+        try:
+            async with session(gateway, transport=transport) as twake:
+                batch = twake.send_many(drafts(count), in_flight=in_flight, on_progress=kill)
+                with contextlib.suppress(TwakeError):
+                    async for delivery in batch:
+                        deliveries.append(delivery)  # noqa: PERF401 - what was yielded counts
+        finally:
+            process.kill()
+    outcomes = Counter(delivery.outcome for delivery in deliveries)
+    assert contradictions(claims_of(deliveries), process.stored) == []
+    assert 0 < outcomes[Outcome.UNKNOWN] <= 2 * in_flight, outcomes
+    assert outcomes[Outcome.REFUSED] == 0, outcomes
+    # What was taken from the input is reported; the rest was never begun.
+    assert outcomes[Outcome.NOT_SENT] > 0, outcomes
+
+
+@both
+async def test_a_reload_of_nginx_loses_at_most_the_answers_of_what_is_in_flight(transport: Any):
+    """Its old workers close idle connections, also those on which a request is on its way."""
+    reloads = 0
     with BARE[0].running() as gateway:
 
         def reload(progress: Progress) -> None:
+            nonlocal reloads
             if ended(progress) % 50 == 0:
                 gateway.reload()
+                reloads += 1
 
         async with Upstream(gateway.upstream_port) as upstream:
             async with session(gateway, transport=transport) as twake:
                 batch = twake.send_many(drafts(300), on_progress=reload)
                 deliveries = [delivery async for delivery in batch]
-    assert contradictions(deliveries, upstream.stored) == []
+    assert contradictions(claims_of(deliveries), upstream.stored) == []
     outcomes = Counter(delivery.outcome for delivery in deliveries)
-    assert outcomes[Outcome.DELIVERED] >= 290, outcomes
+    assert outcomes[Outcome.UNKNOWN] <= reloads * 10, outcomes
+    assert outcomes[Outcome.DELIVERED] + outcomes[Outcome.UNKNOWN] == 300, outcomes
+
+
+CLOSING = [
+    nginx.setup("idle", nginx.config("keepalive_timeout 30ms;")),
+    nginx.setup("requests", nginx.config("keepalive_requests 3;")),
+    haproxy.setup("idle", haproxy.config("timeout http-keep-alive 30ms")),
+    apache.setup("idle", apache.config("KeepAliveTimeout 50ms\nMaxKeepAliveRequests 5")),
+]
+
+
+@both
+@pytest.mark.parametrize("setup", CLOSING, ids=lambda setup: setup.id)
+async def test_connections_that_a_gateway_closes_while_idle_make_no_claim_wrong(
+    setup: Setup, transport: Any
+):
+    """Messages that leave about when the gateway closes: nothing is doubled, little is UNKNOWN."""
+    claims: Claims = []
+    with setup.running() as gateway:
+        async with Upstream(gateway.upstream_port) as upstream:
+            async with session(gateway, transport=transport) as twake:
+
+                async def work(number: int) -> None:
+                    pauses = random.Random(number)
+                    for draft in drafts(30, f"{number}-"):
+                        try:
+                            await twake.send(draft)
+                        except TwakeError as error:
+                            claims.append((draft.front_id, error.outcome))
+                        else:
+                            claims.append((draft.front_id, Outcome.DELIVERED))
+                        await asyncio.sleep(pauses.choice((0, 0.029, 0.03, 0.031, 0.05)))
+
+                await asyncio.gather(*(work(number) for number in range(10)))
+    assert contradictions(claims, upstream.stored) == []
+    outcomes = Counter(outcome for _, outcome in claims)
+    assert outcomes[Outcome.DELIVERED] >= 250, outcomes

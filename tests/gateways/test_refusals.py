@@ -55,6 +55,36 @@ async def test_what_a_gateway_refuses_before_it_forwards_is_claimed_as_refused(
         assert send.error.status == setup.refuses, told
 
 
+async def test_a_proxy_that_asks_for_a_login_refuses_and_once_known_forwards():
+    """407 of a forward proxy is a refusal; with a login the claims are those of its upstream."""
+    with squid.FORWARDING.running() as gateway:
+        strangers = [Send(operation) for operation in OPERATIONS]
+        known = [Send(operation) for operation in OPERATIONS]
+        async with Upstream(gateway.upstream_port) as upstream:
+            direct = f"http://127.0.0.1:{upstream.port}"
+            for send in strangers:
+                send.open(gateway, base_url=direct, proxy=gateway.url)
+            for send in known:
+                proxy = gateway.url.replace("://", "://somebody:secret@")
+                send.open(gateway, base_url=direct, proxy=proxy)
+            try:
+                await each((*strangers, *known), Send.run)
+                upstream.act = "store_then_close"
+                lost = Send("create")
+                lost.open(gateway, base_url=direct, proxy=proxy)
+                known.append(lost)
+                await lost.run()
+            finally:
+                await close((*strangers, *known))
+    for send in strangers:
+        assert (send.outcome, send.error and send.error.status) == (Outcome.REFUSED, 407), (
+            send.told()
+        )
+        assert not upstream.received[send.key]
+    assert [send.outcome for send in known] == [Outcome.DELIVERED] * 3 + [Outcome.UNKNOWN]
+    assert [upstream.stored[send.key] for send in known] == [1] * 4
+
+
 #: Nothing of these is forwarded, but the same statuses are said after storing, too.
 WRONG_ADDRESSES = [
     nginx.refusing("location_404", 404, nginx.config("rewrite ^ /nothing/here last;")),
@@ -129,11 +159,6 @@ async def _until_a_doubt(deliveries: AsyncIterator[Delivery]) -> Delivery | None
     return None
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="a batch does not ask before its first message yet",
-)
 @at_each_wrong_address
 async def test_a_wrong_address_costs_a_batch_no_doubt(gateway: Gateway, setup: Setup):
     """A batch asks before its first message: it ends with what check says, and sends nothing."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import math
 import resource
 import socket
 import sys
@@ -47,12 +48,13 @@ def phases(sends: int, seed: int) -> list[Phase]:
     found: list[Phase] = []
     for transport in TRANSPORTS:
         for workers, connections, share in SHAPES:
-            left = sends * share // 200
-            while left > 0:
+            mine = sends * share // 200
+            # As many as make three, where that is no less than 500 and no more than the largest.
+            count = max(1, min(3, mine // 500), math.ceil(mine / _LARGEST))
+            for part in range(count):
+                size = mine * (part + 1) // count - mine * part // count
                 # Two of three keep the default policy; the last one sends again.
                 policy: Any = "resend" if len(found) % 3 == 2 else "default"
-                size = min(left, _LARGEST, max(500, sends * share // 600))
-                left -= size
                 number = seed * 10_000 + len(found)
                 found.append(Phase(transport, workers, connections, policy, size, number))
     return found
@@ -70,19 +72,22 @@ class Result:
     acted: Counter[str] = attrs.field(factory=Counter)
     breaches: int = 0
     first_breaches: list[str] = attrs.field(factory=list)
+    left_open: int = 0
+    """Connections that a closed session had not closed."""
     failures: list[str] = attrs.field(factory=list)
     """What went wrong in the server itself."""
 
     @property
     def good(self) -> bool:
         """Whether every claim holds that can hold, and every connection was rightly used."""
-        return not (self.contradicted or self.breaches or self.failures)
+        return not (self.contradicted or self.breaches or self.left_open or self.failures)
 
     def add(self, phase: Phase, claims: dict[str, Any], memory: dict[str, Any]) -> None:
         """Compare a phase's claims with what the server remembers of them."""
         self.sends[phase.transport] += len(claims)
         self.acted.update(memory["acted"])
         self.breaches += memory["breaches"]
+        self.left_open += memory["left_open"]
         self.failures += memory["failures"]
         where = f"{phase.transport}, {phase.workers} workers, {phase.connections} connections"
         where += f", {phase.policy}"
@@ -203,6 +208,7 @@ def report(result: Result, seconds: float) -> str:
         f"wrong, but inherent              {_counted(result.inherent)}",
         f"contradictions                   {result.contradicted}",
         f"connections wrongly used again   {result.breaches}",
+        f"connections left open            {result.left_open}",
         f"acts seen                        {len(seen)} of {len(odd.names())}",
         f"seconds                          {seconds:.0f} (CPU: client {client:.0f}, server {server:.0f})",
     ]

@@ -122,24 +122,35 @@ class Server:
         await self.listen()
 
     async def end(self) -> dict[str, Any]:
-        """Wait until all connections are gone, and return what is remembered."""
+        """Return what is remembered, when all connections are gone."""
         if self.hears is not None:
             await self.hears
-        for connection in list(self.connections):
-            connection.transport.abort()
-        while self.connections:
-            await asyncio.sleep(0.01)
+        left = await self._left_open()
         await asyncio.sleep(2 * LATE)
         return {
             "sends": {
-                token: [[a.copies, a.excuse, a.id, a.history] for a in attempts]
+                token: [[a.copies, sorted(a.excuses), a.id, a.history] for a in attempts]
                 for token, attempts in self.sends.items()
             },
             "acted": self.acted,
             "breaches": len(self.breaches),
             "first_breaches": self.breaches[:_KEPT],
+            "left_open": left,
             "failures": self.failures,
         }
+
+    async def _left_open(self) -> int:
+        """Return how many connections the client did not close in a second; close them."""
+        for _ in range(100):
+            if not self.connections:
+                return 0
+            await asyncio.sleep(0.01)
+        left = len(self.connections)
+        for connection in list(self.connections):
+            connection.transport.abort()
+        while self.connections:
+            await asyncio.sleep(0.01)
+        return left
 
 
 async def _command(server: Server, line: bytes) -> Any:

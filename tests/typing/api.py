@@ -15,6 +15,7 @@ from twake_async import (
     Delivery,
     InvalidDraftError,
     InvalidGroupError,
+    Journal,
     Message,
     MessageDraft,
     MessageRef,
@@ -98,7 +99,7 @@ async def send_many(twake: TwakeSession, stop: asyncio.Event) -> None:
         assert_type(delivery, Delivery)
         assert_type(delivery.outcome, Outcome)
     twake.send_many(rows, on_progress=follow)
-    twake.send_many(pairs)
+    twake.send_many(pairs, journal=Journal("run.sqlite"), hold_after="failure")
     twake.send_many([1, 2])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]
 
 
@@ -109,6 +110,15 @@ def follow(progress: Progress) -> None:
     if progress.pause is not None:
         assert_type(progress.pause, Pause)
         assert_type(progress.pause.seconds, float)
+
+
+def look_at(journal: Journal) -> None:
+    """What a journal says of a message, and of all of them."""
+    assert_type(journal.counts(), dict[Outcome | None, int])
+    for entry in journal.entries():
+        assert_type(entry.outcome, Outcome | None)
+        assert_type(entry.unknown_requests, int)
+        assert_type(entry.minted, bool)
 
 
 def look_into(message: Message) -> None:

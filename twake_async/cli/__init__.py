@@ -5,9 +5,12 @@ Everything that it needs beyond the SDK (click, rich, uvicorn) comes with the `s
 
 from __future__ import annotations
 
+import atexit
 import importlib.util
 import sys
 from typing import NoReturn
+
+from ._signals import INTERRUPTED, Signals
 
 __all__ = ["main"]
 
@@ -17,6 +20,17 @@ _NEEDED = ("click", "rich", "uvicorn")
 
 def main() -> NoReturn:
     """Run the command line of this process, and exit with its status."""
+    signals = Signals().__enter__()  # to the end of the process
+    atexit.register(signals.ignore)  # the first to register is the last to run
+    try:
+        status = _run(signals)
+    except KeyboardInterrupt:
+        status = INTERRUPTED
+    signals.end_with(status)
+    sys.exit(status)
+
+
+def _run(signals: Signals) -> int:
     missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
     if missing:
         sys.exit(
@@ -25,5 +39,7 @@ def main() -> NoReturn:
         )
     # Only now: the commands import what was just looked for.
     from ._commands import run  # noqa: PLC0415
+    from ._streams import fill_closed  # noqa: PLC0415
 
-    sys.exit(run(sys.argv[1:]))
+    fill_closed()
+    return run(sys.argv[1:], signals)

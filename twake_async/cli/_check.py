@@ -7,13 +7,15 @@ import json
 import os
 from typing import TYPE_CHECKING
 
+import attrs
 import click
 
 from twake_async.errors import Outcome, TwakeError
 
 from ._credentials import open_session
-from ._options import session_options
+from ._options import FiniteNumber, session_options
 from ._statuses import STATUSES, complain, printable, say
+from ._words import of_error, of_text
 
 if TYPE_CHECKING:
     from twake_async import Check
@@ -53,7 +55,7 @@ Exit status:
 @click.option(
     "--deadline",
     metavar="SECONDS",
-    type=click.FloatRange(min=0, min_open=True),
+    type=FiniteNumber(),
     default=10.0,
     show_default=True,
     help="Time for all of it.",
@@ -69,10 +71,12 @@ def check(deadline: float, *, as_json: bool, options: Options) -> int:
         session = open_session(options, os.environ, deadline=deadline)
         found = asyncio.run(_ask(session))
     except TwakeError as error:
-        complain(str(error))
+        advice = of_error(error)
+        complain(advice)
         if as_json:
-            say(json.dumps({"ok": False, "problem": error.reason, "advice": str(error)}))
+            say(json.dumps({"ok": False, "problem": error.reason, "advice": advice}))
         return STATUSES[error.outcome]
+    found = attrs.evolve(found, advice=of_text(found.advice))
     if as_json:
         facts = {"ok": found.ok, "problem": found.problem, "advice": found.advice}
         say(json.dumps({**facts, "release": found.release}))

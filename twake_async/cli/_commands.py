@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.metadata
+import io
+import os
 from typing import TYPE_CHECKING
 
 import click
@@ -14,7 +16,8 @@ from ._journal import journal
 from ._sandbox import sandbox
 from ._send import send
 from ._send_many import send_many
-from ._statuses import FAILED, INTERRUPTED, USAGE, complain, give_up_output
+from ._signals import Signals
+from ._statuses import FAILED, INTERRUPTED, USAGE, complain, give_up_output, tell
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,23 +68,46 @@ for command in (demo, sandbox, check, send, send_many, journal, completion):
     twake_async.add_command(command)
 
 
-def run(arguments: Sequence[str]) -> int:
-    """Run one command line and return the exit status of the process."""
+def run(arguments: Sequence[str], signals: Signals | None = None) -> int:
+    """Run one command line and return the exit status of the process.
+
+    Args:
+        arguments: The command line, without the program's name.
+        signals: Those of the process; None to handle them no longer than this runs.
+
+    """
+    if signals is None:
+        with Signals() as own:
+            return run(arguments, own)
     try:
-        status = twake_async.main(
-            list(arguments), "twake-async", complete_var=VARIABLE, standalone_mode=False
-        )
-    except click.UsageError as wrong:
-        wrong.show()
-        return USAGE
+        return _run(arguments, signals)
     except click.ClickException as wrong:
-        wrong.show()
-        return wrong.exit_code
+        shown = io.StringIO()
+        wrong.show(shown)
+        tell(shown.getvalue().removesuffix("\n"))
+        return USAGE if isinstance(wrong, click.UsageError) else wrong.exit_code
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
     except OSError as wrong:  # standard output: the rest is typed where it arises
         give_up_output()
-        if not isinstance(wrong, BrokenPipeError):  # else the reader has seen enough
-            complain(f"it cannot go on: {wrong.strerror or wrong}")
+        complain(f"it cannot go on: {wrong.strerror or wrong}")
         return FAILED
+
+
+def _run(arguments: Sequence[str], signals: Signals) -> int:
+    if VARIABLE in os.environ:  # a shell asks for completions
+        twake_async.main(list(arguments), "twake-async", complete_var=VARIABLE)
+    if not arguments:  # click 8.1 would end with 0
+        with twake_async.make_context("twake-async", [], resilient_parsing=True) as context:
+            tell(context.get_help())
+        return USAGE
+    # Not by `main`, which makes a failure of its own of a reader that has gone.
+    try:
+        with twake_async.make_context("twake-async", list(arguments), obj=signals) as context:
+            status = twake_async.invoke(context)
+    except click.exceptions.Exit as ended:  # help, or the version, was asked for
+        return ended.exit_code
+    except BrokenPipeError:  # whoever asked has seen enough
+        give_up_output()
+        return 0
     return status if isinstance(status, int) else 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import shlex
 import stat
@@ -10,19 +11,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import attrs
+import click
 
+from twake_async._wire import check_group
 from twake_async.errors import ConfigurationError
 from twake_async.session import TwakeSession
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Options", "open_session", "read_file"]
+__all__ = ["Options", "default_files", "open_session", "read_file"]
 
 _PAIR = ("public_id", "private_api_key")
 _NAMES = (*_PAIR, "group_id", "base_url", "text_form")
 _VARIABLES = {name: f"TWAKE_{name.upper()}" for name in _NAMES if name != "text_form"}
-_DEFAULT_FILE = "~/.config/twake-async.toml"
+#: Where the file lay on every platform before each had its own folder; it is still found there.
+_FIRST_FILE = "~/.config/twake-async.toml"
+#: No configuration is longer; a device has no end.
+_LONGEST = 1_048_576
 
 
 @attrs.frozen
@@ -48,6 +54,7 @@ def open_session(options: Options, environ: Mapping[str, str], **more: Any) -> T
 
     """
     settings: dict[str, Any] = {**_settings(options, environ)}
+    check_group(settings.get("group_id"))  # no command can do without
     public_id, key = (settings.pop(name) for name in _PAIR)
     return TwakeSession(public_id, key, **settings, **more)
 
@@ -62,7 +69,7 @@ def _settings(options: Options, environ: Mapping[str, str]) -> dict[str, str]:
         layers.insert(1, read_file(Path(options.config)))
     elif environ.get("TWAKE_CONFIG"):
         layers.append(read_file(Path(environ["TWAKE_CONFIG"])))
-    elif (default := Path(_DEFAULT_FILE).expanduser()).exists():
+    elif (default := _existing()) is not None:
         layers.append(read_file(default))
     _check_pair(layers)
     found: dict[str, str] = {}
@@ -88,9 +95,28 @@ def _check_pair(layers: list[Mapping[str, str | None]]) -> None:
             )
     raise ConfigurationError(
         "there are no credentials: set TWAKE_PUBLIC_ID and TWAKE_PRIVATE_API_KEY, or write "
-        f"public_id and private_api_key into {_DEFAULT_FILE}",
+        f"public_id and private_api_key into {default_files()[0]}",
         field="public_id",
     )
+
+
+def default_files() -> list[Path]:
+    """Return where the file is looked for, where none is named: in the platform's own folder first.
+
+    That is `$XDG_CONFIG_HOME` or `~/.config`, `~/Library/Application Support` on macOS, and
+    `%APPDATA%` on Windows.
+    """
+    first = os.path.expanduser(_FIRST_FILE)  # noqa: PTH111 - Path's raises where there is no home
+    names = dict.fromkeys((f"{click.get_app_dir('twake-async')}.toml", first))
+    # One that is not absolute would be looked for in the working folder, which may be anybody's:
+    # XDG_CONFIG_HOME may be empty, and there may be no home.
+    return [path for path in map(Path, names) if path.is_absolute()] or [Path(_FIRST_FILE)]
+
+
+def _existing() -> Path | None:
+    """Return the file that is there; one in a folder that is closed to us is none."""
+    found = (path for path in default_files() if os.path.exists(path))  # noqa: PTH110 - as above
+    return next(found, None)
 
 
 def read_file(path: Path) -> dict[str, str | None]:
@@ -103,14 +129,14 @@ def read_file(path: Path) -> dict[str, str | None]:
     try:
         with path.open("rb") as file:
             _check_private(path, os.fstat(file.fileno()))
-            read = tomllib.load(file)
+            text = file.read(_LONGEST)
     except OSError as wrong:
         raise ConfigurationError(f"{path} cannot be read: {wrong.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError):
-        # The parser's own words could quote what stands there.
+    if len(text) == _LONGEST:
         raise ConfigurationError(
-            f'{path} is not valid TOML: write lines such as public_id = "..."'
-        ) from None
+            f"{path} is no configuration: it is longer than {_LONGEST:,} bytes"
+        )
+    read = _parsed(path, text)
     for name, value in read.items():
         if name not in _NAMES:
             raise ConfigurationError(f"{path} says {name!r}: it may say {', '.join(_NAMES)}")
@@ -119,11 +145,43 @@ def read_file(path: Path) -> dict[str, str | None]:
     return dict(read)
 
 
+def _parsed(path: Path, text: bytes) -> dict[str, Any]:
+    # The parser's own words could quote what stands there.
+    if text.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise ConfigurationError(f"{path} is UTF-16: save it as UTF-8") from None
+    try:
+        return tomllib.loads(text.decode("utf-8-sig"))
+    except UnicodeDecodeError:
+        raise ConfigurationError(f"{path} is not UTF-8 text: save it as UTF-8") from None
+    except (ValueError, RecursionError):
+        raise ConfigurationError(
+            f'{path} is not valid TOML: write lines such as public_id = "..."'
+        ) from None
+
+
 def _check_private(path: Path, status: os.stat_result) -> None:
     if os.name != "posix":  # elsewhere the bits say nothing
         return
-    if status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+    if is_open(status.st_mode, owned=status.st_uid == os.geteuid()):
         raise ConfigurationError(
             f"{path} holds a private key and is open to others: run chmod 600 "
             f"{shlex.quote(str(path))}, and change the key if others use this machine"
         )
+
+
+def is_open(mode: int, *, owned: bool) -> bool:
+    """Say whether a file with a key in it is open to people that nobody chose.
+
+    That a group may read it is taken for a choice in two cases: nobody may write the file, as
+    secrets are mounted into containers and services (0440); or it is another user's, so that only
+    the group lets us in (0640, of root and a service's group).
+
+    Args:
+        mode: The bits of its permissions.
+        owned: Whether it is ours.
+
+    """
+    shared = mode & (stat.S_IRWXG | stat.S_IRWXO)
+    if shared == stat.S_IRGRP:
+        return owned and bool(mode & stat.S_IWUSR)
+    return shared != 0

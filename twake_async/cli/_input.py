@@ -1,75 +1,284 @@
-"""Where the lines of a batch come from: a file, read twice, or standard input, as it comes."""
+"""Where the lines of a batch come from: a file, read twice, or a pipe, as it comes."""
 
 from __future__ import annotations
 
+import array
 import asyncio
 import contextlib
 import os
-import sys
+import queue
 import threading
+import time
+import zlib
 from typing import IO, TYPE_CHECKING
 
 import attrs
+import click
 
-from ._lines import Line, read_csv, read_jsonl
+from ._csv_lines import read_csv
+from ._formats import is_csv, no_text
+from ._lines import JsonLines, Line, Reading, read_jsonl
+from ._sources import (
+    CHUNK,
+    InputError,
+    copied,
+    first_line,
+    is_file,
+    opened,
+    read_chunks,
+    standard_input,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
+    from contextlib import ExitStack
 
-__all__ = ["FileInput", "StreamInput"]
+__all__ = ["FileInput", "StreamInput", "open_input"]
 
 #: Chunks that are read ahead of the batch.
-_CHUNKS = 8
+_AHEAD = 8
+#: Seconds that `StreamInput.rest` waits for more, and how long it reads at all.
+_PAUSE, _PATIENCE = 1.0, 30.0
 
 
-@attrs.frozen
+@attrs.define(eq=False)
 class FileInput:
     """A file that can be read from its beginning again."""
 
     file: IO[bytes]
     is_csv: bool
+    reading: Reading = attrs.field(factory=Reading)
+    #: A checksum of each line that was checked; None before.
+    _checked: array.array[int] | None = attrs.field(default=None, init=False)
+    _state: tuple[int, int] | None = attrs.field(default=None, init=False)
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether somebody wrote to the file after its check began."""
+        return self._state is not None and self._state != self._stat()
+
+    def check(self) -> Iterator[Line]:
+        """Yield its lines, from the first, and remember them."""
+        self._state = self._stat()
+        self._checked = array.array("I")
+        keys: dict[str, int] = {}
+        for line in self._read():
+            self._checked.append(_checksum(line))
+            yield _with_new_key(line, keys)
 
     def lines(self) -> Iterator[Line]:
-        """Yield its lines, from the first."""
-        self.file.seek(0)
-        if not self.is_csv:
-            yield from read_jsonl(self.file)
+        """Yield its lines again, as long as they are those that were checked.
+
+        Raises:
+            InputError: They are not, or cannot be read.
+
+        """
+        count = 0
+        for line in self._read():
+            self._compare(count, line)
+            count += 1
+            yield line
+        if self._checked is not None and count < len(self._checked):
+            raise InputError("the file has become shorter since it was checked")
+
+    def rest(self, after: int) -> Iterator[Line]:
+        """Yield the lines behind the one of this number, as the file has them now."""
+        return (line for line in self._read() if line.number > after)
+
+    def _compare(self, count: int, line: Line) -> None:
+        if self._checked is None:
             return
-        # A decoder that marks what it cannot read, so that one bad row is one bad row.
-        yield from read_csv(raw.decode("utf-8-sig", "surrogateescape") for raw in self.file)
+        if count >= len(self._checked):
+            raise InputError(
+                f"the file has grown since it was checked: line {line.number} and what follows "
+                "was not sent"
+            )
+        if self._checked[count] != _checksum(line):
+            raise InputError(
+                f"the file was changed since it was checked: line {line.number} and what follows "
+                "was not sent"
+            )
+
+    def _stat(self) -> tuple[int, int] | None:
+        try:
+            found = os.fstat(self.file.fileno())
+        except OSError:  # it is gone, or has no number
+            return None
+        return found.st_size, found.st_mtime_ns
+
+    def _read(self) -> Iterator[Line]:
+        read = read_csv if self.is_csv else read_jsonl
+        return read(self._chunks(), self.reading)
+
+    def _chunks(self) -> Iterator[bytes]:
+        at = 0  # its own place: another pass may move that of the file
+        while True:
+            try:
+                self.file.seek(at)
+                chunk = self.file.read(CHUNK)
+            except OSError as wrong:
+                raise InputError(f"the input cannot be read: {wrong.strerror}") from wrong
+            if not chunk:
+                return
+            at += len(chunk)
+            yield chunk
+
+
+def _checksum(line: Line) -> int:
+    return zlib.crc32(line.source.encode("utf-8", "surrogateescape"), line.number & 0xFFFFFFFF)
+
+
+def _with_new_key(line: Line, keys: dict[str, int]) -> Line:
+    if line.key is None:
+        return line
+    first = keys.setdefault(line.key, line.number)
+    if first == line.number:
+        return line
+    wrong = f"its key {line.key!r} is that of line {first} too"
+    return attrs.evolve(line, draft=None, wrong=wrong)
 
 
 class StreamInput:
-    """Standard input, read by a thread that never holds up the event loop or the process's end."""
+    """A pipe, read by a thread that never holds up the event loop or the process's end.
 
-    def __init__(self) -> None:
-        self._chunks: asyncio.Queue[bytes] = asyncio.Queue()
-        self._room = threading.Semaphore(_CHUNKS)
+    Args:
+        source: The file descriptor. It is left open: the thread may wait in it until the end.
+        reading: How its lines are to be read; it is JSON Lines.
+        head: What was read of it already.
+
+    """
+
+    def __init__(self, source: int, reading: Reading, head: bytes = b"") -> None:
+        self._source = source
+        self._lines = JsonLines(reading)
+        self._ready = self._lines.feed(head)
+        self._chunks: queue.SimpleQueue[bytes | OSError] = queue.SimpleQueue()
+        self._room = threading.Semaphore(_AHEAD)
+        self._came: asyncio.Event | None = None
+        self._started = self._stopped = self._ended = False
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more can come."""
+        return self._ended
 
     def stop(self) -> None:
-        """Yield no more lines."""
-        self._chunks.put_nowait(b"")
+        """Yield no more lines; what was read is left to `rest`."""
+        self._stopped = True
+        if self._came is not None:
+            self._came.set()
 
     async def lines(self) -> AsyncIterator[Line]:
-        """Yield lines of JSON as they come."""
-        loop = asyncio.get_running_loop()
-        threading.Thread(target=self._read, args=(loop,), daemon=True).start()
-        number, rest = 0, b""
-        while chunk := await self._chunks.get():
-            self._room.release()
-            *whole, rest = (rest + chunk).split(b"\n")
-            for number, raw in enumerate(whole, number + 1):  # noqa: B020 - goes on
-                for line in read_jsonl([raw]):
-                    yield attrs.evolve(line, number=number)
-        for line in read_jsonl([rest]):
-            yield attrs.evolve(line, number=number + 1)
+        """Yield lines of JSON as they come.
 
-    def _read(self, loop: asyncio.AbstractEventLoop) -> None:
-        # Not through sys.stdin, whose lock this thread would hold while the process ends.
-        source = sys.stdin.fileno()
-        with contextlib.suppress(RuntimeError, OSError):  # the loop, or the input, is gone
-            while self._room.acquire():
-                chunk = os.read(source, 65_536)
-                loop.call_soon_threadsafe(self._chunks.put_nowait, chunk)
-                if not chunk:
+        Raises:
+            InputError: The pipe cannot be read.
+
+        """
+        self._came = came = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        self._start(lambda: loop.call_soon_threadsafe(came.set))
+        while not self._stopped:
+            for line in self._ready:
+                yield line
+                if self._stopped:
                     return
+            if self._ended:
+                return
+            came.clear()
+            try:
+                self._take(self._chunks.get_nowait())
+            except queue.Empty:
+                await came.wait()
+
+    def rest(self, after: int) -> Iterator[Line]:  # noqa: ARG002 - it knows by itself
+        """Yield what was read and not given, and what still comes without a long pause."""
+        until = time.monotonic() + _PATIENCE
+        self._start(lambda: None)
+        yield from self._ready
+        while not self._ended and time.monotonic() < until:
+            try:
+                self._take(self._chunks.get(timeout=_PAUSE))
+            except (queue.Empty, InputError):
+                break
+            yield from self._ready
+        yield from self._lines.finish()
+
+    def _start(self, wake: Callable[[], object]) -> None:
+        if not self._started:
+            self._started = True
+            threading.Thread(target=self._read, args=(wake,), daemon=True).start()
+
+    def _take(self, chunk: bytes | OSError) -> None:
+        self._room.release()
+        if isinstance(chunk, OSError):
+            self._ended = True
+            raise InputError(f"the input cannot be read: {chunk.strerror}") from chunk
+        self._ended = not chunk
+        self._ready = self._lines.feed(chunk) if chunk else self._lines.finish()
+
+    def _read(self, wake: Callable[[], object]) -> None:
+        chunks = read_chunks(self._source)
+        ended = False
+        while not ended:
+            self._room.acquire()
+            try:
+                chunk: bytes | OSError = next(chunks, b"")
+            except OSError as wrong:
+                chunk = wrong
+            ended = not chunk or isinstance(chunk, OSError)
+            self._chunks.put(chunk)
+            with contextlib.suppress(RuntimeError):  # the loop is gone; `rest` needs none
+                wake()
+
+
+def open_input(
+    name: str, asked: str | None, reading: Reading, stack: ExitStack, *, whole: bool
+) -> FileInput | StreamInput:
+    """Return the input of a batch.
+
+    A file is read twice. A pipe can be read only once: JSON Lines are sent as they come, and CSV,
+    whose rows may span lines, is copied first.
+
+    Args:
+        name: The name of the file; "-" for standard input.
+        asked: The format that was asked for, "csv" or "jsonl"; None where the file tells.
+        reading: How its lines are to be read.
+        stack: What closes it.
+        whole: Whether all of it is to be read before anything is sent.
+
+    Raises:
+        click.UsageError: It cannot be opened, or is no text.
+        InputError: It cannot be read.
+
+    """
+    if name == "-":
+        asked = asked or ("csv" if reading.delimiter else "jsonl")
+        return _pipe(standard_input(), asked == "csv", reading, stack, whole=whole)
+    source = opened(name)
+    if is_file(source):
+        file = stack.enter_context(os.fdopen(source, "rb"))
+        head = first_line(source)
+        return FileInput(file, _is_csv(asked, name, head, reading), reading)
+    head = first_line(source)
+    return _pipe(source, _is_csv(asked, name, head, reading), reading, stack, head, whole=whole)
+
+
+def _is_csv(asked: str | None, name: str, head: bytes, reading: Reading) -> bool:
+    if what := no_text(head):
+        raise click.UsageError(f"{name} is {what}.")
+    return is_csv(asked, name, head, reading)
+
+
+def _pipe(
+    source: int,
+    csv: bool,
+    reading: Reading,
+    stack: ExitStack,
+    head: bytes = b"",
+    *,
+    whole: bool,
+) -> FileInput | StreamInput:
+    if csv or whole:
+        return FileInput(stack.enter_context(copied(source, head)), csv, reading)
+    return StreamInput(source, reading, head)

@@ -11,6 +11,7 @@ from twake_async.errors import JournalError, Outcome
 from twake_async.journal import Journal
 
 from ._statuses import FAILED, complain, say
+from ._words import of_error
 
 __all__ = ["journal"]
 
@@ -45,7 +46,7 @@ def journal(file: str, listed: str | None, *, as_json: bool) -> int:
         else:
             _count(Journal(file), as_json=as_json)
     except JournalError as error:
-        complain(str(error))
+        complain(of_error(error))
         return FAILED
     return 0
 

@@ -3,16 +3,52 @@
 from __future__ import annotations
 
 import functools
+import math
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from twake_async.retry import RetryPolicy
+
 from ._credentials import Options
+from ._signals import Signals
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["session_options"]
+__all__ = ["FiniteNumber", "attempts_option", "process_signals", "session_options"]
+
+
+class FiniteNumber(click.FloatRange):
+    """A number of more than 0 that is a number: neither `inf` nor `nan`, which floats may be."""
+
+    def __init__(self) -> None:
+        super().__init__(min=0, min_open=True)
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        number: float = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is not a finite number.", param, ctx)
+        return number
+
+
+def process_signals() -> Signals:
+    """Return the signals of the process, which `run` handles; else those until the command ends."""
+    context = click.get_current_context()
+    found = context.find_object(Signals)
+    return context.with_resource(Signals()) if found is None else found
+
+
+attempts_option = click.option(
+    "--attempts",
+    metavar="N",
+    type=click.IntRange(min=1),
+    default=RetryPolicy().attempts,
+    show_default=True,
+    help="How often to try each message, the first time included.",
+)
 
 _OPTIONS = (
     click.option("--group", metavar="ID", help="The group (company); else TWAKE_GROUP_ID."),
@@ -21,7 +57,7 @@ _OPTIONS = (
         "--config",
         metavar="FILE",
         help="A TOML file with credentials, which only you may read; else TWAKE_CONFIG, else "
-        "~/.config/twake-async.toml.",
+        "twake-async.toml where your system keeps settings.",
     ),
     click.option("--json", "as_json", is_flag=True, help="Print one JSON object, for scripts."),
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import datetime
 import sys
 import time
 from collections import Counter
@@ -22,16 +24,20 @@ if TYPE_CHECKING:
 
     from twake_async.deliveries import Pause
 
-__all__ = ["Display"]
+__all__ = ["Display", "counted"]
 
 #: Seconds between two plain lines.
 _EVERY = 5.0
 
 
 def counted(counts: Counter[Outcome]) -> str:
-    """Return the counts in words, in the order of outcomes."""
+    """Return the counts in words, in the order of outcomes; empty where nothing was counted."""
     told = [f"{counts[outcome]:,} {outcome.value}" for outcome in Outcome if counts[outcome]]
-    return ", ".join(told) or "nothing yet"
+    return ", ".join(told)
+
+
+def _now() -> datetime.datetime:
+    return datetime.datetime.now().astimezone()
 
 
 @attrs.define(eq=False)
@@ -40,18 +46,27 @@ class Display:
 
     total: int | None
     clock: Callable[[], float] = time.monotonic
+    wall: Callable[[], datetime.datetime] = _now
+    shown: bool = True
     counts: Counter[Outcome] = attrs.field(factory=Counter, init=False)
+    _resumed: int = attrs.field(default=0, init=False)
+    """How many an earlier run ended; they tell nothing about the rate."""
     _bar: rich.progress.Progress | None = attrs.field(default=None, init=False)
     _task: rich.progress.TaskID = attrs.field(default=rich.progress.TaskID(0), init=False)
     _began: float = attrs.field(init=False)
     _paused: bool = attrs.field(default=False, init=False)
-    _next: float = attrs.field(default=_EVERY, init=False)
+    _next: float = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
+        self._begin()
+
+    def _begin(self) -> None:
         self._began = self.clock()
+        self._next = self._began + _EVERY
 
     def __enter__(self) -> Self:
-        if sys.stderr.isatty():
+        self._begin()
+        if self.shown and sys.stderr.isatty():
             columns = (
                 rich.progress.BarColumn(),
                 rich.progress.TaskProgressColumn(),
@@ -60,7 +75,8 @@ class Display:
             )
             self._bar = rich.progress.Progress(*columns, console=Console(stderr=True))
             self._task = self._bar.add_task("", total=self.total)
-            self._bar.start()
+            with contextlib.suppress(OSError):  # the terminal may go away at any time
+                self._bar.start()
         return self
 
     def __exit__(
@@ -70,32 +86,43 @@ class Display:
         trace: TracebackType | None,
     ) -> None:
         if self._bar is not None:
-            self._bar.stop()
+            with contextlib.suppress(OSError):
+                self._bar.stop()
 
-    def note(self, outcome: Outcome) -> None:
-        """Count one message."""
+    def note(self, outcome: Outcome, *, resumed: bool = False) -> None:
+        """Count one message, and say whether an earlier run ended it."""
         self.counts[outcome] += 1
+        self._resumed += resumed
+        now = self.clock()
+        if resumed and self._resumed == self.counts.total():
+            self._began = now  # nothing has been sent so far
         if self._bar is not None:
-            self._bar.update(self._task, advance=1, description=self._words())
-        elif self._elapsed() >= self._next:
-            self._next = self._elapsed() + _EVERY
-            complain(self._words())
+            self._show(self._bar)
+        elif now >= self._next:
+            self._next = now + _EVERY
+            if self.shown:
+                complain(f"{self.wall().isoformat(timespec='seconds')} {self._words()}")
+
+    def _show(self, bar: rich.progress.Progress) -> None:
+        total = None if self.total is None else self.total - self._resumed
+        sent = self.counts.total() - self._resumed
+        with contextlib.suppress(OSError):
+            bar.update(self._task, completed=sent, total=total, description=self._words())
 
     def note_pause(self, pause: Pause) -> None:
         """Say that the batch pauses, once when it begins and once when it is over."""
-        if pause.is_over:
+        if self.shown and pause.is_over:
             complain(f"the server answers again after {pause.seconds:.0f} s: going on")
-        elif not self._paused:
+        elif self.shown and not self._paused:
             complain(f"paused ({pause.reason}): the server is asked until it answers")
         self._paused = not pause.is_over
 
-    def _elapsed(self) -> float:
-        return self.clock() - self._began
-
     def _words(self) -> str:
         ended = self.counts.total()
-        rate = ended / max(self._elapsed(), 0.001)
+        rate = (ended - self._resumed) / max(self.clock() - self._began, 0.001)
         words = f"{counted(self.counts)}; {rate:,.0f}/s"
         if self.total is not None and self._bar is None:
-            words += f"; {self.total - ended:,} left, {(self.total - ended) / rate:,.0f} s"
+            words += f"; {self.total - ended:,} left"
+            if rate:
+                words += f", {(self.total - ended) / rate:,.0f} s"
         return words

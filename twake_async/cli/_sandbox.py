@@ -5,15 +5,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import shlex
-import signal
 import time
+from typing import TYPE_CHECKING
 
 import click
 
 from twake_async.sandbox import Sandbox
 from twake_async.sandbox._door import checked_names
 
-from ._statuses import FAILED, complain, say
+from ._options import process_signals
+from ._statuses import FAILED, complain, printable, say, tell
+
+if TYPE_CHECKING:
+    from ._signals import Signals
 
 __all__ = ["sandbox"]
 
@@ -74,15 +78,25 @@ def sandbox(port: int, seed: str | None, release: str, allow_hosts: tuple[str, .
         world = Sandbox(seed, release=release, port=port, allow_hosts=allow_hosts, log=_log)
         _ = world.public_id, world.group_id, world.channel_id
     except (OSError, ValueError, TypeError, LookupError, AttributeError) as wrong:
-        complain(f"the seed cannot be used: {wrong} ({type(wrong).__name__})")
+        complain(f"the seed cannot be used: {_why(wrong)}")
         return FAILED
+    signals = process_signals()
+    signals.guard(0, in_background=True)
     try:
-        return asyncio.run(_serve(world, port))
-    except KeyboardInterrupt:  # where no signal handler can be set, or before it is
+        return asyncio.run(_serve(world, port, signals))
+    except KeyboardInterrupt:  # before it is ready
         return 0
 
 
-async def _serve(world: Sandbox, port: int) -> int:
+def _why(wrong: Exception) -> str:
+    if isinstance(wrong, LookupError):
+        return f"it lacks {wrong}"
+    if isinstance(wrong, TypeError | AttributeError):
+        return "it does not describe a world"
+    return getattr(wrong, "strerror", None) or str(wrong)
+
+
+async def _serve(world: Sandbox, port: int, signals: Signals) -> int:
     async with contextlib.AsyncExitStack() as stack:
         try:
             await stack.enter_async_context(world)
@@ -93,17 +107,14 @@ async def _serve(world: Sandbox, port: int) -> int:
         for name, value in {**world.environment, **channel}.items():
             say(f"export {name}={shlex.quote(value)}")
         _note("# Paste these into another shell; end the sandbox with Ctrl-C.")
-        await _until_interrupted()
+        await _until_interrupted(signals)
     _note("# The sandbox has ended.")
     return 0
 
 
-async def _until_interrupted() -> None:
-    end = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    with contextlib.suppress(NotImplementedError):  # Windows: the interrupt itself ends it
-        for one in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(one, end.set)
+async def _until_interrupted(signals: Signals) -> None:
+    end, loop = asyncio.Event(), asyncio.get_running_loop()
+    signals.pass_to(lambda: loop.call_soon_threadsafe(end.set))
     await end.wait()
 
 
@@ -113,5 +124,4 @@ def _log(line: str) -> None:
 
 def _note(line: str) -> None:
     # A log that nobody can read any more must not fail the request that it tells of.
-    with contextlib.suppress(OSError):
-        click.echo(line, err=True)
+    tell(printable(line))

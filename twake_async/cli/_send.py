@@ -1,4 +1,4 @@
-"""`twake-async send`: one message, and its fate as the exit status."""
+"""`twake-async send`: one message, and what became of it as the exit status."""
 
 from __future__ import annotations
 
@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import click
 
-from twake_async.errors import InvalidDraftError, Outcome, TextCutWarning, TwakeError
+from twake_async.errors import Outcome, TextCutWarning, TwakeError
 from twake_async.messages import MessageDraft
 from twake_async.retry import RetryPolicy, fold
 
 from ._credentials import open_session
-from ._options import session_options
+from ._options import FiniteNumber, attempts_option, process_signals, session_options
+from ._sources import standard_text
 from ._statuses import STATUSES, complain, printable, say
+from ._words import of_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,12 +30,13 @@ if TYPE_CHECKING:
     from twake_async.session import TwakeSession
 
     from ._credentials import Options
+    from ._signals import Signals
 
 __all__ = ["send"]
 
 
 @click.command(
-    short_help="Send one message; the exit status tells its fate.",
+    short_help="Send one message; the exit status tells what became of it.",
     epilog="""\b
 Examples:
   twake-async send --channel 3b4c5d5f-0f1f-11eb-9a1f-0242ac1b0006 "Build 51 is out"
@@ -76,11 +79,12 @@ a TOML file that only you may read (chmod 600):
 @click.option(
     "--deadline",
     metavar="SECONDS",
-    type=click.FloatRange(min=0, min_open=True),
+    type=FiniteNumber(),
     default=30.0,
     show_default=True,
     help="Time for all attempts and the waits between them.",
 )
+@attempts_option
 @click.option(
     "--resend",
     is_flag=True,
@@ -99,6 +103,7 @@ def send(
     ephemeral_to: tuple[str, ...],
     deadline: float,
     *,
+    attempts: int,
     resend: bool,
     as_json: bool,
     options: Options,
@@ -109,7 +114,10 @@ def send(
     not a terminal; one line break at the end is dropped.
     """
     report = _Report(as_json)
-    with warnings.catch_warnings(record=True) as caught:
+    signals = process_signals()
+    signals.guard(STATUSES[Outcome.NOT_SENT])
+    policy = RetryPolicy(attempts=attempts, on_unknown="resend" if resend else "raise")
+    with warnings.catch_warnings(record=True) as caught, asyncio.Runner() as runner:
         warnings.simplefilter("always", TextCutWarning)
         try:
             session = open_session(options, os.environ, deadline=deadline, on_attempt=report.note)
@@ -120,29 +128,32 @@ def send(
                 ephemeral=bool(ephemeral_to),
                 ephemeral_to=ephemeral_to,
             )
-            policy = RetryPolicy(on_unknown="resend" if resend else "raise")
-            message = asyncio.run(_deliver(session, draft, policy))
+            message = runner.run(_deliver(session, draft, policy, signals))
         except TwakeError as error:
-            return report.failure(error)
-        except KeyboardInterrupt:
-            return report.interrupted()
-    return report.delivery(message, draft, cut=bool(caught))
+            status = report.failure(error)
+        except (KeyboardInterrupt, asyncio.CancelledError):
+            status = report.interrupted()
+        else:
+            status = report.delivery(message, draft, cut=bool(caught))
+        # What idles in the loop, such as a look-up of a name, needs no end of its own.
+        signals.end_with(status)
+    return status
 
 
 def _text(given: str | None) -> str:
     if given is not None and given != "-":
         return given
-    stdin = sys.stdin.buffer
-    if given is None and stdin.isatty():
+    if given is None and sys.stdin is not None and sys.stdin.isatty():
         raise click.UsageError('There is no TEXT: give it, or "-" to type it.')
-    try:
-        text = stdin.read().decode()
-    except UnicodeDecodeError:
-        raise InvalidDraftError("standard input is not UTF-8 text", field="content") from None
-    return text.removesuffix("\n").removesuffix("\r")
+    return standard_text().removesuffix("\n").removesuffix("\r")
 
 
-async def _deliver(session: TwakeSession, draft: MessageDraft, policy: RetryPolicy) -> Message:
+async def _deliver(
+    session: TwakeSession, draft: MessageDraft, policy: RetryPolicy, signals: Signals
+) -> Message:
+    task, loop = asyncio.current_task(), asyncio.get_running_loop()
+    assert task is not None  # noqa: S101 - a coroutine runs in one
+    signals.pass_to(lambda: loop.call_soon_threadsafe(task.cancel))
     async with session as twake:
         return await twake.send(draft, retry=policy)
 
@@ -179,12 +190,13 @@ class _Report:
 
     def failure(self, error: TwakeError) -> int:
         """Print the one sentence, and what it is about."""
-        complain(f"{error.outcome.value}: {error}")
+        words = of_error(error, send=True)
+        complain(f"{error.outcome.value}: {words}")
         self._json(
             error.outcome,
             error=type(error).__name__,
             reason=error.reason,
-            message=str(error),
+            message=words,
             http_status=error.status,
             front_id=error.front_id,
             attempts=error.attempts,

@@ -1,15 +1,17 @@
-"""Exit statuses, and the one sentence on standard error."""
+"""Exit statuses, and what is said on the two standard outputs."""
 
 from __future__ import annotations
 
-import contextlib
-import os
 import sys
 from typing import TYPE_CHECKING
 
 import click
 
+from twake_async._printable import printable
 from twake_async.errors import Outcome
+
+from ._signals import INTERRUPTED
+from ._streams import lead_nowhere
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,6 +25,7 @@ __all__ = [
     "give_up_output",
     "printable",
     "say",
+    "tell",
 ]
 
 #: The exit status of each outcome.
@@ -36,13 +39,6 @@ STATUSES: Mapping[Outcome, int] = {
 FAILED = 1
 #: EX_USAGE of sysexits.h: click's own 2 would be taken for "refused".
 USAGE = 64
-#: What a shell gives a process that was ended by Ctrl-C.
-INTERRUPTED = 130
-
-
-def printable(text: str) -> str:
-    """Return the text without control characters: a server's words must not steer a terminal."""
-    return "".join(one if one.isprintable() else "?" for one in text)
 
 
 def say(line: str) -> None:
@@ -51,21 +47,34 @@ def say(line: str) -> None:
     The exit status tells of the message, so a reader that has gone away must not change it.
     """
     try:
-        click.echo(line)
+        _echo(line, err=False)
+    except BrokenPipeError:  # the reader has seen enough
+        give_up_output()
     except OSError as wrong:
         give_up_output()
         complain(f"warning: standard output cannot be written ({wrong.strerror}): {line}")
 
 
 def give_up_output() -> None:
-    """Let standard output lead nowhere: what it still buffers must not raise at the very end."""
-    with contextlib.suppress(OSError, ValueError):
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
-        os.close(nowhere)
+    """Print no more on standard output."""
+    lead_nowhere(sys.stdout)
 
 
 def complain(sentence: str) -> None:
     """Print one sentence on standard error, if there is anybody to read it."""
-    with contextlib.suppress(OSError):
-        click.echo(f"twake-async: {printable(sentence)}", err=True)
+    tell(f"twake-async: {printable(sentence)}")
+
+
+def tell(text: str) -> None:
+    """Print text on standard error as it is, if there is anybody to read it."""
+    try:
+        _echo(text, err=True)
+    except OSError:
+        lead_nowhere(sys.stderr)
+
+
+def _echo(text: str, *, err: bool) -> None:
+    try:
+        click.echo(text, err=err)
+    except UnicodeEncodeError:  # a terminal that knows fewer characters than the text has
+        click.echo(text.encode("ascii", "backslashreplace").decode(), err=err)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from twake_async.sandbox._faults import Fault
     from twake_async.sandbox._server import Request, Response
 
-__all__ = ["Received", "ReceivedRequest", "is_question", "line", "received"]
+__all__ = ["Received", "ReceivedRequest", "is_check", "line", "received"]
 
 _EXCERPT = 40
 _LONGEST = 200
@@ -85,7 +85,7 @@ def line(request: Request, kept: ReceivedRequest, response: Response, fault: Fau
     """What was asked, and what was answered. The client's words in it are cleaned and cut."""
     asked = f"{_cleaned(kept.method)} {_cleaned(kept.path)}"
     message = kept.body.get("message") if isinstance(kept.body, dict) else None
-    if is_question(kept.path, kept.body):
+    if is_check(kept.path, kept.body):
         asked += " (check)"
     elif isinstance(message, dict) and "content" in message:
         asked += f' "{_excerpt(message["content"])}"'
@@ -110,7 +110,7 @@ def _told(request: ReceivedRequest, response: Response, fault: Fault | None) -> 
         return f"no answer (fault: {fault.action}; {done})"
     told = str(request.status)
     value = _php.decode(response.body)
-    if fault is None and _is_answer_to_question(request, value):
+    if fault is None and _is_as_check_expects(request, value):
         return f"{told}, and nothing stored, as it should be"
     if isinstance(value, dict) and "error" in value:
         told += f" refused: {_cleaned(str(value['error']))}"
@@ -128,7 +128,7 @@ _NOTHING = {"content": {"original_str": "check", "prepared": ["check"]}}
 _MALFORMED = "unknown error or malformed query."
 
 
-def is_question(path: str, body: Any) -> bool:
+def is_check(path: str, body: Any) -> bool:
     """Whether this is one of the two saves with which `check()` asks, and which name no channel."""
     if path != _SAVE or not isinstance(body, dict):
         return False
@@ -136,9 +136,9 @@ def is_question(path: str, body: Any) -> bool:
     return "group_id" in body and rest in ({}, {"message": _NOTHING})
 
 
-def _is_answer_to_question(request: ReceivedRequest, value: Any) -> bool:
+def _is_as_check_expects(request: ReceivedRequest, value: Any) -> bool:
     """Whether all is well as far as this question goes."""
-    if not is_question(request.path, request.body):
+    if not is_check(request.path, request.body):
         return False
     error = value.get("error") if isinstance(value, dict) else None
     if request.body["group_id"] == _NOBODYS:

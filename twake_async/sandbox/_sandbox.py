@@ -27,7 +27,7 @@ from twake_async.sandbox._faults import (
     refused,
 )
 from twake_async.sandbox._listener import Listener
-from twake_async.sandbox._received import Received, ReceivedRequest, is_question, line, received
+from twake_async.sandbox._received import Received, ReceivedRequest, is_check, line, received
 from twake_async.sandbox._seed import read_seed
 from twake_async.sandbox._server import RELEASES, Request, Response, answer
 from twake_async.sandbox._world import World, same_id
@@ -242,7 +242,7 @@ class Sandbox:
     def _handle(self, request: Request, refusal: Response | None) -> tuple[Response, Fault | None]:
         """Carry out one request, as far as the fault that awaits it lets it."""
         faulty = request.method == "POST" and request.path.rstrip("/") in _FAULTY
-        asks = faulty and is_question(request.path, _php.decode(request.body))
+        asks = faulty and is_check(request.path, _php.decode(request.body))
         fault = self._script.take() if faulty and refusal is None and not asks else None
         with self._lock:
             if refusal is not None:

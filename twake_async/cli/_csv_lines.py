@@ -1,0 +1,184 @@
+"""Rows of CSV to drafts: what the first row names, and what stands below it. No I/O."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from ._csv_rows import DELIMITERS, Row, rows
+from ._lines import (
+    Line,
+    NotTakenError,
+    Reading,
+    bad_line,
+    checked_line,
+    load_json,
+    named_source,
+    named_twice,
+    nearest,
+)
+from ._text_lines import TextLine, text_lines
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+__all__ = ["header_of", "read_csv"]
+
+#: Fields whose cells are JSON; the others are taken as they stand.
+_AS_JSON = frozenset(
+    {"ephemeral", "ephemeral_to", "extra", "hidden_data", "pinned", "user_specific"}
+)
+#: Of these, the ones that are true or false, which spreadsheets write in capitals.
+_FLAGS = frozenset({"ephemeral", "pinned"})
+#: What Excel writes before the first row, and reads there.
+_SEP = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
+
+
+@attrs.frozen
+class _Header:
+    names: list[str]
+    """The columns as the first row names them."""
+
+    fields: list[str]
+    """The field that each column is; empty for one that is left out."""
+
+
+def read_csv(chunks: Iterable[bytes], reading: Reading | None = None) -> Iterator[Line]:
+    """Yield what stands in each row; the first row names the fields, an empty cell is not given.
+
+    Where the first row is wrong, only that is told.
+    """
+    reading = reading or Reading()
+    table = _table(text_lines(chunks, reading.encoding), reading)
+    first = next(table, None)
+    if first is None:
+        return
+    header = _header(first, reading)
+    hint = "; if it is JSON Lines, give --format jsonl" if first.text.startswith("{") else ""
+    problems = [first.wrong + hint] if first.wrong else _problems(header, reading)
+    for problem in problems:
+        yield _bad_row(first, problem)
+    if not problems:
+        for row in table:
+            if any(row.cells) or row.wrong:
+                yield _line(row, header, reading)
+
+
+def header_of(text: str, delimiter: str, reading: Reading) -> tuple[int, int]:
+    """Return how many cells of a first row are fields if this delimits them, and how many not."""
+    row = next(rows([TextLine(1, text)], delimiter), None)
+    if row is None or row.wrong:
+        return 0, 0
+    known = sum(field in reading.fields for field in _header(row, reading).fields)
+    return known, len(row.cells) - known
+
+
+def _table(lines: Iterator[TextLine], reading: Reading) -> Iterator[Row]:
+    first = next((line for line in lines if line.text.strip() or line.wrong), None)
+    if first is None:
+        return iter(())
+    said = _SEP.fullmatch(first.text.strip())
+    if said is not None and not first.wrong:
+        return rows(lines, reading.delimiter or said[1])
+    # The first of those that find as many.
+    best = max(DELIMITERS, key=lambda one: header_of(first.text, one, reading))
+    return rows(chain([first], lines), reading.delimiter or best)
+
+
+def _header(row: Row, reading: Reading) -> _Header:
+    names = [name.strip() for name in row.cells]
+    return _Header(names, [reading.rename(name) for name in names])
+
+
+def _problems(header: _Header, reading: Reading) -> list[str]:
+    """Return what is wrong with the first row."""
+    found = [
+        f"there is no column {column!r}, which --map names"
+        for column in reading.names
+        if column not in header.names
+    ]
+    for name, field in zip(header.names, header.fields, strict=True):
+        if field and field not in reading.fields:
+            found.append(_unknown(name, reading))
+    if twice := named_twice([field for field in header.fields if field]):
+        found.append(f"two columns are {twice!r}: name one of them otherwise")
+    if found:
+        return found
+    needed = ["channel_id"] if reading.key is None else ["channel_id", reading.key]
+    there = ", ".join(map(repr, header.names))
+    return [
+        f"there is no column {name}; there are {there}"
+        for name in needed
+        if name not in header.fields
+    ]
+
+
+def _unknown(name: str, reading: Reading) -> str:
+    near = nearest(name, reading)
+    left_out = shlex.quote(f"{name}=")
+    if near:
+        as_field = shlex.quote(f"{name}={near}")
+    else:
+        as_field = f"{left_out}FIELD with one of {', '.join(reading.fields)}"
+    return (
+        f"column {name!r} is no field of a draft: give --map {as_field}, "
+        f"or --map {left_out} to leave it out"
+    )
+
+
+def _bad_row(row: Row, wrong: str) -> Line:
+    source = named_source(row.number, wrong, row=row.text or row.cells)
+    return bad_line(row.number, source, wrong)
+
+
+def _line(row: Row, header: _Header, reading: Reading) -> Line:
+    fields: dict[str, Any] = {}
+    wrong = _misfit(row, header)
+    if not wrong:
+        fields, wrong = _fields(row, header)
+    if wrong:
+        return _bad_row(row, wrong)
+    return checked_line(row.number, reading.dump(fields), fields, reading)
+
+
+def _misfit(row: Row, header: _Header) -> str:
+    """Return why a row does not fit the first one; empty where it does."""
+    if row.wrong:
+        return row.wrong
+    if len(row.cells) != len(header.names):
+        more = "more" if len(row.cells) > len(header.names) else "fewer"
+        counts = f"{len(row.cells)}, not {len(header.names)}"
+        return f"it has {more} cells than the first row: {counts}"
+    if row.cells == header.names:
+        return "it repeats the first row"
+    for number, (name, cell) in enumerate(zip(header.names, row.cells, strict=True), 1):
+        if cell and not name:
+            return f"column {number} has a cell, but no name in the first row"
+    return ""
+
+
+def _fields(row: Row, header: _Header) -> tuple[dict[str, Any], str]:
+    """Return what the cells say, and what is wrong with the first one that says nothing."""
+    fields: dict[str, Any] = {}
+    for number, (field, cell) in enumerate(zip(header.fields, row.cells, strict=True), 1):
+        if not field or not cell:
+            continue
+        place = f"column {number} ({header.names[number - 1]})"
+        try:
+            fields[field] = _value(field, cell)
+        except NotTakenError as wrong:
+            return fields, f"{place}: {wrong}"
+        except ValueError:
+            wanted = "true or false" if field in _FLAGS else "JSON"
+            return fields, f"{place} must hold {wanted}"
+    return fields, ""
+
+
+def _value(field: str, cell: str) -> Any:
+    if field not in _AS_JSON:
+        return cell
+    return load_json(cell.lower() if field in _FLAGS else cell)

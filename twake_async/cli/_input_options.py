@@ -1,0 +1,123 @@
+"""The options that say how the lines of an input are to be read."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ._csv_rows import DELIMITERS
+from ._lines import FIELDS, Reading, named_twice, nearest
+from ._text_lines import text_encoding
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+__all__ = ["input_options"]
+
+_NAMED = {name: delimiter for delimiter, name in DELIMITERS.items()} | {r"\t": "\t"}
+
+
+def _encoding(_: click.Context, option: click.Parameter, value: str | None) -> str:
+    try:
+        return "" if value is None else text_encoding(value)
+    except LookupError:
+        why = f"{value!r} is no encoding: try utf-8, utf-16 or cp1252."
+        raise click.BadParameter(why, param=option) from None
+
+
+def _delimiter(_: click.Context, option: click.Parameter, value: str | None) -> str:
+    if value is None:
+        return ""
+    delimiter = _NAMED.get(value, value)
+    if len(delimiter) != 1 or delimiter in '"\r\n\0':
+        why = f"{value!r} is not one character, nor one of {', '.join(DELIMITERS.values())}."
+        raise click.BadParameter(why, param=option)
+    return delimiter
+
+
+_OPTIONS = (
+    click.option(
+        "--format",
+        "file_format",
+        type=click.Choice(["jsonl", "csv"]),
+        help="Else FILE tells by its name, or by how it begins; standard input is JSON Lines.",
+    ),
+    click.option(
+        "--encoding",
+        metavar="NAME",
+        callback=_encoding,
+        help="Such as cp1252; else UTF-8, or what a byte order mark says.",
+    ),
+    click.option(
+        "--delimiter",
+        metavar="CHAR",
+        callback=_delimiter,
+        help='Between the cells of CSV, such as ";" or tab; else the first row tells.',
+    ),
+    click.option(
+        "--map",
+        "renamed",
+        metavar="COLUMN=FIELD",
+        multiple=True,
+        help="Which field a column is; COLUMN= leaves it out. May be given several times.",
+    ),
+    click.option(
+        "--key",
+        metavar="FIELD",
+        help="With --journal: a field that names each message, so that FILE may be reordered.",
+    ),
+)
+
+
+def input_options(command: Callable[..., int]) -> Callable[..., int]:
+    """Give a command the options that say how an input is to be read.
+
+    It gets them as `reading`, and `--format` as `file_format`.
+    """
+
+    @functools.wraps(command)
+    def with_options(
+        *args: Any,
+        file_format: str | None,
+        encoding: str,
+        delimiter: str,
+        renamed: tuple[str, ...],
+        key: str | None,
+        **named: Any,
+    ) -> int:
+        if delimiter and file_format == "jsonl":
+            raise click.UsageError("--delimiter means nothing with --format jsonl.")
+        if key is not None and not named["journal"]:
+            raise click.UsageError("--key means nothing without --journal.")
+        reading = Reading(encoding, delimiter, _names(renamed, key), key)
+        return command(*args, file_format=file_format, reading=reading, **named)
+
+    for option in reversed(_OPTIONS):
+        with_options = option(with_options)
+    return with_options
+
+
+def _names(renamed: Sequence[str], key: str | None) -> dict[str, str]:
+    """Return what `--map` says, from columns to fields."""
+    if key is not None and not key.strip():
+        raise click.UsageError("--key is empty: name a field.")
+    reading = Reading(key=key)
+    pairs: list[tuple[str, str]] = []
+    for one in renamed:
+        column, equals, field = one.rpartition("=")
+        if not equals or not column.strip():
+            raise click.UsageError(f"--map {one}: write COLUMN=FIELD, or COLUMN= to leave it out.")
+        if field and field not in reading.fields:
+            near = nearest(field, reading) or ", ".join(FIELDS)
+            raise click.UsageError(f"--map {one}: {field!r} is no field of a draft, but {near}.")
+        pairs.append((column.strip(), field))
+    twice = named_twice([column for column, _ in pairs])
+    twice = twice or named_twice([field for _, field in pairs if field])
+    if twice:
+        raise click.UsageError(f"--map names {twice!r} twice.")
+    names = dict(pairs)
+    if key is not None and names.get(key, key) != key:
+        raise click.UsageError(f"--key {key}: --map makes it another field.")
+    return names

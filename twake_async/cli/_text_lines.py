@@ -1,0 +1,213 @@
+"""Bytes to numbered lines of text: encodings, byte order marks and line ends. No I/O."""
+
+from __future__ import annotations
+
+import codecs
+import re
+from typing import TYPE_CHECKING
+
+import attrs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+__all__ = ["LONGEST", "TextLine", "TextLines", "is_utf8", "text_encoding", "text_lines"]
+
+#: The most characters of one line, or of one row of CSV.
+LONGEST = 64 * 1_048_576
+#: How much of a longer line is kept, to show which one it was.
+_SHOWN = 200
+
+_BOMS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),  # before UTF-16, whose mark it begins with
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+#: Codecs of Python that are no character sets of files.
+_NO_CHARSETS = frozenset(
+    {"idna", "mbcs", "oem", "punycode", "raw-unicode-escape", "undefined", "unicode-escape"}
+)
+_ENDS = re.compile(r"(\r\n|\n|\r)")
+#: What stands for a byte that could not be decoded: U+DC00 and the byte.
+_MARK = re.compile("[\ud800-\udfff]")
+_HANDLER = "twake-async-mark"
+
+
+def _mark(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeDecodeError):
+        raise error
+    # As "surrogateescape" has it, but for bytes below 0x80 too, which UTF-16 can end in.
+    return "".join(chr(0xDC00 + byte) for byte in error.object[error.start : error.end]), error.end
+
+
+codecs.register_error(_HANDLER, _mark)
+
+
+def text_encoding(name: str) -> str:
+    """Return the standard name of a character set; raise `LookupError` where it is none."""
+    try:
+        found = codecs.lookup(name).name
+        b"a".decode(found)
+    except (ValueError, LookupError) as wrong:
+        raise LookupError(name) from wrong
+    if found.replace("_", "-") in _NO_CHARSETS:
+        raise LookupError(name)
+    return found
+
+
+def is_utf8(encoding: str) -> bool:
+    """Say whether a standard name, or none, means UTF-8."""
+    return encoding in ("", "utf-8", "utf-8-sig")
+
+
+@attrs.frozen
+class TextLine:
+    """One line of an input."""
+
+    number: int
+    """Its number, from 1."""
+
+    text: str
+    """The line without its end. A byte that is no UTF-8 is U+DC00 and the byte in it."""
+
+    end: str = ""
+    """How it ends: CR LF, LF, CR, or not at all."""
+
+    wrong: str = ""
+    """Why it cannot be used; empty where it can."""
+
+    is_cut: bool = False
+    """Whether only the beginning of a line that is too long is kept."""
+
+
+@attrs.define(eq=False)
+class TextLines:
+    """Takes bytes as they come, and gives the lines that they complete."""
+
+    encoding: str = ""
+    """The character set, by its standard name; empty for UTF-8 or what a byte order mark says."""
+
+    eager: bool = False
+    """Whether a line that ends in CR is given before it is known whether LF follows."""
+
+    _decoder: codecs.IncrementalDecoder | None = attrs.field(default=None, init=False)
+    _conflict: str = attrs.field(default="", init=False)
+    _head: bytes = attrs.field(default=b"", init=False)
+    _held: str = attrs.field(default="", init=False)
+    _skip_lf: bool = attrs.field(default=False, init=False)
+    _pieces: list[str] = attrs.field(factory=list, init=False)
+    _length: int = attrs.field(default=0, init=False)
+    _number: int = attrs.field(default=0, init=False)
+
+    def feed(self, chunk: bytes) -> list[TextLine]:
+        """Return the lines that end in these bytes."""
+        return self._split(self._decode(chunk, final=False), final=False)
+
+    def finish(self) -> list[TextLine]:
+        """Return what is left when no more bytes come."""
+        lines = self._split(self._decode(b"", final=True), final=True)
+        if self._length:
+            lines.append(self._line("", ""))
+        return lines
+
+    def _decode(self, chunk: bytes, *, final: bool) -> str:
+        if self._decoder is None:
+            chunk = self._head = self._head + chunk
+            if len(chunk) < 4 and not final and not chunk.endswith(b"\n"):
+                return ""  # it may be a part of a byte order mark
+            chunk = chunk[self._begin(chunk) :]
+        assert self._decoder is not None  # noqa: S101 - `_begin` made it
+        return self._decoder.decode(chunk, final)
+
+    def _begin(self, head: bytes) -> int:
+        """Choose the decoder; return how many bytes the byte order mark has."""
+        bom, marked = next(((b, n) for b, n in _BOMS if head.startswith(b)), (b"", ""))
+        if marked and not marked.startswith(self.encoding.removesuffix("-sig")):
+            self._conflict = (
+                f"the file begins with the mark of {marked.upper()}, and --encoding says "
+                f"{self.encoding}: leave --encoding away"
+            )
+        self.encoding = marked or _without_mark(self.encoding, head)
+        self._decoder = codecs.getincrementaldecoder(self.encoding)(_HANDLER)
+        return len(bom)
+
+    def _split(self, text: str, *, final: bool) -> list[TextLine]:
+        if not text and not (final and self._held):
+            return []
+        if self._skip_lf:
+            text = text.removeprefix("\n")
+        text, self._held = self._held + text, ""
+        self._skip_lf = self.eager and text.endswith("\r")
+        if text.endswith("\r") and not self.eager and not final:
+            text, self._held = text[:-1], "\r"
+        *ended, rest = _ENDS.split(text)
+        lines = [self._line(*pair) for pair in zip(ended[::2], ended[1::2], strict=True)]
+        self._keep(rest)
+        return lines
+
+    def _keep(self, piece: str) -> None:
+        # Of a line that is too long only the first pieces are kept.
+        if piece and self._length <= LONGEST:
+            self._pieces.append(piece)
+        self._length += len(piece)
+
+    def _line(self, text: str, end: str) -> TextLine:
+        self._number += 1
+        if self._pieces:
+            self._keep(text)
+            text, length = "".join(self._pieces), self._length
+            self._pieces, self._length = [], 0
+        else:
+            length = len(text)
+        if length > LONGEST:
+            why = f"it is longer than {LONGEST:,} characters"
+            return TextLine(self._number, text[:_SHOWN], end, why, is_cut=True)
+        wrong = self._wrong(text)
+        if wrong and self.encoding != "utf-8":
+            text = _MARK.sub(lambda mark: f"\\x{ord(mark[0]) & 0xFF:02x}", text)
+        return TextLine(self._number, text, end, wrong)
+
+    def _wrong(self, text: str) -> str:
+        if self._conflict:
+            return self._conflict
+        if not text.isascii() and (mark := _MARK.search(text)):
+            return _undecodable(text, mark.start(), self.encoding)
+        if (at := text.find("\0")) >= 0:
+            return f"character {at + 1} is NUL: this is no text, or not {self.encoding.upper()}"
+        return ""
+
+
+def _without_mark(named: str, head: bytes) -> str:
+    """Return the character set of an input that has no byte order mark."""
+    if named not in ("", "utf-16"):
+        return {"utf-32": "utf-32-le", "utf-8-sig": "utf-8"}.get(named, named)
+    # JSON and the first row of a CSV begin with ASCII, so the zeros of UTF-16 show.
+    zeros = tuple(byte == 0 for byte in head[:4])
+    if zeros == (True, False, True, False):
+        return "utf-16-be"
+    return "utf-16-le" if named or zeros == (False, True, False, True) else "utf-8"
+
+
+def text_lines(chunks: Iterable[bytes], encoding: str = "") -> Iterator[TextLine]:
+    """Yield the lines of a whole input."""
+    lines = TextLines(encoding)
+    for chunk in chunks:
+        yield from lines.feed(chunk)
+    yield from lines.finish()
+
+
+def _undecodable(text: str, at: int, encoding: str) -> str:
+    byte = ord(text[at]) & 0xFF
+    why = f"character {at + 1} is the byte 0x{byte:02X}, which is not {encoding.upper()}"
+    if encoding != "utf-8":
+        return f"{why}: name the right encoding"
+    if not _MARK.sub("", text).isascii():
+        return f"{why}, as the rest of the line is: mend it, or name the encoding with --encoding"
+    start = max(0, at - 15)
+    try:
+        read = text[start : at + 15].encode("utf-8", "surrogateescape").decode("cp1252")
+    except UnicodeDecodeError:
+        return f"{why}: name the right encoding with --encoding"
+    return f"{why}; it looks like cp1252: give --encoding cp1252 to read {read!r}"

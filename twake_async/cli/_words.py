@@ -1,0 +1,100 @@
+"""What errors say, in the words of the command line instead of those of the library. No I/O."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from twake_async.errors import ConfigurationError, TwakeError
+
+if TYPE_CHECKING:
+    from twake_async.deliveries import Delivery
+
+__all__ = ["of_delivery", "of_error", "of_text"]
+
+#: What the library calls an argument, and how the command line is given it.
+_OPTIONS = {
+    "base_url": "--base-url (TWAKE_BASE_URL)",
+    "channel_id": "--channel",
+    "deadline": "--deadline",
+    "ephemeral_to": "--ephemeral-to",
+    "group_id": "--group (TWAKE_GROUP_ID)",
+    "parent_message_id": "--reply-to",
+    "text_form": "--text-form",
+}
+#: Those that every command has; the others are fields of a line for `send-many`.
+_COMMON = ("base_url", "group_id", "text_form")
+#: A name that stands alone; not part of an address, a path or what somebody quoted.
+_NAME = r"(?<![\w/?&=.'\"-]){}(?![\w/='\"-])(?: \({}\))?"
+#: What a sentence says of its outcome, which is printed before it.
+_RESTATED = (
+    "the message was not sent: ",
+    "it is not known whether the message arrived: ",
+    "the server answered, and stored nothing: ",
+)
+#: Other words of Python's, and those that a line of JSON or a shell has for them.
+_PHRASES = (
+    (", or say allow_plain_http=True", ""),
+    (", or edit the Message that was answered, whose content is known", ""),
+    (': it needs api="node"', ", which this command does not speak"),
+    ('give resume="resend" to send it again', "--resend sends it again"),
+    ("the draft is not the one that the journal knows", "it is not the message that is known"),
+    ("is a field of MessageDraft: give it there", "is a field of the message itself"),
+    ("without ephemeral=True", 'without "ephemeral": true'),
+    ("must be True or False", "must be true or false"),
+    ("must be a dict", "must be a JSON object"),
+)
+_TYPES = {
+    "NoneType": "null",
+    "bool": "true or false",
+    "dict": "an object",
+    "float": "a number",
+    "int": "a number",
+    "list": "a list",
+    "str": "a string",
+}
+_NO_GROUP = (
+    "there is no group, or it is no id: give --group, set TWAKE_GROUP_ID, or write group_id into "
+    "the configuration file"
+)
+#: What a batch that ends says of a message, by the reason.
+_ENDED = {
+    "cancelled": "it was cut off on its way",
+    "stopped": "the run ended before it",
+}
+
+
+def of_error(error: TwakeError, *, send: bool = False) -> str:
+    """Return what an error says.
+
+    Args:
+        error: The error.
+        send: Whether the fields of a message are options, as they are for `send`.
+
+    """
+    if isinstance(error, ConfigurationError) and error.field == "group_id":
+        return _NO_GROUP
+    text = str(error)
+    for restated in _RESTATED:
+        text = text.removeprefix(restated)
+    return of_text(text, send=send)
+
+
+def of_delivery(delivery: Delivery) -> str:
+    """Return why a message was not, or not certainly, delivered; empty where it was."""
+    error = delivery.error
+    if error is None:
+        return ""
+    return _ENDED.get(error.reason) or of_error(error)
+
+
+def of_text(text: str, *, send: bool = False) -> str:
+    """Return a sentence of the library's with options and JSON instead of arguments and Python."""
+    for words, better in _PHRASES:
+        text = text.replace(words, better)
+    text = re.sub(rf"\bnot ({'|'.join(_TYPES)})\b", lambda found: f"not {_TYPES[found[1]]}", text)
+    for name, option in _OPTIONS.items():
+        if send or name in _COMMON:
+            pattern = _NAME.format(name, f"TWAKE_{name.upper()}")
+            text = re.sub(pattern, lambda _, option=option: option, text)  # type: ignore[misc]
+    return text
