@@ -84,7 +84,8 @@ class TwakeSession:
             forwards a request. A message that meets one is `REFUSED`; otherwise it is `UNKNOWN`,
             since a gateway may say nearly any status after the server has stored the message.
         verify: A TLS context, the path of a CA bundle, or whether to check certificates.
-        proxy: The address of a proxy, `"env"` to look into the environment, None for no proxy.
+        proxy: The address of a proxy, `"env"` to look into the environment (for another host than
+            this machine), None for no proxy.
         http_client: An `httpx.AsyncClient`, or one of its shape, to send through. It stays yours
             to close, and its failures prove nothing: they are `UNKNOWN`.
         transport: An httpx transport to send through; the same holds for it. Or `"fast"`: send
