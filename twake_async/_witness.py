@@ -123,7 +123,10 @@ def _is(wrong: BaseException | None, name: str) -> bool:
 
 
 def _causes(wrong: BaseException | None) -> Iterator[BaseException]:
-    while wrong is not None:
+    seen: set[int] = set()
+    # An object that is raised twice, as mocks do, may be its own cause.
+    while wrong is not None and id(wrong) not in seen:
+        seen.add(id(wrong))
         yield wrong
         wrong = wrong.__cause__ or wrong.__context__
 
