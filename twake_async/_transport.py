@@ -207,7 +207,7 @@ class Carrier:
             # httpcore goes on with a connection that comes about while its pool is closed, sends
             # the request over it and never closes it.
             for witness, limit in self._limits.items():
-                if witness.entered and not (witness.wrote or limit.expired()):
+                if not (witness.wrote or limit.expired()):
                     limit.reschedule(-math.inf)
         await self.lanes.aclose()
 
