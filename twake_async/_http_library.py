@@ -32,6 +32,8 @@ class HttpLibrary:
     """Its module."""
     core: Callable[[], Any] = attrs.field(repr=False)
     """Imports the module below it. It takes longer than all the rest: only for a connection."""
+    authorities: str
+    """Whose certificate authorities it trusts."""
 
     def make_transport(
         self, context: ssl.SSLContext, proxy: httpx.Proxy | None, idle_limit: float
@@ -85,7 +87,7 @@ def httpx_library() -> HttpLibrary:
     """Return httpx."""
     import httpx  # noqa: PLC0415 - with the first session: it takes longer than all the rest
 
-    return HttpLibrary("httpx", httpx, _httpcore)
+    return HttpLibrary("httpx", httpx, _httpcore, "certifi's")
 
 
 def _httpcore() -> Any:
@@ -113,7 +115,7 @@ def httpx2_library() -> HttpLibrary:
 def _httpx2() -> HttpLibrary:
     import httpx2  # noqa: PLC0415 - an extra, imported when it is used
 
-    return HttpLibrary("httpx2", httpx2, _httpcore2)
+    return HttpLibrary("httpx2", httpx2, _httpcore2, "the system's")
 
 
 def _httpcore2() -> Any:

@@ -12,7 +12,6 @@ from ._dial import Dial
 from ._lanes import IDLE_LIMIT
 from ._network import Backend
 from ._tls import lazy_context
-from ._transport import resolve_proxy
 from ._witness import Witness
 
 if TYPE_CHECKING:
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from ._facts import Failure
     from ._http_library import HttpLibrary
     from ._lanes import Lane
+    from ._proxies import Via
     from ._tls import Verify
     from ._transport import Transport
 
@@ -39,7 +39,7 @@ class LaneMaker:
     """Makes transports of one connection each; they share one TLS context, made lazily."""
 
     url: httpx.URL
-    proxy: httpx.Proxy | None = attrs.field(repr=False)
+    via: Via | None
     context: Callable[[], ssl.SSLContext] = attrs.field(repr=False)
     library: HttpLibrary
     _dial: Dial = attrs.field(factory=Dial, init=False, repr=False)
@@ -49,7 +49,8 @@ class LaneMaker:
 
     def make(self) -> Transport:
         """Return a transport that connects when its first request comes."""
-        transport: Transport = self.library.make_transport(self.context(), self.proxy, IDLE_LIMIT)
+        proxy = None if self.via is None else self.via.proxy
+        transport: Transport = self.library.make_transport(self.context(), proxy, IDLE_LIMIT)
         backend = Backend(self._dial, self.library.core())
         if self.library.put_network(transport, backend):
             self._backends[transport] = backend
@@ -88,7 +89,7 @@ class LaneMaker:
 
 
 def lane_maker(
-    base_url: str, library: HttpLibrary, *, verify: Verify, proxy: httpx.Proxy | str | None
+    base_url: str, library: HttpLibrary, *, verify: Verify, via: Via | None
 ) -> LaneMaker:
     """Return what makes a session's lanes.
 
@@ -96,9 +97,8 @@ def lane_maker(
         base_url: The server's address.
         library: What they run over.
         verify: A TLS context, the path of a CA bundle, or whether to check certificates.
-        proxy: The address of a proxy, `"env"` to look into the environment, or None.
+        via: The proxy to go through, or None.
 
     """
-    via = resolve_proxy(base_url, proxy, library)
-    context = lazy_context(verify, needed=base_url.startswith("https:"), library=library)
+    context = lazy_context(verify, library, needed=base_url.startswith("https:"))
     return LaneMaker(library.http.URL(base_url), via, context, library)

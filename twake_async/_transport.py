@@ -6,10 +6,7 @@ It hands back facts.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import importlib.util
 import math
-import urllib.request
 from typing import TYPE_CHECKING, Any, Protocol
 
 import attrs
@@ -30,13 +27,7 @@ if TYPE_CHECKING:
     from ._settings import Credentials
     from ._wire import Prepared
 
-__all__ = [
-    "Carrier",
-    "fixed_headers",
-    "inject",
-    "parse_url",
-    "resolve_proxy",
-]
+__all__ = ["Carrier", "fixed_headers", "inject", "parse_url"]
 
 
 class Transport(Protocol):
@@ -88,6 +79,7 @@ class Carrier:
         library: What builds requests.
         lanes: The lanes to use.
         injected: What the caller gave in place of lanes.
+        proxy: The proxy that lanes go through, without its user and password; empty for none.
 
     """
 
@@ -96,6 +88,7 @@ class Carrier:
     library: HttpLibrary
     lanes: Lanes[Transport] | Unpooled
     injected: Injected | None = None
+    proxy: str = ""
     _closed: bool = attrs.field(default=False, init=False)
     _limits: dict[Witness, asyncio.Timeout] = attrs.field(factory=dict, init=False, repr=False)
     """The time of each attempt under way, which ends early where the session closes."""
@@ -282,45 +275,6 @@ def parse_url(url: str, library: HttpLibrary) -> httpx.URL:
             "base_url is not a URL: check its host and port", field="base_url"
         ) from None
     return parsed
-
-
-def resolve_proxy(
-    base_url: str, proxy: httpx.Proxy | str | None, library: HttpLibrary
-) -> httpx.Proxy | None:
-    """Return the proxy to go through: the one given, the environment's for `"env"`, or None."""
-    if proxy == "env":
-        return _environment_proxy(library.http.URL(base_url), library)
-    return _checked_proxy(proxy, library)
-
-
-def _checked_proxy(proxy: httpx.Proxy | str | None, library: HttpLibrary) -> httpx.Proxy | None:
-    if proxy is None:
-        return None
-    found = _parsed_proxy(proxy, library) if isinstance(proxy, str) else proxy
-    if found is None or not found.url.host:
-        # The value may hold a password: neither it nor httpx's own error is shown.
-        raise ConfigurationError("proxy is no URL of a proxy", field="proxy")
-    if found.url.scheme.startswith("socks") and importlib.util.find_spec("socksio") is None:
-        raise ConfigurationError(
-            f'proxy speaks SOCKS, which needs another package: pip install "{library.name}[socks]"',
-            field="proxy",
-        )
-    return found
-
-
-def _parsed_proxy(proxy: str, library: HttpLibrary) -> httpx.Proxy | None:
-    found: httpx.Proxy | None = None
-    with contextlib.suppress(ValueError, library.http.InvalidURL):
-        found = library.http.Proxy(proxy if "://" in proxy else f"http://{proxy}")
-    return found
-
-
-def _environment_proxy(url: httpx.URL, library: HttpLibrary) -> httpx.Proxy | None:
-    # httpx drops the environment's proxies when it is given a transport.
-    if urllib.request.proxy_bypass(url.host):
-        return None
-    found = urllib.request.getproxies()
-    return _checked_proxy(found.get(url.scheme) or found.get("all"), library)
 
 
 def inject(http_client: Any, transport: Any, *, given: Mapping[str, bool]) -> Injected | None:

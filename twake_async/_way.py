@@ -30,7 +30,7 @@ def carrier_for(
         http_client: The caller's client, or None.
         transport: The caller's transport, `"fast"`, `"httpx2"`, or None for lanes over httpx;
             through a proxy fast is lanes.
-        **network: `verify` and `proxy`, which mean nothing beside what the caller gave.
+        **network: `verify`, and `proxy` hidden. They mean nothing beside what the caller gave.
 
     Raises:
         ConfigurationError: One thing is configured in two ways, the extra is not installed, or the
@@ -42,9 +42,10 @@ def carrier_for(
     from ._http_library import httpx2_library, httpx_library  # noqa: PLC0415
     from ._lanes import Lanes  # noqa: PLC0415
     from ._maker import lane_maker  # noqa: PLC0415
-    from ._transport import Carrier, Unpooled, inject, parse_url, resolve_proxy  # noqa: PLC0415
+    from ._proxies import resolve_proxy  # noqa: PLC0415
+    from ._transport import Carrier, Unpooled, inject, parse_url  # noqa: PLC0415
 
-    given = {"verify": network["verify"] is not True, "proxy": network["proxy"] != "env"}
+    given = {"verify": network["verify"] is not True, "proxy": network["proxy"].value != "env"}
     named = transport if isinstance(transport, str) else None
     if named is not None:
         check_choice("transport", named, ("fast", "httpx2"))
@@ -55,13 +56,15 @@ def carrier_for(
         return Carrier(base_url, credentials, injected.library, Unpooled(), injected)
     library = httpx2_library() if named == "httpx2" else httpx_library()
     parse_url(base_url, library)
+    fast = None
     if named == "fast":
         from ._fast import fast_carrier  # noqa: PLC0415 - few ask for it
 
         fast = fast_carrier(base_url, credentials, max_connections, network["verify"])
-        # Through a proxy, lanes know the way.
-        if resolve_proxy(base_url, network["proxy"], library) is None:
-            return fast
-    maker = lane_maker(base_url, library, **network)
+    via = resolve_proxy(base_url, network["proxy"].value, library)
+    if fast is not None and via is None:  # through a proxy, lanes know the way
+        return fast
+    maker = lane_maker(base_url, library, verify=network["verify"], via=via)
     lanes = Lanes(maker.make, max_connections, maker.connect)
-    return Carrier(base_url, credentials, library, lanes)
+    proxy = "" if via is None else via.name
+    return Carrier(base_url, credentials, library, lanes, proxy=proxy)

@@ -92,21 +92,34 @@ class FaultServer:
         self._behaves = False
 
     async def __aenter__(self) -> Self:
-        timeouts = {"ssl_handshake_timeout": 5.0, "ssl_shutdown_timeout": 0.2} if self._ssl else {}
-        self._server = await asyncio.get_running_loop().create_server(
-            lambda: Connection(self), "127.0.0.1", 0, ssl=self._ssl, backlog=2048, **timeouts
-        )
-        self.port = self._server.sockets[0].getsockname()[1]
+        await self.open_port()
         return self
 
     async def __aexit__(self, *exc: object) -> None:
+        await self.close_port()
+        await self.quiet()
+        if self.failures:
+            raise self.failures[0]
+
+    async def open_port(self) -> None:
+        """Listen, again on the same port where there was one."""
+        timeouts = {"ssl_handshake_timeout": 5.0, "ssl_shutdown_timeout": 0.2} if self._ssl else {}
+        self._server = await asyncio.get_running_loop().create_server(
+            lambda: Connection(self),
+            "127.0.0.1",
+            self.port,
+            ssl=self._ssl,
+            backlog=2048,
+            **timeouts,
+        )
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def close_port(self) -> None:
+        """Listen no more, and cut all connections."""
         self._server.close()
         for connection in list(self.connections):
             connection.transport.abort()
-        await self.quiet()
         await self._server.wait_closed()
-        if self.failures:
-            raise self.failures[0]
 
     @property
     def url(self) -> str:
