@@ -33,6 +33,7 @@ CORE_ROOMS = (
     "_facts",
     "_fast",
     "_given",
+    "_http_library",
     "_incoming",
     "_intake",
     "_journal_checks",

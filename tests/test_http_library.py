@@ -27,6 +27,8 @@ from twake_async import (
     TwakeSession,
 )
 from twake_async._http_library import httpx2_library, httpx_library
+from twake_async._lanes import Lane
+from twake_async._maker import lane_maker
 from twake_async._network import Backend
 from twake_async.sandbox import Sandbox
 
@@ -208,6 +210,30 @@ async def test_a_connection_that_shows_nothing_may_have_more(library, server):
         assert not library.may_have_rest(transport)
         del connection._connection._h11_state
         assert library.may_have_rest(transport)
+
+
+@each
+async def test_without_the_events_connecting_ahead_of_a_request_asks_for_nothing(
+    library, server, monkeypatch
+):
+    """Were they renamed, a HEAD request would leave: it carries nothing of a message, and no key."""
+    transport = library.http.AsyncHTTPTransport
+    through = transport.handle_async_request
+
+    async def unheard(self, request):
+        request.extensions.pop("trace")
+        return await through(self, request)
+
+    monkeypatch.setattr(transport, "handle_async_request", unheard)
+    maker = lane_maker(server.url, library, verify=True, via=None)
+    lane = Lane(maker.make())
+    assert await maker.connect(lane) is None
+    await lane.transport.aclose()
+    assert server.begun == 1
+    (head,) = server.heads
+    assert head.startswith(b"HEAD / HTTP/1.1")
+    assert b"authorization" not in head.lower()
+    assert b"content-length" not in head.lower()
 
 
 # --- transport="httpx2" --------------------------------------------------------------------------

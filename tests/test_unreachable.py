@@ -214,7 +214,7 @@ async def test_an_outage_costs_a_batch_no_message_and_no_retry_budget(transport)
 
 
 @pytest.mark.parametrize("ending", ["deadline", "cancelled"])
-@pytest.mark.parametrize(("way", "transport"), WAYS[2:])
+@pytest.mark.parametrize(("way", "transport"), WAYS[3:])
 async def test_sends_with_less_time_than_connecting_takes_get_connected_in_the_end(
     way, transport, ending
 ):
