@@ -33,12 +33,12 @@ from scenes import (
     in_no_loop,
     injected,
     injected_to_refused_port,
-    no_authorities,
     no_lane,
     on_reuse,
     refused_port,
     tunnel,
     unresolved,
+    without_authorities,
     without_environment,
     without_socks,
 )
@@ -229,6 +229,12 @@ CONFIGURATION = [
         ConfigurationError,
         "configuration",
     ),
+    Row(
+        "the certificate authorities that the environment names cannot be read",
+        [done("authorities", without_authorities)],
+        ConfigurationError,
+        "configuration",
+    ),
 ]
 
 LIFE_CYCLE = [
@@ -287,13 +293,6 @@ NO_CONNECTION = [
             handshake("alert"),
             handshake("silent"),
         ],
-        NotSentError,
-        "tls",
-        ALL,
-    ),
-    Row(
-        "the certificate authorities that the environment names cannot be read",
-        [no_authorities()],
         NotSentError,
         "tls",
         ALL,

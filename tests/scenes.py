@@ -232,14 +232,6 @@ async def certificate(kind: Any) -> AsyncIterator[Scene]:
 
 
 @cause
-async def no_authorities() -> AsyncIterator[Scene]:
-    """Look for certificate authorities in a file that the environment names and nobody wrote."""
-    async with FaultServer(ssl_context=server_context()) as server:
-        with mock.patch.dict(os.environ, {"SSL_CERT_FILE": "/nonexistent/bundle.pem"}):
-            yield Scene(options={"base_url": server.url}, stored=lambda: _stored(server))
-
-
-@cause
 async def tunnel(how: Any) -> AsyncIterator[Scene]:
     """Go through a proxy that fails before there is a tunnel."""
     async with Proxy(how) as proxy, FaultServer(ssl_context=server_context()) as server:
@@ -329,6 +321,13 @@ async def without_environment(twake: TwakeSession, call: Call) -> None:
     """Build a session from an environment that holds nothing of it."""
     with mock.patch.dict(os.environ, clear=True):
         TwakeSession.from_env()
+
+
+async def without_authorities(twake: TwakeSession, call: Call) -> None:
+    """Name certificate authorities in the environment that nobody wrote."""
+    for variable in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
+        with mock.patch.dict(os.environ, {variable: "/nonexistent"}):
+            TwakeSession("app", "key")
 
 
 async def without_socks(twake: TwakeSession, call: Call) -> None:

@@ -88,7 +88,7 @@ def goes_down(backend: Backend, after: int, seconds: float):
     """Return a send to a server that goes down after so many messages, for so long."""
 
     async def send(draft):
-        if len(backend.stored) == after and backend.back_at == float("inf"):
+        if len(backend.stored) >= after and backend.back_at == float("inf"):
             backend.is_up, backend.back_at = False, backend.clock.time + seconds
         return await backend(draft)
 

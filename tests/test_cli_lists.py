@@ -543,6 +543,22 @@ def test_a_journal_that_cannot_be_read_makes_no_line_certain(sandbox, folder, cl
     assert known(None, line, 5) is Outcome.NOT_SENT
 
 
+def test_a_journal_that_goes_away_makes_the_rest_unknown(sandbox, folder):
+    """Nobody can tell any more what an earlier run delivered of it; each line is in one list."""
+    lines = [message(sandbox, number) for number in range(200)]
+    pathlib.Path("in.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    both = ("--undelivered", "rest", "--unknown", "unknown")
+    with spawned(sandbox, "in.jsonl", "--journal", "run.sqlite", "--rate", "50", *both) as process:
+        wait_for(lambda: len(texts(sandbox)) > 5)
+        pathlib.Path("run.sqlite").unlink()
+        _, err = process.communicate()
+    assert process.returncode in (3, 4)
+    assert "Traceback" not in err
+    left = [json.loads(one)["content"] for name in ("rest", "unknown") for one in listed(name)]
+    assert sorted(left + texts(sandbox)) == sorted(line["content"] for line in lines)
+    assert "message 199" in [json.loads(one)["content"] for one in listed("unknown")]
+
+
 def test_the_rest_of_a_stream_is_listed_and_an_end_that_did_not_come_is_told(sandbox, folder):
     """What waits in the pipe is read; a producer that goes on is told to have."""
     with spawned(sandbox, "-", "--rate", "5", "--undelivered", "rest") as process:

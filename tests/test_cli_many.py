@@ -335,6 +335,28 @@ def test_a_changed_file_is_told_and_the_rest_is_written(sandbox, cli, write, tmp
     assert len(texts(sandbox)) == 3
 
 
+@pytest.mark.parametrize(
+    ("option", "fault", "delivered"),
+    [
+        ("--hold", 502, 0),
+        ("--hold", "refuse", 2),
+        ("--hold-failed", 502, 0),
+        ("--hold-failed", "refuse", 0),
+    ],
+)
+def test_what_holds_a_channel(sandbox, cli, write, *, option, fault, delivered):
+    """`--hold` holds after an unknown end only, `--hold-failed` after any but a delivery."""
+    if fault == "refuse":
+        sandbox.refuse_next("capability")
+    else:
+        sandbox.fail_next(before_storing=fault)
+    file = write(*(message(sandbox, number) for number in range(3)))
+    status, out, _ = cli("send-many", file, option, "--attempts", "1")
+    assert status != 0
+    assert len(sandbox.messages(sandbox.channel_id)) == delivered
+    assert ("2 not sent" in out) == (delivered == 0)
+
+
 def test_resend_without_a_journal_is_a_wrong_command_line(cli, write):
     """There would be nothing to send again."""
     assert cli("send-many", write(), "--resend")[0] == 64

@@ -282,3 +282,8 @@ def test_any_object_with_an_id_is_decoded_without_a_loss(found, reactions, own_i
     message = decode_message(found)
     check_types(message)
     check_nothing_is_lost(found, message)
+
+
+def test_what_nobody_sees_apart_is_empty():
+    """PHP writes null for the empty map of one reader."""
+    assert decode(user_specific_content={"alice": None}).user_specific_content == {"alice": {}}

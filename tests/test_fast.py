@@ -189,13 +189,6 @@ async def test_tls_and_its_settings_serve(server):
     assert caught.value.field == "verify"
 
 
-async def test_a_ca_bundle_of_the_environment_that_is_missing_is_not_sent(monkeypatch):
-    """What cannot be read is told; nothing was sent."""
-    monkeypatch.setenv("SSL_CERT_FILE", "/nonexistent/bundle.pem")
-    error = await failure("https://127.0.0.1:9")
-    assert (type(error), error.reason) == (NotSentError, "tls")
-
-
 @pytest.mark.parametrize("tls", [True, False])
 async def test_a_proxy_serves(tls):
     """It tunnels TLS and forwards plain requests; it is told its own password, and not the key."""
@@ -229,16 +222,6 @@ async def test_a_proxy_that_breaks_after_a_plain_request_proves_nothing(how):
     async with FaultServer() as server, Proxy(how) as proxy:
         error = await failure(server.url, proxy=proxy.url)
         assert isinstance(error, OutcomeUnknownError)
-
-
-async def test_the_proxy_of_the_environment_is_used(server, monkeypatch):
-    """As on lanes, the environment's proxy goes first, unless told otherwise."""
-    async with Proxy() as proxy:
-        monkeypatch.setenv("HTTP_PROXY", proxy.url)
-        monkeypatch.setenv("NO_PROXY", "")
-        async with session(server.url, proxy="env") as twake:
-            await twake.send_message("c1", "Hello")
-        assert proxy.plain == 1
 
 
 # --- limits, life cycle -------------------------------------------------------------------------
@@ -435,12 +418,12 @@ def test_without_the_extra_the_error_says_what_to_install(monkeypatch, name):
 @pytest.mark.parametrize(
     ("field", "options"),
     [
-        ("proxy", {"proxy": "socks5://127.0.0.1:9"}),
+        ("proxy", {"proxy": "ftp://127.0.0.1:9"}),
         ("transport", {"http_client": object()}),
     ],
 )
 def test_what_it_cannot_do_is_said_at_once(field, options):
-    """A SOCKS proxy, or a client of the caller's own, does not go with it."""
+    """What is no proxy, or a client of the caller's own, does not go with it."""
     with pytest.raises(ConfigurationError) as caught:
         session("https://api.twake.app", **options)
     assert caught.value.field == field

@@ -159,6 +159,47 @@ def test_what_is_no_answer_or_too_much_proves_nothing(data, reason):
     assert (fact.sent, fact.reason, incoming.reusable) == (True, reason, False)
 
 
+FOLDED = WHOLE.replace(b"Server: x", b"Server: x\r\n y")
+"""What httptools does not take, and h11 reads again."""
+
+
+def test_what_is_read_again_is_the_same_however_it_is_cut():
+    """Its connection is not used again; the next answer is read as ever."""
+    for cut in range(1, len(FOLDED)):
+        incoming = awaiting()
+        assert incoming.feed(FOLDED[:cut]) is None
+        fact = incoming.feed(FOLDED[cut:])
+        assert isinstance(fact, Answer)
+        assert (fact.status, fact.header(b"server"), fact.body) == (200, "x y", BODY)
+        assert not incoming.reusable
+        incoming = awaiting()
+        assert incoming.feed(FOLDED[:cut]) is None
+        assert incoming.end(clean=True).reason == "lost"
+
+
+@pytest.mark.parametrize(
+    ("data", "clean", "expected"),
+    [
+        (FOLDED.replace(b"Content-Length: 22\r\n", b""), True, (200, BODY)),
+        (FOLDED.replace(b"Content-Length: 22\r\n", b""), False, "lost"),
+        (FOLDED[:-1].replace(b"200 OK", b"403 No"), True, (403, b"")),
+        (FOLDED[:-1].replace(b"200 OK", b"403 No"), False, (403, b"")),
+        (EARLY.replace(b": y", b": y\r\n z") + WHOLE, True, (200, BODY)),
+        (b"HTTP/1.1 101 Up\r\nX: y\r\n z\r\n\r\n", True, "lost"),
+        (FOLDED.replace(b": 22", b": 2000") + b"x" * 2_000, True, "unreadable"),
+        (FOLDED.replace(b": 22", b": x"), True, "lost"),
+        (FOLDED + b"?", True, (200, BODY)),
+    ],
+)
+def test_what_is_read_again_may_be_cut_or_wrong_too(data, clean, expected):
+    """The rules are those of any answer."""
+    incoming = awaiting()
+    fact = incoming.feed(data) or incoming.end(clean=clean)
+    found = (fact.status, fact.body) if isinstance(fact, Answer) else fact.reason
+    assert found == expected
+    assert not incoming.reusable
+
+
 def test_a_body_in_chunks_of_one_byte_is_no_abuse():
     """The wrapping of the smallest chunks stays below the bound."""
     data = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1\r\nx\r\n" * 50_000

@@ -42,8 +42,10 @@ FLOORS = {
     "_body": 2.5,
     "_judge": 2.75,
     "_tls": 1,
+    "_proxies": 1,
     "_wire": 2.5,
     "_lanes": 2.5,
+    "_names": 2,
     "_limiter": 0,
     "_maker": 3.75,
     "_waiting": 0,
@@ -95,7 +97,7 @@ EXTRAS = frozenset(
 # The rooms of the core that know an extra, and import it when it is used.
 EXTRA_ROOMS = {"_incoming": frozenset({"httptools"}), "_json": frozenset({"orjson"})}
 HTTP_LIBRARIES = frozenset({"httpx", "httpcore"})
-HTTP_ROOMS = frozenset({"_maker", "_network", "_tls", "_transport"})
+HTTP_ROOMS = frozenset({"_maker", "_network", "_proxies", "_tls", "_transport"})
 # Lines of a module, docstrings aside: what is documented well shall not have to be cut for it.
 LONGEST_ROOM = 330
 

@@ -266,3 +266,13 @@ async def test_netrc_is_not_used(server, tmp_path, monkeypatch):
     async with httpx.AsyncClient() as client, session(server.url, http_client=client) as twake:
         await twake.send_message("c1", "Hello")
     assert authorizations(server) == [f"Authorization: Basic {PAIR}"] * 2
+
+
+async def test_the_fast_transport_goes_past_respx(server):
+    """Its connections are its own: what respx would answer really leaves."""
+    with respx.mock(assert_all_called=False) as mocked:
+        route = mocked.post(f"{server.url}/api/v1/messages/save")
+        options = {"group_id": "g1", "base_url": server.url, "transport": "fast"}
+        async with TwakeSession("app", "k", **options) as twake:
+            await twake.send_message("c1", "Hello")
+    assert (route.call_count, server.received) == (0, 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import threading
 import time
 
 import httpcore
@@ -224,13 +225,11 @@ async def test_nobody_there_is_a_connect_error():
 
 async def test_a_connect_that_hangs_is_a_connect_timeout(monkeypatch):
     """The bound is over the name's look-up, too."""
-
-    async def hang(*args, **options):
-        await asyncio.sleep(60)
-
-    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", hang)
+    over = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: over.wait(20))
     with pytest.raises(httpcore.ConnectTimeout):
-        await Backend(Dial()).connect_tcp("127.0.0.1", 1, timeout=0.02)
+        await Backend(Dial()).connect_tcp("chat.test", 1, timeout=0.02)
+    over.set()
 
 
 async def test_local_addresses_and_socket_options_are_heeded():

@@ -102,7 +102,7 @@ def test_leaving_ends_the_thread_and_closes_the_port() -> None:
 async def test_async_with_serves_as_with_does() -> None:
     """The running loop may use it at once; afterwards there is no thread left."""
     async with Sandbox() as sandbox:
-        async with httpx.AsyncClient(auth=(sandbox.public_id, KEY)) as client:
+        async with httpx.AsyncClient(auth=(sandbox.public_id, KEY), trust_env=False) as client:
             message = {"channel_id": sandbox.channel_id, "content": "hello"}
             answer = await client.post(
                 f"{sandbox.url}/api/v1/messages/save",
@@ -549,7 +549,7 @@ def test_a_good_answer_may_have_another_form(form: Any, header: str, value: str)
         assert split(answer)[1][header] == value
         sandbox.answer_next(form)
         given = {"channel_id": sandbox.channel_id, "content": "again"}
-        with httpx.Client(auth=(sandbox.public_id, KEY)) as client:
+        with httpx.Client(auth=(sandbox.public_id, KEY), trust_env=False) as client:
             found = client.post(
                 f"{sandbox.url}/api/v1/messages/save",
                 json={"group_id": sandbox.group_id, "message": given},

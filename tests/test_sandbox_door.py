@@ -202,6 +202,16 @@ def test_the_names_of_this_machine_are_let_in(host: str, let_in: bool) -> None:
     assert (refusal is None) == let_in
 
 
+def test_a_program_that_uses_the_sdk_may_have_its_own_name_for_the_sandbox() -> None:
+    """A browser sends an Origin with each POST, whatever else a page makes it send."""
+    door = Door(1000, frozenset())
+    sdk = {"host": "chat.test", "user-agent": "twake-async"}
+    assert door.refusal(sdk) is None
+    for more in ({"origin": "http://chat.test"}, {"origin": "null"}, {"user-agent": "Mozilla"}):
+        assert door.refusal(sdk | more) is not None
+    assert door.refusal(sdk | {"host": "evil.test, localhost"}) is not None
+
+
 def test_a_foreign_host_is_turned_away_with_the_way_out() -> None:
     """Though its key is right: 421, nothing stored, and no fault used up."""
     lines: list[str] = []
@@ -264,7 +274,9 @@ def test_the_command_line_lets_a_name_in() -> None:
             )
             url = httpx.URL(found["TWAKE_BASE_URL"])
             for host, expected in (("box.test", 200), ("other", 200), ("evil.test", 421)):
-                answered = httpx.post(url.join(SAVE), headers={"host": host}, json={})
+                answered = httpx.post(
+                    url.join(SAVE), headers={"host": host}, json={}, trust_env=False
+                )
                 assert answered.status_code == expected
         finally:
             running.terminate()

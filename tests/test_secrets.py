@@ -15,7 +15,8 @@ import attrs
 import httpx
 import pytest
 from faults import FaultServer
-from faults.tls import HandshakeServer, client_context
+from faults.proxy import Proxy
+from faults.tls import HandshakeServer, client_context, server_context
 from rich.console import Console
 from rich.traceback import Traceback
 
@@ -193,6 +194,110 @@ def test_a_session_that_cannot_be_built_shows_no_key(make, wrong, monkeypatch):
     del build["public_id"]
     if make is TwakeSession.from_env:
         assert KEY not in traces(attempt())
+
+
+PROXY = f"http://proxy-user:{KEY}@127.0.0.1:9"
+PROXY_LOGIN = base64.b64encode(f"proxy-user:{KEY}".encode()).decode()
+ADDRESS = f"https://user:{KEY}@twake.example"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"base_url": ADDRESS},
+        {"base_url": ADDRESS.replace("https", "ftp")},
+        {"base_url": f"https://twake.example/?key={KEY}"},
+        {"base_url": ADDRESS, "proxy": PROXY},
+        {"proxy": f"http://proxy-user:{KEY}@"},
+        {"proxy": f"ftp://proxy-user:{KEY}@proxy"},
+        {"proxy": f"http://proxy-user:{KEY}@proxy:port"},
+        {"proxy": PROXY, "deadline": "soon"},
+        {"proxy": PROXY, "retry": 7},
+        {"proxy": PROXY, "verify": "nowhere.pem"},
+        {"proxy": PROXY, "http_client": object()},
+        {"proxy": PROXY, "transport": "fast", "verify": "nowhere.pem"},
+        {"proxy": PROXY, "transport": "slow"},
+        {"proxy": httpx.Proxy(PROXY), "deadline": "soon"},
+        {"proxy": httpx.Proxy("http://a", headers={"Proxy-Authorization": KEY}), "retry": 7},
+        {"proxy": PROXY, "private_api_key": "a:b"},
+    ],
+    ids="-".join,
+)
+@pytest.mark.parametrize("make", [TwakeSession, TwakeSession.from_env])
+def test_a_session_that_cannot_be_built_shows_no_password(make, wrong, monkeypatch):
+    """Neither that of a proxy, nor one in an address, in any frame of the package."""
+    build = {"public_id": "app", "private_api_key": "other"} | wrong
+    with pytest.raises(ValueError, match=".") as caught:
+        make(**build)
+    error = caught.value
+    error.__traceback__ = error.__traceback__.tb_next
+    shown_ = traces(error) + repr(pickle.dumps(error)) + repr(vars(error))
+    assert "session.py" in shown_
+    assert KEY not in shown_
+    if "base_url" in wrong and make is TwakeSession.from_env:
+        del build["base_url"]
+        monkeypatch.setenv("TWAKE_BASE_URL", wrong["base_url"])
+        with pytest.raises(ValueError, match=".") as caught:
+            make(**build)
+        caught.value.__traceback__ = caught.value.__traceback__.tb_next
+        assert KEY not in traces(caught.value)
+
+
+@pytest.mark.parametrize("variable", ["HTTPS_PROXY", "ALL_PROXY"])
+@pytest.mark.parametrize("value", [f"ftp://proxy-user:{KEY}@proxy", f"http://proxy-user:{KEY}@"])
+def test_a_proxy_of_the_environment_shows_no_password(variable, value, monkeypatch):
+    """What the environment holds is in no frame either."""
+    for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(ValueError, match="proxy of the environment") as caught:
+        TwakeSession("app", "k")
+    caught.value.__traceback__ = caught.value.__traceback__.tb_next  # this frame knows the value
+    assert KEY not in traces(caught.value)
+
+
+@pytest.mark.parametrize("transport", [None, "fast"])
+@pytest.mark.parametrize("tls", [True, False])
+@pytest.mark.parametrize("how", ["works", "407", "502", "close", "silent", "garbage"])
+async def test_no_error_no_log_and_no_repr_shows_the_password_of_a_proxy(
+    caplog, how, tls, transport
+):
+    """Through a proxy that works and one that fails, with every log open."""
+    caplog.set_level(1)
+    logging.getLogger("asyncio").setLevel(logging.INFO)
+    seen = io.StringIO()
+    context = server_context() if tls else None
+    async with FaultServer(ssl_context=context) as server, Proxy(how) as proxy:
+        options = {"retry": RetryPolicy.never(), "deadline": 0.4, "transport": transport}
+        async with TwakeSession(
+            "app",
+            "other",
+            group_id="g1",
+            base_url=server.url,
+            proxy=proxy.url.replace("://", f"://proxy-user:{KEY}@"),
+            verify=client_context(),
+            on_attempt=lambda attempt: seen.write(repr(attempt)),
+            **options,
+        ) as twake:
+            async for result in all_calls(twake):
+                if isinstance(result, TwakeError):
+                    seen.write(traces(result, with_rich=False) + repr(vars(result)))
+                    seen.write(repr(pickle.dumps(result)))
+            seen.write(shown(twake))
+            held = asyncio.create_task(twake.send_message("c1", TEXT))
+            await asyncio.sleep(0.02)
+            held.cancel()
+            try:
+                await held
+            except (asyncio.CancelledError, TwakeError) as stopped:
+                seen.write(traces(stopped, with_rich=False))
+        if how == "works":
+            assert proxy.tunnels
+            assert PROXY_LOGIN.lower() in proxy.heads[0].decode().lower()
+    for secret in (KEY, PROXY_LOGIN):
+        assert secret not in seen.getvalue()
+        assert secret not in caplog.text
+    assert caplog.records
 
 
 def test_credentials_show_no_key_and_are_not_copied_out():

@@ -464,3 +464,12 @@ async def test_ten_thousand_tasks_share_one_session(server):
         assert server.accepted <= 20
     contents = [json.loads(message.content) for message in messages]
     assert contents == list(range(1, 1_001))
+
+
+@pytest.mark.parametrize("transport", [None, "fast"])
+@pytest.mark.parametrize("host", ["\u00e9" * 70 + ".example", "\u0660a.example"])
+def test_a_host_beyond_ascii_that_has_no_form_in_it_is_refused(host, transport):
+    """No lookup could find it; said before anything is opened."""
+    with pytest.raises(ConfigurationError, match="check its host and port") as caught:
+        TwakeSession("app", KEY, base_url=f"https://{host}", proxy=None, transport=transport)
+    assert caught.value.field == "base_url"

@@ -59,7 +59,7 @@ async def test_a_refused_port_is_not_sent():
 
 async def test_a_name_that_does_not_resolve_is_not_sent():
     """The reserved name has no address."""
-    error = await failure("https://twake.invalid")
+    error = await failure("https://twake.invalid", proxy=None)
     assert (type(error), error.reason) == (NotSentError, "dns")
 
 
@@ -350,14 +350,14 @@ async def test_without_a_trace_only_a_connect_error_of_our_own_lane_is_a_proof(
 
 async def test_a_callers_client_that_cannot_connect_proves_nothing():
     """Even httpx's own client is not ours to vouch for."""
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(trust_env=False) as client:
         found = await failure(f"http://127.0.0.1:{closed_port()}", http_client=client)
     assert (type(found), found.reason) == (OutcomeUnknownError, "unproven")
 
 
 async def test_a_callers_client_carries_requests_and_stays_open(server):
     """The client is used by its shape and is the caller's to close."""
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(trust_env=False) as client:
         async with session(server.url, http_client=client) as twake:
             message = await twake.send_message("c1", "Hello")
         assert not client.is_closed
@@ -401,26 +401,6 @@ def test_a_ca_bundle_that_is_not_there_is_said_at_once():
     assert caught.value.field == "verify"
 
 
-async def test_a_ca_bundle_of_the_environment_that_cannot_be_read_is_not_sent(monkeypatch):
-    """It is read late, with the first send; that send has sent nothing."""
-    monkeypatch.setenv("SSL_CERT_FILE", "nowhere.pem")
-    error = await failure("https://127.0.0.1:9")
-    assert (type(error), error.reason) == (NotSentError, "tls")
-
-
-async def test_the_environments_proxy_is_used_and_its_exceptions_are(monkeypatch):
-    """HTTPS_PROXY and NO_PROXY mean what they mean elsewhere."""
-    async with FaultServer(ssl_context=server_context()) as server, Proxy() as proxy:
-        monkeypatch.setenv("HTTPS_PROXY", proxy.url.removeprefix("http://"))
-        async with session(server.url, verify=client_context()) as twake:
-            await twake.send_message("c1", "Hello")
-        assert proxy.tunnels == 1
-        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-        async with session(server.url, verify=client_context()) as twake:
-            await twake.send_message("c1", "Hello")
-        assert proxy.tunnels == 1
-
-
 def test_a_proxy_that_is_no_url_is_refused_without_showing_it():
     """A proxy's address may hold a password."""
     with pytest.raises(ConfigurationError) as caught:
@@ -439,6 +419,8 @@ async def test_one_tls_context_serves_all_lanes(monkeypatch):
         return client_context()
 
     monkeypatch.setattr(httpx, "create_ssl_context", counted)
+    for variable in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
+        monkeypatch.delenv(variable, raising=False)
     async with FaultServer(ssl_context=server_context()) as server:
         async with session(server.url) as twake:
             await asyncio.gather(*(twake.send_message("c1", "Hello") for _ in range(20)))

@@ -711,6 +711,21 @@ def test_a_redirect_names_its_target():
     assert "nowhere" in str(verdict(status=302)[0])
 
 
+@pytest.mark.parametrize("location", ["https://[", "https://web.example.org/x?y", "/client", ""])
+@pytest.mark.parametrize("status", [301, 308])
+def test_a_redirect_that_leads_elsewhere_proves_nothing(status, location):
+    """Only the same host and path, from http to https, is taken for a gateway's first word."""
+    assert verdict(status=status, location=location)[1:] == (UNKNOWN, "gateway_answer")
+
+
+@pytest.mark.parametrize("body", [b"{", b"", b"[]", b"\xff", b'{"statusCode": 404.0}', b"nothing"])
+@pytest.mark.parametrize("status", [400, 404])
+def test_what_only_says_that_it_is_json_is_no_word_of_twakes(status, body):
+    """A gateway may call anything JSON."""
+    found = verdict(body=body, status=status, content_type="application/json")
+    assert found[1:] == (UNKNOWN, "gateway_answer")
+
+
 @pytest.mark.parametrize(
     ("header", "seconds"),
     [

@@ -183,7 +183,7 @@ class Attempts:
 
     def _judge(self, send: _Send, fact: Answer | Failure, seen: str | None, /) -> Verdict:
         if not isinstance(fact, Answer):
-            return Verdict(judge_failure(fact))
+            return Verdict(judge_failure(fact, self.rules))
         result = judge(
             send.prepared,
             fact,

@@ -18,6 +18,10 @@ __all__ = [
     "LOST",
     "NOT_YET",
     "NO_LANE",
+    "NO_TLS_THERE",
+    "TLS_ALERT",
+    "TLS_SPOKEN",
+    "TLS_THERE",
     "TOO_LARGE",
     "Answer",
     "Carries",
@@ -71,6 +75,14 @@ NOT_YET = Failure(sent=False, reason="connect", detail="no connection was opened
 CLOSED = Failure(sent=False, reason="closed", detail="the session was closed")
 LATE = Failure(sent=True, reason="timeout", detail="no whole answer in time")
 LOST = Failure(sent=True, reason="lost", detail="the connection ended without an answer")
+NO_TLS_THERE = (
+    "the server does not speak TLS on this port; if it speaks plain http, base_url should begin "
+    "with http://"
+)
+TLS_THERE = "the server speaks TLS on this port: base_url should begin with https://"
+TLS_SPOKEN = Failure(sent=True, reason="lost", detail=TLS_THERE)
+#: How an alert of TLS begins: the answer of a server that expects TLS.
+TLS_ALERT = b"\x15\x03"
 TOO_LARGE = Failure(sent=True, reason="unreadable", detail="the answer is too large")
 
 
@@ -97,6 +109,11 @@ class Judges(Protocol):
 class Carries(Protocol):
     """What carries attempts to a server, over whichever network."""
 
+    @property
+    def proxy(self) -> str:
+        """The proxy that it goes through, without its user and password; empty for none."""
+        ...
+
     lanes: Any
     """Where an attempt gets its connection."""
 
@@ -122,6 +139,7 @@ _STAGES = {
     "connection.connect_unix_socket": "connect",
     "connection.start_tls": "tls",
     "proxy.start_tls": "tls",
+    "socks.connect_tcp": "connect",
     "socks.setup_socks5_connection": "proxy",
     "socks.start_tls": "tls",
 }

@@ -62,6 +62,8 @@ class FastCarrier:
     credentials: Credentials = attrs.field(repr=False)
     context: Callable[[], ssl.SSLContext] = attrs.field(repr=False)
     max_connections: int
+    proxy: str = attrs.field(default="", init=False)
+    """Through a proxy lanes go."""
     lanes: Lanes[Line] = attrs.field(init=False)
     _dial: Dial = attrs.field(factory=Dial, init=False)
     _url: Any = attrs.field(init=False)
@@ -149,8 +151,9 @@ class FastCarrier:
         # another.
         third = (ends - asyncio.get_running_loop().time()) / 3
         try:
-            async with asyncio.timeout(_or_none(third)):
-                link = await self._open(witness)
+            seconds = _or_none(third)
+            async with asyncio.timeout(seconds):
+                link = await self._open(witness, seconds)
         except Exception as exc:
             self.lanes.failed(witness.unsent(exc), exc)
             raise
@@ -160,13 +163,14 @@ class FastCarrier:
         self.lanes.connected()
         return link
 
-    async def _open(self, witness: FastWitness) -> Link:
-        """Return a new connection."""
+    async def _open(self, witness: FastWitness, seconds: float | None = None) -> Link:
+        """Return a new connection; all addresses get their turn in so many seconds."""
         witness.stage = "tls"
         context = self.context()
         witness.stage = "connect"
         host, tls = self._url.raw_host.decode(), self._url.scheme == "https"
-        link = await self._dial(Link, host, self._url.port or (443 if tls else 80))
+        port = self._url.port or (443 if tls else 80)
+        link = await self._dial(Link, host, port, seconds=seconds)
         if tls:
             witness.stage = "tls"
             try:

@@ -14,6 +14,7 @@ import attrs
 
 from ._body import read_document
 from ._decode import decode_message, shown_content
+from ._facts import LOST, NO_TLS_THERE, TLS_THERE
 from ._json import load
 from ._wire import REMOVE, SAVE
 from .errors import (
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from ._wire import Prepared
     from .messages import Message
 
-__all__ = ["Rules", "judge", "judge_failure", "named_by", "text_was_cut"]
+__all__ = ["Rules", "judge", "judge_failure", "named_by", "speaks_tls", "text_was_cut"]
 
 #: Statuses that nobody found a way to get after the request was forwarded; 401 is an assumption
 #: that the documentation of the promise names.
@@ -50,6 +51,8 @@ class Rules:
     base_url: str = ""
     trusted_statuses: Collection[int] = frozenset()
     """Statuses that the gateway says only before it forwards, by the caller's word."""
+    proxy: str = ""
+    """The proxy that requests go through, without its user and password; empty for none."""
 
 
 def judge(
@@ -73,20 +76,30 @@ def judge(
 
     """
     if answer.status != 200:
-        return _judge_status(answer, prepared.path, rules, retry_later, now)
+        error = _judge_status(answer, prepared.path, rules, retry_later, now)
+        return _or_proxy(error, rules)
     try:
         document = read_document(answer, prepared.answer_limit, prepared.codec)
     except ValueError as exc:
-        return OutcomeUnknownError(
+        unreadable = OutcomeUnknownError(
             f"the server answered 200 with what is no answer of Twake's: {exc}",
             reason="unreadable",
             status=200,
         )
+        return _or_proxy(unreadable, rules)
     if "error" in document:
         return _judge_words(document)
     if prepared.operation == "remove":
         return _judge_result(prepared, document.get("result"))
     return _judge_object(prepared, document.get("object"), seen)
+
+
+def _or_proxy(error: TwakeError, rules: Rules) -> TwakeError:
+    """Return the same error, which names the proxy where that may have made the answer itself."""
+    # What goes through its tunnel, over TLS, a proxy cannot answer.
+    if rules.proxy and rules.base_url.startswith("http:") and error.reason != "api":
+        error.args = (f"{error.args[0]} (through the proxy {rules.proxy})",)
+    return error
 
 
 # --- another status than 200 -------------------------------------------------------------------
@@ -107,9 +120,9 @@ def _judge_status(
     if 300 <= status < 400:
         return _judge_redirect(answer, path, rules.base_url)
     if 400 <= status < 500:
+        hint = TLS_THERE if speaks_tls(answer) else "if every message meets it, check base_url"
         return OutcomeUnknownError(
-            f"a gateway answered {status}, which may come after the message was stored; if every "
-            "message meets it, check base_url",
+            f"a gateway answered {status}, which may come after the message was stored; {hint}",
             reason="gateway_answer",
             status=status,
         )
@@ -118,6 +131,21 @@ def _judge_status(
         reason="gateway" if status in (502, 503, 504) else "status",
         status=status,
     )
+
+
+#: What servers say in plain http where they expect TLS: nginx, Apache, those in Go, Tomcat.
+_TLS_EXPECTED = (
+    b"plain http request was sent to https port",
+    b"speaking plain http to an ssl-enabled server port",
+    b"client sent an http request to an https server",
+    b"combination of host and port requires tls",
+)
+
+
+def speaks_tls(answer: Answer) -> bool:
+    """Say whether a server that got plain http says that it speaks TLS on this port."""
+    said = b" ".join(answer.body.lower().split())
+    return answer.status == 400 and any(words in said for words in _TLS_EXPECTED)
 
 
 def _later(answer: Answer, now: float) -> RateLimitedError:
@@ -281,16 +309,33 @@ def named_by(prepared: Prepared, result: Message | TwakeError | None) -> str | N
 # --- no answer ---------------------------------------------------------------------------------
 
 
-def judge_failure(failure: Failure) -> TwakeError:
+#: With a proxy that is to speak TLS itself, nobody knows which of the two does not.
+_NO_TLS_THERE = NO_TLS_THERE.replace("base_url", "base_url, or the proxy's address,")
+
+
+def judge_failure(failure: Failure, rules: Rules = Rules()) -> TwakeError:
     """Return the error for an attempt that brought no whole answer."""
+    detail = failure.detail
+    if failure is LOST and _may_expect_tls(rules):
+        detail += f"; perhaps {TLS_THERE}"
+    if rules.proxy.startswith("https:"):
+        detail = detail.replace(NO_TLS_THERE, _NO_TLS_THERE)
+    if rules.proxy and failure.reason not in ("no_lane", "closed", "unreadable", "unproven"):
+        detail += f" (through the proxy {rules.proxy})"
     if failure.sent:
         return OutcomeUnknownError(
-            f"it is not known whether the message arrived: {failure.detail}",
-            reason=failure.reason,
+            f"it is not known whether the message arrived: {detail}", reason=failure.reason
         )
     if failure.reason == "closed":
         return SessionClosedError("the session was closed before the message was sent")
-    return NotSentError(f"the message was not sent: {failure.detail}", reason=failure.reason)
+    return NotSentError(f"the message was not sent: {detail}", reason=failure.reason)
+
+
+def _may_expect_tls(rules: Rules) -> bool:
+    """Say whether plain http goes to a port of TLS: most such servers close without a word."""
+    if not rules.base_url.startswith("http:"):
+        return False
+    return str(urlsplit(rules.base_url).port or "").endswith("443")
 
 
 def text_was_cut(prepared: Prepared, message: Message) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from ._dial import has_news
+from ._dial import has_news, last_words
 from ._facts import ASIDE_SECONDS
 from ._incoming import Incoming
 
@@ -53,8 +53,10 @@ class Link(asyncio.Protocol):
         self._ended = True
         self._settle(self._incoming.end(clean=True))
 
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's own
+    def connection_lost(self, exc: Exception | None) -> None:
         self._ended = True
+        if exc is not None and self._awaited is not None and (data := last_words(self.transport)):
+            self.data_received(data)
         self._settle(self._incoming.end(clean=False))
         self._incoming.close()
 

@@ -11,7 +11,6 @@ import httpx
 
 from ._lanes import IDLE_LIMIT
 from ._tls import lazy_context
-from ._transport import resolve_proxy
 from ._witness import Witness
 
 if TYPE_CHECKING:
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
 
     from ._facts import Failure
     from ._lanes import Lane
+    from ._proxies import Via
     from ._tls import Verify
     from ._transport import Transport
 
@@ -37,7 +37,7 @@ class LaneMaker:
     """Makes transports of one connection each; they share one TLS context, made lazily."""
 
     url: httpx.URL
-    proxy: httpx.Proxy | None = attrs.field(repr=False)
+    via: Via | None
     context: Callable[[], ssl.SSLContext] = attrs.field(repr=False)
     _dial: Any = attrs.field(default=None, init=False, repr=False)
     _backends: weakref.WeakKeyDictionary[Any, Any] = attrs.field(
@@ -52,7 +52,11 @@ class LaneMaker:
         if self._dial is None:
             self._dial = Dial()
         transport = httpx.AsyncHTTPTransport(
-            verify=self.context(), proxy=self.proxy, limits=_LIMITS, trust_env=False, http2=False
+            verify=self.context(),
+            proxy=None if self.via is None else self.via.proxy,
+            limits=_LIMITS,
+            trust_env=False,
+            http2=False,
         )
         # httpx has no argument for what httpcore calls its network backend. Where this attribute
         # goes away, lanes go on over httpcore's own, slower; a test would tell.
@@ -94,15 +98,14 @@ class LaneMaker:
             await response.aclose()
 
 
-def lane_maker(base_url: str, *, verify: Verify, proxy: httpx.Proxy | str | None) -> LaneMaker:
+def lane_maker(base_url: str, *, verify: Verify, via: Via | None) -> LaneMaker:
     """Return what makes a session's lanes.
 
     Args:
         base_url: The server's address.
         verify: A TLS context, the path of a CA bundle, or whether to check certificates.
-        proxy: The address of a proxy, `"env"` to look into the environment, or None.
+        via: The proxy to go through, or None.
 
     """
-    via = resolve_proxy(base_url, proxy)
     context = lazy_context(verify, needed=base_url.startswith("https:"))
     return LaneMaker(httpx.URL(base_url), via, context)

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import httpcore
 
-from ._dial import Dial, has_news
+from ._dial import Dial, has_news, last_words
+from ._facts import TLS_ALERT, TLS_THERE
 from ._lanes import IDLE_LIMIT
 
 if TYPE_CHECKING:
@@ -38,7 +39,9 @@ class Stream(asyncio.Protocol):
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._transport: Any = None
+        self._tcp: Any = None
         self.untouched = True
+        self._first = True
         self._recorded: list[bytes] | None = None
         self._replayed: deque[bytes] = deque()
         self._since = 0.0
@@ -53,20 +56,24 @@ class Stream(asyncio.Protocol):
     # What asyncio calls.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = transport
+        self._transport = self._tcp = transport
 
     def data_received(self, data: bytes) -> None:
         self._came += data
         if len(self._came) > _AHEAD:
             self._transport.pause_reading()
         _wake(self._reader)
+        _wake(self._writer)
 
     def eof_received(self) -> None:
         self._ended = True
         _wake(self._reader)
+        _wake(self._writer)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._ended, self._error = True, exc
+        if exc is not None:
+            self._came += last_words(self._transport)
         _wake(self._reader)
         _wake(self._writer)
 
@@ -116,6 +123,7 @@ class Stream(asyncio.Protocol):
                 raise httpcore.ReadTimeout from late
         if self._error is not None and not self._came:
             raise httpcore.ReadError(str(self._error)) from self._error
+        self._look_for_tls()
         data = bytes(self._came[:max_bytes])
         del self._came[:max_bytes]
         if not self._ended and len(self._came) <= _AHEAD:
@@ -124,7 +132,13 @@ class Stream(asyncio.Protocol):
         return data
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109
-        """Take bytes to send; they leave with the next read, or when there are many."""
+        """Take bytes to send; they leave with the next read, or when there are many.
+
+        Raises:
+            WriteError: The connection broke, or the server answers and reads no more. httpcore
+                takes either for a reason to read the answer.
+
+        """
         if self._replayed:
             return
         self.untouched = False
@@ -132,7 +146,7 @@ class Stream(asyncio.Protocol):
         if len(self._held) < _TOGETHER:
             return
         self._flush()
-        if self._blocked and not self._ended:
+        if self._blocked and not self._came and not self._ended:
             self._writer = self._loop.create_future()
             try:
                 async with asyncio.timeout(timeout):
@@ -141,6 +155,14 @@ class Stream(asyncio.Protocol):
                 raise httpcore.WriteTimeout from late
         if self._error is not None:
             raise httpcore.WriteError(str(self._error)) from self._error
+        if self._blocked and self._came:
+            raise httpcore.WriteError("the answer came before the request had left")
+
+    def _look_for_tls(self) -> None:
+        """Raise where the first word of a server in plain text is one of TLS."""
+        first, self._first = self._first, False
+        if first and self._transport is self._tcp and self._came.startswith(TLS_ALERT):
+            raise httpcore.RemoteProtocolError(TLS_THERE)
 
     def _flush(self) -> None:
         held, self._held = self._held, b""
@@ -176,9 +198,14 @@ class Stream(asyncio.Protocol):
     def get_extra_info(self, info: str) -> Any:
         """Return what httpcore asks for: whether an idle connection has news, sockets, TLS."""
         if info == "is_readable":
-            return self._ended or bool(self._came) or has_news(self._transport)
+            return self._ended or bool(self._came) or self._is_full() or has_news(self._transport)
         names = {"server_addr": "peername", "client_addr": "sockname"}
         return self._transport.get_extra_info(names.get(info, info))
+
+    def _is_full(self) -> bool:
+        """Say whether a part of the last request waits to leave: another would stand behind it."""
+        # What TLS has passed on it no longer counts.
+        return bool(self._transport.get_write_buffer_size() or self._tcp.get_write_buffer_size())
 
 
 def _wake(waiting: asyncio.Future[None] | None) -> None:
@@ -187,7 +214,7 @@ def _wake(waiting: asyncio.Future[None] | None) -> None:
 
 
 class Backend(httpcore.AsyncNetworkBackend):
-    """Connects over asyncio, to the address that answered last before any other.
+    """Connects over asyncio, first to the address that answered last.
 
     Args:
         dial: What connects, and remembers that address.
@@ -225,10 +252,9 @@ class Backend(httpcore.AsyncNetworkBackend):
             if ready.is_fresh():
                 return ready
             await ready.aclose()
-        local = None if local_address is None else (local_address, 0)
         try:
             async with asyncio.timeout(timeout):
-                stream = await self._dial(Stream, host, port, local)
+                stream = await self._dial(Stream, host, port, seconds=timeout, local=local_address)
         except TimeoutError as late:
             raise httpcore.ConnectTimeout from late
         except OSError as wrong:

@@ -10,7 +10,7 @@ import ipaddress
 import math
 import os
 import re
-from typing import Any, NoReturn, TypeVar
+from typing import Any, Generic, NoReturn, TypeVar
 
 import attrs
 
@@ -18,6 +18,7 @@ from .errors import ConfigurationError
 
 __all__ = [
     "Credentials",
+    "Hidden",
     "check_base_url",
     "check_callback",
     "check_choice",
@@ -27,6 +28,7 @@ __all__ = [
     "check_kind",
     "check_statuses",
     "from_environment",
+    "taken_out",
 ]
 
 T = TypeVar("T")
@@ -50,6 +52,17 @@ class Credentials:
         """Return the value of the Authorization header: built where it is sent, kept nowhere."""
         pair = f"{self.public_id}:{self._private_api_key}"
         return b"Basic " + base64.b64encode(pair.encode())
+
+
+@attrs.frozen(repr=False)
+class Hidden(Generic[T]):
+    """A value that may hold a password: neither a repr nor a traceback shows it."""
+
+    # Tools that print attrs classes by their fields heed this, not __repr__.
+    value: T = attrs.field(repr=False)
+
+    def __repr__(self) -> str:
+        return "<hidden>"
 
 
 def _check_secret(name: str, value: object) -> ConfigurationError | None:
@@ -126,6 +139,15 @@ def _refuse_url(why: str) -> NoReturn:
 
 def check_base_url(base_url: object, *, allow_plain_http: bool) -> str:
     """Return the address without slashes at its end; raise `ConfigurationError` for a bad one."""
+    try:
+        return _checked_url(base_url, allow_plain_http=allow_plain_http)
+    except ConfigurationError as exc:
+        wrong = exc.with_traceback(None)
+    del base_url  # it may hold a password, and tracebacks may show locals
+    raise wrong
+
+
+def _checked_url(base_url: object, *, allow_plain_http: bool) -> str:
     if not isinstance(base_url, str) or not base_url.isprintable() or set(base_url) & {" ", "\\"}:
         _refuse_url("must be a URL such as https://twake.example.org")
     found = _ADDRESS.fullmatch(base_url)
@@ -227,3 +249,10 @@ def from_environment(overrides: dict[str, Any]) -> None:
         value = os.environ.get(f"TWAKE_{name.upper()}")
         if value and not overrides.get(name):
             overrides[name] = value
+
+
+def taken_out(overrides: dict[str, Any]) -> dict[str, Any]:
+    """Empty a mapping that may hold passwords, and return what it held: for a call of its own."""
+    taken = dict(overrides)
+    overrides.clear()
+    return taken

@@ -22,17 +22,22 @@ def lazy_context(verify: Verify, *, needed: bool) -> Callable[[], ssl.SSLContext
     """Return a function that returns one TLS context, made when it is first asked for.
 
     Raises:
-        ConfigurationError: `verify` is of another type, or names no CA bundle.
+        ConfigurationError: `verify` is of another type, or names no CA bundle; or the environment
+            names authorities that cannot be loaded.
 
     """
-    # A bundle that the caller names is looked at now, so that a wrong name is seen at once.
-    made = [_own_context(verify)] if isinstance(verify, str | os.PathLike) else []
-    if not made and not isinstance(verify, bool | ssl.SSLContext):
+    # What the caller or the environment names is looked at now: a wrong name is seen at once.
+    made: list[ssl.SSLContext] = []
+    if isinstance(verify, str | os.PathLike):
+        made.append(_own_context(verify))
+    elif not isinstance(verify, bool | ssl.SSLContext):
         raise ConfigurationError(
             "verify must be a TLS context, the path of a CA bundle, True or False, not "
             f"{type(verify).__name__}",
             field="verify",
         )
+    elif verify is True and needed and (found := _environment_context()) is not None:
+        made.append(found)
 
     def context() -> ssl.SSLContext:
         if not made:
@@ -52,10 +57,34 @@ def _own_context(path: str | os.PathLike[str]) -> ssl.SSLContext:
         ) from None
 
 
+def _environment_context() -> ssl.SSLContext | None:
+    """Return a context of the authorities that the environment names, or None for none."""
+    file, folder = os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
+    try:
+        if file:  # as in httpx, it goes before the directory
+            return ssl.create_default_context(cafile=file)
+        if folder:
+            if not any(map(os.path.isdir, folder.split(os.pathsep))):
+                # OpenSSL would take it without a word, and then trust nobody.
+                raise NotADirectoryError("there is no such directory")
+            return ssl.create_default_context(capath=folder)
+    except (OSError, ValueError) as exc:
+        variable = "SSL_CERT_FILE" if file else "SSL_CERT_DIR"
+        raise ConfigurationError(
+            f"{variable} names certificate authorities that cannot be loaded: "
+            f"{file or folder!r} ({exc})",
+            field=variable,
+        ) from None
+    return None
+
+
 def _tls_context(verify: ssl.SSLContext | bool, *, needed: bool) -> ssl.SSLContext:
     if isinstance(verify, ssl.SSLContext):
         return verify
     if not needed:
         # Loading the CA bundle takes 20 ms that plain http has no use for.
         return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    return httpx.create_ssl_context(verify=verify)
+    try:
+        return httpx.create_ssl_context(verify=verify, trust_env=False)
+    except OSError as exc:
+        raise OSError(f"certifi's certificate authorities cannot be loaded: {exc}") from exc

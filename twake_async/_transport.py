@@ -1,15 +1,12 @@
 """One attempt over httpx: a lane, a deadline, evidence and a size limit; it hands back facts.
 
-With `_network`, the only room that imports httpx or httpcore at run time.
+With `_network`, `_proxies` and `_tls`, the only room that imports httpx or httpcore at run time.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import importlib.util
 import math
-import urllib.request
 from typing import TYPE_CHECKING, Any, Protocol
 
 import attrs
@@ -33,7 +30,6 @@ __all__ = [
     "fixed_headers",
     "inject",
     "parse_url",
-    "resolve_proxy",
 ]
 
 
@@ -83,6 +79,7 @@ class Carrier:
         credentials: The id and key, whose header is built here.
         lanes: The lanes to use.
         injected: What the caller gave in place of lanes.
+        proxy: The proxy that lanes go through, without its user and password; empty for none.
 
     """
 
@@ -90,6 +87,7 @@ class Carrier:
     credentials: Credentials = attrs.field(repr=False)
     lanes: Lanes[Transport] | Unpooled
     injected: Injected | None = None
+    proxy: str = ""
     _closed: bool = attrs.field(default=False, init=False)
     _limits: dict[Witness, asyncio.Timeout] = attrs.field(factory=dict, init=False, repr=False)
     """The time of each attempt under way, which ends early where the session closes."""
@@ -274,42 +272,6 @@ def parse_url(url: str) -> httpx.URL:
         raise ConfigurationError(
             "base_url is not a URL: check its host and port", field="base_url"
         ) from None
-
-
-def resolve_proxy(base_url: str, proxy: httpx.Proxy | str | None) -> httpx.Proxy | None:
-    """Return the proxy to go through: the one given, the environment's for `"env"`, or None."""
-    if proxy == "env":
-        return _environment_proxy(httpx.URL(base_url))
-    return _checked_proxy(proxy)
-
-
-def _checked_proxy(proxy: httpx.Proxy | str | None) -> httpx.Proxy | None:
-    if proxy is None:
-        return None
-    found = _parsed_proxy(proxy) if isinstance(proxy, str) else proxy
-    if found is None or not found.url.host:
-        # The value may hold a password: neither it nor httpx's own error is shown.
-        raise ConfigurationError("proxy is no URL of a proxy", field="proxy")
-    if found.url.scheme.startswith("socks") and importlib.util.find_spec("socksio") is None:
-        raise ConfigurationError(
-            'proxy speaks SOCKS, which needs another package: pip install "httpx[socks]"',
-            field="proxy",
-        )
-    return found
-
-
-def _parsed_proxy(proxy: str) -> httpx.Proxy | None:
-    with contextlib.suppress(ValueError, httpx.InvalidURL):
-        return httpx.Proxy(proxy if "://" in proxy else f"http://{proxy}")
-    return None
-
-
-def _environment_proxy(url: httpx.URL) -> httpx.Proxy | None:
-    # httpx drops the environment's proxies when it is given a transport.
-    if urllib.request.proxy_bypass(url.host):
-        return None
-    found = urllib.request.getproxies()
-    return _checked_proxy(found.get(url.scheme) or found.get("all"))
 
 
 def inject(http_client: Any, transport: Any, *, given: Mapping[str, bool]) -> Injected | None:

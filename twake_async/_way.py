@@ -29,7 +29,7 @@ def carrier_for(
         max_connections: How many attempts may be under way at once.
         http_client: The caller's client, or None.
         transport: The caller's transport, `"fast"`, or None; through a proxy fast is lanes.
-        **network: `verify` and `proxy`, which mean nothing beside what the caller gave.
+        **network: `verify`, and `proxy` hidden. They mean nothing beside what the caller gave.
 
     Raises:
         ConfigurationError: One thing is configured in two ways, the extra is not installed, or the
@@ -40,13 +40,8 @@ def carrier_for(
     # package for its models and errors alone.
     from ._lanes import Lanes  # noqa: PLC0415
     from ._maker import lane_maker  # noqa: PLC0415
-    from ._transport import (  # noqa: PLC0415
-        Carrier,
-        Unpooled,
-        inject,
-        parse_url,
-        resolve_proxy,
-    )
+    from ._proxies import resolve_proxy  # noqa: PLC0415
+    from ._transport import Carrier, Unpooled, inject, parse_url  # noqa: PLC0415
 
     parse_url(base_url)
 
@@ -57,13 +52,15 @@ def carrier_for(
 
         fast = fast_carrier(base_url, credentials, max_connections, network["verify"])
         # Through a proxy, lanes know the way.
-        if resolve_proxy(base_url, network["proxy"]) is None:
+        if resolve_proxy(base_url, network["proxy"].value) is None:
             return fast
         transport = None
-    given = {"verify": network["verify"] is not True, "proxy": network["proxy"] != "env"}
+    given = {"verify": network["verify"] is not True, "proxy": network["proxy"].value != "env"}
     injected = inject(http_client, transport, given=given)
     if injected:
         return Carrier(base_url, credentials, Unpooled(), injected)
-    maker = lane_maker(base_url, **network)
+    via = resolve_proxy(base_url, network["proxy"].value)
+    maker = lane_maker(base_url, verify=network["verify"], via=via)
     lanes = Lanes(maker.make, max_connections, maker.connect)
-    return Carrier(base_url, credentials, lanes)
+    proxy = "" if via is None else via.name
+    return Carrier(base_url, credentials, lanes, proxy=proxy)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from ._facts import CONNECT, LATE, LOST, Failure, unsent_reason
+from ._facts import CONNECT, LATE, LOST, NO_TLS_THERE, TLS_SPOKEN, TLS_THERE, Failure, unsent_reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,9 +51,9 @@ class Witness:
         elif name.endswith("start_tls.started"):
             self._tunnelling = False
         self.events.append(CONNECT + name if self._tunnelling else name)
-        if name == "connection.connect_tcp.started":
+        if name.endswith(".connect_tcp.started"):  # of a connection, or of one through SOCKS
             await self._enter()
-        elif name == "connection.connect_tcp.complete":
+        elif name.endswith(".connect_tcp.complete"):
             self.connected = True
             self.socket = info.get("return_value")
 
@@ -114,7 +114,7 @@ class Witness:
         if not self.ours:
             name = type(wrong).__name__
             return Failure(sent=True, reason="unproven", detail=f"the transport raised {name}")
-        return LOST
+        return TLS_SPOKEN if TLS_THERE in str(wrong) else LOST
 
 
 def _is(wrong: BaseException | None, name: str) -> bool:
@@ -151,10 +151,19 @@ _DETAILS = {
 }
 
 
+#: What OpenSSL calls an answer to its handshake that is no TLS, in its several releases.
+_NO_TLS = frozenset(
+    {"WRONG_VERSION_NUMBER", "UNKNOWN_PROTOCOL", "RECORD_LAYER_FAILURE", "HTTP_REQUEST"}
+)
+
+
 def detail_of(reason: str, wrong: BaseException | None) -> str:
     """Return one clause for a person."""
     said = str(wrong).strip() if wrong is not None else ""
-    return f"{_DETAILS[reason]} ({said})" if said else _DETAILS[reason]
+    detail = _DETAILS[reason]
+    if reason == "tls" and any(getattr(one, "reason", "") in _NO_TLS for one in _causes(wrong)):
+        detail = NO_TLS_THERE
+    return f"{detail} ({said})" if said else detail
 
 
 def may_have_rest(transport: Any) -> bool:

@@ -24,9 +24,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
 
-from ._facts import Answer, Failure, Verdict
+from ._facts import TLS_THERE, Answer, Failure, Verdict
 from ._json import dump
-from ._judge import judge, judge_failure
+from ._judge import judge, judge_failure, speaks_tls
 from ._printable import printable
 from ._wire import SAVE, Prepared, check_group
 from .errors import (
@@ -113,6 +113,9 @@ async def probe(carrier: Carries, group_id: str | None, seconds: float) -> Check
             request = steps.send(fact)
         except StopIteration as end:
             found: Check = end.value
+            if carrier.proxy and found.problem in ("unreachable", "address", "unclear", "later"):
+                advice = f"{found.advice} (through the proxy {carrier.proxy})"
+                return attrs.evolve(found, advice=advice)
             return found
 
 
@@ -210,6 +213,8 @@ def _wrong_address(answer: Answer) -> str:
     if 300 <= answer.status < 400:
         where = repr(answer.header(b"location")) if answer.header(b"location") else "nowhere"
         return f"the server redirects to {where}, which is never followed: check base_url"
+    if speaks_tls(answer):
+        return TLS_THERE
     return f"the server answered {answer.status}, as no Twake does there: check base_url"
 
 

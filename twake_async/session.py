@@ -18,6 +18,7 @@ from ._judge import Rules, text_was_cut
 from ._life import Life
 from ._proof import GroupServer, ProvenGroups
 from ._settings import (
+    Hidden,
     check_base_url,
     check_callback,
     check_choice,
@@ -27,6 +28,7 @@ from ._settings import (
     check_kind,
     check_statuses,
     from_environment,
+    taken_out,
 )
 from ._way import carrier_for
 from ._wire import encode_remove, encode_save
@@ -82,7 +84,8 @@ class TwakeSession:
             forwards a request. A message that meets one is `REFUSED`; otherwise it is `UNKNOWN`,
             since a gateway may say nearly any status after the server has stored the message.
         verify: A TLS context, the path of a CA bundle, or whether to check certificates.
-        proxy: The address of a proxy, `"env"` to look into the environment, None for no proxy.
+        proxy: The address of a proxy, `"env"` to look into the environment (for another host than
+            this machine), None for no proxy.
         http_client: An `httpx.AsyncClient`, or one of its shape, to send through. It stays yours
             to close, and its failures prove nothing: they are `UNKNOWN`.
         transport: An httpx transport to send through; the same holds for it. Or `"fast"`: send
@@ -120,19 +123,21 @@ class TwakeSession:
         allow_plain_http: bool = False,
         on_attempt: Callable[[Attempt], object] | None = None,
     ) -> None:
-        # The key leaves this frame before anything can raise: tracebacks may show locals.
+        # The key, and what may hold a password, leave this frame before anything can raise:
+        # tracebacks may show locals.
         credentials = check_credentials(public_id, private_api_key)
-        del private_api_key
+        address, through = Hidden(base_url), Hidden(proxy)
+        del private_api_key, base_url, proxy
         if isinstance(credentials, ConfigurationError):
             raise credentials
         self._public_id = credentials.public_id
-        self._base_url = check_base_url(base_url, allow_plain_http=allow_plain_http)
+        self._base_url = check_base_url(address.value, allow_plain_http=allow_plain_http)
         self._group_id = group_id
         self._deadline = check_deadline(deadline, positive=True)
         self._retry = check_kind("retry", retry, RetryPolicy)
         self._text_form = check_choice("text_form", text_form, ("plain", "portable"))
         check_count("max_connections", max_connections)
-        rules = Rules(self._base_url, check_statuses("trusted_statuses", trusted_statuses))
+        trusted = check_statuses("trusted_statuses", trusted_statuses)
         if retry_budget is not None:
             check_kind("retry_budget", retry_budget, RetryBudget)
         check_callback("on_attempt", on_attempt)
@@ -143,8 +148,9 @@ class TwakeSession:
             http_client,
             transport,
             verify=verify,
-            proxy=proxy,
+            proxy=through,
         )
+        rules = Rules(self._base_url, trusted, carrier.proxy)
         self._codec = fast_codec() if transport == "fast" else PLAIN
         self._attempts = Attempts(carrier, Tokens(retry_budget), on_attempt, rules=rules)
         self._life = Life()
@@ -165,8 +171,8 @@ class TwakeSession:
 
         """
         from_environment(overrides)
-        # Popped in the call: a frame that held the key might show it in a traceback.
-        return cls(overrides.pop("public_id"), overrides.pop("private_api_key"), **overrides)
+        # Emptied in the call: a frame that held the key might show it in a traceback.
+        return cls(**taken_out(overrides))
 
     def __repr__(self) -> str:
         state = " closed" if self._life.closed else ""

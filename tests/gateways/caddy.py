@@ -24,7 +24,7 @@ http://127.0.0.1:@PORT@ {
     <site>
     reverse_proxy <peers> {
         transport http {
-            response_header_timeout 300ms
+            response_header_timeout 1s
         }
         <proxy>
     }

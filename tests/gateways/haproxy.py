@@ -18,7 +18,7 @@ defaults
     mode http
     timeout connect 200ms
     timeout client 10s
-    timeout server 300ms
+    timeout server 1s
     <defaults>
 frontend twake
     bind 127.0.0.1:@PORT@

@@ -31,7 +31,7 @@ http {
     fastcgi_temp_path @DIR@/fastcgi;
     uwsgi_temp_path @DIR@/uwsgi;
     scgi_temp_path @DIR@/scgi;
-    proxy_read_timeout 300ms;
+    proxy_read_timeout 1s;
     <http>
     server {
         listen 127.0.0.1:@PORT@<listen>;

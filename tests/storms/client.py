@@ -91,7 +91,7 @@ class Storm:
 
     async def run(self, pause: Callable[[], Awaitable[None]]) -> None:
         """Make all sends; `pause` is awaited from time to time, while nothing is under way."""
-        workers = [Worker(self, number) for number in range(self.phase.workers)]
+        workers = [Worker(self, n) for n in range(min(self.phase.workers, self.phase.sends))]
         each = 50 if self.phase.workers == 1 else 40
         left = self.phase.sends - len(workers)
         while left > 0:

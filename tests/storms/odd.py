@@ -125,7 +125,7 @@ def _uncrossed(connection: Connection, said: Said) -> None:
 def _repeated(connection: Connection, asked: Asked, own: Plain, draw: int) -> None:
     """Do as a gateway that sends a POST once more, whose last answer alone is seen."""
     connection.server.store(asked)
-    asked.excuse = "repeated"
+    asked.excuses.add("repeated")
     connection.say(connection.answer_of(asked, GOOD if own.say is not says.refusal else own))
 
 

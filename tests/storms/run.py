@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import math
 import resource
 import socket
 import sys
@@ -47,12 +48,13 @@ def phases(sends: int, seed: int) -> list[Phase]:
     found: list[Phase] = []
     for transport in TRANSPORTS:
         for workers, connections, share in SHAPES:
-            left = sends * share // 200
-            while left > 0:
+            mine = sends * share // 200
+            # As many as make three, where that is no less than 500 and no more than the largest.
+            count = max(1, min(3, mine // 500), math.ceil(mine / _LARGEST))
+            for part in range(count):
+                size = mine * (part + 1) // count - mine * part // count
                 # Two of three keep the default policy; the last one sends again.
                 policy: Any = "resend" if len(found) % 3 == 2 else "default"
-                size = min(left, _LARGEST, max(500, sends * share // 600))
-                left -= size
                 number = seed * 10_000 + len(found)
                 found.append(Phase(transport, workers, connections, policy, size, number))
     return found

@@ -129,7 +129,7 @@ class Server:
         await asyncio.sleep(2 * LATE)
         return {
             "sends": {
-                token: [[a.copies, a.excuse, a.id, a.history] for a in attempts]
+                token: [[a.copies, sorted(a.excuses), a.id, a.history] for a in attempts]
                 for token, attempts in self.sends.items()
             },
             "acted": self.acted,

@@ -33,7 +33,7 @@ class Asked:
     content: Any = None
     copies: int = 0
     """How often it was stored or applied."""
-    excuse: Excuse | None = None
+    excuses: set[Excuse] = attrs.field(factory=set)
     """What would make a wrong claim about it inherent."""
     history: str = ""
     """What was done to it, for a person."""
@@ -144,6 +144,6 @@ class Stream:
 
     def _excuse(self, asked: Asked, said: Said, *, fits: bool) -> None:
         if said.says in ("refusal", "later"):
-            asked.excuse = said.says  # type: ignore[assignment]
+            asked.excuses.add(said.says)  # type: ignore[arg-type]
         elif fits:
-            asked.excuse = "good"
+            asked.excuses.add("good")

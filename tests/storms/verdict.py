@@ -27,7 +27,7 @@ class Truth:
     """What the server knows of one request of a send."""
 
     copies: int
-    excuse: str | None
+    excuses: frozenset[str] = attrs.field(converter=frozenset)
     id: str
     history: str
 
@@ -52,31 +52,41 @@ _EXCUSES = {"REFUSED": ("refusal", "later", "repeated"), "NOT_SENT": ("later",)}
 
 def judge(claim: Claim, truths: list[Truth], *, resend: bool) -> Wrong | None:
     """Return what is wrong with a claim, or None."""
-    copies = sum(truth.copies for truth in truths)
-    if claim.outcome == "DELIVERED" and (wrong := _not_there(claim, truths, copies)):
-        return Wrong(wrong, "good" if any(t.excuse == "good" for t in truths) else "")
-    if claim.outcome in _EXCUSES and copies:
-        stored = [truth.excuse for truth in truths if truth.copies]
-        excused = all(excuse in _EXCUSES[claim.outcome] for excuse in stored)
-        return Wrong("claimed, though it was stored", str(stored[0]) if excused else "")
-    if claim.kind in ("create", "ephemeral") and copies > 1:
-        return _copies(claim, truths, copies, resend=resend)
+    stored = [truth for truth in truths if truth.copies]
+    if claim.outcome == "DELIVERED" and (wrong := _not_there(claim, stored)):
+        return Wrong(wrong, "good" if any("good" in truth.excuses for truth in truths) else "")
+    if claim.outcome in _EXCUSES and stored:
+        found = [_first(_EXCUSES[claim.outcome], truth) for truth in stored]
+        return Wrong("claimed, though it was stored", found[0] if all(found) else "")
+    if claim.kind in ("create", "ephemeral"):
+        return _copies(claim, stored, resend=resend)
     return None
 
 
-def _not_there(claim: Claim, truths: list[Truth], copies: int) -> str:
-    if not copies:
+def _first(excuses: tuple[str, ...], truth: Truth) -> str:
+    return next((excuse for excuse in excuses if excuse in truth.excuses), "")
+
+
+def _not_there(claim: Claim, stored: list[Truth]) -> str:
+    if not stored:
         return "claimed, though nothing was stored"
-    if claim.kind == "create" and claim.id not in {truth.id for truth in truths}:
+    if claim.kind == "create" and claim.id not in {truth.id for truth in stored}:
         return "claimed with the id of another message"
     return ""
 
 
-def _copies(claim: Claim, truths: list[Truth], copies: int, *, resend: bool) -> Wrong | None:
-    if resend and (claim.outcome != "DELIVERED" or claim.duplicated):
+def _copies(claim: Claim, stored: list[Truth], *, resend: bool) -> Wrong | None:
+    """Say what is wrong with more than one copy: that there is one, or that it is not told."""
+    copies = sum(truth.copies for truth in stored)
+    if copies < 2 or (resend and (claim.outcome != "DELIVERED" or claim.duplicated)):
         return None
-    excused = {t.excuse: t.copies for t in truths if t.excuse in ("later", "repeated")}
-    by_repeating = sum(t.copies - 1 for t in truths if t.excuse == "repeated")
-    by_later = sum(t.copies for t in truths if t.excuse == "later")
+    # After a foreign 429 a send is repeated; a gateway that repeats makes copies by itself.
+    later = [truth for truth in stored if "later" in truth.excuses]
+    by_later = sum(truth.copies for truth in later)
+    by_gateway = sum(
+        truth.copies - 1 for truth in stored if "repeated" in truth.excuses and truth not in later
+    )
     what = f"{copies} copies" + (", and the send does not tell it" if resend else "")
-    return Wrong(what, next(iter(excused)) if copies - 1 <= by_repeating + by_later else "")  # type: ignore[arg-type]
+    if copies - 1 > by_later + by_gateway:
+        return Wrong(what)
+    return Wrong(what, "later" if by_later else "repeated")

@@ -77,8 +77,15 @@ Exit status: the worst that became of any message:
 @attempts_option
 @click.option(
     "--hold",
-    is_flag=True,
+    "hold_after",
+    flag_value="unknown",
     help="Send nothing more to a channel after a message that ended unknown.",
+)
+@click.option(
+    "--hold-failed",
+    "hold_after",
+    flag_value="failure",
+    help="Send nothing more to a channel after a message that was not delivered.",
 )
 @click.option("--no-order", is_flag=True, help="Do not keep the order within a channel.")
 @click.option(
@@ -143,7 +150,7 @@ def _arguments(
     journal: str | None,
     *,
     resend: bool,
-    hold: bool,
+    hold_after: str | None,
     no_order: bool,
     attempts: int,
     **same: Any,
@@ -158,7 +165,7 @@ def _arguments(
     return {
         "journal": kept,
         "resume": "resend" if resend else "report",
-        "after_unknown": "hold" if hold else "continue",
+        "hold_after": hold_after,
         "order": None if no_order else "channel",
         "retry": RetryPolicy(attempts=attempts),
         **same,
