@@ -45,8 +45,8 @@ attempts_option = click.option(
     "--attempts",
     metavar="N",
     type=click.IntRange(min=1),
-    help="How often to try each message, the first time included. Without it 4 times, and what never "
-    "left until its deadline.",
+    help="How often to try each message, the first time included. Without it 4 times, and what "
+    "never left until its deadline.",
 )
 
 
