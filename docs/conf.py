@@ -44,7 +44,7 @@ nitpicky = True
 nitpick_ignore_regex = [
     (
         r"py:.*",
-        r"(httpx|ssl|attr|attrs|collections|typing|datetime|asyncio|enum|os|pathlib)(\..*)?",
+        r"(httpx2?|ssl|attr|attrs|collections|typing|datetime|asyncio|enum|os|pathlib)(\..*)?",
     ),
     # Aliases of types, which the pages explain in words; and a path is a path.
     (r"py:class", r"Child|Json|Action|Form|Refusal|Path|Drafts|ReaderUpdate"),

@@ -12,7 +12,7 @@ import respx
 from faults import FAULTS, FaultServer
 from faults.answers import whole
 from faults.request import good_body
-from opentelemetry.instrumentation.httpx import HTTPXClientInstrumentor
+from opentelemetry.instrumentation.httpx import HTTPX2ClientInstrumentor, HTTPXClientInstrumentor
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -62,23 +62,35 @@ def authorizations(server: FaultServer) -> list[str]:
 # --- OpenTelemetry ------------------------------------------------------------------------------
 
 
+@pytest.fixture(params=["httpx", "httpx2"])
+def transport(request):
+    """Give the argument for lanes over each library."""
+    return None if request.param == "httpx" else request.param
+
+
 @pytest.fixture
-def spans():
-    """Instrument httpx for the time of one test, and give what exports its spans."""
+def instrumentor(transport):
+    """Give what instruments the library of the lanes."""
+    return HTTPX2ClientInstrumentor() if transport else HTTPXClientInstrumentor()
+
+
+@pytest.fixture
+def spans(instrumentor):
+    """Instrument it for the time of one test, and give what exports its spans."""
     exporter = InMemorySpanExporter()
     provider = TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(SimpleSpanProcessor(exporter))
-    HTTPXClientInstrumentor().instrument(tracer_provider=provider)
+    instrumentor.instrument(tracer_provider=provider)
     yield exporter
-    HTTPXClientInstrumentor().uninstrument()
+    instrumentor.uninstrument()
     provider.shutdown()
 
 
-async def test_opentelemetry_sees_a_span_for_each_attempt_on_a_lane(server, spans):
+async def test_opentelemetry_sees_a_span_for_each_attempt_on_a_lane(server, spans, transport):
     """A send over lanes makes client spans with method, URL and status, one for each attempt."""
     server.do_next("refuses_429_absent")
     policy = RetryPolicy(initial_wait=0.001)
-    async with on_lanes(server.url, retry=policy) as twake:
+    async with on_lanes(server.url, retry=policy, transport=transport) as twake:
         await twake.send_message("c1", "Hello")
     found = spans.get_finished_spans()
     assert [span.kind for span in found] == [SpanKind.CLIENT] * 2
@@ -89,10 +101,10 @@ async def test_opentelemetry_sees_a_span_for_each_attempt_on_a_lane(server, span
     assert [b"traceparent: " in head for head in server.heads] == [True, True]
 
 
-async def test_no_span_shows_the_key_or_the_text(server, spans):
+async def test_no_span_shows_the_key_or_the_text(server, spans, transport):
     """The key, its base64 and the text of the message are in no part of a span."""
     server.do_next("good", "refuses_authentication", "loses_close")
-    async with on_lanes(server.url) as twake:
+    async with on_lanes(server.url, transport=transport) as twake:
         await twake.send_message("c1", "a secret text")
         for _ in range(2):
             with pytest.raises((RefusedError, OutcomeUnknownError)):
@@ -102,14 +114,14 @@ async def test_no_span_shows_the_key_or_the_text(server, spans):
     assert [secret for secret in (KEY, PAIR, "a secret text") if secret in shown] == []
 
 
-async def test_spans_of_failures_are_errors_and_the_evidence_is_the_same(spans):
+async def test_spans_of_failures_are_errors_and_the_evidence_is_the_same(spans, transport):
     """Instrumentation changes nothing about what an attempt proves."""
     async with FaultServer() as server:
         server.do_next("stores_close")
-        async with on_lanes(server.url) as twake:
+        async with on_lanes(server.url, transport=transport) as twake:
             with pytest.raises(OutcomeUnknownError) as lost:
                 await twake.send_message("c1", "Hello")
-    async with on_lanes(server.url) as twake:  # where nobody listens any more
+    async with on_lanes(server.url, transport=transport) as twake:  # where nobody listens any more
         with pytest.raises(NotSentError) as refused:
             await twake.send_message("c1", "Hello")
     assert (lost.value.reason, refused.value.reason) == ("lost", "connect")
@@ -117,11 +129,13 @@ async def test_spans_of_failures_are_errors_and_the_evidence_is_the_same(spans):
     assert codes == [StatusCode.ERROR] * 2
 
 
-async def test_nothing_is_traced_once_the_instrumentation_is_gone(server, spans):
+async def test_nothing_is_traced_once_the_instrumentation_is_gone(
+    server, spans, transport, instrumentor
+):
     """After uninstrumenting, a session that was traced goes on without spans."""
-    async with on_lanes(server.url) as twake:
+    async with on_lanes(server.url, transport=transport) as twake:
         await twake.send_message("c1", "Hello")
-        HTTPXClientInstrumentor().uninstrument()
+        instrumentor.uninstrument()
         spans.clear()
         await twake.send_message("c1", "Hello")
     assert spans.get_finished_spans() == ()

@@ -34,6 +34,8 @@ COLD, COLD_DELAY, COLD_ROUNDS = 1000, 50, 3
 ROUNDS = 5
 #: Seconds of CPU that one client may take at one load before it is given no more rounds.
 PATIENCE = 10.0
+#: The plain clients that the others are compared with: the one that is kept first.
+BASELINES = ("httpx2", "httpx")
 FIGURES = ("cpu_us", "rate", "p50_ms", "p99_ms", "peak_mib")
 Row = dict[str, Any]
 
@@ -151,20 +153,22 @@ def measure(names: list[str], delays: list[int], loads: list[int], rounds: int) 
 
 def table(rows: list[Row], delay: int, concurrent: int, how: str = "") -> str:
     """One load as text."""
-    plain = next((row.get("cpu_us") for row in rows if row["client"] == "httpx"), None)
+    plain = {row["client"]: row.get("cpu_us") for row in rows if row["client"] in BASELINES}
     lines = [
         f"\n{concurrent} concurrent {how or 'on open connections'}, the server takes {delay} ms"
     ]
     lines.append(
-        f"{'client':<28}{'CPU µs':>9}{'× httpx':>9}{'sends/s':>9}{'p50 ms':>9}{'p99 ms':>9}{'MiB':>6}"
+        f"{'client':<28}{'CPU µs':>9}{'× httpx2':>10}{'× httpx':>9}{'sends/s':>9}{'p50 ms':>9}"
+        f"{'p99 ms':>9}{'MiB':>6}"
     )
     for row in rows:
         if "error" in row:
             lines.append(f"{row['client']:<28}  left out: {row['error']}")
             continue
-        ratio = f"{row['cpu_us'] / plain:.2f}" if plain else "-"
+        cpu = row["cpu_us"]
+        after, before = (f"{cpu / plain[x]:.2f}" if plain.get(x) else "-" for x in BASELINES)
         lines.append(
-            f"{row['client']:<28}{row['cpu_us']:>9.0f}{ratio:>9}{row['rate']:>9.0f}"
+            f"{row['client']:<28}{cpu:>9.0f}{after:>10}{before:>9}{row['rate']:>9.0f}"
             f"{row['p50_ms']:>9.2f}{row['p99_ms']:>9.2f}{row['peak_mib']:>6.0f}"
         )
     return "\n".join(lines)
@@ -179,8 +183,8 @@ def verdicts(rows: list[Row]) -> list[str]:
         if "cpu_us" in r and "cold" not in r
     }
 
-    def ratio(delay: int, concurrent: int) -> float:
-        return cpu[delay, concurrent, "twake-async"] / cpu[delay, concurrent, "httpx"]
+    def ratio(delay: int, concurrent: int, plain: str, ours: str = "twake-async") -> float:
+        return cpu[delay, concurrent, ours] / cpu[delay, concurrent, plain]
 
     def peers(concurrent: int, *kinds: str) -> dict[str, float]:
         return {
@@ -190,13 +194,15 @@ def verdicts(rows: list[Row]) -> list[str]:
         }
 
     lines = [
-        f"default at {n} concurrent: {ratio(0, n):.2f} × plain httpx (target {most})"
-        for n, most in ((1, 0.9), (10, 0.75), (100, 0.35))
+        f"default at {n} concurrent: {ratio(0, n, 'httpx2'):.2f} × plain httpx2 (target {most}), "
+        f"{ratio(0, n, 'httpx'):.2f} × plain httpx (target {old}); over httpx2 "
+        f"{ratio(0, n, 'httpx2', 'twake-async[httpx2]'):.2f} × plain httpx2"
+        for n, most, old in ((1, 0.8, 0.9), (10, 0.65, 0.75), (100, 0.5, 0.35))
     ]
     lines.append(
         f"default at 1,000 tasks on a new client, 50 ms server: "
         f"{bursts['twake-async'] / bursts['httpx']:.3f} × plain httpx (target 0.03); "
-        f"on open connections {ratio(50, 1000):.3f}"
+        f"on open connections {ratio(50, 1000, 'httpx'):.3f}"
     )
     growth = cpu[0, 1000, "twake-async"] / cpu[0, 10, "twake-async"]
     lines.append(f"default from 10 to 1,000 concurrent: × {growth:.2f} (target 1.25)")

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, assert_never, assert_type
 
 import httpx
+import httpx2
 
 from twake_async import (
     Attempt,
@@ -38,6 +39,13 @@ from twake_async import (
 )
 
 
+def set_up_over_httpx2(client: httpx2.AsyncClient, transport: httpx2.AsyncBaseTransport) -> None:
+    """What is taken of httpx is taken of its successor."""
+    TwakeSession("id", "key", http_client=client)
+    TwakeSession("id", "key", transport=transport)
+    TwakeSession("id", "key", transport="httpx2", proxy=httpx2.Proxy("http://proxy.example.com"))
+
+
 def set_up(client: httpx.AsyncClient, transport: httpx.AsyncBaseTransport) -> None:
     """Every argument of the session takes what its docstring says."""
     session = TwakeSession("id", "key")
@@ -67,6 +75,7 @@ def set_up_wrongly() -> None:
     """What cannot work is seen before the program runs."""
     TwakeSession("id")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     TwakeSession("id", "key", "group")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    TwakeSession("id", "key", transport="httpx3")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     TwakeSession("id", "key", text_form="html")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     RetryPolicy(on_unknown="ignore")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     RetryPolicy(3)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
