@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+
 import pytest
 from faults import FaultServer
 from hypothesis import settings
@@ -10,6 +12,13 @@ from hypothesis import settings
 collect_ignore = ["gateways"]
 
 pytest_plugins = ["pytester", "twake_async.testing"]
+
+# A shell's background job, or nohup, begins with signals that are ignored, and so would the
+# programs that the tests begin.
+for _name, _usual in (("SIGINT", signal.default_int_handler), ("SIGHUP", signal.SIG_DFL)):
+    _number = getattr(signal, _name, None)
+    if _number is not None and signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, _usual)
 
 # A busy machine is no failure of a property.
 settings.register_profile("house", deadline=None)

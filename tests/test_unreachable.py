@@ -342,6 +342,26 @@ async def test_after_an_outage_a_lost_create_and_a_429_are_repeated_as_often_as_
             assert caught.value.attempts == 3 + 1  # the attempt that met a closed port
 
 
+@both_transports
+async def test_sends_that_fail_leave_nothing_to_the_garbage_collector(transport):
+    """It would stop the event loop for seconds where 100,000 fail at once."""
+    async with FaultServer() as server:
+        await server.close_port()
+        async with session(server, transport, deadline=0.3) as twake:
+            with pytest.raises(NotSentError):
+                await twake.send_message("c1", "Hello")
+            gc.collect()
+            gc.disable()
+            try:
+                sends = [asyncio.create_task(twake.send_message("c1", "Hi")) for _ in range(500)]
+                await asyncio.wait(sends)
+                assert {task.exception().reason for task in sends} == {"connect"}
+                sends.clear()
+                assert gc.collect() < 250
+            finally:
+                gc.enable()
+
+
 # --- what others find -----------------------------------------------------------------------------
 
 

@@ -100,10 +100,8 @@ class Attempts:
         """
         send = _Send(prepared, policy, self.clock.now(), seconds)
         lanes, once = self.carrier.lanes, policy.unsent_attempts is not None
-        while True:
-            await self._cool_down(send)
-            if send.number:
-                await self._begin_again(send)
+        result: Any = None
+        while (error := await self._get_ready(send)) is None:
             send.number += 1
             try:
                 # Thousands may wait here, and each further coroutine costs memory.
@@ -116,7 +114,17 @@ class Attempts:
             result = await self._attempt(send, lane)
             if not isinstance(result, TwakeError):
                 return self._delivered(send, result)
-            await self.clock.pause(self._wait_after(send, result), self._pauses)
+            wait = self._wait_after(send, result)
+            if wait is None:
+                error = self._final(send, result)
+                break
+            await self.clock.pause(wait, self._pauses)
+        try:
+            raise error
+        finally:
+            # The error holds this frame. Were it held here, too, only the garbage collector would
+            # free both, which takes seconds where thousands of sends fail.
+            del error, result, send
 
     async def aclose(self) -> None:
         """Close the connections; sends that wait between attempts end at once."""
@@ -139,11 +147,12 @@ class Attempts:
     def _left(self, send: _Send) -> float:
         return send.seconds - (self.clock.now() - send.began)
 
-    async def _cool_down(self, send: _Send) -> None:
+    async def _get_ready(self, send: _Send) -> TwakeError | None:
+        """Wait until an attempt may be made, or return why none may."""
         if self._left(send) <= 0:
             # Where an attempt was made, what became of it tells more than that time is over.
             over = NotSentError("the deadline was already over", reason="deadline")
-            raise self._final(send, send.last or over)
+            return self._final(send, send.last or over)
         while not self._pauses.over and (pause := self._cool_until - self.clock.now()) > 0:
             # Everyone waits for the same moment: the jitter keeps them from leaving as one.
             pause += self.clock.draw() * send.policy.initial_wait
@@ -151,13 +160,11 @@ class Attempts:
                 wrong = NotSentError(
                     "the server asked for a pause that ends after the deadline", reason="cooldown"
                 )
-                raise self._final(send, wrong)
+                return self._final(send, wrong)
             await self.clock.pause(pause, self._pauses)
-
-    async def _begin_again(self, send: _Send) -> None:
-        follows = follower.get()
-        if follows is not None and (wrong := await follows.again()) is not None:
-            raise self._final(send, wrong)
+        follows = follower.get() if send.number else None
+        forbids = None if follows is None else await follows.again()
+        return None if forbids is None else self._final(send, forbids)
 
     async def _attempt(self, send: _Send, lane: Any) -> Message | TwakeError | None:
         if isinstance(lane, Failure):
@@ -194,15 +201,13 @@ class Attempts:
             return attrs.evolve(message, maybe_duplicated=True)
         return message
 
-    def _wait_after(self, send: _Send, result: TwakeError) -> float:
-        """Return the seconds until the next attempt, or raise what became of the send."""
+    def _wait_after(self, send: _Send, result: TwakeError) -> float | None:
+        """Return the seconds until the next attempt, or None where this one was the last."""
         send.last = result
         wait = self._next_wait(send, result)
         self._observe(send, result.outcome, result.reason, wait)
         if isinstance(result, OutcomeUnknownError):
             send.doubt = result
-        if wait is None:
-            raise self._final(send, result)
         return wait
 
     def _next_wait(self, send: _Send, result: TwakeError) -> float | None:

@@ -13,6 +13,7 @@ import attrs
 
 from ._facts import ASIDE_BYTES, ASIDE_SECONDS, CLOSED, TOO_LARGE, Answer, Failure
 from ._http_library import check_injected
+from ._proxies import resolve_proxy
 from ._witness import Witness
 from .errors import ConfigurationError
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from ._settings import Credentials
     from ._wire import Prepared
 
-__all__ = ["Carrier", "fixed_headers", "inject", "parse_url"]
+__all__ = ["Carrier", "fixed_headers", "inject", "parse_url", "resolve_proxy"]
 
 
 class Transport(Protocol):
