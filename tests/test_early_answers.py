@@ -21,7 +21,7 @@ from twake_async import Outcome, RefusedError, RetryPolicy, TwakeSession
 from twake_async._dial import last_words
 from twake_async._facts import Answer
 from twake_async._link import Link
-from twake_async._network import Backend
+from twake_async._network import Backend, Dial
 
 both_transports = pytest.mark.parametrize("transport", [None, "fast"])
 
@@ -178,7 +178,7 @@ async def test_a_good_answer_that_came_before_the_request_had_left_ends_its_conn
 async def test_the_default_transport_reads_what_waits_where_a_write_fails():
     """The loop drops a connection whose write fails; the answer is in the kernel all the same."""
     with Early("closes", answer(401)) as server:
-        stream = await Backend().connect_tcp("127.0.0.1", server.port)
+        stream = await Backend(Dial()).connect_tcp("127.0.0.1", server.port)
         await stream.write(b"x" * 100_000)
         time.sleep(0.1)  # noqa: ASYNC251 - the loop sees nothing of what comes meanwhile
         with contextlib.suppress(httpcore.WriteError):
@@ -216,7 +216,7 @@ async def test_the_fast_transport_reads_what_waits_where_a_write_fails():
 async def test_over_tls_nothing_is_read_behind_a_broken_connection():
     """What waits there is no text; and a socket that is gone has nothing."""
     with Early("closes", b"", tls=server_context()) as server:
-        stream = await Backend().connect_tcp("127.0.0.1", server.port)
+        stream = await Backend(Dial()).connect_tcp("127.0.0.1", server.port)
         stream = await stream.start_tls(client_context(), "localhost")
         assert last_words(stream._transport) == b""
         await stream.aclose()
