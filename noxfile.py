@@ -27,6 +27,7 @@ CORE_ROOMS = (
     "_body",
     "_breaker",
     "_channels",
+    "_connector",
     "_decode",
     "_dial",
     "_ends",

@@ -98,6 +98,33 @@ async def test_without_the_attribute_lanes_run_over_httpcores_own_network(server
         assert (await twake.send_message("c1", "Hello")).id
 
 
+async def test_were_httpcores_events_renamed_a_rehearsed_request_would_ask_for_nothing(monkeypatch):
+    """It leaves then: without the key, and with a method that no server stores anything for."""
+
+    async def answer(reader, writer):
+        head = await reader.readuntil(b"\r\n\r\n")
+        heads.append(head)
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+    real = httpcore._trace.Trace.atrace
+
+    async def renamed(self, name, info):
+        await real(self, name.replace("send_request_headers", "send_head"), info)
+
+    heads: list[bytes] = []
+    monkeypatch.setattr(httpcore._trace.Trace, "atrace", renamed)
+    async with Peer(answer) as peer:
+        url = f"http://127.0.0.1:{peer.port}"
+        async with TwakeSession("app", "key", group_id="g1", base_url=url, proxy=None) as twake:
+            lanes = twake._attempts.carrier.lanes
+            lane = lanes._made()
+            assert await lanes.connect(lane) is None
+            lanes._discard(lane)
+    (head,) = heads
+    assert head.startswith(b"HEAD / HTTP/1.1\r\n")
+    assert b"authorization" not in head.lower()
+
+
 async def test_a_head_and_its_body_leave_in_one_write():
     """Nothing leaves before the answer is asked for; then all of it does at once."""
     async with Peer() as peer:

@@ -114,6 +114,7 @@ async def test_a_cancellation_that_comes_too_late_is_the_tasks_own():
     turn = line.join()
     assert line.serve("yours")
     assert not turn.cancel()
+    turn.end("late")
     assert turn.result() == "yours"
 
 
