@@ -100,7 +100,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def typing(session: nox.Session) -> None:
     """The package and a user's code, under mypy and pyright."""
-    _install_group(session, "typing", "-e", ".[sandbox,testing,fast]")
+    _install_group(session, "typing", "-e", ".[sandbox,testing,fast,httpx2]")
     session.run("mypy")
     # Without this, pyright asks for the newest release of itself, and warns of it.
     env = {"PYRIGHT_PYTHON_IGNORE_WARNINGS": "1"}
@@ -111,7 +111,7 @@ def typing(session: nox.Session) -> None:
 
 def _run_tests(session: nox.Session) -> None:
     """Run the whole suite, and demand every branch of the core."""
-    _install_group(session, "tests", "-e", ".[sandbox,testing,fast]")
+    _install_group(session, "tests", "-e", ".[sandbox,testing,fast,httpx2]")
     data = pathlib.Path(session.create_tmp(), "coverage").absolute()
     env = {"COVERAGE_FILE": str(data)}
     session.run("coverage", "run", "-m", "pytest", *session.posargs, env=env)
@@ -177,7 +177,7 @@ def gateways(session: nox.Session) -> None:
 
     What is not installed is skipped, and said so here and in the report of the tests.
     """
-    _install_group(session, "tests", "-e", ".[sandbox,testing,fast]")
+    _install_group(session, "tests", "-e", ".[sandbox,testing,fast,httpx2]")
     path = os.pathsep.join((os.environ["PATH"], "/usr/sbin", "/sbin"))
     for program, packages in GATEWAYS.items():
         if shutil.which(program, path=path) is None:
@@ -187,11 +187,11 @@ def gateways(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def storm(session: nox.Session) -> None:
-    """Faulted sends over both transports, each claim beside its server's memory.
+    """Faulted sends over each transport, each claim beside its server's memory.
 
-    `nox -s storm -- 1000000 7` makes a million of them, half over each, by seed 7.
+    `nox -s storm -- 1000000 7` makes a million of them, a third over each, by seed 7.
     """
-    _install_group(session, "tests", "-e", ".[testing,fast]")
+    _install_group(session, "tests", "-e", ".[testing,fast,httpx2]")
     session.chdir("tests")
     session.run("python", "-m", "storms", *session.posargs)
 
@@ -203,6 +203,6 @@ def bench(session: nox.Session) -> None:
     `nox -s bench -- --write` puts the figures into the docs.
     """
     # The peers have pins of their own: what they need is no business of the other sessions.
-    _install_group(session, "bench", "-c", ".ci/constraints-bench.txt", ".[fast]")
+    _install_group(session, "bench", "-c", ".ci/constraints-bench.txt", ".[fast,httpx2]")
     session.run("python", "tests/benchmarks/imports.py")
     session.run("python", "tests/benchmarks/compare.py", *session.posargs)

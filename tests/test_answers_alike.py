@@ -1,4 +1,4 @@
-"""Odd answers are judged alike by both transports: folded headers, control characters, and more."""
+"""Odd answers are judged alike by all transports: folded headers, control characters, and more."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ async def outcome(answer: bytes, transport, *, closes: bool) -> str:
 
 
 @pytest.mark.parametrize("closes", [True, False])
-@pytest.mark.parametrize("transport", [None, "fast"])
+@pytest.mark.parametrize("transport", [None, "httpx2", "fast"])
 @pytest.mark.parametrize(
     ("answer", "becomes"),
     [
@@ -107,12 +107,12 @@ async def outcome(answer: bytes, transport, *, closes: bool) -> str:
         for name, answer in answers.items()
     ],
 )
-async def test_an_odd_answer_means_the_same_to_both(answer, becomes, transport, closes):
+async def test_an_odd_answer_means_the_same_to_all(answer, becomes, transport, closes):
     """What one of them takes for an answer, the other takes for the same one."""
     assert await outcome(answer, transport, closes=closes) == becomes
 
 
-@pytest.mark.parametrize("transport", [None, "fast"])
+@pytest.mark.parametrize("transport", [None, "httpx2", "fast"])
 @pytest.mark.parametrize("odd", [b"X: a\r\n b\r\n", b"X: a\x01\r\n"])
 @pytest.mark.parametrize(
     ("status", "becomes"), [(401, "REFUSED status"), (403, "UNKNOWN gateway_answer")]

@@ -18,12 +18,12 @@ import pytest
 from faults.tls import client_context, server_context
 
 from twake_async import Outcome, RefusedError, RetryPolicy, TwakeSession
-from twake_async._dial import last_words
+from twake_async._dial import Dial, last_words
 from twake_async._facts import Answer
 from twake_async._link import Link
-from twake_async._network import Backend, Dial
+from twake_async._network import Backend
 
-both_transports = pytest.mark.parametrize("transport", [None, "fast"])
+all_transports = pytest.mark.parametrize("transport", [None, "httpx2", "fast"])
 
 NOW = struct.pack("ii", 1, 0)
 """SO_LINGER: close with a reset."""
@@ -117,7 +117,7 @@ def session(server: Early, transport, **options) -> TwakeSession:
     )
 
 
-@both_transports
+@all_transports
 @pytest.mark.parametrize("size", [1_000, 100_000, 1_000_000, 20_000_000])
 @pytest.mark.parametrize("how", ["keeps", "lingers", "closes", "resets"])
 async def test_an_early_413_is_a_refusal_however_large_the_message(transport, size, how):
@@ -131,7 +131,7 @@ async def test_an_early_413_is_a_refusal_however_large_the_message(transport, si
     assert len(server.begun) == 2
 
 
-@both_transports
+@all_transports
 async def test_an_early_413_is_heard_through_tls(transport):
     """As it is without."""
     with Early("keeps", answer(413), tls=server_context()) as server:
@@ -140,7 +140,7 @@ async def test_an_early_413_is_heard_through_tls(transport):
                 await twake.send_message("c1", "x" * 20_000_000)
 
 
-@both_transports
+@all_transports
 @pytest.mark.parametrize("reads", [1, 30_000, 3_000_000])
 async def test_what_a_server_says_before_it_closes_is_heard_while_we_write(transport, reads):
     """It refuses in the middle of the request, closes at once, and the network resets."""
@@ -152,7 +152,7 @@ async def test_what_a_server_says_before_it_closes_is_heard_while_we_write(trans
                 assert caught.value.status == 401
 
 
-@both_transports
+@all_transports
 async def test_a_good_answer_that_came_before_the_request_had_left_ends_its_connection(transport):
     """Another message would stand behind the rest of the first one."""
 
@@ -178,7 +178,7 @@ async def test_a_good_answer_that_came_before_the_request_had_left_ends_its_conn
 async def test_the_default_transport_reads_what_waits_where_a_write_fails():
     """The loop drops a connection whose write fails; the answer is in the kernel all the same."""
     with Early("closes", answer(401)) as server:
-        stream = await Backend(Dial()).connect_tcp("127.0.0.1", server.port)
+        stream = await Backend(Dial(), httpcore).connect_tcp("127.0.0.1", server.port)
         await stream.write(b"x" * 100_000)
         time.sleep(0.1)  # noqa: ASYNC251 - the loop sees nothing of what comes meanwhile
         with contextlib.suppress(httpcore.WriteError):
@@ -189,7 +189,7 @@ async def test_the_default_transport_reads_what_waits_where_a_write_fails():
             await stream.read(100)
 
 
-@both_transports
+@all_transports
 async def test_a_connection_that_broke_without_a_word_is_lost(transport):
     """There is nothing to read."""
     with Early("resets", b"") as server:
@@ -216,7 +216,7 @@ async def test_the_fast_transport_reads_what_waits_where_a_write_fails():
 async def test_over_tls_nothing_is_read_behind_a_broken_connection():
     """What waits there is no text; and a socket that is gone has nothing."""
     with Early("closes", b"", tls=server_context()) as server:
-        stream = await Backend(Dial()).connect_tcp("127.0.0.1", server.port)
+        stream = await Backend(Dial(), httpcore).connect_tcp("127.0.0.1", server.port)
         stream = await stream.start_tls(client_context(), "localhost")
         assert last_words(stream._transport) == b""
         await stream.aclose()

@@ -7,6 +7,8 @@ import re
 from typing import Any
 
 import attrs
+import httpx
+import httpx2
 import pytest
 from failures import AGAIN, ALL, BEGIN, END, PAGE, ROWS, TABLES, Row, page, tables
 from faults import FAULTS
@@ -37,7 +39,7 @@ class Seen:
             self.attempts.append(attempt)
 
 
-async def execute(cause: Cause, operation: str) -> Seen:
+async def execute(cause: Cause, operation: str, given: dict[str, Any]) -> Seen:
     """Bring a failure about, make the call, and return what was seen."""
     seen = Seen()
     async with cause.scene() as scene:
@@ -50,6 +52,8 @@ async def execute(cause: Cause, operation: str) -> Seen:
             "proxy": None,
             "on_attempt": seen.observe,
         }
+        if not {"http_client", "transport"} & scene.options.keys():
+            options |= given
         try:
             async with TwakeSession(**options | dict(scene.options)) as twake:
                 await scene.around(twake, lambda: perform(twake, operation, scene.changed))
@@ -60,18 +64,25 @@ async def execute(cause: Cause, operation: str) -> Seen:
     return seen
 
 
-async def executions(row: Row, cause: Cause) -> dict[str, Seen]:
+async def executions(row: Row, cause: Cause, **given: Any) -> dict[str, Seen]:
     """Execute a row for each operation; what only the deadline ends, side by side."""
     if cause.slow:
-        seen = await asyncio.gather(*(execute(cause, each) for each in row.operations))
+        seen = await asyncio.gather(*(execute(cause, each, given) for each in row.operations))
         return dict(zip(row.operations, seen, strict=True))
-    return {each: await execute(cause, each) for each in row.operations}
+    return {each: await execute(cause, each, given) for each in row.operations}
+
+
+@pytest.fixture(params=[httpx, httpx2], ids=["httpx", "httpx2"])
+def given(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Return the argument for a library; what the scenes inject is of that library, too."""
+    monkeypatch.setattr("scenes.httpx", request.param)
+    return {} if request.param is httpx else {"transport": "httpx2"}
 
 
 @pytest.mark.parametrize(("row", "cause"), EXECUTIONS)
-async def test_the_row_is_true(row: Row, cause: Cause):
+async def test_the_row_is_true(row: Row, cause: Cause, given: dict[str, Any]):
     """What is brought about ends in the row's outcome, class and reason, and is tried as it says."""
-    for operation, seen in (await executions(row, cause)).items():
+    for operation, seen in (await executions(row, cause, **given)).items():
         ended = seen.ended
         facts = (type(ended), getattr(ended, "reason", ""), getattr(ended, "outcome", None))
         assert (operation, *facts) == (

@@ -140,7 +140,7 @@ def test_an_answer_without_a_length_ends_with_its_connection(clean, kind):
         (b"HTTP/1.1 200 OK\r\nX: " + b"y" * 200_000, "lost"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 1001\r\n\r\n" + b"x" * 1_001, "unreadable"),
         (
-            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1\r\nx\r\n" * 1_001,
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1\r\nx\r\n" * 1_002,
             "unreadable",
         ),
         (

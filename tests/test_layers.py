@@ -42,6 +42,7 @@ FLOORS = {
     "_body": 2.5,
     "_judge": 2.75,
     "_tls": 1,
+    "_http_library": 0.5,
     "_proxies": 1,
     "_wire": 2.5,
     "_lanes": 2.5,
@@ -93,12 +94,19 @@ EXTRAS = frozenset(
         "pytest_asyncio",
         "aiohttp",
         "httptools",
+        "httpx2",
+        "httpcore2",
     }
 )
 # The rooms of the core that know an extra, and import it when it is used.
-EXTRA_ROOMS = {"_incoming": frozenset({"httptools"}), "_json": frozenset({"orjson"})}
-HTTP_LIBRARIES = frozenset({"httpx", "httpcore"})
-HTTP_ROOMS = frozenset({"_maker", "_network", "_proxies", "_tls", "_transport"})
+EXTRA_ROOMS = {
+    "_http_library": frozenset({"httpx2", "httpcore2"}),
+    "_incoming": frozenset({"httptools"}),
+    "_json": frozenset({"orjson"}),
+    "session": frozenset({"httpx2"}),  # for its types: no room but one imports it to run
+}
+HTTP_LIBRARIES = frozenset({"httpx", "httpcore", "httpx2", "httpcore2"})
+HTTP_ROOMS = frozenset({"_http_library"})
 # Lines of a module, docstrings aside: what is documented well shall not have to be cut for it.
 LONGEST_ROOM = 330
 

@@ -1,4 +1,4 @@
-"""The network of the lanes: bytes held together, ends and timeouts told in httpcore's words."""
+"""The network of pooled connections: bytes held together, ends and timeouts as each library tells them."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ import threading
 import time
 
 import httpcore
-import httpx
+import httpcore2
 import pytest
 from faults import FaultServer
 from faults.tls import client_context, server_context
 
-from twake_async import TwakeSession
 from twake_async._network import Backend, Dial, Stream
+
+both = pytest.mark.parametrize("core", [httpcore, httpcore2], ids=["httpcore", "httpcore2"])
 
 
 class Peer:
@@ -49,8 +50,8 @@ class Peer:
         finally:
             writer.transport.abort()
 
-    async def connect(self, **options) -> Stream:
-        return await Backend(Dial()).connect_tcp("127.0.0.1", self.port, **options)
+    async def connect(self, core=httpcore, **options) -> Stream:
+        return await Backend(Dial(), core).connect_tcp("127.0.0.1", self.port, **options)
 
 
 async def write_for_ever(stream) -> None:
@@ -62,67 +63,6 @@ async def until(condition) -> None:
     async with asyncio.timeout(5):
         while not condition():
             await asyncio.sleep(0.001)
-
-
-async def test_lanes_run_over_this_network(server):
-    """Where httpx or httpcore renames what lanes look at, this test tells."""
-    async with TwakeSession("app", "key", group_id="g1", base_url=server.url) as twake:
-        for _ in range(3):
-            await twake.send_message("c1", "Hello")
-        assert server.accepted == 1
-        (lane,) = twake._attempts.carrier.lanes._free
-        assert isinstance(lane.transport._pool._network_backend, Backend)
-
-
-async def test_without_the_attribute_lanes_run_over_httpcores_own_network(server, monkeypatch):
-    """A later httpx may make lanes slower, not break them."""
-    monkeypatch.setattr(httpcore.AsyncConnectionPool, "__slots__", (), raising=False)
-    real = httpx.AsyncHTTPTransport.__init__
-
-    def renamed(self, **options):
-        real(self, **options)
-        self.__dict__["pool"] = self.__dict__.pop("_pool")
-
-    async def through(self, request):
-        self._pool = self.pool
-        try:
-            return await original(self, request)
-        finally:
-            del self._pool
-
-    original = httpx.AsyncHTTPTransport.handle_async_request
-    monkeypatch.setattr(httpx.AsyncHTTPTransport, "__init__", renamed)
-    monkeypatch.setattr(httpx.AsyncHTTPTransport, "handle_async_request", through)
-    monkeypatch.setattr(httpx.AsyncHTTPTransport, "aclose", lambda self: self.pool.aclose())
-    async with TwakeSession("app", "key", group_id="g1", base_url=server.url) as twake:
-        assert (await twake.send_message("c1", "Hello")).id
-
-
-async def test_were_httpcores_events_renamed_a_rehearsed_request_would_ask_for_nothing(monkeypatch):
-    """It leaves then: without the key, and with a method that no server stores anything for."""
-
-    async def answer(reader, writer):
-        head = await reader.readuntil(b"\r\n\r\n")
-        heads.append(head)
-        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
-
-    real = httpcore._trace.Trace.atrace
-
-    async def renamed(self, name, info):
-        await real(self, name.replace("send_request_headers", "send_head"), info)
-
-    heads: list[bytes] = []
-    monkeypatch.setattr(httpcore._trace.Trace, "atrace", renamed)
-    async with Peer(answer) as peer:
-        url = f"http://127.0.0.1:{peer.port}"
-        async with TwakeSession("app", "key", group_id="g1", base_url=url, proxy=None) as twake:
-            lanes = twake._attempts.carrier.lanes
-            lane = lanes._made()
-            assert await lanes.connect(lane) is None
-            lanes._discard(lane)
-    (head,) = heads
-    assert head.startswith(b"HEAD / HTTP/1.1\r\n")
-    assert b"authorization" not in head.lower()
 
 
 async def test_a_head_and_its_body_leave_in_one_write():
@@ -158,20 +98,22 @@ async def test_a_large_body_leaves_while_it_is_written():
         await stream.aclose()
 
 
-async def test_a_peer_that_does_not_read_ends_a_write_with_a_timeout():
+@both
+async def test_a_peer_that_does_not_read_ends_a_write_with_a_timeout(core):
     """The word for it in httpcore is WriteTimeout."""
 
     async def wait(reader, writer):
         await asyncio.sleep(60)
 
     async with Peer(wait) as peer:
-        stream = await peer.connect()
-        with pytest.raises(httpcore.WriteTimeout):
+        stream = await peer.connect(core)
+        with pytest.raises(core.WriteTimeout):
             await stream.write(b"x" * 20_000_000, timeout=0.05)
         await stream.aclose()
 
 
-async def test_a_peer_that_resets_ends_writes_and_reads():
+@both
+async def test_a_peer_that_resets_ends_writes_and_reads(core):
     """The error names are httpcore's; what came before the reset is still read."""
 
     async def reset(reader, writer):
@@ -183,22 +125,23 @@ async def test_a_peer_that_resets_ends_writes_and_reads():
         writer.transport.abort()
 
     async with Peer(reset) as peer:
-        stream = await peer.connect()
-        with pytest.raises(httpcore.WriteError):
+        stream = await peer.connect(core)
+        with pytest.raises(core.WriteError):
             await write_for_ever(stream)
         assert stream.get_extra_info("is_readable")
         assert await stream.read(4) == b"last"
         assert await stream.read(100) == b" words"
-        with pytest.raises(httpcore.ReadError):
+        with pytest.raises(core.ReadError):
             await stream.read(100)
         await stream.aclose()
 
 
-async def test_silence_ends_a_read_with_a_timeout():
+@both
+async def test_silence_ends_a_read_with_a_timeout(core):
     """The word for it in httpcore is ReadTimeout."""
     async with Peer() as peer:
-        stream = await peer.connect()
-        with pytest.raises(httpcore.ReadTimeout):
+        stream = await peer.connect(core)
+        with pytest.raises(core.ReadTimeout):
             await stream.read(100, timeout=0.02)
         await stream.aclose()
 
@@ -240,22 +183,24 @@ async def test_much_to_read_is_left_in_the_kernel_until_it_is_wanted():
         await stream.aclose()
 
 
-async def test_nobody_there_is_a_connect_error():
+@both
+async def test_nobody_there_is_a_connect_error(core):
     """A refused port and a name without an address."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
     for host in ("127.0.0.1", "nobody.invalid"):
-        with pytest.raises(httpcore.ConnectError):
-            await Backend(Dial()).connect_tcp(host, port)
+        with pytest.raises(core.ConnectError):
+            await Backend(Dial(), core).connect_tcp(host, port)
 
 
-async def test_a_connect_that_hangs_is_a_connect_timeout(monkeypatch):
+@both
+async def test_a_connect_that_hangs_is_a_connect_timeout(monkeypatch, core):
     """The bound is over the name's look-up, too."""
     over = threading.Event()
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: over.wait(20))
-    with pytest.raises(httpcore.ConnectTimeout):
-        await Backend(Dial()).connect_tcp("chat.test", 1, timeout=0.02)
+    with pytest.raises(core.ConnectTimeout):
+        await Backend(Dial(), core).connect_tcp("chat.test", 1, timeout=0.02)
     over.set()
 
 
@@ -274,7 +219,7 @@ async def test_local_addresses_and_socket_options_are_heeded():
 async def test_tls_takes_over_a_stream():
     """What follows the handshake is read and written through TLS."""
     async with FaultServer(ssl_context=server_context()) as server:
-        stream = await Backend(Dial()).connect_tcp("127.0.0.1", server.port)
+        stream = await Backend(Dial(), httpcore).connect_tcp("127.0.0.1", server.port)
         secure = await stream.start_tls(client_context(), "localhost", timeout=5)
         assert secure.get_extra_info("ssl_object") is not None
         await secure.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
@@ -282,16 +227,17 @@ async def test_tls_takes_over_a_stream():
         await secure.aclose()
 
 
-async def test_a_handshake_that_hangs_or_fails_is_told_in_httpcores_words():
+@both
+async def test_a_handshake_that_hangs_or_fails_is_told_in_the_librarys_words(core):
     """ConnectTimeout for silence, ConnectError for a certificate of somebody else's."""
     async with Peer() as peer:
-        stream = await peer.connect()
-        with pytest.raises(httpcore.ConnectTimeout):
+        stream = await peer.connect(core)
+        with pytest.raises(core.ConnectTimeout):
             await stream.start_tls(client_context(), "localhost", timeout=0.02)
         await stream.aclose()
     async with FaultServer(ssl_context=server_context("wrong_host")) as server:
-        stream = await Backend(Dial()).connect_tcp("127.0.0.1", server.port)
-        with pytest.raises(httpcore.ConnectError, match="certificate"):
+        stream = await Backend(Dial(), core).connect_tcp("127.0.0.1", server.port)
+        with pytest.raises(core.ConnectError, match="certificate"):
             await stream.start_tls(client_context(), "127.0.0.1", timeout=5)
         await stream.aclose()
 
@@ -299,7 +245,7 @@ async def test_a_handshake_that_hangs_or_fails_is_told_in_httpcores_words():
 async def test_closing_is_quick_and_may_come_twice():
     """Also over TLS, where a polite goodbye could wait for the peer."""
     async with FaultServer(ssl_context=server_context()) as server:
-        stream = await Backend(Dial()).connect_tcp("127.0.0.1", server.port)
+        stream = await Backend(Dial(), httpcore).connect_tcp("127.0.0.1", server.port)
         await stream.start_tls(client_context(), "127.0.0.1", timeout=5)
         before = time.monotonic()
         await stream.aclose()

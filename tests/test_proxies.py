@@ -31,7 +31,7 @@ from twake_async import (
 )
 from twake_async._proxies import Via, is_exempt, is_own, resolve_proxy
 
-both_transports = pytest.mark.parametrize("transport", [None, "fast"])
+all_transports = pytest.mark.parametrize("transport", [None, "httpx2", "fast"])
 
 USER, PASSWORD = "proxy-user", "pr0xyPasswordThatMustNeverBeSeen"
 LOGIN = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
@@ -288,7 +288,7 @@ def test_the_addresses_of_its_interfaces_are_this_machine_too():
     assert is_own(own)
 
 
-@both_transports
+@all_transports
 async def test_the_key_goes_to_no_proxy_on_its_way_to_this_machine(environment, server, transport):
     """A proxy of the environment sees nothing of it."""
     async with Proxy() as proxy:
@@ -341,7 +341,7 @@ def any_host() -> ssl.SSLContext:
     return context
 
 
-@both_transports
+@all_transports
 @pytest.mark.parametrize("tls", [True, False])
 async def test_the_environments_proxy_is_used_and_its_exceptions_are(environment, tls, transport):
     """HTTPS_PROXY, HTTP_PROXY and NO_PROXY mean what they mean elsewhere."""
@@ -396,7 +396,7 @@ async def told(url: str, proxy: str, transport=None, **options) -> TwakeError:
     return error
 
 
-@both_transports
+@all_transports
 @pytest.mark.parametrize(
     ("how", "reason"),
     [
@@ -414,7 +414,7 @@ async def test_an_error_before_the_tunnel_names_the_proxy(how, reason, transport
     assert error.reason == reason
 
 
-@both_transports
+@all_transports
 @pytest.mark.parametrize(
     ("fault", "reason"), [("loses_close", "lost"), ("loses_silent", "timeout")]
 )
@@ -426,7 +426,7 @@ async def test_an_error_in_the_tunnel_names_the_proxy(fault, reason, transport):
     assert error.reason == reason
 
 
-@both_transports
+@all_transports
 @pytest.mark.parametrize(
     ("how", "reason"),
     [("407", "status"), ("502", "gateway"), ("forwards_then_502", "gateway"), ("close", "lost")],
@@ -440,7 +440,7 @@ async def test_an_answer_to_plain_http_names_the_proxy_that_may_have_made_it(
     assert error.reason == reason
 
 
-@both_transports
+@all_transports
 async def test_an_error_on_the_way_to_the_proxy_names_it(transport):
     """Nobody listens there, its name does not resolve, or it speaks no TLS."""
     with socket.socket() as nobody:

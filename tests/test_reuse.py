@@ -1,6 +1,6 @@
 """When a connection is used again: only after an answer that proved its request and named its message.
 
-On real sockets, over both transports: the server sends answers twice, late, or about other content.
+On real sockets, over all transports: the server sends answers twice, late, or about other content.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from twake_async import (
 
 NO_KEY = b'{"error":"unknown_application_or_bad_private_key","_cookies":[]}'
 
-both_transports = pytest.mark.parametrize("transport", [None, "fast"])
+all_transports = pytest.mark.parametrize("transport", [None, "httpx2", "fast"])
 
 
 def whole(document) -> bytes:
@@ -110,7 +110,7 @@ async def outcome_of(sending) -> Outcome:
     return Outcome.DELIVERED
 
 
-@both_transports
+@all_transports
 async def test_one_doubled_answer_costs_one_message_and_not_all_that_follow(transport):
     """The second copy of an answer meets the next request; then the connection is closed."""
     late: list[bytes] = []
@@ -128,7 +128,7 @@ async def test_one_doubled_answer_costs_one_message_and_not_all_that_follow(tran
     assert server.connections == [0, 0] + [1] * 18
 
 
-@both_transports
+@all_transports
 @pytest.mark.parametrize(
     "refusal",
     [
@@ -154,7 +154,7 @@ async def test_a_refusal_that_comes_twice_refuses_one_message(transport, refusal
     assert server.connections == [0, 1]
 
 
-@both_transports
+@all_transports
 async def test_after_a_remove_the_connection_is_not_used_again(transport):
     """The answer to a remove is the request's echo, which proves nothing of the next one."""
     async with Server() as server, session(server, transport) as twake:
@@ -163,7 +163,7 @@ async def test_after_a_remove_the_connection_is_not_used_again(transport):
     assert server.connections == [0, 1, 2]
 
 
-@both_transports
+@all_transports
 async def test_a_request_about_the_message_that_was_answered_last_takes_another_connection(
     transport,
 ):
@@ -183,7 +183,7 @@ async def test_a_request_about_the_message_that_was_answered_last_takes_another_
     assert server.most_open <= 3
 
 
-@both_transports
+@all_transports
 async def test_a_doubled_answer_to_an_edit_is_not_taken_for_the_next_edits_answer(transport):
     """The model's case: the answer to edit A, twice; edit B is never applied."""
     late: list[bytes] = []
@@ -204,7 +204,7 @@ async def test_a_doubled_answer_to_an_edit_is_not_taken_for_the_next_edits_answe
             await twake.edit_message(ref, "B")
 
 
-@both_transports
+@all_transports
 async def test_with_one_connection_allowed_edits_of_one_message_still_go_on(transport):
     """At the limit the connection is replaced, also for those that wait in line for it."""
     async with Server() as server, session(server, transport, max_connections=1) as twake:
@@ -215,7 +215,7 @@ async def test_with_one_connection_allowed_edits_of_one_message_still_go_on(tran
     assert server.most_open <= 2  # the server sees the end of one after the start of the next
 
 
-@both_transports
+@all_transports
 async def test_among_free_connections_one_that_named_another_message_is_taken(transport):
     """A new connection is not needed where another free one will do."""
     async with Server() as server, session(server, transport) as twake:
@@ -226,7 +226,7 @@ async def test_among_free_connections_one_that_named_another_message_is_taken(tr
     assert set(server.connections) == set(free)
 
 
-@both_transports
+@all_transports
 async def test_an_edit_answered_with_other_content_is_delivered_and_closes(transport):
     """The server changes some content itself, so that other content decides no outcome."""
 
@@ -240,7 +240,7 @@ async def test_an_edit_answered_with_other_content_is_delivered_and_closes(trans
     assert server.connections == [0, 1]
 
 
-@both_transports
+@all_transports
 async def test_a_create_that_is_answered_with_a_message_named_before_is_unknown(transport):
     """The same `front_id` twice: a doubled answer to the first would fit the second."""
     late: list[bytes] = []

@@ -10,9 +10,11 @@ import logging
 import pickle
 import sys
 import traceback
+from types import ModuleType
 
 import attrs
 import httpx
+import httpx2
 import pytest
 from faults import FaultServer
 from faults.proxy import Proxy
@@ -48,7 +50,7 @@ def shown(thing: object) -> str:
     while todo:
         item, depth = todo.pop()
         seen.append(repr(item) + str(item))
-        if depth < 6 and not isinstance(item, str | bytes | int | float | type(None)):
+        if depth < 6 and not isinstance(item, str | bytes | int | float | ModuleType | None):
             names = list(getattr(item, "__dict__", {}))
             if attrs.has(type(item)) and "Credentials" not in type(item).__name__:
                 names += [field.name for field in attrs.fields(type(item))]
@@ -97,19 +99,24 @@ KINDS = (
 )
 
 
-@pytest.mark.parametrize("kind", ["lanes", "client", "transport", "fast"])
+@pytest.mark.parametrize(
+    "kind",
+    ["lanes", "client", "transport", "fast", "httpx2", "client of httpx2", "transport of httpx2"],
+)
 async def test_no_call_no_error_no_log_and_no_repr_shows_the_key(caplog, kind):
     """Every public call meets every fault, with every log open; nothing shows key or text."""
     caplog.set_level(1)
     logging.getLogger("asyncio").setLevel(logging.INFO)
     seen = io.StringIO()
-    client = httpx.AsyncClient()
     injected = {
-        "lanes": {},
-        "client": {"http_client": client},
-        "transport": {"transport": httpx.AsyncHTTPTransport()},
-        "fast": {"transport": "fast"},
-    }[kind]
+        "lanes": dict,
+        "client": lambda: {"http_client": httpx.AsyncClient()},
+        "transport": lambda: {"transport": httpx.AsyncHTTPTransport()},
+        "fast": lambda: {"transport": "fast"},
+        "httpx2": lambda: {"transport": "httpx2"},
+        "client of httpx2": lambda: {"http_client": httpx2.AsyncClient()},
+        "transport of httpx2": lambda: {"transport": httpx2.AsyncHTTPTransport()},
+    }[kind]()
     async with FaultServer() as server:
         options = {"retry": RetryPolicy.never(), "deadline": 0.15, "group_id": "g1"} | injected
         async with TwakeSession(
@@ -122,10 +129,9 @@ async def test_no_call_no_error_no_log_and_no_repr_shows_the_key(caplog, kind):
                         seen.write(traces(result, with_rich=False) + repr(result.__dict__))
                         seen.write(repr(pickle.dumps(result)))
             seen.write(shown(twake))
-        if kind in ("client", "transport"):
-            for transport in injected.values():
-                await transport.aclose()
-    await client.aclose()
+        for given in injected.values():
+            if not isinstance(given, str):
+                await given.aclose()
     for secret in (KEY, PAIR):
         assert secret not in seen.getvalue()
         assert secret not in caplog.text
@@ -134,7 +140,7 @@ async def test_no_call_no_error_no_log_and_no_repr_shows_the_key(caplog, kind):
     assert caplog.records
 
 
-@pytest.mark.parametrize("transport", [None, "fast"])
+@pytest.mark.parametrize("transport", [None, "httpx2", "fast"])
 @pytest.mark.parametrize("stage", ["line", "handshake", "answer", "writing"])
 async def test_a_cancelled_send_shows_no_key_in_its_traceback(server, stage, transport):
     """The frames of the libraries below hold the header; they are cut off."""

@@ -365,7 +365,7 @@ async def test_closing_does_not_wait_for_ever(server):
     await server.quiet()
 
 
-@pytest.mark.parametrize("transport", [None, "fast"])
+@pytest.mark.parametrize("transport", [None, "httpx2", "fast"])
 async def test_closing_ends_the_connections_that_are_on_their_way(server, transport):
     """Their sends are told so, nothing leaves after the end, and no socket stays open."""
     twake = session(server, transport=transport)

@@ -11,13 +11,13 @@ import re
 from functools import partial
 from unittest.mock import AsyncMock, Mock
 
-import httpx
 import idna
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from twake_async import RetryPolicy, TwakeSession
+from twake_async._http_library import httpx2_library, httpx_library
 from twake_async._settings import (
     Credentials,
     check_base_url,
@@ -315,17 +315,18 @@ ADDRESSES = st.builds(
 )
 
 
+@pytest.mark.parametrize("library", [httpx_library(), httpx2_library()], ids=["httpx", "httpx2"])
 @given(url=ADDRESSES, allow=st.booleans())
 @example(url="http://[::1]evil.test", allow=False)
 @example(url="http://127.0.0.1:80\\@evil.test", allow=True)
-def test_the_host_that_is_checked_is_the_one_that_httpx_connects_to(url, allow):
+def test_the_host_that_is_checked_is_the_one_that_is_connected_to(library, url, allow):
     """Plain http reaches this machine alone, and no part of the address is read in two ways."""
     try:
         kept = check_base_url(url, allow_plain_http=allow)
-        found = parse_url(kept + SAVE)
+        found = parse_url(kept + SAVE, library)
     except ConfigurationError:
         return
-    host = httpx.URL(kept).raw_host.decode()
+    host = library.http.URL(kept).raw_host.decode()
     authority = kept.partition("://")[2].partition("/")[0]
     if authority.isascii():
         assert re.fullmatch(rf"\[?{re.escape(host)}\]?(:[0-9]*)?", authority.lower())
@@ -338,7 +339,7 @@ def test_the_host_that_is_checked_is_the_one_that_httpx_connects_to(url, allow):
         assert host == "localhost" or ipaddress.ip_address(host).is_loopback
 
 
-@pytest.mark.parametrize("transport", [None, "fast"])
+@pytest.mark.parametrize("transport", [None, "httpx2", "fast"])
 @pytest.mark.parametrize("url", ["https://\u2603.net", "http://[::1]evil.test"])
 def test_a_host_that_httpx_knows_no_way_to_is_a_wrong_setting(url, transport):
     """The session is not made; no error of httpx's comes out of it."""

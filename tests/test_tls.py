@@ -12,6 +12,7 @@ import ssl
 import subprocess
 
 import certifi
+import httpcore
 import httpx
 import pytest
 from faults import FaultServer
@@ -30,7 +31,7 @@ from twake_async._witness import Witness
 
 BUNDLE = certifi.where()
 
-both_transports = pytest.mark.parametrize("transport", [None, "fast"])
+all_transports = pytest.mark.parametrize("transport", [None, "httpx2", "fast"])
 
 
 def session(verify, transport=None, **options):
@@ -38,8 +39,8 @@ def session(verify, transport=None, **options):
     return TwakeSession("app", "k", group_id="g", verify=verify, transport=transport, **options)
 
 
-@both_transports
-@pytest.mark.parametrize("verify", [1, 0, b"x", {}, None, object(), ("a", "b")])
+@all_transports
+@pytest.mark.parametrize("verify", [1, 0, b"x", {}, None, ("a", "b")], ids=repr)
 def test_a_verify_of_another_type_is_refused(verify, transport):
     """An integer is no boolean here: a mistake must not turn the check of certificates off."""
     with pytest.raises(ConfigurationError, match="verify must be") as caught:
@@ -47,7 +48,7 @@ def test_a_verify_of_another_type_is_refused(verify, transport):
     assert caught.value.field == "verify"
 
 
-@both_transports
+@all_transports
 @pytest.mark.parametrize("verify", ["", "nowhere.pem", pathlib.Path("nowhere.pem"), "\x00", "."])
 def test_a_path_that_names_no_bundle_is_refused(verify, transport):
     """Also the empty path, for which OpenSSL would load the system's authorities."""
@@ -56,7 +57,7 @@ def test_a_path_that_names_no_bundle_is_refused(verify, transport):
     assert caught.value.field == "verify"
 
 
-@both_transports
+@all_transports
 @pytest.mark.parametrize(
     "verify",
     [BUNDLE, pathlib.Path(BUNDLE), True, False, ssl.create_default_context()],
@@ -70,12 +71,13 @@ async def test_what_is_taken(verify, transport):
     assert caught.value.reason == "connect"
 
 
-@both_transports
+@all_transports
 async def test_capitals_in_the_scheme_check_certificates_all_the_same(transport):
     """`HTTPS://` is https: its context holds the authorities."""
     async with session(verify=True, transport=transport, base_url="HTTPS://127.0.0.1:9") as twake:
         carrier = twake._attempts.carrier
-        context = carrier.context() if transport else carrier.lanes.make()._pool._ssl_context
+        fast = transport == "fast"
+        context = carrier.context() if fast else carrier.lanes.make()._pool._ssl_context
     assert context.verify_mode is ssl.CERT_REQUIRED
     assert context.cert_store_stats()["x509_ca"] > 10
 
@@ -84,7 +86,7 @@ async def test_capitals_in_the_scheme_check_certificates_all_the_same(transport)
 async def test_whatever_a_handshake_raises_no_byte_left(exc):
     """The connection is there and nothing was written: that proves it, not the exception's class."""
     witness = Witness(ours=True)
-    await witness("connection.connect_tcp.complete", {"return_value": Stream()})
+    await witness("connection.connect_tcp.complete", {"return_value": Stream(httpcore)})
     failure = witness.failure(exc, timed_out=exc is None)
     assert (failure.sent, failure.reason) == (False, "tls")
     witness.socket.untouched = False
@@ -102,7 +104,7 @@ def environment(monkeypatch):
     return monkeypatch
 
 
-@both_transports
+@all_transports
 @pytest.mark.parametrize(
     ("variable", "path"),
     [
@@ -124,7 +126,7 @@ def test_authorities_that_the_environment_names_and_nobody_wrote_are_told(
     assert path in str(caught.value)
 
 
-@both_transports
+@all_transports
 async def test_who_needs_no_authorities_is_not_told_of_them(environment, transport, server):
     """Plain http, authorities of the caller's own, and none at all."""
     environment.setenv("SSL_CERT_FILE", "nowhere")
@@ -135,7 +137,7 @@ async def test_who_needs_no_authorities_is_not_told_of_them(environment, transpo
     session(verify=True, proxy="env", transport=httpx.MockTransport(lambda _: None))
 
 
-@both_transports
+@all_transports
 async def test_authorities_that_the_environment_names_are_those_that_count(
     environment, transport, tmp_path
 ):
@@ -166,12 +168,17 @@ def hash_of(certificate: pathlib.Path) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
-@both_transports
-async def test_the_authorities_that_come_with_httpx_may_be_missing_too(environment, transport):
+@all_transports
+async def test_the_authorities_of_the_library_may_be_missing_too(environment, transport):
     """A frozen program may lack them: the error of the first send says so."""
     environment.setattr(certifi, "where", lambda: "nowhere.pem")
+    whose = "certifi's"
+    if transport == "httpx2":
+        whose = "the system's"
+        paths = ssl.get_default_verify_paths()._replace(openssl_cafile=__file__)
+        environment.setattr(ssl, "get_default_verify_paths", lambda: paths)
     async with session(verify=True, transport=transport, retry=RetryPolicy.never()) as twake:
-        with pytest.raises(NotSentError, match="certifi's certificate authorities") as caught:
+        with pytest.raises(NotSentError, match=f"{whose} certificate authorities") as caught:
             await twake.send_message("c", "x")
     assert caught.value.reason == "tls"
 
@@ -187,7 +194,7 @@ async def failure(url: str, transport, **options) -> TwakeError:
     return caught.value
 
 
-@both_transports
+@all_transports
 @pytest.mark.parametrize("how", ["plain_http", "garbage"])
 async def test_tls_spoken_to_a_plain_port_is_told_as_such(transport, how):
     """Nothing was sent; the words say what to look at."""
@@ -198,7 +205,7 @@ async def test_tls_spoken_to_a_plain_port_is_told_as_such(transport, how):
     assert "plain http, base_url should begin with http://" in str(error)
 
 
-@both_transports
+@all_transports
 @pytest.mark.parametrize("how", ["close", "reset", "alert", "close_after_hello"])
 async def test_another_failure_of_a_handshake_is_not_told_so(transport, how):
     """Only what is no TLS at all is taken for plain text."""
@@ -208,7 +215,7 @@ async def test_another_failure_of_a_handshake_is_not_told_so(transport, how):
     assert "base_url" not in str(error)
 
 
-@both_transports
+@all_transports
 @pytest.mark.parametrize(
     "words",
     [
@@ -233,7 +240,7 @@ async def test_a_server_that_says_it_expects_tls_is_heard(transport, words):
     )
 
 
-@both_transports
+@all_transports
 async def test_an_alert_of_tls_is_told_as_such(transport):
     """It is no HTTP, and says who speaks there; in the middle of an answer it says nothing."""
     alert = b"\x15\x03\x01\x00\x02\x02\x46"
@@ -246,7 +253,7 @@ async def test_an_alert_of_tls_is_told_as_such(transport):
     assert error.reason == "unreadable"
 
 
-@both_transports
+@all_transports
 async def test_a_port_of_tls_that_closes_without_a_word_may_be_one(transport, monkeypatch):
     """OpenSSL closes so; elsewhere than on a port of that kind it says nothing of TLS."""
     async with saying() as url:

@@ -1,4 +1,7 @@
-"""One attempt on real sockets: what proves that nothing was sent, what cannot, and the limits."""
+"""One attempt on real sockets: what proves that nothing was sent, what cannot, and the limits.
+
+Over httpx and over httpx2: `http` is the library of a test.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ import ssl
 import time
 
 import httpx
+import httpx2
 import pytest
 from faults import FaultServer
 from faults.proxy import Proxy
@@ -25,13 +29,26 @@ from twake_async import (
     TwakeError,
     TwakeSession,
 )
-from twake_async._transport import asgi_transport
+from twake_async._http_library import asgi_transport
 
 ONCE = RetryPolicy.never()
 
 
+#: The transport that a session of this module has where a test says nothing.
+USUAL = [None]
+
+
+@pytest.fixture(autouse=True, params=[httpx, httpx2], ids=["httpx", "httpx2"])
+def http(request, monkeypatch):
+    """Let the sessions of a test use this library."""
+    monkeypatch.setattr(f"{__name__}.USUAL", [None if request.param is httpx else "httpx2"])
+    return request.param
+
+
 def session(url, **options):
     options = {"retry": ONCE, "deadline": 5.0} | options
+    if "http_client" not in options:
+        options.setdefault("transport", USUAL[0])
     return TwakeSession("app", "k" * 40, group_id="g1", base_url=url, **options)
 
 
@@ -215,9 +232,9 @@ async def test_a_refusal_whose_body_hangs_is_a_refusal(deadline):
     assert (type(error), error.status) == (RefusedError, 401)
 
 
-@pytest.mark.parametrize("transport", [None, "fast"])
+@pytest.mark.parametrize("fast", [False, True])
 @pytest.mark.parametrize("rest", [b"HTTP/1.1 400 No\r\nContent-Length: 0\r\n\r\n", b"HTTP"])
-async def test_what_came_behind_an_answer_is_not_the_answer_to_the_next_message(rest, transport):
+async def test_what_came_behind_an_answer_is_not_the_answer_to_the_next_message(rest, fast):
     """Bytes that nobody asked for end the connection: they refuse no message, nor hold one back."""
     stored: list[str] = []
 
@@ -234,7 +251,8 @@ async def test_what_came_behind_an_answer_is_not_the_answer_to_the_next_message(
 
     listening = await asyncio.start_server(serve, "127.0.0.1", 0)
     url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
-    async with listening, session(url, transport=transport) as twake:
+    options = {"transport": "fast"} if fast else {}
+    async with listening, session(url, **options) as twake:
         for front_id in ("first", "second", "third"):
             await twake.send_message("c1", "Hello", front_id=front_id)
     assert stored == ["first", "second", "third"]
@@ -333,31 +351,30 @@ async def test_an_application_in_this_process_can_be_the_server():
 
 
 @pytest.mark.parametrize(
-    ("error", "kind"),
-    [(httpx.ConnectError("x"), NotSentError), (httpx.ReadError("x"), OutcomeUnknownError)],
+    ("name", "kind"), [("ConnectError", NotSentError), ("ReadError", OutcomeUnknownError)]
 )
 async def test_without_a_trace_only_a_connect_error_of_our_own_lane_is_a_proof(
-    monkeypatch, error, kind
+    monkeypatch, http, name, kind
 ):
     """Should httpcore rename its events, silence must not be taken for proof."""
 
     async def fail(self, request):
-        raise error
+        raise getattr(http, name)("x")
 
-    monkeypatch.setattr(httpx.AsyncHTTPTransport, "handle_async_request", fail)
+    monkeypatch.setattr(http.AsyncHTTPTransport, "handle_async_request", fail)
     assert type(await failure("https://twake.example")) is kind
 
 
-async def test_a_callers_client_that_cannot_connect_proves_nothing():
-    """Even httpx's own client is not ours to vouch for."""
-    async with httpx.AsyncClient(trust_env=False) as client:
+async def test_a_callers_client_that_cannot_connect_proves_nothing(http):
+    """Even the library's own client is not ours to vouch for."""
+    async with http.AsyncClient(trust_env=False) as client:
         found = await failure(f"http://127.0.0.1:{closed_port()}", http_client=client)
     assert (type(found), found.reason) == (OutcomeUnknownError, "unproven")
 
 
-async def test_a_callers_client_carries_requests_and_stays_open(server):
+async def test_a_callers_client_carries_requests_and_stays_open(server, http):
     """The client is used by its shape and is the caller's to close."""
-    async with httpx.AsyncClient(trust_env=False) as client:
+    async with http.AsyncClient(trust_env=False) as client:
         async with session(server.url, http_client=client) as twake:
             message = await twake.send_message("c1", "Hello")
         assert not client.is_closed
@@ -409,16 +426,16 @@ def test_a_proxy_that_is_no_url_is_refused_without_showing_it():
     assert "s3cret" not in str(caught.value)
 
 
-async def test_one_tls_context_serves_all_lanes(monkeypatch):
+async def test_one_tls_context_serves_all_lanes(monkeypatch, http):
     """It takes 20 ms to make: once."""
     made: list[ssl.SSLContext] = []
-    real = httpx.create_ssl_context
+    real = http.create_ssl_context
 
     def counted(**options):
         made.append(real(**options))
         return client_context()
 
-    monkeypatch.setattr(httpx, "create_ssl_context", counted)
+    monkeypatch.setattr(http, "create_ssl_context", counted)
     for variable in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
         monkeypatch.delenv(variable, raising=False)
     async with FaultServer(ssl_context=server_context()) as server:
@@ -467,10 +484,12 @@ async def test_a_cancelled_send_ends_at_once_and_its_lane_is_thrown_away(server)
     await server.quiet()
 
 
-async def test_a_send_cancelled_while_its_answer_is_closed_gives_no_lane_back(server, monkeypatch):
+async def test_a_send_cancelled_while_its_answer_is_closed_gives_no_lane_back(
+    server, monkeypatch, http
+):
     """At that point httpcore forgets to free the connection: the lane would hang its next send."""
     closing = asyncio.Event()
-    real = httpx.Response.aclose
+    real = http.Response.aclose
 
     async def slowly(self):
         closing.set()
@@ -478,7 +497,7 @@ async def test_a_send_cancelled_while_its_answer_is_closed_gives_no_lane_back(se
         await real(self)
 
     async with session(server.url, max_connections=1) as twake:
-        monkeypatch.setattr(httpx.Response, "aclose", slowly)
+        monkeypatch.setattr(http.Response, "aclose", slowly)
         sending = asyncio.create_task(twake.send_message("c1", "Hello"))
         await closing.wait()
         sending.cancel()

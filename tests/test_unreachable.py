@@ -36,11 +36,15 @@ both_transports = pytest.mark.parametrize("transport", [None, "fast"], ids=["htt
 #: The ways to a server, and the transports that know them.
 WAYS = [
     pytest.param("plain", None, id="plain-httpx"),
+    pytest.param("plain", "httpx2", id="plain-httpx2"),
     pytest.param("plain", "fast", id="plain-fast"),
     pytest.param("tls", None, id="tls-httpx"),
+    pytest.param("tls", "httpx2", id="tls-httpx2"),
     pytest.param("tls", "fast", id="tls-fast"),
-    pytest.param("tunnel", None, id="tunnel"),
-    pytest.param("socks", None, id="socks"),
+    pytest.param("tunnel", None, id="tunnel-httpx"),
+    pytest.param("tunnel", "httpx2", id="tunnel-httpx2"),
+    pytest.param("socks", None, id="socks-httpx"),
+    pytest.param("socks", "httpx2", id="socks-httpx2"),
 ]
 
 
@@ -213,7 +217,7 @@ async def test_an_outage_costs_a_batch_no_message_and_no_retry_budget(transport)
 
 
 @pytest.mark.parametrize("ending", ["deadline", "cancelled"])
-@pytest.mark.parametrize(("way", "transport"), WAYS[2:])
+@pytest.mark.parametrize(("way", "transport"), WAYS[3:])
 async def test_sends_with_less_time_than_connecting_takes_get_connected_in_the_end(
     way, transport, ending
 ):

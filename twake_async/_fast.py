@@ -15,6 +15,7 @@ import attrs
 
 from ._dial import Dial
 from ._facts import CLOSED, LOST, Answer, Failure
+from ._http_library import httpx_library
 from ._lanes import IDLE_LIMIT, Lanes
 from ._link import Line, Link
 from ._tls import lazy_context
@@ -70,7 +71,7 @@ class FastCarrier:
     _heads: dict[str, bytes] = attrs.field(factory=dict, init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        self._url = parse_url(self.base_url)
+        self._url = parse_url(self.base_url, httpx_library())
         self.lanes = Lanes(Line, self.max_connections, self.connect)
 
     def witness(self) -> FastWitness:
@@ -198,8 +199,8 @@ class FastCarrier:
 
     def _head(self, path: str) -> bytes:
         """Return what is the same in every request to a path, up to the value that is secret."""
-        first = b"POST %b HTTP/1.1" % parse_url(self.base_url + path).raw_path
-        headers = (b"%b: %b" % header for header in fixed_headers(self.base_url))
+        first = b"POST %b HTTP/1.1" % parse_url(self.base_url + path, httpx_library()).raw_path
+        headers = (b"%b: %b" % header for header in fixed_headers(self.base_url, httpx_library()))
         return b"\r\n".join((first, *headers, b"Authorization: "))
 
     async def aclose(self) -> None:
@@ -242,5 +243,6 @@ def fast_carrier(
                 'transport="fast" needs other packages: pip install "twake-async[fast]"',
                 field="transport",
             )
-    context = lazy_context(verify, needed=base_url.startswith("https:"))
+    needed = base_url.startswith("https:")
+    context = lazy_context(verify, httpx_library(), needed=needed)
     return FastCarrier(base_url, credentials, context, max_connections)

@@ -1,7 +1,8 @@
-"""httpcore's network over plain asyncio: fewer turns of the event loop, and one write a request.
+"""A network for httpcore or httpcore2 over plain asyncio: fewer turns of the event loop.
 
 httpcore's own backend takes five turns of the loop for one request, and writes its head and its
-body apart. Together that is a third of what a send costs.
+body apart. Together that is a third of what a send costs. Both libraries take a network of this
+shape.
 """
 
 from __future__ import annotations
@@ -9,9 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from typing import TYPE_CHECKING, Any
-
-import httpcore
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ._dial import Dial, has_news, last_words
 from ._facts import TLS_ALERT, TLS_THERE
@@ -29,6 +28,18 @@ _TOGETHER = 65_536
 _AHEAD = 262_144
 
 
+class Raised(Protocol):
+    """The exceptions of the library in use, by the names that its module has for them."""
+
+    ConnectTimeout: type[Exception]
+    ConnectError: type[Exception]
+    ReadTimeout: type[Exception]
+    ReadError: type[Exception]
+    WriteTimeout: type[Exception]
+    WriteError: type[Exception]
+    RemoteProtocolError: type[Exception]
+
+
 class Stream(asyncio.Protocol):
     """One connection, as httpcore's `AsyncNetworkStream` by its shape.
 
@@ -36,7 +47,8 @@ class Stream(asyncio.Protocol):
     and is told again when the request comes.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, raised: Raised) -> None:
+        self._raised = raised
         self._loop = asyncio.get_running_loop()
         self._transport: Any = None
         self._tcp: Any = None
@@ -120,9 +132,9 @@ class Stream(asyncio.Protocol):
                 async with asyncio.timeout(timeout):
                     await self._reader
             except TimeoutError as late:
-                raise httpcore.ReadTimeout from late
+                raise self._raised.ReadTimeout from late
         if self._error is not None and not self._came:
-            raise httpcore.ReadError(str(self._error)) from self._error
+            raise self._raised.ReadError(str(self._error)) from self._error
         self._look_for_tls()
         data = bytes(self._came[:max_bytes])
         del self._came[:max_bytes]
@@ -152,17 +164,17 @@ class Stream(asyncio.Protocol):
                 async with asyncio.timeout(timeout):
                     await self._writer
             except TimeoutError as late:
-                raise httpcore.WriteTimeout from late
+                raise self._raised.WriteTimeout from late
         if self._error is not None:
-            raise httpcore.WriteError(str(self._error)) from self._error
+            raise self._raised.WriteError(str(self._error)) from self._error
         if self._blocked and self._came:
-            raise httpcore.WriteError("the answer came before the request had left")
+            raise self._raised.WriteError("the answer came before the request had left")
 
     def _look_for_tls(self) -> None:
         """Raise where the first word of a server in plain text is one of TLS."""
         first, self._first = self._first, False
         if first and self._transport is self._tcp and self._came.startswith(TLS_ALERT):
-            raise httpcore.RemoteProtocolError(TLS_THERE)
+            raise self._raised.RemoteProtocolError(TLS_THERE)
 
     def _flush(self) -> None:
         held, self._held = self._held, b""
@@ -189,9 +201,9 @@ class Stream(asyncio.Protocol):
                     self._transport, self, ssl_context, server_hostname=server_hostname
                 )
         except TimeoutError as late:
-            raise httpcore.ConnectTimeout from late
+            raise self._raised.ConnectTimeout from late
         except OSError as wrong:
-            raise httpcore.ConnectError(str(wrong)) from wrong
+            raise self._raised.ConnectError(str(wrong)) from wrong
         self._note(b"")
         return self
 
@@ -213,16 +225,18 @@ def _wake(waiting: asyncio.Future[None] | None) -> None:
         waiting.set_result(None)
 
 
-class Backend(httpcore.AsyncNetworkBackend):
+class Backend:
     """Connects over asyncio, first to the address that answered last.
 
     Args:
         dial: What connects, and remembers that address.
+        raised: The module of the library in use, whose exceptions are raised.
 
     """
 
-    def __init__(self, dial: Dial) -> None:
+    def __init__(self, dial: Dial, raised: Raised) -> None:
         self._dial = dial
+        self._raised = raised
         self.ready: Stream | None = None
         """The connection that the next one who asks will get."""
         self._rehearses = False
@@ -246,7 +260,7 @@ class Backend(httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> Any:
-        """Return a connected stream; raise httpcore's words for what fails."""
+        """Return a connected stream; raise the library's words for what fails."""
         ready, self.ready = self.ready, None
         if ready is not None:
             if ready.is_fresh():
@@ -254,11 +268,13 @@ class Backend(httpcore.AsyncNetworkBackend):
             await ready.aclose()
         try:
             async with asyncio.timeout(timeout):
-                stream = await self._dial(Stream, host, port, seconds=timeout, local=local_address)
+                stream = await self._dial(
+                    lambda: Stream(self._raised), host, port, seconds=timeout, local=local_address
+                )
         except TimeoutError as late:
-            raise httpcore.ConnectTimeout from late
+            raise self._raised.ConnectTimeout from late
         except OSError as wrong:
-            raise httpcore.ConnectError(str(wrong)) from wrong
+            raise self._raised.ConnectError(str(wrong)) from wrong
         for option in socket_options or ():
             stream.get_extra_info("socket").setsockopt(*option)
         if self._rehearses:

@@ -8,12 +8,17 @@ import ipaddress
 import re
 import socket
 import urllib.request
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
-import httpx
 
+from ._http_library import httpx_library
 from .errors import ConfigurationError
+
+if TYPE_CHECKING:
+    import httpx
+
+    from ._http_library import HttpLibrary
 
 __all__ = ["Via", "is_exempt", "is_own", "resolve_proxy"]
 
@@ -36,36 +41,46 @@ class Via:
         return f"<Via {self.name}>"
 
 
-def resolve_proxy(base_url: str, proxy: httpx.Proxy | str | None) -> Via | None:
+def resolve_proxy(
+    base_url: str, proxy: httpx.Proxy | str | None, library: HttpLibrary | None = None
+) -> Via | None:
     """Return the way through a proxy: the one given, the environment's for `"env"`, or None.
+
+    Args:
+        base_url: The server's address.
+        proxy: The address of a proxy, a `Proxy` of either library, `"env"`, or None.
+        library: What will go through it; httpx where it is None.
 
     Raises:
         ConfigurationError: It is no address of a proxy, or of one that needs another package.
 
     """
+    library = library or httpx_library()
     if proxy == "env":
-        found = _checked(_of_environment(httpx.URL(base_url)), "the proxy of the environment")
+        url = library.http.URL(base_url)
+        found = _checked(_of_environment(url), "the proxy of the environment", library)
     else:
-        found = _checked(proxy, "proxy")
+        found = _checked(proxy, "proxy", library)
     del proxy  # it may hold a password, and tracebacks may show locals
     if isinstance(found, str):
         raise ConfigurationError(found, field="proxy")
     return found
 
 
-def _checked(proxy: Any, whose: str) -> Via | str | None:
+def _checked(proxy: Any, whose: str, library: HttpLibrary) -> Via | str | None:
     """Return the way through a proxy, or what is wrong with it, which shows nothing of it."""
     if proxy is None:
         return None
     if isinstance(proxy, str):
         text, proxy = proxy.strip(), None
-        with contextlib.suppress(ValueError, httpx.InvalidURL):
-            proxy = httpx.Proxy(text if "://" in text else f"http://{text}")
+        with contextlib.suppress(ValueError, library.http.InvalidURL):
+            proxy = library.http.Proxy(text if "://" in text else f"http://{text}")
     if proxy is None or not proxy.url.host:
         return f"{whose} is no URL of a proxy"
     if proxy.url.scheme.startswith("socks") and importlib.util.find_spec("socksio") is None:
-        return f'{whose} speaks SOCKS, which needs another package: pip install "httpx[socks]"'
-    return Via(_hushed(proxy))
+        install = f'pip install "{library.name}[socks]"'
+        return f"{whose} speaks SOCKS, which needs another package: {install}"
+    return Via(_hushed(proxy, library))
 
 
 class _Secret(str):
@@ -87,7 +102,7 @@ class _SecretBytes(bytes):
         return "b'***'"
 
 
-def _hushed(proxy: httpx.Proxy) -> httpx.Proxy:
+def _hushed(proxy: httpx.Proxy, library: HttpLibrary) -> httpx.Proxy:
     """Return the same proxy, whose user and password do not show in httpcore's log.
 
     httpcore writes those of a SOCKS proxy to its log, on the level of debug.
@@ -95,12 +110,13 @@ def _hushed(proxy: httpx.Proxy) -> httpx.Proxy:
     if proxy.auth is None:
         return proxy
     user, password = proxy.auth
-    return httpx.Proxy(
-        proxy.url,
+    hushed: httpx.Proxy = library.http.Proxy(
+        library.http.URL(str(proxy.url)),
         ssl_context=proxy.ssl_context,
         auth=(_Secret(user), _Secret(password)),
-        headers=proxy.headers,
+        headers=proxy.headers.raw,
     )
+    return hushed
 
 
 # --- the environment ----------------------------------------------------------------------------
@@ -202,6 +218,9 @@ def _holds(network: str, address: Address) -> bool:
 
 
 def _in_ascii(name: str) -> str:
-    with contextlib.suppress(httpx.InvalidURL):
-        return httpx.URL(f"http://{name}").raw_host.decode("ascii").lower()
+    if name.isascii():
+        return name.lower()
+    http = httpx_library().http
+    with contextlib.suppress(http.InvalidURL):
+        name = http.URL(f"http://{name}").raw_host.decode("ascii").lower()
     return name

@@ -6,20 +6,28 @@ import os
 import ssl
 from typing import TYPE_CHECKING
 
-import httpx
-
 from .errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from ._http_library import HttpLibrary
 
 __all__ = ["Verify", "lazy_context"]
 
 Verify = ssl.SSLContext | str | os.PathLike[str] | bool
 
 
-def lazy_context(verify: Verify, *, needed: bool) -> Callable[[], ssl.SSLContext]:
+def lazy_context(
+    verify: Verify, library: HttpLibrary, *, needed: bool
+) -> Callable[[], ssl.SSLContext]:
     """Return a function that returns one TLS context, made when it is first asked for.
+
+    Args:
+        verify: A TLS context, the path of a CA bundle, or whether to check certificates.
+        library: Whose certificate authorities are trusted where neither `verify` nor the
+            environment names any.
+        needed: Whether the server is spoken to over TLS.
 
     Raises:
         ConfigurationError: `verify` is of another type, or names no CA bundle; or the environment
@@ -41,7 +49,7 @@ def lazy_context(verify: Verify, *, needed: bool) -> Callable[[], ssl.SSLContext
 
     def context() -> ssl.SSLContext:
         if not made:
-            made.append(_tls_context(verify, needed=needed))  # type: ignore[arg-type]
+            made.append(_tls_context(verify, library, needed=needed))  # type: ignore[arg-type]
         return made[0]
 
     return context
@@ -78,13 +86,17 @@ def _environment_context() -> ssl.SSLContext | None:
     return None
 
 
-def _tls_context(verify: ssl.SSLContext | bool, *, needed: bool) -> ssl.SSLContext:
+def _tls_context(
+    verify: ssl.SSLContext | bool, library: HttpLibrary, *, needed: bool
+) -> ssl.SSLContext:
     if isinstance(verify, ssl.SSLContext):
         return verify
     if not needed:
         # Loading the CA bundle takes 20 ms that plain http has no use for.
         return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
-        return httpx.create_ssl_context(verify=verify, trust_env=False)
+        context: ssl.SSLContext = library.http.create_ssl_context(verify=verify, trust_env=False)
     except OSError as exc:
-        raise OSError(f"certifi's certificate authorities cannot be loaded: {exc}") from exc
+        whose = library.authorities
+        raise OSError(f"{whose} certificate authorities cannot be loaded: {exc}") from exc
+    return context

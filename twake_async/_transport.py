@@ -1,6 +1,6 @@
-"""One attempt over httpx: a lane, a deadline, evidence and a size limit; it hands back facts.
+"""One attempt over httpx or httpx2: a lane, a deadline, evidence and a size limit.
 
-With `_network`, `_proxies` and `_tls`, the only room that imports httpx or httpcore at run time.
+It hands back facts.
 """
 
 from __future__ import annotations
@@ -10,27 +10,25 @@ import math
 from typing import TYPE_CHECKING, Any, Protocol
 
 import attrs
-import httpx
 
 from ._facts import ASIDE_BYTES, ASIDE_SECONDS, CLOSED, TOO_LARGE, Answer, Failure
-from ._witness import Witness, may_have_rest
+from ._http_library import check_injected
+from ._proxies import resolve_proxy
+from ._witness import Witness
 from .errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    import httpx
+
     from ._facts import Judges
+    from ._http_library import HttpLibrary
     from ._lanes import Lane, Lanes
     from ._settings import Credentials
     from ._wire import Prepared
 
-__all__ = [
-    "Carrier",
-    "asgi_transport",
-    "fixed_headers",
-    "inject",
-    "parse_url",
-]
+__all__ = ["Carrier", "fixed_headers", "inject", "parse_url", "resolve_proxy"]
 
 
 class Transport(Protocol):
@@ -55,8 +53,10 @@ class Injected:
     """A caller's client or transport, used by its shape."""
 
     send: Send
+    library: HttpLibrary
+    """Whose requests it takes."""
     build: Callable[..., Any] | None = None
-    """How the caller's client builds a request; a transport takes httpx's own."""
+    """How the caller's client builds a request; a transport takes the library's own."""
 
 
 class Unpooled:
@@ -77,6 +77,7 @@ class Carrier:
     Args:
         base_url: The server's address, checked.
         credentials: The id and key, whose header is built here.
+        library: What builds requests.
         lanes: The lanes to use.
         injected: What the caller gave in place of lanes.
         proxy: The proxy that lanes go through, without its user and password; empty for none.
@@ -85,6 +86,7 @@ class Carrier:
 
     base_url: str
     credentials: Credentials = attrs.field(repr=False)
+    library: HttpLibrary
     lanes: Lanes[Transport] | Unpooled
     injected: Injected | None = None
     proxy: str = ""
@@ -95,7 +97,7 @@ class Carrier:
     _headers: list[tuple[bytes, bytes]] = attrs.field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        self._headers = fixed_headers(self.base_url)
+        self._headers = fixed_headers(self.base_url, self.library)
 
     def witness(self) -> Witness:
         """Return an observer for one attempt, who can prove something only on lanes."""
@@ -145,7 +147,7 @@ class Carrier:
             send = lane.transport.handle_async_request
             fact = await self._exchange(send, prepared, witness, seconds)
             verdict = judge(fact, None if witness.connected else seen)
-            if witness.whole and not may_have_rest(lane.transport):
+            if witness.whole and not self.library.may_have_rest(lane.transport):
                 lane.named = verdict.names
             return verdict.result
         finally:
@@ -185,10 +187,11 @@ class Carrier:
             )
         # A URL that is parsed, and headers that are complete: a tenth of what httpx takes to
         # build a request.
+        http = self.library.http
         url = self._urls.get(prepared.path)
         if url is None:
-            url = self._urls[prepared.path] = httpx.URL(self.base_url + prepared.path)
-        return httpx.Request(
+            url = self._urls[prepared.path] = http.URL(self.base_url + prepared.path)
+        return http.Request(
             "POST",
             url,
             headers=[
@@ -196,7 +199,7 @@ class Carrier:
                 (b"Content-Length", b"%d" % len(prepared.body)),
                 (b"Authorization", self.credentials.header()),
             ],
-            stream=httpx.ByteStream(prepared.body),
+            stream=http.ByteStream(prepared.body),
             extensions=extensions,
         )
 
@@ -248,10 +251,10 @@ async def _body(response: httpx.Response, limit: int) -> bytes | None:
     return b"".join(chunks)
 
 
-def fixed_headers(base_url: str) -> list[tuple[bytes, bytes]]:
+def fixed_headers(base_url: str, library: HttpLibrary) -> list[tuple[bytes, bytes]]:
     """Return the headers that are the same in every request to a server."""
     return [
-        (b"Host", httpx.URL(base_url).netloc),
+        (b"Host", library.http.URL(base_url).netloc),
         (b"Accept", b"application/json"),
         (b"Accept-Encoding", b"identity"),
         (b"User-Agent", b"twake-async"),
@@ -259,7 +262,7 @@ def fixed_headers(base_url: str) -> list[tuple[bytes, bytes]]:
     ]
 
 
-def parse_url(url: str) -> httpx.URL:
+def parse_url(url: str, library: HttpLibrary) -> httpx.URL:
     """Return an address in its parts, written as they go on the wire.
 
     Raises:
@@ -267,11 +270,12 @@ def parse_url(url: str) -> httpx.URL:
 
     """
     try:
-        return httpx.URL(url)
-    except httpx.InvalidURL:
+        parsed: httpx.URL = library.http.URL(url)
+    except library.http.InvalidURL:
         raise ConfigurationError(
             "base_url is not a URL: check its host and port", field="base_url"
         ) from None
+    return parsed
 
 
 def inject(http_client: Any, transport: Any, *, given: Mapping[str, bool]) -> Injected | None:
@@ -283,7 +287,7 @@ def inject(http_client: Any, transport: Any, *, given: Mapping[str, bool]) -> In
         given: Which of the arguments that only lanes understand were given.
 
     Raises:
-        ConfigurationError: One thing is configured in two ways.
+        ConfigurationError: One thing is configured in two ways, or has the wrong shape.
 
     """
     if http_client is None and transport is None:
@@ -299,15 +303,11 @@ def inject(http_client: Any, transport: Any, *, given: Mapping[str, bool]) -> In
             field=others[0],
         )
     chosen: Any = transport if http_client is None else http_client
+    library = check_injected(field, chosen)
     if http_client is None:
-        return Injected(chosen.handle_async_request)
+        return Injected(chosen.handle_async_request, library)
 
     async def send(request: Any, /) -> Any:
         return await chosen.send(request, stream=True, auth=None, follow_redirects=False)
 
-    return Injected(send, chosen.build_request)
-
-
-def asgi_transport(app: Any) -> httpx.ASGITransport:
-    """Return a transport that calls an ASGI application in the same process."""
-    return httpx.ASGITransport(app=app)
+    return Injected(send, library, chosen.build_request)

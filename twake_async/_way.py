@@ -1,4 +1,4 @@
-"""Which way a session's requests leave: over lanes, the fast extra, or what the caller gave."""
+"""How a session's requests leave: over lanes, the fast extra, or what the caller gave."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ def carrier_for(
         credentials: The id and key, checked.
         max_connections: How many attempts may be under way at once.
         http_client: The caller's client, or None.
-        transport: The caller's transport, `"fast"`, or None; through a proxy fast is lanes.
+        transport: The caller's transport, `"fast"`, `"httpx2"`, or None for lanes over httpx;
+            through a proxy fast is lanes.
         **network: `verify`, and `proxy` hidden. They mean nothing beside what the caller gave.
 
     Raises:
@@ -38,29 +39,32 @@ def carrier_for(
     """
     # Imported here: httpx takes longer to import than all the rest, and a program may import this
     # package for its models and errors alone.
+    from ._http_library import httpx2_library, httpx_library  # noqa: PLC0415
     from ._lanes import Lanes  # noqa: PLC0415
     from ._maker import lane_maker  # noqa: PLC0415
     from ._proxies import resolve_proxy  # noqa: PLC0415
     from ._transport import Carrier, Unpooled, inject, parse_url  # noqa: PLC0415
 
-    parse_url(base_url)
-
-    if isinstance(transport, str):
-        check_choice("transport", transport, ("fast",))
-        inject(http_client, None, given={"transport": True})
+    given = {"verify": network["verify"] is not True, "proxy": network["proxy"].value != "env"}
+    named = transport if isinstance(transport, str) else None
+    if named is not None:
+        check_choice("transport", named, ("fast", "httpx2"))
+        given, transport = {"transport": True}, None
+    injected = inject(http_client, transport, given=given)
+    if injected:
+        parse_url(base_url, injected.library)
+        return Carrier(base_url, credentials, injected.library, Unpooled(), injected)
+    library = httpx2_library() if named == "httpx2" else httpx_library()
+    parse_url(base_url, library)
+    fast = None
+    if named == "fast":
         from ._fast import fast_carrier  # noqa: PLC0415 - few ask for it
 
         fast = fast_carrier(base_url, credentials, max_connections, network["verify"])
-        # Through a proxy, lanes know the way.
-        if resolve_proxy(base_url, network["proxy"].value) is None:
-            return fast
-        transport = None
-    given = {"verify": network["verify"] is not True, "proxy": network["proxy"].value != "env"}
-    injected = inject(http_client, transport, given=given)
-    if injected:
-        return Carrier(base_url, credentials, Unpooled(), injected)
-    via = resolve_proxy(base_url, network["proxy"].value)
-    maker = lane_maker(base_url, verify=network["verify"], via=via)
+    via = resolve_proxy(base_url, network["proxy"].value, library)
+    if fast is not None and via is None:  # through a proxy, lanes know the way
+        return fast
+    maker = lane_maker(base_url, library, verify=network["verify"], via=via)
     lanes = Lanes(maker.make, max_connections, maker.connect)
     proxy = "" if via is None else via.name
-    return Carrier(base_url, credentials, lanes, proxy=proxy)
+    return Carrier(base_url, credentials, library, lanes, proxy=proxy)

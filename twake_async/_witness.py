@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from ._lanes import Lanes
 
-__all__ = ["Witness", "detail_of", "may_have_rest", "refine"]
+__all__ = ["Witness", "detail_of", "refine"]
 
 
 @attrs.define(eq=False)
@@ -43,11 +43,10 @@ class Witness:
 
     async def __call__(self, name: str, info: dict[str, Any], /) -> None:
         if name.endswith("send_request_headers.started"):
-            self._tunnelling = getattr(info.get("request"), "method", None) == b"CONNECT"
+            request = info.get("request")
+            self._tunnelling = getattr(request, "method", None) == b"CONNECT"
             if not self._tunnelling:
-                self.wrote = True
-                self.socket = None
-                self._reached()
+                self._begun(request)
         elif name.endswith("start_tls.started"):
             self._tunnelling = False
         self.events.append(CONNECT + name if self._tunnelling else name)
@@ -56,6 +55,15 @@ class Witness:
         elif name.endswith(".connect_tcp.complete"):
             self.connected = True
             self.socket = info.get("return_value")
+
+    def _begun(self, request: Any) -> None:
+        self.wrote = True
+        self.socket = None
+        if self.ours:
+            # What comes later proves nothing more, and each event costs. The answer holds the
+            # request: without this, it and this object would keep each other alive.
+            getattr(request, "extensions", {}).pop("trace", None)
+        self._reached()
 
     async def _enter(self) -> None:
         if self.lanes is None:
@@ -164,18 +172,3 @@ def detail_of(reason: str, wrong: BaseException | None) -> str:
     if reason == "tls" and any(getattr(one, "reason", "") in _NO_TLS for one in _causes(wrong)):
         detail = NO_TLS_THERE
     return f"{detail} ({said})" if said else detail
-
-
-def may_have_rest(transport: Any) -> bool:
-    """Say whether more may have come than the answer: httpcore would take it for the next one."""
-    # httpx and httpcore show it nowhere. Where these names go away, each message gets a connection
-    # of its own, which is slow, and seen by a test.
-    pool = getattr(transport, "_pool", None)
-    return pool is None or any(_has_rest(connection) for connection in pool.connections)
-
-
-def _has_rest(connection: Any) -> bool:
-    while hasattr(connection, "_connection"):
-        connection = connection._connection  # noqa: SLF001
-    state: Any = getattr(connection, "_h11_state", None)
-    return state is None or bool(state.trailing_data[0])

@@ -35,20 +35,16 @@ from ._wire import encode_remove, encode_save
 from .batch import Plan, stream
 from .check import Check, probe
 from .deliveries import Delivery, Drafts, Progress  # noqa: TC001
-from .errors import (
-    ConfigurationError,
-    InvalidDraftError,
-    TextCutWarning,
-)
+from .errors import ConfigurationError, InvalidDraftError, TextCutWarning
 from .journal import Journal  # noqa: TC001
 from .messages import Message, MessageDraft, MessageRef, ReaderUpdate
 from .retry import Attempt, RetryBudget, RetryPolicy, Tokens
 
 if TYPE_CHECKING:
     import httpx
+    import httpx2
 
     from ._wire import Prepared
-
 
 __all__ = ["TwakeSession"]
 
@@ -86,11 +82,12 @@ class TwakeSession:
         verify: A TLS context, the path of a CA bundle, or whether to check certificates.
         proxy: The address of a proxy, `"env"` to look into the environment (for another host than
             this machine), None for no proxy.
-        http_client: An `httpx.AsyncClient`, or one of its shape, to send through. It stays yours
-            to close, and its failures prove nothing: they are `UNKNOWN`.
-        transport: An httpx transport to send through; the same holds for it. Or `"fast"`: send
-            over connections of our own, for a quarter of the CPU; it needs
-            `pip install "twake-async[fast]"`. The outcomes are the same.
+        http_client: An `AsyncClient` of httpx or httpx2, or one of its shape, to send through. It
+            stays yours to close, and its failures prove nothing: they are `UNKNOWN`.
+        transport: A transport of httpx or httpx2 to send through; the same holds for it. Or
+            `"httpx2"`: pooled connections over httpx2 in place of httpx; it needs
+            `pip install "twake-async[httpx2]"`. Or `"fast"`: connections of our own, for a quarter
+            of the CPU; it needs `pip install "twake-async[fast]"`. The outcomes are the same.
         allow_plain_http: Whether plain http may carry the key over a network.
         on_attempt: Called with the facts of each attempt; it must not block.
 
@@ -117,9 +114,12 @@ class TwakeSession:
         text_form: Literal["plain", "portable"] = "portable",
         trusted_statuses: Collection[int] = frozenset(),
         verify: ssl.SSLContext | str | os.PathLike[str] | bool = True,
-        proxy: httpx.Proxy | str | None = "env",
-        http_client: httpx.AsyncClient | None = None,
-        transport: httpx.AsyncBaseTransport | Literal["fast"] | None = None,
+        proxy: httpx.Proxy | httpx2.Proxy | str | None = "env",
+        http_client: httpx.AsyncClient | httpx2.AsyncClient | None = None,
+        transport: httpx.AsyncBaseTransport
+        | httpx2.AsyncBaseTransport
+        | Literal["fast", "httpx2"]
+        | None = None,
         allow_plain_http: bool = False,
         on_attempt: Callable[[Attempt], object] | None = None,
     ) -> None:

@@ -50,14 +50,12 @@ def client(name: str, kind: str, package: str) -> Callable[[Any], Any]:
     return put
 
 
-# --- plain httpx, and this SDK -----------------------------------------------------------------
+# --- plain httpx and httpx2, and this SDK -----------------------------------------------------------------
 
 
-async def _plain_httpx(url: str, **options: Any) -> AsyncIterator[Send]:
-    import httpx
-
+async def _plain(http: Any, url: str, **options: Any) -> AsyncIterator[Send]:
     # The default timeout of the pool would end most of a thousand concurrent requests.
-    async with httpx.AsyncClient(headers=HEADERS, timeout=None, **options) as session:
+    async with http.AsyncClient(headers=HEADERS, timeout=None, **options) as session:
 
         async def send() -> None:
             answer = await session.post(url + SAVE, json=REQUEST)
@@ -69,7 +67,9 @@ async def _plain_httpx(url: str, **options: Any) -> AsyncIterator[Send]:
 @client("httpx", "bare", "httpx")
 async def plain_httpx(url: str, _: int) -> AsyncIterator[Send]:
     """One shared client, default limits."""
-    async for send in _plain_httpx(url):
+    import httpx
+
+    async for send in _plain(httpx, url):
         yield send
 
 
@@ -79,7 +79,26 @@ async def httpx_100_kept(url: str, _: int) -> AsyncIterator[Send]:
     import httpx
 
     limits = httpx.Limits(max_connections=100, max_keepalive_connections=100)
-    async for send in _plain_httpx(url, limits=limits):
+    async for send in _plain(httpx, url, limits=limits):
+        yield send
+
+
+@client("httpx2", "bare", "httpx2")
+async def plain_httpx2(url: str, _: int) -> AsyncIterator[Send]:
+    """One shared client, default limits: the baseline."""
+    import httpx2
+
+    async for send in _plain(httpx2, url):
+        yield send
+
+
+@client("httpx2, 100 kept", "bare", "httpx2")
+async def httpx2_100_kept(url: str, _: int) -> AsyncIterator[Send]:
+    """One shared client that keeps as many connections as it opens."""
+    import httpx2
+
+    limits = httpx2.Limits(max_connections=100, max_keepalive_connections=100)
+    async for send in _plain(httpx2, url, limits=limits):
         yield send
 
 
@@ -94,8 +113,15 @@ async def _twake(url: str, **options: Any) -> AsyncIterator[Send]:
 
 @client("twake-async", "ours", "twake-async")
 async def twake(url: str, _: int) -> AsyncIterator[Send]:
-    """The default."""
+    """The default, over httpx."""
     async for send in _twake(url):
+        yield send
+
+
+@client("twake-async[httpx2]", "ours", "twake-async")
+async def twake_httpx2(url: str, _: int) -> AsyncIterator[Send]:
+    """With its extra: the same connections over httpx2."""
+    async for send in _twake(url, transport="httpx2"):
         yield send
 
 
@@ -106,12 +132,12 @@ async def twake_fast(url: str, _: int) -> AsyncIterator[Send]:
         yield send
 
 
-# --- peers over httpx --------------------------------------------------------------------------
+# --- peers over httpx or httpx2 --------------------------------------------------------------------------
 
 
 @client("openai", "httpx", "openai")
 async def openai_(url: str, _: int) -> AsyncIterator[Send]:
-    """One client; its retries, which nothing here needs, off."""
+    """One client, over httpx2; its retries, which nothing here needs, off."""
     import openai
 
     async with openai.AsyncOpenAI(

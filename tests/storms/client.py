@@ -26,7 +26,7 @@ LONG = "x" * 300_000
 class Phase:
     """One session, and how it is used."""
 
-    transport: Literal["httpx", "fast"]
+    transport: Literal["httpx", "httpx2", "fast"]
     workers: int
     connections: int
     policy: Literal["default", "resend"]
@@ -45,7 +45,7 @@ class Phase:
             "k" * 40,
             base_url=f"http://127.0.0.1:{port}",
             proxy=None,
-            transport="fast" if self.transport == "fast" else None,
+            transport=None if self.transport == "httpx" else self.transport,
             deadline=self.deadline,
             max_connections=self.connections,
             retry=RetryPolicy(

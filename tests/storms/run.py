@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     Make = Callable[[Phase, int, Callable[[Attempt], object]], Any]
 
-TRANSPORTS: tuple[Literal["httpx", "fast"], ...] = ("httpx", "fast")
+TRANSPORTS: tuple[Literal["httpx", "httpx2", "fast"], ...] = ("httpx", "httpx2", "fast")
 #: Workers, connections, and the share of the sends in percent.
 SHAPES = ((1, 1, 15), (10, 10, 30), (10, 3, 10), (100, 100, 30), (100, 8, 15))
 #: Sends of one phase at the most: the server remembers each of them until it is compared.
@@ -44,11 +44,14 @@ _EXCUSES = {
 
 
 def phases(sends: int, seed: int) -> list[Phase]:
-    """Return the phases of a storm of so many sends in all, half of them over each transport."""
+    """Return the phases of a storm of so many sends in all, a third of them over each transport."""
     found: list[Phase] = []
+    whole, begun = 100 * len(TRANSPORTS), 0
     for transport in TRANSPORTS:
         for workers, connections, share in SHAPES:
-            mine = sends * share // 200
+            # Differences of rounded sums: no send is lost by rounding.
+            mine = sends * (begun + share) // whole - sends * begun // whole
+            begun += share
             # As many as make three, where that is no less than 500 and no more than the largest.
             count = max(1, min(3, mine // 500), math.ceil(mine / _LARGEST))
             for part in range(count):

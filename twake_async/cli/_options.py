@@ -16,7 +16,7 @@ from ._signals import Signals
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["FiniteNumber", "attempts_option", "process_signals", "session_options"]
+__all__ = ["FiniteNumber", "attempts_option", "policy_for", "process_signals", "session_options"]
 
 
 class FiniteNumber(click.FloatRange):
@@ -45,10 +45,15 @@ attempts_option = click.option(
     "--attempts",
     metavar="N",
     type=click.IntRange(min=1),
-    default=RetryPolicy().attempts,
-    show_default=True,
-    help="How often to try each message, the first time included.",
+    help="How often to try each message, the first time included. Without it 4 times, and what "
+    "never left until its deadline.",
 )
+
+
+def policy_for(attempts: int | None) -> RetryPolicy:
+    """Return the policy for `--attempts`, which bounds every attempt, or the default one."""
+    return RetryPolicy(attempts=attempts, unsent_attempts=attempts) if attempts else RetryPolicy()
+
 
 _OPTIONS = (
     click.option("--group", metavar="ID", help="The group (company); else TWAKE_GROUP_ID."),

@@ -17,7 +17,7 @@ from twake_async.messages import MessageDraft
 from twake_async.retry import RetryPolicy, fold
 
 from ._credentials import open_session
-from ._options import FiniteNumber, attempts_option, process_signals, session_options
+from ._options import FiniteNumber, attempts_option, policy_for, process_signals, session_options
 from ._sources import standard_text
 from ._statuses import STATUSES, complain, printable, say
 from ._words import of_error
@@ -103,7 +103,7 @@ def send(
     ephemeral_to: tuple[str, ...],
     deadline: float,
     *,
-    attempts: int,
+    attempts: int | None,
     resend: bool,
     as_json: bool,
     options: Options,
@@ -116,7 +116,7 @@ def send(
     report = _Report(as_json)
     signals = process_signals()
     signals.guard(STATUSES[Outcome.NOT_SENT])
-    policy = RetryPolicy(attempts=attempts, on_unknown="resend" if resend else "raise")
+    policy = attrs.evolve(policy_for(attempts), on_unknown="resend" if resend else "raise")
     with warnings.catch_warnings(record=True) as caught, asyncio.Runner() as runner:
         warnings.simplefilter("always", TextCutWarning)
         try:

@@ -12,13 +12,12 @@ import click
 
 from twake_async.errors import ConfigurationError, Outcome, TextCutWarning, TwakeError
 from twake_async.journal import Journal
-from twake_async.retry import RetryPolicy
 
 from ._credentials import default_files, open_session
 from ._input import FileInput, open_input
 from ._input_options import input_options
 from ._lists import list_options
-from ._options import FiniteNumber, attempts_option, process_signals, session_options
+from ._options import FiniteNumber, attempts_option, policy_for, process_signals, session_options
 from ._report import SHOWN, Report
 from ._run import Run
 from ._statuses import STATUSES, complain, say
@@ -152,7 +151,7 @@ def _arguments(
     resend: bool,
     hold_after: str | None,
     no_order: bool,
-    attempts: int,
+    attempts: int | None,
     **same: Any,
 ) -> dict[str, Any]:
     """Return the arguments of the library's `send_many` for those of the command line."""
@@ -167,7 +166,7 @@ def _arguments(
         "resume": "resend" if resend else "report",
         "hold_after": hold_after,
         "order": None if no_order else "channel",
-        "retry": RetryPolicy(attempts=attempts),
+        "retry": policy_for(attempts),
         **same,
     }
 
