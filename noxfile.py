@@ -27,6 +27,7 @@ CORE_ROOMS = (
     "_body",
     "_breaker",
     "_channels",
+    "_connector",
     "_decode",
     "_dial",
     "_ends",
@@ -212,3 +213,4 @@ def bench(session: nox.Session) -> None:
     _install_group(session, "bench", "-c", ".ci/constraints-bench.txt", ".[fast,httpx2]")
     session.run("python", "tests/benchmarks/imports.py")
     session.run("python", "tests/benchmarks/compare.py", *session.posargs)
+    session.run("python", "tests/benchmarks/waiting.py")

@@ -202,6 +202,39 @@ async def test_without_the_names_messages_are_sent_over_a_connection_each(
 
 
 @each
+async def test_without_the_names_of_events_a_connection_costs_a_question_that_stores_nothing(
+    library, monkeypatch
+):
+    """What opens a connection ahead of its request then leaves itself: HEAD, and without the key."""
+
+    async def answer(reader, writer):
+        heads.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        await reader.read()
+        writer.close()
+
+    kind = sys.modules[library.core().__name__ + "._trace"].Trace
+    real = kind.atrace
+
+    async def renamed(self, name, info):
+        await real(self, name.replace("send_request_headers", "send_head"), info)
+
+    heads: list[bytes] = []
+    monkeypatch.setattr(kind, "atrace", renamed)
+    listening = await asyncio.start_server(answer, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
+    async with listening, session(url, library) as twake:
+        lanes = twake._attempts.carrier.lanes
+        lane = lanes._made()
+        assert await lanes.connect(lane) is None
+        lanes._discard(lane)
+        await asyncio.sleep(0.05)
+    (head,) = heads
+    assert head.startswith(b"HEAD / HTTP/1.1\r\n")
+    assert b"authorization" not in head.lower()
+
+
+@each
 async def test_a_connection_that_shows_nothing_may_have_more(library, server):
     """Where only the deepest name is gone, a connection is not used again either."""
     async with session(server.url, library) as twake:

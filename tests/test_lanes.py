@@ -200,6 +200,23 @@ async def test_who_waits_too_long_is_told_and_takes_nobodys_turn():
     assert await patient is lane
 
 
+async def test_a_turn_that_comes_after_its_time_is_passed_on(monkeypatch):
+    """The event loop was busy for long: a request would leave after its deadline."""
+    lanes = lanes_of(1)
+    lane = await take(lanes)
+    (late,) = taking(lanes, seconds=1.0)
+    (patient,) = taking(lanes, seconds=100.0)
+    await settle()
+    lanes.give_back(lane, reusable=True)
+    loop = asyncio.get_running_loop()
+    now = loop.time()
+    monkeypatch.setattr(loop, "time", lambda: now + 2.0)
+    await settle()
+    monkeypatch.undo()
+    assert await late is NO_LANE
+    assert await patient is lane
+
+
 async def test_a_cancellation_goes_before_a_time_that_is_over():
     """Cancelled in the moment in which its time is over, a task ends as cancelled."""
     lanes = lanes_of(1)
@@ -293,6 +310,19 @@ async def test_a_request_about_a_message_takes_no_lane_that_named_it():
     assert first.transport.closed
     assert second.transport.closed
     assert len(network.made) == 4
+
+
+async def test_where_all_free_lanes_named_the_message_a_new_one_is_opened():
+    """Several edits of one message may have ended at once."""
+    network = Network()
+    lanes = lanes_of(3, network)
+    both = [await take(lanes), await take(lanes)]
+    for lane in both:
+        lane.named = "m1"
+        lanes.give_back(lane, reusable=True)
+    assert await take(lanes, "m1") not in both
+    await settle()
+    assert network.open == 2
 
 
 async def test_another_free_lane_stands_in_for_one_that_named_the_message():
@@ -436,7 +466,7 @@ async def test_nobody_waits_nobody_tries():
     assert before > 2
     await asyncio.sleep(0.02)
     assert network.attempts == before
-    assert not lanes._tasks
+    assert lanes._connector._task is None
     await take(lanes, seconds=0.02)
     assert network.attempts > before
 
@@ -485,6 +515,21 @@ async def test_whatever_an_attempt_raises_another_follows(exc):
     await until(lambda: network.open == 1)
 
 
+async def test_who_comes_in_the_moment_in_which_the_attempts_end_is_not_forgotten():
+    """The task has ended, and the event loop has not said so yet."""
+    network = Network(*[REFUSED] * 3)
+    lanes = lanes_of(1, network)
+    await down(lanes)
+    (first,) = taking(lanes)
+    await settle()
+    task = lanes._connector._task
+    first.cancel()
+    while not task.done():
+        await asyncio.sleep(0)
+    assert lanes._connector._task is task
+    assert (await take(lanes)).transport is network.made[-1]
+
+
 async def test_an_attempt_that_somebody_cancels_is_followed_by_another():
     """Programs that end cancel all tasks they find, and some go on."""
     network = Network()
@@ -493,7 +538,7 @@ async def test_an_attempt_that_somebody_cancels_is_followed_by_another():
     await down(lanes)
     (waiting,) = taking(lanes)
     await until(lambda: network.attempts)
-    lanes._trying.cancel()
+    lanes._connector._task.cancel()
     network.gate.set()
     assert (await waiting).transport is network.made[-1]
     assert network.attempts == 2
@@ -612,8 +657,8 @@ async def test_closing_ends_the_attempt():
     await lanes.aclose()
     assert await waiting is CLOSED
     assert network.open == 0
-    assert not lanes._tasks
-    assert lanes._trying is None
+    assert lanes._connector._task is None
+    assert lanes._connector._task is None
 
 
 async def test_a_connection_that_comes_although_all_is_closed_is_closed():

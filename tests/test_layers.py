@@ -47,6 +47,7 @@ FLOORS = {
     "_wire": 2.5,
     "_lanes": 2.5,
     "_names": 2,
+    "_connector": 0.5,
     "_limiter": 0,
     "_maker": 3.75,
     "_waiting": 0,

@@ -534,7 +534,8 @@ class Socks:
 
     async def __aenter__(self) -> Self:
         self.server = await asyncio.start_server(self.serve, "127.0.0.1", 0)
-        self.url = f"socks5://127.0.0.1:{self.server.sockets[0].getsockname()[1]}"
+        self.port = self.server.sockets[0].getsockname()[1]
+        self.url = f"socks5://127.0.0.1:{self.port}"
         return self
 
     async def __aexit__(self, *exc: object) -> None:

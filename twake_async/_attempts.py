@@ -168,7 +168,7 @@ class Attempts:
 
     async def _attempt(self, send: _Send, lane: Any) -> Message | TwakeError | None:
         if isinstance(lane, Failure):
-            return judge_failure(lane)
+            return judge_failure(lane, self.rules)
         witness = self.carrier.witness()
         judged = functools.partial(self._judge, send)
         try:

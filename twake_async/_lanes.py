@@ -4,9 +4,8 @@ A connection pool shared by many tasks loses a slot with each cancelled request 
 all its connections for each new one. A lane belongs to one send at a time; the wait for a lane
 is the only queue.
 
-While the server cannot be reached, no send opens a connection. A task of the set tries it, one
-attempt at a time, for as long as anyone waits: no send's end ends it, so that it has all the time
-that connecting needs. Its connection goes to who waits longest.
+While the server cannot be reached, no send opens a connection. The set itself tries it, and the
+connection goes to who waits longest.
 """
 
 from __future__ import annotations
@@ -18,12 +17,13 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import attrs
 
+from ._connector import Connector
 from ._facts import CLOSED, HOPELESS, NO_LANE, NOT_YET, Failure
-from ._limiter import BackOff, ConnectLimiter
+from ._limiter import ConnectLimiter
 from ._waiting import Waiting
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine
+    from collections.abc import Awaitable, Callable
 
     from ._waiting import Turn
 
@@ -74,17 +74,22 @@ class Lanes(Generic[T]):
     limit: int
     connect: Callable[[Lane[T]], Awaitable[Failure | None]]
     limiter: ConnectLimiter = attrs.field(factory=ConnectLimiter, init=False)
-    unreached: Failure | None = attrs.field(default=None, init=False)
-    """What the last attempt to connect met, while the server cannot be reached."""
+    _connector: Connector = attrs.field(init=False)
     _free: collections.deque[Lane[T]] = attrs.field(factory=collections.deque, init=False)
     _busy: set[Lane[T]] = attrs.field(factory=set, init=False)
     _promised: int = attrs.field(default=0, init=False)
     """Lanes that are on their way to a task, or being connected by the set itself."""
     _line: Waiting[Lane[T] | Failure | None] | None = attrs.field(default=None, init=False)
-    _tasks: set[asyncio.Task[None]] = attrs.field(factory=set, init=False)
-    _trying: asyncio.Task[None] | None = attrs.field(default=None, init=False)
-    _back_off: BackOff = attrs.field(factory=BackOff, init=False)
+    _closing: set[asyncio.Task[None]] = attrs.field(factory=set, init=False)
     _closed: bool = attrs.field(default=False, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._connector = Connector(self._try_once, self._is_waited_for)
+
+    @property
+    def unreached(self) -> Failure | None:
+        """What the last attempt to connect met, while the server cannot be reached."""
+        return self._connector.unreached
 
     # --- acquire and release ---------------------------------------------------------------------
 
@@ -131,14 +136,21 @@ class Lanes(Generic[T]):
             return self._open()
         if self._line is None:
             self._line = Waiting(self._late)
-        turn = self._line.join(self._line.loop.time() + seconds, once=once)
-        self._try_to_connect()
+        ends = _now() + seconds
+        turn = self._line.join(ends, once=once)
+        self._connector.wake()
         try:
             given = await turn
         except asyncio.CancelledError:
             self._abandon(turn)
             raise
-        return given if isinstance(given, Failure) else self._accept(given, about)
+        if isinstance(given, Failure):
+            return given
+        self._promised -= 1
+        if _now() >= ends:  # the event loop was busy; nothing leaves after its deadline
+            self._pass_on(given)
+            return self._late()
+        return self._accept(given, about)
 
     def _has_room(self) -> bool:
         return len(self._busy) + self._promised < self.limit
@@ -160,7 +172,6 @@ class Lanes(Generic[T]):
 
     def _accept(self, lane: Lane[T] | None, about: str | None) -> Lane[T] | Failure:
         """Return the lane of a turn that has come: the given one, or a new one in its place."""
-        self._promised -= 1
         if self._closed:  # while the turn was on its way to this task
             if lane is not None:
                 self._discard(lane)
@@ -195,7 +206,7 @@ class Lanes(Generic[T]):
     def _pass_on(self, lane: Lane[T] | Failure | None) -> None:
         """Give a lane, or the room for a new one, to who waits longest."""
         if lane is None and self.unreached is not None:
-            self._try_to_connect()
+            self._connector.wake()
             return
         if self._line is not None and self._line.serve(lane):
             self._promised += 1
@@ -212,23 +223,17 @@ class Lanes(Generic[T]):
 
     def _discard(self, lane: Lane[T]) -> None:
         # Closing may take a moment, and a cancelled send must end at once.
-        self._start(_close(lane))
-
-    def _start(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        task = asyncio.get_running_loop().create_task(coroutine)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
+        task = asyncio.get_running_loop().create_task(_close(lane))
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
 
     # --- while the server cannot be reached ------------------------------------------------------
 
     def connected(self) -> None:
         """Note that the server was reached: those who wait open connections of their own."""
-        self._back_off.reset()
-        if self.unreached is None:
-            return
-        self.unreached = None
-        while self._line and self._has_room():
+        is_news = self.unreached is not None
+        self._connector.reached()
+        while is_news and self._is_waited_for():
             self._pass_on(None)
 
     def failed(self, failure: Failure, exc: BaseException | None = None) -> None:
@@ -239,40 +244,20 @@ class Lanes(Generic[T]):
             exc: What it raised.
 
         """
-        self.unreached = failure
-        self._back_off.failed(_now())
+        self._connector.failed(failure)
         self.limiter.refuse(exc)
         for turn in self._line.turns() if self._line else ():
             if turn.once or failure.reason in HOPELESS:
                 turn.end(failure)
-        self._try_to_connect()
+        self._connector.wake()
 
     def unfinished(self) -> None:
         """Note that a send ended while it connected: perhaps all have too little time for it."""
-        if self.unreached is None:
-            self.unreached = NOT_YET
-        self._try_to_connect()
+        self._connector.unfinished()
+        self._connector.wake()
 
-    def _should_try(self) -> bool:
-        waited_for = self.unreached is not None and bool(self._line)
-        return waited_for and self._has_room() and not self._closed
-
-    def _try_to_connect(self) -> None:
-        if self._trying is None and self._should_try():
-            self._trying = self._start(self._keep_trying())
-            self._trying.add_done_callback(self._tried)
-
-    def _tried(self, task: asyncio.Task[None]) -> None:
-        self._trying = None
-        if task.cancelled() or task.exception() is not None:
-            self._try_to_connect()
-
-    async def _keep_trying(self) -> None:
-        while self._should_try():
-            if (pause := self._back_off.until - _now()) > 0:
-                await asyncio.sleep(pause)
-            else:
-                await self._try_once()
+    def _is_waited_for(self) -> bool:
+        return bool(self._line) and self._has_room()
 
     async def _try_once(self) -> None:
         lane = self._made()
@@ -280,7 +265,6 @@ class Lanes(Generic[T]):
             self.failed(lane)
             return
         self._promised += 1
-        self._back_off.grow()
         try:
             failure = await self._within_limit(lane)
         except BaseException:
@@ -305,19 +289,21 @@ class Lanes(Generic[T]):
                 return await self.connect(lane)
         except TimeoutError:
             return NOT_YET
+        except Exception as exc:  # noqa: BLE001 - whatever it is, others wait for the next attempt
+            detail = f"no connection was opened ({type(exc).__name__}: {exc})"
+            return Failure(sent=False, reason="connect", detail=detail)
 
     async def aclose(self) -> None:
         """Close every lane, those in use included, and turn away whoever waits for one."""
         self._closed = True
-        if self._trying is not None:
-            self._trying.cancel()
         if self._line is not None:
             self._line.close(CLOSED)
         for lane in (*self._free, *self._busy):
             self._discard(lane)
         self._free.clear()
-        while self._tasks:
-            await asyncio.wait(self._tasks)
+        await self._connector.aclose()
+        while self._closing:
+            await asyncio.wait(self._closing)
 
 
 def _now() -> float:

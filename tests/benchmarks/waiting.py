@@ -23,7 +23,7 @@ COUNT = 100_000
 WEIGHED = 5_000
 #: The most that is aimed at: times the block of bare tasks, and bytes for each send.
 MOST_TIMES, MOST_BYTES = 1.5, 3_072
-WAYS = ("bare", "httpx", "fast")
+WAYS = ("bare", "httpx", "httpx2", "fast")
 ENDINGS = ("cancelled", "late")
 
 Wait = Callable[[float], Awaitable[object]]
@@ -158,13 +158,13 @@ def main(count: int) -> int:
             times = found["block"] / bare
             beyond |= times > MOST_TIMES
             print(
-                f"{count} {ending:9}  {way:5}  longest block {1000 * found['block']:7.0f} ms "
+                f"{count} {ending:9}  {way:6}  longest block {1000 * found['block']:7.0f} ms "
                 f"({times:.2f} x bare)  all ended after {found['all']:6.2f} s"
             )
     for way in WAYS:
         size = measure(way, "weigh")["bytes"]
         beyond |= size > MOST_BYTES
-        print(f"each that waits  {way:5}  {size:6.0f} bytes")
+        print(f"each that waits  {way:6}  {size:6.0f} bytes")
     return int(beyond)
 
 
