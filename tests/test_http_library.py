@@ -30,6 +30,7 @@ from twake_async._http_library import httpx2_library, httpx_library
 from twake_async._lanes import Lane
 from twake_async._maker import lane_maker
 from twake_async._network import Backend
+from twake_async._witness import Witness
 from twake_async.sandbox import Sandbox
 
 LIBRARIES = {"httpx": httpx_library(), "httpx2": httpx2_library()}
@@ -159,6 +160,32 @@ async def test_the_events_of_a_request_have_the_names_that_prove_something(libra
     expected += tls if way in ("tls", "tunnel") else []
     expected += [f"{headers} GET"]
     assert [name for name in names if name in {*expected}] == expected
+
+
+@each
+async def test_nothing_is_heard_once_the_request_has_begun(library, server, monkeypatch):
+    """`info["request"].extensions` is what was given: the events end, and so does a cycle of objects."""
+    names, given = [], []
+    real = Witness.__call__
+
+    async def hear(self, name, info):
+        names.append(name)
+        await real(self, name, info)
+
+    class Seen(library.http.AsyncHTTPTransport):
+        async def handle_async_request(self, request):
+            given.append(request.extensions)
+            return await super().handle_async_request(request)
+
+    monkeypatch.setattr(Witness, "__call__", hear)
+    monkeypatch.setattr(library.http, "AsyncHTTPTransport", Seen)
+    async with session(server.url, library) as twake:
+        await twake.send_message("c1", "Hello")
+        names.clear()
+        await twake.send_message("c1", "Hello")
+    start = "http11.send_request_headers"
+    assert names == [f"{start}.started", f"{start}.complete"]
+    assert ["trace" in extensions for extensions in given] == [False, False]
 
 
 @each
@@ -383,6 +410,26 @@ async def test_a_class_of_the_callers_own_gets_requests_of_the_library_that_it_d
     async with session("https://twake.example", transport=transport, proxy="env") as twake:
         assert (await twake.send_message("c1", "Hello")).id == "m1"
     assert transport.count == 1
+
+
+async def test_a_transport_that_translates_for_the_other_library_is_taken():
+    """What is inside a transport of the caller's is his own business."""
+
+    class Bridge(httpx.AsyncBaseTransport):
+        def __init__(self):
+            self._transport = httpx2.MockTransport(self.answer)
+
+        async def answer(self, request):
+            message = json.loads(await request.aread())["message"]
+            return httpx2.Response(200, json={"object": {"id": "m1", **message}})
+
+        async def handle_async_request(self, request):
+            asked = httpx2.Request("POST", str(request.url), content=await request.aread())
+            answer = await self._transport.handle_async_request(asked)
+            return httpx.Response(answer.status_code, content=await answer.aread())
+
+    async with session("https://twake.example", transport=Bridge(), proxy="env") as twake:
+        assert (await twake.send_message("c1", "Hello")).id == "m1"
 
 
 async def test_a_transport_by_its_shape_alone_gets_requests_of_httpx():

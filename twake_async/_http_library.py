@@ -16,7 +16,7 @@ from .errors import ConfigurationError
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     import httpx
 
@@ -146,22 +146,17 @@ def check_injected(field: str, injected: Any) -> HttpLibrary:
 
     """
     kind, needed = _SHAPES[field]
+    origin = _origin(injected)
     # An asynchronous client of either library can be closed with `aclose`, the other one cannot.
-    needed += ("aclose",) if _origin(injected) is not None else ()
+    needed += ("aclose",) if origin is not None else ()
     if not all(hasattr(injected, name) for name in needed):
         raise ConfigurationError(
             f"{field} must be an {kind} of httpx or httpx2, or have its shape, not "
             f"{type(injected).__module__}.{type(injected).__qualname__}",
             field=field,
         )
-    origin = _origin(injected)
-    for part in _parts(injected):
-        if origin is not None and _origin(part) not in (origin, None):
-            raise ConfigurationError(
-                f"http_client is a client of {origin} with a transport of {_origin(part)}, which "
-                "takes other requests: make both with one library",
-                field="http_client",
-            )
+    if field == "http_client" and origin is not None:
+        _check_parts(injected, origin)
     return _httpx2() if origin == "httpx2" else httpx_library()
 
 
@@ -177,6 +172,14 @@ def _origin(injected: Any) -> str | None:
     return next((name for name in packages if name in ("httpx", "httpx2")), None)
 
 
-def _parts(client: Any) -> Iterable[Any]:
-    """Return a client's transports. No library shows them."""
-    return (getattr(client, "_transport", None), *getattr(client, "_mounts", {}).values())
+def _check_parts(client: Any, origin: str) -> None:
+    """Raise `ConfigurationError` where a client of one library has a transport of the other."""
+    # No library shows a client's transports. Where these names go, the first message tells.
+    parts = (getattr(client, "_transport", None), *getattr(client, "_mounts", {}).values())
+    for other in map(_origin, parts):
+        if other not in (origin, None):
+            raise ConfigurationError(
+                f"http_client is a client of {origin} with a transport of {other}, which takes "
+                "other requests: make both with one library",
+                field="http_client",
+            )
