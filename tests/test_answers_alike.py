@@ -85,7 +85,7 @@ async def outcome(answer: bytes, transport, *, closes: bool) -> str:
     options = {"transport": transport, "retry": RetryPolicy.never(), "proxy": None}
     async with listening, TwakeSession("a", "k", group_id="g", base_url=url, **options) as twake:
         try:
-            await twake.send_message("c1", "Hello", front_id="mine", deadline=2)
+            await twake.send_message("c1", "Hello", front_id="mine", deadline=60)
         except TwakeError as error:
             return f"{error.outcome.name} {error.reason}"
         return DELIVERED
