@@ -855,11 +855,11 @@ def test_what_was_not_checked_is_not_sent(tmp_path, now, sent, said):
 
 def test_passes_over_a_file_do_not_disturb_each_other(tmp_path):
     """The rest may be read while a first pass still stands in the middle."""
-    _, source = checked(tmp_path, ROWS + "c,x\n" * 30_000)
+    _, source = checked(tmp_path, ROWS + ("c," + "x" * 400 + "\n") * 1_000)
     first = source.lines()
     next(first)
-    assert sum(1 for _ in source.rest(2)) == 30_002
-    assert sum(1 for _ in first) == 30_002
+    assert sum(1 for _ in source.rest(2)) == 1_002
+    assert sum(1 for _ in first) == 1_002
     source.file.close()
 
 

@@ -253,7 +253,8 @@ def test_a_command_inside_a_program_leaves_the_program_its_signals(sandbox, cli)
 def started(sandbox, *arguments: str) -> subprocess.Popen:
     """Start a command whose SIGINT is not ignored, as it may be for this suite."""
     return subprocess.Popen(
-        [*COMMAND, *arguments],
+        # A file that an interrupt left open, between two steps of the interpreter, is no traceback.
+        [COMMAND[0], *COMMAND[1:3], "-W", "ignore::ResourceWarning", *COMMAND[3:], *arguments],
         env=environment(**sandbox.environment),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

@@ -140,7 +140,7 @@ def test_the_first_line_of_many_is_enough(sandbox, shell, write, tmp_path):
 def test_no_file_is_opened_under_the_number_of_a_closed_stream(sandbox, shell, tmp_path):
     """Else what others print to standard error would be written into the journal."""
     file = tmp_path / "in.jsonl"
-    file.write_text("".join(json.dumps(message(sandbox, n)) + "\n" for n in range(200)))
+    file.write_text("".join(json.dumps(message(sandbox, n)) + "\n" for n in range(120)))
     sandbox.slow(0.02)
     look = "for p in 0 1 2; do readlink /proc/$!/fd/$p; done"
     given = ("send-many", str(file), "--journal", str(tmp_path / "run.sqlite"))

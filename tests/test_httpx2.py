@@ -20,6 +20,7 @@ def over_httpx2(server, **options):
     return session(server, transport="httpx2", proxy=None, **options)
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize(("workers", "count"), [(1, 300), (10, 700), (100, 1_500)])
 async def test_a_storm_of_faults_brings_no_wrong_claim_and_no_second_copy(workers, count):
     """No contradiction, no duplicate, and no timid UNKNOWN."""
@@ -41,6 +42,7 @@ async def test_a_storm_of_faults_brings_no_wrong_claim_and_no_second_copy(worker
         ] == []
 
 
+@pytest.mark.no_cover
 async def test_resending_loses_nothing():
     """With on_unknown="resend" each message is in the channel at least once, and says if twice."""
     unproven = [name for name in STORM if FAULTS[name].allowed == {"unknown"}]
@@ -55,6 +57,7 @@ async def test_resending_loses_nothing():
         assert twice <= warned
 
 
+@pytest.mark.no_cover
 async def test_a_storm_of_cancellations_leaves_every_place_usable_and_no_socket_open():
     """After hundreds of cancelled sends over few connections, all that follow work."""
     script = RandomScript(3, ["good_late", "loses_silent", "stores_close"], rate=0.6)
@@ -81,6 +84,7 @@ async def test_a_storm_of_cancellations_leaves_every_place_usable_and_no_socket_
         assert server.open_connections == 0
 
 
+@pytest.mark.no_cover
 async def test_a_server_that_is_down_costs_one_attempt_a_send_and_little_more():
     """The budget of a session is the same whatever carries its requests."""
     async with FaultServer(RandomScript(1, ["refuses_429_absent"], rate=1.0)) as server:

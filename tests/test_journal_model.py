@@ -331,6 +331,7 @@ def explore(channel: Channel) -> tuple[int, dict[str, State]]:
     return len(known), broken
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize(
     "rules",
     [
@@ -493,6 +494,7 @@ def test_each_kill_between_the_attempts_of_a_message_leaves_true_rows(tmp_path, 
         asyncio.run(all_runs(World(folder, fates, options), [kill_after], "report"))
 
 
+@pytest.mark.no_cover
 @settings(deadline=None, max_examples=40)
 @given(
     st.lists(st.sampled_from(sorted(FATES)), max_size=12),

@@ -112,7 +112,8 @@ def contradictions(server, claims) -> list[str]:
     return wrong
 
 
-@pytest.mark.parametrize(("workers", "count"), [(1, 4_000), (10, 6_000), (100, 10_000)])
+@pytest.mark.no_cover
+@pytest.mark.parametrize(("workers", "count"), [(1, 1_000), (10, 2_000), (100, 3_000)])
 async def test_a_storm_of_faults_brings_no_wrong_claim_and_no_second_copy(workers, count):
     """20,000 sends in all: no contradiction, no duplicate, and no timid UNKNOWN."""
     script = RandomScript(workers, STORM, rate=0.5)
@@ -141,6 +142,7 @@ def may_be_unknown(history: list[str], attempts: int) -> bool:
     return unproven or len(history) < attempts
 
 
+@pytest.mark.no_cover
 async def test_resending_loses_nothing():
     """With on_unknown="resend" each message is in the channel at least once, and says if twice."""
     unproven = [name for name in STORM if FAULTS[name].allowed == {"unknown"}]
@@ -148,7 +150,7 @@ async def test_resending_loses_nothing():
     policy = RetryPolicy(attempts=40, initial_wait=0.001, max_wait=0.002, on_unknown="resend")
     async with FaultServer(script) as server:
         async with session(server, retry=policy, retry_budget=None, deadline=60) as twake:
-            claims = await storm(twake, 2_000, 20)
+            claims = await storm(twake, 1_000, 20)
         assert contradictions(server, claims) == []
         assert {claimed.outcome for claimed in claims.values()} == {Outcome.DELIVERED}
         twice = {front_id for front_id, copies in server.stored.items() if copies > 1}
@@ -157,6 +159,7 @@ async def test_resending_loses_nothing():
         assert twice <= warned
 
 
+@pytest.mark.no_cover
 async def test_a_storm_of_cancellations_leaves_every_lane_usable_and_no_socket_open():
     """After thousands of cancelled sends over few lanes, the next thousand all work."""
     script = RandomScript(3, ["good_late", "loses_silent", "stores_close"], rate=0.6)
@@ -182,14 +185,15 @@ async def test_a_storm_of_cancellations_leaves_every_lane_usable_and_no_socket_o
         assert server.open_connections == 0
 
 
+@pytest.mark.no_cover
 async def test_a_server_that_is_down_costs_one_attempt_a_send_and_little_more():
-    """The budget keeps 10,000 failing sends from becoming 40,000 requests."""
+    """The budget keeps 1,000 failing sends from becoming 4,000 requests."""
     script = RandomScript(1, ["refuses_429_absent"], rate=1.0)
     async with FaultServer(script) as server:
         async with session(server, retry=QUICK, deadline=120) as twake:
-            claims = await storm(twake, 10_000, 200)
+            claims = await storm(twake, 1_000, 200)
         assert {claimed.outcome for claimed in claims.values()} == {Outcome.REFUSED}
-        assert server.received <= 11_000
+        assert server.received <= 1_500
 
 
 async def test_the_front_id_is_the_same_in_all_attempts_and_another_in_each_send(server):

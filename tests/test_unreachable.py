@@ -142,6 +142,7 @@ async def outcome_of(sending) -> Outcome:
 # --- what the session does while nobody listens ---------------------------------------------------
 
 
+@pytest.mark.no_cover
 @both_transports
 @pytest.mark.parametrize("sends", [10, 5_000])
 async def test_many_that_wait_cost_no_more_attempts_to_connect_than_few(sends, transport, dials):
@@ -381,6 +382,7 @@ async def test_sends_that_fail_leave_nothing_to_the_garbage_collector(transport)
 # --- what others find -----------------------------------------------------------------------------
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("waits", [False, True])
 @pytest.mark.parametrize(("way", "transport"), WAYS)
 async def test_a_connection_that_died_before_anyone_used_it_costs_nothing(
@@ -456,12 +458,13 @@ async def test_a_mock_that_raises_starts_no_attempt_and_touches_no_network(dials
 # --- whatever happens -----------------------------------------------------------------------------
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize(("way", "transport"), WAYS)
 @pytest.mark.parametrize("seed", [1])
 async def test_a_port_that_opens_and_closes_at_random_loses_no_lane_and_nobody_who_waits(
     way, transport, seed, quick
 ):
-    """After sends that end in all ways and moments, 1,000 of 1,000 deliver, and nothing is left."""
+    """After sends that end in all ways and moments, 300 of 300 deliver, and nothing is left."""
     chance = random.Random(f"{seed} {way} {transport}")
     before = descriptors()
     async with way_to(way) as (server, options):
@@ -488,13 +491,13 @@ async def test_a_port_that_opens_and_closes_at_random_loses_no_lane_and_nobody_w
         claims: dict[str, Outcome] = {}
         async with session(server, transport, max_connections=10, **options) as twake:
             opening = asyncio.create_task(door())
-            await asyncio.gather(*(one(number, twake) for number in range(1_000)))
+            await asyncio.gather(*(one(number, twake) for number in range(300)))
             over = True
             await opening
             await asyncio.sleep(0.1)  # what a proxy was told last is on its way
-            sends = (twake.send_message("c1", "Hello", deadline=20) for _ in range(1_000))
+            sends = (twake.send_message("c1", "Hello", deadline=20) for _ in range(300))
             after = await asyncio.gather(*(outcome_of(sending) for sending in sends))
-        assert Counter(after) == {Outcome.DELIVERED: 1_000}
+        assert Counter(after) == {Outcome.DELIVERED: 300}
         stored = server.stored
         assert [
             front_id
