@@ -9,7 +9,7 @@ from faults import FaultServer
 from hypothesis import settings
 
 # These tests need programs that are no Python packages: `nox -s gateways` asks for them.
-collect_ignore = ["gateways"]
+collect_ignore = ["promise/gateways"]
 
 pytest_plugins = ["pytester", "twake_async.testing"]
 

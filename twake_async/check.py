@@ -24,11 +24,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
 
-from ._facts import TLS_THERE, Answer, Failure, Verdict
-from ._json import dump
-from ._judge import judge, judge_failure, speaks_tls
 from ._printable import printable
-from ._wire import SAVE, Prepared, check_group
+from ._protocol.exchange import TLS_THERE, Answer, Failure, Verdict
+from ._protocol.json_codec import dump
+from ._protocol.v1.judge import judge, judge_failure, speaks_tls
+from ._protocol.v1.requests import SAVE, Prepared, check_group
 from .errors import (
     AuthenticationError,
     InvalidGroupError,
@@ -41,7 +41,7 @@ from .errors import (
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
 
-    from ._facts import Carries
+    from ._protocol.exchange import Carries
 
 __all__ = ["Check", "examine", "probe", "refusal"]
 

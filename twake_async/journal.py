@@ -18,14 +18,14 @@ from typing import TYPE_CHECKING, TypeVar
 
 import attrs
 
-from ._journal_errors import as_journal_error
-from ._journal_file import JournalFile
-from ._journal_views import read_counts, read_entries
+from ._journal.errors import as_journal_error
+from ._journal.file import JournalFile
+from ._journal.views import read_counts, read_entries
 from .deliveries import JournalEntry
 from .errors import ConfigurationError, JournalError, Outcome
 
 if TYPE_CHECKING:
-    from ._journal_file import Keys
+    from ._journal.file import Keys
 
 __all__ = ["Journal", "Scribe"]
 

@@ -14,10 +14,10 @@ from typing import Literal
 
 import attrs
 
-from ._facts import HOPELESS
 from .errors import ConfigurationError, Outcome
 
 __all__ = [
+    "HOPELESS",
     "Attempt",
     "RetryBudget",
     "RetryPolicy",
@@ -26,6 +26,9 @@ __all__ = [
     "next_wait",
     "parse_retry_after",
 ]
+
+#: Why a request never left that the next attempt would only meet again.
+HOPELESS = frozenset({"certificate", "proxy_refused", "deadline", "closed"})
 
 #: Answers that were lost, as against errors that the server put in words.
 _LOST = frozenset({"lost", "timeout", "gateway", "unproven"})

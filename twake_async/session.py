@@ -12,12 +12,7 @@ from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Seque
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self
 
-from ._attempts import Attempts
-from ._json import PLAIN, fast_codec
-from ._judge import Rules, text_was_cut
-from ._life import Life
-from ._proof import GroupServer, ProvenGroups
-from ._settings import (
+from ._arguments import (
     Hidden,
     check_base_url,
     check_callback,
@@ -30,9 +25,14 @@ from ._settings import (
     from_environment,
     taken_out,
 )
-from ._way import carrier_for
-from ._wire import encode_remove, encode_save
-from .batch import Plan, stream
+from ._attempt_loop import Attempts
+from ._batch.engine import Plan, stream
+from ._batch.proven_groups import GroupServer, ProvenGroups
+from ._lifetime import Life
+from ._protocol.json_codec import PLAIN, fast_codec
+from ._protocol.v1.judge import Rules, text_was_cut
+from ._protocol.v1.requests import encode_remove, encode_save
+from ._transport.choose import carrier_for
 from .check import Check, probe
 from .deliveries import Delivery, Drafts, Progress  # noqa: TC001
 from .errors import ConfigurationError, InvalidDraftError, TextCutWarning
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     import httpx
     import httpx2
 
-    from ._wire import Prepared
+    from ._protocol.v1.requests import Prepared
 
 __all__ = ["TwakeSession"]
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from twake_async._resume import fingerprint, with_front_id
+from twake_async._journal.resume import fingerprint, with_front_id
 from twake_async.errors import InvalidDraftError, JournalError, Outcome
 from twake_async.journal import Journal
 

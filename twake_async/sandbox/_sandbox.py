@@ -150,7 +150,7 @@ class Sandbox:
     @property
     def transport(self) -> httpx.AsyncBaseTransport:
         """A new httpx transport that answers in-process: nothing needs to be served."""
-        from twake_async._http_library import asgi_transport  # noqa: PLC0415
+        from twake_async._transport.http_library import asgi_transport  # noqa: PLC0415
 
         return asgi_transport(self.app)
 

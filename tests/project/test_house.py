@@ -1,0 +1,78 @@
+"""The papers of the house: what they say is what is there."""
+
+import ast
+import pathlib
+import re
+import tomllib
+
+import pytest
+from floors import drawing
+from house import drawn
+from places import ROOT
+
+COMMANDS = (
+    'python3 -m venv .venv && .venv/bin/pip install ".[sandbox]" && .venv/bin/twake-async demo',
+    "python3 -m venv .venv && .venv/bin/pip install nox && .venv/bin/nox",
+)
+TEST_FILES = sorted((ROOT / "tests").rglob("test_*.py"))
+
+
+def code_blocks(path: str) -> str:
+    """All fenced blocks of a Markdown file, one after another."""
+    text = (ROOT / path).read_text(encoding="utf-8")
+    return "\n".join(re.findall(r"^```\w*\n(.*?)^```", text, re.DOTALL | re.MULTILINE))
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_readme_gives_the_two_commands_word_for_word(command: str):
+    """A newcomer copies a whole line, on the README's first screen, and it works."""
+    assert command in code_blocks("README.md").splitlines()
+    first_screen = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()[:40]
+    assert command in first_screen
+
+
+def test_ci_runs_what_the_readme_says_and_nothing_else():
+    """The check that counts is the one that everybody can run."""
+    script = (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
+    commands = [line for line in script if line and not line.startswith(("#", "set ", "cd "))]
+    assert commands == [COMMANDS[1]]
+
+
+def test_the_drawing_of_the_house_shows_what_is_there():
+    """The drawing in CONTRIBUTING is the one that the folders and the floors give."""
+    assert "session" in drawing()
+    assert drawn() == drawing(), "run: python tests/support/house.py"
+
+
+def test_each_constraint_is_a_name_and_a_version():
+    """Nothing but pinned versions decides which tools judge a commit."""
+    lines = (ROOT / ".ci" / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    pins = [line for line in lines if not line.startswith("#")]
+    assert pins
+    assert [pin for pin in pins if not re.fullmatch(r"[\w.-]+==[\w.]+", pin)] == []
+
+
+@pytest.mark.parametrize("path", TEST_FILES, ids=lambda path: path.stem)
+def test_every_test_says_in_one_sentence_what_holds(path: pathlib.Path):
+    """A test that nobody can read protects nothing."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tests = [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and node.name.startswith("test_")
+    ]
+    silent = [test.name for test in tests if not (ast.get_docstring(test) or "").endswith(".")]
+    assert silent == []
+
+
+def test_the_metadata_names_the_pythons_that_are_tested():
+    """What the package index says of this package is what the checks cover."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    tested = re.search(r"^PYTHONS = \((.*)\)$", (ROOT / "noxfile.py").read_text(), re.MULTILINE)
+    named = [c.rpartition(" ")[2] for c in project["classifiers"] if re.search(r" 3\.\d+$", c)]
+    assert re.findall(r"\d\.\d+", tested[1]) == named
+    assert project["requires-python"] == f">={named[0]}"
+    assert "Typing :: Typed" in project["classifiers"]
+    assert (ROOT / "twake_async" / "py.typed").exists()
+    assert {"description", "readme", "license", "license-files", "keywords"} <= project.keys()

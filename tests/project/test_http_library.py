@@ -1,0 +1,511 @@
+"""The two HTTP libraries: a test for each private name that is used, and what the caller injects.
+
+Where a test of the first part fails after an update, a name has gone: `_http_library.py` says what
+that costs, and is the one place to mend.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import subprocess
+import sys
+
+import httpx
+import httpx2
+import pytest
+from faults import FaultServer
+from faults.proxy import Proxy
+from faults.tls import client_context, server_context
+
+from twake_async import (
+    ConfigurationError,
+    OutcomeUnknownError,
+    RefusedError,
+    RetryPolicy,
+    TwakeSession,
+)
+from twake_async._transport.http_library import httpx2_library, httpx_library
+from twake_async._transport.httpx.connection import lane_maker
+from twake_async._transport.httpx.network import Backend
+from twake_async._transport.pool import Lane
+from twake_async._transport.trace import Witness
+from twake_async.sandbox import Sandbox
+
+LIBRARIES = {"httpx": httpx_library(), "httpx2": httpx2_library()}
+each = pytest.mark.parametrize("library", LIBRARIES.values(), ids=LIBRARIES)
+ways = pytest.mark.parametrize("way", ["plain", "tls", "forward", "tunnel"])
+
+
+def session(url, library=None, **options):
+    options = {"retry": RetryPolicy.never(), "deadline": 5.0, "proxy": None} | options
+    if library is not None and library.name == "httpx2":
+        options["transport"] = "httpx2"
+    return TwakeSession("app", "k" * 40, group_id="g1", base_url=url, **options)
+
+
+@contextlib.asynccontextmanager
+async def way_to(way):
+    """Yield a server, and what a session needs to go this way to it."""
+    tls = server_context() if way in ("tls", "tunnel") else None
+    async with FaultServer(ssl_context=tls) as server, Proxy() as proxy:
+        options = {"verify": client_context()} if tls else {}
+        if way in ("forward", "tunnel"):
+            options["proxy"] = proxy.url
+        yield server, options
+
+
+async def used(twake):
+    """Return the transport of the session's only connection, after one message."""
+    await twake.send_message("c1", "Hello")
+    (lane,) = twake._attempts.carrier.lanes._free
+    return lane.transport
+
+
+# --- a test for each private name ----------------------------------------------------------------
+
+
+@each
+@ways
+async def test_the_pool_of_a_transport_is_its_pool_attribute(library, way):
+    """`AsyncHTTPTransport._pool` is httpcore's pool, which holds the one connection."""
+    async with way_to(way) as (server, options), session(server.url, library, **options) as twake:
+        pool = (await used(twake))._pool
+        assert isinstance(pool, library.core().AsyncConnectionPool)
+        assert len(pool.connections) == 1
+
+
+@each
+@ways
+async def test_a_pool_connects_through_its_network_backend_attribute(library, way, monkeypatch):
+    """`AsyncConnectionPool._network_backend`: what is put there opens the connection."""
+    opened = []
+    real = Backend.connect_tcp
+
+    async def connect(self, *given, **named):
+        opened.append(await real(self, *given, **named))
+        return opened[-1]
+
+    monkeypatch.setattr(Backend, "connect_tcp", connect)
+    async with way_to(way) as (server, options), session(server.url, library, **options) as twake:
+        transport = await used(twake)
+        assert isinstance(transport._pool._network_backend, Backend)
+    assert len(opened) == 1
+
+
+@each
+@ways
+async def test_below_each_connection_is_one_that_reads_with_h11(library, way):
+    """`_connection`, over and over, and then `_h11_state` with its `trailing_data`."""
+    async with way_to(way) as (server, options), session(server.url, library, **options) as twake:
+        (connection,) = (await used(twake))._pool.connections
+        assert hasattr(connection, "_connection")
+        while hasattr(connection, "_connection"):
+            connection = connection._connection
+        assert connection._h11_state.trailing_data == (b"", False)
+
+
+@each
+@pytest.mark.parametrize("rest", [b"", b"H", b"HTTP/1.1 400 No\r\nContent-Length: 0\r\n\r\n"])
+async def test_bytes_behind_an_answer_are_seen(library, rest):
+    """Seen where the answer and the bytes came together, which is where nothing else tells."""
+    seen, over = asyncio.Event(), asyncio.Event()
+
+    async def serve(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}" + rest)
+        await seen.wait()
+        writer.transport.abort()
+        over.set()
+
+    listening = await asyncio.start_server(serve, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
+    async with listening:
+        transport = library.make_transport(client_context(), None, 4.0)
+        response = await transport.handle_async_request(library.http.Request("GET", url))
+        assert await response.aread() == b"{}"
+        await response.aclose()
+        assert library.may_have_rest(transport) is bool(rest)
+        await transport.aclose()
+        seen.set()
+        await over.wait()
+
+
+@each
+@ways
+async def test_the_events_of_a_request_have_the_names_that_prove_something(library, way):
+    """`connection.connect_tcp`, `start_tls`, `send_request_headers`: httpcore promises none."""
+    names: list[str] = []
+
+    async def trace(name, info):
+        if name.endswith("send_request_headers.started"):
+            name += f" {info['request'].method.decode()}"
+        if name == "connection.connect_tcp.complete":
+            assert info["return_value"] is not None
+        names.append(name)
+
+    async with way_to(way) as (server, options):
+        proxy = library.http.Proxy(options["proxy"]) if "proxy" in options else None
+        transport = library.make_transport(options.get("verify"), proxy, 4.0)
+        request = library.http.Request("GET", server.url, extensions={"trace": trace})
+        response = await transport.handle_async_request(request)
+        await response.aread()
+        await response.aclose()
+        await transport.aclose()
+    headers = "http11.send_request_headers.started"
+    tls = [f"{'connection' if way == 'tls' else 'proxy'}.start_tls.started"]
+    expected = ["connection.connect_tcp.started", "connection.connect_tcp.complete"]
+    expected += [f"{headers} CONNECT"] if way == "tunnel" else []
+    expected += tls if way in ("tls", "tunnel") else []
+    expected += [f"{headers} GET"]
+    assert [name for name in names if name in {*expected}] == expected
+
+
+@each
+async def test_nothing_is_heard_once_the_request_has_begun(library, server, monkeypatch):
+    """`info["request"].extensions` is what was given: the events end, and so does a cycle of objects."""
+    names, given = [], []
+    real = Witness.__call__
+
+    async def hear(self, name, info):
+        names.append(name)
+        await real(self, name, info)
+
+    class Seen(library.http.AsyncHTTPTransport):
+        async def handle_async_request(self, request):
+            given.append(request.extensions)
+            return await super().handle_async_request(request)
+
+    monkeypatch.setattr(Witness, "__call__", hear)
+    monkeypatch.setattr(library.http, "AsyncHTTPTransport", Seen)
+    async with session(server.url, library) as twake:
+        await twake.send_message("c1", "Hello")
+        names.clear()
+        await twake.send_message("c1", "Hello")
+    start = "http11.send_request_headers"
+    assert names == [f"{start}.started", f"{start}.complete"]
+    assert ["trace" in extensions for extensions in given] == [False, False]
+
+
+@each
+async def test_a_clients_transports_are_its_transport_and_mounts_attributes(library):
+    """`AsyncClient._transport` and `._mounts`: where a client of two libraries would be seen."""
+    made = [library.http.AsyncHTTPTransport() for _ in range(2)]
+    async with library.http.AsyncClient(transport=made[0], mounts={"https://": made[1]}) as client:
+        assert client._transport is made[0]
+        assert made[1] in client._mounts.values()
+
+
+# --- without them --------------------------------------------------------------------------------
+
+
+@each
+async def test_without_the_names_messages_are_sent_over_a_connection_each(
+    library, server, monkeypatch
+):
+    """A later library may make pooled connections slower, not wrong."""
+    transport = library.http.AsyncHTTPTransport
+    real, through = transport.__init__, transport.handle_async_request
+
+    def renamed(self, **options):
+        real(self, **options)
+        self.__dict__["pool"] = self.__dict__.pop("_pool")
+
+    async def handle(self, request):
+        self._pool = self.pool
+        try:
+            return await through(self, request)
+        finally:
+            del self._pool
+
+    monkeypatch.setattr(transport, "__init__", renamed)
+    monkeypatch.setattr(transport, "handle_async_request", handle)
+    monkeypatch.setattr(transport, "aclose", lambda self: self.pool.aclose())
+    async with session(server.url, library) as twake:
+        for _ in range(3):
+            assert (await twake.send_message("c1", "Hello")).id
+    assert server.accepted == 3
+
+
+@each
+async def test_without_the_names_of_events_a_connection_costs_a_question_that_stores_nothing(
+    library, monkeypatch
+):
+    """What opens a connection ahead of its request then leaves itself: HEAD, and without the key."""
+
+    async def answer(reader, writer):
+        heads.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        await reader.read()
+        writer.close()
+
+    kind = sys.modules[library.core().__name__ + "._trace"].Trace
+    real = kind.atrace
+
+    async def renamed(self, name, info):
+        await real(self, name.replace("send_request_headers", "send_head"), info)
+
+    heads: list[bytes] = []
+    monkeypatch.setattr(kind, "atrace", renamed)
+    listening = await asyncio.start_server(answer, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
+    async with listening, session(url, library) as twake:
+        lanes = twake._attempts.carrier.lanes
+        lane = lanes._made()
+        assert await lanes.connect(lane) is None
+        lanes._discard(lane)
+        await asyncio.sleep(0.05)
+    (head,) = heads
+    assert head.startswith(b"HEAD / HTTP/1.1\r\n")
+    assert b"authorization" not in head.lower()
+
+
+@each
+async def test_a_connection_that_shows_nothing_may_have_more(library, server):
+    """Where only the deepest name is gone, a connection is not used again either."""
+    async with session(server.url, library) as twake:
+        transport = await used(twake)
+        (connection,) = transport._pool.connections
+        assert not library.may_have_rest(transport)
+        del connection._connection._h11_state
+        assert library.may_have_rest(transport)
+
+
+@each
+async def test_without_the_events_connecting_ahead_of_a_request_asks_for_nothing(
+    library, server, monkeypatch
+):
+    """Were they renamed, a HEAD request would leave: it carries nothing of a message, and no key."""
+    transport = library.http.AsyncHTTPTransport
+    through = transport.handle_async_request
+
+    async def unheard(self, request):
+        request.extensions.pop("trace")
+        return await through(self, request)
+
+    monkeypatch.setattr(transport, "handle_async_request", unheard)
+    maker = lane_maker(server.url, library, verify=True, via=None)
+    lane = Lane(maker.make())
+    assert await maker.connect(lane) is None
+    await lane.transport.aclose()
+    assert server.begun == 1
+    (head,) = server.heads
+    assert head.startswith(b"HEAD / HTTP/1.1")
+    assert b"authorization" not in head.lower()
+    assert b"content-length" not in head.lower()
+
+
+# --- transport="httpx2" --------------------------------------------------------------------------
+
+
+@each
+@ways
+async def test_messages_go_over_the_library_that_was_asked_for(library, way):
+    """One connection carries them all, whichever way leads to the server."""
+    async with way_to(way) as (server, options), session(server.url, library, **options) as twake:
+        for _ in range(3):
+            await twake.send_message("c1", "Hello")
+        assert server.accepted == 1
+        assert server.received == 3
+        transport = await used(twake)
+        assert isinstance(transport, library.http.AsyncHTTPTransport)
+
+
+def test_without_the_extra_the_line_that_installs_it_is_told(monkeypatch):
+    """Said when the session is made, and not with the first message."""
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(ConfigurationError) as caught:
+        session("https://twake.example", transport="httpx2")
+    assert caught.value.field == "transport"
+    assert 'pip install "twake-async[httpx2]"' in str(caught.value)
+
+
+def run_python(code: str) -> str:
+    """Run a program in an interpreter of its own, and hand back what it printed."""
+    command = [sys.executable, "-W", "error", "-c", code]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+SEND = """
+import asyncio, sys
+from twake_async import TwakeSession
+from twake_async.sandbox import Sandbox
+async def send(**options):
+    with Sandbox() as sandbox:
+        async with TwakeSession(
+            sandbox.public_id, sandbox.private_api_key, base_url=sandbox.url,
+            group_id=sandbox.group_id, proxy=None, **options
+        ) as twake:
+            return await twake.send_message(sandbox.channel_id, "Hello")
+"""
+
+
+@pytest.mark.parametrize(
+    ("options", "there", "missing"),
+    [("", "httpx", "httpx2"), ("transport='httpx2'", "httpx2", "httpx")],
+)
+def test_only_the_library_in_use_is_imported(options, there, missing):
+    """Each takes a tenth of a second to import, and nobody needs both."""
+    code = f"{SEND}\nasyncio.run(send({options})); print(*sys.modules)"
+    loaded = run_python(code).split()
+    assert there in loaded
+    assert not [name for name in loaded if name.partition(".")[0] == missing]
+
+
+def test_a_program_that_made_httpx2_its_httpx_sends_as_before():
+    """`httpx2.alias_httpx()`: the default then runs over httpx2 under the other name."""
+    code = f"import httpx2; httpx2.alias_httpx()\n{SEND}\nprint(bool(asyncio.run(send()).id))"
+    assert run_python(code) == "True"
+
+
+# --- what the caller injects ---------------------------------------------------------------------
+
+
+@each
+async def test_an_injected_client_of_either_library_sends(library, server):
+    """It builds its own request, with its own headers, and stays the caller's to close."""
+    async with library.http.AsyncClient(headers={"X-Mine": "yes"}) as client:
+        async with session(server.url, http_client=client, proxy="env") as twake:
+            message = await twake.send_message("c1", "Hello")
+            server.do_next("refuses_authentication")
+            with pytest.raises(RefusedError):
+                await twake.send_message("c1", "Hello")
+        assert not client.is_closed
+    assert server.stored[message.front_id] == 1
+    assert b"X-Mine: yes" in server.heads[0]
+
+
+@each
+async def test_an_injected_transport_of_either_library_sends(library, server):
+    """It gets a request of its own library, and proves nothing by failing."""
+    transport = library.http.AsyncHTTPTransport()
+    async with session(server.url, transport=transport, proxy="env") as twake:
+        message = await twake.send_message("c1", "Hello")
+        server.do_next("loses_close")
+        with pytest.raises(OutcomeUnknownError):
+            await twake.send_message("c1", "Hello")
+    await transport.aclose()
+    assert server.stored[message.front_id] == 1
+    assert server.received == 2
+
+
+@each
+async def test_a_class_of_the_callers_own_gets_requests_of_the_library_that_it_derives_from(
+    library,
+):
+    """As caches and instrumentations are made."""
+
+    class Counting(library.http.AsyncBaseTransport):
+        count = 0
+
+        async def handle_async_request(self, request):
+            assert isinstance(request, library.http.Request)
+            assert isinstance(request.stream, library.http.AsyncByteStream)
+            self.count += 1
+            message = json.loads(await request.aread())["message"]
+            return library.http.Response(200, json={"object": {"id": "m1", **message}})
+
+    transport = Counting()
+    async with session("https://twake.example", transport=transport, proxy="env") as twake:
+        assert (await twake.send_message("c1", "Hello")).id == "m1"
+    assert transport.count == 1
+
+
+async def test_a_transport_that_translates_for_the_other_library_is_taken():
+    """What is inside a transport of the caller's is his own business."""
+
+    class Bridge(httpx.AsyncBaseTransport):
+        def __init__(self):
+            self._transport = httpx2.MockTransport(self.answer)
+
+        async def answer(self, request):
+            message = json.loads(await request.aread())["message"]
+            return httpx2.Response(200, json={"object": {"id": "m1", **message}})
+
+        async def handle_async_request(self, request):
+            asked = httpx2.Request("POST", str(request.url), content=await request.aread())
+            answer = await self._transport.handle_async_request(asked)
+            return httpx.Response(answer.status_code, content=await answer.aread())
+
+    async with session("https://twake.example", transport=Bridge(), proxy="env") as twake:
+        assert (await twake.send_message("c1", "Hello")).id == "m1"
+
+
+async def test_a_transport_by_its_shape_alone_gets_requests_of_httpx():
+    """Nothing tells of which library it is."""
+
+    class Bare:
+        async def handle_async_request(self, request):
+            assert isinstance(request, httpx.Request)
+            message = json.loads(await request.aread())["message"]
+            return httpx.Response(200, json={"object": {"id": "m1", **message}})
+
+    async with session("https://twake.example", transport=Bare(), proxy="env") as twake:
+        assert (await twake.send_message("c1", "Hello")).id == "m1"
+
+
+@each
+async def test_a_proxy_object_of_either_library_goes_with_either(library):
+    """`proxy=` is read by its shape."""
+    async with FaultServer(ssl_context=server_context()) as server, Proxy() as proxy:
+        for module in (httpx, httpx2):
+            via = module.Proxy(proxy.url, auth=("user", "pw"))
+            options = {"proxy": via, "verify": client_context()}
+            async with session(server.url, library, **options) as twake:
+                await twake.send_message("c1", "Hello")
+        assert proxy.tunnels == 2
+        assert all(b"Proxy-Authorization: Basic " in head for head in proxy.heads)
+
+
+def told(**options) -> str:
+    with pytest.raises(ConfigurationError) as caught:
+        session("https://twake.example", proxy="env", **options)
+    assert caught.value.field in options
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(("one", "other"), [(httpx, httpx2), (httpx2, httpx)])
+@pytest.mark.parametrize("where", ["transport", "mounts"])
+def test_a_client_of_one_library_with_a_transport_of_the_other_is_told(one, other, where):
+    """The transport takes no request of that client: no message could leave."""
+    transport = other.AsyncHTTPTransport()
+    parts = {"transport": transport} if where == "transport" else {"mounts": {"all://": transport}}
+    said = told(http_client=one.AsyncClient(**parts))
+    assert f"a client of {one.__name__} with a transport of {other.__name__}" in said
+
+
+def test_a_client_of_httpx2_over_the_sandbox_of_httpx_is_told():
+    """The mix that is most likely in tests."""
+    with Sandbox() as sandbox:
+        said = told(http_client=httpx2.AsyncClient(transport=sandbox.transport))
+    assert "a client of httpx2 with a transport of httpx" in said
+
+
+@each
+def test_a_synchronous_client_or_transport_is_told(library):
+    """It would block the event loop, and its answer cannot be awaited."""
+    name = library.name
+    with library.http.Client() as client:
+        assert (
+            f"must be an AsyncClient of httpx or httpx2, or have its shape, not {name}.Client"
+            in (told(http_client=client))
+        )
+    with library.http.HTTPTransport() as transport:
+        assert f"not {name}.HTTPTransport" in told(transport=transport)
+
+
+@each
+async def test_a_client_as_transport_and_a_transport_as_client_are_told(library):
+    """One word away from each other, and the message says which was meant."""
+    async with library.http.AsyncClient() as client:
+        assert "transport must be an AsyncBaseTransport" in told(transport=client)
+    transport = library.http.AsyncHTTPTransport()
+    assert "http_client must be an AsyncClient" in told(http_client=transport)
+    await transport.aclose()
+
+
+def test_a_client_beside_the_word_is_told():
+    """One of the two has to go."""
+    said = told(http_client=httpx2.AsyncClient(), transport="httpx2")
+    assert "http_client and transport exclude each other" in said

@@ -1,0 +1,252 @@
+"""The house: imports run strictly downwards, extras and HTTP libraries stay in their rooms.
+
+Which room stands on which floor is said in pyproject.toml, and nowhere else; import-linter holds it.
+The checker of extras works on source text, so that it can be shown to catch what it is there for.
+"""
+
+import ast
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+import pytest
+from attrs import frozen
+from floors import PACKAGE, floors, folders, modules
+from places import ROOT
+
+#: The rooms above the core: these may import extras.
+ABOVE = frozenset({"__main__", "cli", "sandbox", "testing"})
+EXTRAS = frozenset(
+    {
+        "uvicorn",
+        "starlette",
+        "click",
+        "rich",
+        "orjson",
+        "pytest",
+        "pytest_asyncio",
+        "aiohttp",
+        "httptools",
+        "httpx2",
+        "httpcore2",
+    }
+)
+# The rooms of the core that know an extra, and import it when it is used.
+EXTRA_ROOMS = {
+    "_transport.http_library": frozenset({"httpx2", "httpcore2"}),
+    "_protocol.http_answer": frozenset({"httptools"}),
+    "_protocol.json_codec": frozenset({"orjson"}),
+    "session": frozenset({"httpx2"}),  # for its types: no room but one imports it to run
+}
+HTTP_LIBRARIES = frozenset({"httpx", "httpcore", "httpx2", "httpcore2"})
+HTTP_ROOMS = frozenset({"_transport.http_library"})
+# Lines of a module, docstrings aside: what is documented well shall not have to be cut for it.
+LONGEST_ROOM = 330
+
+
+@frozen
+class Import:
+    """One name that a module imports: absolute, dotted, and where."""
+
+    name: str
+    line: int
+    at_run_time: bool
+
+
+def module_name(path: pathlib.Path) -> str:
+    """The dotted name of a module of the package, from its file."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def is_type_checking(node: ast.expr) -> bool:
+    """Whether an `if` asks for TYPE_CHECKING, by its bare or its dotted name."""
+    return (isinstance(node, ast.Name) and node.id == "TYPE_CHECKING") or (
+        isinstance(node, ast.Attribute) and node.attr == "TYPE_CHECKING"
+    )
+
+
+def absolute(node: ast.ImportFrom, module: str, *, is_package: bool) -> str:
+    """The module that a `from` import names, with its leading dots resolved."""
+    if not node.level:
+        return node.module or ""
+    parts = module.split(".")
+    keep = len(parts) - node.level + is_package
+    return ".".join([*parts[:keep], *([node.module] if node.module else [])])
+
+
+def imports_of(source: str, module: str, *, is_package: bool = False) -> list[Import]:
+    """Every import of a module, in functions and in branches too."""
+    found: list[Import] = []
+
+    def walk(node: ast.AST, *, at_run_time: bool) -> None:
+        if isinstance(node, ast.If) and is_type_checking(node.test):
+            for child in node.body:
+                walk(child, at_run_time=False)
+            for child in node.orelse:
+                walk(child, at_run_time=at_run_time)
+            return
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            start = absolute(node, module, is_package=is_package)
+            names = [f"{start}.{alias.name}" for alias in node.names]
+        else:
+            names = []
+        found.extend(Import(name, node.lineno, at_run_time) for name in names)
+        for child in ast.iter_child_nodes(node):
+            walk(child, at_run_time=at_run_time)
+
+    walk(ast.parse(source), at_run_time=True)
+    return found
+
+
+def complaints(source: str, module: str, *, is_package: bool = False) -> list[str]:
+    """What a module imports from outside and must not."""
+    room = module.removeprefix(PACKAGE).removeprefix(".")
+    in_core = room.partition(".")[0] not in ABOVE
+    allowed = EXTRA_ROOMS.get(room, frozenset())
+    wrong = []
+    for found in imports_of(source, module, is_package=is_package):
+        top = found.name.partition(".")[0]
+        if found.at_run_time and top in HTTP_LIBRARIES and room not in HTTP_ROOMS:
+            wrong.append(f"line {found.line}: {module} imports {top}: only the network's rooms may")
+        elif in_core and top in EXTRAS - allowed:
+            wrong.append(f"line {found.line}: {module} imports {top}, which is an extra")
+    return wrong
+
+
+MODULES = modules()
+
+
+def lint_imports(root: pathlib.Path) -> subprocess.CompletedProcess[str]:
+    """Hold the imports of the package in a folder against the floors of its pyproject.toml."""
+    command = shutil.which("lint-imports", path=pathlib.Path(sys.executable).parent)
+    env = os.environ | {"PYTHONPATH": str(root)}
+    arguments = [command, "--no-cache", "--config", str(root / "pyproject.toml")]
+    return subprocess.run(arguments, cwd=root, env=env, capture_output=True, text=True, check=False)
+
+
+def test_imports_run_strictly_downwards():
+    """No room imports its own floor or a higher one, for types and inside functions neither."""
+    ran = lint_imports(ROOT)
+    assert ran.returncode == 0, ran.stdout
+
+
+def test_each_folder_has_floors_and_each_room_stands_on_one():
+    """A contract that leaves out a folder, or may leave out rooms, would hold nothing."""
+    assert set(floors()) == folders()
+    config = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    assert config.count("exhaustive = true") == config.count("[[tool.importlinter.contracts]]")
+
+
+@pytest.mark.parametrize(
+    ("room", "line"),
+    [
+        ("errors.py", "from .session import TwakeSession"),
+        ("errors.py", "if TYPE_CHECKING:\n    from .messages import Message"),
+        ("messages.py", "def late():\n    from twake_async import session"),
+        ("_protocol/exchange.py", "from twake_async._transport.pool import Pool"),
+        ("_protocol/exchange.py", "from . import json_codec"),
+        ("new_room.py", "import attrs"),
+    ],
+)
+def test_an_import_upwards_is_found(tmp_path: pathlib.Path, room: str, line: str):
+    """In each of the ways to write it; and a room without a floor is found as well."""
+    shutil.copytree(ROOT / PACKAGE, tmp_path / PACKAGE)
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    with (tmp_path / PACKAGE / room).open("a", encoding="utf-8") as file:
+        file.write(f"\n{line}\n")
+    assert lint_imports(tmp_path).returncode == 1
+
+
+@pytest.mark.parametrize("path", MODULES, ids=module_name)
+def test_http_libraries_and_extras_stay_in_their_rooms(path: pathlib.Path):
+    """The core imports no extra, and only one room imports httpx or httpx2."""
+    source = path.read_text(encoding="utf-8")
+    assert complaints(source, module_name(path), is_package=path.name == "__init__.py") == []
+
+
+def length(source: str) -> int:
+    """How many lines a module has, docstrings aside."""
+    docstrings = [
+        node.end_lineno - node.lineno + 1
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
+        and node.end_lineno
+    ]
+    return len(source.splitlines()) - sum(docstrings)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=module_name)
+def test_a_room_stays_small(path: pathlib.Path):
+    """A module that outgrows its bound does more than one thing."""
+    lines = length(path.read_text(encoding="utf-8"))
+    assert lines <= LONGEST_ROOM
+
+
+def test_docstrings_do_not_make_a_room_long():
+    """Code, comments and blank lines count; a docstring of three lines does not."""
+    assert length('"""One\ntwo\nthree."""\n\n# why\nx = "text"\n') == 3
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "if typing.TYPE_CHECKING:\n    pass\nelse:\n    import httpx",
+        "import httpx",
+        "from httpcore import Response",
+        "def late():\n    import httpx2",
+        "try:\n    import orjson\nexcept ImportError:\n    pass",
+        "if TYPE_CHECKING:\n    import rich",
+    ],
+)
+def test_the_checker_catches_what_it_is_there_to_catch(source: str):
+    """Each way of importing an extra or an HTTP library is seen in a room of the core."""
+    assert len(complaints(source, "twake_async.messages")) == 1
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "from twake_async.errors import TwakeError",
+        "from .errors import TwakeError",
+        "if TYPE_CHECKING:\n    import httpx",
+        "import json, attrs",
+    ],
+)
+def test_the_checker_lets_pass_what_is_allowed(source: str):
+    """Rooms of the house, types of httpx, and the standard library are not its concern."""
+    assert complaints(source, "twake_async.messages") == []
+
+
+def run_python(code: str) -> str:
+    """Run a program in an interpreter of its own, and hand back what it printed."""
+    command = [sys.executable, "-W", "error", "-c", code]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def test_importing_the_package_imports_no_extra():
+    """A program that only sends never pays for the sandbox; httpx's own imports do not count."""
+    loaded = run_python(
+        "import sys, attrs, cattrs, httpx, sniffio; before = set(sys.modules); import twake_async; "
+        "print(*{name.partition('.')[0] for name in set(sys.modules) - before})"
+    )
+    assert PACKAGE in loaded.split()
+    assert EXTRAS.isdisjoint(loaded.split())
+
+
+def test_importing_the_package_puts_off_what_takes_long():
+    """httpx, most of the cost of an import, waits for the first session, and httpcore for a send."""
+    loaded = run_python("import sys, twake_async; print(*sys.modules)").split()
+    assert HTTP_LIBRARIES.isdisjoint(loaded)
+
+
+def test_the_package_works_where_no_extra_is_installed():
+    """An extra that cannot be imported is not missed by a program that only sends."""
+    code = f"import sys; sys.modules |= dict.fromkeys({sorted(EXTRAS)}); import twake_async"
+    assert run_python(f"{code}; print(twake_async.TwakeSession.__name__)").strip() == "TwakeSession"

@@ -1,0 +1,471 @@
+"""The promise over `transport="fast"`, under the same faults, storms and cancellations."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import sys
+from collections import Counter
+from functools import partial
+
+import attrs
+import pytest
+from faults import FAULTS, FaultServer, RandomScript
+from faults.proxy import Proxy
+from faults.tls import HANDSHAKES, HandshakeServer, client_context, server_context
+from test_failure_table import EXECUTIONS, executions
+from test_promise import QUICK, SLOW, STORM, claim, contradictions, storm
+from test_transport import HANGING, Raw
+
+from twake_async import (
+    ConfigurationError,
+    MessageRef,
+    NotSentError,
+    Outcome,
+    OutcomeUnknownError,
+    RefusedError,
+    RetryPolicy,
+    SessionClosedError,
+    TwakeError,
+    TwakeSession,
+)
+from twake_async._transport.direct import transport as _fast
+from twake_async._transport.direct.transport import FastCarrier
+
+ONCE = RetryPolicy.never()
+
+
+def session(url: str, **options) -> TwakeSession:
+    options = {"retry": ONCE, "deadline": 5.0, "proxy": None} | options
+    return TwakeSession("app", "k" * 40, group_id="g1", base_url=url, transport="fast", **options)
+
+
+async def failure(url: str, **options) -> TwakeError:
+    """Send once and return what was raised."""
+    async with session(url, **options) as twake:
+        with pytest.raises(TwakeError) as caught:
+            await twake.send_message("c1", "Hello")
+    return caught.value
+
+
+@pytest.fixture(autouse=True)
+async def nothing_remains():
+    """Leave no task behind."""
+    yield
+    await asyncio.sleep(0)
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+@pytest.mark.parametrize("name", sorted(FAULTS))
+async def test_each_fault_leads_to_a_claim_that_its_truth_allows(server, name):
+    """Every fault of the catalogue ends in an outcome that the evidence permits, and no copy more."""
+    fault = FAULTS[name]
+    server.do_next(fault)
+    async with session(server.url, deadline=0.3 if name in SLOW else 5.0) as twake:
+        outcome = await claim(twake.send_message("c1", "Hello", front_id="mine"))
+    assert outcome.name.lower() in fault.allowed
+    assert server.stored["mine"] == int(fault.stores)
+
+
+@pytest.mark.parametrize("name", ["good", "stores_close", "loses_502", "refuses_401", "loses_403"])
+async def test_an_edit_keeps_the_promise_too(server, name):
+    """An edit claims no more than the fault allows."""
+    fault = FAULTS[name]
+    server.do_next(fault)
+    async with session(server.url) as twake:
+        outcome = await claim(twake.edit_message(MessageRef("c1", "m1"), "new"))
+    assert outcome.name.lower() in fault.allowed
+
+
+@pytest.mark.no_cover
+@pytest.mark.parametrize(("workers", "count"), [(1, 500), (10, 1_000), (100, 2_000)])
+async def test_a_storm_of_faults_brings_no_wrong_claim_and_no_second_copy(workers, count):
+    """10,000 sends in all: no contradiction and no duplicate."""
+    script = RandomScript(workers, STORM, rate=0.5)
+    async with FaultServer(script) as server:
+        async with session(server.url, retry=QUICK, retry_budget=None) as twake:
+            claims = await storm(twake, count, workers)
+        assert len(claims) == count
+        assert contradictions(server, claims) == []
+        assert not any(copies > 1 for copies in server.stored.values())
+        outcomes = Counter(claimed.outcome for claimed in claims.values())
+        assert outcomes[Outcome.DELIVERED] > count / 3
+        assert outcomes[Outcome.REFUSED] > count / 50
+        assert outcomes[Outcome.UNKNOWN] > count / 50
+
+
+@pytest.mark.no_cover
+async def test_resending_loses_nothing():
+    """With on_unknown="resend" each message is in the channel at least once, and says if twice."""
+    unproven = [name for name in STORM if FAULTS[name].allowed == {"unknown"}]
+    policy = RetryPolicy(attempts=40, initial_wait=0.001, max_wait=0.002, on_unknown="resend")
+    async with FaultServer(RandomScript(7, unproven, rate=0.4)) as server:
+        async with session(server.url, retry=policy, retry_budget=None, deadline=60) as twake:
+            claims = await storm(twake, 1_000, 20)
+        assert {claimed.outcome for claimed in claims.values()} == {Outcome.DELIVERED}
+        twice = {front_id for front_id, copies in server.stored.items() if copies > 1}
+        warned = {front_id for front_id, claimed in claims.items() if claimed.maybe_duplicated}
+        assert twice
+        assert twice <= warned
+
+
+@pytest.mark.no_cover
+async def test_a_storm_of_cancellations_leaves_every_place_usable_and_no_socket_open():
+    """After thousands of cancelled sends over few connections, the next thousand all work."""
+    script = RandomScript(3, ["good_late", "loses_silent", "stores_close"], rate=0.6)
+    chance = random.Random(5)
+    async with FaultServer(script) as server:
+        async with session(server.url, max_connections=10) as twake:
+
+            async def work() -> None:
+                for _ in range(100):
+                    try:
+                        async with asyncio.timeout(chance.uniform(0, 0.01)):
+                            await claim(twake.send_message("c1", "Hello"))
+                    except TimeoutError:
+                        pass
+
+            await asyncio.gather(*(work() for _ in range(20)))
+            server.behave()
+            after = await asyncio.gather(
+                *(claim(twake.send_message("c1", "Hello")) for _ in range(1_000))
+            )
+            assert server.open_connections <= 10
+        assert Counter(after) == {Outcome.DELIVERED: 1_000}
+        await server.quiet()
+        assert server.open_connections == 0
+
+
+# --- what is proven -----------------------------------------------------------------------------
+
+
+async def refused_port() -> int:
+    """Return a port that nobody listens on."""
+    async with HandshakeServer("close") as server:
+        return server.port
+
+
+async def test_a_refused_port_is_not_sent_and_tried_again():
+    """No connection came about: that is proven, so it is said and repeated."""
+    seen: list = []
+    url = f"http://127.0.0.1:{await refused_port()}"
+    policy = attrs.evolve(QUICK, unsent_attempts=4)
+    error = await failure(url, retry=policy, on_attempt=seen.append)
+    assert (type(error), error.reason) == (NotSentError, "connect")
+    assert [attempt.outcome for attempt in seen] == [Outcome.NOT_SENT] * 4
+
+
+async def test_a_name_that_does_not_resolve_is_not_sent():
+    """A name without an address is told as such."""
+    error = await failure("https://no-such-host.invalid")
+    assert (type(error), error.reason) == (NotSentError, "dns")
+
+
+@pytest.mark.parametrize("how", HANDSHAKES)
+async def test_a_handshake_that_fails_is_not_sent(how):
+    """Before TLS stands, no byte of the request can have left; a silent one ends at its third."""
+    async with HandshakeServer(how) as server:
+        error = await failure(server.url, verify=client_context(), deadline=0.6)
+        assert isinstance(error, NotSentError)
+        assert error.reason in {"tls", "connect"}
+
+
+@pytest.mark.parametrize("kind", ["wrong_host", "expired", "unknown_authority"])
+async def test_a_bad_certificate_is_not_sent_and_not_tried_again(kind):
+    """It would be as bad the next time."""
+    async with FaultServer(ssl_context=server_context(kind)) as server:
+        error = await failure(server.url, verify=client_context(), retry=RetryPolicy())
+        assert (type(error), error.reason, error.attempts) == (NotSentError, "certificate", 1)
+        assert server.begun == 0
+
+
+async def test_tls_and_its_settings_serve(server):
+    """A context, a bundle's absence and no check at all do what they do on lanes."""
+    async with FaultServer(ssl_context=server_context()) as behind_tls:
+        for verify in (client_context(), False):
+            async with session(behind_tls.url, verify=verify) as twake:
+                assert (await twake.send_message("c1", "Hello")).id
+        assert isinstance(await failure(behind_tls.url), NotSentError)
+    with pytest.raises(ConfigurationError) as caught:
+        session(server.url, verify="/nonexistent/bundle.pem")
+    assert caught.value.field == "verify"
+
+
+@pytest.mark.parametrize("tls", [True, False])
+async def test_a_proxy_serves(tls):
+    """It tunnels TLS and forwards plain requests; it is told its own password, and not the key."""
+    async with (
+        FaultServer(ssl_context=server_context() if tls else None) as server,
+        Proxy() as proxy,
+    ):
+        given = proxy.url.replace("http://", "http://me:secret@")
+        async with session(server.url, proxy=given, verify=client_context()) as twake:
+            await twake.send_message("c1", "Hello")
+        assert (proxy.connects, proxy.plain) == (tls, not tls)
+        assert b"proxy-authorization: basic bwu6c2vjcmv0" in proxy.heads[0].lower()
+        assert (b"\r\nauthorization" in proxy.heads[0].lower()) == (not tls)
+
+
+@pytest.mark.parametrize(
+    ("how", "reason"), [("407", "proxy_refused"), ("502", "proxy"), ("close", None)]
+)
+async def test_a_proxy_that_opens_no_tunnel_is_not_sent(how, reason):
+    """Its CONNECT carries nothing of the message."""
+    async with FaultServer(ssl_context=server_context()) as server, Proxy(how) as proxy:
+        error = await failure(server.url, proxy=proxy.url, verify=client_context())
+        assert isinstance(error, NotSentError)
+        assert error.reason == (reason or error.reason)
+        assert server.begun == 0
+
+
+@pytest.mark.parametrize("how", ["close", "reset", "garbage", "forwards_then_502"])
+async def test_a_proxy_that_breaks_after_a_plain_request_proves_nothing(how):
+    """It had the request, and may have passed it on."""
+    async with FaultServer() as server, Proxy(how) as proxy:
+        error = await failure(server.url, proxy=proxy.url)
+        assert isinstance(error, OutcomeUnknownError)
+
+
+# --- limits, life cycle -------------------------------------------------------------------------
+
+
+async def test_a_send_that_waits_in_line_until_its_deadline_is_not_sent(server):
+    """Whoever never got a place has sent nothing."""
+    server.do_next("loses_silent")
+    async with session(server.url, max_connections=1) as twake:
+        first = asyncio.create_task(claim(twake.send_message("c1", "Hello", deadline=0.4)))
+        await asyncio.sleep(0)
+        with pytest.raises(NotSentError) as caught:
+            await twake.send_message("c1", "Hello", deadline=0.1)
+        assert caught.value.reason == "no_lane"
+        assert await first is Outcome.UNKNOWN
+
+
+async def test_no_more_connections_than_wished_for(server):
+    """A hundred senders share the connections there are."""
+    async with session(server.url, max_connections=3) as twake:
+        await asyncio.gather(*(twake.send_message("c1", "Hello") for _ in range(100)))
+    assert server.accepted <= 3
+
+
+@pytest.mark.parametrize(
+    ("fault", "outcome"),
+    [("loses_silent", Outcome.UNKNOWN), (None, Outcome.DELIVERED)],
+)
+async def test_closing_lets_sends_finish_and_then_cuts_them_off(server, fault, outcome):
+    """What is under way gets its time; then it ends as the evidence says, and no socket is left."""
+    server.do_next(*([fault] if fault else ()))
+    twake = session(server.url)
+    sending = asyncio.create_task(claim(twake.send_message("c1", "Hello")))
+    while not server.received:
+        await asyncio.sleep(0)
+    await twake.aclose(drain=0.1)
+    assert await sending is outcome
+    await server.quiet()
+    assert server.open_connections == 0
+    with pytest.raises(SessionClosedError):
+        await twake.send_message("c1", "Hello")
+
+
+async def test_closing_ends_a_connection_that_is_on_its_way():
+    """Nothing of the message can have left, and nothing of it leaves later."""
+    async with HandshakeServer("silent") as server:
+        twake = session(server.url, verify=client_context(), deadline=30.0)
+        sending = asyncio.create_task(twake.send_message("c1", "Hello"))
+        while not server.accepted:
+            await asyncio.sleep(0)
+        await twake.aclose(drain=0.0)
+        with pytest.raises(SessionClosedError) as caught:
+            await sending
+    assert caught.value.outcome is Outcome.NOT_SENT
+
+
+async def test_a_connection_that_comes_about_while_the_session_closes_is_not_used(
+    server, monkeypatch
+):
+    """It is closed, and nothing is sent over it."""
+    real = FastCarrier._open
+
+    async def slow(carrier, *given):
+        link = await real(carrier, *given)
+        for lane in carrier.lanes._busy:
+            lane.transport.closed = True
+        return link
+
+    monkeypatch.setattr(FastCarrier, "_open", slow)
+    error = await failure(server.url)
+    assert (type(error), error.outcome) == (SessionClosedError, Outcome.NOT_SENT)
+    await server.quiet()
+    assert (server.accepted, server.begun) == (1, 0)
+
+
+async def test_a_connection_that_was_idle_for_long_is_replaced(server, monkeypatch):
+    """The server may be about to close it, which would leave the message in doubt."""
+    async with session(server.url) as twake:
+        for limit, accepted in ((60.0, 1), (60.0, 1), (0.0, 2)):
+            monkeypatch.setattr(_fast, "IDLE_LIMIT", limit)
+            await twake.send_message("c1", "Hello")
+            assert server.accepted == accepted
+
+
+@pytest.mark.parametrize("seen", [True, False])
+async def test_a_connection_on_which_something_came_unasked_is_replaced(seen):
+    """A goodbye of the server's is not taken for the answer to the next message."""
+    lines: list[asyncio.StreamWriter] = []
+
+    async def serve(reader, writer):
+        lines.append(writer)
+        while head := await reader.readuntil(b"\r\n\r\n"):
+            length = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
+            message = json.loads(await reader.readexactly(length))["message"]
+            body = json.dumps({"object": message | {"id": "m1"}}).encode()
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+
+    listening = await asyncio.start_server(serve, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
+    async with listening, session(url) as twake:
+        await twake.send_message("c1", "Hello")
+        lines[0].write(b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n")
+        if seen:
+            for _ in range(5):
+                await asyncio.sleep(0)
+        assert (await twake.send_message("c1", "Hello again")).content == "Hello again"
+        assert len(lines) == 2
+    for line in lines:
+        line.transport.abort()
+
+
+async def test_a_cancelled_send_tells_the_observer_what_is_known(server):
+    """After the request left, nothing is certain; the traceback holds no frame with the key."""
+    seen: list = []
+    server.do_next("loses_silent")
+    async with session(server.url, on_attempt=seen.append) as twake:
+        sending = asyncio.create_task(twake.send_message("c1", "Hello"))
+        while not server.received:
+            await asyncio.sleep(0)
+        sending.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await sending
+    assert [(attempt.outcome, attempt.reason) for attempt in seen] == [
+        (Outcome.UNKNOWN, "cancelled")
+    ]
+
+
+@pytest.mark.parametrize("tls", [True, False])
+async def test_a_connection_whose_request_did_not_leave_whole_is_replaced(tls):
+    """The next message would stand behind the rest of one that the server has answered already."""
+    lines: list[asyncio.StreamWriter] = []
+
+    async def serve(reader, writer):
+        lines.append(writer)
+        await reader.readuntil(b"\r\n\r\n")
+        writer.transport.pause_reading()
+        writer.write(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n")
+
+    context = server_context() if tls else None
+    listening = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
+    url = f"http{'s' * tls}://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
+    verify = client_context() if tls else True
+    async with listening, session(url, verify=verify, deadline=2.0) as twake:
+        for content in ("x" * 20_000_000, "Hello"):
+            with pytest.raises(RefusedError):
+                await twake.send_message("c1", content)
+        for line in lines:
+            line.transport.abort()
+    assert len(lines) == 2
+
+
+async def test_an_event_loop_that_refuses_to_write_leaves_the_message_in_doubt(server, monkeypatch):
+    """What uvloop raises for a connection that has just ended is no error of the caller's."""
+
+    def refuse(*_):
+        raise RuntimeError("the handler is closed")
+
+    monkeypatch.setattr(asyncio.selector_events._SelectorSocketTransport, "write", refuse)
+    error = await failure(server.url)
+    assert (type(error), error.reason) == (OutcomeUnknownError, "lost")
+
+
+async def test_cookies_are_not_kept_and_headers_are_those_of_lanes(server):
+    """Each request looks the same to the server, whichever way it came."""
+    async with session(server.url) as fast:
+        await fast.send_message("c1", "Hello")
+        await fast.send_message("c1", "Hello")
+    async with TwakeSession("app", "k" * 40, group_id="g1", base_url=server.url) as lanes:
+        await lanes.send_message("c1", "Hello")
+    first, second, over_lanes = (sorted(head.lower().split(b"\r\n")) for head in server.heads)
+    assert first == second == over_lanes
+
+
+async def test_the_same_session_checks_and_removes(server):
+    """Every call goes the fast way."""
+    async with session(server.url) as twake:
+        await twake.remove_message(MessageRef("c1", "m1"))
+        assert await twake.check()
+    assert server.removed["m1"] == 1
+
+
+# --- configuration ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["httptools", "orjson"])
+def test_without_the_extra_the_error_says_what_to_install(monkeypatch, name):
+    """Whoever asks for it is told the line to type."""
+    monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(ConfigurationError, match=r'pip install "twake-async\[fast\]"') as caught:
+        session("https://api.twake.app")
+    assert caught.value.field == "transport"
+
+
+@pytest.mark.parametrize(
+    ("field", "options"),
+    [
+        ("proxy", {"proxy": "ftp://127.0.0.1:9"}),
+        ("transport", {"http_client": object()}),
+    ],
+)
+def test_what_it_cannot_do_is_said_at_once(field, options):
+    """What is no proxy, or a client of the caller's own, does not go with it."""
+    with pytest.raises(ConfigurationError) as caught:
+        session("https://api.twake.app", **options)
+    assert caught.value.field == field
+
+
+def test_no_other_word_is_taken():
+    """A word that is mistyped is no transport."""
+    with pytest.raises(ConfigurationError) as caught:
+        TwakeSession("app", "k" * 40, transport="quick")  # type: ignore[arg-type]
+    assert caught.value.field == "transport"
+
+
+@pytest.mark.parametrize("deadline", [0.2, 5.0])
+async def test_a_refusal_whose_body_hangs_is_a_refusal(deadline):
+    """It neither waits for the deadline nor becomes unknown with it."""
+    async with Raw(HANGING) as server:
+        error = await failure(server.url, deadline=deadline)
+    assert (type(error), error.status) == (RefusedError, 401)
+
+
+# --- the failure table --------------------------------------------------------------------------
+
+#: What only lanes can be asked for, or what brings a way of its own.
+_OTHER_WAYS = ("injected", "verify_and_transport", "both")
+
+
+@pytest.mark.parametrize(
+    ("row", "cause"),
+    [each for each in EXECUTIONS if not any(word in each.id for word in _OTHER_WAYS)],
+)
+async def test_a_row_of_the_failure_table_has_the_same_outcome(row, cause, monkeypatch):
+    """The outcome, the number of copies, and whether it is tried again are those of lanes."""
+    monkeypatch.setattr("test_failure_table.TwakeSession", partial(TwakeSession, transport="fast"))
+    for operation, seen in (await executions(row, cause)).items():
+        ended = seen.ended
+        assert (operation, getattr(ended, "outcome", None)) == (
+            operation,
+            row.outcome if row.ends else None,
+        )
+        assert (operation, seen.tries > 1) == (operation, operation in row.again)
+        if row.outcome in (Outcome.NOT_SENT, Outcome.REFUSED):
+            assert (operation, seen.stored) == (operation, 0)

@@ -1,0 +1,742 @@
+"""The failure table: every failure as data, and the tables of docs/failures.md made from it.
+
+`python tests/support/failures.py` writes the tables into the page; tests/promise/test_failure_table.py executes
+every row, and holds the page to be what the rows say.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import pathlib
+
+import attrs
+import httpx
+from scenes import (
+    QUICK,
+    Cause,
+    after_closing,
+    called,
+    cancelled,
+    cancelled_in_line,
+    certificate,
+    closed_in_line,
+    configured,
+    cooldown,
+    cut_off,
+    done,
+    fault,
+    forward,
+    handshake,
+    idle_close,
+    in_a_fork,
+    in_another_loop,
+    in_no_loop,
+    injected,
+    injected_to_refused_port,
+    no_lane,
+    on_reuse,
+    refused_port,
+    tunnel,
+    unresolved,
+    without_authorities,
+    without_environment,
+    without_socks,
+)
+
+from twake_async import (
+    AuthenticationError,
+    ConfigurationError,
+    InvalidDraftError,
+    InvalidGroupError,
+    MessageDraft,
+    MissingCapabilityError,
+    NotSentError,
+    Outcome,
+    OutcomeUnknownError,
+    RateLimitedError,
+    RefusedError,
+    SessionClosedError,
+    WrongEventLoopError,
+)
+
+PAGE = pathlib.Path(__file__).parents[2] / "docs" / "failures.md"
+BEGIN, END = "<!-- The tables begin here. -->\n", "<!-- The tables end here. -->\n"
+
+ALL = ("create", "edit", "remove")
+NEVER: tuple[str, ...] = ()
+REPEATABLE = ("edit", "remove")
+AGAIN = {NEVER: "no", REPEATABLE: "edits and removes only", ALL: "yes"}
+
+
+@attrs.frozen
+class Row:
+    """One failure: what happened, and all that is promised of it."""
+
+    what: str
+    causes: list[Cause]
+    ends: type[BaseException] | None
+    """The exact class of the exception; None where the message is delivered all the same."""
+    reason: str
+    again: tuple[str, ...] = NEVER
+    """The operations that the default policy tries again."""
+    operations: tuple[str, ...] = ALL
+    """The operations to which it can happen."""
+    told: Outcome | None = None
+    """What `on_attempt` is told, where the exception carries no outcome."""
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """What is certain about the message afterwards."""
+        return Outcome.DELIVERED if self.ends is None else getattr(self.ends, "outcome", None)
+
+
+def faults(names: str) -> list[Cause]:
+    """Name faults of the catalogue."""
+    return [fault(name) for name in names.split()]
+
+
+def either(names: str) -> list[Cause]:
+    """Name faults of the catalogue that look the same whether the message was stored or not."""
+    return [fault(f"{truth}_{name}") for name in names.split() for truth in ("stores", "loses")]
+
+
+# --- NOT_SENT -----------------------------------------------------------------------------------
+
+BAD_INPUT = [
+    Row(
+        "an id is empty, blank or no string",
+        [called("channel_id", channel_id=""), called("blank", channel_id=" ")],
+        InvalidDraftError,
+        "draft",
+    ),
+    Row(
+        'a new message has no content, or a `front_id` that is `""` or `"0"`, or holds white '
+        "space, a control character or `(`",
+        [
+            called("empty", content=""),
+            called("none", content=None),
+            called("front_id_empty", front_id=""),
+            called("front_id_zero", front_id="0"),
+            called("front_id_space", front_id="FROM here"),
+            called("front_id_parenthesis", front_id="count(1)"),
+            called("front_id_control", front_id="a\x00"),
+        ],
+        InvalidDraftError,
+        "draft",
+        operations=("create",),
+    ),
+    Row(
+        "the content is none, or JSON cannot hold it: an object, NaN, half a character",
+        [
+            called("number", content=1),
+            called("object", content={"a": object()}),
+            called("nan", content=[float("nan")]),
+            called("surrogate", content="\ud83d"),
+        ],
+        InvalidDraftError,
+        "draft",
+        operations=("create", "edit"),
+    ),
+    Row(
+        "`ephemeral_to` without `ephemeral=True`",
+        [called("ephemeral_to", ephemeral_to=["u1"])],
+        InvalidDraftError,
+        "draft",
+        operations=("create",),
+    ),
+    Row(
+        "`extra` names a field of the draft",
+        [
+            done(
+                "extra",
+                lambda twake, call: twake.send(MessageDraft("c1", "Hello", extra={"id": "m1"})),
+            )
+        ],
+        InvalidDraftError,
+        "draft",
+        operations=("create",),
+    ),
+    Row(
+        "something else than a draft is sent, or than a message is edited or removed",
+        [
+            done("no_draft", lambda twake, call: twake.send("Hello")),
+            done("no_message", lambda twake, call: twake.edit_message("m1", "Hello")),
+            done("no_ref", lambda twake, call: twake.remove_message(None)),
+        ],
+        InvalidDraftError,
+        "draft",
+    ),
+]
+
+CONFIGURATION = [
+    Row(
+        "the id or the key is empty, or holds a colon or a line break",
+        [
+            configured("empty", public_id=""),
+            configured("colon", private_api_key="id:key"),
+            configured("line_break", private_api_key="key\n"),
+        ],
+        ConfigurationError,
+        "configuration",
+    ),
+    Row(
+        "there is no `group_id`, neither the session's nor the call's",
+        [configured("no_group", group_id=None)],
+        ConfigurationError,
+        "configuration",
+    ),
+    Row(
+        "`base_url` is no URL, or would show the key to a network in plain http",
+        [
+            configured("no_url", base_url="twake"),
+            configured("plain", base_url="http://twake.example"),
+            configured("password", base_url="https://user:password@twake.example"),
+        ],
+        ConfigurationError,
+        "configuration",
+    ),
+    Row(
+        "an argument has a value that cannot work",
+        [
+            configured("deadline", deadline=0),
+            configured("connections", max_connections=0),
+            configured("retry", retry=3),
+            configured("text_form", text_form="rich"),
+            configured("verify", verify="/nonexistent/bundle.pem"),
+            configured("verify_type", verify=1),
+            configured("trusted_statuses", trusted_statuses={200}),
+            configured("proxy", proxy="ftp://proxy"),
+            configured("proxy_without_host", proxy="http://"),
+            done("socks_without_its_package", without_socks),
+            called("deadline_of_call", deadline=float("nan")),
+            called("retry_of_call", retry=3),
+        ],
+        ConfigurationError,
+        "configuration",
+    ),
+    Row(
+        "two arguments exclude each other",
+        [
+            configured("verify_and_transport", verify=False, proxy="env", transport=object()),
+            configured("both", proxy="env", http_client=object(), transport=object()),
+        ],
+        ConfigurationError,
+        "configuration",
+    ),
+    Row(
+        "the environment lacks a variable that `from_env` needs",
+        [done("environment", without_environment)],
+        ConfigurationError,
+        "configuration",
+    ),
+    Row(
+        "the certificate authorities that the environment names cannot be read",
+        [done("authorities", without_authorities)],
+        ConfigurationError,
+        "configuration",
+    ),
+]
+
+LIFE_CYCLE = [
+    Row(
+        "the session was closed before the call",
+        [done("after_closing", after_closing)],
+        SessionClosedError,
+        "closed",
+    ),
+    Row(
+        "the session was closed while the send waited for a connection",
+        [closed_in_line()],
+        SessionClosedError,
+        "closed",
+    ),
+    Row(
+        "the session belongs to another event loop, or none runs",
+        [done("another_loop", in_another_loop), done("no_loop", in_no_loop)],
+        WrongEventLoopError,
+        "event_loop",
+    ),
+    Row(
+        "the process was forked after the session was made",
+        [done("fork", in_a_fork)],
+        WrongEventLoopError,
+        "event_loop",
+    ),
+]
+
+NO_CONNECTION = [
+    Row(
+        "the deadline was already over",
+        [called("deadline", deadline=0), called("past", deadline=-1.0)],
+        NotSentError,
+        "deadline",
+    ),
+    Row(
+        "the deadline passed while all connections were busy", [no_lane()], NotSentError, "no_lane"
+    ),
+    Row(
+        "another send of the session was told to come later than the deadline",
+        [cooldown()],
+        NotSentError,
+        "cooldown",
+    ),
+    Row("nobody listens at the port", [refused_port()], NotSentError, "connect", ALL),
+    Row("the name of the host does not resolve", [unresolved()], NotSentError, "dns", ALL),
+    Row(
+        "the TLS handshake fails, or takes more than a third of the time left",
+        [
+            handshake("close"),
+            handshake("close_after_hello"),
+            handshake("reset"),
+            handshake("garbage"),
+            handshake("plain_http"),
+            handshake("alert"),
+            handshake("silent"),
+        ],
+        NotSentError,
+        "tls",
+        ALL,
+    ),
+    Row(
+        "the certificate is another host's",
+        [certificate("wrong_host")],
+        NotSentError,
+        "certificate",
+    ),
+    Row(
+        "the certificate has expired, or is not valid yet",
+        [certificate("expired"), certificate("not_yet_valid")],
+        NotSentError,
+        "certificate",
+    ),
+    Row(
+        "the certificate is of an authority that is not trusted",
+        [certificate("unknown_authority")],
+        NotSentError,
+        "certificate",
+    ),
+    Row(
+        "the proxy answers CONNECT with 407 or another 4xx",
+        [tunnel("407")],
+        NotSentError,
+        "proxy_refused",
+    ),
+    Row(
+        "the proxy answers CONNECT with 502 or 503",
+        [tunnel("502"), tunnel("503")],
+        NotSentError,
+        "proxy",
+        ALL,
+    ),
+    Row(
+        "the proxy closes, resets or talks nonsense in answer to CONNECT",
+        [tunnel("close"), tunnel("reset"), tunnel("garbage")],
+        NotSentError,
+        "proxy",
+        ALL,
+    ),
+    Row(
+        "the proxy does not answer CONNECT before the deadline",
+        [tunnel("silent")],
+        NotSentError,
+        "proxy",
+    ),
+]
+
+# --- REFUSED ------------------------------------------------------------------------------------
+
+REFUSED = [
+    Row(
+        "the server does not know the id with this key",
+        faults("refuses_authentication refuses_authentication_after_warnings"),
+        AuthenticationError,
+        "authentication",
+    ),
+    Row(
+        "the server does not know the group",
+        faults("refuses_group refuses_group_after_warnings"),
+        InvalidGroupError,
+        "group",
+    ),
+    Row(
+        "the application lacks a capability, or is not installed in the group",
+        faults("refuses_capability refuses_capability_after_warnings"),
+        MissingCapabilityError,
+        "capability",
+    ),
+    Row(
+        "the application lacks a privilege",
+        faults("refuses_privileges refuses_privileges_after_warnings"),
+        MissingCapabilityError,
+        "capability",
+    ),
+    Row(
+        "429 without a `Retry-After`, or with one that is none or over",
+        faults(
+            "refuses_429_absent refuses_429_zero refuses_429_past_date refuses_429_negative "
+            "refuses_429_words refuses_429_empty refuses_429_nan refuses_429_infinite "
+            "refuses_429_digits"
+        ),
+        RateLimitedError,
+        "later",
+        ALL,
+    ),
+    Row(
+        "429 with a `Retry-After` before the deadline",
+        [
+            fault("refuses_429_seconds", retry_after="0.01"),
+            fault("refuses_429_float", retry_after="0.02"),
+        ],
+        RateLimitedError,
+        "later",
+        ALL,
+    ),
+    Row(
+        "429 with a `Retry-After` beyond the deadline",
+        [
+            fault("refuses_429_seconds", deadline=0.9),
+            fault("refuses_429_date", deadline=0.9),
+            fault("refuses_429_float", deadline=0.4),
+            fault("refuses_429_far_date"),
+            fault("refuses_429_huge"),
+        ],
+        RateLimitedError,
+        "later",
+    ),
+    Row(
+        "503, where `retry_later_statuses` holds it",
+        [fault("loses_503", retry=attrs.evolve(QUICK, retry_later_statuses={429, 503}))],
+        RateLimitedError,
+        "later",
+        ALL,
+    ),
+    Row(
+        "a 301 or 308 from http to https, to the same host and path; it is never followed",
+        faults("refuses_301_to_tls refuses_308_to_tls"),
+        RefusedError,
+        "redirect",
+    ),
+    Row(
+        "401, 407, 411, 413, 414 or 431",
+        faults(
+            "refuses_401 refuses_407 refuses_411 refuses_413 refuses_414 refuses_431 "
+            "refuses_413_early"
+        ),
+        RefusedError,
+        "status",
+    ),
+    Row(
+        'the server has no v1 API: 404 with the JSON `{"error":"Not found"}`',
+        faults("refuses_404_no_v1"),
+        RefusedError,
+        "api",
+    ),
+    Row(
+        "the words of a Node server of Twake's for a 4xx, also inside a 200",
+        faults(
+            "refuses_node_400 refuses_node_403 refuses_node_404 refuses_node_415 "
+            "refuses_node_400_in_200 refuses_node_403_in_200 refuses_node_404_in_200 "
+            "refuses_node_415_in_200"
+        ),
+        RefusedError,
+        "status",
+    ),
+    Row(
+        "a status that `trusted_statuses` holds: 403 or 404, for one",
+        [
+            fault("loses_403", trusted_statuses={403, 404}),
+            fault("loses_404", trusted_statuses={403, 404}),
+            fault("loses_302", trusted_statuses={302}),
+        ],
+        RefusedError,
+        "status",
+    ),
+    Row("407 from a proxy that forwards plain http", [forward("407")], RefusedError, "status"),
+]
+
+# --- UNKNOWN ------------------------------------------------------------------------------------
+
+LOST = [
+    Row(
+        "the server closes or resets the connection as soon as it is there",
+        faults("close_at_accept reset_at_accept"),
+        OutcomeUnknownError,
+        "lost",
+        REPEATABLE,
+    ),
+    Row(
+        "the server closes without reading the request",
+        faults("close_before_reading"),
+        OutcomeUnknownError,
+        "lost",
+        REPEATABLE,
+    ),
+    Row(
+        "the connection ends in the middle of the request",
+        faults("close_at_first_byte close_mid_head reset_mid_head close_mid_body reset_mid_body"),
+        OutcomeUnknownError,
+        "lost",
+        REPEATABLE,
+    ),
+    Row(
+        "a kept connection ends at the moment when it is used again",
+        [on_reuse("good_then_close_on_reuse"), on_reuse("good_then_close_on_read")],
+        OutcomeUnknownError,
+        "lost",
+        REPEATABLE,
+    ),
+    Row(
+        "the request was read, perhaps stored, and the connection ends without an answer",
+        either("close reset"),
+        OutcomeUnknownError,
+        "lost",
+        REPEATABLE,
+    ),
+    Row(
+        "the body of the answer is cut, or its chunks are",
+        either("short_body short_body_reset head_then_close cut_chunked bad_chunk_size"),
+        OutcomeUnknownError,
+        "lost",
+        REPEATABLE,
+    ),
+    Row(
+        "the answer is no HTTP, or its headers do not end",
+        either("garbage endless_headers"),
+        OutcomeUnknownError,
+        "lost",
+        REPEATABLE,
+    ),
+    Row(
+        "a proxy that forwards plain http breaks",
+        [forward("close"), forward("reset"), forward("garbage")],
+        OutcomeUnknownError,
+        "lost",
+        REPEATABLE,
+    ),
+    Row(
+        "`aclose()` cut the send off while it awaited its answer",
+        [cut_off()],
+        OutcomeUnknownError,
+        "lost",
+    ),
+    Row(
+        "the server is silent until the deadline, at whatever point",
+        [
+            *faults("silent_at_accept silent_mid_body"),
+            *either("silent head_then_silent short_body_silent"),
+        ],
+        OutcomeUnknownError,
+        "timeout",
+    ),
+    Row(
+        "the answer drips in, a byte at a time, until the deadline",
+        either("drips head_drips"),
+        OutcomeUnknownError,
+        "timeout",
+    ),
+    Row(
+        "an injected client or transport fails, in whatever way",
+        [
+            injected("transport", httpx.ConnectError),
+            injected("transport", httpx.ReadTimeout),
+            injected("transport", RuntimeError),
+            injected("http_client", httpx.ConnectTimeout),
+            injected("http_client", httpx.ReadError),
+            injected_to_refused_port(),
+        ],
+        OutcomeUnknownError,
+        "unproven",
+        REPEATABLE,
+    ),
+]
+
+ANSWERED = [
+    Row(
+        "any other 4xx: 400, 403, 404, 405 or 422, for one",
+        either(
+            "400 402 403 404 405 406 408 409 410 412 415 418 421 422 451 499 403_json "
+            "404_no_v1_html"
+        ),
+        OutcomeUnknownError,
+        "gateway_answer",
+    ),
+    Row(
+        "any other redirect; it is never followed",
+        either("300 301 302 303 304 307 308 302_to_tls 307_to_tls"),
+        OutcomeUnknownError,
+        "gateway_answer",
+    ),
+    Row(
+        "502, 503 or 504",
+        [*either("502 503 503_retry_after 504"), forward("502"), forward("forwards_then_502")],
+        OutcomeUnknownError,
+        "gateway",
+        REPEATABLE,
+    ),
+    Row(
+        "500, whatever its body",
+        either("500 500_fatal_html 500_good_json"),
+        OutcomeUnknownError,
+        "status",
+    ),
+    Row("201 or 202, whatever the body", either("201 202"), OutcomeUnknownError, "status"),
+    Row(
+        "200 with `unknown error or malformed query.`, the words for all that was not foreseen",
+        either("words payload_error node_500_in_200"),
+        OutcomeUnknownError,
+        "server_error",
+    ),
+    Row("200 with an empty body", either("empty_200"), OutcomeUnknownError, "unreadable"),
+    Row(
+        "200 with HTML, or with a trace of PHP's and no answer after it",
+        either("html_200 fatal_html_200 php_trace error_with_persist refusal_behind_others_words"),
+        OutcomeUnknownError,
+        "unreadable",
+    ),
+    Row(
+        "200 with JSON that is cut, or is no object",
+        either("cut_json json_null json_list"),
+        OutcomeUnknownError,
+        "unreadable",
+    ),
+    Row(
+        "200 with a gzip body that is broken or cut",
+        either("gzip_cut gzip_corrupt gzip_not"),
+        OutcomeUnknownError,
+        "unreadable",
+    ),
+    Row(
+        "200 in a content coding that nobody asked for",
+        either("br"),
+        OutcomeUnknownError,
+        "unreadable",
+    ),
+    Row(
+        "200 with more bytes than any answer needs, packed or not",
+        either("big_declared big_chunked gzip_bomb"),
+        OutcomeUnknownError,
+        "unreadable",
+    ),
+    Row(
+        "200 with another message's answer",
+        either("another_answer"),
+        OutcomeUnknownError,
+        "mismatch",
+    ),
+    Row(
+        '200 without an object: `{"object": null}`, for one',
+        either("object_null object_list json_empty"),
+        OutcomeUnknownError,
+        "mismatch",
+    ),
+    Row(
+        "200 with an object whose `id` is null, empty or no string",
+        either("id_null id_zero id_empty"),
+        OutcomeUnknownError,
+        "mismatch",
+    ),
+]
+
+# --- cancelled, and delivered all the same ------------------------------------------------------
+
+CANCELLED = [
+    Row(
+        "the send is cancelled while it waits for a connection",
+        [cancelled_in_line()],
+        asyncio.CancelledError,
+        "cancelled",
+        told=Outcome.NOT_SENT,
+    ),
+    Row(
+        "the send is cancelled after its request began to leave",
+        [cancelled()],
+        asyncio.CancelledError,
+        "cancelled",
+        told=Outcome.UNKNOWN,
+    ),
+]
+
+DELIVERED = [
+    Row(
+        "warnings or a trace of PHP's in front of a good answer",
+        faults("good_after_warnings good_after_php_trace"),
+        None,
+        "",
+    ),
+    Row(
+        "a good answer after a 1xx, late, in chunks, in gzip, or ended by closing",
+        faults(
+            "good good_late good_chunked good_gzip good_after_100 good_after_103 "
+            "good_connection_close good_http10 good_until_close good_then_idle_close"
+        ),
+        None,
+        "",
+    ),
+    Row(
+        "the server closed the kept connection while it was idle",
+        [idle_close("good_then_idle_close")],
+        None,
+        "",
+    ),
+]
+
+#: The tables of the page: a heading for each outcome, one for each group, and the group's rows.
+TABLES: dict[str, dict[str, list[Row]]] = {
+    "`NOT_SENT`": {
+        "Bad input: no byte leaves": BAD_INPUT,
+        "Configuration": CONFIGURATION,
+        "The life of the session": LIFE_CYCLE,
+        "No connection": NO_CONNECTION,
+    },
+    "`REFUSED`": {"": REFUSED},
+    "`UNKNOWN`": {"No whole answer": LOST, "An answer that proves nothing": ANSWERED},
+    "Cancelled": {"": CANCELLED},
+    "`DELIVERED` all the same": {"": DELIVERED},
+}
+ROWS = [row for groups in TABLES.values() for rows in groups.values() for row in rows]
+
+
+# --- the page -----------------------------------------------------------------------------------
+
+_COLUMNS = ("what happened", "outcome", "exception", "reason", "tried again by default?")
+
+
+def _code(word: str) -> str:
+    return f"`{word}`" if word else "-"
+
+
+def _line(cells: tuple[str, ...]) -> str:
+    return "| " + " | ".join(cells) + " |\n"
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    outcome = f"none; `on_attempt` is told `{row.told.name}`" if row.told else ""
+    if row.outcome:
+        outcome = _code(row.outcome.name)
+    exception = row.ends.__name__ if row.ends else ""
+    # Where it can only happen to some operations, no other one can be tried again.
+    again = ALL if row.again and set(row.operations) <= set(row.again) else row.again
+    return row.what, outcome, _code(exception), _code(row.reason), AGAIN[again]
+
+
+def tables() -> str:
+    """Return the tables of the page in Markdown."""
+    text = ""
+    for heading, groups in TABLES.items():
+        text += f"\n## {heading}\n"
+        for group, rows in groups.items():
+            text += f"\n### {group}\n\n" if group else "\n"
+            text += _line(_COLUMNS) + _line(("---",) * len(_COLUMNS))
+            text += "".join(_line(_cells(row)) for row in rows)
+    return text + "\n"
+
+
+def page(old: str) -> str:
+    """Return the page with its tables made anew."""
+    before, _, rest = old.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return before + BEGIN + tables() + END + after
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(PAGE.read_text(encoding="utf-8")), encoding="utf-8")

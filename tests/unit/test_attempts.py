@@ -1,0 +1,477 @@
+"""The loop of attempts: waits, cooldown, budget and the fold, with a clock that is made up."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from email.utils import formatdate
+
+import attrs
+import pytest
+
+from twake_async import (
+    Attempt,
+    NotSentError,
+    Outcome,
+    OutcomeUnknownError,
+    RateLimitedError,
+    RefusedError,
+    RetryBudget,
+    RetryPolicy,
+    SessionClosedError,
+    TwakeError,
+)
+from twake_async._attempt_loop import LONGEST_COOLDOWN, Attempts, Clock, follower
+from twake_async._protocol.exchange import Answer, Failure
+from twake_async._protocol.v1.requests import encode_save
+from twake_async._transport.httpx.transport import Unpooled
+from twake_async._transport.trace import Witness
+from twake_async._waiting import Pauses
+from twake_async.messages import MessageDraft
+from twake_async.retry import Tokens
+
+PREPARED = encode_save(MessageDraft("c1", "Hello", front_id="mine"), group_id="g1")
+EDIT = encode_save(MessageDraft("c1", "Hello", id="m1"), group_id="g1")
+GOOD = Answer(200, [], b'{"object": {"id": "m1", "front_id": "mine"}}')
+LOST = Failure(sent=True, reason="lost", detail="gone")
+REFUSED = Failure(sent=False, reason="connect", detail="nobody there")
+WALL = 1_800_000_000.0
+
+
+def later(value: str | None = None) -> Answer:
+    return Answer(429, [(b"Retry-After", value.encode())] if value is not None else [], b"")
+
+
+@attrs.define
+class Time:
+    """A clock that moves only when somebody waits."""
+
+    at: float = 100.0
+    waits: list[float] = attrs.field(factory=list)
+    chance: float = 0.5
+
+    async def pause(self, seconds: float, line: Pauses) -> None:
+        self.waits.append(seconds)
+        self.at += seconds
+        await asyncio.sleep(0)
+
+    def clock(self) -> Clock:
+        return Clock(lambda: self.at, self.pause, lambda: self.chance, lambda: WALL)
+
+
+@attrs.define
+class Script:
+    """A carrier that hands out what it was given."""
+
+    facts: list
+    seconds: list[float] = attrs.field(factory=list)
+    closed: bool = False
+    lanes: Unpooled = attrs.field(factory=Unpooled)
+
+    def witness(self) -> Witness:
+        return Witness()
+
+    async def attempt(self, lane, prepared, witness, seconds, judge):
+        self.seconds.append(seconds)
+        fact = self.facts.pop(0)
+        if isinstance(fact, BaseException):
+            raise fact
+        return judge(fact, None).result
+
+    async def aclose(self) -> None:
+        self.closed = True
+
+
+def attempts(*facts, budget=RetryBudget(), time=None, **options) -> Attempts:  # noqa: B008
+    time = time or Time()
+    return Attempts(Script(list(facts)), Tokens(budget), clock=time.clock(), **options)
+
+
+async def test_a_good_answer_ends_the_send_at_once():
+    """One attempt, no wait, the message returned."""
+    seen: list[Attempt] = []
+    loop = attempts(GOOD, on_attempt=seen.append)
+    message = await loop.run(PREPARED, RetryPolicy(), 30)
+    assert message.id == "m1"
+    assert not message.maybe_duplicated
+    assert seen == [Attempt(1, Outcome.DELIVERED, "", None, 0.0, "mine")]
+
+
+async def test_what_was_not_sent_is_tried_again_with_growing_waits():
+    """Failed connects wait 0.2, 0.4, 0.8 s at the most, half of it with a draw of one half."""
+    time = Time()
+    loop = attempts(REFUSED, REFUSED, REFUSED, GOOD, time=time)
+    await loop.run(PREPARED, RetryPolicy(), 30)
+    assert time.waits == pytest.approx([0.1, 0.2, 0.4])
+
+
+async def test_the_last_failure_is_raised_with_its_facts():
+    """When attempts run out, the exception says how many there were and how long they took."""
+    loop = attempts(*[REFUSED] * 4)
+    with pytest.raises(NotSentError) as caught:
+        await loop.run(PREPARED, RetryPolicy(unsent_attempts=4), 30)
+    assert caught.value.attempts == 4
+    assert caught.value.front_id == "mine"
+    assert caught.value.elapsed == pytest.approx(0.7)
+    assert caught.value.__cause__ is None
+
+
+async def test_a_create_of_unknown_fate_is_never_repeated_by_default():
+    """A lost answer to a create ends the send."""
+    loop = attempts(LOST, GOOD)
+    with pytest.raises(OutcomeUnknownError) as caught:
+        await loop.run(PREPARED, RetryPolicy(), 30)
+    assert caught.value.attempts == 1
+
+
+async def test_an_edit_is_repeated_after_a_lost_answer():
+    """An edit does no harm twice, and says nothing of duplicates."""
+    answer = Answer(200, [], b'{"object": {"id": "m1", "front_id": "mine"}}')
+    message = await attempts(LOST, answer).run(EDIT, RetryPolicy(), 30)
+    assert not message.maybe_duplicated
+
+
+async def test_a_create_that_was_resent_says_that_it_may_stand_twice():
+    """With the caller's leave a lost create is sent again, and the message carries the doubt."""
+    policy = RetryPolicy(on_unknown="resend")
+    message = await attempts(LOST, GOOD).run(PREPARED, policy, 30)
+    assert message.maybe_duplicated
+
+
+@pytest.mark.parametrize("last", [Answer(401, [], b""), REFUSED])
+async def test_a_refusal_after_a_doubt_is_raised_as_the_doubt(last):
+    """What came after a lost attempt proves nothing about it; the refusal stands as the cause."""
+    policy = RetryPolicy(attempts=2, unsent_attempts=1, on_unknown="resend")
+    with pytest.raises(OutcomeUnknownError) as caught:
+        await attempts(LOST, last).run(PREPARED, policy, 30)
+    assert caught.value.reason == "lost"
+    assert caught.value.attempts == 2
+    assert isinstance(caught.value.__cause__, RefusedError | NotSentError)
+    assert caught.value.__cause__.attempts == 2
+
+
+async def test_a_refusal_that_is_final_is_not_repeated():
+    """Only "later" may be asked again."""
+    with pytest.raises(RefusedError) as caught:
+        await attempts(Answer(401, [], b"")).run(PREPARED, RetryPolicy(), 30)
+    assert caught.value.attempts == 1
+
+
+async def test_retry_after_is_waited_for_and_a_jitter_more():
+    """The server's own seconds come first."""
+    time = Time()
+    await attempts(later("7"), GOOD, time=time).run(PREPARED, RetryPolicy(), 30)
+    assert time.waits == pytest.approx([7.1])
+
+
+async def test_retry_after_may_be_a_date():
+    """An HTTP date is measured against the time of day."""
+    time = Time()
+    date = formatdate(WALL + 5, usegmt=True)
+    await attempts(later(date), GOOD, time=time).run(PREPARED, RetryPolicy(), 30)
+    assert time.waits == pytest.approx([5.1])
+
+
+@pytest.mark.parametrize("value", [None, "soon", "-3", "nan", ""])
+async def test_an_absurd_or_absent_retry_after_means_the_usual_wait(value):
+    """A 429 that asks for nothing is tried again like any other."""
+    time = Time()
+    await attempts(later(value), GOOD, time=time).run(PREPARED, RetryPolicy(), 30)
+    assert time.waits == pytest.approx([0.1])
+
+
+async def test_no_wait_reaches_the_deadline():
+    """A pause that ends after the deadline is not begun: the refusal is raised at once."""
+    time = Time()
+    with pytest.raises(RateLimitedError) as caught:
+        await attempts(later("31"), GOOD, time=time).run(PREPARED, RetryPolicy(), 30)
+    assert caught.value.retry_after == 31
+    assert time.waits == []
+
+
+async def test_the_cooldown_holds_for_every_send_of_the_session():
+    """A Retry-After that one send met makes the next one wait before its first attempt."""
+    time = Time()
+    loop = attempts(later("7"), GOOD, time=time)
+    with pytest.raises(RateLimitedError):
+        await loop.run(PREPARED, RetryPolicy.never(), 30)
+    await loop.run(PREPARED, RetryPolicy.never(), 30)
+    assert time.waits == pytest.approx([7.1])
+
+
+async def test_a_send_whose_deadline_ends_within_the_cooldown_does_not_begin():
+    """Nothing is sent, nothing is waited for, and the reason says why."""
+    time = Time()
+    loop = attempts(later("7"), time=time)
+    with pytest.raises(RateLimitedError):
+        await loop.run(PREPARED, RetryPolicy.never(), 30)
+    with pytest.raises(NotSentError) as caught:
+        await loop.run(PREPARED, RetryPolicy(), 5)
+    assert caught.value.reason == "cooldown"
+    assert caught.value.attempts == 0
+    assert time.waits == []
+
+
+async def test_a_huge_retry_after_does_not_stop_the_session_for_good():
+    """The cooldown is bounded, whatever one answer says."""
+    time = Time()
+    loop = attempts(later("99999999999999"), GOOD, time=time)
+    with pytest.raises(RateLimitedError):
+        await loop.run(PREPARED, RetryPolicy.never(), 30)
+    await loop.run(PREPARED, RetryPolicy.never(), 2 * LONGEST_COOLDOWN)
+    assert time.waits == [pytest.approx(LONGEST_COOLDOWN + 0.1)]
+
+
+async def test_a_shorter_retry_after_does_not_shorten_the_cooldown():
+    """The longest pause that was asked for counts."""
+    time = Time()
+    loop = attempts(later("20"), later("1"), GOOD, time=time)
+    with pytest.raises(RateLimitedError):
+        await loop.run(PREPARED, RetryPolicy.never(), 30)
+    await loop.run(PREPARED, RetryPolicy(), 90)
+    assert time.waits[0] == pytest.approx(20.1)
+    assert time.waits[1] == pytest.approx(1.1)
+
+
+@pytest.mark.parametrize("seconds", [0, -1])
+async def test_a_deadline_that_is_over_sends_nothing(seconds):
+    """No attempt is made where there is no time for one."""
+    loop = attempts()
+    with pytest.raises(NotSentError) as caught:
+        await loop.run(PREPARED, RetryPolicy(), seconds)
+    assert caught.value.reason == "deadline"
+    assert caught.value.attempts == 0
+
+
+async def test_each_attempt_gets_what_is_left_of_the_deadline():
+    """The waits count, too."""
+    loop = attempts(REFUSED, GOOD)
+    await loop.run(PREPARED, RetryPolicy(), 30)
+    assert loop.carrier.seconds == pytest.approx([30, 29.9])
+
+
+async def test_an_empty_budget_ends_the_retries_and_deliveries_fill_it():
+    """Failing sends share their retries; what is delivered earns some back."""
+    slow = later()
+    loop = attempts(slow, slow, slow, GOOD, GOOD, slow, GOOD, budget=RetryBudget(1, 0.5))
+    for _ in range(2):
+        with pytest.raises(RateLimitedError):
+            await loop.run(PREPARED, RetryPolicy(attempts=2), 30)
+    assert loop.carrier.seconds == [30, pytest.approx(29.9), 30]
+    await loop.run(PREPARED, RetryPolicy(), 30)
+    await loop.run(PREPARED, RetryPolicy(), 30)
+    await loop.run(PREPARED, RetryPolicy(), 30)
+    assert loop.carrier.facts == []
+
+
+async def test_what_never_left_is_tried_until_the_deadline_and_costs_no_budget():
+    """Neither `attempts` nor the budget bounds what is proven to do no harm."""
+    time = Time()
+    loop = attempts(*[REFUSED] * 20, GOOD, budget=RetryBudget(0, 0), time=time)
+    await loop.run(PREPARED, RetryPolicy(attempts=1, max_wait=1), 30)
+    assert loop.carrier.facts == []
+    loop = attempts(*[REFUSED] * 99, time=time)
+    began = time.at
+    with pytest.raises(NotSentError) as caught:
+        await loop.run(PREPARED, RetryPolicy(max_wait=1), 30)
+    assert 28 < time.at - began <= 30
+    assert caught.value.attempts > 50
+
+
+async def test_unsent_attempts_and_the_others_are_counted_apart():
+    """`attempts` bounds what may have left, `unsent_attempts` what has not."""
+    policy = RetryPolicy(attempts=2, unsent_attempts=3)
+    loop = attempts(REFUSED, REFUSED, later(), later(), GOOD)
+    with pytest.raises(RateLimitedError) as caught:
+        await loop.run(PREPARED, policy, 30)
+    assert caught.value.attempts == 4
+    loop = attempts(later(), REFUSED, REFUSED, REFUSED, GOOD)
+    with pytest.raises(NotSentError) as caught:
+        await loop.run(PREPARED, policy, 30)
+    assert caught.value.attempts == 4
+
+
+async def test_a_cancelled_attempt_is_told_to_the_observer_and_raised():
+    """Cancellation carries no outcome, but whoever observes attempts learns of it."""
+    seen: list[Attempt] = []
+    loop = attempts(asyncio.CancelledError(), on_attempt=seen.append)
+    with pytest.raises(asyncio.CancelledError):
+        await loop.run(PREPARED, RetryPolicy(), 30)
+    assert [(a.outcome, a.reason, a.wait) for a in seen] == [(Outcome.UNKNOWN, "cancelled", None)]
+
+
+async def test_an_observer_that_raises_changes_nothing(caplog):
+    """A bug in a callback is logged and does not turn a delivery into a failure."""
+
+    def observer(_: Attempt) -> None:
+        raise ZeroDivisionError
+
+    message = await attempts(GOOD, on_attempt=observer).run(PREPARED, RetryPolicy(), 30)
+    assert message.id == "m1"
+    assert "on_attempt raised" in caplog.text
+
+
+async def test_attempts_are_logged_at_debug_and_without_the_text(caplog):
+    """The log tells facts, and is silent unless asked."""
+    with caplog.at_level(logging.DEBUG, "twake_async"):
+        await attempts(REFUSED, GOOD).run(PREPARED, RetryPolicy(), 30)
+    assert len(caplog.records) == 2
+    assert "connect" in caplog.text
+    assert "Hello" not in caplog.text
+
+
+class Follower:
+    """Who follows attempts; the third is forbidden."""
+
+    def __init__(self) -> None:
+        self.told: list = []
+
+    def ended(self, outcome, reason, *, last):
+        self.told.append((outcome, reason, last))
+
+    async def again(self):
+        self.told.append("again")
+        return NotSentError("no", reason="full") if self.told.count("again") == 2 else None
+
+
+@pytest.mark.parametrize("doubt", [True, False])
+async def test_who_follows_is_told_each_end_and_may_forbid_another_attempt(doubt):
+    """What was unknown before stays so; the error that forbids is its cause, or is raised."""
+    follows = Follower()
+    first = LOST if doubt else REFUSED
+    loop = attempts(first, REFUSED, GOOD)
+    token = follower.set(follows)
+    try:
+        with pytest.raises(TwakeError) as caught:
+            await loop.run(PREPARED, RetryPolicy(on_unknown="resend"), 30)
+    finally:
+        follower.reset(token)
+    start = (Outcome.UNKNOWN, "lost", False) if doubt else (Outcome.NOT_SENT, "connect", False)
+    assert follows.told == [start, "again", (Outcome.NOT_SENT, "connect", False), "again"]
+    assert caught.value.outcome is start[0]
+    assert caught.value.attempts == 2
+    assert "full" in {caught.value.reason, getattr(caught.value.__cause__, "reason", None)}
+
+
+async def test_closing_wakes_a_send_that_waits_between_attempts():
+    """A retry that is far away does not outlive the session."""
+    closed = Failure(sent=False, reason="closed", detail="closed")
+    loop = Attempts(Script([later("20"), closed]), Tokens(None))
+    sending = asyncio.create_task(loop.run(PREPARED, RetryPolicy(), 60))
+    while loop.carrier.seconds == []:
+        await asyncio.sleep(0)
+    await loop.aclose()
+    with pytest.raises(SessionClosedError):
+        await asyncio.wait_for(sending, 5)
+    assert loop.carrier.closed
+
+
+async def test_the_real_clock_waits():
+    """The default pause ends by itself."""
+    clock = Clock()
+    before = clock.now()
+    await clock.pause(0.01, Pauses())
+    assert clock.now() - before >= 0.009
+
+
+async def test_a_batch_reads_the_same_clock():
+    """What a batch waits for is measured as the session measures it."""
+    time = Time(at=7.0)
+    loop = attempts(time=time)
+    assert loop.now() == 7.0
+    await loop.wait(2.0)
+    assert loop.now() == 9.0
+
+
+async def test_closing_in_a_cooldown_ends_the_wait_and_does_not_spin():
+    """A send that waits for the server's pause asks the clock no more once the session closes."""
+    pauses: list[float] = []
+
+    async def pause(seconds: float, line: Pauses) -> None:
+        pauses.append(seconds)
+        assert len(pauses) < 10, "it waits again and again"
+        await line.wait(seconds)
+
+    closed = Failure(sent=False, reason="closed", detail="closed")
+    loop = Attempts(Script([later("8"), closed, closed]), Tokens(None), clock=Clock(pause=pause))
+    with pytest.raises(RateLimitedError):
+        await loop.run(PREPARED, RetryPolicy.never(), 60)
+    sending = asyncio.create_task(loop.run(PREPARED, RetryPolicy(), 60))
+    while not pauses:
+        await asyncio.sleep(0)
+    await loop.aclose()
+    with pytest.raises(SessionClosedError):
+        await sending
+    assert len(pauses) == 1
+
+
+@pytest.mark.parametrize("facts", [[LOST], [LOST, LOST]])
+async def test_an_unknown_end_is_not_its_own_cause(facts):
+    """The last of several unknown attempts is raised, and nothing stands behind it."""
+    policy = RetryPolicy(attempts=len(facts), on_unknown="resend")
+    with pytest.raises(OutcomeUnknownError) as caught:
+        await attempts(*facts).run(PREPARED, policy, 30)
+    assert caught.value.__cause__ is None
+    assert caught.value.attempts == len(facts)
+
+
+class Cancels:
+    """Cancels the task at the n-th of its waits, and remembers what was noted before each."""
+
+    def __init__(self, at: int, facts: list) -> None:
+        self.at = at
+        self.now = 0.0
+        self.waits = 0
+        self.answered = 0
+        self.noted: list = []
+        self.facts = list(facts)
+        self.lanes = Unpooled()
+
+    def wait(self) -> None:
+        assert len(self.noted) == self.answered, "an attempt ended, and something else was awaited"
+        self.waits += 1
+        if self.waits == self.at:
+            raise asyncio.CancelledError
+
+    # The clock, the carrier, the follower.
+
+    async def pause(self, seconds: float, line: Pauses) -> None:
+        self.now += seconds
+        self.wait()
+
+    def witness(self) -> Witness:
+        return Witness()
+
+    async def attempt(self, lane, prepared, witness, seconds, judge):
+        self.wait()
+        self.answered += 1
+        return judge(self.facts.pop(0), None).result
+
+    async def again(self):
+        self.wait()
+
+    def ended(self, outcome, reason, *, last):
+        if reason != "cancelled":
+            self.noted.append((outcome, reason))
+
+
+@pytest.mark.parametrize("at", range(1, 16))
+async def test_an_attempt_is_noted_before_anything_else_is_awaited(at):
+    """Cancelled at each of its waits, a send has told of every attempt that had ended."""
+    facts = [LOST, later("1"), REFUSED, LOST, GOOD]
+    cancels = Cancels(at, facts)
+    clock = Clock(now=lambda: cancels.now, pause=cancels.pause, draw=lambda: 0.0)
+    seen: list[Attempt] = []
+    loop = Attempts(cancels, Tokens(None), seen.append, clock)
+    token = follower.set(cancels)
+    try:
+        await loop.run(PREPARED, RetryPolicy(attempts=9, on_unknown="resend"), 30)
+        ended = True
+    except (asyncio.CancelledError, NotSentError):
+        ended = False
+    finally:
+        follower.reset(token)
+    assert ended is (at > cancels.waits)
+    made = [attempt for attempt in seen if attempt.reason != "cancelled"]
+    assert [(attempt.outcome, attempt.reason) for attempt in made] == cancels.noted
+    assert len(cancels.noted) == cancels.answered

@@ -1,0 +1,223 @@
+"""Looking names up: shared, bounded, and never what keeps a program from ending."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from twake_async import NotSentError, RetryPolicy, TwakeSession
+from twake_async._transport import resolve as _names
+from twake_async._transport.resolve import Names
+
+ADDRESS = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 80))
+
+
+class Resolver:
+    """A resolver that answers when it is told to, and counts the questions."""
+
+    def __init__(self, *, answers: bool = False) -> None:
+        self.asked: list[str] = []
+        self.open = threading.Event()
+        self.says: list | Exception = [ADDRESS]
+        if answers:
+            self.open.set()
+
+    def __call__(self, host, port, *args, flags=0, **options):
+        self.asked.append(host)
+        says = self.says
+        self.open.wait(20)
+        if isinstance(says, Exception):
+            raise says
+        return says
+
+
+@pytest.fixture
+def resolver(monkeypatch):
+    """Put a resolver that hangs in place of the system's, and let its threads go at the end."""
+    hanging = Resolver()
+    monkeypatch.setattr(socket, "getaddrinfo", hanging)
+    yield hanging
+    hanging.open.set()
+    for thread in threading.enumerate():
+        if thread.name == _names._THREAD:
+            thread.join(5)
+
+
+async def test_an_address_needs_no_look_up(monkeypatch):
+    """It is read at once, in no thread, whatever its family."""
+    monkeypatch.setattr(threading, "Thread", None)
+    assert (await Names().find("127.0.0.1", 80))[0][4] == ("127.0.0.1", 80)
+    assert (await Names().find("::1", 80))[0][0] is socket.AF_INET6
+
+
+async def test_those_who_wait_for_one_name_share_one_look_up(resolver):
+    """One that is cancelled leaves it to the others; another port or a later time is another one."""
+    names = Names()
+    waiting = [asyncio.create_task(names.find("chat.test", 80)) for _ in range(50)]
+    other = asyncio.create_task(names.find("chat.test", 81))
+    await asyncio.sleep(0.01)
+    waiting[0].cancel()
+    resolver.open.set()
+    found = await asyncio.gather(*waiting, return_exceptions=True)
+    assert isinstance(found.pop(0), asyncio.CancelledError)
+    assert found == [[ADDRESS]] * 49
+    await other
+    assert len(resolver.asked) == 2
+    assert await names.find("chat.test", 80) == [ADDRESS]
+    assert len(resolver.asked) == 3
+
+
+async def test_each_who_waited_is_told_the_failure(resolver):
+    """Each gets an exception of its own: a traceback belongs to one task."""
+    names = Names()
+    resolver.says = socket.gaierror(socket.EAI_NONAME, "nobody of that name")
+    waiting = [asyncio.create_task(names.find("chat.test", 80)) for _ in range(2)]
+    await asyncio.sleep(0)
+    resolver.open.set()
+    first, second = await asyncio.gather(*waiting, return_exceptions=True)
+    assert (type(first), first.args) == (type(second), second.args)
+    assert (type(first), first.errno) == (socket.gaierror, socket.EAI_NONAME)
+    assert first is not second
+
+
+@pytest.mark.parametrize("name", ["a..b", "x" * 64])
+async def test_what_can_be_no_name_is_told_as_one_that_does_not_resolve(name):
+    """The codec refuses it before the resolver is asked."""
+    with pytest.raises(socket.gaierror):
+        await Names().find(name, 80)
+
+
+async def test_a_new_look_up_does_not_wait_for_one_that_hangs(resolver, monkeypatch):
+    """A resolver that answers again is found while the old question is still open."""
+    names = Names()
+    old = asyncio.create_task(names.find("chat.test", 80))
+    await asyncio.sleep(0.01)
+    monkeypatch.setattr(_names, "_STALE", 0.0)
+    answering = Resolver(answers=True)
+    monkeypatch.setattr(socket, "getaddrinfo", answering)
+    assert await names.find("chat.test", 80) == [ADDRESS]
+    assert not old.done()
+    resolver.open.set()
+    assert await old == [ADDRESS]
+    assert len(answering.asked) == 1
+
+
+async def test_an_old_look_up_that_ends_leaves_the_new_one_shared(resolver, monkeypatch):
+    """Its end takes nothing but its own place."""
+    names, second = Names(), Resolver()
+    old = asyncio.create_task(names.find("chat.test", 80))
+    await asyncio.sleep(0.01)
+    monkeypatch.setattr(_names, "_STALE", 0.0)
+    monkeypatch.setattr(socket, "getaddrinfo", second)
+    new = [asyncio.create_task(names.find("chat.test", 80))]
+    await asyncio.sleep(0.01)
+    monkeypatch.setattr(_names, "_STALE", 60.0)
+    resolver.open.set()
+    await old
+    new.append(asyncio.create_task(names.find("chat.test", 80)))
+    await asyncio.sleep(0.01)
+    second.open.set()
+    await asyncio.gather(*new)
+    assert len(second.asked) == 1
+
+
+async def test_look_ups_without_an_answer_are_bounded(resolver, monkeypatch):
+    """Beyond the bound a new name is not looked up, and a known one waits for the old look-up."""
+    monkeypatch.setattr(_names, "_LIMIT", 3)
+    monkeypatch.setattr(_names, "_STALE", 0.0)
+    names = Names()
+    waiting = []
+    for number in range(3):
+        waiting.append(asyncio.create_task(names.find(f"chat{number}.test", 80)))
+        await asyncio.sleep(0)
+    with pytest.raises(socket.gaierror, match="too many look-ups"):
+        await names.find("another.test", 80)
+    waiting.append(asyncio.create_task(names.find("chat0.test", 80)))
+    await asyncio.sleep(0.01)
+    assert len(resolver.asked) == 3
+    resolver.open.set()
+    assert await asyncio.gather(*waiting) == [[ADDRESS]] * 4
+
+
+@pytest.mark.parametrize("transport", [None, "fast"])
+async def test_sends_that_wait_for_a_resolver_end_with_their_deadline(resolver, transport):
+    """None of them can have left, and together they asked once."""
+    async with TwakeSession(
+        "app",
+        "k",
+        group_id="g",
+        base_url="https://chat.test",
+        proxy=None,
+        transport=transport,
+        retry=RetryPolicy.never(),
+    ) as twake:
+        before = time.monotonic()
+        sends = (twake.send_message("c", "x", deadline=0.3) for _ in range(20))
+        errors = await asyncio.gather(*sends, return_exceptions=True)
+        assert time.monotonic() - before < 1.0
+    assert {type(error) for error in errors} == {NotSentError}
+    assert len(resolver.asked) == 1
+
+
+PROGRAM = """
+import asyncio, socket, time
+from twake_async import NotSentError, TwakeSession
+
+resolve = socket.getaddrinfo
+
+def hang(host, *args, **options):
+    if host == "chat.test":
+        time.sleep(60)
+    return resolve(host, *args, **options)
+
+async def main():
+    session = TwakeSession(
+        "app", "k", group_id="g", base_url="https://chat.test", proxy=None, transport={transport!r}
+    )
+    async with session as twake:
+        try:
+            await twake.send_message("c", "x", deadline=0.5)
+        except NotSentError as error:
+            print(error.reason)
+
+socket.getaddrinfo = hang
+before = time.monotonic()
+asyncio.run(main())
+print(time.monotonic() - before < 3)
+"""
+
+
+@pytest.mark.parametrize("transport", [None, "fast"])
+def test_a_resolver_that_hangs_does_not_keep_a_program_from_ending(transport):
+    """Neither `asyncio.run` nor the interpreter waits for it."""
+    before = time.monotonic()
+    ended = subprocess.run(
+        [sys.executable, "-W", "error", "-c", PROGRAM.format(transport=transport)],
+        capture_output=True,
+        text=True,
+        timeout=40,
+        check=False,
+    )
+    assert (ended.stdout.split(), ended.stderr) == (["connect", "True"], "")
+    assert time.monotonic() - before < 20
+
+
+def test_a_look_up_that_outlives_its_loop_bothers_nobody(resolver, recwarn):
+    """Its answer has nobody to go to."""
+
+    async def give_up():
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(Names().find("chat.test", 80), 0.01)
+
+    asyncio.run(give_up())
+    (thread,) = [one for one in threading.enumerate() if one.name == _names._THREAD]
+    resolver.open.set()
+    thread.join(5)
+    assert not thread.is_alive()
+    assert not recwarn

@@ -1,0 +1,1035 @@
+"""_wire.py: requests to the byte, and what each answer of the real server proves."""
+
+from __future__ import annotations
+
+import collections
+import gzip
+import json
+import tracemalloc
+import uuid
+import zlib
+
+import attrs
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from recorded import ALL, MINTED, REMOVES, SAVES, last_line
+
+from twake_async._protocol.exchange import Answer, Failure
+from twake_async._protocol.v1.judge import judge, judge_failure, text_was_cut
+from twake_async._protocol.v1.requests import REMOVE, SAVE, Prepared, encode_remove, encode_save
+from twake_async.errors import (
+    AuthenticationError,
+    ConfigurationError,
+    InvalidDraftError,
+    InvalidGroupError,
+    MissingCapabilityError,
+    NotSentError,
+    Outcome,
+    OutcomeUnknownError,
+    RateLimitedError,
+    RefusedError,
+    SessionClosedError,
+    TwakeError,
+)
+from twake_async.messages import Message, MessageDraft, MessageRef
+from twake_async.twacode._rules import why_blank
+
+DELIVERED, REFUSED, UNKNOWN = Outcome.DELIVERED, Outcome.REFUSED, Outcome.UNKNOWN
+
+#: Failures that the server puts in words before it writes anything.
+REFUSALS = {
+    "unknown_application_or_bad_private_key": AuthenticationError,
+    "you_need_to_provide_a_valid_group_id_field_in_any_api_request": InvalidGroupError,
+    "you_do_not_have_this_set_of_required_capabilities": MissingCapabilityError,
+    "you_do_not_have_this_set_of_required_privileges": MissingCapabilityError,
+}
+
+#: (release, operation, outcome) -> how many of the recorded cases.
+EXPECTED = {
+    ("v2020", "create", "DELIVERED"): 115,
+    ("v2020", "create", "REFUSED"): 46,
+    ("v2020", "create", "UNKNOWN"): 44,
+    ("v2020", "edit", "DELIVERED"): 36,
+    ("v2020", "edit", "UNKNOWN"): 10,
+    ("v2020", "ephemeral", "DELIVERED"): 16,
+    ("v2020", "remove", "DELIVERED"): 22,
+    ("v2020", "remove", "REFUSED"): 2,
+    ("v2020", "remove", "UNKNOWN"): 2,
+    ("v2023", "create", "DELIVERED"): 27,
+    ("v2023", "create", "REFUSED"): 4,
+    ("v2023", "create", "UNKNOWN"): 18,
+    ("v2023", "edit", "DELIVERED"): 6,
+    ("v2023", "ephemeral", "DELIVERED"): 2,
+    ("v2023", "remove", "DELIVERED"): 4,
+}
+
+
+def judged(prepared, answer, refused=frozenset({429}), now=0.0):
+    """Return what `judge` makes of an answer, and its outcome."""
+    result = judge(prepared, answer, retry_later=refused, now=now)
+    assert result is None or isinstance(result, Message | TwakeError)
+    return result, result.outcome if isinstance(result, TwakeError) else DELIVERED
+
+
+def judged_case(case):
+    """Return the verdict on a recorded case, and its outcome."""
+    if case.answer is None:
+        lost = judge_failure(Failure(sent=True, reason="lost", detail="the connection ended"))
+        return lost, lost.outcome
+    return judged(case.prepared, case.answer)
+
+
+def by_name(cases):
+    return pytest.mark.parametrize("case", cases, ids=[case.name for case in cases])
+
+
+# --- what the real server answered -------------------------------------------------------------
+
+
+@by_name(SAVES)
+def test_no_verdict_contradicts_the_store(case):
+    """`DELIVERED` is stored, already so or ephemeral; `REFUSED` is not: in every recorded save."""
+    result, outcome = judged_case(case)
+    stored = case.handed_on if case.changed is None else case.changed
+    if outcome is DELIVERED:
+        assert isinstance(result, Message)
+        assert result.id
+        idle_edit = case.operation == "edit" and result.id == case.message["id"]
+        assert stored or idle_edit or case.operation == "ephemeral"
+        if case.operation == "create":
+            assert stored
+            assert result.front_id == case.front_id
+    elif outcome is REFUSED:
+        assert not stored
+    else:
+        assert outcome is UNKNOWN
+
+
+@by_name([case for case in SAVES if case.object.get("id")])
+def test_a_good_answer_is_never_left_unknown(case):
+    """Where the answer names our message, also behind PHP's warnings, it is delivered.
+
+    The one exception is a front_id that our SDK never sends, and that the server does not keep.
+    """
+    given = case.message.get("front_id")
+    if given is not None and not isinstance(given, str):
+        with pytest.raises(InvalidDraftError):
+            MessageDraft("c", "x", front_id=given)
+        expected = UNKNOWN
+    else:
+        expected = DELIVERED
+    assert judged_case(case)[1] is expected
+
+
+@by_name(
+    [
+        case
+        for case in [*SAVES, *REMOVES]
+        if (last_line(case.case["response"]["body"]) or {}).get("error") in REFUSALS
+    ]
+)
+def test_a_refusal_in_words_is_refused(case):
+    """Authentication, group and capability errors come with their own class, never `UNKNOWN`."""
+    document = last_line(case.case["response"]["body"])
+    result, outcome = judged_case(case)
+    assert type(result) is REFUSALS[document["error"]]
+    assert outcome is REFUSED
+    assert result.status == 200
+    assert not case.changed
+    assert not case.handed_on
+    for name in document.get("capabilities", ()):
+        assert name in result.missing
+        assert name in str(result)
+
+
+@by_name(REMOVES)
+def test_a_remove_is_judged_by_its_echo(case):
+    """The server echoes what it took; without that echo, or an error in words, it is unknown."""
+    result, outcome = judged_case(case)
+    document = last_line(case.case["response"]["body"])
+    if outcome is REFUSED:
+        assert not case.changed
+    elif outcome is DELIVERED:
+        assert result is None
+        assert document["result"].get("id") == case.message.get("id")
+    else:
+        assert document["result"] is None
+        assert "id" not in case.message
+
+
+def test_the_verdicts_on_all_cases_are_these():
+    """So many of each: a test that judged nothing could not pass."""
+    assert len(ALL) == 409
+    found = collections.Counter(
+        (case.case["server"][:5], case.operation, judged_case(case)[1].name)
+        for case in [*SAVES, *REMOVES]
+    )
+    assert found == EXPECTED
+
+
+def test_what_was_stored_behind_an_unknown_answer_is_known():
+    """The saves that were stored and are not claimed as delivered: no more than these."""
+    names = {
+        case.case["name"] for case in SAVES if case.changed and judged_case(case)[1] is UNKNOWN
+    }
+    assert names == {
+        "16b-sender-non-member",
+        "16g-sender-non-member-retry",
+        "22zb-form-invalid-utf8-front-id",
+    }
+
+
+def test_what_is_delivered_without_a_change_is_known():
+    """Stored saves change a row; the others are ephemeral, or edits that change nothing."""
+    names = {
+        case.case["name"]
+        for case in SAVES
+        if case.changed is False
+        and case.operation != "ephemeral"
+        and judged_case(case)[1] is DELIVERED
+    }
+    assert names == {"09b-edit-content-null", "14f-reaction-without-sender"}
+
+
+def test_an_ephemeral_that_replaces_another_is_known_by_its_target():
+    """The server answers under the replaced id, with or without our front_id (wire case 11)."""
+    cases = [case for case in SAVES if case.case["name"] == "11-ephemeral-resend"]
+    assert len(cases) == 2
+    for case in cases:
+        target = case.message["ephemeral_id"]
+        ours = Prepared(SAVE, b"", "ephemeral", MINTED, target)
+        assert judged(ours, case.answer)[1] is DELIVERED
+        other = Prepared(SAVE, b"", "ephemeral", MINTED, "another-id")
+        assert judged(other, case.answer)[1] is UNKNOWN
+
+
+@by_name([case for case in SAVES if case.object.get("id")][::7])
+def test_another_messages_answer_is_unknown(case):
+    """A good answer that speaks of another message proves nothing about ours."""
+    for operation in ("create", "edit", "ephemeral", "remove"):
+        ours = Prepared(SAVE, b"", operation, MINTED, "another-id")
+        result, outcome = judged(ours, case.answer)
+        assert outcome is UNKNOWN
+        assert result.reason in ("mismatch", "unreadable")
+
+
+# --- the way out -------------------------------------------------------------------------------
+
+
+def sent(draft=None, *, group_id="g", text_form="portable", **fields):
+    """Return the request of a draft, and its body as JSON."""
+    draft = draft or MessageDraft(**{"channel_id": "c", "content": "x", **fields})
+    prepared = encode_save(draft, group_id=group_id, text_form=text_form)
+    return prepared, json.loads(prepared.body)
+
+
+def test_the_documented_request_to_the_byte():
+    """A plain message is the documented JSON and nothing besides our front_id."""
+    prepared, _ = sent(
+        channel_id="chan", content="Hello, é ✓", front_id="f", group_id="grp", text_form="plain"
+    )
+    assert prepared.path == "/api/v1/messages/save"
+    expected = (
+        '{"group_id":"grp","message":{"channel_id":"chan","content":"Hello, é ✓","front_id":"f"}}'
+    )
+    assert prepared.body == expected.encode()
+    assert (prepared.operation, prepared.front_id, prepared.target) == ("create", "f", None)
+    assert not prepared.repeatable
+
+
+def test_a_front_id_is_minted_once_a_send():
+    """Without one of the caller's, each create gets a fresh UUID, the same in body and request."""
+    draft = MessageDraft("c", "x")
+    first, second = sent(draft), sent(draft)
+    for prepared, document in (first, second):
+        assert str(uuid.UUID(prepared.front_id)) == prepared.front_id
+        assert document["message"]["front_id"] == prepared.front_id
+    assert first[0].front_id != second[0].front_id
+
+
+def test_every_field_goes_out_under_the_servers_name():
+    """All fields of a create, each named as the server reads it."""
+    _, document = sent(
+        parent_message_id="p",
+        front_id="f",
+        sender="u",
+        hidden_data={"a": [1, None]},
+        pinned=False,
+        extra={"new_field": {"b": 1}},
+    )
+    assert document == {
+        "group_id": "g",
+        "message": {
+            "channel_id": "c",
+            "content": {"original_str": "x", "fallback_string": "x", "prepared": ["x"]},
+            "front_id": "f",
+            "parent_message_id": "p",
+            "sender": "u",
+            "hidden_data": {"a": [1, None]},
+            "pinned": False,
+            "new_field": {"b": 1},
+        },
+    }
+
+
+def test_what_is_not_given_is_not_sent():
+    """An edit names what it was given and nothing else: a server of 2020 keeps the rest."""
+    draft = MessageDraft("c", "x", id="m", pinned=True, parent_message_id="")
+    prepared, document = sent(draft, text_form="plain")
+    assert document["message"] == {"channel_id": "c", "id": "m", "content": "x", "pinned": True}
+    assert (prepared.operation, prepared.front_id, prepared.target) == ("edit", None, "m")
+    assert prepared.repeatable
+
+
+def test_an_edit_may_wipe_the_text():
+    """`""` is sent in an edit: it wipes."""
+    assert sent(id="m", content="", text_form="plain")[1]["message"]["content"] == ""
+    wiped = {"original_str": "", "fallback_string": "", "prepared": [""]}
+    assert sent(id="m", content="")[1]["message"]["content"] == wiped
+
+
+def test_an_edit_without_content_is_refused():
+    """Servers of mid-2021 and later would wipe the message; the error says so."""
+    with pytest.raises(InvalidDraftError, match="would wipe the message") as caught:
+        sent(MessageDraft("c", id="m", pinned=True))
+    assert caught.value.field == "content"
+
+
+@pytest.mark.parametrize(
+    "front_id",
+    ["mail FROM\tbob 12", "x IS NULL y", "recount(7)", "a  b", "a\nb", "a\x00b", "\xa0x", "a\x85"],
+)
+def test_a_front_id_that_the_server_may_rewrite_is_refused(front_id):
+    """v1 answers some of these 200 with an id, and stores nothing (wire cases 15o to 15zf)."""
+    for extra in ({}, {"id": "m"}, {"ephemeral": True}):
+        with pytest.raises(InvalidDraftError, match="front_id") as caught:
+            sent(MessageDraft("c", "x", front_id=front_id, **extra))
+        assert caught.value.field == "front_id"
+    with pytest.raises(InvalidDraftError, match="front_id"):
+        sent(MessageDraft("c", "x", extra={"front_id": front_id}))
+
+
+@pytest.mark.parametrize("front_id", ["f-1", "it's", '"q"', "Ünï", "\\", "a)b", "from:count"])
+def test_any_other_front_id_goes_out_as_it_is(front_id):
+    """Quotes, backslashes and letters were stored as given when recorded."""
+    assert sent(front_id=front_id)[1]["message"]["front_id"] == front_id
+
+
+def test_empty_hidden_data_is_sent():
+    """`{}` is a value, not an omission."""
+    assert sent(hidden_data={})[1]["message"]["hidden_data"] == {}
+
+
+def test_an_edit_of_a_reply_names_the_parent():
+    """Without it the server does not find the reply."""
+    _, document = sent(id="m", parent_message_id="p")
+    assert document["message"]["parent_message_id"] == "p"
+
+
+def test_an_ephemeral_message_goes_out_as_the_server_reads_it():
+    """The flag is a real true, recipients are a list, and both are absent otherwise."""
+    prepared, document = sent(
+        ephemeral=True, ephemeral_to=("u1", "u2"), front_id="f", text_form="plain"
+    )
+    assert document["message"] == {
+        "channel_id": "c",
+        "content": "x",
+        "front_id": "f",
+        "_once_ephemeral_message": True,
+        "ephemeral_message_recipients": ["u1", "u2"],
+    }
+    assert (prepared.operation, prepared.target, prepared.repeatable) == ("ephemeral", None, False)
+
+
+def test_an_ephemeral_message_replaces_another_by_its_id():
+    """The replaced id is sent and is what the answer may speak of."""
+    prepared, document = sent(ephemeral_id="e")
+    assert document["message"]["ephemeral_id"] == "e"
+    assert "_once_ephemeral_message" not in document["message"]
+    assert (prepared.operation, prepared.target) == ("ephemeral", "e")
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ([{"user_id": "u", "modifiers": {}}], {"user_id": "u", "modifiers": {}}),
+        ([{"user_id": "u"}, {"user_id": "v"}], [{"user_id": "u"}, {"user_id": "v"}]),
+        ((), None),
+    ],
+)
+def test_user_specific_updates_are_one_or_a_list(given, expected):
+    """One update is sent bare, several as a list, none not at all."""
+    _, document = sent(user_specific=given)
+    assert document["message"].get("_once_user_specific_update") == expected
+
+
+def test_the_portable_form_of_a_text():
+    """Every release takes the form that the web client sends."""
+    prepared, document = sent(content="Hi **you**", text_form="portable")
+    assert document["message"]["content"] == {
+        "original_str": "Hi **you**",
+        "fallback_string": "Hi **you**",
+        "prepared": ["Hi **you**"],
+    }
+    assert prepared.text is None
+
+
+@pytest.mark.parametrize("content", [[{"type": "br"}, "x"], {"type": "bold", "content": "x"}])
+@pytest.mark.parametrize("text_form", ["plain", "portable"])
+def test_rich_content_goes_out_in_the_portable_form(content, text_form):
+    """What is given as JSON is sent as that JSON, with the text that a reader reads beside it."""
+    document = sent(content=content, text_form=text_form)[1]
+    assert document["message"]["content"] == {
+        "original_str": "x",
+        "fallback_string": "x",
+        "prepared": content if isinstance(content, list) else [content],
+    }
+
+
+def test_a_remove_is_the_documented_one():
+    """Remove has its own path; a reply is removed with its parent."""
+    prepared = encode_remove(MessageRef("c", "m"), group_id="g")
+    assert prepared.path == "/api/v1/messages/remove"
+    assert prepared.body == b'{"group_id":"g","message":{"channel_id":"c","id":"m"}}'
+    assert (prepared.operation, prepared.target, prepared.repeatable) == ("remove", "m", True)
+    assert prepared.front_id is None
+    reply = encode_remove(MessageRef("c", "m", "p"), group_id="g")
+    assert json.loads(reply.body)["message"]["parent_message_id"] == "p"
+
+
+def test_a_request_shows_no_content():
+    """The repr tells the size of the body, not what it says."""
+    assert "secret text" not in repr(sent(content="secret text")[0])
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(st.characters(exclude_categories=["Cs"])),
+    lambda inner: st.lists(inner, max_size=4)
+    | st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), inner, max_size=4),
+    max_leaves=20,
+)  # fmt: skip
+RICH = st.lists(JSON, min_size=1, max_size=5) | st.dictionaries(
+    st.text(st.characters(exclude_categories=["Cs"])), JSON, min_size=1, max_size=5
+)
+
+
+def prepared_of(content):
+    """Give the list of nodes that content stands for."""
+    return content if isinstance(content, list) else [content]
+
+
+@given(content=RICH.filter(lambda content: why_blank(prepared_of(content)) is None))
+def test_any_content_is_the_same_behind_the_wire(content):
+    """Whatever JSON can hold and the client can show arrives in the request as it was given."""
+    _, document = sent(content=content)
+    assert document["message"]["content"]["prepared"] == prepared_of(content)
+
+
+@given(content=st.text(st.characters(exclude_categories=["Cs"]), min_size=1))
+def test_any_text_is_the_same_behind_the_wire(content):
+    """Plain text arrives in the request as it was given, in either form."""
+    assert sent(content=content, text_form="plain")[1]["message"]["content"] == content
+    whole = {"original_str": content, "fallback_string": content, "prepared": [content]}
+    assert sent(content=content)[1]["message"]["content"] == whole
+
+
+@given(hidden=st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), JSON, max_size=5))
+def test_any_hidden_data_is_the_same_behind_the_wire(hidden):
+    """Hidden data arrives as it was given."""
+    assert sent(hidden_data=hidden)[1]["message"]["hidden_data"] == hidden
+
+
+# --- bad input never reaches the wire ----------------------------------------------------------
+
+
+@pytest.mark.parametrize("group_id", [None, "", "a\nb", "\ud800", 5, b"g", ["g"]])
+@pytest.mark.parametrize(
+    "encode",
+    [
+        lambda group_id: encode_save(MessageDraft("c", "x"), group_id=group_id),
+        lambda group_id: encode_remove(MessageRef("c", "m"), group_id=group_id),
+    ],
+)
+def test_a_missing_group_is_refused(encode, group_id):
+    """The error names the three places to give it."""
+    with pytest.raises(ConfigurationError) as caught:
+        encode(group_id)
+    assert caught.value.field == "group_id"
+    for fix in ("the session", "the call", "TWAKE_GROUP_ID"):
+        assert fix in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [None, "", [], {}, ()])
+@pytest.mark.parametrize("how", [{}, {"ephemeral": True}, {"ephemeral_id": "e"}])
+@pytest.mark.parametrize("text_form", ["plain", "portable"])
+def test_a_new_message_needs_content(content, how, text_form):
+    """Without content the server shows an empty message, or shows nothing."""
+    with pytest.raises(InvalidDraftError, match="content is empty") as caught:
+        sent(content=content, text_form=text_form, **how)
+    assert caught.value.field == "content"
+
+
+@pytest.mark.parametrize("content", [5, 1.5, True, b"x", {"a"}, object()])
+def test_content_is_text_a_node_or_a_list(content):
+    """Other types are refused with their name."""
+    with pytest.raises(InvalidDraftError, match=f"not {type(content).__name__}$") as caught:
+        sent(content=content)
+    assert caught.value.field == "content"
+
+
+def cycle():
+    value = []
+    value.append({"content": value})
+    return value
+
+
+def deep(levels):
+    value = []
+    for _ in range(levels - 1):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize("field", ["content", "hidden_data", "extra", "user_specific"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        float("nan"),
+        float("inf"),
+        -float("inf"),
+        "\ud800",
+        {"\udfff": 1},
+        {5: 1},
+        b"x",
+        cycle(),
+        deep(501),
+        10**5000,
+    ],
+    ids=["nan", "inf", "-inf", "half", "half-key", "key", "bytes", "cycle", "deep", "long"],
+)
+def test_what_json_cannot_hold_is_refused_in_every_field(field, value):
+    """The error names the field that holds it, and nothing was encoded."""
+    wraps = {
+        "content": [value],
+        "hidden_data": {"a": value},
+        "extra": {"further": value},
+        "user_specific": [{"a": value}],
+    }
+    with pytest.raises(InvalidDraftError) as caught:
+        sent(**{field: wraps[field]})
+    assert caught.value.field == ("further" if field == "extra" else field)
+    assert caught.value.outcome is Outcome.NOT_SENT
+
+
+def test_500_levels_pass_in_content():
+    """The bound is what the server reads, less what wraps the content (wire case 22zd)."""
+    assert sent(content=deep(500))[1]["message"]["content"]["prepared"] == deep(500)
+
+
+def test_half_a_character_in_plain_text_is_refused():
+    """Plain text takes the same care as rich content, in both forms."""
+    for text_form in ("plain", "portable"):
+        with pytest.raises(InvalidDraftError, match="half a character") as caught:
+            sent(content="a\ud800", text_form=text_form)
+        assert caught.value.field == "content"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "channel_id",
+        "content",
+        "front_id",
+        "id",
+        "sender",
+        "pinned",
+        "hidden_data",
+        "_once_ephemeral_message",
+        "ephemeral_id",
+        "parent_message_id",
+    ],
+)
+def test_extra_does_not_go_round_the_fields(name):
+    """A field of the draft given in `extra` would escape its checks; the error says where to."""
+    with pytest.raises(InvalidDraftError, match="is a field of MessageDraft: give it there"):
+        sent(extra={name: "x"})
+
+
+# --- the way back ------------------------------------------------------------------------------
+
+CREATE = Prepared(SAVE, b"{}", "create", "ours", None, "Hello")
+EDIT = Prepared(SAVE, b"{}", "edit", None, "m")
+EPHEMERAL = Prepared(SAVE, b"{}", "ephemeral", "ours", None)
+REPLACE = Prepared(SAVE, b"{}", "ephemeral", "ours", "e")
+REMOVAL = Prepared(REMOVE, b"{}", "remove", None, "m")
+GOOD = b'{"object":{"id":"m","front_id":"ours","content":"Hello"},"_cookies":[]}'
+
+
+def verdict(prepared=CREATE, body=GOOD, status=200, now=0.0, refused=frozenset({429}), **headers):
+    """Return the result and its words for an answer."""
+    named = [(key.replace("_", "-").encode(), value.encode()) for key, value in headers.items()]
+    result, outcome = judged(prepared, Answer(status, named, body), refused, now)
+    return result, outcome, getattr(result, "reason", "")
+
+
+def as_object(**fields):
+    return json.dumps({"object": fields}).encode()
+
+
+@pytest.mark.parametrize(
+    ("prepared", "fields"),
+    [
+        (CREATE, {"id": "m", "front_id": "ours"}),
+        (EDIT, {"id": "m", "front_id": "whatever"}),
+        (EDIT, {"id": "m"}),
+        (EPHEMERAL, {"id": "any", "front_id": "ours"}),
+        (REPLACE, {"id": "any", "front_id": "ours"}),
+        (REPLACE, {"id": "e", "front_id": "x"}),
+        (REPLACE, {"id": "x", "front_id": "e"}),
+        (REPLACE, {"id": "x", "front_id": "y", "ephemeral_id": "e"}),
+    ],
+)
+def test_an_answer_about_our_message_is_delivered(prepared, fields):
+    """A create is known by its front_id, an edit by its id, an ephemeral message by either."""
+    result, outcome, _ = verdict(prepared, as_object(**fields))
+    assert outcome is DELIVERED
+    assert result.id == fields["id"]
+
+
+@pytest.mark.parametrize(
+    ("prepared", "fields"),
+    [
+        (CREATE, {"id": "m", "front_id": "theirs"}),
+        (CREATE, {"id": "m"}),
+        (CREATE, {"id": "m", "front_id": None}),
+        (CREATE, {"id": "ours", "front_id": "m"}),
+        (CREATE, {"front_id": "ours"}),
+        (CREATE, {"id": None, "front_id": "ours", "creation_date": 0}),
+        (CREATE, {"id": "", "front_id": "ours"}),
+        (CREATE, {"id": 5, "front_id": "ours"}),
+        (CREATE, {"id": ["m"], "front_id": "ours"}),
+        (EDIT, {"id": "other", "front_id": "m"}),
+        (EPHEMERAL, {"id": "any", "front_id": "theirs"}),
+        (EPHEMERAL, {"id": "any", "ephemeral_id": None}),
+        (REPLACE, {"id": "x", "front_id": "y", "ephemeral_id": "z"}),
+    ],
+)
+def test_an_answer_that_is_not_about_us_is_unknown(prepared, fields):
+    """Without an id, or with another message's, the answer proves nothing."""
+    _, outcome, reason = verdict(prepared, as_object(**fields))
+    assert (outcome, reason) == (UNKNOWN, "mismatch")
+
+
+@pytest.mark.parametrize("found", [None, [], "m", 5, True, [{"id": "m", "front_id": "ours"}]])
+def test_an_object_that_is_none_is_unknown(found):
+    """`{"object": null}` is a 200 that says nothing."""
+    _, outcome, reason = verdict(body=json.dumps({"object": found}).encode())
+    assert (outcome, reason) == (UNKNOWN, "mismatch")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b" \n",
+        b"<html>It works!</html>",
+        GOOD[:-1],
+        GOOD[:20],
+        b"\xff" + GOOD,
+        GOOD + b"x",
+        b"[" + GOOD + b"]",
+        b"null",
+        b'"ours"',
+        b"ERROR with persist",
+        b"<br />\n<b>Fatal error</b>:  Uncaught Error" + GOOD,
+        b"<br />\n<b>Warning</b>:  only a warning in <b>x.php</b><br />\n",
+        b"[" * 100_000,
+        b'{"object":' * 100_000,
+    ],
+)
+def test_what_is_no_answer_of_twakes_is_unknown(body):
+    """Empty, cut, foreign or unreadable: none of it proves anything."""
+    _, outcome, reason = verdict(body=body)
+    assert (outcome, reason) == (UNKNOWN, "unreadable")
+
+
+@pytest.mark.parametrize("kind", ["Warning", "Notice", "Deprecated", "Fatal error"])
+@pytest.mark.parametrize(
+    "form",
+    [
+        '<br />\n<b>{}</b>:  it {{"object"}} in <b>x.php</b> on line <b>3</b><br />\n',
+        '\n{}: it {{"object"}} in x.php on line 3\n',
+        "PHP {}: it in x.php on line 3\n",
+        'string(9) "#0 (path)(419): {}()\n#1 x"\n',
+    ],
+)
+@pytest.mark.parametrize("times", [1, 3])
+def test_php_warnings_in_front_do_not_make_it_bad(kind, form, times):
+    """With `display_errors` on, PHP writes its warnings before the JSON (wire case 17f)."""
+    noise = (form.format(kind) * times).encode()
+    result, outcome, _ = verdict(body=noise + GOOD)
+    assert outcome is DELIVERED
+    assert result.content == "Hello"
+    error = b'{"error":"unknown_application_or_bad_private_key","_cookies":[]}'
+    assert verdict(body=noise + error)[1] is REFUSED
+
+
+def test_white_space_around_the_json_does_not_matter():
+    """An editor's line break in a PHP file precedes every answer."""
+    assert verdict(body=b"\n\n" + GOOD + b"\n")[1] is DELIVERED
+
+
+@pytest.mark.parametrize("status", range(100, 600))
+def test_each_status(status):
+    """Only a 200 can deliver, and few statuses prove a refusal by themselves."""
+    result, outcome, reason = verdict(status=status)
+    if status == 200:
+        assert outcome is DELIVERED
+        return
+    assert result.status == status
+    assert str(status) in str(result) or 300 <= status < 400
+    if status == 429:
+        expected = (REFUSED, "later")
+    elif status in (401, 407, 411, 413, 414, 431):
+        expected = (REFUSED, "status")
+    elif 300 <= status < 500:
+        expected = (UNKNOWN, "gateway_answer")
+    else:
+        expected = (UNKNOWN, "gateway" if status in (502, 503, 504) else "status")
+    assert (outcome, reason) == expected
+
+
+def test_a_redirect_names_its_target():
+    """A wrong base URL is answered with a redirect to the web page."""
+    result, _, reason = verdict(status=302, location="https://web.example.org/")
+    assert type(result) is OutcomeUnknownError
+    assert reason == "gateway_answer"
+    assert "https://web.example.org/" in str(result)
+    assert "base_url" in str(result)
+    assert "nowhere" in str(verdict(status=302)[0])
+
+
+@pytest.mark.parametrize("location", ["https://[", "https://web.example.org/x?y", "/client", ""])
+@pytest.mark.parametrize("status", [301, 308])
+def test_a_redirect_that_leads_elsewhere_proves_nothing(status, location):
+    """Only the same host and path, from http to https, is taken for a gateway's first word."""
+    assert verdict(status=status, location=location)[1:] == (UNKNOWN, "gateway_answer")
+
+
+@pytest.mark.parametrize("body", [b"{", b"", b"[]", b"\xff", b'{"statusCode": 404.0}', b"nothing"])
+@pytest.mark.parametrize("status", [400, 404])
+def test_what_only_says_that_it_is_json_is_no_word_of_twakes(status, body):
+    """A gateway may call anything JSON."""
+    found = verdict(body=body, status=status, content_type="application/json")
+    assert found[1:] == (UNKNOWN, "gateway_answer")
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("7", 7.0),
+        ("1.5", 1.5),
+        ("Thu, 01 Jan 1970 00:01:40 GMT", 90.0),
+        ("Thu Jan  1 00:01:40 1970", 90.0),
+        ("soon", None),
+        ("-3", None),
+        ("", None),
+    ],
+)
+def test_later_tells_how_much_later(header, seconds):
+    """The wait that the server asks for stands in the error, in seconds from now."""
+    result, outcome, reason = verdict(status=429, now=10.0, Retry_After=header)
+    assert type(result) is RateLimitedError
+    assert (outcome, reason, result.retry_after) == (REFUSED, "later", seconds)
+
+
+def test_a_later_without_a_time_is_a_later():
+    """A 429 without Retry-After asks for nothing in particular."""
+    assert verdict(status=429)[0].retry_after is None
+
+
+def test_the_caller_says_which_statuses_mean_later():
+    """503 is refused only for those who know that their proxy means it; 429 only by default."""
+    result, outcome, reason = verdict(status=503, refused={503}, retry_after="3")
+    assert (type(result), outcome, reason) == (RateLimitedError, REFUSED, "later")
+    assert result.retry_after == 3
+    result, outcome, reason = verdict(status=429, refused=frozenset())
+    assert (type(result), outcome, reason) == (RefusedError, REFUSED, "status")
+
+
+@pytest.mark.parametrize(("words", "kind"), REFUSALS.items())
+def test_refusals_in_words(words, kind):
+    """The words of the real server, each with its class and the fix or the missing thing."""
+    body = json.dumps({"error": words, "capabilities": ["a", "b"], "_cookies": []}).encode()
+    for prepared in (CREATE, EDIT, EPHEMERAL, REMOVAL):
+        result, outcome, reason = verdict(prepared, body)
+        assert (type(result), outcome) == (kind, REFUSED)
+        assert reason in ("authentication", "group", "capability")
+    assert getattr(result, "missing", ("a", "b")) == ("a", "b")
+
+
+@pytest.mark.parametrize(("key", "value"), [("capabilities", "text"), ("privileges", {"a": 1})])
+def test_what_is_missing_may_come_in_any_form(key, value):
+    """A list of names is kept; anything else is no list of names."""
+    words = "you_do_not_have_this_set_of_required_privileges"
+    assert verdict(body=json.dumps({"error": words, key: value}).encode())[0].missing == ()
+    assert verdict(body=json.dumps({"error": words}).encode())[0].missing == ()
+    listed = json.dumps({"error": words, "privileges": ["channels", 5]}).encode()
+    result = verdict(body=listed)[0]
+    assert result.missing == ("channels", "5")
+    assert "channels, 5" in str(result)
+
+
+def test_the_servers_words_in_an_error_cannot_steer_a_terminal():
+    """Names of capabilities and the target of a redirect are told without ESC, CR, LF and bidi."""
+    words = "you_do_not_have_this_set_of_required_capabilities"
+    names = ["a\x1b]0;title\x07b", "c\r\nd", "\u202ee"]
+    refused = verdict(body=json.dumps({"error": words, "capabilities": names}).encode())[0]
+    assert "a?]0;title?b, c d, ?e" in str(refused)
+    redirect = verdict(status=302, location="/\x1b[2J\r\x9b")[0]
+    for error in (refused, redirect):
+        assert str(error).isprintable()
+
+
+@pytest.mark.parametrize(
+    "words", ["unknown error or malformed query.", "anything", "", None, 5, ["x"], {"a": 1}]
+)
+def test_other_errors_prove_nothing(words):
+    """The server's one sentence covers every exception that it swallowed, also after storing."""
+    _, outcome, reason = verdict(body=json.dumps({"error": words}).encode())
+    assert (outcome, reason) == (UNKNOWN, "server_error")
+
+
+@pytest.mark.parametrize("words", ["anything", *REFUSALS])
+def test_an_error_beside_an_object_proves_nothing(words):
+    """An answer that says both yes and no is not believed either way."""
+    document = {"error": words, "object": {"id": "m", "front_id": "ours"}}
+    _, outcome, reason = verdict(body=json.dumps(document).encode())
+    assert (outcome, reason) == (UNKNOWN, "server_error")
+
+
+@pytest.mark.parametrize(
+    ("result", "expected"),
+    [
+        ({"id": "m", "channel_id": "c"}, DELIVERED),
+        ({"id": "other"}, UNKNOWN),
+        ({}, UNKNOWN),
+        (None, UNKNOWN),
+        ("m", UNKNOWN),
+        (["m"], UNKNOWN),
+    ],
+)
+def test_a_remove_is_known_by_the_echo_of_its_id(result, expected):
+    """The echo of our id is all that a remove is answered with, and no message comes of it."""
+    found, outcome, _ = verdict(REMOVAL, json.dumps({"result": result}).encode())
+    assert outcome is expected
+    assert not isinstance(found, Message)
+
+
+def test_a_save_is_not_answered_like_a_remove():
+    """A result does not stand for an object, nor an object for a result."""
+    assert verdict(CREATE, b'{"result":{"id":"m","front_id":"ours"}}')[1] is UNKNOWN
+    assert verdict(REMOVAL, GOOD)[1] is UNKNOWN
+
+
+# --- codings -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("coding", ["", "identity", "gzip", "x-gzip", "GZIP", " gzip "])
+def test_codings_that_are_understood(coding):
+    """Plain and gzip answers are read, however the header is written."""
+    body = gzip.compress(GOOD) if "gzip" in coding.lower() else GOOD
+    assert verdict(body=body, content_encoding=coding)[1] is DELIVERED
+
+
+@pytest.mark.parametrize("coding", ["br", "deflate", "zstd", "gzip, gzip", "compress", "\xff"])
+def test_codings_that_are_not_understood(coding):
+    """Others were not asked for: the answer is unknown, and the error names the coding."""
+    answer = Answer(200, [(b"Content-Encoding", coding.encode("latin-1"))], GOOD)
+    result, outcome = judged(CREATE, answer)
+    assert (outcome, result.reason) == (UNKNOWN, "unreadable")
+    assert "content coding" in str(result)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        GOOD,
+        gzip.compress(GOOD)[:-1],
+        gzip.compress(GOOD)[:30],
+        gzip.compress(GOOD)[:-8] + b"\0" * 8,
+        zlib.compress(GOOD),
+        gzip.compress(b""),
+    ],
+    ids=["empty", "plain", "cut", "cut-early", "checksum", "zlib", "of-nothing"],
+)
+def test_a_broken_gzip_body_is_unknown(body):
+    """A body that does not inflate to its end proves nothing."""
+    _, outcome, reason = verdict(body=body, content_encoding="gzip")
+    assert (outcome, reason) == (UNKNOWN, "unreadable")
+
+
+def test_a_gzip_bomb_is_unknown_and_takes_little_memory():
+    """A small body that would inflate to 200 MB is left at the limit."""
+    packer = zlib.compressobj(9, wbits=31)
+    block = b" " * 1_000_000
+    bomb = b"".join(packer.compress(block) for _ in range(200)) + packer.flush()
+    assert len(bomb) < 300_000
+    tracemalloc.start()
+    try:
+        _, outcome, reason = verdict(body=bomb, content_encoding="gzip")
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (outcome, reason) == (UNKNOWN, "unreadable")
+    assert peak < 4 * CREATE.answer_limit
+
+
+def test_the_limit_leaves_room_for_what_was_sent():
+    """A newer server echoes a text several times, and PHP writes a character in up to twelve."""
+    text = "😀" * 400_000
+    prepared, _ = sent(content=text, front_id="ours", text_form="plain")
+    body = as_object(id="m", front_id="ours", content=[text] * 4)
+    assert len(body) > 11 * len(prepared.body)
+    assert len(body) <= prepared.answer_limit
+    assert verdict(prepared, gzip.compress(body, 1), content_encoding="gzip")[1] is DELIVERED
+
+
+# --- anything at all ---------------------------------------------------------------------------
+
+IDS = st.sampled_from(["ours", "m", "e", "theirs", "", "0"]) | JSON
+OBJECTS = st.fixed_dictionaries(
+    {}, optional={"id": IDS, "front_id": IDS, "ephemeral_id": IDS, "content": JSON}
+)
+DOCUMENTS = st.fixed_dictionaries(
+    {},
+    optional={
+        "object": OBJECTS | JSON,
+        "result": OBJECTS | JSON,
+        "error": st.sampled_from([*REFUSALS, "unknown error or malformed query."]) | JSON,
+        "capabilities": JSON,
+    },
+)
+BODIES = st.one_of(
+    st.binary(max_size=300),
+    DOCUMENTS.map(lambda document: json.dumps(document).encode()),
+    DOCUMENTS.map(lambda document: gzip.compress(json.dumps(document).encode())),
+    DOCUMENTS.map(lambda document: b"<b>Warning</b>: x\n" + json.dumps(document).encode()),
+)
+HEADERS = st.lists(
+    st.tuples(
+        st.sampled_from([b"Content-Encoding", b"Retry-After", b"Location"]) | st.binary(max_size=9),
+        st.sampled_from([b"gzip", b"identity", b"br", b"7"]) | st.binary(max_size=20),
+    ),
+    max_size=4,
+)
+
+
+@given(
+    prepared=st.sampled_from([CREATE, EDIT, EPHEMERAL, REPLACE, REMOVAL]),
+    status=st.just(200) | st.integers(100, 999),
+    headers=HEADERS,
+    body=BODIES,
+)
+def test_no_answer_breaks_the_judge(prepared, status, headers, body):
+    """Any status, headers and bytes get one verdict, and `DELIVERED` takes a 200 that names us."""
+    result, outcome = judged(prepared, Answer(status, headers, body))
+    if outcome is not DELIVERED:
+        assert outcome in (REFUSED, UNKNOWN)
+        assert result.reason
+        assert str(result)
+        return
+    assert status == 200
+    if body[:2] == b"\x1f\x8b":
+        body = gzip.decompress(body)
+    document = last_line(body.decode())
+    assert "error" not in document
+    if prepared.operation == "remove":
+        assert document["result"]["id"] == prepared.target
+        return
+    found = document["object"]
+    assert found["id"]
+    assert result.id == found["id"]
+    if prepared.operation == "create":
+        assert found["front_id"] == "ours"
+    elif prepared.operation == "edit":
+        assert found["id"] == "m"
+    else:
+        assert {"ours", prepared.target} & {found["id"], found.get("front_id")} or (
+            found["ephemeral_id"] == prepared.target
+        )
+
+
+# --- attempts without an answer, and cut texts -------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("failure", "kind", "outcome"),
+    [
+        (Failure(sent=True, reason="lost", detail="why"), OutcomeUnknownError, UNKNOWN),
+        (Failure(sent=True, reason="timeout", detail="why"), OutcomeUnknownError, UNKNOWN),
+        (Failure(sent=False, reason="connect", detail="why"), NotSentError, Outcome.NOT_SENT),
+        (Failure(sent=False, reason="no_lane", detail="why"), NotSentError, Outcome.NOT_SENT),
+        (Failure(sent=False, reason="closed", detail=""), SessionClosedError, Outcome.NOT_SENT),
+    ],
+)
+def test_an_attempt_without_an_answer(failure, kind, outcome):
+    """What was proven unsent is not sent, everything else unknown, in the words of the failure."""
+    error = judge_failure(failure)
+    assert (type(error), error.outcome, error.reason) == (kind, outcome, failure.reason)
+    assert failure.detail in str(error)
+
+
+def portable(original, fallback, prepared):
+    return {"original_str": original, "fallback_string": fallback, "prepared": prepared}
+
+
+@pytest.mark.parametrize(
+    ("text", "content", "cut"),
+    [
+        ("Hello", portable("H", "H", "H"), True),
+        ("Hello", portable("H", "H", ["H"]), True),
+        ("Hello", portable(None, None, []), True),
+        ("Hello", {}, True),
+        ("Hello", "Hello", False),
+        ("Hello", portable("Hello", "Hello", ["Hello"]), False),
+        ("Hello", portable(None, "Hello", None), False),
+        ("Hello", portable(None, None, ["Hello"]), False),
+        ("Hello", ["Hello"], False),
+        ("H", portable("x", "x", "x"), False),
+        (None, portable("H", "H", "H"), False),
+    ],
+)
+def test_a_cut_text_shows_in_the_answer(text, content, cut):
+    """Only a plain text of more than one character, of which the answer holds no whole copy."""
+    prepared = Prepared(SAVE, b"", "create", "ours", None, text)
+    assert text_was_cut(prepared, Message(id="m", content=content)) is cut
+
+
+def test_no_recorded_text_is_taken_for_cut_but_those_that_were():
+    """Of all recorded plain texts, only those of the 2023 release on PHP 7.1 were cut."""
+    cut, whole = set(), 0
+    for case in SAVES:
+        text = case.message.get("content")
+        result, outcome = judged_case(case)
+        if outcome is not DELIVERED or not isinstance(text, str):
+            continue
+        prepared = attrs.evolve(case.prepared, text=text)
+        if text_was_cut(prepared, result):
+            cut.add((case.case["server"][:5], case.case["php"]))
+        else:
+            whole += 1
+    assert cut == {("v2023", "7.1")}
+    assert whole > 50
+
+
+def test_a_minted_front_id_is_a_random_uuid():
+    """As `uuid.uuid4()` writes it, and another each time."""
+    minted = [encode_save(MessageDraft("c", "x"), group_id="g").front_id for _ in range(100)]
+    found = [uuid.UUID(front_id) for front_id in minted]
+    assert [str(each) for each in found] == minted
+    assert {(each.version, each.variant) for each in found} == {(4, uuid.RFC_4122)}
+    assert len(set(minted)) == 100

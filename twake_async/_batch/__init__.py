@@ -1,0 +1,1 @@
+"""The engine of `send_many`."""

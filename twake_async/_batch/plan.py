@@ -1,0 +1,78 @@
+"""The arguments of `send_many`, checked before anything is taken from the input."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from typing import TYPE_CHECKING, Literal
+
+import attrs
+
+from twake_async._arguments import check_callback, check_choice, check_count, check_kind
+from twake_async.errors import ConfigurationError
+from twake_async.journal import Journal
+from twake_async.retry import RetryPolicy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from twake_async.deliveries import Progress
+    from twake_async.messages import MessageDraft
+
+    from .breaker import Pace, Server
+
+__all__ = ["Plan"]
+
+
+@attrs.frozen(kw_only=True)
+class Plan:
+    """How a batch is to be sent: the arguments of `send_many`, checked."""
+
+    in_flight: int
+    order: Literal["channel"] | None
+    after_unknown: Literal["continue", "hold"]
+    hold_after: Literal["unknown", "failure"] | None = None
+    rate: float | None
+    journal: Journal | None
+    on_progress: Callable[[Progress], object] | None
+    resume: Literal["report", "resend"]
+    key: Callable[[MessageDraft], str] | None
+    retry: RetryPolicy | None
+    pace: Pace
+    server: Server
+    outage_timeout: float | None
+    stop: asyncio.Event | None
+    target: str
+    """The server and group, which the journal holds against those of a later run."""
+
+    def __attrs_post_init__(self) -> None:
+        check_count("in_flight", self.in_flight)
+        if self.order is not None:
+            check_choice("order", self.order, ("channel",))
+        check_choice("after_unknown", self.after_unknown, ("continue", "hold"))
+        if self.hold_after is not None:
+            check_choice("hold_after", self.hold_after, ("unknown", "failure"))
+        check_choice("resume", self.resume, ("report", "resend"))
+        self._check_numbers()
+        self._check_kinds()
+        for name in ("key", "resume"):
+            if self.journal is None and getattr(self, name) not in (None, "report"):
+                raise ConfigurationError(f"{name} means nothing without a journal", field=name)
+
+    def _check_numbers(self) -> None:
+        for name, of in (("rate", "messages a second"), ("outage_timeout", "seconds")):
+            value = getattr(self, name)
+            if value is not None and not _is_positive(value):
+                raise ConfigurationError(f"{name} must be a number of {of}, or None", field=name)
+
+    def _check_kinds(self) -> None:
+        for name, kind in (("retry", RetryPolicy), ("journal", Journal), ("stop", asyncio.Event)):
+            if getattr(self, name) is not None:
+                check_kind(name, getattr(self, name), kind)
+        check_callback("key", self.key)
+        check_callback("on_progress", self.on_progress)
+
+
+def _is_positive(number: object) -> bool:
+    good = isinstance(number, int | float) and not isinstance(number, bool)
+    return good and 0 < number < math.inf  # type: ignore[operator]

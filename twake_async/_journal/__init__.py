@@ -1,0 +1,1 @@
+"""The journal of a batch: its file, its rows, and what they say of a draft."""

@@ -1,0 +1,1 @@
+"""What is said to a server, and what its answers prove. No I/O."""

@@ -1,0 +1,1 @@
+"""How a request travels: pooled connections, connecting, TLS, proxies."""

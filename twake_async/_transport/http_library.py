@@ -1,0 +1,186 @@
+"""The two libraries that pooled connections run over, and what is used of them beyond their face.
+
+httpx is the dependency, httpx2 its kept successor with the same face. No other room imports either,
+or uses a private name of either. `tests/project/test_http_library.py` has a test for each of these
+names.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from twake_async.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable
+
+    import httpx
+
+__all__ = ["HttpLibrary", "asgi_transport", "check_injected", "httpx2_library", "httpx_library"]
+
+
+@attrs.frozen
+class HttpLibrary:
+    """One of the two libraries."""
+
+    name: str
+    http: Any = attrs.field(repr=False)
+    """Its module."""
+    core: Callable[[], Any] = attrs.field(repr=False)
+    """Imports the module below it. It takes longer than all the rest: only for a connection."""
+    authorities: str
+    """Whose certificate authorities it trusts."""
+
+    def make_transport(
+        self, context: ssl.SSLContext, proxy: httpx.Proxy | None, idle_limit: float
+    ) -> Any:
+        """Return a transport of one connection.
+
+        Args:
+            context: The TLS context.
+            proxy: The proxy to go through.
+            idle_limit: The seconds after which an idle connection is not used again.
+
+        """
+        limits = self.http.Limits(
+            max_connections=1, max_keepalive_connections=1, keepalive_expiry=idle_limit
+        )
+        return self.http.AsyncHTTPTransport(
+            verify=context, proxy=proxy, limits=limits, trust_env=False, http2=False
+        )
+
+    def put_network(self, transport: Any, backend: Any) -> bool:
+        """Let a transport connect through a network backend; say whether that was possible.
+
+        The library has no argument for it. Where these names go, pooled connections run over the
+        library's own network, slower.
+        """
+        pool: Any = getattr(transport, "_pool", None)
+        if not hasattr(pool, "_network_backend"):
+            return False
+        pool._network_backend = backend  # noqa: SLF001
+        return True
+
+    def may_have_rest(self, transport: Any) -> bool:
+        """Say whether more may have come than the answer: it would be taken for the next one.
+
+        The library shows it nowhere. Where these names go, each message gets a connection of its
+        own, which is slow.
+        """
+        pool = getattr(transport, "_pool", None)
+        return pool is None or any(_has_rest(connection) for connection in pool.connections)
+
+
+def _has_rest(connection: Any) -> bool:
+    while hasattr(connection, "_connection"):
+        connection = connection._connection  # noqa: SLF001
+    state: Any = getattr(connection, "_h11_state", None)
+    return state is None or bool(state.trailing_data[0])
+
+
+@functools.cache
+def httpx_library() -> HttpLibrary:
+    """Return httpx."""
+    import httpx  # noqa: PLC0415 - with the first session: it takes longer than all the rest
+
+    return HttpLibrary("httpx", httpx, _httpcore, "certifi's")
+
+
+def _httpcore() -> Any:
+    import httpcore  # noqa: PLC0415
+
+    return httpcore
+
+
+def httpx2_library() -> HttpLibrary:
+    """Return httpx2.
+
+    Raises:
+        ConfigurationError: It is not installed.
+
+    """
+    if importlib.util.find_spec("httpx2") is None:
+        raise ConfigurationError(
+            'transport="httpx2" needs another package: pip install "twake-async[httpx2]"',
+            field="transport",
+        )
+    return _httpx2()
+
+
+@functools.cache
+def _httpx2() -> HttpLibrary:
+    import httpx2  # noqa: PLC0415 - an extra, imported when it is used
+
+    return HttpLibrary("httpx2", httpx2, _httpcore2, "the system's")
+
+
+def _httpcore2() -> Any:
+    import httpcore2  # noqa: PLC0415
+
+    return httpcore2
+
+
+def asgi_transport(app: Any) -> httpx.ASGITransport:
+    """Return a transport that calls an ASGI application in the same process."""
+    transport: httpx.ASGITransport = httpx_library().http.ASGITransport(app=app)
+    return transport
+
+
+# --- what the caller injects -------------------------------------------------------------------
+
+
+def check_injected(field: str, injected: Any) -> HttpLibrary:
+    """Return the library whose requests a caller's client or transport takes.
+
+    Args:
+        field: The argument: `"http_client"` or `"transport"`.
+        injected: Its value. It is used by its shape. Where it derives from neither library, it
+            gets requests of httpx.
+
+    Raises:
+        ConfigurationError: It has another shape, or is made of parts of both libraries.
+
+    """
+    kind, needed = _SHAPES[field]
+    origin = _origin(injected)
+    # An asynchronous client of either library can be closed with `aclose`, the other one cannot.
+    needed += ("aclose",) if origin is not None else ()
+    if not all(hasattr(injected, name) for name in needed):
+        raise ConfigurationError(
+            f"{field} must be an {kind} of httpx or httpx2, or have its shape, not "
+            f"{type(injected).__module__}.{type(injected).__qualname__}",
+            field=field,
+        )
+    if field == "http_client" and origin is not None:
+        _check_parts(injected, origin)
+    return _httpx2() if origin == "httpx2" else httpx_library()
+
+
+_SHAPES: dict[str, tuple[str, tuple[str, ...]]] = {
+    "http_client": ("AsyncClient", ("build_request", "send")),
+    "transport": ("AsyncBaseTransport", ("handle_async_request",)),
+}
+
+
+def _origin(injected: Any) -> str | None:
+    """Return the library from which an object's class derives, or None."""
+    packages = (kind.__module__.partition(".")[0] for kind in type(injected).__mro__)
+    return next((name for name in packages if name in ("httpx", "httpx2")), None)
+
+
+def _check_parts(client: Any, origin: str) -> None:
+    """Raise `ConfigurationError` where a client of one library has a transport of the other."""
+    # No library shows a client's transports. Where these names go, the first message tells.
+    parts = (getattr(client, "_transport", None), *getattr(client, "_mounts", {}).values())
+    for other in map(_origin, parts):
+        if other not in (origin, None):
+            raise ConfigurationError(
+                f"http_client is a client of {origin} with a transport of {other}, which takes "
+                "other requests: make both with one library",
+                field="http_client",
+            )

@@ -1,0 +1,1 @@
+"""Requests over httpx or httpx2."""
