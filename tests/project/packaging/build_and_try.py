@@ -28,7 +28,7 @@ IN_THE_SDIST = (
     "docs/conf.py",
     "docs/index.md",
     "tests/project/test_layers.py",
-    "tests/packaging/send_one.py",
+    "tests/project/packaging/send_one.py",
 )
 
 
