@@ -13,19 +13,19 @@ __all__ = [
     "ASIDE_BYTES",
     "ASIDE_SECONDS",
     "CLOSED",
+    "CONNECTIONS_BUSY",
     "LATE",
     "LOST",
     "NOT_YET",
-    "NO_LANE",
     "NO_TLS_THERE",
     "TLS_ALERT",
     "TLS_SPOKEN",
     "TLS_THERE",
     "TOO_LARGE",
     "Answer",
-    "Carries",
     "Failure",
-    "Judges",
+    "Judge",
+    "Transport",
     "Verdict",
     "unsent_reason",
 ]
@@ -64,8 +64,10 @@ class Failure:
     """One clause for a person."""
 
 
-NO_LANE = Failure(
-    sent=False, reason="no_lane", detail="the deadline passed while all connections were busy"
+CONNECTIONS_BUSY = Failure(
+    sent=False,
+    reason="connections_busy",
+    detail="the deadline passed while all connections were busy",
 )
 NOT_YET = Failure(sent=False, reason="connect", detail="no connection was opened in time")
 CLOSED = Failure(sent=False, reason="closed", detail="the session was closed")
@@ -94,7 +96,7 @@ class Verdict:
     may another request use the connection."""
 
 
-class Judges(Protocol):
+class Judge(Protocol):
     """What judges an attempt while its connection is still held."""
 
     def __call__(self, fact: Answer | Failure, seen: str | None, /) -> Verdict:
@@ -102,7 +104,7 @@ class Judges(Protocol):
         ...
 
 
-class Carries(Protocol):
+class Transport(Protocol):
     """What carries attempts to a server, over whichever network."""
 
     @property
@@ -110,18 +112,18 @@ class Carries(Protocol):
         """The proxy that it goes through, without its user and password; empty for none."""
         ...
 
-    lanes: Any
+    pool: Any
     """Where an attempt gets its connection."""
 
-    def witness(self) -> Any:
+    def start_trace(self) -> Any:
         """Return an observer for one attempt."""
 
     async def attempt(
-        self, lane: Any, prepared: Any, witness: Any, seconds: float, judge: Judges
+        self, connection: Any, prepared: Any, trace: Any, seconds: float, judge: Judge
     ) -> Any:
         """Make one attempt within a number of seconds and return the result of its verdict.
 
-        It gives the lane back, whatever happens.
+        It gives the connection back, whatever happens.
         """
         ...
 
@@ -150,7 +152,7 @@ def unsent_reason(events: Iterable[str]) -> str | None:
     names of its events, so a new name must lead to "unknown", never to "not sent".
 
     Args:
-        events: The trace of one attempt on a lane of ours, in order; the events of a proxy's
+        events: The trace of one attempt on a connection of ours, in order; the events of a proxy's
             CONNECT request carry `CONNECT` before their name.
 
     """
