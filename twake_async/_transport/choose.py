@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from twake_async._arguments import check_choice
 
 if TYPE_CHECKING:
-    from twake_async._arguments import Credentials
     from twake_async._protocol.exchange import Transport
 
 __all__ = ["open_transport"]
@@ -15,17 +14,15 @@ __all__ = ["open_transport"]
 
 def open_transport(
     base_url: str,
-    credentials: Credentials,
     max_connections: int,
     http_client: Any,
     transport: Any,
     **network: Any,
-) -> Transport:
+) -> Transport[Any, Any]:
     """Return what carries a session's attempts.
 
     Args:
         base_url: The server's address, checked.
-        credentials: The id and key, checked.
         max_connections: How many attempts may be under way at once.
         http_client: The caller's client, or None.
         transport: The caller's transport, `"fast"`, `"httpx2"`, or None for pooled connections
@@ -53,18 +50,18 @@ def open_transport(
     injected = inject(http_client, transport, given=given)
     if injected:
         parse_url(base_url, injected.library)
-        return HttpxTransport(base_url, credentials, injected.library, NoPool(), injected)
+        return HttpxTransport(base_url, injected.library, NoPool(), injected)
     library = httpx2_library() if named == "httpx2" else httpx_library()
     parse_url(base_url, library)
     fast = None
     if named == "fast":
         from .direct.transport import direct_transport  # noqa: PLC0415 - few ask for it
 
-        fast = direct_transport(base_url, credentials, max_connections, network["verify"])
+        fast = direct_transport(base_url, max_connections, network["verify"])
     via = resolve_proxy(base_url, network["proxy"].value, library)
     if fast is not None and via is None:  # through a proxy, pooled connections know the way
         return fast
     maker = connection_factory(base_url, library, verify=network["verify"], via=via)
     pool = ConnectionPool(maker.make, max_connections, maker.connect)
     proxy = "" if via is None else via.name
-    return HttpxTransport(base_url, credentials, library, pool, proxy=proxy)
+    return HttpxTransport(base_url, library, pool, proxy=proxy)

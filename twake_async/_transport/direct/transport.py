@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
 
@@ -28,13 +28,14 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable
 
-    from twake_async._arguments import Credentials
-    from twake_async._protocol.exchange import Judge
-    from twake_async._protocol.v1.requests import Prepared
+    from twake_async._protocol.exchange import Judge, Request
     from twake_async._transport.pool import PooledConnection
     from twake_async._transport.tls import Verify
+    from twake_async.errors import TwakeError
 
 __all__ = ["DirectTransport", "direct_transport"]
+
+T = TypeVar("T")
 
 
 @attrs.define(eq=False)
@@ -61,7 +62,6 @@ class DirectTransport:
     """Carries one attempt after another to one server."""
 
     base_url: str
-    credentials: Credentials = attrs.field(repr=False)
     context: Callable[[], ssl.SSLContext] = attrs.field(repr=False)
     max_connections: int
     proxy: str = attrs.field(default="", init=False)
@@ -69,10 +69,16 @@ class DirectTransport:
     pool: ConnectionPool[Slot] = attrs.field(init=False)
     _connector: TcpConnector = attrs.field(factory=TcpConnector, init=False)
     _url: Any = attrs.field(init=False)
-    _heads: dict[str, bytes] = attrs.field(factory=dict, init=False, repr=False)
+    _base_path: bytes = attrs.field(init=False)
+    _fixed: bytes = attrs.field(init=False)
+    """The headers that are the same in every request."""
 
     def __attrs_post_init__(self) -> None:
-        self._url = parse_url(self.base_url, httpx_library())
+        library = httpx_library()
+        self._url = parse_url(self.base_url, library)
+        self._base_path = self._url.raw_path.rstrip(b"/")
+        fixed = fixed_headers(self.base_url, library)
+        self._fixed = b"".join(b"%b: %b\r\n" % header for header in fixed)
         self.pool = ConnectionPool(Slot, self.max_connections, self.connect)
 
     def start_trace(self) -> DirectTrace:
@@ -82,11 +88,11 @@ class DirectTransport:
     async def attempt(
         self,
         pooled: PooledConnection[Slot],
-        prepared: Prepared,
+        request: Request[T],
         trace: DirectTrace,
         seconds: float,
-        judge: Judge,
-    ) -> Any:
+        judge: Judge[T],
+    ) -> T | TwakeError:
         """Make one attempt within a number of seconds and return the result of its verdict.
 
         Raises:
@@ -98,7 +104,7 @@ class DirectTransport:
         try:
             connection = _good_connection(pooled)
             seen = seen if connection is not None else None
-            fact = await self._exchange(connection, pooled.raw, prepared, trace, ends)
+            fact = await self._exchange(connection, pooled.raw, request, trace, ends)
             verdict = judge(fact, seen)
             connection = pooled.raw.connection
             if verdict.names is not None and connection is not None and connection.is_reusable():
@@ -115,7 +121,7 @@ class DirectTransport:
         self,
         connection: DirectConnection | None,
         slot: Slot,
-        prepared: Prepared,
+        request: Request[Any],
         trace: DirectTrace,
         ends: float,
     ) -> Answer | Failure:
@@ -126,7 +132,7 @@ class DirectTransport:
             connection = connected
         trace.wrote = True
         try:
-            return await connection.ask(self._request(prepared), prepared.answer_limit, ends)
+            return await connection.ask(self._request(request), request.answer_limit, ends)
         except Exception:  # noqa: BLE001 - some loops refuse to write to what has ended
             return LOST
 
@@ -193,18 +199,18 @@ class DirectTransport:
             return trace.unsent(exc)
         return None
 
-    def _request(self, prepared: Prepared) -> bytes:
-        head = self._heads.get(prepared.path)
-        if head is None:
-            head = self._heads[prepared.path] = self._head(prepared.path)
-        length = b"\r\nContent-Length: %d\r\n\r\n" % len(prepared.body)
-        return b"".join((head, self.credentials.header(), length, prepared.body))
-
-    def _head(self, path: str) -> bytes:
-        """Return what is the same in every request to a path, up to the value that is secret."""
-        first = b"POST %b HTTP/1.1" % parse_url(self.base_url + path, httpx_library()).raw_path
-        headers = (b"%b: %b" % header for header in fixed_headers(self.base_url, httpx_library()))
-        return b"\r\n".join((first, *headers, b"Authorization: "))
+    def _request(self, request: Request[Any]) -> bytes:
+        """Return all bytes of a request."""
+        path = self._base_path + request.path.encode()
+        return b"".join(
+            (
+                b"%b %b HTTP/1.1\r\n" % (request.method.encode(), path),
+                self._fixed,
+                *[b"%b: %b\r\n" % header for header in request.headers()],
+                b"Content-Length: %d\r\n\r\n" % len(request.body),
+                request.body,
+            )
+        )
 
     async def aclose(self) -> None:
         """Turn away whoever waits, and close every connection, those in use included."""
@@ -230,7 +236,6 @@ def _good_connection(pooled: PooledConnection[Slot]) -> DirectConnection | None:
 
 def direct_transport(
     base_url: str,
-    credentials: Credentials,
     max_connections: int,
     verify: Verify,
 ) -> DirectTransport:
@@ -248,4 +253,4 @@ def direct_transport(
             )
     needed = base_url.startswith("https:")
     context = lazy_context(verify, httpx_library(), needed=needed)
-    return DirectTransport(base_url, credentials, context, max_connections)
+    return DirectTransport(base_url, context, max_connections)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import attrs
 
@@ -29,13 +29,18 @@ if TYPE_CHECKING:
 
     import httpx
 
-    from twake_async._arguments import Credentials
-    from twake_async._protocol.exchange import Judge
-    from twake_async._protocol.v1.requests import Prepared
+    from twake_async._protocol.exchange import Judge, Request
     from twake_async._transport.http_library import HttpLibrary
     from twake_async._transport.pool import ConnectionPool, PooledConnection
+    from twake_async.errors import TwakeError
 
 __all__ = ["HttpxTransport", "fixed_headers", "inject", "parse_url", "resolve_proxy"]
+
+
+T = TypeVar("T")
+
+#: Addresses that are kept in their parts.
+_MOST_URLS = 64
 
 
 class LibraryTransport(Protocol):
@@ -69,8 +74,11 @@ class Injected:
 class NoPool:
     """Stands in for a pool where the caller's client or transport has a pool of its own."""
 
-    def acquire_nowait(self, about: str | None = None) -> Any:  # noqa: ARG002 - the pool's
-        """Return nothing that matters: a request may leave at once."""
+    def acquire_nowait(self, about: str | None = None, /) -> None:
+        """Return None: it holds no connections."""
+
+    async def acquire(self, about: str | None, seconds: float, /, *, once: bool) -> Any:  # noqa: ARG002 - the pool's
+        """Return what stands for a connection: a request may leave at once."""
         return self
 
     async def aclose(self) -> None:
@@ -83,7 +91,6 @@ class HttpxTransport:
 
     Args:
         base_url: The server's address, checked.
-        credentials: The id and key, whose header is built here.
         library: What builds requests.
         pool: The connections to use.
         injected: What the caller gave in place of a pool.
@@ -92,7 +99,6 @@ class HttpxTransport:
     """
 
     base_url: str
-    credentials: Credentials = attrs.field(repr=False)
     library: HttpLibrary
     pool: ConnectionPool[LibraryTransport] | NoPool
     injected: Injected | None = None
@@ -113,11 +119,11 @@ class HttpxTransport:
     async def attempt(
         self,
         connection: PooledConnection[LibraryTransport],
-        prepared: Prepared,
+        request: Request[T],
         trace: Trace,
         seconds: float,
-        judge: Judge,
-    ) -> Any:
+        judge: Judge[T],
+    ) -> T | TwakeError:
         """Make one attempt within a number of seconds and return the result of its verdict.
 
         Raises:
@@ -127,7 +133,7 @@ class HttpxTransport:
         try:
             async with asyncio.timeout(seconds if seconds < math.inf else None) as limit:
                 self._limits[trace] = limit
-                return await self._attempt(connection, prepared, trace, seconds, judge)
+                return await self._attempt(connection, request, trace, seconds, judge)
         except TimeoutError:
             fact = _by_status(trace) or trace.failure(None, timed_out=True)
             return judge(CLOSED if self._closed and trace.proof() else fact, None).result
@@ -140,19 +146,19 @@ class HttpxTransport:
     async def _attempt(
         self,
         connection: PooledConnection[LibraryTransport],
-        prepared: Prepared,
+        request: Request[T],
         trace: Trace,
         seconds: float,
-        judge: Judge,
-    ) -> Any:
+        judge: Judge[T],
+    ) -> T | TwakeError:
         if self.injected is not None:
-            fact = await self._exchange(self.injected.send, prepared, trace, seconds)
+            fact = await self._exchange(self.injected.send, request, trace, seconds)
             return judge(fact, None).result
         pool: Any = self.pool
         seen, connection.named = connection.named, None
         try:
             send = connection.raw.handle_async_request
-            fact = await self._exchange(send, prepared, trace, seconds)
+            fact = await self._exchange(send, request, trace, seconds)
             verdict = judge(fact, None if trace.connected else seen)
             if trace.whole and not self.library.may_have_rest(connection.raw):
                 connection.named = verdict.names
@@ -164,13 +170,13 @@ class HttpxTransport:
             pool.release(connection, reusable=connection.named is not None)
 
     async def _exchange(
-        self, send: Send, prepared: Prepared, trace: Trace, seconds: float
+        self, send: Send, request: Request[Any], trace: Trace, seconds: float
     ) -> Answer | Failure:
         try:
-            response = await send(self._request(prepared, trace, seconds))
+            response = await send(self._request(request, trace, seconds))
             trace.head = response
             try:
-                fact, whole = await _read(response, prepared.answer_limit)
+                fact, whole = await _read(response, request.answer_limit)
             finally:
                 await response.aclose()
         except Exception as wrong:  # noqa: BLE001 - whatever it is, it becomes a typed fact
@@ -179,36 +185,41 @@ class HttpxTransport:
         trace.whole = whole
         return fact
 
-    def _request(self, prepared: Prepared, trace: Trace, seconds: float) -> Any:
+    def _request(self, request: Request[Any], trace: Trace, seconds: float) -> Any:
         # The deadline is over all phases; connecting may take a third of what is left of it, so
         # that a connect that hangs leaves time for another.
         timeout = {"connect": seconds / 3} if seconds < math.inf else {}
         extensions = {"timeout": timeout, "trace": trace}
         if self.injected is not None and self.injected.build is not None:
             return self.injected.build(
-                "POST",
-                self.base_url + prepared.path,
-                headers=[*self._headers, (b"Authorization", self.credentials.header())],
-                content=prepared.body,
+                request.method,
+                self.base_url + request.path,
+                headers=[*self._headers, *request.headers()],
+                content=request.body,
                 extensions=extensions,
             )
         # A URL that is parsed, and headers that are complete: a tenth of what httpx takes to
         # build a request.
         http = self.library.http
-        url = self._urls.get(prepared.path)
-        if url is None:
-            url = self._urls[prepared.path] = http.URL(self.base_url + prepared.path)
         return http.Request(
-            "POST",
-            url,
+            request.method,
+            self._url(request.path),
             headers=[
                 *self._headers,
-                (b"Content-Length", b"%d" % len(prepared.body)),
-                (b"Authorization", self.credentials.header()),
+                (b"Content-Length", b"%d" % len(request.body)),
+                *request.headers(),
             ],
-            stream=http.ByteStream(prepared.body),
+            stream=http.ByteStream(request.body),
             extensions=extensions,
         )
+
+    def _url(self, path: str) -> httpx.URL:
+        url = self._urls.get(path)
+        if url is None:
+            if len(self._urls) >= _MOST_URLS:  # an API may have ids in its paths
+                self._urls.clear()
+            url = self._urls[path] = self.library.http.URL(self.base_url + path)
+        return url
 
     async def aclose(self) -> None:
         """Close the pooled connections; what the caller injected is the caller's to close."""
