@@ -138,7 +138,7 @@ def encode_save(
     _check_fields(fields, is_text=is_text)
     document = {"group_id": group, "message": fields}
     return Save(
-        dump(document, {"group_id": group, **fields}, _DRAFT_NAMES, api.codec),
+        dump(document, _DRAFT_NAMES, api.codec),
         operation,
         front_id,
         draft.id if operation == "edit" else draft.ephemeral_id,
@@ -174,5 +174,4 @@ def encode_remove(ref: MessageRef, *, group_id: str | None, api: Api = NOBODYS_A
     if ref.parent_message_id:
         fields["parent_message_id"] = ref.parent_message_id
     group = check_group(group_id)
-    body = dump({"group_id": group, "message": fields}, {"group_id": group, **fields})
-    return Remove(body, ref.id, api)
+    return Remove(dump({"group_id": group, "message": fields}), ref.id, api)

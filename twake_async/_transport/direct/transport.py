@@ -71,14 +71,14 @@ class DirectTransport:
     _url: Any = attrs.field(init=False)
     _base_path: bytes = attrs.field(init=False)
     _fixed: bytes = attrs.field(init=False)
-    """The headers that are the same in every request."""
+    """What follows the path in every request, up to the headers of its own."""
 
     def __attrs_post_init__(self) -> None:
         library = httpx_library()
         self._url = parse_url(self.base_url, library)
         self._base_path = self._url.raw_path.rstrip(b"/")
         fixed = fixed_headers(self.base_url, library)
-        self._fixed = b"".join(b"%b: %b\r\n" % header for header in fixed)
+        self._fixed = b" HTTP/1.1\r\n" + b"".join(b"%b: %b\r\n" % header for header in fixed)
         self.pool = ConnectionPool(Slot, self.max_connections, self.connect)
 
     def start_trace(self) -> DirectTrace:
@@ -201,16 +201,16 @@ class DirectTransport:
 
     def _request(self, request: Request[Any]) -> bytes:
         """Return all bytes of a request."""
-        path = self._base_path + request.path.encode()
-        return b"".join(
-            (
-                b"%b %b HTTP/1.1\r\n" % (request.method.encode(), path),
-                self._fixed,
-                *[b"%b: %b\r\n" % header for header in request.headers()],
-                b"Content-Length: %d\r\n\r\n" % len(request.body),
-                request.body,
-            )
+        body = request.body
+        head = b"%b %b%b%b" % (
+            request.method.encode(),
+            self._base_path,
+            request.path.encode(),
+            self._fixed,
         )
+        for header in request.headers():
+            head += b"%b: %b\r\n" % header
+        return b"".join((head, b"Content-Length: %d\r\n\r\n" % len(body), body))
 
     async def aclose(self) -> None:
         """Turn away whoever waits, and close every connection, those in use included."""
