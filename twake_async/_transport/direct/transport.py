@@ -81,7 +81,7 @@ class DirectTransport:
 
     async def attempt(
         self,
-        pooled: PooledConnection[Slot],
+        connection: PooledConnection[Slot],
         prepared: Prepared,
         trace: DirectTrace,
         seconds: float,
@@ -94,22 +94,22 @@ class DirectTransport:
 
         """
         ends = asyncio.get_running_loop().time() + seconds
-        seen, pooled.named = pooled.named, None
+        seen, connection.named = connection.named, None
         try:
-            connection = _good_connection(pooled)
-            seen = seen if connection is not None else None
-            fact = await self._exchange(connection, pooled.raw, prepared, trace, ends)
+            direct = _good_connection(connection)
+            seen = seen if direct is not None else None
+            fact = await self._exchange(direct, connection.raw, prepared, trace, ends)
             verdict = judge(fact, seen)
-            connection = pooled.raw.connection
-            if verdict.names is not None and connection is not None and connection.is_reusable():
-                pooled.named = verdict.names
+            direct = connection.raw.connection
+            if verdict.names is not None and direct is not None and direct.is_reusable():
+                connection.named = verdict.names
         except asyncio.CancelledError as stop:
             # The frames below hold the request's headers, and so the key: not for tracebacks.
             raise stop.with_traceback(None)  # noqa: B904 - itself
         else:
             return verdict.result
         finally:
-            self.pool.release(pooled, reusable=pooled.named is not None)
+            self.pool.release(connection, reusable=connection.named is not None)
 
     async def _exchange(
         self,
