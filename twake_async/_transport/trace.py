@@ -9,13 +9,20 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from twake_async._protocol.exchange import (
-    CONNECT,
     LATE,
     LOST,
     NO_TLS_THERE,
     TLS_SPOKEN,
     TLS_THERE,
     Failure,
+)
+
+from .http_library import (
+    CONNECT_COMPLETE,
+    CONNECT_STARTED,
+    HEADERS_STARTED,
+    TLS_STARTED,
+    TUNNEL,
     unsent_reason,
 )
 
@@ -51,17 +58,17 @@ class Trace:
     _tunnelling: bool = attrs.field(default=False, init=False)
 
     async def __call__(self, name: str, info: dict[str, Any], /) -> None:
-        if name.endswith("send_request_headers.started"):
+        if name.endswith(HEADERS_STARTED):
             request = info.get("request")
             self._tunnelling = getattr(request, "method", None) == b"CONNECT"
             if not self._tunnelling:
                 self._begun(request)
-        elif name.endswith("start_tls.started"):
+        elif name.endswith(TLS_STARTED):
             self._tunnelling = False
-        self.events.append(CONNECT + name if self._tunnelling else name)
-        if name.endswith(".connect_tcp.started"):  # of a connection, or of one through SOCKS
+        self.events.append(TUNNEL + name if self._tunnelling else name)
+        if name.endswith(CONNECT_STARTED):  # of a connection, or of one through SOCKS
             await self._enter()
-        elif name.endswith(".connect_tcp.complete"):
+        elif name.endswith(CONNECT_COMPLETE):
             self.connected = True
             self.socket = info.get("return_value")
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from twake_async._transport.connect import TcpConnector
+from twake_async._transport.http_library import HEADERS_STARTED
 from twake_async._transport.pool import IDLE_LIMIT
 from twake_async._transport.tls import lazy_context
 from twake_async._transport.trace import Trace
@@ -80,7 +81,7 @@ class ConnectionFactory:
     async def _ask(self, transport: LibraryTransport, trace: Trace) -> None:
         async def stop_before_it_leaves(name: str, info: dict[str, Any]) -> None:
             await trace(name, info)
-            if trace.wrote and name.endswith("send_request_headers.started"):
+            if trace.wrote and name.endswith(HEADERS_STARTED):
                 raise _Connected
 
         # Were httpcore's events renamed, this request would leave. It asks for nothing.
