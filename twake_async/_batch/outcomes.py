@@ -9,7 +9,7 @@ import attrs
 
 from twake_async.deliveries import Delivery, JournalEntry, error_for, with_doubt
 from twake_async.errors import NotSentError, Outcome, OutcomeUnknownError, TwakeError
-from twake_async.retry import fold
+from twake_async.retry import combine
 
 if TYPE_CHECKING:
     from twake_async._journal.resume import Item
@@ -49,7 +49,7 @@ def failed(item: Item, error: TwakeError) -> Delivery:
 def unfinished(item: Item) -> Delivery:
     """Return the end of a draft whose send was cancelled, or never began, at the batch's end."""
     seen = item.tried.seen
-    outcome = fold(outcome for outcome, _ in seen)
+    outcome = combine(outcome for outcome, _ in seen)
     reasons = {Outcome.NOT_SENT: "stopped", Outcome.REFUSED: "later"}
     error = error_for(outcome, reasons.get(outcome, "cancelled"), "the batch was ended before it")
     error.attempts = len(seen)
@@ -120,7 +120,7 @@ def paused(item: Item, entry: JournalEntry) -> JournalEntry:
     seen = item.tried.seen
     outcome, reason = Outcome.UNKNOWN, "interrupted"
     if not item.doubts:  # else no attempt of this run can tell about an earlier one's
-        outcome = fold(outcome for outcome, _ in seen)
+        outcome = combine(outcome for outcome, _ in seen)
         reason = next(reason for each, reason in reversed(seen) if each is outcome)
     lost = item.doubts + item.tried.lost
     return attrs.evolve(

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import attrs
 
 from twake_async._protocol.json_codec import Codec
-from twake_async._protocol.v1.requests import encode_save
+from twake_async._protocol.v1.api import Api
+from twake_async._protocol.v1.encode import encode_save
 from twake_async.deliveries import Delivery, JournalEntry, error_for
 from twake_async.errors import JournalError, Outcome, TwakeError
 from twake_async.messages import Message, MessageDraft
@@ -118,8 +119,8 @@ def fingerprint(draft: MessageDraft) -> str:
         InvalidDraftError: The draft cannot be sent as it is.
 
     """
-    prepared = encode_save(draft, group_id="-", text_form="plain", codec=_CANONICAL)
-    return hashlib.sha256(prepared.body).hexdigest()[:32]
+    request = encode_save(draft, group_id="-", text_form="plain", api=_CANONICAL)
+    return hashlib.sha256(request.body).hexdigest()[:32]
 
 
 def _in_order(document: dict[str, Any]) -> bytes:
@@ -131,7 +132,7 @@ _sorted = json.JSONEncoder(
     ensure_ascii=False, allow_nan=False, separators=(",", ":"), sort_keys=True
 ).encode
 #: Writes what a draft asks for alike, whatever the order of the keys in its maps.
-_CANONICAL = Codec(_in_order, json.loads)
+_CANONICAL = Api(codec=Codec(_in_order, json.loads))
 
 
 def key_of(draft: MessageDraft, position: int, make: Callable[[MessageDraft], str] | None) -> str:

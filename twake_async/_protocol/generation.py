@@ -1,0 +1,75 @@
+"""What a session asks of a generation of servers: its API, as requests that judge their answers.
+
+A generation is a folder beside this room. It says what its requests are, where its credentials
+stand, and what its answers prove; it knows nothing of sessions, retries and connections.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from twake_async.messages import Message
+
+from .exchange import Request
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from twake_async.check import Check
+    from twake_async.errors import TwakeError
+    from twake_async.messages import MessageDraft, MessageRef
+
+__all__ = ["Generation", "SaveRequest"]
+
+
+class SaveRequest(Request[Message], Protocol):
+    """A request that saves a message."""
+
+    def text_was_cut(self, message: Message) -> bool:
+        """Say whether the answer shows that the server kept only the start of a plain text."""
+        ...
+
+
+class Generation(Protocol):
+    """The API of a generation of servers, with the credentials of one session."""
+
+    def save(self, draft: MessageDraft, group_id: str | None) -> SaveRequest:
+        """Return the request that sends a draft, or edits the message whose id it has.
+
+        Args:
+            draft: The draft.
+            group_id: The group (company) of its channel.
+
+        Raises:
+            ConfigurationError: There is no group (outcome `NOT_SENT`).
+            InvalidDraftError: A field cannot be sent as it is (outcome `NOT_SENT`).
+
+        """
+        ...
+
+    def remove(self, ref: MessageRef, group_id: str | None) -> Request[None]:
+        """Return the request that removes a message.
+
+        Args:
+            ref: The message.
+            group_id: The group (company) of its channel.
+
+        Raises:
+            ConfigurationError: There is no group (outcome `NOT_SENT`).
+
+        """
+        ...
+
+    def check(self, group_id: str | None) -> Generator[Request[Check], Check | TwakeError, Check]:
+        """Yield the requests of a check, be sent what each proved, and return what all prove.
+
+        No server stores anything for them.
+
+        Args:
+            group_id: The group (company) to ask about.
+
+        Raises:
+            ConfigurationError: There is no group (outcome `NOT_SENT`).
+
+        """
+        ...
