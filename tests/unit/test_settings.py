@@ -29,7 +29,7 @@ from twake_async._arguments import (
 )
 from twake_async._protocol.v1.api import SAVE
 from twake_async._transport.http_library import httpx2_library, httpx_library
-from twake_async._transport.httpx.transport import parse_url
+from twake_async._transport.request_parts import parse_url
 from twake_async.errors import ConfigurationError, Outcome
 
 SECRET = "s3cret-key-of-the-app"

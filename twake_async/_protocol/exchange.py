@@ -34,7 +34,6 @@ __all__ = [
     "Trace",
     "Transport",
     "Verdict",
-    "unsent_reason",
 ]
 
 T = TypeVar("T")
@@ -296,41 +295,3 @@ class Transport(Protocol[C, S]):
     async def aclose(self) -> None:
         """Close the connections."""
         ...
-
-
-#: The stages of httpcore's trace in which a connection comes about, and their words.
-_STAGES = {
-    "connection.connect_tcp": "connect",
-    "connection.connect_unix_socket": "connect",
-    "connection.start_tls": "tls",
-    "proxy.start_tls": "tls",
-    "socks.connect_tcp": "connect",
-    "socks.setup_socks5_connection": "proxy",
-    "socks.start_tls": "tls",
-}
-#: Set before the events of a proxy's own CONNECT, which carries nothing of the message.
-CONNECT = "CONNECT "
-
-
-def unsent_reason(events: Iterable[str]) -> str | None:
-    """Return the word for a connection that provably failed before the request, or None.
-
-    Silence is no proof, nor is any event that is not known here: httpcore does not promise the
-    names of its events, so a new name must lead to "unknown", never to "not sent".
-
-    Args:
-        events: The trace of one attempt on a connection of ours, in order; the events of a proxy's
-            CONNECT request carry `CONNECT` before their name.
-
-    """
-    reason = None
-    for event in events:
-        if event.startswith(CONNECT):
-            reason = "proxy" if event.endswith(".failed") else reason
-            continue
-        stage, _, state = event.rpartition(".")
-        if stage not in _STAGES or state not in ("started", "complete", "failed"):
-            return None
-        if state == "failed":
-            reason = _STAGES[stage]
-    return reason
