@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import functools
 import logging
 import random
@@ -26,24 +25,22 @@ if TYPE_CHECKING:
     from .messages import Message
     from .retry import RetryPolicy, Tokens
 
-__all__ = ["Attempts", "Clock", "Follows", "follower"]
+__all__ = ["Attempts", "Clock", "Listener"]
 
 #: Seconds: a `Retry-After` beyond it counts as it, so that one absurd answer stops nobody for good.
 LONGEST_COOLDOWN = 3600.0
 
 
-class Follows(Protocol):
-    """Who follows each attempt of a task's sends, beside observers: a batch, for its journal."""
+class Listener(Protocol):
+    """Hears of each attempt of one send: a batch listens for its journal."""
 
-    def ended(self, outcome: Outcome, reason: str, *, last: bool) -> None:
-        """Take down what became of an attempt, and whether it was the last."""
+    def attempt_ended(self, outcome: Outcome, reason: str, *, last: bool) -> None:
+        """Note the outcome of an attempt, and whether it was the last one."""
 
-    async def again(self) -> TwakeError | None:
-        """Get ready for another attempt, or return the error that forbids it."""
+    async def before_retry(self) -> TwakeError | None:
+        """Prepare for another attempt; return an error to forbid it."""
         ...
 
-
-follower: contextvars.ContextVar[Follows | None] = contextvars.ContextVar("follower", default=None)
 
 log = logging.getLogger("twake_async")
 log.addHandler(logging.NullHandler())
@@ -71,6 +68,7 @@ class _Send:
     policy: RetryPolicy
     began: float
     seconds: float
+    listener: Listener | None = None
     number: int = 0
     unsent: int = 0
     last: TwakeError | None = None
@@ -89,16 +87,23 @@ class Attempts:
     _cool_until: float = attrs.field(default=float("-inf"), init=False)
     _pauses: Pauses = attrs.field(factory=Pauses, init=False)
 
-    async def run(self, prepared: Prepared, policy: RetryPolicy, seconds: float) -> Message | None:
+    async def run(
+        self,
+        prepared: Prepared,
+        policy: RetryPolicy,
+        seconds: float,
+        listener: Listener | None = None,
+    ) -> Message | None:
         """Return what was delivered (None for a remove), or raise the error that tells the rest.
 
         Args:
             prepared: The request.
             policy: When to try again.
             seconds: The deadline, waits and all attempts included.
+            listener: Hears of each attempt of this send, before the observer does.
 
         """
-        send = _Send(prepared, policy, self.clock.now(), seconds)
+        send = _Send(prepared, policy, self.clock.now(), seconds, listener)
         pool, once = self.transport.pool, policy.unsent_attempts is not None
         result: Any = None
         while (error := await self._get_ready(send)) is None:
@@ -162,8 +167,9 @@ class Attempts:
                 )
                 return self._final(send, wrong)
             await self.clock.pause(pause, self._pauses)
-        follows = follower.get() if send.number else None
-        forbids = None if follows is None else await follows.again()
+        if send.listener is None or not send.number:
+            return None
+        forbids = await send.listener.before_retry()
         return None if forbids is None else self._final(send, forbids)
 
     async def _attempt(self, send: _Send, connection: Any) -> Message | TwakeError | None:
@@ -247,8 +253,8 @@ class Attempts:
         error.elapsed = self.clock.now() - send.began
 
     def _observe(self, send: _Send, outcome: Outcome, reason: str, wait: float | None) -> None:
-        if (follows := follower.get()) is not None:
-            follows.ended(outcome, reason, last=wait is None)
+        if send.listener is not None:
+            send.listener.attempt_ended(outcome, reason, last=wait is None)
         if self.on_attempt is None and not log.isEnabledFor(logging.DEBUG):
             return
         elapsed = self.clock.now() - send.began

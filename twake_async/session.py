@@ -25,7 +25,7 @@ from ._arguments import (
     from_environment,
     taken_out,
 )
-from ._attempt_loop import Attempts
+from ._attempt_loop import Attempts, Listener
 from ._batch.engine import Plan, stream
 from ._batch.proven_groups import GroupServer, ProvenGroups
 from ._lifetime import Life
@@ -257,7 +257,7 @@ class TwakeSession:
             sender=sender,
             front_id=front_id,
         )
-        return await self._save(draft, group_id, deadline, retry)
+        return await self._save(draft, group_id=group_id, deadline=deadline, retry=retry)
 
     async def send(
         self,
@@ -271,11 +271,13 @@ class TwakeSession:
 
         Arguments and errors are those of `send_message`.
         """
-        return await self._save(draft, group_id, deadline, retry)
+        return await self._save(draft, group_id=group_id, deadline=deadline, retry=retry)
 
     async def _save(
         self,
         draft: MessageDraft,
+        listener: Listener | None = None,
+        *,
         group_id: str | None,
         deadline: float | None,
         retry: RetryPolicy | None,
@@ -285,7 +287,7 @@ class TwakeSession:
         prepared = self._encode(draft, group_id)
         seconds, policy = self._limits(deadline, retry)
         with self._life:  # no coroutine of its own: thousands may wait here
-            message = await self._attempts.run(prepared, policy, seconds)
+            message = await self._attempts.run(prepared, policy, seconds, listener)
         assert message is not None  # noqa: S101 - only a remove has none
         self._proven.add(group_id or self._group_id)
         if text_was_cut(prepared, message):
@@ -452,7 +454,7 @@ class TwakeSession:
             pinned=pinned,
             user_specific=user_specific,
         )
-        return await self._save(draft, group_id, deadline, retry)
+        return await self._save(draft, group_id=group_id, deadline=deadline, retry=retry)
 
     async def remove_message(
         self,

@@ -21,7 +21,7 @@ from twake_async import (
     SessionClosedError,
     TwakeError,
 )
-from twake_async._attempt_loop import LONGEST_COOLDOWN, Attempts, Clock, follower
+from twake_async._attempt_loop import LONGEST_COOLDOWN, Attempts, Clock
 from twake_async._protocol.exchange import Answer, Failure
 from twake_async._protocol.v1.requests import encode_save
 from twake_async._transport.httpx.transport import NoPool
@@ -320,34 +320,30 @@ async def test_attempts_are_logged_at_debug_and_without_the_text(caplog):
     assert "Hello" not in caplog.text
 
 
-class Follower:
-    """Who follows attempts; the third is forbidden."""
+class Heard:
+    """Listens to attempts, and forbids the third."""
 
     def __init__(self) -> None:
         self.told: list = []
 
-    def ended(self, outcome, reason, *, last):
+    def attempt_ended(self, outcome, reason, *, last):
         self.told.append((outcome, reason, last))
 
-    async def again(self):
-        self.told.append("again")
-        return NotSentError("no", reason="full") if self.told.count("again") == 2 else None
+    async def before_retry(self):
+        self.told.append("retry")
+        return NotSentError("no", reason="full") if self.told.count("retry") == 2 else None
 
 
 @pytest.mark.parametrize("doubt", [True, False])
-async def test_who_follows_is_told_each_end_and_may_forbid_another_attempt(doubt):
+async def test_a_listener_hears_of_each_attempt_and_may_forbid_another(doubt):
     """What was unknown before stays so; the error that forbids is its cause, or is raised."""
-    follows = Follower()
+    listener = Heard()
     first = LOST if doubt else REFUSED
     loop = attempts(first, REFUSED, GOOD)
-    token = follower.set(follows)
-    try:
-        with pytest.raises(TwakeError) as caught:
-            await loop.run(PREPARED, RetryPolicy(on_unknown="resend"), 30)
-    finally:
-        follower.reset(token)
+    with pytest.raises(TwakeError) as caught:
+        await loop.run(PREPARED, RetryPolicy(on_unknown="resend"), 30, listener)
     start = (Outcome.UNKNOWN, "lost", False) if doubt else (Outcome.NOT_SENT, "connect", False)
-    assert follows.told == [start, "again", (Outcome.NOT_SENT, "connect", False), "again"]
+    assert listener.told == [start, "retry", (Outcome.NOT_SENT, "connect", False), "retry"]
     assert caught.value.outcome is start[0]
     assert caught.value.attempts == 2
     assert "full" in {caught.value.reason, getattr(caught.value.__cause__, "reason", None)}
@@ -433,7 +429,7 @@ class Cancels:
         if self.waits == self.at:
             raise asyncio.CancelledError
 
-    # The clock, the transport, the follower.
+    # The clock, the transport, the listener.
 
     async def pause(self, seconds: float, line: Pauses) -> None:
         self.now += seconds
@@ -447,10 +443,10 @@ class Cancels:
         self.answered += 1
         return judge(self.facts.pop(0), None).result
 
-    async def again(self):
+    async def before_retry(self):
         self.wait()
 
-    def ended(self, outcome, reason, *, last):
+    def attempt_ended(self, outcome, reason, *, last):
         if reason != "cancelled":
             self.noted.append((outcome, reason))
 
@@ -463,14 +459,11 @@ async def test_an_attempt_is_noted_before_anything_else_is_awaited(at):
     clock = Clock(now=lambda: cancels.now, pause=cancels.pause, draw=lambda: 0.0)
     seen: list[Attempt] = []
     loop = Attempts(cancels, Tokens(None), seen.append, clock)
-    token = follower.set(cancels)
     try:
-        await loop.run(PREPARED, RetryPolicy(attempts=9, on_unknown="resend"), 30)
+        await loop.run(PREPARED, RetryPolicy(attempts=9, on_unknown="resend"), 30, cancels)
         ended = True
     except (asyncio.CancelledError, NotSentError):
         ended = False
-    finally:
-        follower.reset(token)
     assert ended is (at > cancels.waits)
     made = [attempt for attempt in seen if attempt.reason != "cancelled"]
     assert [(attempt.outcome, attempt.reason) for attempt in made] == cancels.noted
