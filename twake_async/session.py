@@ -25,7 +25,7 @@ from ._arguments import (
     from_environment,
     taken_out,
 )
-from ._attempt_loop import Attempts, Listener
+from ._attempt_loop import Attempts
 from ._batch.engine import Plan, stream
 from ._batch.proven_groups import GroupServer, ProvenGroups
 from ._lifetime import Life
@@ -33,6 +33,7 @@ from ._protocol.json_codec import PLAIN, fast_codec
 from ._protocol.server import Server
 from ._protocol.v1.api import Api
 from ._protocol.v1.generation import V1
+from ._send import Listener  # noqa: TC001
 from ._transport.choose import open_transport
 from .check import Check  # noqa: TC001
 from .deliveries import Delivery, Drafts, Progress  # noqa: TC001

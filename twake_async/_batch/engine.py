@@ -39,9 +39,9 @@ from .worker import Worker
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
 
-    from twake_async._attempt_loop import Listener
     from twake_async._journal.file import Keys
     from twake_async._journal.resume import Item
+    from twake_async._send import Listener
     from twake_async.deliveries import Delivery, Drafts, JournalEntry
     from twake_async.errors import JournalError
     from twake_async.messages import Message, MessageDraft

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from twake_async._arguments import check_choice
 
 if TYPE_CHECKING:
-    from twake_async._protocol.exchange import Transport
+    from .interface import Transport
 
 __all__ = ["open_transport"]
 
@@ -18,7 +18,7 @@ def open_transport(
     http_client: Any,
     transport: Any,
     **network: Any,
-) -> Transport[Any, Any]:
+) -> Transport[Any]:
     """Return the transport of a session. It connects with the first send.
 
     Args:
