@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import functools
 import inspect
@@ -49,10 +48,9 @@ class Credentials:
     def __reduce__(self) -> NoReturn:
         raise TypeError("credentials are not pickled: build the session anew where it is used")
 
-    def header(self) -> bytes:
-        """Return the value of the Authorization header: built where it is sent, kept nowhere."""
-        pair = f"{self.public_id}:{self._private_api_key}"
-        return b"Basic " + base64.b64encode(pair.encode())
+    def reveal(self) -> str:
+        """Return the key: for the request that needs it, while it is sent."""
+        return self._private_api_key
 
 
 @attrs.frozen(repr=False)

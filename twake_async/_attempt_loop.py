@@ -146,7 +146,7 @@ class Attempts(Generic[C]):
 
     async def _get_ready(self, send: Send[T]) -> TwakeError | None:
         """Wait until an attempt may be made, or return the error that the send ends with."""
-        error = send.overdue()
+        error = None if send.left() > 0 else send.overdue()
         while error is None and (pause := self._cool_until - self.clock.now()) > 0:
             if self._pauses.over:
                 break

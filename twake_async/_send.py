@@ -76,10 +76,8 @@ class Send(Generic[T]):
         """Return the seconds until its deadline."""
         return self.seconds - (self.clock.now() - self.began)
 
-    def overdue(self) -> TwakeError | None:
-        """Return the error to end with where the deadline is over, or None."""
-        if self.left() > 0:
-            return None
+    def overdue(self) -> TwakeError:
+        """Return the error to end with where the deadline is over."""
         # The outcome of an attempt that was made tells more than that time is over.
         return self.last or NotSentError("the deadline was already over", reason="deadline")
 

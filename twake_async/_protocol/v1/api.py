@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import TYPE_CHECKING
 
 import attrs
@@ -32,7 +33,8 @@ class Api:
         """Return the headers that say who asks: built for each request, kept nowhere."""
         if self.credentials is None:
             return ()
-        return ((b"Authorization", self.credentials.header()),)
+        pair = f"{self.credentials.public_id}:{self.credentials.reveal()}"
+        return ((b"Authorization", b"Basic " + base64.b64encode(pair.encode())),)
 
 
 #: For requests that are encoded and never sent.
