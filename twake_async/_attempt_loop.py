@@ -10,6 +10,7 @@ import attrs
 
 from ._protocol.exchange import Failure
 from ._send import Clock, Send
+from ._transport.interface import Transport  # noqa: TC001
 from ._waiting import Pauses
 from .errors import NotSentError, Outcome, RateLimitedError, TwakeError
 from .retry import Attempt, RetryPolicy, next_wait
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
     from ._protocol.exchange import Request
     from ._send import Listener
-    from ._transport.interface import Transport
     from .retry import Tokens
 
 __all__ = ["Attempts"]

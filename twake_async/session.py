@@ -29,6 +29,7 @@ from ._attempt_loop import Attempts
 from ._batch.engine import Plan, stream
 from ._batch.proven_groups import GroupServer, ProvenGroups
 from ._lifetime import Life
+from ._protocol.generation import Generation  # noqa: TC001
 from ._protocol.json_codec import PLAIN, fast_codec
 from ._protocol.server import Server
 from ._protocol.v1.api import Api
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
     import httpx
     import httpx2
 
-    from ._protocol.generation import Generation, SaveRequest
+    from ._protocol.generation import SaveRequest
 
 __all__ = ["TwakeSession"]
 

@@ -100,6 +100,33 @@ def test_the_second_request_fits_the_release_and_the_first_names_nobodys_group()
         assert body is None or second == body
 
 
+def test_an_api_that_is_not_served_and_a_port_of_tls_are_named():
+    """Both are told in words, so that the advice can be exact."""
+    json_type = [(b"content-type", b"application/json")]
+    check = found(Answer(404, json_type, b'{"error":"Not found"}'))
+    assert check.problem == "api"
+    assert 'api="node"' in check.advice
+    check = found(Answer(400, [], b"The plain HTTP request was sent to HTTPS port"))
+    assert check.problem == "address"
+    assert "https://" in check.advice
+
+
+@pytest.mark.parametrize(
+    ("answer", "named"),
+    [
+        (Failure(sent=False, reason="connect", detail="nobody"), True),
+        (Answer(502, [], b""), True),
+        (Answer(404, [], b""), True),
+        (Answer(429, [], b""), True),
+        (Answer(200, [], b'{"error":"unknown_application_or_bad_private_key"}'), False),
+    ],
+)
+def test_a_proxy_is_named_where_it_may_have_a_part_in_it(answer, named):
+    """What only Twake says is Twake's."""
+    check = found(answer, proxy="http://proxy.example.org")
+    assert ("through the proxy http://proxy.example.org" in check.advice) is named
+
+
 @pytest.mark.parametrize(
     ("fact", "problem"),
     [
