@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_journal import copied, plan
+from journals import copied, plan
 
 from twake_async import (
     Journal,

@@ -13,7 +13,7 @@ from collections import Counter
 from unittest import mock
 
 import pytest
-from test_batch import (
+from batches import (
     Clock,
     Known,
     Sender,

@@ -7,8 +7,7 @@ import itertools
 from collections import Counter
 
 import pytest
-from faults import FaultServer
-from test_batch import (
+from batches import (
     Clock,
     Sender,
     at_once,
@@ -20,6 +19,7 @@ from test_batch import (
     session,
     settle,
 )
+from faults import FaultServer
 
 from twake_async import (
     AuthenticationError,

@@ -7,7 +7,6 @@ import asyncio
 import os
 import pathlib
 import re
-import shutil
 import sqlite3
 import subprocess
 import sys
@@ -16,11 +15,11 @@ from collections import Counter
 
 import attrs
 import pytest
-import test_batch
+from batches import Clock, Sender, at_once, collect, drafts, others, session, settle, until
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from journals import copied, ended_as, plan, rows, unknown_at
 from places import DOCS
-from test_batch import Clock, Sender, at_once, collect, drafts, others, session, settle, until
 
 from twake_async import (
     InvalidDraftError,
@@ -35,7 +34,7 @@ from twake_async import (
     RefusedError,
     RetryPolicy,
 )
-from twake_async._batch.engine import Plan, stream
+from twake_async._batch.engine import stream
 from twake_async._journal.file import JournalFile
 from twake_async._journal.resume import fingerprint
 from twake_async._journal.rows import SCHEMA, VERSION
@@ -46,38 +45,6 @@ from twake_async.journal import Scribe
 def path(tmp_path):
     """Give the name of a journal that is not there yet."""
     return str(tmp_path / "run.sqlite")
-
-
-def plan(path, **options) -> Plan:
-    return test_batch.plan(journal=Journal(path), **options)
-
-
-def rows(path, query="SELECT key, outcome FROM message ORDER BY key") -> list[tuple]:
-    """Ask the file as a person would, with nothing but SQLite."""
-    connection = sqlite3.connect(path)
-    try:
-        return connection.execute(query).fetchall()
-    finally:
-        connection.close()
-
-
-def ended_as(outcome: Outcome, reason: str = "lost"):
-    """Make a send in which each message ends so, and remember what was sent."""
-    sent = []
-    errors = {
-        Outcome.REFUSED: RefusedError,
-        Outcome.NOT_SENT: NotSentError,
-        Outcome.UNKNOWN: OutcomeUnknownError,
-    }
-
-    async def send(draft, listener):
-        sent.append(draft)
-        if outcome is Outcome.DELIVERED:
-            return await at_once(draft, listener)
-        raise errors[outcome]("so it ended", reason=reason)
-
-    send.sent = sent
-    return send
 
 
 # --- before and after ----------------------------------------------------------------------------
@@ -104,13 +71,6 @@ async def test_the_intent_is_on_disk_before_the_send_and_the_outcome_before_the_
         assert (outcome, message_id) == ("delivered", "id")
     assert reported == 20
     assert sorted(before) == sorted((draft.front_id, None) for draft in drafts(20, channels=5))
-
-
-def copied(path: str, to: str) -> str:
-    """Take the journal as a kill at this moment would leave it."""
-    for end in ("", "-wal"):
-        shutil.copy(path + end, to + end)
-    return to
 
 
 @pytest.mark.parametrize(
@@ -297,10 +257,6 @@ async def test_what_is_certainly_not_in_the_channel_is_sent_again_under_its_fron
 
 
 # --- what an earlier run lost sight of -----------------------------------------------------------
-
-
-async def unknown_at(path, draft):
-    await collect(stream([draft], ended_as(Outcome.UNKNOWN, "timeout"), plan(path)))
 
 
 async def test_an_unknown_message_is_reported_and_not_sent(path):

@@ -17,8 +17,8 @@ import tempfile
 
 import attrs
 import pytest
-from test_batch import Sender, at_once, collect, drafts, until
-from test_journal import copied, ended_as, plan, rows, unknown_at
+from batches import Sender, at_once, collect, drafts, until
+from journals import copied, ended_as, plan, rows, unknown_at
 
 from twake_async import (
     ConfigurationError,

@@ -1,0 +1,63 @@
+"""Batches with a journal: plans, sends that end alike, and a look into the file."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+
+import batches
+from batches import at_once, collect
+
+from twake_async import (
+    Journal,
+    NotSentError,
+    Outcome,
+    OutcomeUnknownError,
+    RefusedError,
+)
+from twake_async._batch.engine import Plan, stream
+
+__all__ = ["copied", "ended_as", "plan", "rows", "unknown_at"]
+
+
+def plan(path, **options) -> Plan:
+    return batches.plan(journal=Journal(path), **options)
+
+
+def rows(path, query="SELECT key, outcome FROM message ORDER BY key") -> list[tuple]:
+    """Ask the file as a person would, with nothing but SQLite."""
+    connection = sqlite3.connect(path)
+    try:
+        return connection.execute(query).fetchall()
+    finally:
+        connection.close()
+
+
+def ended_as(outcome: Outcome, reason: str = "lost"):
+    """Make a send in which each message ends so, and remember what was sent."""
+    sent = []
+    errors = {
+        Outcome.REFUSED: RefusedError,
+        Outcome.NOT_SENT: NotSentError,
+        Outcome.UNKNOWN: OutcomeUnknownError,
+    }
+
+    async def send(draft, listener):
+        sent.append(draft)
+        if outcome is Outcome.DELIVERED:
+            return await at_once(draft, listener)
+        raise errors[outcome]("so it ended", reason=reason)
+
+    send.sent = sent
+    return send
+
+
+def copied(path: str, to: str) -> str:
+    """Take the journal as a kill at this moment would leave it."""
+    for end in ("", "-wal"):
+        shutil.copy(path + end, to + end)
+    return to
+
+
+async def unknown_at(path, draft):
+    await collect(stream([draft], ended_as(Outcome.UNKNOWN, "timeout"), plan(path)))
