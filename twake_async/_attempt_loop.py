@@ -20,7 +20,7 @@ from .retry import Attempt, fold, next_wait
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from ._protocol.exchange import Carries
+    from ._protocol.exchange import Transport
     from ._protocol.v1.requests import Prepared
     from .messages import Message
     from .retry import RetryPolicy, Tokens
@@ -79,7 +79,7 @@ class _Send:
 class Attempts:
     """Makes the attempts of every send of a session, which share a budget and a cooldown."""
 
-    carrier: Carries
+    transport: Transport
     tokens: Tokens
     on_attempt: Callable[[Attempt], object] | None = None
     clock: Clock = attrs.field(factory=Clock)
@@ -104,19 +104,19 @@ class Attempts:
 
         """
         send = _Send(prepared, policy, self.clock.now(), seconds, listener)
-        lanes, once = self.carrier.lanes, policy.unsent_attempts is not None
+        pool, once = self.transport.pool, policy.unsent_attempts is not None
         result: Any = None
         while (error := await self._get_ready(send)) is None:
             send.number += 1
             try:
                 # Thousands may wait here, and each further coroutine costs memory.
-                lane = lanes.take_free(prepared.target) or await lanes.acquire(
+                connection = pool.acquire_nowait(prepared.target) or await pool.acquire(
                     prepared.target, self._left(send), once=once
                 )
             except asyncio.CancelledError:
                 self._observe(send, Outcome.NOT_SENT, "cancelled", None)
                 raise
-            result = await self._attempt(send, lane)
+            result = await self._attempt(send, connection)
             if not isinstance(result, TwakeError):
                 return self._delivered(send, result)
             wait = self._wait_after(send, result)
@@ -134,7 +134,7 @@ class Attempts:
     async def aclose(self) -> None:
         """Close the connections; sends that wait between attempts end at once."""
         self._pauses.end()
-        await self.carrier.aclose()
+        await self.transport.aclose()
 
     def cooling(self) -> float:
         """Return the seconds for which the server still wants to be left alone by all sends."""
@@ -172,17 +172,17 @@ class Attempts:
         forbids = await send.listener.before_retry()
         return None if forbids is None else self._final(send, forbids)
 
-    async def _attempt(self, send: _Send, lane: Any) -> Message | TwakeError | None:
-        if isinstance(lane, Failure):
-            return judge_failure(lane, self.rules)
-        witness = self.carrier.witness()
+    async def _attempt(self, send: _Send, connection: Any) -> Message | TwakeError | None:
+        if isinstance(connection, Failure):
+            return judge_failure(connection, self.rules)
+        trace = self.transport.start_trace()
         judged = functools.partial(self._judge, send)
         try:
-            result: Message | TwakeError | None = await self.carrier.attempt(
-                lane, send.prepared, witness, self._left(send), judged
+            result: Message | TwakeError | None = await self.transport.attempt(
+                connection, send.prepared, trace, self._left(send), judged
             )
         except asyncio.CancelledError:
-            outcome = Outcome.NOT_SENT if witness.proof() else Outcome.UNKNOWN
+            outcome = Outcome.NOT_SENT if trace.proof() else Outcome.UNKNOWN
             self._observe(send, outcome, "cancelled", None)
             raise
         return result

@@ -32,7 +32,7 @@ from ._lifetime import Life
 from ._protocol.json_codec import PLAIN, fast_codec
 from ._protocol.v1.judge import Rules, text_was_cut
 from ._protocol.v1.requests import encode_remove, encode_save
-from ._transport.choose import carrier_for
+from ._transport.choose import open_transport
 from .check import Check, probe
 from .deliveries import Delivery, Drafts, Progress  # noqa: TC001
 from .errors import ConfigurationError, InvalidDraftError, TextCutWarning
@@ -141,7 +141,7 @@ class TwakeSession:
         if retry_budget is not None:
             check_kind("retry_budget", retry_budget, RetryBudget)
         check_callback("on_attempt", on_attempt)
-        carrier = carrier_for(
+        opened = open_transport(
             self._base_url,
             credentials,
             max_connections,
@@ -150,9 +150,9 @@ class TwakeSession:
             verify=verify,
             proxy=through,
         )
-        rules = Rules(self._base_url, trusted, carrier.proxy)
+        rules = Rules(self._base_url, trusted, opened.proxy)
         self._codec = fast_codec() if transport == "fast" else PLAIN
-        self._attempts = Attempts(carrier, Tokens(retry_budget), on_attempt, rules=rules)
+        self._attempts = Attempts(opened, Tokens(retry_budget), on_attempt, rules=rules)
         self._life = Life()
         self._proven = ProvenGroups()
 
@@ -507,7 +507,7 @@ class TwakeSession:
 
     async def _check(self, group_id: str | None, seconds: float) -> Check:
         with self._life:
-            found = await probe(self._attempts.carrier, group_id, seconds)
+            found = await probe(self._attempts.transport, group_id, seconds)
         if found.ok:
             self._proven.add(group_id)
         return found

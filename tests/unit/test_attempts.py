@@ -24,8 +24,8 @@ from twake_async import (
 from twake_async._attempt_loop import LONGEST_COOLDOWN, Attempts, Clock
 from twake_async._protocol.exchange import Answer, Failure
 from twake_async._protocol.v1.requests import encode_save
-from twake_async._transport.httpx.transport import Unpooled
-from twake_async._transport.trace import Witness
+from twake_async._transport.httpx.transport import NoPool
+from twake_async._transport.trace import Trace
 from twake_async._waiting import Pauses
 from twake_async.messages import MessageDraft
 from twake_async.retry import Tokens
@@ -61,17 +61,17 @@ class Time:
 
 @attrs.define
 class Script:
-    """A carrier that hands out what it was given."""
+    """A transport that hands out what it was given."""
 
     facts: list
     seconds: list[float] = attrs.field(factory=list)
     closed: bool = False
-    lanes: Unpooled = attrs.field(factory=Unpooled)
+    pool: NoPool = attrs.field(factory=NoPool)
 
-    def witness(self) -> Witness:
-        return Witness()
+    def start_trace(self) -> Trace:
+        return Trace()
 
-    async def attempt(self, lane, prepared, witness, seconds, judge):
+    async def attempt(self, connection, prepared, trace, seconds, judge):
         self.seconds.append(seconds)
         fact = self.facts.pop(0)
         if isinstance(fact, BaseException):
@@ -247,7 +247,7 @@ async def test_each_attempt_gets_what_is_left_of_the_deadline():
     """The waits count, too."""
     loop = attempts(REFUSED, GOOD)
     await loop.run(PREPARED, RetryPolicy(), 30)
-    assert loop.carrier.seconds == pytest.approx([30, 29.9])
+    assert loop.transport.seconds == pytest.approx([30, 29.9])
 
 
 async def test_an_empty_budget_ends_the_retries_and_deliveries_fill_it():
@@ -257,11 +257,11 @@ async def test_an_empty_budget_ends_the_retries_and_deliveries_fill_it():
     for _ in range(2):
         with pytest.raises(RateLimitedError):
             await loop.run(PREPARED, RetryPolicy(attempts=2), 30)
-    assert loop.carrier.seconds == [30, pytest.approx(29.9), 30]
+    assert loop.transport.seconds == [30, pytest.approx(29.9), 30]
     await loop.run(PREPARED, RetryPolicy(), 30)
     await loop.run(PREPARED, RetryPolicy(), 30)
     await loop.run(PREPARED, RetryPolicy(), 30)
-    assert loop.carrier.facts == []
+    assert loop.transport.facts == []
 
 
 async def test_what_never_left_is_tried_until_the_deadline_and_costs_no_budget():
@@ -269,7 +269,7 @@ async def test_what_never_left_is_tried_until_the_deadline_and_costs_no_budget()
     time = Time()
     loop = attempts(*[REFUSED] * 20, GOOD, budget=RetryBudget(0, 0), time=time)
     await loop.run(PREPARED, RetryPolicy(attempts=1, max_wait=1), 30)
-    assert loop.carrier.facts == []
+    assert loop.transport.facts == []
     loop = attempts(*[REFUSED] * 99, time=time)
     began = time.at
     with pytest.raises(NotSentError) as caught:
@@ -354,12 +354,12 @@ async def test_closing_wakes_a_send_that_waits_between_attempts():
     closed = Failure(sent=False, reason="closed", detail="closed")
     loop = Attempts(Script([later("20"), closed]), Tokens(None))
     sending = asyncio.create_task(loop.run(PREPARED, RetryPolicy(), 60))
-    while loop.carrier.seconds == []:
+    while loop.transport.seconds == []:
         await asyncio.sleep(0)
     await loop.aclose()
     with pytest.raises(SessionClosedError):
         await asyncio.wait_for(sending, 5)
-    assert loop.carrier.closed
+    assert loop.transport.closed
 
 
 async def test_the_real_clock_waits():
@@ -421,7 +421,7 @@ class Cancels:
         self.answered = 0
         self.noted: list = []
         self.facts = list(facts)
-        self.lanes = Unpooled()
+        self.pool = NoPool()
 
     def wait(self) -> None:
         assert len(self.noted) == self.answered, "an attempt ended, and something else was awaited"
@@ -429,16 +429,16 @@ class Cancels:
         if self.waits == self.at:
             raise asyncio.CancelledError
 
-    # The clock, the carrier, the listener.
+    # The clock, the transport, the listener.
 
     async def pause(self, seconds: float, line: Pauses) -> None:
         self.now += seconds
         self.wait()
 
-    def witness(self) -> Witness:
-        return Witness()
+    def start_trace(self) -> Trace:
+        return Trace()
 
-    async def attempt(self, lane, prepared, witness, seconds, judge):
+    async def attempt(self, connection, prepared, trace, seconds, judge):
         self.wait()
         self.answered += 1
         return judge(self.facts.pop(0), None).result
