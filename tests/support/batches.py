@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import functools
+import json
 
 from twake_async import (
     Check,
@@ -16,6 +18,7 @@ from twake_async import (
 )
 from twake_async._attempt_loop import Listener
 from twake_async._batch.engine import Plan
+from twake_async._protocol.v1.requests import Prepared, encode_draft
 
 __all__ = [
     "QUICK",
@@ -31,6 +34,7 @@ __all__ = [
     "session",
     "settle",
     "slowly",
+    "text_of",
     "until",
 ]
 
@@ -49,6 +53,7 @@ def plan(**options) -> Plan:
         "resume": "report",
         "key": None,
         "retry": None,
+        "encode": functools.partial(encode_draft, group_id="g1"),
         "pace": Clock(),
         "server": Known(),
         "outage_timeout": 300.0,
@@ -68,6 +73,11 @@ def drafts(count, channels=1):
     for number in range(count):
         channel = f"c{number % channels}"
         yield MessageDraft(channel, f"message {number}", front_id=f"{channel}:{number}")
+
+
+def text_of(request: Prepared) -> str:
+    """Return the text that a request sends in the portable form."""
+    return json.loads(request.body)["message"]["content"]["fallback_string"]
 
 
 async def slowly(items):
@@ -119,9 +129,9 @@ class Sender:
         self.waiting: dict[str, asyncio.Future] = {}
         self.most = 0
 
-    async def __call__(self, draft: MessageDraft, listener: Listener) -> Message:
-        self.begun.append(draft.front_id)
-        turn = self.waiting[draft.front_id] = asyncio.get_running_loop().create_future()
+    async def __call__(self, request: Prepared, listener: Listener) -> Message:
+        self.begun.append(request.front_id)
+        turn = self.waiting[request.front_id] = asyncio.get_running_loop().create_future()
         self.most = max(self.most, len(self.waiting))
         try:
             await turn
@@ -132,9 +142,9 @@ class Sender:
             listener.attempt_ended(wrong.outcome, wrong.reason, last=True)
             raise
         finally:
-            del self.waiting[draft.front_id]
+            del self.waiting[request.front_id]
         listener.attempt_ended(Outcome.DELIVERED, "", last=True)
-        return Message(id=f"id-{draft.front_id}", front_id=draft.front_id)
+        return Message(id=f"id-{request.front_id}", front_id=request.front_id)
 
     async def let_go(self, *front_ids: str, wrong: Exception | None = None) -> None:
         for front_id in front_ids or tuple(self.waiting):
@@ -143,10 +153,10 @@ class Sender:
         await settle()
 
 
-async def at_once(draft: MessageDraft, listener: Listener) -> Message:
+async def at_once(request: Prepared, listener: Listener) -> Message:
     """Deliver without a network."""
     listener.attempt_ended(Outcome.DELIVERED, "", last=True)
-    return Message(id="id", front_id=draft.front_id or "")
+    return Message(id="id", front_id=request.front_id or "")
 
 
 class Clock:
@@ -178,9 +188,6 @@ class Known:
 
     def proven(self) -> bool:
         return self.is_proven
-
-    def would_send(self, draft: MessageDraft) -> bool:
-        return draft.content != ""
 
     async def probe(self, most: float) -> Check:
         self.asked += 1

@@ -10,18 +10,25 @@ from batches import at_once, collect
 
 from twake_async import (
     Journal,
+    MessageDraft,
     NotSentError,
     Outcome,
     OutcomeUnknownError,
     RefusedError,
 )
 from twake_async._batch.engine import Plan, stream
+from twake_async._protocol.v1.requests import encode_draft
 
-__all__ = ["copied", "ended_as", "plan", "rows", "unknown_at"]
+__all__ = ["copied", "ended_as", "fingerprint", "plan", "rows", "unknown_at"]
 
 
 def plan(path, **options) -> Plan:
     return batches.plan(journal=Journal(path), **options)
+
+
+def fingerprint(draft: MessageDraft, **options) -> str:
+    """Return what the journal keeps to know a draft again."""
+    return encode_draft(draft, group_id="g1", **options).fingerprint()
 
 
 def rows(path, query="SELECT key, outcome FROM message ORDER BY key") -> list[tuple]:
@@ -42,10 +49,10 @@ def ended_as(outcome: Outcome, reason: str = "lost"):
         Outcome.UNKNOWN: OutcomeUnknownError,
     }
 
-    async def send(draft, listener):
-        sent.append(draft)
+    async def send(request, listener):
+        sent.append(request)
         if outcome is Outcome.DELIVERED:
-            return await at_once(draft, listener)
+            return await at_once(request, listener)
         raise errors[outcome]("so it ended", reason=reason)
 
     send.sent = sent

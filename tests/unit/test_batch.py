@@ -105,7 +105,7 @@ async def test_refusals_and_unknown_outcomes_are_told_as_send_tells_them(server)
 async def test_an_error_that_no_send_should_raise_is_unknown():
     """Nothing is known of a message whose send failed in a way that nobody foresaw."""
 
-    async def broken(draft, listener):
+    async def broken(request, listener):
         raise ZeroDivisionError
 
     [delivery] = await collect(stream(drafts(1), broken, plan()))
@@ -226,7 +226,7 @@ async def test_nothing_is_asked_where_nothing_leaves():
     bad = [None, "no draft", MessageDraft("c0", ""), MessageDraft("c1", "")]
     assert await collect(stream([], at_once, plan(server=server))) == []
 
-    async def refuses(draft, listener):
+    async def refuses(request, listener):
         raise InvalidDraftError("an empty text", field="content")
 
     deliveries = await collect(stream(bad, refuses, plan(server=server)))
@@ -397,17 +397,17 @@ async def test_a_channel_that_fills_the_line_stops_the_input_until_it_moves():
     assert by_channel(send.begun)["c0"] == list(range(40))
 
 
-@given(st.lists(st.sampled_from(["place a", "place b", "place none", "take", "end"]), max_size=60))
+@given(st.lists(st.sampled_from(["add a", "add b", "add none", "take", "end"]), max_size=60))
 def test_channels_hand_out_one_at_a_time_in_order_and_lose_nothing(steps):
     """Whatever the order of events, a channel has at most one item out, and its order is kept."""
     channels: Channels[tuple[str | None, int]] = Channels(3)
-    placed, taken, out = [], [], []
+    added, taken, out = [], [], []
     for number, step in enumerate(steps):
         word, _, channel = step.partition(" ")
-        if word == "place":
+        if word == "add":
             item = (None if channel == "none" else channel, number)
-            placed.append(item)
-            channels.place(item[0], item)
+            added.append(item)
+            channels.add(item[0], item)
         elif word == "take" and (item := channels.take()) is not None:
             assert item[0] is None or item[0] not in [other[0] for other in out]
             out.append(item)
@@ -415,12 +415,12 @@ def test_channels_hand_out_one_at_a_time_in_order_and_lose_nothing(steps):
         elif word == "end" and out:
             channels.release(out.pop(0)[0])
     left = channels.clear()
-    assert Counter(taken) + Counter(left) == Counter(placed)
+    assert Counter(taken) + Counter(left) == Counter(added)
     for channel in ("a", "b"):
-        of_placed, of_taken, of_left = (
-            [item for item in items if item[0] == channel] for items in (placed, taken, left)
+        of_added, of_taken, of_left = (
+            [item for item in items if item[0] == channel] for items in (added, taken, left)
         )
-        assert of_taken + of_left == of_placed
+        assert of_taken + of_left == of_added
 
 
 # --- after an UNKNOWN ----------------------------------------------------------------------------
@@ -466,11 +466,11 @@ async def test_a_channel_is_held_after_the_ends_that_were_named(fault, hold_afte
     }
     sent = []
 
-    async def send(draft, listener):
-        sent.append(draft.front_id)
-        if draft.front_id == "c0:2":
+    async def send(request, listener):
+        sent.append(request.front_id)
+        if request.front_id == "c0:2":
             raise errors[fault]
-        return await at_once(draft, listener)
+        return await at_once(request, listener)
 
     options = plan(in_flight=3, hold_after=hold_after)
     deliveries = await collect(stream(drafts(10, channels=2), send, options))
@@ -492,13 +492,8 @@ async def test_a_draft_that_cannot_be_sent_holds_its_channel(tmp_path, journal):
         MessageDraft("c1", "elsewhere"),
     ]
     path = Journal(tmp_path / "run.sqlite") if journal else None
-
-    async def send(draft, listener):
-        if not draft.content:
-            raise InvalidDraftError("content is empty", field="content")
-        return await at_once(draft, listener)
-
-    deliveries = await collect(stream(items, send, plan(hold_after="failure", journal=path)))
+    options = plan(hold_after="failure", journal=path)
+    deliveries = await collect(stream(items, at_once, options))
     told = {getattr(d.draft, "content", d.draft): d for d in deliveries}
     assert told["behind it"].error.reason == "held"
     assert told["elsewhere"].outcome is Outcome.DELIVERED
@@ -514,9 +509,9 @@ async def test_rate_spaces_the_sends_evenly(in_flight):
     clock = Clock()
     times = []
 
-    async def send(draft, listener):
+    async def send(request, listener):
         times.append(clock.time)
-        return await at_once(draft, listener)
+        return await at_once(request, listener)
 
     batch_plan = plan(in_flight=in_flight, rate=4, pace=clock)
     await collect(stream(drafts(20, channels=20), send, batch_plan))
@@ -548,13 +543,13 @@ async def test_a_send_that_met_the_pause_after_it_began_is_sent_after_it():
     clock = Clock()
     tries = Counter()
 
-    async def send(draft, listener):
-        tries[draft.front_id] += 1
+    async def send(request, listener):
+        tries[request.front_id] += 1
         if not clock.cool_until:
             clock.cool_until = clock.time + 60
         if clock.cooling():
             raise NotSentError("a pause", reason="cooldown")
-        return await at_once(draft, listener)
+        return await at_once(request, listener)
 
     deliveries = await collect(stream(drafts(9, channels=9), send, plan(in_flight=3, pace=clock)))
     assert {delivery.outcome for delivery in deliveries} == {Outcome.DELIVERED}
@@ -787,7 +782,7 @@ async def test_a_send_cancelled_between_attempts_is_what_its_attempts_were():
     """Cancelled while waiting after a 429, a message is REFUSED: nothing of it is in the channel."""
     told = []
 
-    async def refused_once(draft, listener):
+    async def refused_once(request, listener):
         listener.attempt_ended(Outcome.REFUSED, "later", last=True)
         await asyncio.Event().wait()
 
@@ -807,8 +802,8 @@ async def test_a_delivery_whose_message_was_lost_to_a_cancellation_is_unknown():
     """DELIVERED is claimed only with the message in hand."""
     told = []
 
-    async def delivered_and_stuck(draft, listener):
-        await at_once(draft, listener)
+    async def delivered_and_stuck(request, listener):
+        await at_once(request, listener)
         await asyncio.Event().wait()
 
     batch = asyncio.create_task(
