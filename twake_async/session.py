@@ -31,7 +31,7 @@ from ._batch.proven_groups import GroupServer, ProvenGroups
 from ._lifetime import Life
 from ._protocol.json_codec import PLAIN, fast_codec
 from ._protocol.v1.judge import Rules, text_was_cut
-from ._protocol.v1.requests import encode_remove, encode_save
+from ._protocol.v1.requests import encode_draft, encode_remove
 from ._transport.choose import open_transport
 from .check import Check, probe
 from .deliveries import Delivery, Drafts, Progress  # noqa: TC001
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     import httpx
     import httpx2
 
-    from ._protocol.v1.requests import Prepared
+    from ._protocol.v1.requests import EncodedSave, Prepared
 
 __all__ = ["TwakeSession"]
 
@@ -257,7 +257,8 @@ class TwakeSession:
             sender=sender,
             front_id=front_id,
         )
-        return await self._save(draft, group_id=group_id, deadline=deadline, retry=retry)
+        prepared = self._encode(draft, group_id).request()
+        return await self._save(prepared, group_id=group_id, deadline=deadline, retry=retry)
 
     async def send(
         self,
@@ -271,20 +272,18 @@ class TwakeSession:
 
         Arguments and errors are those of `send_message`.
         """
-        return await self._save(draft, group_id=group_id, deadline=deadline, retry=retry)
+        prepared = self._encode(draft, group_id).request()
+        return await self._save(prepared, group_id=group_id, deadline=deadline, retry=retry)
 
     async def _save(
         self,
-        draft: MessageDraft,
+        prepared: Prepared,
         listener: Listener | None = None,
         *,
         group_id: str | None,
         deadline: float | None,
         retry: RetryPolicy | None,
     ) -> Message:
-        if not isinstance(draft, MessageDraft):
-            raise InvalidDraftError("send takes a MessageDraft", field="draft")
-        prepared = self._encode(draft, group_id)
         seconds, policy = self._limits(deadline, retry)
         with self._life:  # no coroutine of its own: thousands may wait here
             message = await self._attempts.run(prepared, policy, seconds, listener)
@@ -299,8 +298,10 @@ class TwakeSession:
                 log.warning(_CUT)
         return message
 
-    def _encode(self, draft: MessageDraft, group_id: str | None) -> Prepared:
-        return encode_save(
+    def _encode(self, draft: MessageDraft, group_id: str | None) -> EncodedSave:
+        if not isinstance(draft, MessageDraft):
+            raise InvalidDraftError("send takes a MessageDraft", field="draft")
+        return encode_draft(
             draft, group_id=group_id or self._group_id, text_form=self._text_form, codec=self._codec
         )
 
@@ -379,8 +380,7 @@ class TwakeSession:
         """
         group = group_id or self._group_id
         seconds = self._deadline if deadline is None else check_deadline(deadline)
-        encode = functools.partial(self._encode, group_id=group)
-        server = GroupServer(group, seconds, self._proven, encode, self._check)
+        server = GroupServer(group, seconds, self._proven, self._check)
         plan = Plan(
             in_flight=in_flight,
             order=order,
@@ -392,6 +392,7 @@ class TwakeSession:
             resume=resume,
             key=key,
             retry=retry,
+            encode=functools.partial(self._encode, group_id=group),
             pace=self._attempts,
             server=server,
             outage_timeout=outage_timeout,
@@ -454,7 +455,8 @@ class TwakeSession:
             pinned=pinned,
             user_specific=user_specific,
         )
-        return await self._save(draft, group_id=group_id, deadline=deadline, retry=retry)
+        prepared = self._encode(draft, group_id).request()
+        return await self._save(prepared, group_id=group_id, deadline=deadline, retry=retry)
 
     async def remove_message(
         self,

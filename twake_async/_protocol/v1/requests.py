@@ -8,13 +8,24 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
 
+from twake_async._protocol.fingerprint import fingerprint
 from twake_async._protocol.json_codec import PLAIN, Codec, check_json, dump
 from twake_async.errors import ConfigurationError, InvalidDraftError
 
 if TYPE_CHECKING:
     from twake_async.messages import MessageDraft, MessageRef
 
-__all__ = ["REMOVE", "SAVE", "Operation", "Prepared", "check_group", "encode_remove", "encode_save"]
+__all__ = [
+    "REMOVE",
+    "SAVE",
+    "EncodedSave",
+    "Operation",
+    "Prepared",
+    "check_group",
+    "encode_draft",
+    "encode_remove",
+    "encode_save",
+]
 
 SAVE = "/api/v1/messages/save"
 REMOVE = "/api/v1/messages/remove"
@@ -140,10 +151,72 @@ def _check_content(draft: MessageDraft, operation: Operation) -> None:
         )
 
 
-def encode_save(
+@attrs.frozen
+class EncodedSave:
+    """A draft as the fields of its request: encoded once, for the request and the fingerprint."""
+
+    draft: MessageDraft
+    group_id: str
+    operation: Operation
+    fields: dict[str, Any] = attrs.field(repr=False)
+    text_form: str
+    codec: Codec = attrs.field(repr=False)
+
+    @property
+    def front_id(self) -> str | None:
+        """The draft's `front_id`, or the one that was minted for it; None for an edit."""
+        return self.fields.get("front_id")
+
+    def fingerprint(self) -> str:
+        """Return a hash of what the draft asks for, without its `front_id`.
+
+        Equal drafts have equal hashes, whatever form their text is sent in.
+
+        Raises:
+            InvalidDraftError: A field cannot be sent as it is; the error names it.
+
+        """
+        fields = {name: value for name, value in self.fields.items() if name != "front_id"}
+        if isinstance(self.draft.content, str):
+            fields["content"] = self.draft.content
+        return fingerprint(fields, _DRAFT_NAMES)
+
+    def request(self, front_id: str | None = None) -> Prepared:
+        """Return the request.
+
+        Args:
+            front_id: The `front_id` of an earlier run; None for the draft's own.
+
+        Raises:
+            InvalidDraftError: A field cannot be sent as it is; the error names it.
+
+        """
+        fields = self.fields if front_id is None else self.fields | {"front_id": front_id}
+        group, draft, operation = self.group_id, self.draft, self.operation
+        document = {"group_id": group, "message": fields}
+        is_bare = self.text_form == "plain" and isinstance(draft.content, str)
+        return Prepared(
+            SAVE,
+            dump(document, {"group_id": group, **fields}, _DRAFT_NAMES, self.codec),
+            operation,
+            fields.get("front_id"),
+            draft.id if operation == "edit" else draft.ephemeral_id,
+            draft.content if is_bare else None,
+            fields["content"] if operation == "edit" else None,
+            self.codec,
+        )
+
+
+def encode_draft(
     draft: MessageDraft, *, group_id: str | None, text_form: str = "portable", codec: Codec = PLAIN
-) -> Prepared:
-    """Return the request that saves the draft; a create gets its `front_id` here, once a send.
+) -> EncodedSave:
+    """Return the encoded draft; a create gets its `front_id` here, once for each send.
+
+    Args:
+        draft: The draft.
+        group_id: The group of its channel.
+        text_form: `"plain"` sends a text as the bare string, `"portable"` in the portable form.
+        codec: What writes JSON.
 
     Raises:
         ConfigurationError: There is no group.
@@ -151,21 +224,25 @@ def encode_save(
 
     """
     group = check_group(group_id)
-    operation: Operation = "edit" if draft.id is not None else "create"
-    if draft.is_ephemeral:
-        operation = "ephemeral"
+    operation = _operation(draft)
     _check_content(draft, operation)
     front_id = _front_id(draft, operation)
-    content = _content(draft, text_form)
-    fields = _message_fields(draft, front_id, content)
+    fields = _message_fields(draft, front_id, _content(draft, text_form))
     _check_fields(fields, is_text=isinstance(draft.content, str))
-    body = dump(
-        {"group_id": group, "message": fields}, {"group_id": group, **fields}, _DRAFT_NAMES, codec
-    )
-    text = draft.content if text_form == "plain" and isinstance(draft.content, str) else None
-    target = draft.id if operation == "edit" else draft.ephemeral_id
-    shown = content if operation == "edit" else None
-    return Prepared(SAVE, body, operation, front_id, target, text, shown, codec)
+    return EncodedSave(draft, group, operation, fields, text_form, codec)
+
+
+def _operation(draft: MessageDraft) -> Operation:
+    if draft.is_ephemeral:
+        return "ephemeral"
+    return "create" if draft.id is None else "edit"
+
+
+def encode_save(
+    draft: MessageDraft, *, group_id: str | None, text_form: str = "portable", codec: Codec = PLAIN
+) -> Prepared:
+    """Return the request that saves a draft; arguments and errors are those of `encode_draft`."""
+    return encode_draft(draft, group_id=group_id, text_form=text_form, codec=codec).request()
 
 
 def _check_fields(fields: dict[str, Any], *, is_text: bool) -> None:

@@ -1,4 +1,3 @@
-# ruff: noqa: F811 - the fixtures of test_cli
 """Standard streams that are closed, full or without a reader: no hang, no traceback, right statuses."""
 
 from __future__ import annotations
@@ -12,14 +11,7 @@ import pytest
 
 pytest.importorskip("click")
 
-from test_cli import (  # noqa: F401
-    COMMAND,
-    environment,
-    sandbox,
-    served,
-    texts,
-)
-from test_cli_many import message, write  # noqa: F401
+from command_line import COMMAND, environment, message, texts
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="a shell of POSIX")
 

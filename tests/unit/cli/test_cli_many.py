@@ -1,4 +1,3 @@
-# ruff: noqa: F811 - the fixtures of test_cli
 """`send-many` and `journal`: files of messages, interrupted, resumed and fed back in."""
 
 from __future__ import annotations
@@ -9,14 +8,12 @@ import pathlib
 import pty
 import signal
 import sqlite3
-import subprocess
-import time
 
 import pytest
 
 click = pytest.importorskip("click")
 
-from test_cli import COMMAND, at_home, cli, environment, sandbox, served, texts  # noqa: E402, F401
+from command_line import at_home, listed, message, spawned, texts, wait_for  # noqa: E402
 
 from twake_async.cli._csv_lines import read_csv  # noqa: E402
 from twake_async.cli._lines import read_jsonl  # noqa: E402
@@ -24,55 +21,6 @@ from twake_async.cli._progress import Display  # noqa: E402
 from twake_async.deliveries import Pause  # noqa: E402
 from twake_async.errors import Outcome  # noqa: E402
 from twake_async.sandbox import Sandbox  # noqa: E402
-
-
-@pytest.fixture
-def write(tmp_path):
-    """Write lines of JSON into a file and give its name."""
-
-    def write(*lines, name: str = "in.jsonl") -> str:
-        path = tmp_path / name
-        text = [line if isinstance(line, str) else json.dumps(line) for line in lines]
-        path.write_text("\n".join(text) + "\n")
-        return str(path)
-
-    return write
-
-
-def message(sandbox, number: int, **more) -> dict:
-    return {"channel_id": sandbox.channel_id, "content": f"message {number}", **more}
-
-
-def spawned(sandbox, *arguments: str, **options) -> subprocess.Popen:
-    """Start the command as a process of its own."""
-    return subprocess.Popen(
-        [*COMMAND, "send-many", *arguments],
-        env=environment(**sandbox.environment),
-        stdin=options.pop("stdin", subprocess.PIPE),
-        stdout=options.pop("stdout", subprocess.PIPE),
-        stderr=options.pop("stderr", subprocess.PIPE),
-        text=True,
-        **options,
-    )
-
-
-def listed(path) -> list[str]:
-    """Return the lines of a list as they were fed in: less the member that says why they are there."""
-    lines = []
-    for line in pathlib.Path(path).read_text().splitlines():
-        assert line.startswith('{"_result": ')
-        fields = json.loads(line)
-        del fields["_result"]
-        lines.append(json.dumps(fields))
-    return lines
-
-
-def wait_for(condition) -> None:
-    until = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < until
-        time.sleep(0.005)
-
 
 # --- what is sent --------------------------------------------------------------------------------
 

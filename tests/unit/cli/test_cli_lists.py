@@ -1,4 +1,3 @@
-# ruff: noqa: F811 - the fixtures of test_cli
 """What `send-many` writes: the lists of what was not delivered or is unknown, and the results."""
 
 from __future__ import annotations
@@ -16,18 +15,7 @@ from hypothesis import strategies as st
 
 pytest.importorskip("click")
 
-from test_cli import (  # noqa: F401
-    COMMAND,
-    cli,
-    environment,
-    file_settings,
-    sandbox,
-    served,
-    texts,
-    wait_for,
-)
-from test_cli import write as write_config
-from test_cli_many import listed, message, spawned, write  # noqa: F401
+from command_line import file_settings, listed, message, spawned, texts, wait_for, write_config
 
 from twake_async import Journal
 from twake_async.cli._known import Known

@@ -17,6 +17,18 @@ import threading
 import time
 
 import pytest
+from command_line import (
+    COMMAND,
+    KEY,
+    at_home,
+    environment,
+    file_settings,
+    heed_ctrl_c,
+    spawn,
+    texts,
+    wait_for,
+    write_config,
+)
 from places import ROOT
 
 click = pytest.importorskip("click")
@@ -24,80 +36,11 @@ click = pytest.importorskip("click")
 from click.testing import CliRunner  # noqa: E402
 
 from twake_async.cli import _credentials  # noqa: E402
-from twake_async.cli._commands import run, twake_async  # noqa: E402
+from twake_async.cli._commands import twake_async  # noqa: E402
 from twake_async.cli._credentials import read_file  # noqa: E402
 from twake_async.errors import ConfigurationError  # noqa: E402
 from twake_async.sandbox import Sandbox  # noqa: E402
 from twake_async.sandbox._seed import DEFAULT_SEED  # noqa: E402
-
-COMMAND = [sys.executable, "-W", "error", "-m", "twake_async"]
-KEY = DEFAULT_SEED["apps"]["bot"]["key"]
-
-
-@pytest.fixture(scope="module")
-def served():
-    """Serve one sandbox for the module, from a thread of its own."""
-    with Sandbox() as sandbox:
-        yield sandbox
-
-
-@pytest.fixture
-def sandbox(served, monkeypatch, tmp_path):
-    """Give the sandbox as new, with its credentials in the environment and nothing at home."""
-    served.reset()
-    at_home(monkeypatch, tmp_path)
-    for name, value in served.environment.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setenv("TWAKE_CHANNEL_ID", served.channel_id)
-    return served
-
-
-@pytest.fixture
-def cli(capsys):
-    """Run a command line in this process; the key is in nothing that it prints."""
-
-    def call(*arguments: str) -> tuple[int, str, str]:
-        status = run(arguments)
-        out, err = capsys.readouterr()
-        assert KEY not in out + err
-        assert "Traceback" not in err
-        return status, out, err
-
-    return call
-
-
-def at_home(monkeypatch, path):
-    """Forget this machine's own settings, and live in an empty home."""
-    for name in list(os.environ):
-        if name.startswith("TWAKE_") or name == "XDG_CONFIG_HOME":
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("HOME", str(path))
-
-
-def texts(sandbox: Sandbox) -> list[str]:
-    """Return the texts in the sandbox's first channel."""
-    return [message["content"] for message in sandbox.messages(sandbox.channel_id)]
-
-
-def environment(**more: str) -> dict[str, str]:
-    """Return an environment for a process of its own, without this machine's settings."""
-    others = ("TWAKE_", "FORCE_COLOR", "XDG_CONFIG_HOME")
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(others)}
-    return {**kept, "PYTHONPATH": str(ROOT), **more}
-
-
-def spawn(*arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
-    """Run the command as a process of its own, to its end."""
-    return subprocess.run(
-        [*COMMAND, *arguments],
-        env=environment(**more),
-        input="",
-        capture_output=True,
-        text=True,
-        timeout=20,
-        check=False,
-    )
-
 
 # --- demo ----------------------------------------------------------------------------------------
 
@@ -380,19 +323,6 @@ def test_an_id_that_cannot_be_printed_changes_no_outcome(sandbox):
     assert "Traceback" not in ran.stderr
 
 
-def wait_for(condition) -> None:
-    """Wait until something holds that another process or thread brings about."""
-    until = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < until, "it did not come about in time"
-        time.sleep(0.01)
-
-
-def heed_ctrl_c() -> None:
-    """Undo what a shell does to background jobs, in which the suite may run: SIGINT is ignored."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
 @pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
 def test_an_interrupted_send_tells_what_its_attempt_came_to(sandbox):
     """Ctrl-C while the answer is awaited: the request left, so the fate is unknown."""
@@ -415,26 +345,11 @@ def test_an_interrupted_send_tells_what_its_attempt_came_to(sandbox):
 # --- credentials ---------------------------------------------------------------------------------
 
 
-def write(path: pathlib.Path, mode: int = 0o600, **settings: str) -> pathlib.Path:
-    """Write a configuration file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(f"{name} = {json.dumps(value)}\n" for name, value in settings.items()))
-    path.chmod(mode)
-    return path
-
-
-def file_settings(sandbox: Sandbox) -> dict[str, str]:
-    """Return what a file must say to reach the sandbox."""
-    return {
-        name.removeprefix("TWAKE_").lower(): value for name, value in sandbox.environment.items()
-    }
-
-
 @pytest.mark.parametrize("how", ["option", "variable", "home"])
 def test_credentials_may_come_from_a_file(sandbox, cli, monkeypatch, tmp_path, how):
     """The file is named by --config, by TWAKE_CONFIG, or lies where it is looked for."""
     at_home(monkeypatch, tmp_path)
-    path = write(tmp_path / ".config/twake-async.toml", **file_settings(sandbox))
+    path = write_config(tmp_path / ".config/twake-async.toml", **file_settings(sandbox))
     if how != "home":
         path = path.rename(tmp_path / "elsewhere.toml")
     if how == "variable":
@@ -447,7 +362,7 @@ def test_credentials_may_come_from_a_file(sandbox, cli, monkeypatch, tmp_path, h
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o660, 0o644, 0o610, 0o444, 0o404, 0o460, 0o450])
 def test_a_file_that_others_may_open_is_refused_with_the_chmod_to_run(sandbox, cli, tmp_path, mode):
     """Its key is not used, even where the environment has credentials of its own."""
-    path = write(tmp_path / "open file.toml", mode, **file_settings(sandbox))
+    path = write_config(tmp_path / "open file.toml", mode, **file_settings(sandbox))
     status, out, err = cli("send", "--config", str(path), "x")
     assert (status, out) == (3, "")
     assert f"chmod 600 '{path}'" in err
@@ -458,7 +373,7 @@ def test_a_file_that_others_may_open_is_refused_with_the_chmod_to_run(sandbox, c
 @pytest.mark.parametrize("mode", [0o400, 0o440, 0o600, 0o700])
 def test_a_file_that_nobody_may_write_may_be_read_by_its_group(sandbox, cli, tmp_path, mode):
     """So secrets are mounted into containers and services: 0440 is somebody's choice."""
-    path = write(tmp_path / "c.toml", mode, **file_settings(sandbox))
+    path = write_config(tmp_path / "c.toml", mode, **file_settings(sandbox))
     assert cli("send", "--config", str(path), "x")[0] == 0
 
 
@@ -488,9 +403,9 @@ def test_the_file_is_looked_for_in_the_folder_of_the_platform(
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "xdg"))
     home, xdg = tmp_path / ".config/twake-async.toml", tmp_path / "xdg/twake-async.toml"
     for path in {"HOME": [home], "XDG_CONFIG_HOME": [xdg], "both": [xdg, home]}[where]:
-        write(path, **file_settings(sandbox))
+        write_config(path, **file_settings(sandbox))
     if where == "both":
-        write(home, public_id="other", private_api_key="wrong")
+        write_config(home, public_id="other", private_api_key="wrong")
     assert cli("send", "--channel", sandbox.channel_id, "x")[0] == 0
 
 
@@ -502,7 +417,7 @@ def test_a_file_in_the_working_folder_is_not_taken_for_ones_own(
     at_home(monkeypatch, tmp_path)
     monkeypatch.setenv("XDG_CONFIG_HOME", xdg)
     monkeypatch.chdir(tmp_path)
-    write(tmp_path / xdg / "twake-async.toml", **file_settings(sandbox))
+    write_config(tmp_path / xdg / "twake-async.toml", **file_settings(sandbox))
     status, _, err = cli("send", "--channel", sandbox.channel_id, "x")
     assert status == 3
     assert str(tmp_path / ".config/twake-async.toml") in err
@@ -550,19 +465,19 @@ def test_a_file_may_be_a_pipe(sandbox, cli, tmp_path):
 
 def test_a_file_named_on_the_command_line_goes_before_the_environment(sandbox, cli, tmp_path):
     """The pair comes from one place: the environment's good key does not mend the file's."""
-    path = write(tmp_path / "c.toml", public_id=sandbox.public_id, private_api_key="wrong")
+    path = write_config(tmp_path / "c.toml", public_id=sandbox.public_id, private_api_key="wrong")
     assert cli("send", "--config", str(path), "x")[0] == 2
 
 
 def test_the_environment_goes_before_a_file_at_home(sandbox, cli, tmp_path):
     """A file at home only fills in what the environment leaves out."""
-    write(tmp_path / ".config/twake-async.toml", public_id="other", private_api_key="wrong")
+    write_config(tmp_path / ".config/twake-async.toml", public_id="other", private_api_key="wrong")
     assert cli("send", "x")[0] == 0
 
 
 def test_half_a_pair_in_a_file_is_not_completed_from_the_environment(sandbox, cli, tmp_path):
     """A key from one place and an id from another are a slip, not a login."""
-    path = write(tmp_path / "c.toml", public_id=sandbox.public_id)
+    path = write_config(tmp_path / "c.toml", public_id=sandbox.public_id)
     status, _, err = cli("send", "--config", str(path), "x")
     assert status == 3
     assert "without private_api_key" in err
@@ -613,7 +528,7 @@ def test_a_file_that_cannot_be_used_is_explained_without_what_it_holds(tmp_path,
 
 def test_a_byte_order_mark_does_no_harm(sandbox, cli, tmp_path):
     """Editors on Windows write one."""
-    path = write(tmp_path / "c.toml", **file_settings(sandbox))
+    path = write_config(tmp_path / "c.toml", **file_settings(sandbox))
     path.write_bytes(codecs.BOM_UTF8 + path.read_bytes())
     assert cli("send", "--config", str(path), "x")[0] == 0
 

@@ -1,9 +1,8 @@
-# ruff: noqa: F811 - the fixtures of test_cli
 """Signals that end `send-many` and `send`: no line is in no list, none in two, whatever comes when.
 
 The default run takes a few moments of each kind. All of it, ten moments each (about 15 minutes):
 
-    TWAKE_SIGNALS=10 python -m pytest tests/unit/test_cli_signals.py -s
+    TWAKE_SIGNALS=10 python -m pytest tests/unit/cli/test_cli_signals.py -s
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ import pytest
 pytest.importorskip("click")
 
 from click.testing import CliRunner
-from test_cli import COMMAND, cli, environment, heed_ctrl_c, sandbox, served, texts, wait_for  # noqa: F401
+from command_line import COMMAND, environment, heed_ctrl_c, texts, wait_for
 
 from twake_async.cli._commands import twake_async
 

@@ -1,4 +1,3 @@
-# ruff: noqa: F811 - the fixtures of test_cli
 """What the command line reads: bytes to lines, lines to drafts; what is wrong is told, not sent."""
 
 from __future__ import annotations
@@ -19,8 +18,7 @@ from hypothesis import strategies as st
 
 click = pytest.importorskip("click")
 
-from test_cli import cli, environment, sandbox, served, texts  # noqa: E402, F401
-from test_cli_many import message, spawned, wait_for, write  # noqa: E402, F401
+from command_line import environment, message, spawned, texts, wait_for  # noqa: E402
 
 from twake_async.cli import _input, _sources, _text_lines  # noqa: E402
 from twake_async.cli._csv_lines import read_csv  # noqa: E402

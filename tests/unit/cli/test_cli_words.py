@@ -1,4 +1,3 @@
-# ruff: noqa: F811 - the fixtures of test_cli
 """What the command line says: its own words, each thing once, and what to do only where it helps."""
 
 from __future__ import annotations
@@ -14,8 +13,7 @@ import pytest
 
 pytest.importorskip("click")
 
-from test_cli import cli, sandbox, served, texts  # noqa: F401
-from test_cli_many import message, spawned, write  # noqa: F401
+from command_line import message
 
 import twake_async
 from twake_async.cli._progress import Display
