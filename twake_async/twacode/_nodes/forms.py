@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal, final
 
 import attrs
 
-from ._checks import (
-    are_children,
+from .checks import (
     has_label,
     is_context,
     is_flag,
@@ -19,18 +18,7 @@ from ._checks import (
     json_copy,
     refuse,
 )
-from ._composing import (
-    Child,
-    Json,
-    Part,
-    add,
-    add_to,
-    fill,
-    labelled,
-    node,
-    normal,
-    text_of,
-)
+from .node import Child, Json, Node, Part, are_children, fill, in_brackets, normal
 
 
 def _context(context: Mapping[str, Json] | None) -> Mapping[str, Json] | None:
@@ -45,9 +33,9 @@ _optional_text = attrs.validators.optional(is_string)
 _optional_id = attrs.validators.optional(is_said)
 
 
-@node
+@final
 @attrs.frozen(init=False)
-class Button:
+class Button(Node, type_name="button"):
     """A button. A click sends `interactive_message_action` with its `action_id` to the application.
 
     Source: `button`, dictionary lines 152-204. A button that opens a link is `Url(…, button=True)`.
@@ -58,7 +46,6 @@ class Button:
 
     """
 
-    type_name: ClassVar[str] = "button"
     children: tuple[Child, ...] = attrs.field(validator=[are_children, has_label])
     """The label."""
 
@@ -101,17 +88,13 @@ class Button:
         )
 
     def reading(self) -> Iterable[Part]:
-        """Give what a reader reads: the label in brackets."""
-        return labelled(*self.children)
-
-    __str__ = text_of
-    __add__ = add
-    __radd__ = add_to
+        """Return what a reader reads: the label in brackets."""
+        return in_brackets(*self.children)
 
 
-@node
+@final
 @attrs.frozen
-class Input:
+class Input(Node, type_name="input"):
     """A field to write in. What was written is sent along with the next click, as `form`.
 
     Source: `input`, dictionary lines 210-232.
@@ -122,7 +105,6 @@ class Input:
 
     """
 
-    type_name: ClassVar[str] = "input"
     passive_id: str = attrs.field(validator=is_said)
     """What the application knows the field by."""
 
@@ -141,12 +123,8 @@ class Input:
     """What the application gets back, beside the message."""
 
     def reading(self) -> Iterable[Part]:
-        """Give what a reader reads: what stands in the field, in brackets."""
-        return labelled(self.content or self.placeholder or "")
-
-    __str__ = text_of
-    __add__ = add
-    __radd__ = add_to
+        """Return what a reader reads: what stands in the field, in brackets."""
+        return in_brackets(self.content or self.placeholder or "")
 
 
 @attrs.frozen
@@ -179,9 +157,9 @@ def _are_options(owner: object, field: attrs.Attribute[Any], value: tuple[object
         refuse(owner, field.name, "only one option can be selected")
 
 
-@node
+@final
 @attrs.frozen(init=False)
-class Select:
+class Select(Node, type_name="select"):
     """A list to choose from. Text as an option is both its name and its value.
 
     Source: `select`, dictionary lines 233-273.
@@ -193,7 +171,6 @@ class Select:
 
     """
 
-    type_name: ClassVar[str] = "select"
     values: tuple[Option, ...] = attrs.field(validator=_are_options)
     """The options, at least one."""
 
@@ -237,11 +214,7 @@ class Select:
             refuse(self, "action_id", "without it, or a passive_id, nobody learns of the choice")
 
     def reading(self) -> Iterable[Part]:
-        """Give what a reader reads: the title and what is selected, in brackets."""
+        """Return what a reader reads: the title and what is selected, in brackets."""
         chosen = next((option.name for option in self.values if option.selected), None)
         seen = [text for text in (self.title, chosen) if text]
-        return labelled(": ".join(seen) or self.values[0].name)
-
-    __str__ = text_of
-    __add__ = add
-    __radd__ = add_to
+        return in_brackets(": ".join(seen) or self.values[0].name)

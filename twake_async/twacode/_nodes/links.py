@@ -3,36 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import ClassVar
+from typing import final
 
 import attrs
 
-from ._checks import (
-    are_children,
-    is_email,
-    is_flag,
-    is_key,
-    is_link,
-    is_marker,
-    is_title,
-    refuse,
-)
-from ._composing import (
-    Child,
-    Marker,
-    Part,
-    add,
-    add_to,
-    fill,
-    node,
-    normal,
-    text_of,
-)
+from .checks import is_email, is_flag, is_key, is_link, is_title, refuse
+from .node import Child, MarkdownLeaf, Node, Part, are_children, fill, normal
 
 
-@node
+@final
 @attrs.frozen
-class Email:
+class Email(Node, type_name="email"):
     """An email address, as a link that opens the reader's mail program.
 
     Source: `email`, dictionary line 118.
@@ -42,22 +23,17 @@ class Email:
 
     """
 
-    type_name: ClassVar[str] = "email"
     content: str = attrs.field(validator=is_email)
     """The address."""
 
     def reading(self) -> Iterable[Part]:
-        """Give what a reader reads: the address."""
+        """Return what a reader reads: the address."""
         return (self.content,)
 
-    __str__ = text_of
-    __add__ = add
-    __radd__ = add_to
 
-
-@node
+@final
 @attrs.frozen(init=False)
-class Url:
+class Url(Node, type_name="url"):
     """A link.
 
     Source: `url`, dictionary lines 82-105.
@@ -69,7 +45,6 @@ class Url:
 
     """
 
-    type_name: ClassVar[str] = "url"
     url: str = attrs.field(validator=is_link)
     """Where it leads. The client puts `https://` in front if no protocol is given."""
 
@@ -99,17 +74,13 @@ class Url:
             refuse(self, "children", "a button or a key needs text or nodes of its own")
 
     def reading(self) -> Iterable[Part]:
-        """Give what a reader reads: the children, or the address."""
+        """Return what a reader reads: the children, or the address."""
         return self.children or (self.url,)
 
-    __str__ = text_of
-    __add__ = add
-    __radd__ = add_to
 
-
-@node
+@final
 @attrs.frozen
-class MarkdownLink:
+class MarkdownLink(MarkdownLeaf, type_name="markdown_link"):
     """A link as markdown has it: `[title](url)`.
 
     Source: `markdown_link`, dictionary line 106; sent as `title](url`.
@@ -120,20 +91,12 @@ class MarkdownLink:
 
     """
 
-    type_name: ClassVar[str] = "markdown_link"
     title: str = attrs.field(validator=is_title)
     """The text to click on."""
 
     url: str = attrs.field(validator=[is_link, is_title])
     """Where it leads. The client puts `https://` in front if no protocol is given."""
 
-    marker: Marker | None = attrs.field(default=None, validator=is_marker, repr=False, kw_only=True)
-    """Set by `decode` for a node that the markdown compiler made."""
-
     def reading(self) -> Iterable[Part]:
-        """Give what a reader reads: the title."""
+        """Return what a reader reads: the title."""
         return (self.title,)
-
-    __str__ = text_of
-    __add__ = add
-    __radd__ = add_to

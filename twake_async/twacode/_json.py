@@ -7,24 +7,18 @@ from typing import TYPE_CHECKING, Any, Final
 
 from twake_async.errors import InvalidDraftError
 
-from . import _blocks, _forms, _links, _media, _styles, _words
-from ._checks import is_clean
-from ._composing import Child, Content, Json, Marker
-from ._shapes import inside, pack, unpack
-from ._unknown import Unknown, type_of
+from ._attributes import inside, pack, unpack
+from ._nodes.checks import is_clean
+from ._nodes.classes import NODE_CLASSES
+from ._nodes.client import type_of
+from ._nodes.node import Child, Content, Json, Marker
+from ._nodes.unknown import Unknown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 NESTING_LIMIT: Final = 500
 """How deep lists and objects may stand in each other. PHP refuses a request past 512 levels."""
-
-_CLASSES: Final[dict[str, type[Any]]] = {
-    cls.type_name: cls
-    for room in (_blocks, _forms, _links, _media, _styles, _words)
-    for cls in vars(room).values()
-    if isinstance(cls, type) and hasattr(cls, "type_name")
-}
 
 
 # ---- encoding -----------------------------------------------------------------------------------
@@ -38,9 +32,9 @@ def to_json(tree: Child) -> Json:
         item, place, at = work.pop()
         if isinstance(item, str):
             place[at] = item
-        elif isinstance(item, Unknown):
+        elif type(item) is Unknown:
             place[at] = item.raw
-        elif isinstance(item, Content):
+        elif type(item) is Content:
             place[at] = _listed(item.items, work)
         else:
             place[at] = _outline(item, work)
@@ -92,7 +86,7 @@ def from_json(value: Json) -> Child:
 
 def _class_of(raw: Mapping[str, Json]) -> type[Any] | None:
     name = type_of(raw)
-    return None if name is None else _CLASSES[name]
+    return None if name is None else NODE_CLASSES[name]
 
 
 def _within(value: Json) -> tuple[Json, ...] | list[Json]:

@@ -8,11 +8,11 @@ from typing import Any, Final, TypeAlias
 
 import attrs
 
-from ._composing import Child, Json, Marker
-from ._forms import Option, Select
-from ._links import MarkdownLink, Url
-from ._styles import Break
-from ._words import ChannelMention, UserMention
+from ._nodes.forms import Option, Select
+from ._nodes.links import MarkdownLink, Url
+from ._nodes.node import Child, Json, Marker
+from ._nodes.styles import Break
+from ._nodes.words import ChannelMention, UserMention
 
 Object: TypeAlias = dict[str, Json]
 
@@ -57,11 +57,12 @@ def _plain(value: Any) -> Json:
 
 
 def _reshape(node: Any, packed: Object) -> Object:
-    if isinstance(node, Break) and not node.children and node.marker is None:
+    cls = type(node)
+    if cls is Break and not node.children and node.marker is None:
         del packed["content"]
-    elif isinstance(node, Url) and not node.children:
+    elif cls is Url and not node.children:
         packed["content"] = packed.pop("url")
-    elif isinstance(node, Url) and packed.pop("button", False):
+    elif cls is Url and packed.pop("button", False):
         packed["content"] = {"type": "button", "content": None}
     return packed
 

@@ -5,53 +5,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from twake_async.errors import InvalidDraftError
 
+from .client import MARKERS, OBJECT_MEMBERS
+
 if TYPE_CHECKING:
     from attrs import Attribute
-
-_NODE_CLASSES: Final[set[type[Any]]] = set()
-
-MARKERS: Final = {
-    "text": "text",
-    "text_block_parent": "text_block_parent",
-    "\n": "br",
-    ":": "emoji",
-    "@": "user",
-    "#": "channel",
-    "[": "markdown_link",
-    "```": "mcode",
-    "`": "icode",
-    "__": "underline",
-    "~~": "strikethrough",
-    "**": "bold",
-    "*": "italic",
-    "_": "italic",
-    ">>>": "mquote",
-    ">": "quote",
-}
-"""What the client's markdown compiler writes as `start`, and the node type that it stands for."""
-
-OBJECT_MEMBERS: Final = frozenset(
-    (
-        *("__defineGetter__", "__defineSetter__", "__lookupGetter__", "__lookupSetter__"),
-        *("__proto__", "constructor", "hasOwnProperty", "isPrototypeOf", "propertyIsEnumerable"),
-        *("toLocaleString", "toString", "valueOf"),
-    )
-)
-"""What every JavaScript object has: the client takes a `key` or a `type` of that name for known."""
-
-
-def register(cls: type[Any]) -> None:
-    """Let a class stand in a tree."""
-    _NODE_CLASSES.add(cls)
-
-
-def is_node(value: object) -> bool:
-    """Tell whether a value can stand in a tree."""
-    return type(value) in _NODE_CLASSES
 
 
 def refuse(owner: object, field: str, why: str) -> NoReturn:
@@ -87,18 +48,6 @@ def _as_dict(value: object) -> dict[Any, Any]:
 
 
 # ---- validators: the signature is the one that attrs calls --------------------------------------
-
-
-def are_children(owner: object, field: Attribute[Any], value: tuple[object, ...]) -> None:
-    """Refuse children that are neither text nor nodes."""
-    for place, child in enumerate(value):
-        if isinstance(child, str):
-            is_string(owner, field, child)
-        elif not is_node(child):
-            kind = type(child).__name__
-            refuse(
-                owner, field.name, f"item {place} is {kind}, and only text and nodes can be shown"
-            )
 
 
 def is_string(owner: object, field: Attribute[Any], value: object) -> None:

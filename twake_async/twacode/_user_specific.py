@@ -7,9 +7,9 @@ from typing import Any
 
 import attrs
 
-from ._checks import is_flag, is_key, is_node, is_said, refuse
-from ._composing import Child, Json  # noqa: TC001
-from ._sending import encode, why_unsendable
+from ._nodes.checks import is_flag, is_key, is_said, refuse
+from ._nodes.node import Child, Json, Node
+from ._portable import encode, why_unsendable
 
 
 def _copy(modifiers: Mapping[str, Child]) -> Mapping[str, Child]:
@@ -25,7 +25,7 @@ def _are_modifiers(owner: object, field: attrs.Attribute[Any], value: object) ->
 
 
 def _is_modifier(owner: object, field: attrs.Attribute[Any], key: str, tree: Child) -> None:
-    if not (isinstance(tree, str) or is_node(tree)):
+    if not (isinstance(tree, str | Node)):
         kind = type(tree).__name__
         refuse(owner, field.name, f"{key!r} is {kind}, and only text and nodes can be shown")
     if tree == "":

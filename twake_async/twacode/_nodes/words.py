@@ -3,31 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import ClassVar
+from typing import final
 
 import attrs
 
-from ._checks import (
-    is_emoji,
-    is_marker,
-    is_name,
-    is_said,
-)
-from ._composing import (
-    Marker,
-    Part,
-    Space,
-    add,
-    add_to,
-    alone,
-    node,
-    text_of,
-)
+from .checks import is_emoji, is_name, is_said
+from .node import MarkdownLeaf, Node, Part, Space, on_own_lines
 
 
-@node
+@final
 @attrs.frozen
-class InlineCode:
+class InlineCode(MarkdownLeaf, type_name="icode"):
     """Code within the line.
 
     Source: `icode`, dictionary line 68.
@@ -37,25 +23,17 @@ class InlineCode:
 
     """
 
-    type_name: ClassVar[str] = "icode"
     content: str = attrs.field(validator=is_said)
     """The code. The client trims it."""
 
-    marker: Marker | None = attrs.field(default=None, validator=is_marker, repr=False, kw_only=True)
-    """Set by `decode` for a node that the markdown compiler made."""
-
     def reading(self) -> Iterable[Part]:
-        """Give what a reader reads: the code, trimmed."""
+        """Return what a reader reads: the code, trimmed."""
         return (self.content.strip(),)
 
-    __str__ = text_of
-    __add__ = add
-    __radd__ = add_to
 
-
-@node
+@final
 @attrs.frozen
-class BlockCode:
+class BlockCode(MarkdownLeaf, type_name="mcode"):
     """Code in a block of its own, highlighted by the client.
 
     Source: `mcode`, dictionary line 61.
@@ -65,25 +43,17 @@ class BlockCode:
 
     """
 
-    type_name: ClassVar[str] = "mcode"
     content: str = attrs.field(validator=is_said)
     """The code. The client trims it."""
 
-    marker: Marker | None = attrs.field(default=None, validator=is_marker, repr=False, kw_only=True)
-    """Set by `decode` for a node that the markdown compiler made."""
-
     def reading(self) -> Iterable[Part]:
-        """Give what a reader reads: the code, trimmed, on lines of its own."""
-        return alone(self.content.strip())
-
-    __str__ = text_of
-    __add__ = add
-    __radd__ = add_to
+        """Return what a reader reads: the code, trimmed, on lines of its own."""
+        return on_own_lines(self.content.strip())
 
 
-@node
+@final
 @attrs.frozen
-class UserMention:
+class UserMention(MarkdownLeaf, type_name="user"):
     """A mention of a user, who is notified: the server looks for the id in the message.
 
     `@all` and `@here` are no users: write them as plain text.
@@ -95,28 +65,20 @@ class UserMention:
 
     """
 
-    type_name: ClassVar[str] = "user"
     name: str = attrs.field(validator=is_name)
     """What to show behind the `@`."""
 
     id: str = attrs.field(validator=is_name)
     """The user's id."""
 
-    marker: Marker | None = attrs.field(default=None, validator=is_marker, repr=False, kw_only=True)
-    """Set by `decode` for a node that the markdown compiler made."""
-
     def reading(self) -> Iterable[Part]:
-        """Give what a reader reads: the name behind an `@`. The client shows a space after it."""
+        """Return what a reader reads: the name behind an `@`. The client shows a space after it."""
         return (f"@{self.name}", Space.WORD)
 
-    __str__ = text_of
-    __add__ = add
-    __radd__ = add_to
 
-
-@node
+@final
 @attrs.frozen
-class ChannelMention:
+class ChannelMention(MarkdownLeaf, type_name="channel"):
     """A mention of a channel, which is a link to it.
 
     Source: `channel`, dictionary line 50; sent as `name:id`.
@@ -126,28 +88,20 @@ class ChannelMention:
 
     """
 
-    type_name: ClassVar[str] = "channel"
     name: str = attrs.field(validator=is_name)
     """What to show behind the `#`."""
 
     id: str = attrs.field(validator=is_name)
     """The channel's id."""
 
-    marker: Marker | None = attrs.field(default=None, validator=is_marker, repr=False, kw_only=True)
-    """Set by `decode` for a node that the markdown compiler made."""
-
     def reading(self) -> Iterable[Part]:
-        """Give what a reader reads: the name behind a `#`. The client shows a space after it."""
+        """Return what a reader reads: the name behind a `#`. The client shows a space after it."""
         return (f"#{self.name}", Space.WORD)
 
-    __str__ = text_of
-    __add__ = add
-    __radd__ = add_to
 
-
-@node
+@final
 @attrs.frozen
-class Emoji:
+class Emoji(MarkdownLeaf, type_name="emoji"):
     """An emoji by its short name.
 
     Source: `emoji`, dictionary line 34.
@@ -157,25 +111,17 @@ class Emoji:
 
     """
 
-    type_name: ClassVar[str] = "emoji"
     content: str = attrs.field(validator=is_emoji)
     """The short name without its colons, such as `tada`."""
 
-    marker: Marker | None = attrs.field(default=None, validator=is_marker, repr=False, kw_only=True)
-    """Set by `decode` for a node that the markdown compiler made."""
-
     def reading(self) -> Iterable[Part]:
-        """Give what a reader reads: the short name between colons."""
+        """Return what a reader reads: the short name between colons."""
         return (f":{self.content}:",)
 
-    __str__ = text_of
-    __add__ = add
-    __radd__ = add_to
 
-
-@node
+@final
 @attrs.frozen
-class Markdown:
+class Markdown(Node, type_name="compile"):
     """Text in Twake's markdown, which each reader's client compiles.
 
     `**bold**`, `_italic_`, `__underline__`, `~~strikethrough~~`, code in one or three backticks,
@@ -190,14 +136,9 @@ class Markdown:
 
     """
 
-    type_name: ClassVar[str] = "compile"
     content: str = attrs.field(validator=is_said)
     """The markdown."""
 
     def reading(self) -> Iterable[Part]:
-        """Give what a reader reads: the markdown as it was written."""
+        """Return what a reader reads: the markdown as it was written."""
         return (self.content,)
-
-    __str__ = text_of
-    __add__ = add
-    __radd__ = add_to

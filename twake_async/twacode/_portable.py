@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import attrs
 
-from ._checks import is_clean, is_node, json_copy, refuse
-from ._codec import NESTING_LIMIT, from_json, to_json
-from ._composing import Child, Content, Json, Part, text_of
+from ._json import NESTING_LIMIT, from_json, to_json
+from ._nodes.checks import is_clean, json_copy, refuse
+from ._nodes.node import Child, Content, Json, Node, text_of
 from ._rules import is_truthy, why_blank
 
 
@@ -29,12 +29,29 @@ class Portable:
     slot: Literal["prepared", "formatted"] = "prepared"
     """The name that the tree stands under."""
 
-    def reading(self) -> Iterable[Part]:
-        """Give what a reader reads: the fallback text that was sent, or else the tree."""
+    def __str__(self) -> str:
         text = self.around.get("fallback_string")
-        return (text,) if text and isinstance(text, str) else (self.content,)
+        return text_of(text if text and isinstance(text, str) else self.content)
 
-    __str__ = text_of
+
+def fallback_text(tree: Child | Portable) -> str:
+    """Return a tree as text, as a reader would read it.
+
+    Buttons, inputs and selects are read by their labels in square brackets, links by their text,
+    mentions by their name, a line break as a newline, a progress bar as a percentage, an image as
+    `[image]`. Quotes, attachments, code blocks and progress bars stand on lines of their own.
+
+    Notifications and search show this text and nothing else of a rich message
+    (`MessageSystem::mdToText` prefers `fallback_string` to everything else).
+
+    Args:
+        tree: Text, a node, a `Content` or a `Portable`.
+
+    Returns:
+        The text, without newlines around it; for a `Portable`, the text that was sent with it.
+
+    """
+    return str(tree) if isinstance(tree, Portable) else text_of(tree)
 
 
 def decode(content: Json) -> Child | Portable:
@@ -109,8 +126,8 @@ def portable(
 def _tree(content: Any) -> Child | Portable:
     if isinstance(content, str):
         return from_json(content)
-    if isinstance(content, Portable) or is_node(content):
-        return cast("Child | Portable", content)
+    if isinstance(content, Portable | Node):
+        return content
     if isinstance(content, Sequence) and not isinstance(content, bytes | bytearray | memoryview):
         return Content(*(_item(item) for item in with_dicts(list(content))))
     if isinstance(content, Mapping):
@@ -120,7 +137,7 @@ def _tree(content: Any) -> Child | Portable:
 
 
 def _item(item: Any) -> Child:
-    return item if is_node(item) else from_json(item)
+    return item if isinstance(item, Node) else from_json(item)
 
 
 def with_dicts(value: Json) -> Json:

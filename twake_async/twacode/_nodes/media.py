@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import ClassVar, Literal
+from typing import Literal, final
 
 import attrs
 
-from ._checks import (
-    is_icon,
-    is_mode,
-    is_percentage,
-    is_said,
-    is_source,
-)
-from ._composing import Part, add, add_to, alone, node, text_of
+from .checks import is_icon, is_mode, is_percentage, is_said, is_source
+from .node import Node, Part, on_own_lines
 
 
-@node
+@final
 @attrs.frozen
-class Image:
+class Image(Node, type_name="image"):
     """An image.
 
     Source: `image`, dictionary line 138.
@@ -30,22 +24,17 @@ class Image:
 
     """
 
-    type_name: ClassVar[str] = "image"
     src: str = attrs.field(validator=is_source)
     """Its address, `http://`, `https://` or `data:image/`."""
 
     def reading(self) -> Iterable[Part]:
-        """Give what a reader reads: that there is an image."""
-        return alone("[image]")
-
-    __str__ = text_of
-    __add__ = add
-    __radd__ = add_to
+        """Return what a reader reads: that there is an image."""
+        return on_own_lines("[image]")
 
 
-@node
+@final
 @attrs.frozen
-class Icon:
+class Icon(Node, type_name="icon"):
     """A small icon, of the size of an emoji.
 
     Source: `icon`, dictionary line 143.
@@ -55,22 +44,17 @@ class Icon:
 
     """
 
-    type_name: ClassVar[str] = "icon"
     src: str = attrs.field(validator=is_icon)
     """The address of an image, or the short name of an emoji with its colons."""
 
     def reading(self) -> Iterable[Part]:
-        """Give what a reader reads: the short name, and nothing for an address."""
+        """Return what a reader reads: the short name, and nothing for an address."""
         return (self.src,) if self.src.startswith(":") else ()
 
-    __str__ = text_of
-    __add__ = add
-    __radd__ = add_to
 
-
-@node
+@final
 @attrs.frozen
-class File:
+class File(Node, type_name="file"):
     """A file that was uploaded to Twake.
 
     Source: `file`, dictionary line 126.
@@ -80,7 +64,6 @@ class File:
 
     """
 
-    type_name: ClassVar[str] = "file"
     content: str = attrs.field(validator=is_said)
     """Its id."""
 
@@ -88,17 +71,13 @@ class File:
     """`mini` for a small view of it."""
 
     def reading(self) -> Iterable[Part]:
-        """Give what a reader reads: that there is a file."""
-        return alone("[file]")
-
-    __str__ = text_of
-    __add__ = add
-    __radd__ = add_to
+        """Return what a reader reads: that there is a file."""
+        return on_own_lines("[file]")
 
 
-@node
+@final
 @attrs.frozen
-class ProgressBar:
+class ProgressBar(Node, type_name="progress_bar"):
     """A bar that is filled so far.
 
     Source: `progress_bar`, dictionary line 144.
@@ -108,22 +87,17 @@ class ProgressBar:
 
     """
 
-    type_name: ClassVar[str] = "progress_bar"
     progress: float = attrs.field(validator=is_percentage)
     """How far, from 0 to 100 per cent."""
 
     def reading(self) -> Iterable[Part]:
-        """Give what a reader reads: the percentage, as the client's own short view has it."""
-        return alone(f"{self.progress:g}%")
-
-    __str__ = text_of
-    __add__ = add
-    __radd__ = add_to
+        """Return what a reader reads: the percentage, as the client's own short view has it."""
+        return on_own_lines(f"{self.progress:g}%")
 
 
-@node
+@final
 @attrs.frozen
-class Copiable:
+class Copiable(Node, type_name="copiable"):
     """Text in a field, with a button that copies it.
 
     Source: `copiable`, dictionary line 205.
@@ -133,14 +107,9 @@ class Copiable:
 
     """
 
-    type_name: ClassVar[str] = "copiable"
     content: str = attrs.field(validator=is_said)
     """The text to copy."""
 
     def reading(self) -> Iterable[Part]:
-        """Give what a reader reads: the text."""
-        return alone(self.content)
-
-    __str__ = text_of
-    __add__ = add
-    __radd__ = add_to
+        """Return what a reader reads: the text."""
+        return on_own_lines(self.content)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from ._checks import is_clean, json_copy, refuse
-from ._composing import Json  # noqa: TC001
+from ._nodes.checks import is_clean, json_copy, refuse
+from ._nodes.node import Json  # noqa: TC001
 
 
 def hidden_data(
