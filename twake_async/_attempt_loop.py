@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import functools
 import logging
 import random
@@ -21,29 +20,27 @@ from .retry import Attempt, fold, next_wait
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from ._protocol.exchange import Carries
+    from ._protocol.exchange import Transport
     from ._protocol.v1.requests import Prepared
     from .messages import Message
     from .retry import RetryPolicy, Tokens
 
-__all__ = ["Attempts", "Clock", "Follows", "follower"]
+__all__ = ["Attempts", "Clock", "Listener"]
 
 #: Seconds: a `Retry-After` beyond it counts as it, so that one absurd answer stops nobody for good.
 LONGEST_COOLDOWN = 3600.0
 
 
-class Follows(Protocol):
-    """Who follows each attempt of a task's sends, beside observers: a batch, for its journal."""
+class Listener(Protocol):
+    """Hears of each attempt of one send: a batch listens for its journal."""
 
-    def ended(self, outcome: Outcome, reason: str, *, last: bool) -> None:
-        """Take down what became of an attempt, and whether it was the last."""
+    def attempt_ended(self, outcome: Outcome, reason: str, *, last: bool) -> None:
+        """Note the outcome of an attempt, and whether it was the last one."""
 
-    async def again(self) -> TwakeError | None:
-        """Get ready for another attempt, or return the error that forbids it."""
+    async def before_retry(self) -> TwakeError | None:
+        """Prepare for another attempt; return an error to forbid it."""
         ...
 
-
-follower: contextvars.ContextVar[Follows | None] = contextvars.ContextVar("follower", default=None)
 
 log = logging.getLogger("twake_async")
 log.addHandler(logging.NullHandler())
@@ -71,6 +68,7 @@ class _Send:
     policy: RetryPolicy
     began: float
     seconds: float
+    listener: Listener | None = None
     number: int = 0
     unsent: int = 0
     last: TwakeError | None = None
@@ -81,7 +79,7 @@ class _Send:
 class Attempts:
     """Makes the attempts of every send of a session, which share a budget and a cooldown."""
 
-    carrier: Carries
+    transport: Transport
     tokens: Tokens
     on_attempt: Callable[[Attempt], object] | None = None
     clock: Clock = attrs.field(factory=Clock)
@@ -89,29 +87,36 @@ class Attempts:
     _cool_until: float = attrs.field(default=float("-inf"), init=False)
     _pauses: Pauses = attrs.field(factory=Pauses, init=False)
 
-    async def run(self, prepared: Prepared, policy: RetryPolicy, seconds: float) -> Message | None:
+    async def run(
+        self,
+        prepared: Prepared,
+        policy: RetryPolicy,
+        seconds: float,
+        listener: Listener | None = None,
+    ) -> Message | None:
         """Return what was delivered (None for a remove), or raise the error that tells the rest.
 
         Args:
             prepared: The request.
             policy: When to try again.
             seconds: The deadline, waits and all attempts included.
+            listener: Hears of each attempt of this send, before the observer does.
 
         """
-        send = _Send(prepared, policy, self.clock.now(), seconds)
-        lanes, once = self.carrier.lanes, policy.unsent_attempts is not None
+        send = _Send(prepared, policy, self.clock.now(), seconds, listener)
+        pool, once = self.transport.pool, policy.unsent_attempts is not None
         result: Any = None
         while (error := await self._get_ready(send)) is None:
             send.number += 1
             try:
                 # Thousands may wait here, and each further coroutine costs memory.
-                lane = lanes.take_free(prepared.target) or await lanes.acquire(
+                connection = pool.acquire_nowait(prepared.target) or await pool.acquire(
                     prepared.target, self._left(send), once=once
                 )
             except asyncio.CancelledError:
                 self._observe(send, Outcome.NOT_SENT, "cancelled", None)
                 raise
-            result = await self._attempt(send, lane)
+            result = await self._attempt(send, connection)
             if not isinstance(result, TwakeError):
                 return self._delivered(send, result)
             wait = self._wait_after(send, result)
@@ -129,7 +134,7 @@ class Attempts:
     async def aclose(self) -> None:
         """Close the connections; sends that wait between attempts end at once."""
         self._pauses.end()
-        await self.carrier.aclose()
+        await self.transport.aclose()
 
     def cooling(self) -> float:
         """Return the seconds for which the server still wants to be left alone by all sends."""
@@ -162,21 +167,22 @@ class Attempts:
                 )
                 return self._final(send, wrong)
             await self.clock.pause(pause, self._pauses)
-        follows = follower.get() if send.number else None
-        forbids = None if follows is None else await follows.again()
+        if send.listener is None or not send.number:
+            return None
+        forbids = await send.listener.before_retry()
         return None if forbids is None else self._final(send, forbids)
 
-    async def _attempt(self, send: _Send, lane: Any) -> Message | TwakeError | None:
-        if isinstance(lane, Failure):
-            return judge_failure(lane, self.rules)
-        witness = self.carrier.witness()
+    async def _attempt(self, send: _Send, connection: Any) -> Message | TwakeError | None:
+        if isinstance(connection, Failure):
+            return judge_failure(connection, self.rules)
+        trace = self.transport.start_trace()
         judged = functools.partial(self._judge, send)
         try:
-            result: Message | TwakeError | None = await self.carrier.attempt(
-                lane, send.prepared, witness, self._left(send), judged
+            result: Message | TwakeError | None = await self.transport.attempt(
+                connection, send.prepared, trace, self._left(send), judged
             )
         except asyncio.CancelledError:
-            outcome = Outcome.NOT_SENT if witness.proof() else Outcome.UNKNOWN
+            outcome = Outcome.NOT_SENT if trace.proof() else Outcome.UNKNOWN
             self._observe(send, outcome, "cancelled", None)
             raise
         return result
@@ -247,8 +253,8 @@ class Attempts:
         error.elapsed = self.clock.now() - send.began
 
     def _observe(self, send: _Send, outcome: Outcome, reason: str, wait: float | None) -> None:
-        if (follows := follower.get()) is not None:
-            follows.ended(outcome, reason, last=wait is None)
+        if send.listener is not None:
+            send.listener.attempt_ended(outcome, reason, last=wait is None)
         if self.on_attempt is None and not log.isEnabledFor(logging.DEBUG):
             return
         elapsed = self.clock.now() - send.began

@@ -41,7 +41,7 @@ from .errors import (
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
 
-    from ._protocol.exchange import Carries
+    from ._protocol.exchange import Transport
 
 __all__ = ["Check", "examine", "probe", "refusal"]
 
@@ -102,32 +102,32 @@ def refusal(found: Check) -> RefusedError | None:
     return None if kind is None else kind(found.advice, reason=found.problem)
 
 
-async def probe(carrier: Carries, group_id: str | None, seconds: float) -> Check:
+async def probe(transport: Transport, group_id: str | None, seconds: float) -> Check:
     """Ask the server and return what its answers prove, within a number of seconds."""
     until = time.monotonic() + seconds
     steps = examine(group_id)
     request = next(steps)
     while True:
-        fact = await _ask(carrier, request, until)
+        fact = await _ask(transport, request, until)
         try:
             request = steps.send(fact)
         except StopIteration as end:
             found: Check = end.value
-            if carrier.proxy and found.problem in ("unreachable", "address", "unclear", "later"):
-                advice = f"{found.advice} (through the proxy {carrier.proxy})"
+            if transport.proxy and found.problem in ("unreachable", "address", "unclear", "later"):
+                advice = f"{found.advice} (through the proxy {transport.proxy})"
                 return attrs.evolve(found, advice=advice)
             return found
 
 
-async def _ask(carrier: Carries, request: Prepared, until: float) -> Answer | Failure:
-    lane = carrier.lanes.take_free()
-    if lane is None:
-        lane = await carrier.lanes.acquire(None, until - time.monotonic(), once=True)
-    if isinstance(lane, Failure):
-        return lane
+async def _ask(transport: Transport, request: Prepared, until: float) -> Answer | Failure:
+    connection = transport.pool.acquire_nowait()
+    if connection is None:
+        connection = await transport.pool.acquire(None, until - time.monotonic(), once=True)
+    if isinstance(connection, Failure):
+        return connection
     left = max(0.0, until - time.monotonic())
     fact: Answer | Failure
-    fact = await carrier.attempt(lane, request, carrier.witness(), left, _as_it_came)
+    fact = await transport.attempt(connection, request, transport.start_trace(), left, _as_it_came)
     return fact
 
 

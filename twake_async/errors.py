@@ -85,7 +85,7 @@ class TwakeError(Exception):
     """The id that the send minted for the message, the same in all its attempts."""
 
     attempts: int
-    """How many attempts were made; 0 where no lane was entered."""
+    """How many attempts were made; 0 where none was begun."""
 
     elapsed: float
     """Seconds from the call to the end, waits included."""
@@ -274,7 +274,7 @@ class NotSentError(TwakeError):
     - `certificate`: the server's certificate does not fit;
     - `proxy`: the proxy failed before the request went through it;
     - `proxy_refused`: the proxy said no to CONNECT in a way that lasts (a 4xx);
-    - `no_lane`: the deadline passed while all connections were busy;
+    - `connections_busy`: the deadline passed while all connections were busy;
     - `cooldown`: the server asked for a pause that ends after the deadline;
     - `deadline`: the deadline was already over;
     - `held`: a batch held it back, as its argument hold_after asks;

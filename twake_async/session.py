@@ -25,14 +25,14 @@ from ._arguments import (
     from_environment,
     taken_out,
 )
-from ._attempt_loop import Attempts
+from ._attempt_loop import Attempts, Listener
 from ._batch.engine import Plan, stream
 from ._batch.proven_groups import GroupServer, ProvenGroups
 from ._lifetime import Life
 from ._protocol.json_codec import PLAIN, fast_codec
 from ._protocol.v1.judge import Rules, text_was_cut
 from ._protocol.v1.requests import encode_remove, encode_save
-from ._transport.choose import carrier_for
+from ._transport.choose import open_transport
 from .check import Check, probe
 from .deliveries import Delivery, Drafts, Progress  # noqa: TC001
 from .errors import ConfigurationError, InvalidDraftError, TextCutWarning
@@ -141,7 +141,7 @@ class TwakeSession:
         if retry_budget is not None:
             check_kind("retry_budget", retry_budget, RetryBudget)
         check_callback("on_attempt", on_attempt)
-        carrier = carrier_for(
+        opened = open_transport(
             self._base_url,
             credentials,
             max_connections,
@@ -150,9 +150,9 @@ class TwakeSession:
             verify=verify,
             proxy=through,
         )
-        rules = Rules(self._base_url, trusted, carrier.proxy)
+        rules = Rules(self._base_url, trusted, opened.proxy)
         self._codec = fast_codec() if transport == "fast" else PLAIN
-        self._attempts = Attempts(carrier, Tokens(retry_budget), on_attempt, rules=rules)
+        self._attempts = Attempts(opened, Tokens(retry_budget), on_attempt, rules=rules)
         self._life = Life()
         self._proven = ProvenGroups()
 
@@ -257,7 +257,7 @@ class TwakeSession:
             sender=sender,
             front_id=front_id,
         )
-        return await self._save(draft, group_id, deadline, retry)
+        return await self._save(draft, group_id=group_id, deadline=deadline, retry=retry)
 
     async def send(
         self,
@@ -271,11 +271,13 @@ class TwakeSession:
 
         Arguments and errors are those of `send_message`.
         """
-        return await self._save(draft, group_id, deadline, retry)
+        return await self._save(draft, group_id=group_id, deadline=deadline, retry=retry)
 
     async def _save(
         self,
         draft: MessageDraft,
+        listener: Listener | None = None,
+        *,
         group_id: str | None,
         deadline: float | None,
         retry: RetryPolicy | None,
@@ -285,7 +287,7 @@ class TwakeSession:
         prepared = self._encode(draft, group_id)
         seconds, policy = self._limits(deadline, retry)
         with self._life:  # no coroutine of its own: thousands may wait here
-            message = await self._attempts.run(prepared, policy, seconds)
+            message = await self._attempts.run(prepared, policy, seconds, listener)
         assert message is not None  # noqa: S101 - only a remove has none
         self._proven.add(group_id or self._group_id)
         if text_was_cut(prepared, message):
@@ -452,7 +454,7 @@ class TwakeSession:
             pinned=pinned,
             user_specific=user_specific,
         )
-        return await self._save(draft, group_id, deadline, retry)
+        return await self._save(draft, group_id=group_id, deadline=deadline, retry=retry)
 
     async def remove_message(
         self,
@@ -505,7 +507,7 @@ class TwakeSession:
 
     async def _check(self, group_id: str | None, seconds: float) -> Check:
         with self._life:
-            found = await probe(self._attempts.carrier, group_id, seconds)
+            found = await probe(self._attempts.transport, group_id, seconds)
         if found.ok:
             self._proven.add(group_id)
         return found

@@ -27,10 +27,10 @@ from twake_async import (
     TwakeSession,
 )
 from twake_async._transport.http_library import httpx2_library, httpx_library
-from twake_async._transport.httpx.connection import lane_maker
+from twake_async._transport.httpx.connection import connection_factory
 from twake_async._transport.httpx.network import Backend
-from twake_async._transport.pool import Lane
-from twake_async._transport.trace import Witness
+from twake_async._transport.pool import PooledConnection
+from twake_async._transport.trace import Trace
 from twake_async.sandbox import Sandbox
 
 LIBRARIES = {"httpx": httpx_library(), "httpx2": httpx2_library()}
@@ -59,8 +59,8 @@ async def way_to(way):
 async def used(twake):
     """Return the transport of the session's only connection, after one message."""
     await twake.send_message("c1", "Hello")
-    (lane,) = twake._attempts.carrier.lanes._free
-    return lane.transport
+    (connection,) = twake._attempts.transport.pool._free
+    return connection.raw
 
 
 # --- a test for each private name ----------------------------------------------------------------
@@ -166,7 +166,7 @@ async def test_the_events_of_a_request_have_the_names_that_prove_something(libra
 async def test_nothing_is_heard_once_the_request_has_begun(library, server, monkeypatch):
     """`info["request"].extensions` is what was given: the events end, and so does a cycle of objects."""
     names, given = [], []
-    real = Witness.__call__
+    real = Trace.__call__
 
     async def hear(self, name, info):
         names.append(name)
@@ -177,7 +177,7 @@ async def test_nothing_is_heard_once_the_request_has_begun(library, server, monk
             given.append(request.extensions)
             return await super().handle_async_request(request)
 
-    monkeypatch.setattr(Witness, "__call__", hear)
+    monkeypatch.setattr(Trace, "__call__", hear)
     monkeypatch.setattr(library.http, "AsyncHTTPTransport", Seen)
     async with session(server.url, library) as twake:
         await twake.send_message("c1", "Hello")
@@ -251,10 +251,10 @@ async def test_without_the_names_of_events_a_connection_costs_a_question_that_st
     listening = await asyncio.start_server(answer, "127.0.0.1", 0)
     url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
     async with listening, session(url, library) as twake:
-        lanes = twake._attempts.carrier.lanes
-        lane = lanes._made()
-        assert await lanes.connect(lane) is None
-        lanes._discard(lane)
+        pool = twake._attempts.transport.pool
+        connection = pool._made()
+        assert await pool.connect(connection) is None
+        pool._discard(connection)
         await asyncio.sleep(0.05)
     (head,) = heads
     assert head.startswith(b"HEAD / HTTP/1.1\r\n")
@@ -285,10 +285,10 @@ async def test_without_the_events_connecting_ahead_of_a_request_asks_for_nothing
         return await through(self, request)
 
     monkeypatch.setattr(transport, "handle_async_request", unheard)
-    maker = lane_maker(server.url, library, verify=True, via=None)
-    lane = Lane(maker.make())
-    assert await maker.connect(lane) is None
-    await lane.transport.aclose()
+    maker = connection_factory(server.url, library, verify=True, via=None)
+    connection = PooledConnection(maker.make())
+    assert await maker.connect(connection) is None
+    await connection.raw.aclose()
     assert server.begun == 1
     (head,) = server.heads
     assert head.startswith(b"HEAD / HTTP/1.1")

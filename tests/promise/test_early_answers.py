@@ -19,8 +19,8 @@ from faults.tls import client_context, server_context
 
 from twake_async import Outcome, RefusedError, RetryPolicy, TwakeSession
 from twake_async._protocol.exchange import Answer
-from twake_async._transport.connect import Dial, last_words
-from twake_async._transport.direct.connection import Link
+from twake_async._transport.connect import TcpConnector, last_words
+from twake_async._transport.direct.connection import DirectConnection
 from twake_async._transport.httpx.network import Backend
 
 all_transports = pytest.mark.parametrize("transport", [None, "httpx2", "fast"])
@@ -178,7 +178,7 @@ async def test_a_good_answer_that_came_before_the_request_had_left_ends_its_conn
 async def test_the_default_transport_reads_what_waits_where_a_write_fails():
     """The loop drops a connection whose write fails; the answer is in the kernel all the same."""
     with Early("closes", answer(401)) as server:
-        stream = await Backend(Dial(), httpcore).connect_tcp("127.0.0.1", server.port)
+        stream = await Backend(TcpConnector(), httpcore).connect_tcp("127.0.0.1", server.port)
         await stream.write(b"x" * 100_000)
         time.sleep(0.1)  # noqa: ASYNC251 - the loop sees nothing of what comes meanwhile
         with contextlib.suppress(httpcore.WriteError):
@@ -203,11 +203,11 @@ async def test_the_fast_transport_reads_what_waits_where_a_write_fails():
     """The same, on a connection of our own."""
     with Early("closes", answer(401)) as server:
         loop = asyncio.get_running_loop()
-        _, link = await loop.create_connection(Link, "127.0.0.1", server.port)
-        asked = asyncio.ensure_future(link.ask(b"x" * 100_000, 1_000, loop.time() + 5))
+        _, connection = await loop.create_connection(DirectConnection, "127.0.0.1", server.port)
+        asked = asyncio.ensure_future(connection.ask(b"x" * 100_000, 1_000, loop.time() + 5))
         await asyncio.sleep(0)
         time.sleep(0.1)  # noqa: ASYNC251
-        link.transport.write(b"x" * 100_000)
+        connection.transport.write(b"x" * 100_000)
         fact = await asked
     assert isinstance(fact, Answer)
     assert fact.status == 401
@@ -216,7 +216,7 @@ async def test_the_fast_transport_reads_what_waits_where_a_write_fails():
 async def test_over_tls_nothing_is_read_behind_a_broken_connection():
     """What waits there is no text; and a socket that is gone has nothing."""
     with Early("closes", b"", tls=server_context()) as server:
-        stream = await Backend(Dial(), httpcore).connect_tcp("127.0.0.1", server.port)
+        stream = await Backend(TcpConnector(), httpcore).connect_tcp("127.0.0.1", server.port)
         stream = await stream.start_tls(client_context(), "localhost")
         assert last_words(stream._transport) == b""
         await stream.aclose()

@@ -31,7 +31,7 @@ from twake_async import (
     TwakeSession,
 )
 from twake_async._transport.direct import transport as _fast
-from twake_async._transport.direct.transport import FastCarrier
+from twake_async._transport.direct.transport import DirectTransport
 
 ONCE = RetryPolicy.never()
 
@@ -181,7 +181,7 @@ async def test_a_bad_certificate_is_not_sent_and_not_tried_again(kind):
 
 
 async def test_tls_and_its_settings_serve(server):
-    """A context, a bundle's absence and no check at all do what they do on lanes."""
+    """A context, a bundle's absence and no check at all do what they do on pooled connections."""
     async with FaultServer(ssl_context=server_context()) as behind_tls:
         for verify in (client_context(), False):
             async with session(behind_tls.url, verify=verify) as twake:
@@ -238,7 +238,7 @@ async def test_a_send_that_waits_in_line_until_its_deadline_is_not_sent(server):
         await asyncio.sleep(0)
         with pytest.raises(NotSentError) as caught:
             await twake.send_message("c1", "Hello", deadline=0.1)
-        assert caught.value.reason == "no_lane"
+        assert caught.value.reason == "connections_busy"
         assert await first is Outcome.UNKNOWN
 
 
@@ -285,15 +285,15 @@ async def test_a_connection_that_comes_about_while_the_session_closes_is_not_use
     server, monkeypatch
 ):
     """It is closed, and nothing is sent over it."""
-    real = FastCarrier._open
+    real = DirectTransport._open
 
-    async def slow(carrier, *given):
-        link = await real(carrier, *given)
-        for lane in carrier.lanes._busy:
-            lane.transport.closed = True
-        return link
+    async def slow(transport, *given):
+        opened = await real(transport, *given)
+        for connection in transport.pool._busy:
+            connection.raw.closed = True
+        return opened
 
-    monkeypatch.setattr(FastCarrier, "_open", slow)
+    monkeypatch.setattr(DirectTransport, "_open", slow)
     error = await failure(server.url)
     assert (type(error), error.outcome) == (SessionClosedError, Outcome.NOT_SENT)
     await server.quiet()
@@ -387,15 +387,15 @@ async def test_an_event_loop_that_refuses_to_write_leaves_the_message_in_doubt(s
     assert (type(error), error.reason) == (OutcomeUnknownError, "lost")
 
 
-async def test_cookies_are_not_kept_and_headers_are_those_of_lanes(server):
+async def test_cookies_are_not_kept_and_headers_are_those_of_connections(server):
     """Each request looks the same to the server, whichever way it came."""
     async with session(server.url) as fast:
         await fast.send_message("c1", "Hello")
         await fast.send_message("c1", "Hello")
-    async with TwakeSession("app", "k" * 40, group_id="g1", base_url=server.url) as lanes:
-        await lanes.send_message("c1", "Hello")
-    first, second, over_lanes = (sorted(head.lower().split(b"\r\n")) for head in server.heads)
-    assert first == second == over_lanes
+    async with TwakeSession("app", "k" * 40, group_id="g1", base_url=server.url) as pool:
+        await pool.send_message("c1", "Hello")
+    first, second, over_httpx = (sorted(head.lower().split(b"\r\n")) for head in server.heads)
+    assert first == second == over_httpx
 
 
 async def test_the_same_session_checks_and_removes(server):
@@ -449,7 +449,7 @@ async def test_a_refusal_whose_body_hangs_is_a_refusal(deadline):
 
 # --- the failure table --------------------------------------------------------------------------
 
-#: What only lanes can be asked for, or what brings a way of its own.
+#: What only pooled connections can be asked for, or what brings a way of its own.
 _OTHER_WAYS = ("injected", "verify_and_transport", "both")
 
 
@@ -458,7 +458,7 @@ _OTHER_WAYS = ("injected", "verify_and_transport", "both")
     [each for each in EXECUTIONS if not any(word in each.id for word in _OTHER_WAYS)],
 )
 async def test_a_row_of_the_failure_table_has_the_same_outcome(row, cause, monkeypatch):
-    """The outcome, the number of copies, and whether it is tried again are those of lanes."""
+    """The outcome, the number of copies, and whether it is tried again are those of pooled connections."""
     monkeypatch.setattr("test_failure_table.TwakeSession", partial(TwakeSession, transport="fast"))
     for operation, seen in (await executions(row, cause)).items():
         ended = seen.ended

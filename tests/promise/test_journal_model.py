@@ -29,7 +29,7 @@ from twake_async import (
     RefusedError,
     TwakeError,
 )
-from twake_async._attempt_loop import follower
+from twake_async._attempt_loop import Listener
 from twake_async._batch import outcomes as ends
 from twake_async._batch.engine import stream
 from twake_async._journal import resume
@@ -399,11 +399,11 @@ class World:
             self.killed = True
             self.path = copied(self.path, str(self.folder / f"run-{next(self.copies)}.sqlite"))
 
-    async def send(self, draft: MessageDraft) -> Message:
+    async def send(self, draft: MessageDraft, listener: Listener) -> Message:
         """Make the attempts of one message, as the session does it."""
-        follows, seen = follower.get(), []
+        seen = []
         while True:
-            if seen and (wrong := await follows.again()) is not None:
+            if seen and (wrong := await listener.before_retry()) is not None:
                 raise wrong
             stored, outcome, reason = FATES[next(self.fates)] if not self.killed else FATES["lost"]
             if not self.killed:
@@ -414,7 +414,7 @@ class World:
             seen.append((outcome, reason))
             repeat = outcome is N or reason == "later" or (outcome is U and self.resend)
             last = not repeat or len(seen) == self.attempts
-            follows.ended(outcome, reason, last=last)
+            listener.attempt_ended(outcome, reason, last=last)
             if outcome is D:
                 return Message(id="id", front_id=draft.front_id, maybe_duplicated=twice)
             if last:

@@ -43,7 +43,7 @@ def session(base_url, **options):
     return TwakeSession("app", KEY, group_id="g1", base_url=base_url, **options)
 
 
-def on_lanes(base_url, **options):
+def pooled(base_url, **options):
     return session(base_url, proxy=None, **options)
 
 
@@ -64,13 +64,13 @@ def authorizations(server: FaultServer) -> list[str]:
 
 @pytest.fixture(params=["httpx", "httpx2"])
 def transport(request):
-    """Give the argument for lanes over each library."""
+    """Give the argument for pooled connections over each library."""
     return None if request.param == "httpx" else request.param
 
 
 @pytest.fixture
 def instrumentor(transport):
-    """Give what instruments the library of the lanes."""
+    """Give what instruments the library of the pooled connections."""
     return HTTPX2ClientInstrumentor() if transport else HTTPXClientInstrumentor()
 
 
@@ -86,11 +86,11 @@ def spans(instrumentor):
     provider.shutdown()
 
 
-async def test_opentelemetry_sees_a_span_for_each_attempt_on_a_lane(server, spans, transport):
-    """A send over lanes makes client spans with method, URL and status, one for each attempt."""
+async def test_opentelemetry_sees_a_span_for_each_attempt_on_a_connection(server, spans, transport):
+    """A send over pooled connections makes client spans with method, URL and status, one for each attempt."""
     server.do_next("refuses_429_absent")
     policy = RetryPolicy(initial_wait=0.001)
-    async with on_lanes(server.url, retry=policy, transport=transport) as twake:
+    async with pooled(server.url, retry=policy, transport=transport) as twake:
         await twake.send_message("c1", "Hello")
     found = spans.get_finished_spans()
     assert [span.kind for span in found] == [SpanKind.CLIENT] * 2
@@ -104,7 +104,7 @@ async def test_opentelemetry_sees_a_span_for_each_attempt_on_a_lane(server, span
 async def test_no_span_shows_the_key_or_the_text(server, spans, transport):
     """The key, its base64 and the text of the message are in no part of a span."""
     server.do_next("good", "refuses_authentication", "loses_close")
-    async with on_lanes(server.url, transport=transport) as twake:
+    async with pooled(server.url, transport=transport) as twake:
         await twake.send_message("c1", "a secret text")
         for _ in range(2):
             with pytest.raises((RefusedError, OutcomeUnknownError)):
@@ -118,10 +118,10 @@ async def test_spans_of_failures_are_errors_and_the_evidence_is_the_same(spans, 
     """Instrumentation changes nothing about what an attempt proves."""
     async with FaultServer() as server:
         server.do_next("stores_close")
-        async with on_lanes(server.url, transport=transport) as twake:
+        async with pooled(server.url, transport=transport) as twake:
             with pytest.raises(OutcomeUnknownError) as lost:
                 await twake.send_message("c1", "Hello")
-    async with on_lanes(server.url, transport=transport) as twake:  # where nobody listens any more
+    async with pooled(server.url, transport=transport) as twake:  # where nobody listens any more
         with pytest.raises(NotSentError) as refused:
             await twake.send_message("c1", "Hello")
     assert (lost.value.reason, refused.value.reason) == ("lost", "connect")
@@ -133,7 +133,7 @@ async def test_nothing_is_traced_once_the_instrumentation_is_gone(
     server, spans, transport, instrumentor
 ):
     """After uninstrumenting, a session that was traced goes on without spans."""
-    async with on_lanes(server.url, transport=transport) as twake:
+    async with pooled(server.url, transport=transport) as twake:
         await twake.send_message("c1", "Hello")
         instrumentor.uninstrument()
         spans.clear()
@@ -145,11 +145,11 @@ async def test_nothing_is_traced_once_the_instrumentation_is_gone(
 # --- respx --------------------------------------------------------------------------------------
 
 
-async def test_respx_answers_in_the_place_of_lanes():
+async def test_respx_answers_in_the_place_of_connections():
     """A route of respx's default mocker delivers, and has seen the request."""
     with respx.mock() as mocked:
         route = mocked.post(TWAKE + SAVE).mock(side_effect=answer)
-        async with on_lanes(TWAKE) as twake:
+        async with pooled(TWAKE) as twake:
             message = await twake.send_message("c1", "Hello")
     assert message.id == "m1"
     assert route.call_count == 1
@@ -167,10 +167,10 @@ async def test_respx_answers_in_the_place_of_lanes():
     ],
 )
 async def test_an_error_of_respx_proves_as_little_as_a_real_one(wrong, kind, reason):
-    """A mocked ConnectError on a lane is NOT_SENT; whatever else is raised is UNKNOWN."""
+    """A mocked ConnectError on a connection is NOT_SENT; whatever else is raised is UNKNOWN."""
     with respx.mock() as mocked:
         mocked.post(TWAKE + SAVE).mock(side_effect=wrong)
-        async with on_lanes(TWAKE) as twake:
+        async with pooled(TWAKE) as twake:
             with pytest.raises(kind) as caught:
                 await twake.send_message("c1", "Hello")
     assert (type(caught.value), caught.value.reason) == (kind, reason)
@@ -180,7 +180,7 @@ async def test_a_mocked_status_is_judged_like_a_real_one():
     """An answer that respx makes up goes the same way as one from the network."""
     with respx.mock() as mocked:
         mocked.post(TWAKE + SAVE).respond(401)
-        async with on_lanes(TWAKE) as twake:
+        async with pooled(TWAKE) as twake:
             with pytest.raises(RefusedError) as caught:
                 await twake.send_message("c1", "Hello")
     assert (caught.value.reason, caught.value.status) == ("status", 401)
@@ -234,10 +234,10 @@ def _with_a_cookie(connection, request, fault):
     connection.send(whole(good_body(request), more=cookie))
 
 
-async def test_lanes_never_send_a_cookie_back(server):
+async def test_connections_never_send_a_cookie_back(server):
     """A session of the server's is not joined, on the same connection or a new one."""
     server.do_next(*[attrs.evolve(FAULTS["good"], act=_with_a_cookie)] * 2)
-    async with on_lanes(server.url) as twake:
+    async with pooled(server.url) as twake:
         for _ in range(3):
             await twake.send_message("c1", "Hello")
     assert server.accepted == 1
@@ -268,14 +268,14 @@ async def test_a_client_with_credentials_of_its_own_sends_the_session_s(server):
 
 
 async def test_netrc_is_not_used(server, tmp_path, monkeypatch):
-    """A netrc entry for the host changes nothing, on lanes and with an injected client."""
+    """A netrc entry for the host changes nothing, on pooled connections and with an injected client."""
     netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1 login someone password else\n")
     netrc.chmod(0o600)
     monkeypatch.setenv("NETRC", str(netrc))
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / ".netrc").write_bytes(netrc.read_bytes())
-    async with on_lanes(server.url) as twake:
+    async with pooled(server.url) as twake:
         await twake.send_message("c1", "Hello")
     async with httpx.AsyncClient() as client, session(server.url, http_client=client) as twake:
         await twake.send_message("c1", "Hello")

@@ -160,8 +160,8 @@ async def test_resending_loses_nothing():
 
 
 @pytest.mark.no_cover
-async def test_a_storm_of_cancellations_leaves_every_lane_usable_and_no_socket_open():
-    """After thousands of cancelled sends over few lanes, the next thousand all work."""
+async def test_a_storm_of_cancellations_leaves_every_connection_usable_and_no_socket_open():
+    """After thousands of cancelled sends over few pooled connections, the next thousand all work."""
     script = RandomScript(3, ["good_late", "loses_silent", "stores_close"], rate=0.6)
     chance = random.Random(5)
     async with FaultServer(script) as server:

@@ -23,7 +23,7 @@ from twake_async import (
     TwakeError,
     TwakeSession,
 )
-from twake_async._transport.pool import Lanes
+from twake_async._transport.pool import ConnectionPool
 
 NO_KEY = b'{"error":"unknown_application_or_bad_private_key","_cookies":[]}'
 
@@ -261,7 +261,7 @@ async def test_a_create_that_is_answered_with_a_message_named_before_is_unknown(
 
 
 class Unconnected:
-    """What a lane holds before it is connected."""
+    """What a connection holds before it is connected."""
 
     async def aclose(self) -> None:
         """Close nothing."""
@@ -269,10 +269,10 @@ class Unconnected:
 
 async def test_of_several_free_connections_that_named_the_message_none_is_taken():
     """The one that named another message stands behind two that named this one."""
-    lanes = Lanes(Unconnected, 3, connect=None)
-    taken = [await lanes.acquire(None, 5.0) for _ in range(3)]
-    for lane, named in zip(taken, ("other", "m", "m"), strict=True):
-        lanes.give_back(lane, reusable=True)
-        lane.named = named
-    assert lanes.take_free("m") is taken[0]
-    await lanes.aclose()
+    pool = ConnectionPool(Unconnected, 3, connect=None)
+    taken = [await pool.acquire(None, 5.0) for _ in range(3)]
+    for connection, named in zip(taken, ("other", "m", "m"), strict=True):
+        pool.release(connection, reusable=True)
+        connection.named = named
+    assert pool.acquire_nowait("m") is taken[0]
+    await pool.aclose()

@@ -101,7 +101,7 @@ KINDS = (
 
 @pytest.mark.parametrize(
     "kind",
-    ["lanes", "client", "transport", "fast", "httpx2", "client of httpx2", "transport of httpx2"],
+    ["pooled", "client", "transport", "fast", "httpx2", "client of httpx2", "transport of httpx2"],
 )
 async def test_no_call_no_error_no_log_and_no_repr_shows_the_key(caplog, kind):
     """Every public call meets every fault, with every log open; nothing shows key or text."""
@@ -109,7 +109,7 @@ async def test_no_call_no_error_no_log_and_no_repr_shows_the_key(caplog, kind):
     logging.getLogger("asyncio").setLevel(logging.INFO)
     seen = io.StringIO()
     injected = {
-        "lanes": dict,
+        "pooled": dict,
         "client": lambda: {"http_client": httpx.AsyncClient()},
         "transport": lambda: {"transport": httpx.AsyncHTTPTransport()},
         "fast": lambda: {"transport": "fast"},
@@ -309,7 +309,7 @@ async def test_no_error_no_log_and_no_repr_shows_the_password_of_a_proxy(
 def test_credentials_show_no_key_and_are_not_copied_out():
     """The one object that holds the key masks it, and does not pickle."""
     twake = TwakeSession("app", KEY)
-    credentials = twake._attempts.carrier.credentials
+    credentials = twake._attempts.transport.credentials
     assert "***" in repr(credentials)
     assert "app" in repr(credentials)
     for leak in (repr(credentials), str(credentials), f"{credentials}", shown(twake)):

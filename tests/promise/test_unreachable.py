@@ -30,7 +30,7 @@ from twake_async import (
     TwakeError,
     TwakeSession,
 )
-from twake_async._transport.connect import Dial
+from twake_async._transport.connect import TcpConnector
 
 both_transports = pytest.mark.parametrize("transport", [None, "fast"], ids=["httpx", "fast"])
 #: The ways to a server, and the transports that know them.
@@ -83,13 +83,13 @@ def quick(monkeypatch):
 def dials(monkeypatch):
     """Count the connections that are tried."""
     seen: list[float] = []
-    real = Dial.__call__
+    real = TcpConnector.__call__
 
     async def counted(self, *given, **named):
         seen.append(asyncio.get_running_loop().time())
         return await real(self, *given, **named)
 
-    monkeypatch.setattr(Dial, "__call__", counted)
+    monkeypatch.setattr(TcpConnector, "__call__", counted)
     return seen
 
 
@@ -392,11 +392,11 @@ async def test_a_connection_that_died_before_anyone_used_it_costs_nothing(
     before = descriptors()
     async with way_to(way) as (server, options):
         async with session(server, transport, **options) as twake:
-            lanes = twake._attempts.carrier.lanes
-            lane = lanes._made()
-            assert await lanes.connect(lane) is None
-            lane.free_since = asyncio.get_running_loop().time()
-            lanes._set_free(lane)
+            pool = twake._attempts.transport.pool
+            connection = pool._made()
+            assert await pool.connect(connection) is None
+            connection.free_since = asyncio.get_running_loop().time()
+            pool._set_free(connection)
             while not server.accepted:
                 await asyncio.sleep(0.001)
             if waits:
@@ -421,11 +421,11 @@ async def test_a_connection_that_nobody_uses_is_closed_with_the_session(way, tra
     before = descriptors()
     async with way_to(way) as (server, options):
         async with session(server, transport, **options) as twake:
-            lanes = twake._attempts.carrier.lanes
-            for give in (lanes._set_free, lanes._discard):
-                lane = lanes._made()
-                assert await lanes.connect(lane) is None
-                give(lane)
+            pool = twake._attempts.transport.pool
+            for give in (pool._set_free, pool._discard):
+                connection = pool._made()
+                assert await pool.connect(connection) is None
+                give(connection)
         await server.quiet()
         assert server.accepted == 2
         assert server.begun == 0
@@ -449,7 +449,7 @@ async def test_a_mock_that_raises_starts_no_attempt_and_touches_no_network(dials
         options = {"base_url": "https://twake.example", "proxy": None, "retry": policy}
         async with TwakeSession("app", "k" * 40, group_id="g1", **options) as twake:
             message = await twake.send_message("c1", "Hello")
-            assert twake._attempts.carrier.lanes.unreached is None
+            assert twake._attempts.transport.pool.unreached is None
     assert message.id == "m1"
     assert route.call_count == 4
     assert dials == []
@@ -461,7 +461,7 @@ async def test_a_mock_that_raises_starts_no_attempt_and_touches_no_network(dials
 @pytest.mark.no_cover
 @pytest.mark.parametrize(("way", "transport"), WAYS)
 @pytest.mark.parametrize("seed", [1])
-async def test_a_port_that_opens_and_closes_at_random_loses_no_lane_and_nobody_who_waits(
+async def test_a_port_that_opens_and_closes_at_random_loses_no_connection_and_nobody_who_waits(
     way, transport, seed, quick
 ):
     """After sends that end in all ways and moments, 300 of 300 deliver, and nothing is left."""

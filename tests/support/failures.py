@@ -21,6 +21,7 @@ from scenes import (
     certificate,
     closed_in_line,
     configured,
+    connections_busy,
     cooldown,
     cut_off,
     done,
@@ -33,7 +34,6 @@ from scenes import (
     in_no_loop,
     injected,
     injected_to_refused_port,
-    no_lane,
     on_reuse,
     refused_port,
     tunnel,
@@ -272,7 +272,10 @@ NO_CONNECTION = [
         "deadline",
     ),
     Row(
-        "the deadline passed while all connections were busy", [no_lane()], NotSentError, "no_lane"
+        "the deadline passed while all connections were busy",
+        [connections_busy()],
+        NotSentError,
+        "connections_busy",
     ),
     Row(
         "another send of the session was told to come later than the deadline",

@@ -438,9 +438,9 @@ async def _cancel(twake: TwakeSession, call: Call) -> None:
     await sending
 
 
-def no_lane() -> Cause:
+def connections_busy() -> Cause:
     """Wait for a connection until the deadline."""
-    return busy(_wait, "no_lane", deadline=0.03)
+    return busy(_wait, "connections_busy", deadline=0.03)
 
 
 def closed_in_line() -> Cause:

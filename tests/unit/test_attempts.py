@@ -21,11 +21,11 @@ from twake_async import (
     SessionClosedError,
     TwakeError,
 )
-from twake_async._attempt_loop import LONGEST_COOLDOWN, Attempts, Clock, follower
+from twake_async._attempt_loop import LONGEST_COOLDOWN, Attempts, Clock
 from twake_async._protocol.exchange import Answer, Failure
 from twake_async._protocol.v1.requests import encode_save
-from twake_async._transport.httpx.transport import Unpooled
-from twake_async._transport.trace import Witness
+from twake_async._transport.httpx.transport import NoPool
+from twake_async._transport.trace import Trace
 from twake_async._waiting import Pauses
 from twake_async.messages import MessageDraft
 from twake_async.retry import Tokens
@@ -61,17 +61,17 @@ class Time:
 
 @attrs.define
 class Script:
-    """A carrier that hands out what it was given."""
+    """A transport that hands out what it was given."""
 
     facts: list
     seconds: list[float] = attrs.field(factory=list)
     closed: bool = False
-    lanes: Unpooled = attrs.field(factory=Unpooled)
+    pool: NoPool = attrs.field(factory=NoPool)
 
-    def witness(self) -> Witness:
-        return Witness()
+    def start_trace(self) -> Trace:
+        return Trace()
 
-    async def attempt(self, lane, prepared, witness, seconds, judge):
+    async def attempt(self, connection, prepared, trace, seconds, judge):
         self.seconds.append(seconds)
         fact = self.facts.pop(0)
         if isinstance(fact, BaseException):
@@ -247,7 +247,7 @@ async def test_each_attempt_gets_what_is_left_of_the_deadline():
     """The waits count, too."""
     loop = attempts(REFUSED, GOOD)
     await loop.run(PREPARED, RetryPolicy(), 30)
-    assert loop.carrier.seconds == pytest.approx([30, 29.9])
+    assert loop.transport.seconds == pytest.approx([30, 29.9])
 
 
 async def test_an_empty_budget_ends_the_retries_and_deliveries_fill_it():
@@ -257,11 +257,11 @@ async def test_an_empty_budget_ends_the_retries_and_deliveries_fill_it():
     for _ in range(2):
         with pytest.raises(RateLimitedError):
             await loop.run(PREPARED, RetryPolicy(attempts=2), 30)
-    assert loop.carrier.seconds == [30, pytest.approx(29.9), 30]
+    assert loop.transport.seconds == [30, pytest.approx(29.9), 30]
     await loop.run(PREPARED, RetryPolicy(), 30)
     await loop.run(PREPARED, RetryPolicy(), 30)
     await loop.run(PREPARED, RetryPolicy(), 30)
-    assert loop.carrier.facts == []
+    assert loop.transport.facts == []
 
 
 async def test_what_never_left_is_tried_until_the_deadline_and_costs_no_budget():
@@ -269,7 +269,7 @@ async def test_what_never_left_is_tried_until_the_deadline_and_costs_no_budget()
     time = Time()
     loop = attempts(*[REFUSED] * 20, GOOD, budget=RetryBudget(0, 0), time=time)
     await loop.run(PREPARED, RetryPolicy(attempts=1, max_wait=1), 30)
-    assert loop.carrier.facts == []
+    assert loop.transport.facts == []
     loop = attempts(*[REFUSED] * 99, time=time)
     began = time.at
     with pytest.raises(NotSentError) as caught:
@@ -320,34 +320,30 @@ async def test_attempts_are_logged_at_debug_and_without_the_text(caplog):
     assert "Hello" not in caplog.text
 
 
-class Follower:
-    """Who follows attempts; the third is forbidden."""
+class Heard:
+    """Listens to attempts, and forbids the third."""
 
     def __init__(self) -> None:
         self.told: list = []
 
-    def ended(self, outcome, reason, *, last):
+    def attempt_ended(self, outcome, reason, *, last):
         self.told.append((outcome, reason, last))
 
-    async def again(self):
-        self.told.append("again")
-        return NotSentError("no", reason="full") if self.told.count("again") == 2 else None
+    async def before_retry(self):
+        self.told.append("retry")
+        return NotSentError("no", reason="full") if self.told.count("retry") == 2 else None
 
 
 @pytest.mark.parametrize("doubt", [True, False])
-async def test_who_follows_is_told_each_end_and_may_forbid_another_attempt(doubt):
+async def test_a_listener_hears_of_each_attempt_and_may_forbid_another(doubt):
     """What was unknown before stays so; the error that forbids is its cause, or is raised."""
-    follows = Follower()
+    listener = Heard()
     first = LOST if doubt else REFUSED
     loop = attempts(first, REFUSED, GOOD)
-    token = follower.set(follows)
-    try:
-        with pytest.raises(TwakeError) as caught:
-            await loop.run(PREPARED, RetryPolicy(on_unknown="resend"), 30)
-    finally:
-        follower.reset(token)
+    with pytest.raises(TwakeError) as caught:
+        await loop.run(PREPARED, RetryPolicy(on_unknown="resend"), 30, listener)
     start = (Outcome.UNKNOWN, "lost", False) if doubt else (Outcome.NOT_SENT, "connect", False)
-    assert follows.told == [start, "again", (Outcome.NOT_SENT, "connect", False), "again"]
+    assert listener.told == [start, "retry", (Outcome.NOT_SENT, "connect", False), "retry"]
     assert caught.value.outcome is start[0]
     assert caught.value.attempts == 2
     assert "full" in {caught.value.reason, getattr(caught.value.__cause__, "reason", None)}
@@ -358,12 +354,12 @@ async def test_closing_wakes_a_send_that_waits_between_attempts():
     closed = Failure(sent=False, reason="closed", detail="closed")
     loop = Attempts(Script([later("20"), closed]), Tokens(None))
     sending = asyncio.create_task(loop.run(PREPARED, RetryPolicy(), 60))
-    while loop.carrier.seconds == []:
+    while loop.transport.seconds == []:
         await asyncio.sleep(0)
     await loop.aclose()
     with pytest.raises(SessionClosedError):
         await asyncio.wait_for(sending, 5)
-    assert loop.carrier.closed
+    assert loop.transport.closed
 
 
 async def test_the_real_clock_waits():
@@ -425,7 +421,7 @@ class Cancels:
         self.answered = 0
         self.noted: list = []
         self.facts = list(facts)
-        self.lanes = Unpooled()
+        self.pool = NoPool()
 
     def wait(self) -> None:
         assert len(self.noted) == self.answered, "an attempt ended, and something else was awaited"
@@ -433,24 +429,24 @@ class Cancels:
         if self.waits == self.at:
             raise asyncio.CancelledError
 
-    # The clock, the carrier, the follower.
+    # The clock, the transport, the listener.
 
     async def pause(self, seconds: float, line: Pauses) -> None:
         self.now += seconds
         self.wait()
 
-    def witness(self) -> Witness:
-        return Witness()
+    def start_trace(self) -> Trace:
+        return Trace()
 
-    async def attempt(self, lane, prepared, witness, seconds, judge):
+    async def attempt(self, connection, prepared, trace, seconds, judge):
         self.wait()
         self.answered += 1
         return judge(self.facts.pop(0), None).result
 
-    async def again(self):
+    async def before_retry(self):
         self.wait()
 
-    def ended(self, outcome, reason, *, last):
+    def attempt_ended(self, outcome, reason, *, last):
         if reason != "cancelled":
             self.noted.append((outcome, reason))
 
@@ -463,14 +459,11 @@ async def test_an_attempt_is_noted_before_anything_else_is_awaited(at):
     clock = Clock(now=lambda: cancels.now, pause=cancels.pause, draw=lambda: 0.0)
     seen: list[Attempt] = []
     loop = Attempts(cancels, Tokens(None), seen.append, clock)
-    token = follower.set(cancels)
     try:
-        await loop.run(PREPARED, RetryPolicy(attempts=9, on_unknown="resend"), 30)
+        await loop.run(PREPARED, RetryPolicy(attempts=9, on_unknown="resend"), 30, cancels)
         ended = True
     except (asyncio.CancelledError, NotSentError):
         ended = False
-    finally:
-        follower.reset(token)
     assert ended is (at > cancels.waits)
     made = [attempt for attempt in seen if attempt.reason != "cancelled"]
     assert [(attempt.outcome, attempt.reason) for attempt in made] == cancels.noted

@@ -36,7 +36,7 @@ from twake_async import (
     TwakeError,
     TwakeSession,
 )
-from twake_async._attempt_loop import follower
+from twake_async._attempt_loop import Listener
 from twake_async._batch.channels import Channels
 from twake_async._batch.engine import AHEAD, Plan, stream
 from twake_async._batch.proven_groups import ProvenGroups
@@ -126,22 +126,21 @@ class Sender:
         self.waiting: dict[str, asyncio.Future] = {}
         self.most = 0
 
-    async def __call__(self, draft: MessageDraft) -> Message:
+    async def __call__(self, draft: MessageDraft, listener: Listener) -> Message:
         self.begun.append(draft.front_id)
         turn = self.waiting[draft.front_id] = asyncio.get_running_loop().create_future()
         self.most = max(self.most, len(self.waiting))
-        seen = follower.get()
         try:
             await turn
         except asyncio.CancelledError:
-            seen.ended(Outcome.UNKNOWN, "cancelled", last=True)
+            listener.attempt_ended(Outcome.UNKNOWN, "cancelled", last=True)
             raise
         except TwakeError as wrong:
-            seen.ended(wrong.outcome, wrong.reason, last=True)
+            listener.attempt_ended(wrong.outcome, wrong.reason, last=True)
             raise
         finally:
             del self.waiting[draft.front_id]
-        seen.ended(Outcome.DELIVERED, "", last=True)
+        listener.attempt_ended(Outcome.DELIVERED, "", last=True)
         return Message(id=f"id-{draft.front_id}", front_id=draft.front_id)
 
     async def let_go(self, *front_ids: str, wrong: Exception | None = None) -> None:
@@ -151,9 +150,9 @@ class Sender:
         await settle()
 
 
-async def at_once(draft: MessageDraft) -> Message:
+async def at_once(draft: MessageDraft, listener: Listener) -> Message:
     """Deliver without a network."""
-    follower.get().ended(Outcome.DELIVERED, "", last=True)
+    listener.attempt_ended(Outcome.DELIVERED, "", last=True)
     return Message(id="id", front_id=draft.front_id or "")
 
 
@@ -250,7 +249,7 @@ async def test_refusals_and_unknown_outcomes_are_told_as_send_tells_them(server)
 async def test_an_error_that_no_send_should_raise_is_unknown():
     """Nothing is known of a message whose send failed in a way that nobody foresaw."""
 
-    async def broken(draft):
+    async def broken(draft, listener):
         raise ZeroDivisionError
 
     [delivery] = await collect(stream(drafts(1), broken, plan()))
@@ -371,7 +370,7 @@ async def test_nothing_is_asked_where_nothing_leaves():
     bad = [None, "no draft", MessageDraft("c0", ""), MessageDraft("c1", "")]
     assert await collect(stream([], at_once, plan(server=server))) == []
 
-    async def refuses(draft):
+    async def refuses(draft, listener):
         raise InvalidDraftError("an empty text", field="content")
 
     deliveries = await collect(stream(bad, refuses, plan(server=server)))
@@ -611,11 +610,11 @@ async def test_a_channel_is_held_after_the_ends_that_were_named(fault, hold_afte
     }
     sent = []
 
-    async def send(draft):
+    async def send(draft, listener):
         sent.append(draft.front_id)
         if draft.front_id == "c0:2":
             raise errors[fault]
-        return await at_once(draft)
+        return await at_once(draft, listener)
 
     options = plan(in_flight=3, hold_after=hold_after)
     deliveries = await collect(stream(drafts(10, channels=2), send, options))
@@ -638,10 +637,10 @@ async def test_a_draft_that_cannot_be_sent_holds_its_channel(tmp_path, journal):
     ]
     path = Journal(tmp_path / "run.sqlite") if journal else None
 
-    async def send(draft):
+    async def send(draft, listener):
         if not draft.content:
             raise InvalidDraftError("content is empty", field="content")
-        return await at_once(draft)
+        return await at_once(draft, listener)
 
     deliveries = await collect(stream(items, send, plan(hold_after="failure", journal=path)))
     told = {getattr(d.draft, "content", d.draft): d for d in deliveries}
@@ -659,9 +658,9 @@ async def test_rate_spaces_the_sends_evenly(in_flight):
     clock = Clock()
     times = []
 
-    async def send(draft):
+    async def send(draft, listener):
         times.append(clock.time)
-        return await at_once(draft)
+        return await at_once(draft, listener)
 
     batch_plan = plan(in_flight=in_flight, rate=4, pace=clock)
     await collect(stream(drafts(20, channels=20), send, batch_plan))
@@ -693,13 +692,13 @@ async def test_a_send_that_met_the_pause_after_it_began_is_sent_after_it():
     clock = Clock()
     tries = Counter()
 
-    async def send(draft):
+    async def send(draft, listener):
         tries[draft.front_id] += 1
         if not clock.cool_until:
             clock.cool_until = clock.time + 60
         if clock.cooling():
             raise NotSentError("a pause", reason="cooldown")
-        return await at_once(draft)
+        return await at_once(draft, listener)
 
     deliveries = await collect(stream(drafts(9, channels=9), send, plan(in_flight=3, pace=clock)))
     assert {delivery.outcome for delivery in deliveries} == {Outcome.DELIVERED}
@@ -932,8 +931,8 @@ async def test_a_send_cancelled_between_attempts_is_what_its_attempts_were():
     """Cancelled while waiting after a 429, a message is REFUSED: nothing of it is in the channel."""
     told = []
 
-    async def refused_once(draft):
-        follower.get().ended(Outcome.REFUSED, "later", last=True)
+    async def refused_once(draft, listener):
+        listener.attempt_ended(Outcome.REFUSED, "later", last=True)
         await asyncio.Event().wait()
 
     batch = asyncio.create_task(
@@ -952,8 +951,8 @@ async def test_a_delivery_whose_message_was_lost_to_a_cancellation_is_unknown():
     """DELIVERED is claimed only with the message in hand."""
     told = []
 
-    async def delivered_and_stuck(draft):
-        await at_once(draft)
+    async def delivered_and_stuck(draft, listener):
+        await at_once(draft, listener)
         await asyncio.Event().wait()
 
     batch = asyncio.create_task(

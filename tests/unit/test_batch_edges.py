@@ -506,7 +506,7 @@ async def test_whatever_a_batch_waits_for_it_is_stopped_at_once(waits_in):
     elif waits_in == "pause":
         server.probe = never
 
-        async def send(draft):
+        async def send(draft, listener):
             raise OutcomeUnknownError("?", reason="gateway")
 
     batch = stream(source, send, plan(**options))

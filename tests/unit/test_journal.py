@@ -35,7 +35,6 @@ from twake_async import (
     RefusedError,
     RetryPolicy,
 )
-from twake_async._attempt_loop import follower
 from twake_async._batch.engine import Plan, stream
 from twake_async._journal.file import JournalFile
 from twake_async._journal.resume import fingerprint
@@ -71,10 +70,10 @@ def ended_as(outcome: Outcome, reason: str = "lost"):
         Outcome.UNKNOWN: OutcomeUnknownError,
     }
 
-    async def send(draft):
+    async def send(draft, listener):
         sent.append(draft)
         if outcome is Outcome.DELIVERED:
-            return await at_once(draft)
+            return await at_once(draft, listener)
         raise errors[outcome]("so it ended", reason=reason)
 
     send.sent = sent
@@ -88,13 +87,13 @@ async def test_the_intent_is_on_disk_before_the_send_and_the_outcome_before_the_
     """Whoever reads the file sees a message before it leaves, and its end before it is told."""
     before = []
 
-    async def send(draft):
+    async def send(draft, listener):
         before.extend(
             rows(
                 path, f"SELECT front_id, outcome FROM message WHERE key = '{draft.content[8:]:0>9}'"
             )
         )
-        return await at_once(draft)
+        return await at_once(draft, listener)
 
     reported = 0
     async for delivery in stream(drafts(20, channels=5), send, plan(path, in_flight=5)):
@@ -126,18 +125,18 @@ async def test_between_two_attempts_the_disk_has_what_is_certain(path, tmp_path,
     """Killed while it waits after a 429, a message is sent by the next run; in doubt, it is not."""
     found = []
 
-    async def send(draft):
+    async def send(draft, listener):
         for number, end in enumerate(ends, 1):
-            follower.get().ended(*end, last=False)
+            listener.attempt_ended(*end, last=False)
             query = "SELECT outcome, reason, attempts FROM message WHERE outcome IS NOT NULL"
             while not (found and found[-1][2] == number):
                 await asyncio.sleep(0.001)
                 found.extend(rows(path, query))
             if number == len(ends):
                 copied(path, str(tmp_path / "killed.sqlite"))
-            assert await follower.get().again() is None
+            assert await listener.before_retry() is None
             assert rows(path, "SELECT outcome, attempts FROM message") == [(None, number)]
-        return await at_once(draft)
+        return await at_once(draft, listener)
 
     [delivery] = await collect(stream(drafts(1), send, plan(path)))
     assert (delivery.outcome, delivery.attempts) == (Outcome.DELIVERED, len(ends) + 1)
@@ -151,9 +150,9 @@ async def test_between_attempts_a_message_of_an_earlier_doubt_stays_in_doubt(pat
     """No attempt of this run can tell what became of the last run's."""
     await unknown_at(path, next(drafts(1)))
 
-    async def send(draft):
-        follower.get().ended(Outcome.REFUSED, "later", last=False)
-        await follower.get().again()
+    async def send(draft, listener):
+        listener.attempt_ended(Outcome.REFUSED, "later", last=False)
+        await listener.before_retry()
         raise RefusedError("no", reason="group")
 
     told = []
@@ -242,8 +241,8 @@ async def test_a_disk_that_fills_between_two_attempts_forbids_the_second(server,
 async def test_an_id_that_no_file_can_hold_stops_nothing(path):
     """A server that answers with half a character in an id makes no batch hang."""
 
-    async def send(draft):
-        return attrs.evolve(await at_once(draft), id="id\ud800")
+    async def send(draft, listener):
+        return attrs.evolve(await at_once(draft, listener), id="id\ud800")
 
     async with asyncio.timeout(10):
         deliveries = await collect(stream(drafts(2), send, plan(path)))
@@ -321,11 +320,11 @@ async def test_a_pause_that_the_server_asks_for_is_waited_for_with_a_resend_too(
     await unknown_at(path, MessageDraft("c0", "Hello"))
     tries = []
 
-    async def send(draft):
+    async def send(draft, listener):
         tries.append(draft)
         if len(tries) == 1:
             raise NotSentError("a pause", reason="cooldown")
-        return await at_once(draft)
+        return await at_once(draft, listener)
 
     resend = plan(path, resume="resend")
     [delivery] = await collect(stream([MessageDraft("c0", "Hello")], send, resend))
@@ -405,10 +404,10 @@ async def test_a_held_resend_stays_unknown(path):
 async def test_a_second_lost_request_of_a_run_is_counted(path):
     """Each attempt that is lost may have made a copy."""
 
-    async def send(draft):
-        follower.get().ended(Outcome.UNKNOWN, "lost", last=False)
-        assert await follower.get().again() is None
-        follower.get().ended(Outcome.UNKNOWN, "timeout", last=True)
+    async def send(draft, listener):
+        listener.attempt_ended(Outcome.UNKNOWN, "lost", last=False)
+        assert await listener.before_retry() is None
+        listener.attempt_ended(Outcome.UNKNOWN, "timeout", last=True)
         raise OutcomeUnknownError("lost", reason="timeout")
 
     draft = MessageDraft("c0", "Hello")
@@ -436,11 +435,11 @@ async def test_a_failed_resend_keeps_the_doubts_of_all_runs(path):
 async def test_a_message_that_a_look_found_is_doubled_only_by_other_requests(path, lost, twice):
     """Where the one lost request made the message, there is no second one to speak of."""
 
-    async def send(draft):
+    async def send(draft, listener):
         for number in range(lost):
             if number:
-                assert await follower.get().again() is None
-            follower.get().ended(Outcome.UNKNOWN, "lost", last=number == lost - 1)
+                assert await listener.before_retry() is None
+            listener.attempt_ended(Outcome.UNKNOWN, "lost", last=number == lost - 1)
         return Message(id="found", front_id=draft.front_id, maybe_duplicated=lost > 1)
 
     [delivery] = await collect(stream([MessageDraft("c0", "Hello")], send, plan(path)))
@@ -452,8 +451,8 @@ async def test_a_message_that_a_look_found_is_doubled_only_by_other_requests(pat
 async def test_a_look_in_a_later_run_leaves_the_doubt_of_the_earlier_one(path):
     """One of two lost requests made the message that was found, and the other one may have, too."""
 
-    async def send(draft):
-        follower.get().ended(Outcome.UNKNOWN, "lost", last=True)
+    async def send(draft, listener):
+        listener.attempt_ended(Outcome.UNKNOWN, "lost", last=True)
         return Message(id="found", front_id=draft.front_id)
 
     draft = MessageDraft("c0", "Hello")
@@ -466,9 +465,9 @@ async def test_a_look_in_a_later_run_leaves_the_doubt_of_the_earlier_one(path):
 async def test_a_send_that_ends_in_no_known_way_leaves_its_request_in_doubt(path):
     """An exception of another kind proves nothing about the attempt that was under way."""
 
-    async def send(draft):
-        follower.get().ended(Outcome.UNKNOWN, "lost", last=False)
-        assert await follower.get().again() is None
+    async def send(draft, listener):
+        listener.attempt_ended(Outcome.UNKNOWN, "lost", last=False)
+        assert await listener.before_retry() is None
         raise ZeroDivisionError
 
     [delivery] = await collect(stream([MessageDraft("c0", "Hello")], send, plan(path)))
@@ -771,11 +770,11 @@ async def test_a_message_waiting_out_a_pause_is_not_in_flight(path):
             await asyncio.sleep(0.001)
         told.extend(found)
 
-    async def send(draft):
+    async def send(draft, listener):
         if not told:
             clock.cool_until = clock.time + 60
             raise NotSentError("a pause", reason="cooldown")
-        return await at_once(draft)
+        return await at_once(draft, listener)
 
     clock.wait = wait
     await collect(stream(drafts(1), send, plan(path, pace=clock)))
@@ -961,9 +960,9 @@ async def test_after_room_was_made_the_batch_goes_on(small_disk, path, monkeypat
 async def test_outcomes_that_found_no_room_are_written_at_the_end_if_they_can_be(small_disk, path):
     """A disk that was full for a moment costs no certainty."""
 
-    async def send(draft):
+    async def send(draft, listener):
         await settle(5)
-        return await at_once(draft)
+        return await at_once(draft, listener)
 
     refused = asyncio.Event()
 

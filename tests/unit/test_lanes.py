@@ -1,4 +1,4 @@
-"""Lanes: one owner at a time, a fair line, nothing lost by a cancellation, one attempt to connect."""
+"""Pooled connections: one owner at a time, a fair line, nothing lost by a cancellation, one attempt to connect."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import asyncio
 
 import pytest
 
-from twake_async._protocol.exchange import CLOSED, NO_LANE, NOT_YET, Failure
-from twake_async._transport import pool as _lanes
+from twake_async._protocol.exchange import CLOSED, CONNECTIONS_BUSY, NOT_YET, Failure
+from twake_async._transport import pool as _pool
 from twake_async._transport.connect_limiter import BackOff, ConnectLimiter, NotReached
-from twake_async._transport.pool import IDLE_LIMIT, Lanes
+from twake_async._transport.pool import IDLE_LIMIT, ConnectionPool
 
 REFUSED = Failure(sent=False, reason="connect", detail="refused")
 BAD_CERTIFICATE = Failure(sent=False, reason="certificate", detail="expired")
@@ -40,7 +40,7 @@ class Network:
         self.made.append(Wire())
         return self.made[-1]
 
-    async def connect(self, lane):
+    async def connect(self, connection):
         self.attempts += 1
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
@@ -58,19 +58,19 @@ class Network:
         return sum(not wire.closed for wire in self.made)
 
 
-def lanes_of(limit: int, network: Network | None = None) -> Lanes:
+def pool_of(limit: int, network: Network | None = None) -> ConnectionPool:
     network = network or Network()
-    return Lanes(network.make, limit, network.connect)
+    return ConnectionPool(network.make, limit, network.connect)
 
 
-async def take(lanes, about=None, seconds=5.0, **options):
-    """Return a lane as an attempt does."""
-    return lanes.take_free(about) or await lanes.acquire(about, seconds, **options)
+async def take(pool, about=None, seconds=5.0, **options):
+    """Return a connection as an attempt does."""
+    return pool.acquire_nowait(about) or await pool.acquire(about, seconds, **options)
 
 
-def taking(lanes, count=1, **options):
-    """Return tasks that take a lane each; all wait in line where there is none."""
-    return [asyncio.create_task(take(lanes, **options)) for _ in range(count)]
+def taking(pool, count=1, **options):
+    """Return tasks that take a connection each; all wait in line where there is none."""
+    return [asyncio.create_task(take(pool, **options)) for _ in range(count)]
 
 
 async def settle() -> None:
@@ -94,156 +94,156 @@ def quick(monkeypatch):
 # --- acquire and release --------------------------------------------------------------------------
 
 
-async def test_the_most_recently_used_lane_goes_first():
+async def test_the_most_recently_used_connection_goes_first():
     """Few sends keep few connections busy."""
     network = Network()
-    lanes = lanes_of(3, network)
-    first, second = await take(lanes), await take(lanes)
-    lanes.give_back(first, reusable=True)
-    lanes.give_back(second, reusable=True)
-    assert await take(lanes) is second
-    assert await take(lanes) is first
+    pool = pool_of(3, network)
+    first, second = await take(pool), await take(pool)
+    pool.release(first, reusable=True)
+    pool.release(second, reusable=True)
+    assert await take(pool) is second
+    assert await take(pool) is first
     assert len(network.made) == 2
 
 
-async def test_a_lane_is_opened_only_when_it_is_needed():
+async def test_a_connection_is_opened_only_when_it_is_needed():
     """A session that never sends opens nothing."""
     network = Network()
-    lanes = lanes_of(100, network)
+    pool = pool_of(100, network)
     assert network.made == []
-    lanes.give_back(await take(lanes), reusable=True)
-    lanes.give_back(await take(lanes), reusable=True)
+    pool.release(await take(pool), reusable=True)
+    pool.release(await take(pool), reusable=True)
     assert len(network.made) == 1
 
 
-async def test_who_waits_longest_gets_the_next_lane():
-    """The wait for a lane is a line."""
-    lanes = lanes_of(1)
-    lane = await take(lanes)
+async def test_who_waits_longest_gets_the_next_connection():
+    """The wait for a connection is a line."""
+    pool = pool_of(1)
+    connection = await take(pool)
     order: list[int] = []
 
     async def user(number: int) -> None:
-        mine = await take(lanes)
+        mine = await take(pool)
         order.append(number)
-        lanes.give_back(mine, reusable=True)
+        pool.release(mine, reusable=True)
 
     waiting = [asyncio.create_task(user(number)) for number in range(5)]
     await settle()
     assert order == []
-    lanes.give_back(lane, reusable=True)
+    pool.release(connection, reusable=True)
     await asyncio.gather(*waiting)
     assert order == [0, 1, 2, 3, 4]
 
 
-async def test_a_thrown_away_lane_is_closed_and_makes_room_for_another():
-    """A lane whose attempt failed is never used again, and the next in line gets a new one."""
+async def test_a_thrown_away_connection_is_closed_and_makes_room_for_another():
+    """A connection whose attempt failed is never used again, and the next in line gets a new one."""
     network = Network()
-    lanes = lanes_of(1, network)
-    lane = await take(lanes)
-    (next_one,) = taking(lanes)
+    pool = pool_of(1, network)
+    connection = await take(pool)
+    (next_one,) = taking(pool)
     await settle()
-    lanes.give_back(lane, reusable=False)
-    assert (await next_one) is not lane
+    pool.release(connection, reusable=False)
+    assert (await next_one) is not connection
     await settle()
     assert [wire.closed for wire in network.made] == [True, False]
 
 
 @pytest.mark.parametrize("together", [False, True])
 async def test_cancelling_who_waits_takes_nobodys_turn(together):
-    """A lane goes to the next in line, even before the cancelled one has noticed."""
-    lanes = lanes_of(1)
-    lane = await take(lanes)
-    first, second = taking(lanes, 2)
+    """A connection goes to the next in line, even before the cancelled one has noticed."""
+    pool = pool_of(1)
+    connection = await take(pool)
+    first, second = taking(pool, 2)
     await settle()
     first.cancel()
     if not together:
         await settle()
-    lanes.give_back(lane, reusable=True)
-    assert await second is lane
+    pool.release(connection, reusable=True)
+    assert await second is connection
     assert first.cancelled()
 
 
 async def test_a_turn_that_came_with_the_cancellation_is_passed_on():
-    """Cancelled in the very moment of being served, a task still loses no lane."""
-    lanes = lanes_of(1)
-    lane = await take(lanes)
-    first, second = taking(lanes, 2)
+    """Cancelled in the very moment of being served, a task still loses no connection."""
+    pool = pool_of(1)
+    connection = await take(pool)
+    first, second = taking(pool, 2)
     await settle()
-    lanes.give_back(lane, reusable=True)
+    pool.release(connection, reusable=True)
     first.cancel()
-    assert await second is lane
+    assert await second is connection
     assert first.cancelled()
 
 
-async def test_a_passed_on_turn_finds_the_lane_free_when_nobody_waits():
-    """With nobody left in line the lane is free again."""
+async def test_a_passed_on_turn_finds_the_connection_free_when_nobody_waits():
+    """With nobody left in line the connection is free again."""
     network = Network()
-    lanes = lanes_of(1, network)
-    lane = await take(lanes)
-    (only,) = taking(lanes)
+    pool = pool_of(1, network)
+    connection = await take(pool)
+    (only,) = taking(pool)
     await settle()
-    lanes.give_back(lane, reusable=True)
+    pool.release(connection, reusable=True)
     only.cancel()
     await settle()
-    assert await take(lanes) is lane
+    assert await take(pool) is connection
     assert len(network.made) == 1
 
 
 async def test_who_waits_too_long_is_told_and_takes_nobodys_turn():
-    """Each waits until its own time; a lane that comes in that moment goes to the next."""
-    lanes = lanes_of(1)
-    lane = await take(lanes)
-    (late,) = taking(lanes, seconds=0.02)
-    (patient,) = taking(lanes)
-    assert await late is NO_LANE
-    lanes.give_back(lane, reusable=True)
-    assert await patient is lane
+    """Each waits until its own time; a connection that comes in that moment goes to the next."""
+    pool = pool_of(1)
+    connection = await take(pool)
+    (late,) = taking(pool, seconds=0.02)
+    (patient,) = taking(pool)
+    assert await late is CONNECTIONS_BUSY
+    pool.release(connection, reusable=True)
+    assert await patient is connection
 
 
 async def test_a_turn_that_comes_after_its_time_is_passed_on(monkeypatch):
     """The event loop was busy for long: a request would leave after its deadline."""
-    lanes = lanes_of(1)
-    lane = await take(lanes)
-    (late,) = taking(lanes, seconds=1.0)
-    (patient,) = taking(lanes, seconds=100.0)
+    pool = pool_of(1)
+    connection = await take(pool)
+    (late,) = taking(pool, seconds=1.0)
+    (patient,) = taking(pool, seconds=100.0)
     await settle()
-    lanes.give_back(lane, reusable=True)
+    pool.release(connection, reusable=True)
     loop = asyncio.get_running_loop()
     now = loop.time()
     monkeypatch.setattr(loop, "time", lambda: now + 2.0)
     await settle()
     monkeypatch.undo()
-    assert await late is NO_LANE
-    assert await patient is lane
+    assert await late is CONNECTIONS_BUSY
+    assert await patient is connection
 
 
 async def test_a_cancellation_goes_before_a_time_that_is_over():
     """Cancelled in the moment in which its time is over, a task ends as cancelled."""
-    lanes = lanes_of(1)
-    await take(lanes)
-    (task,) = taking(lanes)
+    pool = pool_of(1)
+    await take(pool)
+    (task,) = taking(pool)
     await settle()
-    (turn,) = lanes._line.turns()
-    turn.end(NO_LANE)
+    (turn,) = pool._line.turns()
+    turn.end(CONNECTIONS_BUSY)
     task.cancel()
     await settle()
     assert task.cancelled()
 
 
-async def test_never_more_lanes_than_the_limit():
+async def test_never_more_connections_than_the_limit():
     """However many tasks, connections stay within the bound, and all get their turn."""
     network = Network()
-    lanes = lanes_of(7, network)
+    pool = pool_of(7, network)
     busy = peak = 0
 
     async def user(number: int) -> None:
         nonlocal busy, peak
-        lane = await take(lanes)
+        connection = await take(pool)
         busy += 1
         peak = max(peak, busy)
         await asyncio.sleep(0)
         busy -= 1
-        lanes.give_back(lane, reusable=number % 3 > 0)
+        pool.release(connection, reusable=number % 3 > 0)
 
     await asyncio.gather(*(user(number) for number in range(200)))
     assert peak == 7
@@ -260,106 +260,106 @@ async def test_a_transport_that_cannot_be_made_costs_no_slot():
             raise OSError("no bundle")
         return Wire()
 
-    lanes = Lanes(make, 1, Network().connect)
+    pool = ConnectionPool(make, 1, Network().connect)
     for _ in range(2):
-        failure = await take(lanes)
+        failure = await take(pool)
         assert (failure.sent, failure.reason) == (False, "tls")
         assert "no bundle" in failure.detail
-    lane = await take(lanes)
+    connection = await take(pool)
     broken.append(True)
-    first, second = taking(lanes, 2)
+    first, second = taking(pool, 2)
     await settle()
-    lanes.give_back(lane, reusable=False)
+    pool.release(connection, reusable=False)
     await settle()
     assert first.result().reason == "tls"
-    assert await second is not lane
+    assert await second is not connection
 
 
-async def test_lanes_idle_for_long_are_closed_when_others_are_used(monkeypatch):
+async def test_connections_idle_for_long_are_closed_when_others_are_used(monkeypatch):
     """A burst leaves no connections behind for ever."""
     network = Network()
-    lanes = lanes_of(2, network)
-    both = [await take(lanes), await take(lanes)]
+    pool = pool_of(2, network)
+    both = [await take(pool), await take(pool)]
     now = asyncio.get_running_loop().time()
-    for lane in both:
-        lanes.give_back(lane, reusable=True)
-    recent = await take(lanes)
+    for connection in both:
+        pool.release(connection, reusable=True)
+    recent = await take(pool)
     monkeypatch.setattr(
         asyncio.get_running_loop(), "time", lambda: now + IDLE_LIMIT + 1, raising=True
     )
-    lanes.give_back(recent, reusable=True)
+    pool.release(recent, reusable=True)
     monkeypatch.undo()
     await settle()
     assert [wire.closed for wire in network.made] == [True, False]
 
 
-async def test_a_request_about_a_message_takes_no_lane_that_named_it():
-    """Free or given in line, such a lane is replaced; any other request may have it."""
+async def test_a_request_about_a_message_takes_no_connection_that_named_it():
+    """Free or given in line, such a connection is replaced; any other request may have it."""
     network = Network()
-    lanes = lanes_of(2, network)
-    first, second = await take(lanes), await take(lanes)
+    pool = pool_of(2, network)
+    first, second = await take(pool), await take(pool)
     first.named = second.named = "m1"
-    lanes.give_back(first, reusable=True)
-    other = asyncio.create_task(take(lanes, about="m1"))
+    pool.release(first, reusable=True)
+    other = asyncio.create_task(take(pool, about="m1"))
     assert await other not in (first, second)
-    (waiting,) = taking(lanes, about="m1")
+    (waiting,) = taking(pool, about="m1")
     await settle()
-    lanes.give_back(second, reusable=True)
+    pool.release(second, reusable=True)
     assert await waiting is not second
     await settle()
-    assert first.transport.closed
-    assert second.transport.closed
+    assert first.raw.closed
+    assert second.raw.closed
     assert len(network.made) == 4
 
 
-async def test_where_all_free_lanes_named_the_message_a_new_one_is_opened():
+async def test_where_all_free_connections_named_the_message_a_new_one_is_opened():
     """Several edits of one message may have ended at once."""
     network = Network()
-    lanes = lanes_of(3, network)
-    both = [await take(lanes), await take(lanes)]
-    for lane in both:
-        lane.named = "m1"
-        lanes.give_back(lane, reusable=True)
-    assert await take(lanes, "m1") not in both
+    pool = pool_of(3, network)
+    both = [await take(pool), await take(pool)]
+    for connection in both:
+        connection.named = "m1"
+        pool.release(connection, reusable=True)
+    assert await take(pool, "m1") not in both
     await settle()
     assert network.open == 2
 
 
-async def test_another_free_lane_stands_in_for_one_that_named_the_message():
+async def test_another_free_connection_stands_in_for_one_that_named_the_message():
     """No connection is thrown away where a better one is free."""
-    lanes = lanes_of(2)
-    first, second = await take(lanes), await take(lanes)
+    pool = pool_of(2)
+    first, second = await take(pool), await take(pool)
     second.named = "m1"
-    lanes.give_back(first, reusable=True)
-    lanes.give_back(second, reusable=True)
-    assert await take(lanes, "m1") is first
-    assert await take(lanes) is second
+    pool.release(first, reusable=True)
+    pool.release(second, reusable=True)
+    assert await take(pool, "m1") is first
+    assert await take(pool) is second
 
 
 # --- closing --------------------------------------------------------------------------------------
 
 
-async def test_closing_turns_away_who_waits_and_closes_every_lane():
+async def test_closing_turns_away_who_waits_and_closes_every_connection():
     """After aclose no transport is open and nobody waits."""
     network = Network()
-    lanes = lanes_of(2, network)
-    in_use, other = await take(lanes), await take(lanes)
-    lanes.give_back(other, reusable=True)
-    await take(lanes)
-    waiting, cancelled = taking(lanes, 2)
+    pool = pool_of(2, network)
+    in_use, other = await take(pool), await take(pool)
+    pool.release(other, reusable=True)
+    await take(pool)
+    waiting, cancelled = taking(pool, 2)
     await settle()
     cancelled.cancel()
-    await lanes.aclose()
+    await pool.aclose()
     assert await waiting is CLOSED
-    assert await take(lanes) is CLOSED
+    assert await take(pool) is CLOSED
     assert network.open == 0
-    lanes.give_back(in_use, reusable=True)
-    await lanes.aclose()
-    assert lanes.take_free() is None
+    pool.release(in_use, reusable=True)
+    await pool.aclose()
+    assert pool.acquire_nowait() is None
 
 
 async def test_a_transport_that_fails_to_close_troubles_nobody():
-    """Closing goes on where one lane's transport raises."""
+    """Closing goes on where one connection's transport raises."""
 
     class Stubborn(Wire):
         async def aclose(self) -> None:
@@ -367,29 +367,29 @@ async def test_a_transport_that_fails_to_close_troubles_nobody():
             raise RuntimeError
 
     stubborn = Stubborn()
-    lanes = Lanes(lambda: stubborn, 1, Network().connect)
-    lanes.give_back(await take(lanes), reusable=False)
-    await lanes.aclose()
+    pool = ConnectionPool(lambda: stubborn, 1, Network().connect)
+    pool.release(await take(pool), reusable=False)
+    await pool.aclose()
     assert stubborn.closed
 
 
-async def test_closing_unused_lanes_opens_and_awaits_nothing():
+async def test_closing_unused_connections_opens_and_awaits_nothing():
     """A session that never sent closes at once."""
     network = Network()
-    await lanes_of(2, network).aclose()
+    await pool_of(2, network).aclose()
     assert network.made == []
 
 
 @pytest.mark.parametrize("reusable", [True, False])
-async def test_a_lane_that_is_on_its_way_when_all_closes_is_not_used(reusable):
+async def test_a_connection_that_is_on_its_way_when_all_closes_is_not_used(reusable):
     """Its turn had come, but the task had not yet gone on: it is turned away like the others."""
     network = Network()
-    lanes = lanes_of(1, network)
-    lane = await take(lanes)
-    (waiting,) = taking(lanes)
+    pool = pool_of(1, network)
+    connection = await take(pool)
+    (waiting,) = taking(pool)
     await settle()
-    lanes.give_back(lane, reusable=reusable)
-    await lanes.aclose()
+    pool.release(connection, reusable=reusable)
+    await pool.aclose()
     assert await waiting is CLOSED
     await settle()
     assert [wire.closed for wire in network.made] == [True]
@@ -398,26 +398,26 @@ async def test_a_lane_that_is_on_its_way_when_all_closes_is_not_used(reusable):
 # --- while the server cannot be reached -----------------------------------------------------------
 
 
-async def down(lanes):
+async def down(pool):
     """Let one send find that nobody listens."""
-    lane = await take(lanes)
-    lanes.failed(REFUSED)
-    lanes.give_back(lane, reusable=False)
+    connection = await take(pool)
+    pool.failed(REFUSED)
+    pool.release(connection, reusable=False)
 
 
 async def test_while_the_server_is_down_only_the_set_connects_one_attempt_at_a_time():
     """However many wait; the first in line gets the connection, the others open their own."""
     network = Network(*[REFUSED] * 5)
-    lanes = lanes_of(3, network)
-    await down(lanes)
-    waiting = taking(lanes, 1_000)
+    pool = pool_of(3, network)
+    await down(pool)
+    waiting = taking(pool, 1_000)
     await until(waiting[0].done)
     assert network.attempts == 6
     assert network.most_at_once == 1
-    assert waiting[0].result().transport is network.made[6]
+    assert waiting[0].result().raw is network.made[6]
     await settle()
     assert [task.done() for task in waiting[:4]] == [True, True, True, False]
-    assert lanes.unreached is None
+    assert pool.unreached is None
     for task in waiting[3:]:
         task.cancel()
 
@@ -426,14 +426,14 @@ async def test_an_attempt_to_connect_outlives_those_who_waited_for_it():
     """Short deadlines, one after the other: each ends, and the last finds the connection."""
     network = Network()
     network.gate.clear()
-    lanes = lanes_of(1, network)
-    await down(lanes)
+    pool = pool_of(1, network)
+    await down(pool)
     for _ in range(5):
-        assert await take(lanes, seconds=0.02) is REFUSED
+        assert await take(pool, seconds=0.02) is REFUSED
     assert network.attempts == 1
     network.gate.set()
-    lane = await take(lanes, seconds=0.02)
-    assert lane.transport is network.made[-1]
+    connection = await take(pool, seconds=0.02)
+    assert connection.raw is network.made[-1]
     assert network.attempts == 1
 
 
@@ -441,33 +441,33 @@ async def test_a_connection_that_nobody_waits_for_any_more_is_free_for_the_next(
     """The attempt goes on when the last one left; what it found goes to the pool."""
     network = Network()
     network.gate.clear()
-    lanes = lanes_of(1, network)
-    await down(lanes)
-    (waiting,) = taking(lanes)
+    pool = pool_of(1, network)
+    await down(pool)
+    (waiting,) = taking(pool)
     await until(lambda: network.attempts)
     waiting.cancel()
     await settle()
     network.gate.set()
     await settle()
-    assert lanes.take_free().transport is network.made[-1]
-    assert lanes.unreached is None
+    assert pool.acquire_nowait().raw is network.made[-1]
+    assert pool.unreached is None
 
 
 async def test_nobody_waits_nobody_tries():
     """Between attempts the set stops when the last one leaves, and goes on with the next."""
     network = Network(*[REFUSED] * 100)
-    lanes = lanes_of(1, network)
-    await down(lanes)
+    pool = pool_of(1, network)
+    await down(pool)
     await asyncio.sleep(0.02)
     assert network.attempts == 0
-    assert await take(lanes, seconds=0.05) is REFUSED
+    assert await take(pool, seconds=0.05) is REFUSED
     await asyncio.sleep(0.02)
     before = network.attempts
     assert before > 2
     await asyncio.sleep(0.02)
     assert network.attempts == before
-    assert lanes._connector._task is None
-    await take(lanes, seconds=0.02)
+    assert pool._connector._task is None
+    await take(pool, seconds=0.02)
     assert network.attempts > before
 
 
@@ -475,20 +475,20 @@ async def test_a_pause_that_passed_while_nobody_waited_is_not_waited_for_again(m
     """Short deadlines, far apart: each begins an attempt at once."""
     monkeypatch.setattr("twake_async._transport.connect_limiter._FIRST_WAIT", 0.1)
     network = Network(REFUSED)
-    lanes = lanes_of(1, network)
-    await down(lanes)
+    pool = pool_of(1, network)
+    await down(pool)
     await asyncio.sleep(0.15)
-    await take(lanes, seconds=0.02)
+    await take(pool, seconds=0.02)
     assert network.attempts >= 1
 
 
 async def test_who_waits_for_one_attempt_only_learns_how_it_ended():
     """The others wait on."""
     network = Network(REFUSED, REFUSED)
-    lanes = lanes_of(1, network)
-    await down(lanes)
-    (patient,) = taking(lanes)
-    (hasty,) = taking(lanes, once=True)
+    pool = pool_of(1, network)
+    await down(pool)
+    (patient,) = taking(pool)
+    (hasty,) = taking(pool, once=True)
     assert await hasty is REFUSED
     assert network.attempts == 1
     await patient
@@ -497,9 +497,9 @@ async def test_who_waits_for_one_attempt_only_learns_how_it_ended():
 async def test_what_no_attempt_can_mend_ends_all_waits():
     """A certificate that is not valid is not valid the next time either."""
     network = Network(BAD_CERTIFICATE)
-    lanes = lanes_of(1, network)
-    await down(lanes)
-    waiting = taking(lanes, 3)
+    pool = pool_of(1, network)
+    await down(pool)
+    waiting = taking(pool, 3)
     assert [await task for task in waiting] == [BAD_CERTIFICATE] * 3
     assert network.attempts == 1
 
@@ -508,9 +508,9 @@ async def test_what_no_attempt_can_mend_ends_all_waits():
 async def test_whatever_an_attempt_raises_another_follows(exc):
     """The set never stops trying while anyone waits."""
     network = Network(exc, exc)
-    lanes = lanes_of(1, network)
-    await down(lanes)
-    assert (await take(lanes)).transport is network.made[-1]
+    pool = pool_of(1, network)
+    await down(pool)
+    assert (await take(pool)).raw is network.made[-1]
     assert network.attempts == 3
     await until(lambda: network.open == 1)
 
@@ -518,29 +518,29 @@ async def test_whatever_an_attempt_raises_another_follows(exc):
 async def test_who_comes_in_the_moment_in_which_the_attempts_end_is_not_forgotten():
     """The task has ended, and the event loop has not said so yet."""
     network = Network(*[REFUSED] * 3)
-    lanes = lanes_of(1, network)
-    await down(lanes)
-    (first,) = taking(lanes)
+    pool = pool_of(1, network)
+    await down(pool)
+    (first,) = taking(pool)
     await settle()
-    task = lanes._connector._task
+    task = pool._connector._task
     first.cancel()
     while not task.done():
         await asyncio.sleep(0)
-    assert lanes._connector._task is task
-    assert (await take(lanes)).transport is network.made[-1]
+    assert pool._connector._task is task
+    assert (await take(pool)).raw is network.made[-1]
 
 
 async def test_an_attempt_that_somebody_cancels_is_followed_by_another():
     """Programs that end cancel all tasks they find, and some go on."""
     network = Network()
     network.gate.clear()
-    lanes = lanes_of(1, network)
-    await down(lanes)
-    (waiting,) = taking(lanes)
+    pool = pool_of(1, network)
+    await down(pool)
+    (waiting,) = taking(pool)
     await until(lambda: network.attempts)
-    lanes._connector._task.cancel()
+    pool._connector._task.cancel()
     network.gate.set()
-    assert (await waiting).transport is network.made[-1]
+    assert (await waiting).raw is network.made[-1]
     assert network.attempts == 2
     await until(lambda: network.open == 1)
 
@@ -555,47 +555,47 @@ async def test_a_transport_that_cannot_be_made_does_not_end_the_attempts():
             raise OSError("no bundle")
         return network.make()
 
-    lanes = Lanes(make, 1, network.connect)
-    await down(lanes)
-    (hasty,) = taking(lanes, once=True)
+    pool = ConnectionPool(make, 1, network.connect)
+    await down(pool)
+    (hasty,) = taking(pool, once=True)
     assert "no bundle" in (await hasty).detail
-    assert (await take(lanes)).transport is network.made[-1]
+    assert (await take(pool)).raw is network.made[-1]
 
 
 async def test_an_attempt_has_a_time_limit_of_its_own(monkeypatch):
     """A network that swallows packets ends one attempt, not all."""
-    monkeypatch.setattr(_lanes, "CONNECT_LIMIT", 0.02)
+    monkeypatch.setattr(_pool, "CONNECT_LIMIT", 0.02)
     network = Network()
     network.gate.clear()
-    lanes = lanes_of(1, network)
-    await down(lanes)
-    (hasty,) = taking(lanes, once=True)
+    pool = pool_of(1, network)
+    await down(pool)
+    (hasty,) = taking(pool, once=True)
     assert await hasty is NOT_YET
     network.gate.set()
-    await take(lanes)
+    await take(pool)
     await until(lambda: network.open == 1)
 
 
 async def test_the_attempt_counts_among_the_connections():
     """There are never more of them than the limit; who gives one back makes room for an attempt."""
     network = Network()
-    lanes = lanes_of(2, network)
-    first = await take(lanes)
-    second = await take(lanes)
-    lanes.failed(REFUSED)
-    waiting = taking(lanes, 2)
+    pool = pool_of(2, network)
+    first = await take(pool)
+    second = await take(pool)
+    pool.failed(REFUSED)
+    waiting = taking(pool, 2)
     await asyncio.sleep(0.02)
     assert network.attempts == 0
     network.gate.clear()
-    lanes.give_back(second, reusable=False)
+    pool.release(second, reusable=False)
     await until(lambda: network.attempts)
-    lanes.connected()  # by a send that reached the server meanwhile: there is room for no other
+    pool.connected()  # by a send that reached the server meanwhile: there is room for no other
     await settle()
     assert network.open == 2
     assert not any(task.done() for task in waiting)
     network.gate.set()
-    assert (await waiting[0]).transport is network.made[-1]
-    lanes.give_back(first, reusable=True)
+    assert (await waiting[0]).raw is network.made[-1]
+    pool.release(first, reusable=True)
     assert await waiting[1] is first
 
 
@@ -603,27 +603,27 @@ async def test_an_attempt_that_fails_after_the_server_was_reached_gives_its_room
     """What a send saw later is the better news."""
     network = Network(REFUSED)
     network.gate.clear()
-    lanes = lanes_of(1, network)
-    await down(lanes)
-    (waiting,) = taking(lanes)
+    pool = pool_of(1, network)
+    await down(pool)
+    (waiting,) = taking(pool)
     await until(lambda: network.attempts)
-    lanes.connected()
+    pool.connected()
     network.gate.set()
-    assert (await waiting).transport is network.made[-1]
-    assert lanes.unreached is None
+    assert (await waiting).raw is network.made[-1]
+    assert pool.unreached is None
 
 
-async def test_a_lane_that_comes_back_meanwhile_serves_who_waits():
+async def test_a_connection_that_comes_back_meanwhile_serves_who_waits():
     """An old connection may live on while no new one can be opened."""
     network = Network(*[REFUSED] * 1_000)
-    lanes = lanes_of(2, network)
-    old = await take(lanes)
-    await down(lanes)
-    first, second = taking(lanes, 2)
+    pool = pool_of(2, network)
+    old = await take(pool)
+    await down(pool)
+    first, second = taking(pool, 2)
     await settle()
-    lanes.give_back(old, reusable=True)
+    pool.release(old, reusable=True)
     assert await first is old
-    lanes.give_back(old, reusable=True)
+    pool.release(old, reusable=True)
     assert await second is old
 
 
@@ -631,14 +631,14 @@ async def test_a_send_that_ended_while_it_connected_leaves_connecting_to_the_set
     """The next one might have as little time; so the attempt is made without it, and at once."""
     network = Network()
     network.gate.clear()
-    lanes = lanes_of(3, network)
-    lane = await take(lanes)
-    lanes.unfinished()
-    lanes.give_back(lane, reusable=False)
-    first, second = taking(lanes, 2)
+    pool = pool_of(3, network)
+    connection = await take(pool)
+    pool.unfinished()
+    pool.release(connection, reusable=False)
+    first, second = taking(pool, 2)
     await settle()
     assert network.attempts == 1
-    lanes.unfinished()  # another one; nothing changes
+    pool.unfinished()  # another one; nothing changes
     await settle()
     assert network.attempts == 1
     network.gate.set()
@@ -650,33 +650,33 @@ async def test_closing_ends_the_attempt():
     """No task and no transport is left."""
     network = Network()
     network.gate.clear()
-    lanes = lanes_of(1, network)
-    await down(lanes)
-    (waiting,) = taking(lanes)
+    pool = pool_of(1, network)
+    await down(pool)
+    (waiting,) = taking(pool)
     await until(lambda: network.attempts)
-    await lanes.aclose()
+    await pool.aclose()
     assert await waiting is CLOSED
     assert network.open == 0
-    assert lanes._connector._task is None
-    assert lanes._connector._task is None
+    assert pool._connector._task is None
+    assert pool._connector._task is None
 
 
 async def test_a_connection_that_comes_although_all_is_closed_is_closed():
     """Some transport may take no notice of the cancellation."""
     network = Network()
 
-    async def deaf(lane):
+    async def deaf(connection):
         try:
             await asyncio.sleep(5)
         except asyncio.CancelledError:
             return
 
-    lanes = Lanes(network.make, 1, deaf)
-    await down(lanes)
-    (waiting,) = taking(lanes)
+    pool = ConnectionPool(network.make, 1, deaf)
+    await down(pool)
+    (waiting,) = taking(pool)
     await until(lambda: len(network.made) == 2)
     await settle()
-    await lanes.aclose()
+    await pool.aclose()
     assert await waiting is CLOSED
     assert network.open == 0
 

@@ -13,7 +13,7 @@ import pytest
 from faults import FaultServer
 from faults.tls import client_context, server_context
 
-from twake_async._transport.httpx.network import Backend, Dial, Stream
+from twake_async._transport.httpx.network import Backend, Stream, TcpConnector
 
 both = pytest.mark.parametrize("core", [httpcore, httpcore2], ids=["httpcore", "httpcore2"])
 
@@ -51,7 +51,7 @@ class Peer:
             writer.transport.abort()
 
     async def connect(self, core=httpcore, **options) -> Stream:
-        return await Backend(Dial(), core).connect_tcp("127.0.0.1", self.port, **options)
+        return await Backend(TcpConnector(), core).connect_tcp("127.0.0.1", self.port, **options)
 
 
 async def write_for_ever(stream) -> None:
@@ -191,7 +191,7 @@ async def test_nobody_there_is_a_connect_error(core):
         port = taken.getsockname()[1]
     for host in ("127.0.0.1", "nobody.invalid"):
         with pytest.raises(core.ConnectError):
-            await Backend(Dial(), core).connect_tcp(host, port)
+            await Backend(TcpConnector(), core).connect_tcp(host, port)
 
 
 @both
@@ -200,7 +200,7 @@ async def test_a_connect_that_hangs_is_a_connect_timeout(monkeypatch, core):
     over = threading.Event()
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: over.wait(20))
     with pytest.raises(core.ConnectTimeout):
-        await Backend(Dial(), core).connect_tcp("chat.test", 1, timeout=0.02)
+        await Backend(TcpConnector(), core).connect_tcp("chat.test", 1, timeout=0.02)
     over.set()
 
 
@@ -219,7 +219,7 @@ async def test_local_addresses_and_socket_options_are_heeded():
 async def test_tls_takes_over_a_stream():
     """What follows the handshake is read and written through TLS."""
     async with FaultServer(ssl_context=server_context()) as server:
-        stream = await Backend(Dial(), httpcore).connect_tcp("127.0.0.1", server.port)
+        stream = await Backend(TcpConnector(), httpcore).connect_tcp("127.0.0.1", server.port)
         secure = await stream.start_tls(client_context(), "localhost", timeout=5)
         assert secure.get_extra_info("ssl_object") is not None
         await secure.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
@@ -236,7 +236,7 @@ async def test_a_handshake_that_hangs_or_fails_is_told_in_the_librarys_words(cor
             await stream.start_tls(client_context(), "localhost", timeout=0.02)
         await stream.aclose()
     async with FaultServer(ssl_context=server_context("wrong_host")) as server:
-        stream = await Backend(Dial(), core).connect_tcp("127.0.0.1", server.port)
+        stream = await Backend(TcpConnector(), core).connect_tcp("127.0.0.1", server.port)
         with pytest.raises(core.ConnectError, match="certificate"):
             await stream.start_tls(client_context(), "127.0.0.1", timeout=5)
         await stream.aclose()
@@ -245,7 +245,7 @@ async def test_a_handshake_that_hangs_or_fails_is_told_in_the_librarys_words(cor
 async def test_closing_is_quick_and_may_come_twice():
     """Also over TLS, where a polite goodbye could wait for the peer."""
     async with FaultServer(ssl_context=server_context()) as server:
-        stream = await Backend(Dial(), httpcore).connect_tcp("127.0.0.1", server.port)
+        stream = await Backend(TcpConnector(), httpcore).connect_tcp("127.0.0.1", server.port)
         await stream.start_tls(client_context(), "127.0.0.1", timeout=5)
         before = time.monotonic()
         await stream.aclose()

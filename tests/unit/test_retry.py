@@ -41,7 +41,7 @@ DECISIONS = {
         "certificate": (False, False, False),
         "proxy": (True, True, True),
         "proxy_refused": (False, False, False),
-        "no_lane": (True, True, True),
+        "connections_busy": (True, True, True),
         "cooldown": (True, True, True),
         "deadline": (False, False, False),
         "closed": (False, False, False),

@@ -385,7 +385,7 @@ def test_a_session_belongs_to_the_loop_that_first_used_it():
 
     async def use(twake, server):
         async with server:
-            twake._base_url = twake._attempts.carrier.base_url = server.url
+            twake._base_url = twake._attempts.transport.base_url = server.url
             await twake.send_message("c1", "Hello")
 
     twake = TwakeSession("app", KEY, group_id="g1", base_url="http://127.0.0.1:9")
@@ -456,7 +456,7 @@ def test_a_session_is_not_pickled():
 
 
 async def test_ten_thousand_tasks_share_one_session(server):
-    """Concurrency is bounded by lanes, not by the caller's restraint."""
+    """Concurrency is bounded by pooled connections, not by the caller's restraint."""
     async with session(server, max_connections=20) as twake:
         messages = await asyncio.gather(
             *(twake.send_message("c1", str(number + 1)) for number in range(1_000))

@@ -27,7 +27,7 @@ from twake_async import (
     TwakeSession,
 )
 from twake_async._transport.httpx.network import Stream
-from twake_async._transport.trace import Witness
+from twake_async._transport.trace import Trace
 
 BUNDLE = certifi.where()
 
@@ -75,9 +75,8 @@ async def test_what_is_taken(verify, transport):
 async def test_capitals_in_the_scheme_check_certificates_all_the_same(transport):
     """`HTTPS://` is https: its context holds the authorities."""
     async with session(verify=True, transport=transport, base_url="HTTPS://127.0.0.1:9") as twake:
-        carrier = twake._attempts.carrier
-        fast = transport == "fast"
-        context = carrier.context() if fast else carrier.lanes.make()._pool._ssl_context
+        opened, fast = twake._attempts.transport, transport == "fast"
+        context = opened.context() if fast else opened.pool.make()._pool._ssl_context
     assert context.verify_mode is ssl.CERT_REQUIRED
     assert context.cert_store_stats()["x509_ca"] > 10
 
@@ -85,12 +84,12 @@ async def test_capitals_in_the_scheme_check_certificates_all_the_same(transport)
 @pytest.mark.parametrize("exc", [AttributeError("no alpn"), RuntimeError(), OSError(), None])
 async def test_whatever_a_handshake_raises_no_byte_left(exc):
     """The connection is there and nothing was written: that proves it, not the exception's class."""
-    witness = Witness(ours=True)
-    await witness("connection.connect_tcp.complete", {"return_value": Stream(httpcore)})
-    failure = witness.failure(exc, timed_out=exc is None)
+    trace = Trace(ours=True)
+    await trace("connection.connect_tcp.complete", {"return_value": Stream(httpcore)})
+    failure = trace.failure(exc, timed_out=exc is None)
     assert (failure.sent, failure.reason) == (False, "tls")
-    witness.socket.untouched = False
-    assert witness.failure(exc, timed_out=exc is None).sent
+    trace.socket.untouched = False
+    assert trace.failure(exc, timed_out=exc is None).sent
 
 
 # --- what the environment names -----------------------------------------------------------------

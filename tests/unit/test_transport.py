@@ -118,7 +118,7 @@ async def test_a_proxy_that_does_not_open_a_tunnel_is_not_sent(how, reason):
     assert (type(error), error.reason) == (NotSentError, reason)
 
 
-async def test_no_lane_before_the_deadline_is_not_sent(server):
+async def test_no_connection_before_the_deadline_is_not_sent(server):
     """Waiting in line is not sending."""
     server.do_next("loses_silent")
     async with session(server.url, max_connections=1) as twake:
@@ -128,7 +128,7 @@ async def test_no_lane_before_the_deadline_is_not_sent(server):
             await twake.send_message("c1", "Hello", deadline=0.1)
         with pytest.raises(OutcomeUnknownError):
             await first
-    assert caught.value.reason == "no_lane"
+    assert caught.value.reason == "connections_busy"
     assert server.received == 1
 
 
@@ -258,7 +258,7 @@ async def test_what_came_behind_an_answer_is_not_the_answer_to_the_next_message(
     assert stored == ["first", "second", "third"]
 
 
-async def test_a_refusal_with_a_huge_body_costs_the_lane_and_no_more():
+async def test_a_refusal_with_a_huge_body_costs_the_connection_and_no_more():
     """What an answer says beyond its status is not read for ever."""
     page = b"x" * 100_000
     answer = b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 100000\r\n\r\n" + page
@@ -353,7 +353,7 @@ async def test_an_application_in_this_process_can_be_the_server():
 @pytest.mark.parametrize(
     ("name", "kind"), [("ConnectError", NotSentError), ("ReadError", OutcomeUnknownError)]
 )
-async def test_without_a_trace_only_a_connect_error_of_our_own_lane_is_a_proof(
+async def test_without_a_trace_only_a_connect_error_of_our_own_connection_is_a_proof(
     monkeypatch, http, name, kind
 ):
     """Should httpcore rename its events, silence must not be taken for proof."""
@@ -383,14 +383,14 @@ async def test_a_callers_client_carries_requests_and_stays_open(server, http):
 
 @pytest.mark.parametrize("other", ["transport", "verify", "proxy"])
 def test_one_thing_is_not_configured_in_two_ways(other):
-    """What only lanes understand is an error beside an injected client."""
+    """What only pooled connections understand is an error beside an injected client."""
     both = {"transport": Broken(OSError()), "verify": False, "proxy": None}
     with pytest.raises(ConfigurationError) as caught:
         session("https://twake.example", http_client=object(), **{other: both[other]})
     assert caught.value.field == other
 
 
-# --- what lanes are made of ----------------------------------------------------------------------
+# --- what pooled connections are made of ----------------------------------------------------------------------
 
 
 async def test_a_ca_bundle_may_be_given_by_its_path(tmp_path):
@@ -426,7 +426,7 @@ def test_a_proxy_that_is_no_url_is_refused_without_showing_it():
     assert "s3cret" not in str(caught.value)
 
 
-async def test_one_tls_context_serves_all_lanes(monkeypatch, http):
+async def test_one_tls_context_serves_all_connections(monkeypatch, http):
     """It takes 20 ms to make: once."""
     made: list[ssl.SSLContext] = []
     real = http.create_ssl_context
@@ -446,7 +446,7 @@ async def test_one_tls_context_serves_all_lanes(monkeypatch, http):
 
 
 async def test_connections_come_about_four_at_a_time_and_are_reused(server):
-    """A hundred sends over ten lanes open ten connections at most."""
+    """A hundred sends over ten pooled connections open ten connections at most."""
     async with session(server.url, max_connections=10) as twake:
         await asyncio.gather(*(twake.send_message("c1", "Hello") for _ in range(100)))
         assert server.accepted <= 10
@@ -467,7 +467,7 @@ async def test_cookies_are_not_kept_and_identity_is_asked_for(server):
         assert head.startswith(b"post /api/v1/messages/save http/1.1\r\n")
 
 
-async def test_a_cancelled_send_ends_at_once_and_its_lane_is_thrown_away(server):
+async def test_a_cancelled_send_ends_at_once_and_its_connection_is_thrown_away(server):
     """Cancellation waits for nobody and leaves no connection behind."""
     server.do_next("loses_silent")
     async with session(server.url, max_connections=1) as twake:
@@ -484,10 +484,10 @@ async def test_a_cancelled_send_ends_at_once_and_its_lane_is_thrown_away(server)
     await server.quiet()
 
 
-async def test_a_send_cancelled_while_its_answer_is_closed_gives_no_lane_back(
+async def test_a_send_cancelled_while_its_answer_is_closed_gives_no_connection_back(
     server, monkeypatch, http
 ):
-    """At that point httpcore forgets to free the connection: the lane would hang its next send."""
+    """At that point httpcore forgets to free the connection: the connection would hang its next send."""
     closing = asyncio.Event()
     real = http.Response.aclose
 

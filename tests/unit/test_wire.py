@@ -972,7 +972,11 @@ def test_no_answer_breaks_the_judge(prepared, status, headers, body):
         (Failure(sent=True, reason="lost", detail="why"), OutcomeUnknownError, UNKNOWN),
         (Failure(sent=True, reason="timeout", detail="why"), OutcomeUnknownError, UNKNOWN),
         (Failure(sent=False, reason="connect", detail="why"), NotSentError, Outcome.NOT_SENT),
-        (Failure(sent=False, reason="no_lane", detail="why"), NotSentError, Outcome.NOT_SENT),
+        (
+            Failure(sent=False, reason="connections_busy", detail="why"),
+            NotSentError,
+            Outcome.NOT_SENT,
+        ),
         (Failure(sent=False, reason="closed", detail=""), SessionClosedError, Outcome.NOT_SENT),
     ],
 )

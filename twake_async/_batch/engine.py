@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from twake_async._attempt_loop import follower
 from twake_async.deliveries import error_for, stopped
 from twake_async.errors import (
     ConfigurationError,
@@ -40,12 +39,14 @@ from .worker import Worker
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
 
+    from twake_async._attempt_loop import Listener
     from twake_async._journal.file import Keys
     from twake_async._journal.resume import Item
     from twake_async.deliveries import Delivery, Drafts, JournalEntry
     from twake_async.errors import JournalError
     from twake_async.messages import Message, MessageDraft
 
+    Send = Callable[[MessageDraft, Listener], Awaitable[Message]]
     Result = tuple[Delivery, asyncio.Future[JournalError | None] | None]
 
 __all__ = ["AHEAD", "Plan", "stream"]
@@ -59,14 +60,12 @@ _GENERAL = (ConfigurationError, SessionClosedError, WrongEventLoopError)
 _HELD = "an earlier message of the channel was not certainly delivered, which holds it"
 
 
-def stream(
-    drafts: Drafts, send: Callable[[MessageDraft], Awaitable[Message]], plan: Plan
-) -> AsyncGenerator[Delivery, None]:
+def stream(drafts: Drafts, send: Send, plan: Plan) -> AsyncGenerator[Delivery, None]:
     """Return what sends the drafts while it is iterated, and yields one `Delivery` for each.
 
     Args:
         drafts: The input; nothing of it is taken before the first `anext`.
-        send: Sends one draft or raises a `TwakeError`, and tells its `follower` of each attempt.
+        send: Sends one draft or raises a `TwakeError`, and tells the listener of each attempt.
         plan: How.
 
     Raises:
@@ -88,7 +87,7 @@ def stream(
 class _Batch:
     """One run of a batch: the workers between its intake and its results."""
 
-    send: Callable[[MessageDraft], Awaitable[Message]]
+    send: Send
     plan: Plan
     intake: Intake
     scribe: Scribe | None
@@ -202,7 +201,6 @@ class _Batch:
 
     async def _work(self, worker: Worker) -> None:
         worker.task = asyncio.current_task()
-        follower.set(worker)
         try:
             while not self._closing and (item := await self._next(worker)) is not None:
                 try:
@@ -306,7 +304,7 @@ class _Batch:
         worker.sending = True
         item.tried.begin()
         try:
-            message = await self.send(item.ready or item.draft)
+            message = await self.send(item.ready or item.draft, worker)
         except TwakeError as wrong:
             error = wrong
             if isinstance(wrong, _GENERAL):

@@ -33,7 +33,7 @@ class Keeps(Protocol):
 
 @attrs.define(eq=False)
 class Worker:
-    """Follows the attempts of its present draft; between two of them the journal has their end."""
+    """Listens to the attempts to send its draft, and has the journal keep each one's outcome."""
 
     batch: Keeps
     task: asyncio.Task[Any] | None = attrs.field(default=None, init=False)
@@ -45,7 +45,7 @@ class Worker:
     _woken: bool = attrs.field(default=False, init=False)
 
     def begin(self, item: Item) -> None:
-        """Forget the draft before, and take down this one's attempts."""
+        """Forget the draft before, and note the attempts of this one."""
         self._tried.clear()
         item.tried = self._tried
         self._item = item
@@ -72,26 +72,17 @@ class Worker:
         if self.task is not None and not (wait and self.sending):
             self.task.cancel()
 
-    def ended(self, outcome: Outcome, reason: str, *, last: bool) -> None:
-        """Take down what became of an attempt."""
-        if self._is_foreign():
-            return
+    def attempt_ended(self, outcome: Outcome, reason: str, *, last: bool) -> None:
+        """Note the outcome of an attempt."""
         self._tried.note(outcome, reason)
         entry = self._item.entry
         if entry is not None and not last:
             self.batch.keep(paused(self._item, entry))
 
-    async def again(self) -> JournalError | None:
+    async def before_retry(self) -> JournalError | None:
         """Put the intent of another attempt on the disk."""
-        if self._is_foreign():
-            return None
         entry = self._item.entry
         wrong = None if entry is None else await self.batch.intend(intent(self._item, entry))
         if wrong is None:
             self._tried.begin()
         return wrong
-
-    def _is_foreign(self) -> bool:
-        # The input, which is read in this task, may send on its own; a task that an observer starts
-        # inherits the context, and with it this worker.
-        return not self.sending or asyncio.current_task() is not self.task

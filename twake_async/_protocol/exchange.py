@@ -1,4 +1,4 @@
-"""What one attempt hands back, and what its trace proves; no I/O, no httpx."""
+"""What one attempt hands back; no I/O, no httpx."""
 
 from __future__ import annotations
 
@@ -13,21 +13,20 @@ __all__ = [
     "ASIDE_BYTES",
     "ASIDE_SECONDS",
     "CLOSED",
+    "CONNECTIONS_BUSY",
     "LATE",
     "LOST",
     "NOT_YET",
-    "NO_LANE",
     "NO_TLS_THERE",
     "TLS_ALERT",
     "TLS_SPOKEN",
     "TLS_THERE",
     "TOO_LARGE",
     "Answer",
-    "Carries",
     "Failure",
-    "Judges",
+    "Judge",
+    "Transport",
     "Verdict",
-    "unsent_reason",
 ]
 
 #: Bytes and seconds that the body of an answer may take whose status alone decides.
@@ -64,8 +63,10 @@ class Failure:
     """One clause for a person."""
 
 
-NO_LANE = Failure(
-    sent=False, reason="no_lane", detail="the deadline passed while all connections were busy"
+CONNECTIONS_BUSY = Failure(
+    sent=False,
+    reason="connections_busy",
+    detail="the deadline passed while all connections were busy",
 )
 NOT_YET = Failure(sent=False, reason="connect", detail="no connection was opened in time")
 CLOSED = Failure(sent=False, reason="closed", detail="the session was closed")
@@ -94,7 +95,7 @@ class Verdict:
     may another request use the connection."""
 
 
-class Judges(Protocol):
+class Judge(Protocol):
     """What judges an attempt while its connection is still held."""
 
     def __call__(self, fact: Answer | Failure, seen: str | None, /) -> Verdict:
@@ -102,7 +103,7 @@ class Judges(Protocol):
         ...
 
 
-class Carries(Protocol):
+class Transport(Protocol):
     """What carries attempts to a server, over whichever network."""
 
     @property
@@ -110,58 +111,20 @@ class Carries(Protocol):
         """The proxy that it goes through, without its user and password; empty for none."""
         ...
 
-    lanes: Any
+    pool: Any
     """Where an attempt gets its connection."""
 
-    def witness(self) -> Any:
+    def start_trace(self) -> Any:
         """Return an observer for one attempt."""
 
     async def attempt(
-        self, lane: Any, prepared: Any, witness: Any, seconds: float, judge: Judges
+        self, connection: Any, prepared: Any, trace: Any, seconds: float, judge: Judge
     ) -> Any:
         """Make one attempt within a number of seconds and return the result of its verdict.
 
-        It gives the lane back, whatever happens.
+        It gives the connection back, whatever happens.
         """
         ...
 
     async def aclose(self) -> None:
         """Close the connections."""
-
-
-#: The stages of httpcore's trace in which a connection comes about, and their words.
-_STAGES = {
-    "connection.connect_tcp": "connect",
-    "connection.connect_unix_socket": "connect",
-    "connection.start_tls": "tls",
-    "proxy.start_tls": "tls",
-    "socks.connect_tcp": "connect",
-    "socks.setup_socks5_connection": "proxy",
-    "socks.start_tls": "tls",
-}
-#: Set before the events of a proxy's own CONNECT, which carries nothing of the message.
-CONNECT = "CONNECT "
-
-
-def unsent_reason(events: Iterable[str]) -> str | None:
-    """Return the word for a connection that provably failed before the request, or None.
-
-    Silence is no proof, nor is any event that is not known here: httpcore does not promise the
-    names of its events, so a new name must lead to "unknown", never to "not sent".
-
-    Args:
-        events: The trace of one attempt on a lane of ours, in order; the events of a proxy's
-            CONNECT request carry `CONNECT` before their name.
-
-    """
-    reason = None
-    for event in events:
-        if event.startswith(CONNECT):
-            reason = "proxy" if event.endswith(".failed") else reason
-            continue
-        stage, _, state = event.rpartition(".")
-        if stage not in _STAGES or state not in ("started", "complete", "failed"):
-            return None
-        if state == "failed":
-            reason = _STAGES[stage]
-    return reason

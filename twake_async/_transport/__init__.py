@@ -1,1 +1,5 @@
 """How a request travels: pooled connections, connecting, TLS, proxies."""
+
+from .proxies import resolve_proxy
+
+__all__ = ["resolve_proxy"]

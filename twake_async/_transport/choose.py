@@ -1,4 +1,4 @@
-"""How a session's requests leave: over lanes, the fast extra, or what the caller gave."""
+"""How a session's requests leave: pooled, direct, or through what the caller gave."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from twake_async._arguments import check_choice
 
 if TYPE_CHECKING:
     from twake_async._arguments import Credentials
-    from twake_async._protocol.exchange import Carries
+    from twake_async._protocol.exchange import Transport
 
-__all__ = ["carrier_for"]
+__all__ = ["open_transport"]
 
 
-def carrier_for(
+def open_transport(
     base_url: str,
     credentials: Credentials,
     max_connections: int,
     http_client: Any,
     transport: Any,
     **network: Any,
-) -> Carries:
+) -> Transport:
     """Return what carries a session's attempts.
 
     Args:
@@ -28,8 +28,8 @@ def carrier_for(
         credentials: The id and key, checked.
         max_connections: How many attempts may be under way at once.
         http_client: The caller's client, or None.
-        transport: The caller's transport, `"fast"`, `"httpx2"`, or None for lanes over httpx;
-            through a proxy fast is lanes.
+        transport: The caller's transport, `"fast"`, `"httpx2"`, or None for pooled connections
+            over httpx, which `"fast"` uses, too, where there is a proxy.
         **network: `verify`, and `proxy` hidden. They mean nothing beside what the caller gave.
 
     Raises:
@@ -40,9 +40,9 @@ def carrier_for(
     # Imported here: httpx takes longer to import than all the rest, and a program may import this
     # package for its models and errors alone.
     from .http_library import httpx2_library, httpx_library  # noqa: PLC0415
-    from .httpx.connection import lane_maker  # noqa: PLC0415
-    from .httpx.transport import Carrier, Unpooled, inject, parse_url  # noqa: PLC0415
-    from .pool import Lanes  # noqa: PLC0415
+    from .httpx.connection import connection_factory  # noqa: PLC0415
+    from .httpx.transport import HttpxTransport, NoPool, inject, parse_url  # noqa: PLC0415
+    from .pool import ConnectionPool  # noqa: PLC0415
     from .proxies import resolve_proxy  # noqa: PLC0415
 
     given = {"verify": network["verify"] is not True, "proxy": network["proxy"].value != "env"}
@@ -53,18 +53,18 @@ def carrier_for(
     injected = inject(http_client, transport, given=given)
     if injected:
         parse_url(base_url, injected.library)
-        return Carrier(base_url, credentials, injected.library, Unpooled(), injected)
+        return HttpxTransport(base_url, credentials, injected.library, NoPool(), injected)
     library = httpx2_library() if named == "httpx2" else httpx_library()
     parse_url(base_url, library)
     fast = None
     if named == "fast":
-        from .direct.transport import fast_carrier  # noqa: PLC0415 - few ask for it
+        from .direct.transport import direct_transport  # noqa: PLC0415 - few ask for it
 
-        fast = fast_carrier(base_url, credentials, max_connections, network["verify"])
+        fast = direct_transport(base_url, credentials, max_connections, network["verify"])
     via = resolve_proxy(base_url, network["proxy"].value, library)
-    if fast is not None and via is None:  # through a proxy, lanes know the way
+    if fast is not None and via is None:  # through a proxy, pooled connections know the way
         return fast
-    maker = lane_maker(base_url, library, verify=network["verify"], via=via)
-    lanes = Lanes(maker.make, max_connections, maker.connect)
+    maker = connection_factory(base_url, library, verify=network["verify"], via=via)
+    pool = ConnectionPool(maker.make, max_connections, maker.connect)
     proxy = "" if via is None else via.name
-    return Carrier(base_url, credentials, library, lanes, proxy=proxy)
+    return HttpxTransport(base_url, credentials, library, pool, proxy=proxy)

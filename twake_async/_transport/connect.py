@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from .resolve import Addresses
 
-__all__ = ["Dial", "has_news", "last_words"]
+__all__ = ["TcpConnector", "has_news", "last_words"]
 
 #: Seconds after which the next address of a name is tried beside those before it, at the most and
 #: at the least (RFC 8305, section 8).
@@ -35,7 +35,7 @@ P = TypeVar("P", bound=asyncio.Protocol)
 
 
 @attrs.define(eq=False)
-class Dial:
+class TcpConnector:
     """Opens connections to one server."""
 
     _names: Names = attrs.field(factory=Names, init=False)

@@ -17,11 +17,23 @@ from twake_async.errors import ConfigurationError
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     import httpx
 
-__all__ = ["HttpLibrary", "asgi_transport", "check_injected", "httpx2_library", "httpx_library"]
+__all__ = [
+    "CONNECT_COMPLETE",
+    "CONNECT_STARTED",
+    "HEADERS_STARTED",
+    "TLS_STARTED",
+    "TUNNEL",
+    "HttpLibrary",
+    "asgi_transport",
+    "check_injected",
+    "httpx2_library",
+    "httpx_library",
+    "unsent_reason",
+]
 
 
 @attrs.frozen
@@ -129,6 +141,54 @@ def asgi_transport(app: Any) -> httpx.ASGITransport:
     """Return a transport that calls an ASGI application in the same process."""
     transport: httpx.ASGITransport = httpx_library().http.ASGITransport(app=app)
     return transport
+
+
+# --- the events of the trace --------------------------------------------------------------------
+
+# How the names of these events end. What comes before depends on the proxy: `connection.`,
+# `socks.`, `http11.` and more.
+CONNECT_STARTED = ".connect_tcp.started"
+CONNECT_COMPLETE = ".connect_tcp.complete"
+TLS_STARTED = "start_tls.started"
+HEADERS_STARTED = "send_request_headers.started"
+
+#: Put before the events of a proxy's own CONNECT request, which holds nothing of the message.
+TUNNEL = "CONNECT "
+
+#: The stages of the trace in which a connection is opened, and the reason for a failure in each.
+_STAGES = {
+    "connection.connect_tcp": "connect",
+    "connection.connect_unix_socket": "connect",
+    "connection.start_tls": "tls",
+    "proxy.start_tls": "tls",
+    "socks.connect_tcp": "connect",
+    "socks.setup_socks5_connection": "proxy",
+    "socks.start_tls": "tls",
+}
+
+
+def unsent_reason(events: Iterable[str]) -> str | None:
+    """Return the reason of a connection that failed before the request began, or None.
+
+    Without a failure there is no proof. An event with an unknown name ends all proof: the library
+    promises no names, so a new name must lead to "unknown", never to "not sent".
+
+    Args:
+        events: The names of the events of one attempt, in order. The events of a proxy's CONNECT
+            request have `TUNNEL` before their name.
+
+    """
+    reason = None
+    for event in events:
+        if event.startswith(TUNNEL):
+            reason = "proxy" if event.endswith(".failed") else reason
+            continue
+        stage, _, state = event.rpartition(".")
+        if stage not in _STAGES or state not in ("started", "complete", "failed"):
+            return None
+        if state == "failed":
+            reason = _STAGES[stage]
+    return reason
 
 
 # --- what the caller injects -------------------------------------------------------------------

@@ -1,8 +1,8 @@
-"""A bounded set of lanes, one connection each, and what happens while none can be opened.
+"""A pool of at most so many connections, and what happens while none can be opened.
 
 A connection pool shared by many tasks loses a slot with each cancelled request and looks through
-all its connections for each new one. A lane belongs to one send at a time; the wait for a lane
-is the only queue.
+all its connections for each new one. Here a connection belongs to one send at a time; the wait
+for one is the only queue.
 
 While the server cannot be reached, no send opens a connection. The set itself tries it, and the
 connection goes to who waits longest.
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import attrs
 
-from twake_async._protocol.exchange import CLOSED, NO_LANE, NOT_YET, Failure
+from twake_async._protocol.exchange import CLOSED, CONNECTIONS_BUSY, NOT_YET, Failure
 from twake_async._waiting import Waiting
 from twake_async.retry import HOPELESS
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from twake_async._waiting import Turn
 
-__all__ = ["IDLE_LIMIT", "Lane", "Lanes"]
+__all__ = ["IDLE_LIMIT", "ConnectionPool", "PooledConnection"]
 
 #: Seconds after which an idle connection is not used again: Apache closes it at 5.
 IDLE_LIMIT = 4.0
@@ -48,10 +48,10 @@ T = TypeVar("T", bound=Closable)
 
 
 @attrs.define(eq=False)
-class Lane(Generic[T]):
+class PooledConnection(Generic[T]):
     """One connection at most, used by one send at a time."""
 
-    transport: T
+    raw: T
     free_since: float = 0.0
     named: str | None = None
     """The id of the message that its last answer named. If that answer was doubled, the second
@@ -61,27 +61,31 @@ class Lane(Generic[T]):
 
 
 @attrs.define(eq=False)
-class Lanes(Generic[T]):
-    """Up to `limit` lanes, opened on demand; the most recently used free one goes first.
+class ConnectionPool(Generic[T]):
+    """Up to `limit` connections, opened on demand; the most recently used free one goes first.
 
     Args:
-        make: Makes what a lane holds, not yet connected.
+        make: Makes what a connection holds, not yet connected.
         limit: How many there may be.
-        connect: Connects a lane, all the way to the server, so that its first request can follow
-            at once; returns what went wrong, or None.
+        connect: Opens a connection, all the way to the server, so that its first request can
+            follow at once; returns what went wrong, or None.
 
     """
 
     make: Callable[[], T]
     limit: int
-    connect: Callable[[Lane[T]], Awaitable[Failure | None]]
+    connect: Callable[[PooledConnection[T]], Awaitable[Failure | None]]
     limiter: ConnectLimiter = attrs.field(factory=ConnectLimiter, init=False)
     _connector: Connector = attrs.field(init=False)
-    _free: collections.deque[Lane[T]] = attrs.field(factory=collections.deque, init=False)
-    _busy: set[Lane[T]] = attrs.field(factory=set, init=False)
+    _free: collections.deque[PooledConnection[T]] = attrs.field(
+        factory=collections.deque, init=False
+    )
+    _busy: set[PooledConnection[T]] = attrs.field(factory=set, init=False)
     _promised: int = attrs.field(default=0, init=False)
-    """Lanes that are on their way to a task, or being connected by the set itself."""
-    _line: Waiting[Lane[T] | Failure | None] | None = attrs.field(default=None, init=False)
+    """Pooled connections that are on their way to a task, or being connected by the set itself."""
+    _line: Waiting[PooledConnection[T] | Failure | None] | None = attrs.field(
+        default=None, init=False
+    )
     _closing: set[asyncio.Task[None]] = attrs.field(factory=set, init=False)
     _closed: bool = attrs.field(default=False, init=False)
 
@@ -95,8 +99,8 @@ class Lanes(Generic[T]):
 
     # --- acquire and release ---------------------------------------------------------------------
 
-    def take_free(self, about: str | None = None) -> Lane[T] | None:
-        """Return a lane that was used before, or None.
+    def acquire_nowait(self, about: str | None = None) -> PooledConnection[T] | None:
+        """Return a connection that was used before, or None.
 
         Args:
             about: The message that the request is about; None for a new one.
@@ -104,27 +108,27 @@ class Lanes(Generic[T]):
         """
         if not self._free:
             return None
-        lane: Lane[T] | None = self._free.pop()
-        if lane is not None and about is not None and lane.named == about:
-            lane = self._other(lane, about)
-        if lane is not None:
-            self._busy.add(lane)
-        return lane
+        connection: PooledConnection[T] | None = self._free.pop()
+        if connection is not None and about is not None and connection.named == about:
+            connection = self._other(connection, about)
+        if connection is not None:
+            self._busy.add(connection)
+        return connection
 
-    def _other(self, lane: Lane[T], about: str) -> Lane[T] | None:
-        """Return a free lane in place of one that named this message; None where all did."""
+    def _other(self, connection: PooledConnection[T], about: str) -> PooledConnection[T] | None:
+        """Return a free connection in place of one that named this message; None where all did."""
         for other in reversed(self._free):
             if other.named != about:
                 self._free.remove(other)
-                self._free.append(lane)
+                self._free.append(connection)
                 return other
-        self._discard(lane)
+        self._discard(connection)
         return None
 
     async def acquire(
         self, about: str | None, seconds: float, *, once: bool = False
-    ) -> Lane[T] | Failure:
-        """Return a lane of the caller's own, waiting in line for one, or say why there is none.
+    ) -> PooledConnection[T] | Failure:
+        """Return a connection, waiting in line for one, or the failure that says why there is none.
 
         Args:
             about: The message that the request is about; None for a new one.
@@ -158,74 +162,76 @@ class Lanes(Generic[T]):
         return len(self._busy) + self._promised < self.limit
 
     def _late(self) -> Failure:
-        return self.unreached or NO_LANE
+        return self.unreached or CONNECTIONS_BUSY
 
-    def _open(self) -> Lane[T] | Failure:
-        lane = self._made()
-        if isinstance(lane, Lane):
-            self._busy.add(lane)
-        return lane
+    def _open(self) -> PooledConnection[T] | Failure:
+        connection = self._made()
+        if isinstance(connection, PooledConnection):
+            self._busy.add(connection)
+        return connection
 
-    def _made(self) -> Lane[T] | Failure:
+    def _made(self) -> PooledConnection[T] | Failure:
         try:
-            return Lane(self.make())
+            return PooledConnection(self.make())
         except OSError as exc:  # the certificate authorities of the environment cannot be read
             return Failure(sent=False, reason="tls", detail=f"no TLS context ({exc})")
 
-    def _accept(self, lane: Lane[T] | None, about: str | None) -> Lane[T] | Failure:
-        """Return the lane of a turn that has come: the given one, or a new one in its place."""
+    def _accept(
+        self, connection: PooledConnection[T] | None, about: str | None
+    ) -> PooledConnection[T] | Failure:
+        """Return the connection of a turn that has come: the given one, or a new one."""
         if self._closed:  # while the turn was on its way to this task
-            if lane is not None:
-                self._discard(lane)
+            if connection is not None:
+                self._discard(connection)
             return CLOSED
-        if lane is not None and about is not None and lane.named == about:
-            self._discard(lane)
-            lane = None
-        if lane is not None:
-            self._busy.add(lane)
-            return lane
+        if connection is not None and about is not None and connection.named == about:
+            self._discard(connection)
+            connection = None
+        if connection is not None:
+            self._busy.add(connection)
+            return connection
         opened = self._open()
         if isinstance(opened, Failure):
             self._pass_on(None)
         return opened
 
-    def _abandon(self, turn: Turn[Lane[T] | Failure | None]) -> None:
+    def _abandon(self, turn: Turn[PooledConnection[T] | Failure | None]) -> None:
         # Cancelled after its turn had come: what it was given goes on to the next in line.
         if turn.done() and not turn.cancelled() and not isinstance(turn.result(), Failure):
             self._promised -= 1
             self._pass_on(turn.result())
 
-    def give_back(self, lane: Lane[T], *, reusable: bool) -> None:
-        """Return a lane; one whose attempt failed or was cancelled is thrown away."""
-        self._busy.discard(lane)
+    def release(self, connection: PooledConnection[T], *, reusable: bool) -> None:
+        """Return a connection; one whose attempt failed or was cancelled is thrown away."""
+        self._busy.discard(connection)
         if reusable:
-            lane.free_since = asyncio.get_running_loop().time()
-            self._pass_on(lane)
+            connection.free_since = asyncio.get_running_loop().time()
+            self._pass_on(connection)
             return
-        self._discard(lane)
+        self._discard(connection)
         self._pass_on(None)
 
-    def _pass_on(self, lane: Lane[T] | Failure | None) -> None:
-        """Give a lane, or the room for a new one, to who waits longest."""
-        if lane is None and self.unreached is not None:
+    def _pass_on(self, connection: PooledConnection[T] | Failure | None) -> None:
+        """Give a connection, or the room for a new one, to who waits longest."""
+        if connection is None and self.unreached is not None:
             self._connector.wake()
             return
-        if self._line is not None and self._line.serve(lane):
+        if self._line is not None and self._line.serve(connection):
             self._promised += 1
-        elif isinstance(lane, Lane):
-            self._set_free(lane)
+        elif isinstance(connection, PooledConnection):
+            self._set_free(connection)
 
-    def _set_free(self, lane: Lane[T]) -> None:
+    def _set_free(self, connection: PooledConnection[T]) -> None:
         if self._closed:
-            self._discard(lane)
+            self._discard(connection)
             return
-        self._free.append(lane)
-        while self._free[0].free_since + IDLE_LIMIT < lane.free_since:
+        self._free.append(connection)
+        while self._free[0].free_since + IDLE_LIMIT < connection.free_since:
             self._discard(self._free.popleft())
 
-    def _discard(self, lane: Lane[T]) -> None:
+    def _discard(self, connection: PooledConnection[T]) -> None:
         # Closing may take a moment, and a cancelled send must end at once.
-        task = asyncio.get_running_loop().create_task(_close(lane))
+        task = asyncio.get_running_loop().create_task(_close(connection))
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
 
@@ -262,33 +268,33 @@ class Lanes(Generic[T]):
         return bool(self._line) and self._has_room()
 
     async def _try_once(self) -> None:
-        lane = self._made()
-        if isinstance(lane, Failure):
-            self.failed(lane)
+        connection = self._made()
+        if isinstance(connection, Failure):
+            self.failed(connection)
             return
         self._promised += 1
         try:
-            failure = await self._within_limit(lane)
+            failure = await self._within_limit(connection)
         except BaseException:
-            self._discard(lane)
+            self._discard(connection)
             raise
         finally:
             self._promised -= 1
         if failure is None:
-            lane.free_since = _now()
-            self._pass_on(lane)
+            connection.free_since = _now()
+            self._pass_on(connection)
             self.connected()
             return
-        self._discard(lane)
+        self._discard(connection)
         if self.unreached is not None:
             self.failed(failure)
         else:  # a send reached the server meanwhile
             self._pass_on(None)
 
-    async def _within_limit(self, lane: Lane[T]) -> Failure | None:
+    async def _within_limit(self, connection: PooledConnection[T]) -> Failure | None:
         try:
             async with asyncio.timeout(CONNECT_LIMIT):
-                return await self.connect(lane)
+                return await self.connect(connection)
         except TimeoutError:
             return NOT_YET
         except Exception as exc:  # noqa: BLE001 - whatever it is, others wait for the next attempt
@@ -296,12 +302,12 @@ class Lanes(Generic[T]):
             return Failure(sent=False, reason="connect", detail=detail)
 
     async def aclose(self) -> None:
-        """Close every lane, those in use included, and turn away whoever waits for one."""
+        """Close every connection, those in use included, and turn away whoever waits for one."""
         self._closed = True
         if self._line is not None:
             self._line.close(CLOSED)
-        for lane in (*self._free, *self._busy):
-            self._discard(lane)
+        for connection in (*self._free, *self._busy):
+            self._discard(connection)
         self._free.clear()
         await self._connector.aclose()
         while self._closing:
@@ -312,9 +318,9 @@ def _now() -> float:
     return asyncio.get_running_loop().time()
 
 
-async def _close(lane: Lane[Any]) -> None:
-    for closable in (lane.transport, lane.stray):
+async def _close(connection: PooledConnection[Any]) -> None:
+    for closable in (connection.raw, connection.stray):
         if closable is not None:
-            # A lane that is thrown away has nobody to tell what is wrong with it.
+            # A connection that is thrown away has nobody to tell what is wrong with it.
             with contextlib.suppress(Exception):
                 await closable.aclose()

@@ -7,7 +7,6 @@ import importlib.util
 import ipaddress
 import re
 import socket
-import urllib.request
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -124,7 +123,10 @@ def _hushed(proxy: httpx.Proxy, library: HttpLibrary) -> httpx.Proxy:
 
 
 def _of_environment(url: httpx.URL) -> str | None:
-    # httpx drops the environment's proxies when it is given a transport.
+    # httpx drops the environment's proxies when it is given a transport. Imported here: the import
+    # of this package need not wait for it.
+    import urllib.request  # noqa: PLC0415
+
     host = url.raw_host.decode("ascii").lower()
     if is_own(host):
         return None

@@ -9,32 +9,39 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from twake_async._protocol.exchange import (
-    CONNECT,
     LATE,
     LOST,
     NO_TLS_THERE,
     TLS_SPOKEN,
     TLS_THERE,
     Failure,
+)
+
+from .http_library import (
+    CONNECT_COMPLETE,
+    CONNECT_STARTED,
+    HEADERS_STARTED,
+    TLS_STARTED,
+    TUNNEL,
     unsent_reason,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from .pool import Lanes
+    from .pool import ConnectionPool
 
-__all__ = ["Witness", "detail_of", "refine"]
+__all__ = ["Trace", "detail_of", "refine"]
 
 
 @attrs.define(eq=False)
-class Witness:
+class Trace:
     """What was seen of one attempt; httpcore's `trace` extension calls it with each event."""
 
-    lanes: Lanes[Any] | None = None
+    pool: ConnectionPool[Any] | None = None
     """Who is told whether a connection could be opened."""
     ours: bool = attrs.field(
-        default=attrs.Factory(lambda self: self.lanes is not None, takes_self=True)
+        default=attrs.Factory(lambda self: self.pool is not None, takes_self=True)
     )
     """Whether it is a connection of ours: its events prove something."""
     events: list[str] = attrs.field(factory=list, init=False)
@@ -42,7 +49,7 @@ class Witness:
     head: Any = attrs.field(default=None, init=False)
     """The response, from the moment its status is known."""
     whole: bool = attrs.field(default=False, init=False)
-    """Whether the answer was read to its end, so that the lane may be used again."""
+    """Whether the answer was read to its end, so that the connection may be used again."""
     socket: Any = attrs.field(default=None, init=False)
     """The connected socket, until the request begins: nobody else may know of it."""
     connected: bool = attrs.field(default=False, init=False)
@@ -51,17 +58,17 @@ class Witness:
     _tunnelling: bool = attrs.field(default=False, init=False)
 
     async def __call__(self, name: str, info: dict[str, Any], /) -> None:
-        if name.endswith("send_request_headers.started"):
+        if name.endswith(HEADERS_STARTED):
             request = info.get("request")
             self._tunnelling = getattr(request, "method", None) == b"CONNECT"
             if not self._tunnelling:
                 self._begun(request)
-        elif name.endswith("start_tls.started"):
+        elif name.endswith(TLS_STARTED):
             self._tunnelling = False
-        self.events.append(CONNECT + name if self._tunnelling else name)
-        if name.endswith(".connect_tcp.started"):  # of a connection, or of one through SOCKS
+        self.events.append(TUNNEL + name if self._tunnelling else name)
+        if name.endswith(CONNECT_STARTED):  # of a connection, or of one through SOCKS
             await self._enter()
-        elif name.endswith(".connect_tcp.complete"):
+        elif name.endswith(CONNECT_COMPLETE):
             self.connected = True
             self.socket = info.get("return_value")
 
@@ -75,35 +82,35 @@ class Witness:
         self._reached()
 
     async def _enter(self) -> None:
-        if self.lanes is None:
+        if self.pool is None:
             return
         try:
-            await self.lanes.limiter.enter()
+            await self.pool.limiter.enter()
         except BaseException:
             self.events.append("connection.connect_tcp.failed")
             raise
         self._connecting = True
 
     def _reached(self) -> None:
-        if self.lanes is not None and self._connecting:
-            self.lanes.connected()
-            self._leave(self.lanes)
+        if self.pool is not None and self._connecting:
+            self.pool.connected()
+            self._leave(self.pool)
 
     def _failed(self, failure: Failure, exc: BaseException | None) -> None:
         # Without events it was no connection of ours that failed: a test's mock, for one.
-        if self.lanes is not None and self._connecting:
-            self.lanes.failed(failure, exc)
-            self._leave(self.lanes)
+        if self.pool is not None and self._connecting:
+            self.pool.failed(failure, exc)
+            self._leave(self.pool)
 
     def end(self) -> None:
         """Note that the attempt is over, however far it came."""
-        if self.lanes is not None and self._connecting:
-            self.lanes.unfinished()
-            self._leave(self.lanes)
+        if self.pool is not None and self._connecting:
+            self.pool.unfinished()
+            self._leave(self.pool)
 
-    def _leave(self, lanes: Lanes[Any]) -> None:
+    def _leave(self, pool: ConnectionPool[Any]) -> None:
         self._connecting = False
-        lanes.limiter.leave()
+        pool.limiter.leave()
 
     def proof(self, wrong: BaseException | None = None) -> str | None:
         """Return the word for a request that provably never left, or None."""

@@ -322,7 +322,12 @@ def judge_failure(failure: Failure, rules: Rules = Rules()) -> TwakeError:
         detail += f"; perhaps {TLS_THERE}"
     if rules.proxy.startswith("https:"):
         detail = detail.replace(NO_TLS_THERE, _NO_TLS_THERE)
-    if rules.proxy and failure.reason not in ("no_lane", "closed", "unreadable", "unproven"):
+    if rules.proxy and failure.reason not in (
+        "connections_busy",
+        "closed",
+        "unreadable",
+        "unproven",
+    ):
         detail += f" (through the proxy {rules.proxy})"
     if failure.sent:
         return OutcomeUnknownError(

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
     from twake_async._protocol.exchange import Answer, Failure
 
-__all__ = ["Line", "Link"]
+__all__ = ["DirectConnection", "Slot"]
 
 
-class Link(asyncio.Protocol):
+class DirectConnection(asyncio.Protocol):
     """One connection, and the answer that is awaited on it."""
 
     def __init__(self) -> None:
@@ -123,10 +123,10 @@ class Link(asyncio.Protocol):
 
 
 @attrs.define(eq=False)
-class Line:
-    """What a lane holds: a connection, or the place for one."""
+class Slot:
+    """What a pooled connection holds: a connection, or the place for one."""
 
-    link: Link | None = None
+    connection: DirectConnection | None = None
     closed: bool = False
     connecting: asyncio.Timeout | None = None
     """The time that a connection has to come about, while it does."""
@@ -136,5 +136,5 @@ class Line:
         self.closed = True
         if self.connecting is not None:
             self.connecting.reschedule(-math.inf)
-        if self.link is not None:
-            self.link.transport.abort()
+        if self.connection is not None:
+            self.connection.transport.abort()

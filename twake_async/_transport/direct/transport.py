@@ -14,31 +14,31 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from twake_async._protocol.exchange import CLOSED, LOST, Answer, Failure
-from twake_async._transport.connect import Dial
+from twake_async._transport.connect import TcpConnector
 from twake_async._transport.http_library import httpx_library
 from twake_async._transport.httpx.transport import fixed_headers, parse_url
-from twake_async._transport.pool import IDLE_LIMIT, Lanes
+from twake_async._transport.pool import IDLE_LIMIT, ConnectionPool
 from twake_async._transport.tls import lazy_context
 from twake_async._transport.trace import detail_of, refine
 from twake_async.errors import ConfigurationError
 
-from .connection import Line, Link
+from .connection import DirectConnection, Slot
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable
 
     from twake_async._arguments import Credentials
-    from twake_async._protocol.exchange import Judges
+    from twake_async._protocol.exchange import Judge
     from twake_async._protocol.v1.requests import Prepared
-    from twake_async._transport.pool import Lane
+    from twake_async._transport.pool import PooledConnection
     from twake_async._transport.tls import Verify
 
-__all__ = ["FastCarrier", "fast_carrier"]
+__all__ = ["DirectTransport", "direct_transport"]
 
 
 @attrs.define(eq=False)
-class FastWitness:
+class DirectTrace:
     """What was seen of one attempt: how far it came before its bytes began to leave."""
 
     stage: str = "connect"
@@ -57,7 +57,7 @@ class FastWitness:
 
 
 @attrs.define(eq=False)
-class FastCarrier:
+class DirectTransport:
     """Carries one attempt after another to one server."""
 
     base_url: str
@@ -65,130 +65,132 @@ class FastCarrier:
     context: Callable[[], ssl.SSLContext] = attrs.field(repr=False)
     max_connections: int
     proxy: str = attrs.field(default="", init=False)
-    """Through a proxy lanes go."""
-    lanes: Lanes[Line] = attrs.field(init=False)
-    _dial: Dial = attrs.field(factory=Dial, init=False)
+    """Through a proxy pooled connections go."""
+    pool: ConnectionPool[Slot] = attrs.field(init=False)
+    _connector: TcpConnector = attrs.field(factory=TcpConnector, init=False)
     _url: Any = attrs.field(init=False)
     _heads: dict[str, bytes] = attrs.field(factory=dict, init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
         self._url = parse_url(self.base_url, httpx_library())
-        self.lanes = Lanes(Line, self.max_connections, self.connect)
+        self.pool = ConnectionPool(Slot, self.max_connections, self.connect)
 
-    def witness(self) -> FastWitness:
+    def start_trace(self) -> DirectTrace:
         """Return an observer for one attempt."""
-        return FastWitness()
+        return DirectTrace()
 
     async def attempt(
         self,
-        lane: Lane[Line],
+        connection: PooledConnection[Slot],
         prepared: Prepared,
-        witness: FastWitness,
+        trace: DirectTrace,
         seconds: float,
-        judge: Judges,
+        judge: Judge,
     ) -> Any:
         """Make one attempt within a number of seconds and return the result of its verdict.
 
         Raises:
-            asyncio.CancelledError: As ever; `witness` then knows how far it came.
+            asyncio.CancelledError: As ever; `trace` then knows how far it came.
 
         """
         ends = asyncio.get_running_loop().time() + seconds
-        seen, lane.named = lane.named, None
+        seen, connection.named = connection.named, None
         try:
-            link = _good_link(lane)
-            seen = seen if link is not None else None
-            fact = await self._exchange(link, lane.transport, prepared, witness, ends)
+            direct = _good_connection(connection)
+            seen = seen if direct is not None else None
+            fact = await self._exchange(direct, connection.raw, prepared, trace, ends)
             verdict = judge(fact, seen)
-            link = lane.transport.link
-            if verdict.names is not None and link is not None and link.is_reusable():
-                lane.named = verdict.names
+            direct = connection.raw.connection
+            if verdict.names is not None and direct is not None and direct.is_reusable():
+                connection.named = verdict.names
         except asyncio.CancelledError as stop:
             # The frames below hold the request's headers, and so the key: not for tracebacks.
             raise stop.with_traceback(None)  # noqa: B904 - itself
         else:
             return verdict.result
         finally:
-            self.lanes.give_back(lane, reusable=lane.named is not None)
+            self.pool.release(connection, reusable=connection.named is not None)
 
     async def _exchange(
         self,
-        link: Link | None,
-        line: Line,
+        connection: DirectConnection | None,
+        slot: Slot,
         prepared: Prepared,
-        witness: FastWitness,
+        trace: DirectTrace,
         ends: float,
     ) -> Answer | Failure:
-        if link is None:
-            connected = await self._connect(line, witness, ends)
+        if connection is None:
+            connected = await self._connect(slot, trace, ends)
             if isinstance(connected, Failure):
                 return connected
-            link = connected
-        witness.wrote = True
+            connection = connected
+        trace.wrote = True
         try:
-            return await link.ask(self._request(prepared), prepared.answer_limit, ends)
+            return await connection.ask(self._request(prepared), prepared.answer_limit, ends)
         except Exception:  # noqa: BLE001 - some loops refuse to write to what has ended
             return LOST
 
-    async def _connect(self, line: Line, witness: FastWitness, ends: float) -> Link | Failure:
+    async def _connect(
+        self, slot: Slot, trace: DirectTrace, ends: float
+    ) -> DirectConnection | Failure:
         """Return a new connection, opened in turn with those of other sends."""
         try:
-            async with asyncio.timeout_at(_or_none(ends)) as line.connecting:
-                await self.lanes.limiter.enter()
+            async with asyncio.timeout_at(_or_none(ends)) as slot.connecting:
+                await self.pool.limiter.enter()
                 try:
-                    line.link = await self._open_in_time(witness, ends)
+                    slot.connection = await self._open_in_time(trace, ends)
                 finally:
-                    self.lanes.limiter.leave()
+                    self.pool.limiter.leave()
         except Exception as exc:  # noqa: BLE001 - whatever it is, nothing has left
-            return CLOSED if line.closed else witness.unsent(exc)
+            return CLOSED if slot.closed else trace.unsent(exc)
         finally:
-            line.connecting = None
-        if line.closed:  # while the connection was on its way to this task
-            line.link.transport.abort()
+            slot.connecting = None
+        if slot.closed:  # while the connection was on its way to this task
+            slot.connection.transport.abort()
             return CLOSED
-        return line.link
+        return slot.connection
 
-    async def _open_in_time(self, witness: FastWitness, ends: float) -> Link:
+    async def _open_in_time(self, trace: DirectTrace, ends: float) -> DirectConnection:
         # Connecting may take a third of what is left, so that one that hangs leaves time for
         # another.
         third = (ends - asyncio.get_running_loop().time()) / 3
         try:
             seconds = _or_none(third)
             async with asyncio.timeout(seconds):
-                link = await self._open(witness, seconds)
+                connection = await self._open(trace, seconds)
         except Exception as exc:
-            self.lanes.failed(witness.unsent(exc), exc)
+            self.pool.failed(trace.unsent(exc), exc)
             raise
         except BaseException:
-            self.lanes.unfinished()
+            self.pool.unfinished()
             raise
-        self.lanes.connected()
-        return link
+        self.pool.connected()
+        return connection
 
-    async def _open(self, witness: FastWitness, seconds: float | None = None) -> Link:
+    async def _open(self, trace: DirectTrace, seconds: float | None = None) -> DirectConnection:
         """Return a new connection; all addresses get their turn in so many seconds."""
-        witness.stage = "tls"
+        trace.stage = "tls"
         context = self.context()
-        witness.stage = "connect"
+        trace.stage = "connect"
         host, tls = self._url.raw_host.decode(), self._url.scheme == "https"
         port = self._url.port or (443 if tls else 80)
-        link = await self._dial(Link, host, port, seconds=seconds)
+        connection = await self._connector(DirectConnection, host, port, seconds=seconds)
         if tls:
-            witness.stage = "tls"
+            trace.stage = "tls"
             try:
-                await link.start_tls(context, host)
+                await connection.start_tls(context, host)
             except BaseException:
-                link.transport.abort()
+                connection.transport.abort()
                 raise
-        return link
+        return connection
 
-    async def connect(self, lane: Lane[Line]) -> Failure | None:
-        """Open the connection that the lane's next request will find; return what went wrong."""
-        witness = FastWitness()
+    async def connect(self, pooled: PooledConnection[Slot]) -> Failure | None:
+        """Open the connection that the pooled's next request will find; return what went wrong."""
+        trace = DirectTrace()
         try:
-            lane.transport.link = await self._open(witness)
+            pooled.raw.connection = await self._open(trace)
         except Exception as exc:  # noqa: BLE001 - whatever it is, nothing has left
-            return witness.unsent(exc)
+            return trace.unsent(exc)
         return None
 
     def _request(self, prepared: Prepared) -> bytes:
@@ -206,33 +208,33 @@ class FastCarrier:
 
     async def aclose(self) -> None:
         """Turn away whoever waits, and close every connection, those in use included."""
-        await self.lanes.aclose()
+        await self.pool.aclose()
 
 
 def _or_none(seconds: float) -> float | None:
     return seconds if seconds < math.inf else None
 
 
-def _good_link(lane: Lane[Line]) -> Link | None:
-    """Return the lane's connection if a request may go over it; close it if not."""
-    line = lane.transport
-    if line.link is None:
+def _good_connection(pooled: PooledConnection[Slot]) -> DirectConnection | None:
+    """Return the pooled's connection if a request may go over it; close it if not."""
+    slot = pooled.raw
+    if slot.connection is None:
         return None
-    idle = asyncio.get_running_loop().time() - lane.free_since
-    if idle < IDLE_LIMIT and line.link.is_good():
-        return line.link
-    line.link.transport.abort()
-    line.link = None
+    idle = asyncio.get_running_loop().time() - pooled.free_since
+    if idle < IDLE_LIMIT and slot.connection.is_good():
+        return slot.connection
+    slot.connection.transport.abort()
+    slot.connection = None
     return None
 
 
-def fast_carrier(
+def direct_transport(
     base_url: str,
     credentials: Credentials,
     max_connections: int,
     verify: Verify,
-) -> FastCarrier:
-    """Return a carrier over connections of our own.
+) -> DirectTransport:
+    """Return a transport over connections of our own.
 
     Raises:
         ConfigurationError: httptools or orjson is not installed.
@@ -246,4 +248,4 @@ def fast_carrier(
             )
     needed = base_url.startswith("https:")
     context = lazy_context(verify, httpx_library(), needed=needed)
-    return FastCarrier(base_url, credentials, context, max_connections)
+    return DirectTransport(base_url, credentials, context, max_connections)

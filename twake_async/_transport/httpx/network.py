@@ -13,14 +13,14 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Protocol
 
 from twake_async._protocol.exchange import TLS_ALERT, TLS_THERE
-from twake_async._transport.connect import Dial, has_news, last_words
+from twake_async._transport.connect import TcpConnector, has_news, last_words
 from twake_async._transport.pool import IDLE_LIMIT
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Iterable, Iterator
 
-__all__ = ["Backend", "Dial", "Stream"]
+__all__ = ["Backend", "Stream", "TcpConnector"]
 
 #: Bytes that are held back until the answer is asked for: a head and its body in one write.
 _TOGETHER = 65_536
@@ -234,8 +234,8 @@ class Backend:
 
     """
 
-    def __init__(self, dial: Dial, raised: Raised) -> None:
-        self._dial = dial
+    def __init__(self, connector: TcpConnector, raised: Raised) -> None:
+        self._connector = connector
         self._raised = raised
         self.ready: Stream | None = None
         """The connection that the next one who asks will get."""
@@ -268,7 +268,7 @@ class Backend:
             await ready.aclose()
         try:
             async with asyncio.timeout(timeout):
-                stream = await self._dial(
+                stream = await self._connector(
                     lambda: Stream(self._raised), host, port, seconds=timeout, local=local_address
                 )
         except TimeoutError as late:

@@ -1,4 +1,4 @@
-"""One attempt over httpx or httpx2: a lane, a deadline, evidence and a size limit.
+"""One attempt over httpx or httpx2: a connection, a deadline, evidence and a size limit.
 
 It hands back facts.
 """
@@ -21,7 +21,7 @@ from twake_async._protocol.exchange import (
 )
 from twake_async._transport.http_library import check_injected
 from twake_async._transport.proxies import resolve_proxy
-from twake_async._transport.trace import Witness
+from twake_async._transport.trace import Trace
 from twake_async.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -30,16 +30,16 @@ if TYPE_CHECKING:
     import httpx
 
     from twake_async._arguments import Credentials
-    from twake_async._protocol.exchange import Judges
+    from twake_async._protocol.exchange import Judge
     from twake_async._protocol.v1.requests import Prepared
     from twake_async._transport.http_library import HttpLibrary
-    from twake_async._transport.pool import Lane, Lanes
+    from twake_async._transport.pool import ConnectionPool, PooledConnection
 
-__all__ = ["Carrier", "fixed_headers", "inject", "parse_url", "resolve_proxy"]
+__all__ = ["HttpxTransport", "fixed_headers", "inject", "parse_url", "resolve_proxy"]
 
 
-class Transport(Protocol):
-    """What a lane holds: httpx's face of a transport, by its shape."""
+class LibraryTransport(Protocol):
+    """What a connection holds: httpx's face of a transport, by its shape."""
 
     async def handle_async_request(self, request: Any, /) -> Any:
         """Send one request and return the response, its body not yet read."""
@@ -49,7 +49,7 @@ class Transport(Protocol):
 
 
 class Send(Protocol):
-    """How a request leaves: over a lane, or through what the caller injected."""
+    """How a request leaves: over a connection, or through what the caller injected."""
 
     async def __call__(self, request: Any, /) -> Any:
         """Send it and return the response, its body not yet read."""
@@ -66,10 +66,10 @@ class Injected:
     """How the caller's client builds a request; a transport takes the library's own."""
 
 
-class Unpooled:
-    """Stands in for lanes where the caller's client or transport has a pool of its own."""
+class NoPool:
+    """Stands in for a pool where the caller's client or transport has a pool of its own."""
 
-    def take_free(self, about: str | None = None) -> Any:  # noqa: ARG002 - that of `Lanes`
+    def acquire_nowait(self, about: str | None = None) -> Any:  # noqa: ARG002 - the pool's
         """Return nothing that matters: a request may leave at once."""
         return self
 
@@ -78,27 +78,27 @@ class Unpooled:
 
 
 @attrs.define(eq=False)
-class Carrier:
+class HttpxTransport:
     """Carries one attempt after another to one server.
 
     Args:
         base_url: The server's address, checked.
         credentials: The id and key, whose header is built here.
         library: What builds requests.
-        lanes: The lanes to use.
-        injected: What the caller gave in place of lanes.
-        proxy: The proxy that lanes go through, without its user and password; empty for none.
+        pool: The connections to use.
+        injected: What the caller gave in place of a pool.
+        proxy: The proxy to go through, without its user and password; empty for none.
 
     """
 
     base_url: str
     credentials: Credentials = attrs.field(repr=False)
     library: HttpLibrary
-    lanes: Lanes[Transport] | Unpooled
+    pool: ConnectionPool[LibraryTransport] | NoPool
     injected: Injected | None = None
     proxy: str = ""
     _closed: bool = attrs.field(default=False, init=False)
-    _limits: dict[Witness, asyncio.Timeout] = attrs.field(factory=dict, init=False, repr=False)
+    _limits: dict[Trace, asyncio.Timeout] = attrs.field(factory=dict, init=False, repr=False)
     """The time of each attempt under way, which ends early where the session closes."""
     _urls: dict[str, httpx.URL] = attrs.field(factory=dict, init=False, repr=False)
     _headers: list[tuple[bytes, bytes]] = attrs.field(init=False, repr=False)
@@ -106,84 +106,84 @@ class Carrier:
     def __attrs_post_init__(self) -> None:
         self._headers = fixed_headers(self.base_url, self.library)
 
-    def witness(self) -> Witness:
-        """Return an observer for one attempt, who can prove something only on lanes."""
-        return Witness(None if isinstance(self.lanes, Unpooled) else self.lanes)
+    def start_trace(self) -> Trace:
+        """Return an observer for one attempt, which proves something only with a pool."""
+        return Trace(None if isinstance(self.pool, NoPool) else self.pool)
 
     async def attempt(
         self,
-        lane: Lane[Transport],
+        connection: PooledConnection[LibraryTransport],
         prepared: Prepared,
-        witness: Witness,
+        trace: Trace,
         seconds: float,
-        judge: Judges,
+        judge: Judge,
     ) -> Any:
         """Make one attempt within a number of seconds and return the result of its verdict.
 
         Raises:
-            asyncio.CancelledError: As ever; `witness` then knows how far it came.
+            asyncio.CancelledError: As ever; `trace` then knows how far it came.
 
         """
         try:
             async with asyncio.timeout(seconds if seconds < math.inf else None) as limit:
-                self._limits[witness] = limit
-                return await self._attempt(lane, prepared, witness, seconds, judge)
+                self._limits[trace] = limit
+                return await self._attempt(connection, prepared, trace, seconds, judge)
         except TimeoutError:
-            fact = _by_status(witness) or witness.failure(None, timed_out=True)
-            return judge(CLOSED if self._closed and witness.proof() else fact, None).result
+            fact = _by_status(trace) or trace.failure(None, timed_out=True)
+            return judge(CLOSED if self._closed and trace.proof() else fact, None).result
         except asyncio.CancelledError as stop:
             # The frames below hold the request's headers, and so the key: not for tracebacks.
             raise stop.with_traceback(None)  # noqa: B904 - itself
         finally:
-            self._limits.pop(witness, None)
+            self._limits.pop(trace, None)
 
     async def _attempt(
         self,
-        lane: Lane[Transport],
+        connection: PooledConnection[LibraryTransport],
         prepared: Prepared,
-        witness: Witness,
+        trace: Trace,
         seconds: float,
-        judge: Judges,
+        judge: Judge,
     ) -> Any:
         if self.injected is not None:
-            fact = await self._exchange(self.injected.send, prepared, witness, seconds)
+            fact = await self._exchange(self.injected.send, prepared, trace, seconds)
             return judge(fact, None).result
-        lanes: Any = self.lanes
-        seen, lane.named = lane.named, None
+        pool: Any = self.pool
+        seen, connection.named = connection.named, None
         try:
-            send = lane.transport.handle_async_request
-            fact = await self._exchange(send, prepared, witness, seconds)
-            verdict = judge(fact, None if witness.connected else seen)
-            if witness.whole and not self.library.may_have_rest(lane.transport):
-                lane.named = verdict.names
+            send = connection.raw.handle_async_request
+            fact = await self._exchange(send, prepared, trace, seconds)
+            verdict = judge(fact, None if trace.connected else seen)
+            if trace.whole and not self.library.may_have_rest(connection.raw):
+                connection.named = verdict.names
             return verdict.result
         finally:
-            witness.end()
-            if witness.connected:
-                lane.stray = witness.socket
-            lanes.give_back(lane, reusable=lane.named is not None)
+            trace.end()
+            if trace.connected:
+                connection.stray = trace.socket
+            pool.release(connection, reusable=connection.named is not None)
 
     async def _exchange(
-        self, send: Send, prepared: Prepared, witness: Witness, seconds: float
+        self, send: Send, prepared: Prepared, trace: Trace, seconds: float
     ) -> Answer | Failure:
         try:
-            response = await send(self._request(prepared, witness, seconds))
-            witness.head = response
+            response = await send(self._request(prepared, trace, seconds))
+            trace.head = response
             try:
                 fact, whole = await _read(response, prepared.answer_limit)
             finally:
                 await response.aclose()
         except Exception as wrong:  # noqa: BLE001 - whatever it is, it becomes a typed fact
-            return _by_status(witness) or witness.failure(wrong)
+            return _by_status(trace) or trace.failure(wrong)
         # Not before: cancelled while it closes, a connection of httpcore's is lost for good.
-        witness.whole = whole
+        trace.whole = whole
         return fact
 
-    def _request(self, prepared: Prepared, witness: Witness, seconds: float) -> Any:
+    def _request(self, prepared: Prepared, trace: Trace, seconds: float) -> Any:
         # The deadline is over all phases; connecting may take a third of what is left of it, so
         # that a connect that hangs leaves time for another.
         timeout = {"connect": seconds / 3} if seconds < math.inf else {}
-        extensions = {"timeout": timeout, "trace": witness}
+        extensions = {"timeout": timeout, "trace": trace}
         if self.injected is not None and self.injected.build is not None:
             return self.injected.build(
                 "POST",
@@ -211,20 +211,20 @@ class Carrier:
         )
 
     async def aclose(self) -> None:
-        """Close the lanes; what the caller injected is the caller's to close."""
+        """Close the pooled connections; what the caller injected is the caller's to close."""
         if self.injected is None:
             self._closed = True
             # httpcore goes on with a connection that comes about while its pool is closed, sends
             # the request over it and never closes it.
-            for witness, limit in self._limits.items():
-                if not (witness.wrote or limit.expired()):
+            for trace, limit in self._limits.items():
+                if not (trace.wrote or limit.expired()):
                     limit.reschedule(-math.inf)
-        await self.lanes.aclose()
+        await self.pool.aclose()
 
 
-def _by_status(witness: Witness) -> Answer | None:
+def _by_status(trace: Trace) -> Answer | None:
     # A status other than 200 tells all that there is to tell: its body may be cut or hang.
-    head = witness.head
+    head = trace.head
     if head is None or head.status_code == 200:
         return None
     return Answer(head.status_code, head.headers.raw, b"")
@@ -286,12 +286,12 @@ def parse_url(url: str, library: HttpLibrary) -> httpx.URL:
 
 
 def inject(http_client: Any, transport: Any, *, given: Mapping[str, bool]) -> Injected | None:
-    """Return the way through what the caller gave in place of lanes, or None for lanes.
+    """Return the way through what the caller gave in place of a pool, or None for a pool.
 
     Args:
         http_client: A client, which keeps its own headers, pool and hooks.
         transport: A transport.
-        given: Which of the arguments that only lanes understand were given.
+        given: Which of the arguments that only the pool understands were given.
 
     Raises:
         ConfigurationError: One thing is configured in two ways, or has the wrong shape.

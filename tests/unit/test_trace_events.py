@@ -1,4 +1,4 @@
-"""_facts.py: what the trace of an attempt proves, and that silence proves nothing."""
+"""What the events of a trace prove, and that without them nothing is proven."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from twake_async._protocol.exchange import CONNECT, Answer, unsent_reason
+from twake_async._transport.http_library import TUNNEL, unsent_reason
 
 TCP, TLS, PROXY_TLS = "connection.connect_tcp", "connection.start_tls", "proxy.start_tls"
 UNIX, SOCKS, SOCKS_TLS = (
@@ -17,7 +17,7 @@ UNIX, SOCKS, SOCKS_TLS = (
 HEADERS = "http11.send_request_headers"
 
 
-def came_about(stage):
+def opened(stage):
     return [f"{stage}.started", f"{stage}.complete"]
 
 
@@ -27,7 +27,7 @@ def failed(stage):
 
 def through(stage):
     """Return the event of a proxy's CONNECT that succeeded."""
-    return [CONNECT + event for event in came_about(stage)]
+    return [TUNNEL + event for event in opened(stage)]
 
 
 @pytest.mark.parametrize(
@@ -35,13 +35,13 @@ def through(stage):
     [
         (failed(TCP), "connect"),
         (failed(UNIX), "connect"),
-        (came_about(TCP) + failed(TLS), "tls"),
+        (opened(TCP) + failed(TLS), "tls"),
         (failed(TCP) + failed(TCP), "connect"),
         (failed(PROXY_TLS), "tls"),
-        (came_about(TCP) + failed(SOCKS), "proxy"),
-        (came_about(TCP) + came_about(SOCKS) + failed(SOCKS_TLS), "tls"),
-        (came_about(TCP) + [CONNECT + event for event in failed(HEADERS)], "proxy"),
-        (came_about(TCP) + through(HEADERS) + failed(PROXY_TLS), "tls"),
+        (opened(TCP) + failed(SOCKS), "proxy"),
+        (opened(TCP) + opened(SOCKS) + failed(SOCKS_TLS), "tls"),
+        (opened(TCP) + [TUNNEL + event for event in failed(HEADERS)], "proxy"),
+        (opened(TCP) + through(HEADERS) + failed(PROXY_TLS), "tls"),
     ],
 )
 def test_a_connection_that_failed_is_proof(events, reason):
@@ -54,13 +54,13 @@ def test_a_connection_that_failed_is_proof(events, reason):
     [
         [],
         [f"{TCP}.started"],
-        came_about(TCP),
-        came_about(TCP) + came_about(TLS),
-        came_about(TCP) + through(HEADERS) + came_about(PROXY_TLS),
+        opened(TCP),
+        opened(TCP) + opened(TLS),
+        opened(TCP) + through(HEADERS) + opened(PROXY_TLS),
     ],
 )
 def test_without_a_failure_there_is_no_proof(events):
-    """Silence proves nothing, nor does a connection that came about."""
+    """Silence proves nothing, nor does a connection that was opened."""
     assert unsent_reason(events) is None
 
 
@@ -96,7 +96,7 @@ REQUEST = st.builds(
     st.sampled_from(["send_request_headers", "send_request_body", "receive_response_headers"]),
     st.sampled_from(["started", "complete", "failed"]),
 )
-INSIDE = st.builds((CONNECT + "{}").format, KNOWN | REQUEST)
+INSIDE = st.builds((TUNNEL + "{}").format, KNOWN | REQUEST)
 
 
 @given(st.lists(KNOWN | INSIDE), REQUEST, st.lists(KNOWN | INSIDE | REQUEST))
@@ -112,11 +112,3 @@ def test_proof_takes_a_failure(events):
     if reason is not None:
         assert reason in ("connect", "tls", "proxy")
         assert any(event.endswith(".failed") for event in events)
-
-
-def test_headers_are_found_whatever_their_case():
-    """The first header of the name counts, stripped; an absent one is empty."""
-    answer = Answer(200, [(b"Retry-AFTER", b" 7 "), (b"retry-after", b"8"), (b"X", b"\xff")], b"")
-    assert answer.header(b"retry-after") == "7"
-    assert answer.header(b"x") == "\xff"
-    assert answer.header(b"location") == ""
