@@ -62,10 +62,10 @@ def test_every_snippet_of_the_page_runs_also_in_two_processes(pytester, monkeypa
 
 def test_the_page_names_everything_that_can_be_asked_for():
     """No action, form or refusal is missing in its words."""
-    from twake_async.sandbox import _faults
+    from twake_async.sandbox._faults import names
 
     text = (ROOT / "docs" / "testing.md").read_text(encoding="utf-8")
-    words = {*_faults.ACTIONS, *_faults.FORMS, *_faults.REFUSALS}
+    words = {*names.ACTIONS, *names.FORMS, *names.REFUSALS}
     assert {word for word in words if f'"{word}"' not in text} == set()
 
 

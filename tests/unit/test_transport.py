@@ -29,7 +29,6 @@ from twake_async import (
     TwakeError,
     TwakeSession,
 )
-from twake_async._transport.http_library import asgi_transport
 
 ONCE = RetryPolicy.never()
 
@@ -345,7 +344,7 @@ async def test_an_application_in_this_process_can_be_the_server():
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": body})
 
-    async with session("https://twake.example", transport=asgi_transport(app)) as twake:
+    async with session("https://twake.example", transport=httpx.ASGITransport(app=app)) as twake:
         message = await twake.send_message("c1", "Hello", front_id="mine")
     assert message.id == "m1"
 

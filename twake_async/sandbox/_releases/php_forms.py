@@ -7,7 +7,7 @@ from email.parser import BytesParser
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from twake_async.sandbox import _php
+from twake_async.sandbox._releases import php
 
 __all__ = ["post_fields"]
 
@@ -79,4 +79,4 @@ def _next_key(array: dict[str, Any]) -> str:
 def _tidy(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
-    return _php.array((key, _tidy(item)) for key, item in value.items())
+    return php.array((key, _tidy(item)) for key, item in value.items())

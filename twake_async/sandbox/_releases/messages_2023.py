@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import evolve
 
-from twake_async.sandbox import _php
-from twake_async.sandbox._world import Message
+from twake_async.sandbox._releases import php, php_json
+from twake_async.sandbox._world.rows import Message
 
 if TYPE_CHECKING:
-    from twake_async.sandbox._world import App, World
+    from twake_async.sandbox._world.rows import App
+    from twake_async.sandbox._world.world import World
 
 __all__ = ["remove", "save"]
 
@@ -33,12 +34,12 @@ def remove(world: World, given: dict[str, Any]) -> None:
 
 def save(world: World, given: dict[str, Any], app: App) -> dict[str, Any]:
     """Create or edit a message; the message as the answer shows it."""
-    if _php.truthy(given.get("id")):
+    if php.truthy(given.get("id")):
         return _edit(world, given)
-    if _php.has(given, "_user_reaction"):
+    if php.has(given, "_user_reaction"):
         return _nothing(given["channel_id"])
     thread_id = given.get("parent_message_id")
-    if not _php.truthy(thread_id):
+    if not php.truthy(thread_id):
         return _create(world, given, app, None)
     parent = world.find(given["channel_id"], "", str(thread_id))
     if parent is None:
@@ -51,12 +52,12 @@ def _offset(value: Any, key: str) -> Any:
     if isinstance(value, str):
         first = value.encode("utf-8", "surrogateescape")[:1]
         return first.decode("utf-8", "surrogateescape")
-    return _php.field(value, key)
+    return php.field(value, key)
 
 
 def _either(*values: Any) -> Any:
     """What `a ?: b ?: c` gives."""
-    return next((value for value in values if _php.truthy(value)), values[-1])
+    return next((value for value in values if php.truthy(value)), values[-1])
 
 
 def _resource(given: dict[str, Any]) -> dict[str, Any]:
@@ -77,7 +78,7 @@ def _context(hidden_data: Any, front_id: Any) -> Any:
         start = _offset(front_id, "") if isinstance(front_id, str) else ""
         return start + hidden_data[1:] if start else hidden_data
     if isinstance(hidden_data, list | dict) or not hidden_data:
-        return _php.array([*_php.items(hidden_data), ("_front_id", front_id)])
+        return php.array([*php.items(hidden_data), ("_front_id", front_id)])
     return hidden_data
 
 
@@ -85,7 +86,7 @@ def _create(
     world: World, given: dict[str, Any], app: App, parent: Message | None
 ) -> dict[str, Any]:
     message = _filled(world, _blank(world, given, app, parent.id if parent else ""), given)
-    if _php.truthy(given.get("_once_ephemeral_message")) or _php.truthy(given.get("ephemeral_id")):
+    if php.truthy(given.get("_once_ephemeral_message")) or php.truthy(given.get("ephemeral_id")):
         return _shown_once(world, message, given)
     world.add(message)
     if parent is not None:
@@ -111,7 +112,7 @@ def _blank(world: World, given: dict[str, Any], app: App, thread_id: str) -> Mes
 
 
 def _filled(world: World, message: Message, given: dict[str, Any]) -> Message:
-    resource = _php.stored(_resource(given))
+    resource = php_json.stored(_resource(given))
     if resource is not None:
         return _with(message, resource)
     return evolve(  # JSON cannot hold it, so the Node service was sent nothing
@@ -148,9 +149,9 @@ def _edit(world: World, given: dict[str, Any]) -> dict[str, Any]:
     message = _known(world, given)
     if message is None:
         return _nothing(given["channel_id"])
-    message.pinned = _php.truthy(given.get("pinned"))
-    resource = _php.stored(_resource(given))
-    if _php.has(given, "_user_reaction") or resource is None:
+    message.pinned = php.truthy(given.get("pinned"))
+    resource = php_json.stored(_resource(given))
+    if php.has(given, "_user_reaction") or resource is None:
         return _shown(message)
     edited = evolve(_with(message, resource), modification_date=world.now())
     world.add(edited)
@@ -163,7 +164,7 @@ def _edit(world: World, given: dict[str, Any]) -> dict[str, Any]:
 def _known(world: World, given: dict[str, Any]) -> Message | None:
     """The message, if it is in the thread that is named: its own, unless a parent is given."""
     thread_id = given.get("parent_message_id")
-    thread_id = thread_id if _php.truthy(thread_id) else ""
+    thread_id = thread_id if php.truthy(thread_id) else ""
     message_id = given.get("id")
     return world.find(given["channel_id"], thread_id, str(message_id) if message_id else None)
 
@@ -196,7 +197,7 @@ def _shown(message: Message) -> dict[str, Any]:
 
 def _shown_once(world: World, message: Message, given: dict[str, Any]) -> dict[str, Any]:
     """An ephemeral message."""
-    recipients = _php.items(given.get("ephemeral_message_recipients"))
+    recipients = php.items(given.get("ephemeral_message_recipients"))
     shown = _shown(message) | {
         "front_id": message.id,
         "ephemeral_id": message.id,

@@ -1,7 +1,6 @@
-"""The ASGI application on a loopback socket, through uvicorn's HTTP/1.1 protocol.
+"""The ASGI application on a loopback socket, in a daemon thread with an event loop of its own.
 
-It runs in a daemon thread with an event loop of its own: whoever uses it may block, be synchronous,
-or be a loop of any kind. uvicorn is imported here, and here only, when something is served.
+So its user may block, be synchronous, or run any event loop.
 """
 
 from __future__ import annotations
@@ -12,14 +11,16 @@ import os
 import socket
 import threading
 from contextlib import closing, contextmanager, suppress
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from attrs import define, field
+
+from twake_async.sandbox._serving.uvicorn_protocol import protocol_factory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from twake_async.sandbox._app import ASGIApp
+    from twake_async.sandbox._serving.asgi import ASGIApp, Receive, Scope, Send
 
 __all__ = ["Listener"]
 
@@ -28,20 +29,20 @@ _BACKLOG = 1024
 _MOST = 1000
 """How many connections are open at once; others wait in the backlog."""
 _PAUSE = 0.1
-"""Seconds until the next try where the process can open no more files."""
+"""Seconds until the next try to accept if the process can open no more files."""
 
 
 @define(slots=True)
 class Listener:
-    """A listening socket, the thread that serves it, and the connections by client address.
-
-    `patience` is in seconds: how long the head of a request may take.
-    """
+    """A listening socket, the thread that serves it, and its connections."""
 
     app: ASGIApp
     port: int
+    """The port to listen on; 0 before `start` finds a free one."""
     patience: float
+    """Seconds for the head of a request to come in."""
     connections: dict[Any, asyncio.Transport] = field(factory=dict)
+    """The open connections by client address."""
     _thread: threading.Thread | None = None
     _loop: asyncio.AbstractEventLoop | None = None
     _end: asyncio.Event = field(factory=asyncio.Event)
@@ -49,11 +50,19 @@ class Listener:
     _stopping: bool = False
     _arriving: set[asyncio.Task[Any]] = field(factory=set)
     _resume: Callable[[], None] | None = None
-    """What goes on accepting; None while connections are accepted."""
+    """Accepts connections again; None while they are accepted."""
 
     def start(self) -> None:
-        """Listen; `port` is then the port that was given or found. OSError if it is taken."""
-        protocol, tasks = _protocol(self)
+        """Listen and serve; return once connections are accepted.
+
+        Raises:
+            OSError: The port is taken.
+            ImportError: uvicorn is not installed.
+
+        """
+        protocol, tasks = protocol_factory(
+            self._run_app, opened=self._opened, lost=self._lost, patience=self.patience
+        )
         listening = socket.create_server((_HOST, self.port), backlog=_BACKLOG)
         listening.settimeout(0)
         self.port = listening.getsockname()[1]
@@ -69,14 +78,14 @@ class Listener:
         ready.wait()
 
     def stop(self) -> None:
-        """Stop listening and end every connection; returns once the thread has ended."""
+        """Stop listening and end every connection; return once the thread has ended."""
         if self._loop is not None and self._thread is not None:
             self._loop.call_soon_threadsafe(self._end.set)
             self._thread.join()
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Stop, and start again on the same port; nobody else gets it in between."""
+        """Stop for the length of a `with` block, and keep the port for the start after it."""
         self.stop()
         try:
             with closing(_bound(self.port)):  # bound, and not listening: connections are refused
@@ -108,19 +117,22 @@ class Listener:
             await self._ended.wait()
 
     def _accept(self, listening: socket.socket, protocol: Callable[[], asyncio.Protocol]) -> None:
-        """Not `create_server`: that loses a connection which arrives while it is being closed."""
+        """Accept one connection.
+
+        `loop.create_server` is not used: it loses a connection that arrives while it is closed.
+        """
         loop = asyncio.get_running_loop()
         try:
             connection, _ = listening.accept()
-        except OSError as error:  # the client has gone already, unless there are too many files
-            if error.errno in (errno.EMFILE, errno.ENFILE):
+        except OSError as exc:  # the client has left already, unless there are too many files
+            if exc.errno in (errno.EMFILE, errno.ENFILE):
                 self._pause(listening, protocol)
                 loop.call_later(_PAUSE, self._go_on)
             return
         connection.settimeout(0)
-        # asyncio sets it only on sockets that name their protocol: without it the body of an answer
-        # waits 40 ms for the client's word that the head has come.
-        with suppress(OSError):  # the client has gone already
+        # asyncio sets it only on sockets that name their protocol. Without it the body of an
+        # answer waits 40 ms until the client acknowledges the head.
+        with suppress(OSError):  # the client has left already
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         task = loop.create_task(loop.connect_accepted_socket(protocol, connection))
         self._arriving.add(task)
@@ -137,7 +149,7 @@ class Listener:
         return len(self._arriving) + len(self.connections) >= _MOST
 
     def _pause(self, listening: socket.socket, protocol: Callable[[], asyncio.Protocol]) -> None:
-        """Accept no more until `_go_on`; whoever comes waits in the backlog."""
+        """Accept no more until `_go_on`; new connections wait in the backlog."""
         loop = asyncio.get_running_loop()
         loop.remove_reader(listening)
         self._resume = lambda: loop.add_reader(listening, self._accept, listening, protocol)
@@ -147,23 +159,21 @@ class Listener:
             self._resume()
             self._resume = None
 
-    def opened(self, transport: asyncio.Transport) -> None:
-        """Know a new connection by its client's address."""
+    def _opened(self, transport: asyncio.Transport) -> None:
         self._ended.clear()
         self.connections[transport.get_extra_info("peername")] = transport
 
-    def lost(self, client: Any) -> None:
-        """Forget a connection."""
+    def _lost(self, client: Any) -> None:
         self.connections.pop(client, None)
         self._go_on()
         if not self.connections:
             self._ended.set()
 
-    async def quiet_app(self, scope: Any, receive: Any, send: Any) -> None:
-        """Run the application; to be cut short by `stop`, or left by the client, is no error."""
+    async def _run_app(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run the application, so that uvicorn logs neither `stop` nor a client that left."""
         try:
             await self.app(scope, receive, send)
-        except ConnectionResetError:  # a fault that was to break a connection found it gone
+        except ConnectionResetError:  # the fault was to break a connection that had ended
             if scope.get("client") in self.connections:
                 raise
         except asyncio.CancelledError:
@@ -172,7 +182,7 @@ class Listener:
 
 
 def _bound(port: int) -> socket.socket:
-    """A socket that holds a port; at a start the port may be shared with closing connections."""
+    """Return a socket that holds a port, which may be shared with connections that are closing."""
     held = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:
         if os.name == "posix":  # as socket.create_server does it
@@ -182,67 +192,3 @@ def _bound(port: int) -> socket.socket:
         held.close()
         raise
     return held
-
-
-def _protocol(listener: Listener) -> tuple[Callable[[], asyncio.Protocol], set[asyncio.Task[None]]]:
-    """What makes uvicorn's protocol for a connection, and the requests under way."""
-    try:
-        from h11 import IDLE  # noqa: PLC0415
-        from uvicorn import Config  # noqa: PLC0415
-        from uvicorn.protocols.http.h11_impl import H11Protocol  # noqa: PLC0415
-        from uvicorn.server import ServerState  # noqa: PLC0415
-    except ImportError as error:
-        raise ImportError(
-            "serving the sandbox needs uvicorn: pip install 'twake-async[sandbox]'"
-        ) from error
-
-    class Connection(H11Protocol):
-        """uvicorn's protocol, whose transport a fault can find, and which ends half-open heads."""
-
-        _limit: asyncio.TimerHandle | None = None
-
-        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-            listener.opened(transport)
-            super().connection_made(transport)
-            self._watch()
-
-        def data_received(self, data: bytes) -> None:
-            super().data_received(data)
-            self._watch()
-
-        def on_response_complete(self) -> None:
-            super().on_response_complete()
-            self._watch()
-
-        def connection_lost(self, exc: Exception | None) -> None:
-            super().connection_lost(exc)
-            listener.lost(self.client)
-            if self._limit is not None:
-                self._limit.cancel()
-
-        def _watch(self) -> None:
-            """Limit the time from the first byte of a head, or the first moment, to its end.
-
-            Between two requests uvicorn's own limit ends an idle connection.
-            """
-            idle = self.conn.their_state is IDLE
-            waiting = idle and (self.cycle is None or bool(self.conn.trailing_data[0]))
-            if waiting and self._limit is None:
-                self._limit = self.loop.call_later(listener.patience, self.transport.close)
-            elif not waiting and self._limit is not None:
-                self._limit.cancel()
-                self._limit = None
-
-    config = Config(
-        cast("Any", listener.quiet_app),
-        http="h11",
-        interface="asgi3",
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        proxy_headers=False,
-    )
-    config.load()
-    state = ServerState()
-    return lambda: Connection(config, state, {}), state.tasks

@@ -9,12 +9,13 @@ import base64
 import re
 from typing import TYPE_CHECKING, Any
 
-from twake_async.sandbox import _php
+from twake_async.sandbox._releases import php
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from twake_async.sandbox._world import App, GroupApp, World
+    from twake_async.sandbox._world.rows import App, GroupApp
+    from twake_async.sandbox._world.world import World
 
 __all__ = [
     "BAD_CREDENTIALS",
@@ -70,7 +71,7 @@ def application(world: World, authorization: str) -> App | None:
     """The application whose credentials these are; None for a wrong id or key."""
     pair = credentials(authorization)
     app = world.app(pair[0]) if pair else None
-    if pair is None or app is None or not _php.loosely_equal(app.key, pair[1]):
+    if pair is None or app is None or not php.loosely_equal(app.key, pair[1]):
         return None
     return app
 
@@ -113,7 +114,7 @@ def permitted_2023(
         return BAD_CREDENTIALS
     known = world.group_app(app.id, group_id)
     if known is None:
-        raise _php.PhpError("Call to a member function getPrivileges() on null")
+        raise php.PhpError("Call to a member function getPrivileges() on null")
     if known.privileges is None:
         return app
     if known.capabilities and not _granted(app, known, group_id, capabilities, "capabilities"):

@@ -5,43 +5,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from attrs import define, field
+from twake_async.sandbox._http import HTML, JSON, Request, Response
+from twake_async.sandbox._releases import php, php_json
+from twake_async.sandbox._releases.php_forms import post_fields
+from twake_async.sandbox._releases.routes import ROUTES, Answer, Call
+from twake_async.sandbox._world.world import IdError, World
 
-from twake_async.sandbox import _php
-from twake_async.sandbox._forms import post_fields
-from twake_async.sandbox._routes import ROUTES, Answer, Call
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from twake_async.sandbox._world import World
-
-__all__ = ["HTML", "JSON", "RELEASES", "Request", "Response", "answer"]
+__all__ = ["RELEASES", "answer"]
 
 RELEASES = ("2020", "2023")
-HTML: Mapping[str, str] = {"content-type": "text/html; charset=UTF-8"}
-JSON: Mapping[str, str] = {"all-cookies": "[]", "content-type": "application/json; charset=utf-8"}
-
-
-@define(frozen=True, slots=True)
-class Request:
-    """What arrived. Header names are in lower case; the body is as it was sent."""
-
-    method: str
-    path: str
-    headers: Mapping[str, str] = field(repr=False)
-    body: bytes = b""
-
-
-@define(frozen=True, slots=True)
-class Response:
-    """What goes back."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes = b""
 
 
 def answer(world: World, request: Request, *, release: str = "2020") -> Response:
@@ -59,7 +33,7 @@ def answer(world: World, request: Request, *, release: str = "2020") -> Response
     authorization = request.headers.get("authorization", "")
     try:
         return _written(route(Call(world, release, authorization, _fields(request, release))))
-    except _php.PhpError:
+    except (php.PhpError, IdError):
         return Response(500, HTML)
 
 
@@ -75,9 +49,9 @@ def _fields(request: Request, release: str) -> Any:
     """The body as a PHP array; 2023 takes JSON under any content type."""
     content_type = request.headers.get("content-type", "")
     is_json = content_type.startswith("application/json")
-    decoded = _php.decode(request.body) if is_json or release == "2023" else None
+    decoded = php_json.decode(request.body) if is_json or release == "2023" else None
     if isinstance(decoded, list | dict):
-        return _php.array(_php.items(decoded))
+        return php.array(php.items(decoded))
     return [] if is_json else post_fields(content_type, request.body)
 
 
@@ -85,5 +59,5 @@ def _written(answer: Answer) -> Response:
     """An answer as bytes; what JSON cannot hold is an empty 200."""
     if isinstance(answer.value, str):
         return Response(answer.status, HTML, (answer.before + answer.value).encode())
-    body = _php.encode({**answer.value, "_cookies": []}) or b""
+    body = php_json.encode({**answer.value, "_cookies": []}) or b""
     return Response(answer.status, JSON, answer.before.encode() + body)

@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from attrs import evolve
 
-from twake_async.sandbox import _php
-from twake_async.sandbox._cql import stored_front_id
-from twake_async.sandbox._reactions import react
-from twake_async.sandbox._world import App, Message, User, World
+from twake_async.sandbox._releases import php, php_json
+from twake_async.sandbox._releases.cql import stored_front_id
+from twake_async.sandbox._releases.reactions import react
+from twake_async.sandbox._world.rows import App, Message, User
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from twake_async.sandbox._world.world import World
 
 __all__ = ["remove", "save"]
 
@@ -26,36 +28,36 @@ _KEPT = ("front_id", "hidden_data", "content", "pinned")
 
 def remove(world: World, given: Any) -> None:
     """Remove a message, unless it is not there, or has replies."""
-    channel_id = _php.field(given, "channel_id")
-    if not _php.truthy(channel_id):
+    channel_id = php.field(given, "channel_id")
+    if not php.truthy(channel_id):
         return
-    parent_id = _php.field(given, "parent_message_id")
-    parent_id = parent_id if _php.truthy(parent_id) else ""
-    message = world.find(channel_id, parent_id, _php.field(given, "id"))
+    parent_id = php.field(given, "parent_message_id")
+    parent_id = parent_id if php.truthy(parent_id) else ""
+    message = world.find(channel_id, parent_id, php.field(given, "id"))
     if message is None or (message.responses_count or 0) > 0:
         return
-    if _php.truthy(message.parent_message_id):
+    if php.truthy(message.parent_message_id):
         parent = world.find(channel_id, "", message.parent_message_id)
         if parent is None:
-            raise _php.PhpError("Call to a member function setResponsesCount() on null")
+            raise php.PhpError("Call to a member function setResponsesCount() on null")
         parent.responses_count = max((parent.responses_count or 0) - 1, 0)
     world.remove(message)
 
 
 def save(world: World, given: Any, user: User | None, app: App) -> dict[str, Any] | Literal[False]:
     """Create or edit a message, or show an ephemeral one; the message as the answer shows it."""
-    if not _php.truthy(_php.field(given, "channel_id")):
+    if not php.truthy(php.field(given, "channel_id")):
         return False
     asked = dict(given)
-    if not _php.truthy(asked.get("parent_message_id")):
+    if not php.truthy(asked.get("parent_message_id")):
         asked["parent_message_id"] = ""
-    ephemeral = _php.truthy(asked.get("_once_ephemeral_message")) or _php.truthy(
+    ephemeral = php.truthy(asked.get("_once_ephemeral_message")) or php.truthy(
         asked.get("ephemeral_id")
     )
     if ephemeral:
         asked.pop("id", None)
     channel = world.channel(asked["channel_id"])
-    if not _php.has(asked, "id"):
+    if not php.has(asked, "id"):
         return _create(world, asked, channel, user, app, ephemeral=ephemeral)
     return _edit(world, asked, user)
 
@@ -63,16 +65,16 @@ def save(world: World, given: Any, user: User | None, app: App) -> dict[str, Any
 def _edit(
     world: World, asked: dict[str, Any], user: User | None
 ) -> dict[str, Any] | Literal[False]:
-    moved = _php.has(asked, "_once_replace_message_parent_message")
+    moved = php.has(asked, "_once_replace_message_parent_message")
     under = asked["_once_replace_message_parent_message" if moved else "parent_message_id"]
     row = world.find(asked["channel_id"], under, asked["id"])
     if row is None:
         return False
     message = _loaded(row)
     for key in _KEPT:
-        if not _php.has(asked, key):
+        if not php.has(asked, key):
             asked[key] = getattr(message, key)
-    if not _php.loosely_equal(message.content, asked["content"]):
+    if not php.loosely_equal(message.content, asked["content"]):
         message.edited = True
         message.modification_date = world.now()
     if moved:
@@ -91,7 +93,7 @@ def _row(message: Message) -> Message:
         channel_id=message.channel_id.lower(),
         responses_count=message.responses_count or 0,
         message_type=message.message_type or 0,
-        pinned=_php.truthy(message.pinned),
+        pinned=php.truthy(message.pinned),
         increment_at_time="1",
         reacted=dict(message.reacted),
     )
@@ -142,27 +144,27 @@ def _create(
     if ephemeral:
         return _shown(world, message, asked)
     if channel is None:
-        raise _php.PhpError("Call to a member function getOriginalWorkspaceId() on null")
+        raise php.PhpError("Call to a member function getOriginalWorkspaceId() on null")
     stored_as = stored_front_id(message.front_id)
     if stored_as is not None:  # otherwise it is answered, and not stored
         world.add(_row(evolve(message, front_id=stored_as)))
     if parent is not None:
         parent.responses_count = (parent.responses_count or 0) + 1
-    opens_the_channel = _php.has(asked.get("hidden_data"), "type") and _php.loosely_equal(
+    opens_the_channel = php.has(asked.get("hidden_data"), "type") and php.loosely_equal(
         asked["hidden_data"]["type"], "init_channel"
     )
     if user is not None and not opens_the_channel and not world.is_member(channel["id"], user.id):
-        raise _php.PhpError("Call to a member function setLastMessagesIncrement() on null")
+        raise php.PhpError("Call to a member function setLastMessagesIncrement() on null")
     return message.as_array()
 
 
 def _new(world: World, asked: dict[str, Any], user: User | None, app: App) -> Message:
     ephemeral_id = asked.get("ephemeral_id")
     front_id = asked.get("front_id")
-    front_id = front_id if _php.truthy(front_id) else world.new_front_id()
+    front_id = front_id if php.truthy(front_id) else world.new_front_id()
     return Message(
-        id=ephemeral_id if _php.truthy(ephemeral_id) else "",
-        front_id=ephemeral_id if _php.truthy(ephemeral_id) else front_id,
+        id=ephemeral_id if php.truthy(ephemeral_id) else "",
+        front_id=ephemeral_id if php.truthy(ephemeral_id) else front_id,
         channel_id=asked["channel_id"],
         parent_message_id=asked["parent_message_id"],
         message_type=_FROM_AN_APPLICATION,
@@ -176,33 +178,33 @@ def _new(world: World, asked: dict[str, Any], user: User | None, app: App) -> Me
 
 def _fill(message: Message, asked: dict[str, Any], user: User | None) -> None:
     """What creating and editing set alike; what JSON cannot hold becomes null, or empty."""
-    if _php.has(asked, "_once_user_specific_update"):
+    if php.has(asked, "_once_user_specific_update"):
         updates = asked["_once_user_specific_update"]
         specific = _specific(message.user_specific_content, updates)
-        message.user_specific_content = _php.stored(specific)
+        message.user_specific_content = php_json.stored(specific)
     hidden_data = asked.get("hidden_data")
-    empty = _php.encode(hidden_data) in (None, b"0")
-    message.hidden_data = [] if empty else _php.stored(hidden_data)
-    message.content = _php.stored(asked.get("content"))
+    empty = php_json.encode(hidden_data) in (None, b"0")
+    message.hidden_data = [] if empty else php_json.stored(hidden_data)
+    message.content = php_json.stored(asked.get("content"))
     message.pinned = asked.get("pinned")
-    if _php.has(asked, "_user_reaction") and user is not None and message.id:
+    if php.has(asked, "_user_reaction") and user is not None and message.id:
         react(message, user, asked["_user_reaction"])
 
 
 def _specific(held: Any, updates: Any) -> Any:
     """Content that only some people see: a list of updates, or one that has a `user_id`."""
-    specific = dict(_php.items(held))
-    if _php.truthy(_php.field(updates, "user_id")):
+    specific = dict(php.items(held))
+    if php.truthy(php.field(updates, "user_id")):
         updates = [updates]
-    for _, update in _php.items(updates):
-        name, modifiers = _php.key(_php.field(update, "user_id")), _php.field(update, "modifiers")
-        if _php.truthy(_php.field(update, "replace_all")):
+    for _, update in php.items(updates):
+        name, modifiers = php.key(php.field(update, "user_id")), php.field(update, "modifiers")
+        if php.truthy(php.field(update, "replace_all")):
             specific[name] = modifiers
-        elif pairs := _php.items(modifiers):
+        elif pairs := php.items(modifiers):
             if isinstance(specific.get(name), str | int | float) and specific[name] is not False:
-                raise _php.PhpError("Cannot use a scalar value as an array")
-            specific[name] = _php.array({**dict(_php.items(specific.get(name))), **dict(pairs)})
-    return _php.array(specific)
+                raise php.PhpError("Cannot use a scalar value as an array")
+            specific[name] = php.array({**dict(php.items(specific.get(name))), **dict(pairs)})
+    return php.array(specific)
 
 
 def _shown(world: World, message: Message, asked: dict[str, Any]) -> dict[str, Any]:
@@ -210,7 +212,7 @@ def _shown(world: World, message: Message, asked: dict[str, Any]) -> dict[str, A
     shown = message.as_array()
     shown["ephemeral_id"] = message.id
     shown["_user_ephemeral"] = True
-    if _php.has(asked, "ephemeral_message_recipients"):
+    if php.has(asked, "ephemeral_message_recipients"):
         shown["ephemeral_message_recipients"] = asked["ephemeral_message_recipients"]
     world.show(shown)
     return shown

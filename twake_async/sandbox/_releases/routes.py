@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import define
 
-from twake_async.sandbox import _gate, _messages2020, _messages2023, _php
-from twake_async.sandbox._world import App
+from twake_async.sandbox._releases import messages_2020, messages_2023, permissions, php
+from twake_async.sandbox._world.rows import App
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from twake_async.sandbox._world import User, World
+    from twake_async.sandbox._world.rows import User
+    from twake_async.sandbox._world.world import World
 
 __all__ = ["ROUTES", "Answer", "Call"]
 
@@ -37,8 +38,8 @@ class Call:
 
     def permitted(self, *capabilities: str, privileges: tuple[str, ...] = ()) -> Any:
         """The application that asks, or the error that it gets."""
-        group_id = _php.field(self.fields, "group_id")
-        ask = _gate.permitted if self.release == "2020" else _gate.permitted_2023
+        group_id = php.field(self.fields, "group_id")
+        ask = permissions.permitted if self.release == "2020" else permissions.permitted_2023
         return ask(self.world, self.authorization, group_id, capabilities, privileges)
 
 
@@ -56,13 +57,13 @@ def _save(call: Call) -> Answer:
     app = call.permitted("messages_save")
     if not isinstance(app, App):
         return Answer(app)
-    given = _php.field(call.fields, "message")
+    given = php.field(call.fields, "message")
     if call.release == "2023":
         told = _told_2023(call, given)
-        return told or Answer({"object": _messages2023.save(call.world, given, app)})
-    _php.field(given, "channel_id")  # of a string, this is an error
-    sender, before = _user(call.world, given["sender"] if _php.has(given, "sender") else None)
-    shown = _messages2020.save(call.world, given, sender, app)
+        return told or Answer({"object": messages_2023.save(call.world, given, app)})
+    php.field(given, "channel_id")  # of a string, this is an error
+    sender, before = _user(call.world, given["sender"] if php.has(given, "sender") else None)
+    shown = messages_2020.save(call.world, given, sender, app)
     return Answer({"object": shown} if shown else _MALFORMED, before)
 
 
@@ -70,14 +71,14 @@ def _remove(call: Call) -> Answer:
     app = call.permitted()
     if not isinstance(app, App):
         return Answer(app)
-    given = _php.field(call.fields, "message")
+    given = php.field(call.fields, "message")
     if call.release == "2020":
-        _messages2020.remove(call.world, given)
+        messages_2020.remove(call.world, given)
         return Answer({"result": given})
     if told := _told_2023(call, given):
         return told
-    _messages2023.remove(call.world, given)
-    company = {"company_id": _php.field(call.fields, "group_id"), "worskpace_id": None}
+    messages_2023.remove(call.world, given)
+    company = {"company_id": php.field(call.fields, "group_id"), "worskpace_id": None}
     return Answer({"result": {**given, **company}})
 
 
@@ -91,9 +92,9 @@ def _told_2023(call: Call, given: Any) -> Answer | None:
 def _user(world: World, user_id: Any) -> tuple[User | None, str]:
     """The person of that id; an array without an id leaves a stack trace behind."""
     if isinstance(user_id, list | dict) and user_id:
-        if not _php.has(user_id, "id"):
+        if not php.has(user_id, "id"):
             return None, _TRACE
-        user_id = _php.field(user_id, "id")
+        user_id = php.field(user_id, "id")
     return world.user(user_id), ""
 
 
@@ -101,7 +102,7 @@ def _users_get(call: Call) -> Answer:
     app = call.permitted()
     if not isinstance(app, App):
         return Answer(app)
-    user, before = _user(call.world, _php.field(call.fields, "user_id"))
+    user, before = _user(call.world, php.field(call.fields, "user_id"))
     if user is None:
         return Answer("", before, status=500)
     return Answer({"object": _profile(call.world, user)})
@@ -140,7 +141,7 @@ def _needing(*names: str) -> Callable[[Call], Answer]:
         if not isinstance(app, App):
             return Answer(app)
         for name in names:
-            if not _php.truthy(_php.field(call.fields, name)):
+            if not php.truthy(php.field(call.fields, name)):
                 return Answer({"error": f"missing_{name}"})
         return Answer({"result": "success"})
 
