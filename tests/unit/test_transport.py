@@ -175,7 +175,7 @@ async def test_plain_http_through_a_proxy_is_judged_by_its_answer():
 
 @pytest.mark.parametrize(
     "fault",
-    ["loses_silent", "stores_drips", "stores_head_drips", "silent_at_accept", "silent_mid_body"],
+    ["loses_silent", "stores_drip", "stores_drip_head", "silent_at_accept", "silent_mid_body"],
 )
 async def test_the_deadline_is_over_everything(server, fault):
     """Silence or a byte at a time: the send ends within 100 ms of its deadline."""
