@@ -351,25 +351,25 @@ NO_CONNECTION = [
 REFUSED = [
     Row(
         "the server does not know the id with this key",
-        faults("refuses_authentication refuses_authentication_after_warnings"),
+        faults("refuses_authentication refuses_authentication_warnings"),
         AuthenticationError,
         "authentication",
     ),
     Row(
         "the server does not know the group",
-        faults("refuses_group refuses_group_after_warnings"),
+        faults("refuses_group refuses_group_warnings"),
         InvalidGroupError,
         "group",
     ),
     Row(
         "the application lacks a capability, or is not installed in the group",
-        faults("refuses_capability refuses_capability_after_warnings"),
+        faults("refuses_capability refuses_capability_warnings"),
         MissingCapabilityError,
         "capability",
     ),
     Row(
         "the application lacks a privilege",
-        faults("refuses_privileges refuses_privileges_after_warnings"),
+        faults("refuses_privileges refuses_privileges_warnings"),
         MissingCapabilityError,
         "capability",
     ),
@@ -497,7 +497,7 @@ LOST = [
     ),
     Row(
         "the body of the answer is cut off, in chunks or not",
-        either("short_body short_body_reset head_then_close cut_chunked bad_chunk_size"),
+        either("cut cut_reset head_then_close cut_chunked bad_chunk_size"),
         OutcomeUnknownError,
         "lost",
         REPEATABLE,
@@ -526,14 +526,19 @@ LOST = [
         "the server sends nothing more until the deadline, at any point",
         [
             *faults("silent_at_accept silent_mid_body"),
-            *either("silent head_then_silent short_body_silent"),
+            *either("silent head_then_silent cut_silent"),
         ],
         OutcomeUnknownError,
         "timeout",
     ),
     Row(
+<<<<<<< HEAD
         "the answer arrives byte by byte until the deadline",
         either("drips head_drips"),
+=======
+        "the answer drips in, a byte at a time, until the deadline",
+        either("drip drip_head"),
+>>>>>>> nodes
         OutcomeUnknownError,
         "timeout",
     ),
@@ -584,15 +589,25 @@ ANSWERED = [
     ),
     Row("201 or 202, with any body", either("201 202"), OutcomeUnknownError, "status"),
     Row(
+<<<<<<< HEAD
         "200 with `unknown error or malformed query.`, the answer to every unexpected error",
         either("words payload_error node_500_in_200"),
+=======
+        "200 with `unknown error or malformed query.`, the words for all that was not foreseen",
+        either("error_words payload_error node_500_in_200"),
+>>>>>>> nodes
         OutcomeUnknownError,
         "server_error",
     ),
-    Row("200 with an empty body", either("empty_200"), OutcomeUnknownError, "unreadable"),
+    Row("200 with an empty body", either("empty"), OutcomeUnknownError, "unreadable"),
     Row(
+<<<<<<< HEAD
         "200 with HTML, or with a PHP stack trace and no answer after it",
         either("html_200 fatal_html_200 php_trace error_with_persist refusal_behind_others_words"),
+=======
+        "200 with HTML, or with a trace of PHP's and no answer after it",
+        either("html php_trace php_dump error_with_persist refusal_behind_others_words"),
+>>>>>>> nodes
         OutcomeUnknownError,
         "unreadable",
     ),
@@ -603,8 +618,13 @@ ANSWERED = [
         "unreadable",
     ),
     Row(
+<<<<<<< HEAD
         "200 with a gzip body that is broken or cut off",
         either("gzip_cut gzip_corrupt gzip_not"),
+=======
+        "200 with a gzip body that is broken or cut",
+        either("gzip_cut gzip_corrupt bad_gzip"),
+>>>>>>> nodes
         OutcomeUnknownError,
         "unreadable",
     ),
@@ -621,20 +641,35 @@ ANSWERED = [
         "unreadable",
     ),
     Row(
+<<<<<<< HEAD
         "200 with the answer to another message",
         either("another_answer"),
+=======
+        "200 with another message's answer",
+        either("other_message"),
+>>>>>>> nodes
         OutcomeUnknownError,
         "mismatch",
     ),
     Row(
+<<<<<<< HEAD
         '200 without an object: `{"object": null}`, for example',
         either("object_null object_list json_empty"),
+=======
+        '200 without an object: `{"object": null}`, for one',
+        either("null_object list_object json_empty"),
+>>>>>>> nodes
         OutcomeUnknownError,
         "mismatch",
     ),
     Row(
+<<<<<<< HEAD
         "200 with an object whose `id` is null, empty or not a string",
         either("id_null id_zero id_empty"),
+=======
+        "200 with an object whose `id` is null, empty or no string",
+        either("null_id zero_id empty_id"),
+>>>>>>> nodes
         OutcomeUnknownError,
         "mismatch",
     ),
@@ -661,8 +696,13 @@ CANCELLED = [
 
 DELIVERED = [
     Row(
+<<<<<<< HEAD
         "PHP warnings or a PHP stack trace before a good answer",
         faults("good_after_warnings good_after_php_trace"),
+=======
+        "warnings or a trace of PHP's in front of a good answer",
+        faults("good_warnings good_after_php_dump"),
+>>>>>>> nodes
         None,
         "",
     ),
@@ -670,14 +710,14 @@ DELIVERED = [
         "a good answer after a 1xx, late, in chunks, in gzip, or ended by closing the connection",
         faults(
             "good good_late good_chunked good_gzip good_after_100 good_after_103 "
-            "good_connection_close good_http10 good_until_close good_then_idle_close"
+            "good_connection_close good_http10 good_until_close good_hang_up"
         ),
         None,
         "",
     ),
     Row(
         "the server closed the kept connection while it was idle",
-        [idle_close("good_then_idle_close")],
+        [idle_close("good_hang_up")],
         None,
         "",
     ),

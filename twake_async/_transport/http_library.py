@@ -28,7 +28,6 @@ __all__ = [
     "TLS_STARTED",
     "TUNNEL",
     "HttpLibrary",
-    "asgi_transport",
     "check_injected",
     "httpx2_library",
     "httpx_library",
@@ -135,12 +134,6 @@ def _httpcore2() -> Any:
     import httpcore2  # noqa: PLC0415
 
     return httpcore2
-
-
-def asgi_transport(app: Any) -> httpx.ASGITransport:
-    """Return a transport that calls an ASGI application in the same process."""
-    transport: httpx.ASGITransport = httpx_library().http.ASGITransport(app=app)
-    return transport
 
 
 # --- the events of the trace --------------------------------------------------------------------
