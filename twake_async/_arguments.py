@@ -1,4 +1,4 @@
-"""What a session is configured with, checked before anything is opened: credentials and address."""
+"""What a session is configured with, checked before anything is opened."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ __all__ = [
     "check_count",
     "check_credentials",
     "check_deadline",
+    "check_group",
     "check_kind",
     "check_statuses",
     "from_environment",
@@ -76,8 +77,8 @@ def _check_secret(name: str, value: object) -> ConfigurationError | None:
         )
     if not value.isprintable():
         return ConfigurationError(
-            f"{name} holds a control character or half a character, a line break at its end "
-            "perhaps: strip it",
+            f"{name} holds a control character or a lone surrogate, perhaps a line break at its "
+            "end: strip it",
             field=name,
         )
     return None
@@ -180,6 +181,17 @@ def check_statuses(field: str, value: object) -> frozenset[int]:
     raise ConfigurationError(
         f"{field} must be a set of HTTP statuses from 300 to 599, without 500", field=field
     )
+
+
+def check_group(group_id: object) -> str:
+    """Return a group's id; raise `ConfigurationError` for what is none."""
+    if not isinstance(group_id, str) or not group_id or not group_id.isprintable():
+        raise ConfigurationError(
+            "group_id is missing or no id: give it to the session, to the call, or set "
+            "TWAKE_GROUP_ID",
+            field="group_id",
+        )
+    return group_id
 
 
 def check_deadline(deadline: object, *, positive: bool = False) -> float:

@@ -22,7 +22,7 @@ __all__ = [
     "RetryBudget",
     "RetryPolicy",
     "Tokens",
-    "fold",
+    "combine",
     "next_wait",
     "parse_retry_after",
 ]
@@ -170,7 +170,7 @@ class Attempt:
     """The send's own id, the same for all its attempts; None for an edit or a remove."""
 
 
-def fold(outcomes: Iterable[Outcome]) -> Outcome:
+def combine(outcomes: Iterable[Outcome]) -> Outcome:
     """Return the outcome of a send from those of its attempts, in order.
 
     Any `DELIVERED` decides; else any `UNKNOWN` does; else the last. None at all is `NOT_SENT`.

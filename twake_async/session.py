@@ -30,10 +30,11 @@ from ._batch.engine import Plan, stream
 from ._batch.proven_groups import GroupServer, ProvenGroups
 from ._lifetime import Life
 from ._protocol.json_codec import PLAIN, fast_codec
-from ._protocol.v1.judge import Rules, text_was_cut
-from ._protocol.v1.requests import encode_draft, encode_remove
+from ._protocol.server import Server
+from ._protocol.v1.api import Api
+from ._protocol.v1.generation import V1
 from ._transport.choose import open_transport
-from .check import Check, probe
+from .check import Check  # noqa: TC001
 from .deliveries import Delivery, Drafts, Progress  # noqa: TC001
 from .errors import ConfigurationError, InvalidDraftError, TextCutWarning
 from .journal import Journal  # noqa: TC001
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
     import httpx
     import httpx2
 
-    from ._protocol.v1.requests import EncodedSave, Prepared
+    from ._protocol.generation import EncodedDraft, Generation, SaveRequest
 
 __all__ = ["TwakeSession"]
 
@@ -135,7 +136,7 @@ class TwakeSession:
         self._group_id = group_id
         self._deadline = check_deadline(deadline, positive=True)
         self._retry = check_kind("retry", retry, RetryPolicy)
-        self._text_form = check_choice("text_form", text_form, ("plain", "portable"))
+        check_choice("text_form", text_form, ("plain", "portable"))
         check_count("max_connections", max_connections)
         trusted = check_statuses("trusted_statuses", trusted_statuses)
         if retry_budget is not None:
@@ -143,16 +144,16 @@ class TwakeSession:
         check_callback("on_attempt", on_attempt)
         opened = open_transport(
             self._base_url,
-            credentials,
             max_connections,
             http_client,
             transport,
             verify=verify,
             proxy=through,
         )
-        rules = Rules(self._base_url, trusted, opened.proxy)
-        self._codec = fast_codec() if transport == "fast" else PLAIN
-        self._attempts = Attempts(opened, Tokens(retry_budget), on_attempt, rules=rules)
+        server = Server(self._base_url, trusted, opened.proxy)
+        codec = fast_codec() if transport == "fast" else PLAIN
+        self._api: Generation = V1(Api(server, credentials, codec), text_form)
+        self._attempts = Attempts(opened, Tokens(retry_budget), on_attempt)
         self._life = Life()
         self._proven = ProvenGroups()
 
@@ -257,8 +258,8 @@ class TwakeSession:
             sender=sender,
             front_id=front_id,
         )
-        prepared = self._encode(draft, group_id).request()
-        return await self._save(prepared, group_id=group_id, deadline=deadline, retry=retry)
+        request = self._encode(draft, group_id).request()
+        return await self._save(request, group_id=group_id, deadline=deadline, retry=retry)
 
     async def send(
         self,
@@ -272,12 +273,12 @@ class TwakeSession:
 
         Arguments and errors are those of `send_message`.
         """
-        prepared = self._encode(draft, group_id).request()
-        return await self._save(prepared, group_id=group_id, deadline=deadline, retry=retry)
+        request = self._encode(draft, group_id).request()
+        return await self._save(request, group_id=group_id, deadline=deadline, retry=retry)
 
     async def _save(
         self,
-        prepared: Prepared,
+        request: SaveRequest,
         listener: Listener | None = None,
         *,
         group_id: str | None,
@@ -286,10 +287,9 @@ class TwakeSession:
     ) -> Message:
         seconds, policy = self._limits(deadline, retry)
         with self._life:  # no coroutine of its own: thousands may wait here
-            message = await self._attempts.run(prepared, policy, seconds, listener)
-        assert message is not None  # noqa: S101 - only a remove has none
+            message = await self._attempts.run(request, policy, seconds, listener)
         self._proven.add(group_id or self._group_id)
-        if text_was_cut(prepared, message):
+        if request.text_was_cut(message):
             try:
                 warnings.warn(_CUT, TextCutWarning, stacklevel=3)  # the caller of send or its like
             except Exception:  # noqa: BLE001
@@ -298,12 +298,10 @@ class TwakeSession:
                 log.warning(_CUT)
         return message
 
-    def _encode(self, draft: MessageDraft, group_id: str | None) -> EncodedSave:
+    def _encode(self, draft: MessageDraft, group_id: str | None) -> EncodedDraft:
         if not isinstance(draft, MessageDraft):
             raise InvalidDraftError("send takes a MessageDraft", field="draft")
-        return encode_draft(
-            draft, group_id=group_id or self._group_id, text_form=self._text_form, codec=self._codec
-        )
+        return self._api.encode(draft, group_id or self._group_id)
 
     def send_many(
         self,
@@ -455,8 +453,8 @@ class TwakeSession:
             pinned=pinned,
             user_specific=user_specific,
         )
-        prepared = self._encode(draft, group_id).request()
-        return await self._save(prepared, group_id=group_id, deadline=deadline, retry=retry)
+        request = self._encode(draft, group_id).request()
+        return await self._save(request, group_id=group_id, deadline=deadline, retry=retry)
 
     async def remove_message(
         self,
@@ -482,10 +480,10 @@ class TwakeSession:
             TwakeError: As for `send_message`.
 
         """
-        prepared = encode_remove(_ref(message), group_id=group_id or self._group_id)
+        request = self._api.remove(_ref(message), group_id or self._group_id)
         seconds, policy = self._limits(deadline, retry)
         with self._life:
-            await self._attempts.run(prepared, policy, seconds)
+            await self._attempts.run(request, policy, seconds)
 
     async def check(self, *, group_id: str | None = None, deadline: float | None = None) -> Check:
         """Return whether the server would take messages, and if not, what to mend.
@@ -509,7 +507,7 @@ class TwakeSession:
 
     async def _check(self, group_id: str | None, seconds: float) -> Check:
         with self._life:
-            found = await probe(self._attempts.transport, group_id, seconds)
+            found = await self._attempts.converse(self._api.check(group_id), seconds)
         if found.ok:
             self._proven.add(group_id)
         return found

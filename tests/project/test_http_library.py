@@ -28,9 +28,9 @@ from twake_async import (
 )
 from twake_async._transport.http_library import httpx2_library, httpx_library
 from twake_async._transport.httpx.connection import connection_factory
+from twake_async._transport.httpx.events import RequestEvents
 from twake_async._transport.httpx.network import Backend
-from twake_async._transport.pool import PooledConnection
-from twake_async._transport.trace import Trace
+from twake_async._transport.pooled_connection import PooledConnection
 from twake_async.sandbox import Sandbox
 
 LIBRARIES = {"httpx": httpx_library(), "httpx2": httpx2_library()}
@@ -59,7 +59,7 @@ async def way_to(way):
 async def used(twake):
     """Return the transport of the session's only connection, after one message."""
     await twake.send_message("c1", "Hello")
-    (connection,) = twake._attempts.transport.pool._free
+    (connection,) = twake._attempts.transport.pool._idle
     return connection.raw
 
 
@@ -126,7 +126,7 @@ async def test_bytes_behind_an_answer_are_seen(library, rest):
         response = await transport.handle_async_request(library.http.Request("GET", url))
         assert await response.aread() == b"{}"
         await response.aclose()
-        assert library.may_have_rest(transport) is bool(rest)
+        assert library.may_have_unread(transport) is bool(rest)
         await transport.aclose()
         seen.set()
         await over.wait()
@@ -166,7 +166,7 @@ async def test_the_events_of_a_request_have_the_names_that_prove_something(libra
 async def test_nothing_is_heard_once_the_request_has_begun(library, server, monkeypatch):
     """`info["request"].extensions` is what was given: the events end, and so does a cycle of objects."""
     names, given = [], []
-    real = Trace.__call__
+    real = RequestEvents.__call__
 
     async def hear(self, name, info):
         names.append(name)
@@ -177,7 +177,7 @@ async def test_nothing_is_heard_once_the_request_has_begun(library, server, monk
             given.append(request.extensions)
             return await super().handle_async_request(request)
 
-    monkeypatch.setattr(Trace, "__call__", hear)
+    monkeypatch.setattr(RequestEvents, "__call__", hear)
     monkeypatch.setattr(library.http, "AsyncHTTPTransport", Seen)
     async with session(server.url, library) as twake:
         await twake.send_message("c1", "Hello")
@@ -252,7 +252,7 @@ async def test_without_the_names_of_events_a_connection_costs_a_question_that_st
     url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
     async with listening, session(url, library) as twake:
         pool = twake._attempts.transport.pool
-        connection = pool._made()
+        connection = pool._make()
         assert await pool.connect(connection) is None
         pool._discard(connection)
         await asyncio.sleep(0.05)
@@ -267,9 +267,9 @@ async def test_a_connection_that_shows_nothing_may_have_more(library, server):
     async with session(server.url, library) as twake:
         transport = await used(twake)
         (connection,) = transport._pool.connections
-        assert not library.may_have_rest(transport)
+        assert not library.may_have_unread(transport)
         del connection._connection._h11_state
-        assert library.may_have_rest(transport)
+        assert library.may_have_unread(transport)
 
 
 @each
@@ -285,7 +285,7 @@ async def test_without_the_events_connecting_ahead_of_a_request_asks_for_nothing
         return await through(self, request)
 
     monkeypatch.setattr(transport, "handle_async_request", unheard)
-    maker = connection_factory(server.url, library, verify=True, via=None)
+    maker = connection_factory(server.url, library, verify=True, proxy=None)
     connection = PooledConnection(maker.make())
     assert await maker.connect(connection) is None
     await connection.raw.aclose()

@@ -19,7 +19,7 @@ from faults.tls import client_context, server_context
 
 from twake_async import Outcome, RefusedError, RetryPolicy, TwakeSession
 from twake_async._protocol.exchange import Answer
-from twake_async._transport.connect import TcpConnector, last_words
+from twake_async._transport.connect import TcpConnector, read_leftover
 from twake_async._transport.direct.connection import DirectConnection
 from twake_async._transport.httpx.network import Backend
 
@@ -204,7 +204,7 @@ async def test_the_fast_transport_reads_what_waits_where_a_write_fails():
     with Early("closes", answer(401)) as server:
         loop = asyncio.get_running_loop()
         _, connection = await loop.create_connection(DirectConnection, "127.0.0.1", server.port)
-        asked = asyncio.ensure_future(connection.ask(b"x" * 100_000, 1_000, loop.time() + 5))
+        asked = asyncio.ensure_future(connection.exchange(b"x" * 100_000, 1_000, loop.time() + 5))
         await asyncio.sleep(0)
         time.sleep(0.1)  # noqa: ASYNC251
         connection.transport.write(b"x" * 100_000)
@@ -218,7 +218,7 @@ async def test_over_tls_nothing_is_read_behind_a_broken_connection():
     with Early("closes", b"", tls=server_context()) as server:
         stream = await Backend(TcpConnector(), httpcore).connect_tcp("127.0.0.1", server.port)
         stream = await stream.start_tls(client_context(), "localhost")
-        assert last_words(stream._transport) == b""
+        assert read_leftover(stream._transport) == b""
         await stream.aclose()
         await asyncio.sleep(0.01)
-        assert last_words(stream._tcp) == b""
+        assert read_leftover(stream._tcp) == b""

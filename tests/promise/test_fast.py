@@ -285,15 +285,15 @@ async def test_a_connection_that_comes_about_while_the_session_closes_is_not_use
     server, monkeypatch
 ):
     """It is closed, and nothing is sent over it."""
-    real = DirectTransport._open
+    real = DirectTransport._connect
 
     async def slow(transport, *given):
         opened = await real(transport, *given)
-        for connection in transport.pool._busy:
+        for connection in transport.pool._in_use:
             connection.raw.closed = True
         return opened
 
-    monkeypatch.setattr(DirectTransport, "_open", slow)
+    monkeypatch.setattr(DirectTransport, "_connect", slow)
     error = await failure(server.url)
     assert (type(error), error.outcome) == (SessionClosedError, Outcome.NOT_SENT)
     await server.quiet()

@@ -36,7 +36,7 @@ from twake_async._batch.item import AttemptLog, Item
 from twake_async._journal.file import JournalFile
 from twake_async._journal.resume import resume
 from twake_async._journal.rows import interrupted
-from twake_async._protocol.v1.requests import Prepared
+from twake_async._protocol.v1.requests import Save
 
 D, R, N, U = Outcome.DELIVERED, Outcome.REFUSED, Outcome.NOT_SENT, Outcome.UNKNOWN
 ERRORS = {R: RefusedError, N: NotSentError, U: OutcomeUnknownError}
@@ -398,7 +398,7 @@ class World:
             self.killed = True
             self.path = copied(self.path, str(self.folder / f"run-{next(self.copies)}.sqlite"))
 
-    async def send(self, request: Prepared, listener: Listener) -> Message:
+    async def send(self, request: Save, listener: Listener) -> Message:
         """Make the attempts of one message, as the session does it."""
         seen = []
         while True:

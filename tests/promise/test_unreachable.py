@@ -83,13 +83,13 @@ def quick(monkeypatch):
 def dials(monkeypatch):
     """Count the connections that are tried."""
     seen: list[float] = []
-    real = TcpConnector.__call__
+    real = TcpConnector.connect
 
     async def counted(self, *given, **named):
         seen.append(asyncio.get_running_loop().time())
         return await real(self, *given, **named)
 
-    monkeypatch.setattr(TcpConnector, "__call__", counted)
+    monkeypatch.setattr(TcpConnector, "connect", counted)
     return seen
 
 
@@ -393,10 +393,10 @@ async def test_a_connection_that_died_before_anyone_used_it_costs_nothing(
     async with way_to(way) as (server, options):
         async with session(server, transport, **options) as twake:
             pool = twake._attempts.transport.pool
-            connection = pool._made()
+            connection = pool._make()
             assert await pool.connect(connection) is None
-            connection.free_since = asyncio.get_running_loop().time()
-            pool._set_free(connection)
+            connection.idle_since = asyncio.get_running_loop().time()
+            pool._keep_idle(connection)
             while not server.accepted:
                 await asyncio.sleep(0.001)
             if waits:
@@ -422,8 +422,8 @@ async def test_a_connection_that_nobody_uses_is_closed_with_the_session(way, tra
     async with way_to(way) as (server, options):
         async with session(server, transport, **options) as twake:
             pool = twake._attempts.transport.pool
-            for give in (pool._set_free, pool._discard):
-                connection = pool._made()
+            for give in (pool._keep_idle, pool._discard):
+                connection = pool._make()
                 assert await pool.connect(connection) is None
                 give(connection)
         await server.quiet()
@@ -449,7 +449,7 @@ async def test_a_mock_that_raises_starts_no_attempt_and_touches_no_network(dials
         options = {"base_url": "https://twake.example", "proxy": None, "retry": policy}
         async with TwakeSession("app", "k" * 40, group_id="g1", **options) as twake:
             message = await twake.send_message("c1", "Hello")
-            assert twake._attempts.transport.pool.unreached is None
+            assert twake._attempts.transport.pool.unreachable is None
     assert message.id == "m1"
     assert route.call_count == 4
     assert dials == []

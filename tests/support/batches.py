@@ -18,7 +18,8 @@ from twake_async import (
 )
 from twake_async._attempt_loop import Listener
 from twake_async._batch.engine import Plan
-from twake_async._protocol.v1.requests import Prepared, encode_draft
+from twake_async._protocol.v1.encode import encode_draft
+from twake_async._protocol.v1.requests import Save
 
 __all__ = [
     "QUICK",
@@ -75,7 +76,7 @@ def drafts(count, channels=1):
         yield MessageDraft(channel, f"message {number}", front_id=f"{channel}:{number}")
 
 
-def text_of(request: Prepared) -> str:
+def text_of(request: Save) -> str:
     """Return the text that a request sends in the portable form."""
     return json.loads(request.body)["message"]["content"]["fallback_string"]
 
@@ -129,7 +130,7 @@ class Sender:
         self.waiting: dict[str, asyncio.Future] = {}
         self.most = 0
 
-    async def __call__(self, request: Prepared, listener: Listener) -> Message:
+    async def __call__(self, request: Save, listener: Listener) -> Message:
         self.begun.append(request.front_id)
         turn = self.waiting[request.front_id] = asyncio.get_running_loop().create_future()
         self.most = max(self.most, len(self.waiting))
@@ -153,7 +154,7 @@ class Sender:
         await settle()
 
 
-async def at_once(request: Prepared, listener: Listener) -> Message:
+async def at_once(request: Save, listener: Listener) -> Message:
     """Deliver without a network."""
     listener.attempt_ended(Outcome.DELIVERED, "", last=True)
     return Message(id="id", front_id=request.front_id or "")

@@ -532,13 +532,8 @@ LOST = [
         "timeout",
     ),
     Row(
-<<<<<<< HEAD
         "the answer arrives byte by byte until the deadline",
-        either("drips head_drips"),
-=======
-        "the answer drips in, a byte at a time, until the deadline",
         either("drip drip_head"),
->>>>>>> nodes
         OutcomeUnknownError,
         "timeout",
     ),
@@ -589,25 +584,15 @@ ANSWERED = [
     ),
     Row("201 or 202, with any body", either("201 202"), OutcomeUnknownError, "status"),
     Row(
-<<<<<<< HEAD
-        "200 with `unknown error or malformed query.`, the answer to every unexpected error",
-        either("words payload_error node_500_in_200"),
-=======
-        "200 with `unknown error or malformed query.`, the words for all that was not foreseen",
-        either("error_words payload_error node_500_in_200"),
->>>>>>> nodes
+        "the answer arrives byte by byte until the deadline",
+        either("drip drip_head"),
         OutcomeUnknownError,
         "server_error",
     ),
     Row("200 with an empty body", either("empty"), OutcomeUnknownError, "unreadable"),
     Row(
-<<<<<<< HEAD
-        "200 with HTML, or with a PHP stack trace and no answer after it",
-        either("html_200 fatal_html_200 php_trace error_with_persist refusal_behind_others_words"),
-=======
-        "200 with HTML, or with a trace of PHP's and no answer after it",
-        either("html php_trace php_dump error_with_persist refusal_behind_others_words"),
->>>>>>> nodes
+        "the answer arrives byte by byte until the deadline",
+        either("drip drip_head"),
         OutcomeUnknownError,
         "unreadable",
     ),
@@ -618,13 +603,8 @@ ANSWERED = [
         "unreadable",
     ),
     Row(
-<<<<<<< HEAD
-        "200 with a gzip body that is broken or cut off",
-        either("gzip_cut gzip_corrupt gzip_not"),
-=======
-        "200 with a gzip body that is broken or cut",
-        either("gzip_cut gzip_corrupt bad_gzip"),
->>>>>>> nodes
+        "the answer arrives byte by byte until the deadline",
+        either("drip drip_head"),
         OutcomeUnknownError,
         "unreadable",
     ),
@@ -641,35 +621,20 @@ ANSWERED = [
         "unreadable",
     ),
     Row(
-<<<<<<< HEAD
-        "200 with the answer to another message",
-        either("another_answer"),
-=======
-        "200 with another message's answer",
-        either("other_message"),
->>>>>>> nodes
+        "the answer arrives byte by byte until the deadline",
+        either("drip drip_head"),
         OutcomeUnknownError,
         "mismatch",
     ),
     Row(
-<<<<<<< HEAD
-        '200 without an object: `{"object": null}`, for example',
-        either("object_null object_list json_empty"),
-=======
-        '200 without an object: `{"object": null}`, for one',
-        either("null_object list_object json_empty"),
->>>>>>> nodes
+        "the answer arrives byte by byte until the deadline",
+        either("drip drip_head"),
         OutcomeUnknownError,
         "mismatch",
     ),
     Row(
-<<<<<<< HEAD
-        "200 with an object whose `id` is null, empty or not a string",
-        either("id_null id_zero id_empty"),
-=======
-        "200 with an object whose `id` is null, empty or no string",
-        either("null_id zero_id empty_id"),
->>>>>>> nodes
+        "the answer arrives byte by byte until the deadline",
+        either("drip drip_head"),
         OutcomeUnknownError,
         "mismatch",
     ),
@@ -696,13 +661,8 @@ CANCELLED = [
 
 DELIVERED = [
     Row(
-<<<<<<< HEAD
-        "PHP warnings or a PHP stack trace before a good answer",
-        faults("good_after_warnings good_after_php_trace"),
-=======
-        "warnings or a trace of PHP's in front of a good answer",
-        faults("good_warnings good_after_php_dump"),
->>>>>>> nodes
+        "the answer arrives byte by byte until the deadline",
+        either("drip drip_head"),
         None,
         "",
     ),

@@ -17,7 +17,7 @@ from twake_async import (
     RefusedError,
 )
 from twake_async._batch.engine import Plan, stream
-from twake_async._protocol.v1.requests import encode_draft
+from twake_async._protocol.v1.encode import encode_draft
 
 __all__ = ["copied", "ended_as", "fingerprint", "plan", "rows", "unknown_at"]
 

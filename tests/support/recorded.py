@@ -11,7 +11,8 @@ from urllib.parse import parse_qsl
 import attrs
 
 from twake_async._protocol.exchange import Answer
-from twake_async._protocol.v1.requests import REMOVE, SAVE, Prepared
+from twake_async._protocol.v1.api import REMOVE, SAVE
+from twake_async._protocol.v1.requests import Remove, Save
 
 CASES = Path(__file__).parent / "data" / "wire" / "cases.jsonl"
 
@@ -91,12 +92,13 @@ class Recorded:
         return given if good else MINTED
 
     @property
-    def prepared(self) -> Prepared:
+    def request(self) -> Save | Remove:
         """The request as our SDK would have made it."""
         operation = self.operation
         target = self.message.get("ephemeral_id" if operation == "ephemeral" else "id")
-        front_id = None if operation == "remove" else self.front_id
-        return Prepared(self.path, self.body.encode(), operation, front_id, target)
+        if operation == "remove":
+            return Remove(self.body.encode(), target)
+        return Save(self.body.encode(), operation, self.front_id, target)
 
     @property
     def answer(self) -> Answer | None:

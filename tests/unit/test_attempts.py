@@ -23,8 +23,8 @@ from twake_async import (
 )
 from twake_async._attempt_loop import LONGEST_COOLDOWN, Attempts, Clock
 from twake_async._protocol.exchange import Answer, Failure
-from twake_async._protocol.v1.requests import encode_save
-from twake_async._transport.httpx.transport import NoPool
+from twake_async._protocol.v1.encode import encode_save
+from twake_async._transport.httpx.injected import NoPool
 from twake_async._transport.trace import Trace
 from twake_async._waiting import Pauses
 from twake_async.messages import MessageDraft

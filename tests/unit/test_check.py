@@ -10,8 +10,10 @@ import pytest
 from places import WIRE
 
 from twake_async import ConfigurationError, TwakeSession
-from twake_async._protocol.exchange import Answer, Failure
-from twake_async.check import NOBODYS, examine
+from twake_async._protocol.exchange import Answer, Context, Failure
+from twake_async._protocol.server import Server
+from twake_async._protocol.v1.api import Api
+from twake_async._protocol.v1.probes import NOBODYS, examine
 from twake_async.sandbox._seed import DEFAULT_SEED
 
 CASES = [
@@ -38,13 +40,13 @@ def recorded(names: dict[str, str], release: str, php: str) -> tuple[dict, Answe
     return case, Answer(answer["status"], headers, answer["body"].encode())
 
 
-def found(*facts: Answer | Failure):
+def found(*answers: Answer | Failure, proxy: str = ""):
     """Return what a check concludes from these answers, in order."""
-    steps = examine("the-group")
-    next(steps)
-    for fact in facts:
+    steps = examine("the-group", Api(Server(proxy=proxy)))
+    request = next(steps)
+    for answer in answers:
         try:
-            steps.send(fact)
+            request = steps.send(request.judge(answer, Context(0.0)))
         except StopIteration as end:
             return end.value
     raise AssertionError("the check wants more answers")
@@ -88,10 +90,11 @@ def test_wrong_credentials_end_a_check_at_once(release, php):
 def test_the_second_request_fits_the_release_and_the_first_names_nobodys_group():
     """2020 is asked without a message, 2023 without a channel; neither names a channel."""
     for release, body in (("2020", {"group_id": "g"}), ("2023", None)):
-        steps = examine("g")
-        assert json.loads(next(steps).body) == {"group_id": NOBODYS}
+        steps = examine("g", Api())
+        request = next(steps)
+        assert json.loads(request.body) == {"group_id": NOBODYS}
         _, first = recorded(UNKNOWN_GROUP, release, "8.2")
-        second = json.loads(steps.send(first).body)
+        second = json.loads(steps.send(request.judge(first, Context(0.0))).body)
         assert second["group_id"] == "g"
         assert "channel_id" not in second.get("message", {})
         assert body is None or second == body

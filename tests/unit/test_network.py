@@ -13,7 +13,8 @@ import pytest
 from faults import FaultServer
 from faults.tls import client_context, server_context
 
-from twake_async._transport.httpx.network import Backend, Stream, TcpConnector
+from twake_async._transport.connect import TcpConnector
+from twake_async._transport.httpx.network import Backend, Stream
 
 both = pytest.mark.parametrize("core", [httpcore, httpcore2], ids=["httpcore", "httpcore2"])
 
@@ -173,9 +174,9 @@ async def test_much_to_read_is_left_in_the_kernel_until_it_is_wanted():
 
     async with Peer(flood) as peer:
         stream = await peer.connect()
-        await until(lambda: len(stream._came) > 262_144)
+        await until(lambda: len(stream._unread) > 262_144)
         await asyncio.sleep(0.02)
-        assert len(stream._came) < 1_000_000
+        assert len(stream._unread) < 1_000_000
         read = 0
         while read < size:
             read += len(await stream.read(100_000))

@@ -29,7 +29,7 @@ from twake_async import (
     TwakeError,
     TwakeSession,
 )
-from twake_async._transport.proxies import Via, is_exempt, is_own, resolve_proxy
+from twake_async._transport.proxies import RedactedProxy, is_exempt, is_own, resolve_proxy
 
 all_transports = pytest.mark.parametrize("transport", [None, "httpx2", "fast"])
 
@@ -221,11 +221,11 @@ def test_the_settings_of_the_system_count_where_the_environment_has_none(environ
 @pytest.mark.parametrize("proxy", ["http://", "ftp://a", "http://a:port", "://", "http://[::1"])
 def test_what_is_no_proxy_is_told_with_whose_it_is(environment, proxy):
     """The value is not shown: it may hold a password."""
-    with pytest.raises(ConfigurationError, match="proxy is no URL of a proxy") as caught:
+    with pytest.raises(ConfigurationError, match="proxy is not the URL of a proxy") as caught:
         chosen(proxy=proxy)
     assert caught.value.field == "proxy"
     given(environment, HTTPS_PROXY=proxy)
-    with pytest.raises(ConfigurationError, match="the proxy of the environment is no URL"):
+    with pytest.raises(ConfigurationError, match="the proxy of the environment is not the URL"):
         chosen()
 
 
@@ -482,13 +482,13 @@ def test_a_way_shows_its_proxy_and_no_secret(scheme):
     for proxy in (given_, httpx.Proxy(given_), httpx.Proxy(given_, headers=headers)):
         via = resolve_proxy("https://chat.example", proxy)
         assert via is not None
-        assert repr(via) == f"<Via {scheme}://proxy.example:1080>"
+        assert repr(via) == f"<RedactedProxy {scheme}://proxy.example:1080>"
         assert PASSWORD not in repr(via.proxy.raw_auth)
         assert via.proxy.raw_auth == (USER.encode(), PASSWORD.encode())
     assert PASSWORD not in repr(via.proxy.auth)
     assert via.proxy.headers["proxy-authorization"] == f"Basic {LOGIN}"
     plain = httpx.Proxy(SOMEWHERE)
-    assert resolve_proxy("https://chat.example", plain) == Via(plain)
+    assert resolve_proxy("https://chat.example", plain) == RedactedProxy(plain)
 
 
 async def test_no_log_shows_the_password_of_a_socks_proxy(caplog):

@@ -24,7 +24,7 @@ from twake_async.retry import (
     RetryBudget,
     RetryPolicy,
     Tokens,
-    fold,
+    combine,
     may_repeat,
     next_wait,
     parse_retry_after,
@@ -236,11 +236,11 @@ def test_a_server_that_asks_for_too_long_stops_the_send():
     assert wait_for(RAISE, 1, 0.0, time_left=30, retry_after=29) == 29
 
 
-# --- the fold ----------------------------------------------------------------------------------
+# --- combining ----------------------------------------------------------------------------------
 
 
 @given(st.lists(st.sampled_from(list(Outcome))))
-def test_the_fold_is_as_defined(outcomes):
+def test_the_combine_is_as_defined(outcomes):
     """Any `DELIVERED` decides, else any `UNKNOWN`, else the last; nothing at all is `NOT_SENT`."""
     if any(one is Outcome.DELIVERED for one in outcomes):
         expected = Outcome.DELIVERED
@@ -250,16 +250,16 @@ def test_the_fold_is_as_defined(outcomes):
         expected = outcomes[-1]
     else:
         expected = Outcome.NOT_SENT
-    assert fold(iter(outcomes)) is expected
+    assert combine(iter(outcomes)) is expected
 
 
 def test_a_refusal_proves_nothing_about_an_earlier_attempt():
     """`UNKNOWN` then `REFUSED` or `NOT_SENT` stays `UNKNOWN`; two certain ones give the last."""
     unknown, refused, not_sent = Outcome.UNKNOWN, Outcome.REFUSED, Outcome.NOT_SENT
-    assert fold([unknown, refused]) is unknown
-    assert fold([unknown, not_sent]) is unknown
-    assert fold([not_sent, refused]) is refused
-    assert fold([refused, not_sent]) is not_sent
+    assert combine([unknown, refused]) is unknown
+    assert combine([unknown, not_sent]) is unknown
+    assert combine([not_sent, refused]) is refused
+    assert combine([refused, not_sent]) is not_sent
 
 
 # --- the budget --------------------------------------------------------------------------------

@@ -385,7 +385,7 @@ def test_a_session_belongs_to_the_loop_that_first_used_it():
 
     async def use(twake, server):
         async with server:
-            twake._base_url = twake._attempts.transport.base_url = server.url
+            twake._base_url = twake._attempts.transport._builder.base_url = server.url
             await twake.send_message("c1", "Hello")
 
     twake = TwakeSession("app", KEY, group_id="g1", base_url="http://127.0.0.1:9")

@@ -27,9 +27,9 @@ from twake_async._arguments import (
     check_deadline,
     check_kind,
 )
-from twake_async._protocol.v1.requests import SAVE
+from twake_async._protocol.v1.api import SAVE
 from twake_async._transport.http_library import httpx2_library, httpx_library
-from twake_async._transport.httpx.transport import parse_url
+from twake_async._transport.request_parts import parse_url
 from twake_async.errors import ConfigurationError, Outcome
 
 SECRET = "s3cret-key-of-the-app"
@@ -67,7 +67,7 @@ def test_the_header_is_the_documented_one():
         (b"key", "must be a non-empty string"),
         ("key\n", "strip it"),
         ("k\x00ey", "holds a control character"),
-        ("k\ud800ey", "half a character"),
+        ("k\ud800ey", "a lone surrogate"),
     ],
 )
 def test_credentials_that_can_never_log_in_are_refused(field, value, words):

@@ -26,6 +26,7 @@ from twake_async import (
     TwakeError,
     TwakeSession,
 )
+from twake_async._transport.httpx.events import RequestEvents
 from twake_async._transport.httpx.network import Stream
 from twake_async._transport.trace import Trace
 
@@ -84,11 +85,13 @@ async def test_capitals_in_the_scheme_check_certificates_all_the_same(transport)
 @pytest.mark.parametrize("exc", [AttributeError("no alpn"), RuntimeError(), OSError(), None])
 async def test_whatever_a_handshake_raises_no_byte_left(exc):
     """The connection is there and nothing was written: that proves it, not the exception's class."""
-    trace = Trace(ours=True)
-    await trace("connection.connect_tcp.complete", {"return_value": Stream(httpcore)})
+    trace = Trace()
+    await RequestEvents(trace)(
+        "connection.connect_tcp.complete", {"return_value": Stream(httpcore)}
+    )
     failure = trace.failure(exc, timed_out=exc is None)
     assert (failure.sent, failure.reason) == (False, "tls")
-    trace.socket.untouched = False
+    trace.stream.unused = False
     assert trace.failure(exc, timed_out=exc is None).sent
 
 

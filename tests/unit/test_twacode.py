@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from places import SUPPORT, WIRE
 
 from twake_async import MessageDraft, twacode
-from twake_async._protocol.v1.requests import encode_save
+from twake_async._protocol.v1.encode import encode_save
 from twake_async.errors import InvalidDraftError
 from twake_async.twacode import (
     Attachment,

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from twake_async._journal.writer import JournalWriter
+    from twake_async._protocol.generation import EncodedDraft
     from twake_async.messages import MessageDraft
 
-    from .item import Encoded
 
 __all__ = ["Encoder"]
 
@@ -36,7 +36,7 @@ class Encoder:
 
     """
 
-    encode: Callable[[MessageDraft], Encoded]
+    encode: Callable[[MessageDraft], EncodedDraft]
     writer: JournalWriter | None
     key: Callable[[MessageDraft], str] | None
     policy: Literal["report", "resend"]
@@ -74,7 +74,7 @@ class Encoder:
             self._keys.discard(item.entry.key)
 
     def _look_up(
-        self, writer: JournalWriter, draft: MessageDraft, encoded: Encoded, position: int
+        self, writer: JournalWriter, draft: MessageDraft, encoded: EncodedDraft, position: int
     ) -> Item:
         intent = self._intent(draft, encoded, position, writer.file.run)
         key, found = intent.key, None
@@ -91,7 +91,7 @@ class Encoder:
         return Item(draft, draft.channel_id, request=request, entry=entry)
 
     def _intent(
-        self, draft: MessageDraft, encoded: Encoded, position: int, run: int
+        self, draft: MessageDraft, encoded: EncodedDraft, position: int, run: int
     ) -> JournalEntry:
         fingerprint = encoded.fingerprint()
         return JournalEntry(

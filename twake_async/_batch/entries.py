@@ -13,7 +13,7 @@ import attrs
 
 from twake_async.deliveries import JournalEntry
 from twake_async.errors import Outcome, OutcomeUnknownError, TwakeError
-from twake_async.retry import fold
+from twake_async.retry import combine
 
 if TYPE_CHECKING:
     from twake_async.deliveries import Delivery
@@ -53,7 +53,7 @@ def paused_entry(item: Item, entry: JournalEntry) -> JournalEntry:
     outcomes = item.attempts.outcomes
     outcome, reason = Outcome.UNKNOWN, "interrupted"
     if not item.in_doubt:  # else no attempt of this run proves anything about an earlier run's
-        outcome = fold(outcome for outcome, _ in outcomes)
+        outcome = combine(outcome for outcome, _ in outcomes)
         reason = next(reason for each, reason in reversed(outcomes) if each is outcome)
     unknown = item.in_doubt + item.attempts.unknown
     return attrs.evolve(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 
 import attrs
 
@@ -11,40 +11,11 @@ from twake_async.errors import Outcome
 from twake_async.messages import MessageDraft
 
 if TYPE_CHECKING:
+    from twake_async._protocol.generation import SaveRequest
     from twake_async.deliveries import JournalEntry
     from twake_async.errors import TwakeError
 
-__all__ = ["AttemptLog", "Encoded", "Item", "not_sent"]
-
-
-class Encoded(Protocol):
-    """An encoded draft: its request and its fingerprint are made of it."""
-
-    @property
-    def front_id(self) -> str | None:
-        """The `front_id` of the message; None where it needs none."""
-        ...
-
-    def fingerprint(self) -> str:
-        """Return a hash of what the draft asks for, without its `front_id`.
-
-        Raises:
-            InvalidDraftError: The draft cannot be sent as it is.
-
-        """
-        ...
-
-    def request(self, front_id: str | None = None) -> Any:
-        """Return the request that sends it.
-
-        Args:
-            front_id: The `front_id` of an earlier run; None for its own.
-
-        Raises:
-            InvalidDraftError: The draft cannot be sent as it is.
-
-        """
-        ...
+__all__ = ["AttemptLog", "Item", "not_sent"]
 
 
 @attrs.define(eq=False)
@@ -92,7 +63,7 @@ class Item:
     known: Delivery | None = None
     """Its outcome, where that is known without sending it."""
 
-    request: Any = None
+    request: SaveRequest | None = None
     """The request that sends it; None where `known` is given."""
 
     entry: JournalEntry | None = None

@@ -8,7 +8,7 @@ import attrs
 
 from twake_async.deliveries import Delivery, error_for, still_unknown
 from twake_async.errors import NotSentError, Outcome
-from twake_async.retry import fold
+from twake_async.retry import combine
 
 from .entries import error_of_this_run, in_doubt
 
@@ -51,7 +51,7 @@ def failed(item: Item, error: TwakeError) -> Delivery:
 def unfinished(item: Item) -> Delivery:
     """Return the delivery of a draft whose send was cancelled, or never began."""
     outcomes = item.attempts.outcomes
-    outcome = fold(outcome for outcome, _ in outcomes)
+    outcome = combine(outcome for outcome, _ in outcomes)
     reasons = {Outcome.NOT_SENT: "stopped", Outcome.REFUSED: "later"}
     error = error_for(outcome, reasons.get(outcome, "cancelled"), "the batch was ended before it")
     error.attempts = len(outcomes)

@@ -16,11 +16,11 @@ from twake_async.retry import RetryPolicy
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from twake_async._protocol.generation import EncodedDraft
     from twake_async.deliveries import Progress
     from twake_async.messages import MessageDraft
 
     from .breaker import Pace, Server
-    from .item import Encoded
 
 __all__ = ["Plan"]
 
@@ -39,7 +39,7 @@ class Plan:
     resume: Literal["report", "resend"]
     key: Callable[[MessageDraft], str] | None
     retry: RetryPolicy | None
-    encode: Callable[[MessageDraft], Encoded]
+    encode: Callable[[MessageDraft], EncodedDraft]
     """Encodes a draft, or raises a `TwakeError`."""
     pace: Pace
     server: Server

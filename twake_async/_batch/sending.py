@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import attrs
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from twake_async._attempt_loop import Listener
+    from twake_async._protocol.generation import SaveRequest
     from twake_async.deliveries import Delivery
     from twake_async.messages import Message
 
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from .records import Records
     from .worker import Worker
 
-    Send = Callable[[Any, Listener], Awaitable[Message]]
+    Send = Callable[[SaveRequest, Listener], Awaitable[Message]]
     Halt = Callable[[TwakeError, BaseException | None], None]
 
 __all__ = ["Sending"]
@@ -115,6 +116,7 @@ class Sending:
             worker.is_busy = False
 
     async def _send(self, item: Item, worker: Worker, permit: int) -> Delivery:
+        assert item.request is not None  # noqa: S101 - only a known item has none
         worker.is_sending = True
         item.attempts.begin()
         try:

@@ -1,13 +1,15 @@
-"""What one attempt hands back; no I/O, no httpx."""
+"""A request, and what one attempt of it hands back: an answer, or a failure to get one. No I/O."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 import attrs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
+
+    from twake_async.errors import TwakeError
 
 __all__ = [
     "ASIDE_BYTES",
@@ -23,11 +25,22 @@ __all__ = [
     "TLS_THERE",
     "TOO_LARGE",
     "Answer",
+    "Context",
     "Failure",
     "Judge",
+    "Pool",
+    "Prepare",
+    "Request",
+    "Trace",
     "Transport",
     "Verdict",
 ]
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+C = TypeVar("C")
+C_co = TypeVar("C_co", covariant=True)
+S = TypeVar("S", bound="Trace")
 
 #: Bytes and seconds that the body of an answer may take whose status alone decides.
 ASIDE_BYTES, ASIDE_SECONDS = 65_536, 1.0
@@ -84,10 +97,117 @@ TOO_LARGE = Failure(sent=True, reason="unreadable", detail="the answer is too la
 
 
 @attrs.frozen
-class Verdict:
+class Context:
+    """What is known beside an answer when it is judged."""
+
+    now: float
+    """The time of day in Unix seconds, for a `Retry-After` that is a date."""
+
+    retry_later: Collection[int] = (429,)
+    """The statuses by which the caller's server says "later"."""
+
+    seen: str | None = None
+    """The id of the message that the connection's last answer named."""
+
+    in_doubt: bool = False
+    """Whether an earlier attempt of the same send ended `UNKNOWN`."""
+
+
+class Request(Protocol[T]):
+    """A request that is ready to be sent, and that judges its own answer.
+
+    `T` is what a delivered request returns.
+    """
+
+    # What a transport needs.
+
+    @property
+    def method(self) -> str:
+        """The HTTP method."""
+        ...
+
+    @property
+    def path(self) -> str:
+        """The path on the server, quoted as it goes on the wire."""
+        ...
+
+    @property
+    def body(self) -> bytes:
+        """The body; empty for none."""
+        ...
+
+    @property
+    def answer_limit(self) -> int:
+        """The most bytes that the body of an answer may have."""
+        ...
+
+    def headers(self) -> Iterable[tuple[bytes, bytes]]:
+        """Return the headers that say who sends it.
+
+        They may hold a secret, so a transport asks for them where it sends, and keeps none.
+        """
+        ...
+
+    # What the pool, the attempt loop and observers need.
+
+    @property
+    def target(self) -> str | None:
+        """The id of the message that it is about; None for a new one."""
+        ...
+
+    @property
+    def front_id(self) -> str | None:
+        """The id that the caller or the send minted for the message, if there is one."""
+        ...
+
+    @property
+    def operation(self) -> str:
+        """What it does, in one word for the log."""
+        ...
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether it does no harm to send it twice."""
+        ...
+
+    @property
+    def prepare(self) -> Prepare | None:
+        """What must happen before each attempt, such as a login; None for nothing."""
+        ...
+
+    # What its answer means.
+
+    def judge(self, answer: Answer | Failure, context: Context) -> T | TwakeError:
+        """Return what an answer, or the lack of one, proves.
+
+        Args:
+            answer: The whole answer, or why there is none.
+            context: What is known beside it.
+
+        """
+        ...
+
+    def named_by(self, result: T) -> str | None:
+        """Return the id of the message that an answer named and proved delivered, or None.
+
+        Only after such an answer is the connection used again.
+        """
+        ...
+
+
+class Prepare(Protocol):
+    """What must happen before an attempt."""
+
+    async def __call__(self, seconds: float, /) -> TwakeError | None:
+        """Do it within a number of seconds, or return the error that ends the send."""
+        ...
+
+
+@attrs.frozen
+class Verdict(Generic[T_co]):
     """What an attempt proves."""
 
-    result: Any
+    result: T_co | TwakeError
     """What the caller of the attempt is given."""
 
     names: str | None = None
@@ -95,36 +215,83 @@ class Verdict:
     may another request use the connection."""
 
 
-class Judge(Protocol):
+class Judge(Protocol[T_co]):
     """What judges an attempt while its connection is still held."""
 
-    def __call__(self, fact: Answer | Failure, seen: str | None, /) -> Verdict:
-        """Return what the fact proves; `seen` is what the connection's last answer named."""
+    def __call__(self, answer: Answer | Failure, seen: str | None, /) -> Verdict[T_co]:
+        """Return what the answer proves; `seen` is what the connection's last answer named."""
         ...
 
 
-class Transport(Protocol):
-    """What carries attempts to a server, over whichever network."""
+class Trace(Protocol):
+    """What is seen of one attempt while it runs."""
+
+    def proof(self) -> str | None:
+        """Return the word for a request that provably never left, or None."""
+        ...
+
+
+class Pool(Protocol[C_co]):
+    """Where an attempt gets its connection."""
+
+    def acquire_nowait(self, about: str | None, /) -> C_co | None:
+        """Return a connection that was used before, or None.
+
+        Args:
+            about: The id of the message that the request is about; None for a new one.
+
+        """
+        ...
+
+    async def acquire(self, about: str | None, seconds: float, /, *, once: bool) -> C_co | Failure:
+        """Return a connection, or say why there is none.
+
+        Args:
+            about: The id of the message that the request is about; None for a new one.
+            seconds: How long to wait at the most.
+            once: Whether to wait no longer than for one attempt to connect that fails.
+
+        """
+        ...
+
+
+class Transport(Protocol[C, S]):
+    """How requests travel to a server: `C` is a connection, `S` the trace of an attempt."""
 
     @property
     def proxy(self) -> str:
         """The proxy that it goes through, without its user and password; empty for none."""
         ...
 
-    pool: Any
-    """Where an attempt gets its connection."""
+    @property
+    def pool(self) -> Pool[C]:
+        """Where an attempt gets its connection."""
+        ...
 
-    def start_trace(self) -> Any:
-        """Return an observer for one attempt."""
+    def start_trace(self) -> S:
+        """Return the trace of an attempt that is about to begin."""
+        ...
 
     async def attempt(
-        self, connection: Any, prepared: Any, trace: Any, seconds: float, judge: Judge
-    ) -> Any:
-        """Make one attempt within a number of seconds and return the result of its verdict.
+        self, connection: C, request: Request[T], trace: S, seconds: float, judge: Judge[T], /
+    ) -> T | TwakeError:
+        """Make one attempt and return the result of its verdict.
 
-        It gives the connection back, whatever happens.
+        It releases the connection in any case.
+
+        Args:
+            connection: The connection to use.
+            request: The request.
+            trace: Notes what is seen of the attempt.
+            seconds: How long it may take.
+            judge: Judges the answer.
+
+        Raises:
+            asyncio.CancelledError: It was cancelled; the trace knows how far it came.
+
         """
         ...
 
     async def aclose(self) -> None:
         """Close the connections."""
+        ...

@@ -18,15 +18,15 @@ _sorted = json.JSONEncoder(
 ).encode
 
 
-def _encode(value: Any) -> bytes:
-    return _sorted(value).encode()
+def _encode(document: dict[str, Any]) -> bytes:
+    return _sorted(document["message"]).encode()
 
 
 #: Writes equal values as equal bytes, whatever the order of the keys in their maps.
 _CANONICAL = Codec(_encode, json.loads)
 
 
-def fingerprint(fields: Mapping[str, Any], names: Mapping[str, str]) -> str:
+def fingerprint(fields: dict[str, Any], names: Mapping[str, str]) -> str:
     """Return the fingerprint of a draft.
 
     Args:
@@ -37,4 +37,4 @@ def fingerprint(fields: Mapping[str, Any], names: Mapping[str, str]) -> str:
         InvalidDraftError: A field cannot be written as JSON; the error names it.
 
     """
-    return hashlib.sha256(dump(fields, fields, names, _CANONICAL)).hexdigest()[:32]
+    return hashlib.sha256(dump({"message": fields}, names, _CANONICAL)).hexdigest()[:32]

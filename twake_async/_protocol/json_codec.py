@@ -1,4 +1,4 @@
-"""JSON for the wire: what it cannot hold is refused by name, before any byte leaves."""
+"""JSON for the wire: a value that it cannot hold is refused before any byte leaves."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import attrs
 from twake_async.errors import InvalidDraftError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
 __all__ = ["MAX_DEPTH", "PLAIN", "Codec", "check_json", "dump", "fast_codec", "load"]
 
@@ -23,7 +23,7 @@ MAX_DEPTH = 500
 
 
 def _as_dict(value: Any) -> dict[str, Any]:
-    """Return a mapping that is no dict as one: what the encoders ask for where they know no way."""
+    """Return a mapping that is no dict as one, for an encoder that knows only dicts."""
     if isinstance(value, Mapping):
         return dict(value)
     raise TypeError(f"JSON has nothing for a {type(value).__name__}")
@@ -40,7 +40,7 @@ def _encode(value: Any) -> bytes:
 
 @attrs.frozen
 class Codec:
-    """How JSON is written and read; `ValueError` is what neither can do."""
+    """How JSON is written and read; both functions raise `ValueError` for what they cannot do."""
 
     encode: Callable[[Any], bytes]
     decode: Callable[[bytes], Any]
@@ -51,16 +51,20 @@ PLAIN = Codec(_encode, json.loads)
 
 
 def fast_codec() -> Codec:
-    """Return orjson's, with the standard library's where orjson gives up; raise `ImportError`.
+    """Return orjson's codec, which leaves what orjson cannot do to the standard library.
 
-    orjson stops at 254 levels, at 64 bits and at half a character; its numbers beyond 64 bits come
-    back as floats, but PHP writes none.
+    orjson cannot write more than 254 levels, integers beyond 64 bits or lone surrogates. It reads
+    integers beyond 64 bits as floats, but PHP writes none.
+
+    Raises:
+        ImportError: orjson is not installed.
+
     """
     import orjson  # noqa: PLC0415 - an extra, imported when it is used
 
     def encode(value: Any) -> bytes:
         try:
-            # orjson's bytes keep a buffer of some kilobytes; a waiting send keeps its request.
+            # orjson's bytes keep a buffer of kilobytes, and a send that waits keeps its request.
             return bytes(memoryview(orjson.dumps(value, default=_as_dict)))
         except TypeError:
             return _encode(value)
@@ -84,7 +88,16 @@ def _refuse(field: str, why: str) -> InvalidDraftError:
 
 
 def check_json(field: str, value: Any) -> None:
-    """Raise `InvalidDraftError` where JSON, or the server's depth of it, cannot hold the value."""
+    """Check that JSON can hold a value, and that the server can read it.
+
+    Args:
+        field: The field's name, for the error.
+        value: The value.
+
+    Raises:
+        InvalidDraftError: It holds what JSON does not know, or is nested too deeply.
+
+    """
     level = _containers(field, (value,))
     for _ in range(MAX_DEPTH):
         if not level:
@@ -98,7 +111,7 @@ def check_json(field: str, value: Any) -> None:
 
 
 def _containers(field: str, items: Iterable[Any]) -> list[Any]:
-    # Each container once: one that holds itself twice would double the work with every level.
+    # Each container once: one that contains itself twice would double the work with every level.
     found: dict[int, Any] = {}
     for item in items:
         if isinstance(item, _SCALARS):
@@ -120,35 +133,38 @@ def _containers(field: str, items: Iterable[Any]) -> list[Any]:
     return list(found.values())
 
 
-def dump(
-    document: Mapping[str, Any],
-    fields: Mapping[str, Any],
-    names: Mapping[str, str] = {},
-    codec: Codec = PLAIN,
-) -> bytes:
+def dump(document: Mapping[str, Any], names: Mapping[str, str] = {}, codec: Codec = PLAIN) -> bytes:
     """Return the document as UTF-8.
 
     Args:
-        document: What goes on the wire; its nested values were checked by `check_json`.
-        fields: The request's fields by name, to find the culprit where that fails.
-        names: What the caller knows under another name.
+        document: The document; its nested values were checked by `check_json`.
+        names: The fields that the caller knows under another name.
         codec: What writes it.
 
     Raises:
-        InvalidDraftError: A string holds half a character (a lone surrogate), a number has
-            thousands of digits, or the document is too deep for the caller's stack.
+        InvalidDraftError: A string holds a lone surrogate, a number has thousands of digits, or
+            the document is nested too deeply for what is left of the caller's stack.
 
     """
     try:
         return codec.encode(document)
     except (ValueError, RecursionError):
         pass
-    culprit = next((field for field, value in fields.items() if _is_broken(value)), "content")
+    at_fault = next((name for name, value in _fields(document) if _is_broken(value)), "content")
     raise _refuse(
-        names.get(culprit, culprit),
-        "holds half a character (a lone surrogate) or a number of thousands of digits, or is too "
-        "deep for the stack: mend the string, or send the number as one",
+        names.get(at_fault, at_fault),
+        "holds a lone surrogate or a number of thousands of digits, or is nested too deeply: "
+        "repair the string, send the number as a string, or make the value flatter",
     )
+
+
+def _fields(document: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield the fields of a document by name: those of a map in it in the map's place."""
+    for name, value in document.items():
+        if isinstance(value, dict):
+            yield from value.items()
+        else:
+            yield name, value
 
 
 def _is_broken(value: Any) -> bool:
@@ -160,7 +176,12 @@ def _is_broken(value: Any) -> bool:
 
 
 def load(body: bytes, codec: Codec = PLAIN) -> Any:
-    """Return the value of a JSON text; raise `ValueError` for anything else."""
+    """Return the value of a JSON text.
+
+    Raises:
+        ValueError: It is no JSON, or it is nested too deeply.
+
+    """
     try:
         return codec.decode(body)
     except RecursionError:

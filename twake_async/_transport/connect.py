@@ -1,7 +1,7 @@
-"""Connecting over plain asyncio: to all addresses of a name in turn, first the one that answered.
+"""TCP connections over plain asyncio: all addresses of a name in turn, the last good one first.
 
-The turns are Happy Eyeballs (RFC 8305), by aiohappyeyeballs. asyncio's own race between addresses
-forgets a connected socket when it is cancelled, until Python 3.12.
+The turns are Happy Eyeballs (RFC 8305), by aiohappyeyeballs. asyncio has its own, but until Python
+3.12 it leaks a connected socket when it is cancelled.
 """
 
 from __future__ import annotations
@@ -15,33 +15,33 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import aiohappyeyeballs
 import attrs
 
-from .resolve import Names
+from .resolve import Resolver
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .resolve import Addresses
 
-__all__ = ["TcpConnector", "has_news", "last_words"]
+__all__ = ["TcpConnector", "has_unread", "read_leftover"]
 
-#: Seconds after which the next address of a name is tried beside those before it, at the most and
-#: at the least (RFC 8305, section 8).
-_NEXT_ADDRESS, _SOONEST = 0.25, 0.01
+#: Seconds until the next address of a name is tried beside those before it: at most, and at least
+#: (RFC 8305, section 8).
+_LONGEST_DELAY, _SHORTEST_DELAY = 0.25, 0.01
 
-#: Bytes that are read of a connection that broke: a status and its headers are fewer.
-_LAST_WORDS = 65_536
+#: Bytes that are read from a broken connection: enough for a status and its headers.
+_LEFTOVER = 65_536
 
 P = TypeVar("P", bound=asyncio.Protocol)
 
 
 @attrs.define(eq=False)
 class TcpConnector:
-    """Opens connections to one server."""
+    """Opens TCP connections to one server, and remembers which of its addresses answered."""
 
-    _names: Names = attrs.field(factory=Names, init=False)
-    _good: str | None = attrs.field(default=None, init=False)
+    _resolver: Resolver = attrs.field(factory=Resolver, init=False)
+    _last_good: str | None = attrs.field(default=None, init=False)
 
-    async def __call__(
+    async def connect(
         self,
         make: Callable[[], P],
         host: str,
@@ -50,26 +50,26 @@ class TcpConnector:
         seconds: float | None = None,
         local: str | None = None,
     ) -> P:
-        """Return what `make` made, connected.
+        """Return the connected protocol.
 
         Args:
             make: Makes the protocol of the connection.
             host: A name or an address.
             port: The port.
-            seconds: How long the caller will wait, so that each address gets its turn; None for
-                ever. The caller ends it.
+            seconds: How long the caller waits, so that each address gets its turn; None for
+                no limit. The caller enforces it.
             local: The address to connect from, or None for any.
 
         Raises:
-            OSError: No address of the host took the connection, or it has none.
+            OSError: The host has no address, or none of them took the connection.
 
         """
-        found = await self._names.find(host, port)
-        addresses = sorted(found, key=lambda info: info[4][0] != self._good)
+        found = await self._resolver.resolve(host, port)
+        addresses = sorted(found, key=lambda info: info[4][0] != self._last_good)
         sock = await _connect(addresses, _delay(seconds, len(addresses)), local)
         try:
             with contextlib.suppress(OSError):  # the connection may have ended already
-                self._good = sock.getpeername()[0]
+                self._last_good = sock.getpeername()[0]
             _, protocol = await asyncio.get_running_loop().create_connection(make, sock=sock)
         except BaseException:
             sock.close()
@@ -78,10 +78,10 @@ class TcpConnector:
 
 
 def _delay(seconds: float | None, addresses: int) -> float:
-    """Return the seconds between two addresses; all of them get a turn within the time."""
+    """Return the seconds between two addresses, so that each gets a turn in time."""
     if seconds is None:
-        return _NEXT_ADDRESS
-    return max(_SOONEST, min(_NEXT_ADDRESS, seconds / (addresses + 1)))
+        return _LONGEST_DELAY
+    return max(_SHORTEST_DELAY, min(_LONGEST_DELAY, seconds / (addresses + 1)))
 
 
 async def _connect(addresses: Addresses, delay: float, local: str | None) -> socket.socket:
@@ -96,14 +96,15 @@ async def _connect(addresses: Addresses, delay: float, local: str | None) -> soc
         addresses, local_addr_infos=bound, happy_eyeballs_delay=delay
     )
     if task.cancelling() > before:
-        # While it ends the attempts that lost, it takes a cancellation of this task for theirs.
+        # This task was cancelled while the library cancelled its slower attempts: the library took
+        # one for the other.
         sock.close()
         raise asyncio.CancelledError
     return sock
 
 
-def has_news(transport: Any) -> bool:
-    """Say whether something waits in the kernel that the loop has not seen: the end, perhaps."""
+def has_unread(transport: Any) -> bool:
+    """Say whether the kernel holds something the loop has not read: data, or the end."""
     sock = transport.get_extra_info("socket")
     if not hasattr(select, "poll"):
         return bool(select.select([sock.fileno()], [], [], 0)[0])
@@ -112,16 +113,16 @@ def has_news(transport: Any) -> bool:
     return bool(poll.poll(0))
 
 
-def last_words(transport: Any) -> bytes:
-    """Return what came on a connection that broke, and that the loop has not read; not over TLS.
+def read_leftover(transport: Any) -> bytes:
+    """Return what the kernel still holds of a broken connection; nothing over TLS.
 
-    A server that refuses a large request answers, and closes while we still write. The loop drops
-    a connection as soon as a write fails, and with it the answer that waits in the kernel.
+    A server that refuses a large request answers, and closes while the request is still being
+    written. The loop drops a connection as soon as a write fails, with the answer unread.
     """
     sock = transport.get_extra_info("socket")
     if transport.get_extra_info("ssl_object") is not None:
         return b""
     with contextlib.suppress(OSError), socket.fromfd(sock.fileno(), sock.family, sock.type) as own:
         own.setblocking(False)  # noqa: FBT003 - its only form
-        return own.recv(_LAST_WORDS)
+        return own.recv(_LEFTOVER)
     return b""

@@ -1,4 +1,4 @@
-"""When a connection may be opened: a few at the same time, and after a failure later; no I/O."""
+"""When a connection may be opened: a few at a time, and after a failure later. No I/O."""
 
 from __future__ import annotations
 
@@ -9,31 +9,36 @@ import random
 
 import attrs
 
-__all__ = ["BackOff", "ConnectLimiter", "NotReached"]
+__all__ = ["BackOff", "ConnectLimiter", "ServerUnreachable"]
 
 #: Connections that may be opened at the same time.
-_AT_ONCE = 4
-#: Seconds between two attempts to connect that fail: at first, and at the most.
+_LIMIT = 4
+#: Seconds between two attempts to connect that fail: at first, and at most.
 _FIRST_WAIT, _LONGEST_WAIT = 0.1, 2.0
 
 
-class NotReached(Exception):  # noqa: N818 - an internal signal, not an error of the user's
-    """The server cannot be reached at the moment; the cause is what another attempt met."""
+class ServerUnreachable(Exception):  # noqa: N818 - an internal signal
+    """Another attempt to connect failed; its exception is the cause."""
 
 
 @attrs.define(eq=False)
 class ConnectLimiter:
-    """Lets four connections be opened at once; the others wait in line."""
+    """Lets four connections be opened at a time; the others wait in line."""
 
-    _inside: int = attrs.field(default=0, init=False)
+    _active: int = attrs.field(default=0, init=False)
     _waiting: collections.deque[asyncio.Future[None]] = attrs.field(
         factory=collections.deque, init=False
     )
 
-    async def enter(self) -> None:
-        """Wait for room, in line; raise `NotReached` where meanwhile another attempt failed."""
-        if self._inside < _AT_ONCE and not self._waiting:
-            self._inside += 1
+    async def acquire(self) -> None:
+        """Wait for a turn to connect.
+
+        Raises:
+            ServerUnreachable: Another attempt failed meanwhile.
+
+        """
+        if self._active < _LIMIT and not self._waiting:
+            self._active += 1
             return
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append(turn)
@@ -41,34 +46,34 @@ class ConnectLimiter:
             await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled() and turn.exception() is None:
-                self.leave()
+                self.release()
             raise
 
-    def leave(self) -> None:
-        """Make room for the next one."""
-        self._inside -= 1
-        while self._waiting and self._inside < _AT_ONCE:
+    def release(self) -> None:
+        """End a turn, and let the next one begin."""
+        self._active -= 1
+        while self._waiting and self._active < _LIMIT:
             turn = self._waiting.popleft()
             if not turn.done():
-                self._inside += 1
+                self._active += 1
                 turn.set_result(None)
 
-    def refuse(self, cause: BaseException | None) -> None:
-        """Turn away all who wait: what they would try has failed just now."""
+    def reject_waiting(self, cause: BaseException | None) -> None:
+        """Raise `ServerUnreachable` in all that wait: an attempt has just failed."""
         while self._waiting:
             turn = self._waiting.popleft()
             if not turn.done():
-                exc = NotReached()
+                exc = ServerUnreachable()
                 exc.__cause__ = cause
                 turn.set_exception(exc)
 
 
 @attrs.define(eq=False)
 class BackOff:
-    """How long to wait before the next attempt to connect: twice as long after each one."""
+    """The wait before the next attempt to connect. It doubles with each attempt that fails."""
 
     until: float = attrs.field(init=False)
-    """When the next attempt may begin."""
+    """When the next attempt may begin, by the clock of the event loop."""
     _wait: float = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -79,10 +84,10 @@ class BackOff:
         self._wait = min(2 * self._wait, _LONGEST_WAIT)
 
     def failed(self, now: float) -> None:
-        """Note that an attempt has failed."""
+        """Note that an attempt failed."""
         pause = self._wait * random.uniform(0.75, 1.25)  # noqa: S311 - jitter
         self.until = max(self.until, now + pause)
 
     def reset(self) -> None:
-        """Note that an attempt did not fail."""
+        """Note that an attempt succeeded."""
         self._wait, self.until = _FIRST_WAIT, -math.inf

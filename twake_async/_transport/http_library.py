@@ -1,8 +1,8 @@
-"""The two libraries that pooled connections run over, and what is used of them beyond their face.
+"""httpx and httpx2, and all that is used of them beyond their public names.
 
-httpx is the dependency, httpx2 its kept successor with the same face. No other room imports either,
-or uses a private name of either. `tests/project/test_http_library.py` has a test for each of these
-names.
+httpx is the dependency. httpx2 is its maintained successor with the same public names. No other
+room imports either, uses a private name of either, or knows the names of their trace events, which
+are not promised. `tests/project/test_http_library.py` has a test for each of these names.
 """
 
 from __future__ import annotations
@@ -41,20 +41,20 @@ class HttpLibrary:
 
     name: str
     http: Any = attrs.field(repr=False)
-    """Its module."""
+    """The module."""
     core: Callable[[], Any] = attrs.field(repr=False)
-    """Imports the module below it. It takes longer than all the rest: only for a connection."""
+    """Imports httpcore or httpcore2. That takes long, so it is done with the first connection."""
     authorities: str
     """Whose certificate authorities it trusts."""
 
     def make_transport(
         self, context: ssl.SSLContext, proxy: httpx.Proxy | None, idle_limit: float
     ) -> Any:
-        """Return a transport of one connection.
+        """Return the library's transport, limited to one connection.
 
         Args:
             context: The TLS context.
-            proxy: The proxy to go through.
+            proxy: The proxy to go through, or None.
             idle_limit: The seconds after which an idle connection is not used again.
 
         """
@@ -65,11 +65,11 @@ class HttpLibrary:
             verify=context, proxy=proxy, limits=limits, trust_env=False, http2=False
         )
 
-    def put_network(self, transport: Any, backend: Any) -> bool:
+    def set_network(self, transport: Any, backend: Any) -> bool:
         """Let a transport connect through a network backend; say whether that was possible.
 
-        The library has no argument for it. Where these names go, pooled connections run over the
-        library's own network, slower.
+        The library has no argument for it. Without these private names, pooled connections use
+        the library's own backend, which is slower.
         """
         pool: Any = getattr(transport, "_pool", None)
         if not hasattr(pool, "_network_backend"):
@@ -77,17 +77,17 @@ class HttpLibrary:
         pool._network_backend = backend  # noqa: SLF001
         return True
 
-    def may_have_rest(self, transport: Any) -> bool:
-        """Say whether more may have come than the answer: it would be taken for the next one.
+    def may_have_unread(self, transport: Any) -> bool:
+        """Say whether bytes may have come after the answer: they would be read as the next one.
 
-        The library shows it nowhere. Where these names go, each message gets a connection of its
-        own, which is slow.
+        The library does not show it. Without these private names, each message gets its own
+        connection, which is slow.
         """
         pool = getattr(transport, "_pool", None)
-        return pool is None or any(_has_rest(connection) for connection in pool.connections)
+        return pool is None or any(_has_unread(connection) for connection in pool.connections)
 
 
-def _has_rest(connection: Any) -> bool:
+def _has_unread(connection: Any) -> bool:
     while hasattr(connection, "_connection"):
         connection = connection._connection  # noqa: SLF001
     state: Any = getattr(connection, "_h11_state", None)
@@ -97,7 +97,7 @@ def _has_rest(connection: Any) -> bool:
 @functools.cache
 def httpx_library() -> HttpLibrary:
     """Return httpx."""
-    import httpx  # noqa: PLC0415 - with the first session: it takes longer than all the rest
+    import httpx  # noqa: PLC0415 - with the first session, because it takes long
 
     return HttpLibrary("httpx", httpx, _httpcore, "certifi's")
 
@@ -112,7 +112,7 @@ def httpx2_library() -> HttpLibrary:
     """Return httpx2.
 
     Raises:
-        ConfigurationError: It is not installed.
+        ConfigurationError: httpx2 is not installed.
 
     """
     if importlib.util.find_spec("httpx2") is None:
@@ -125,7 +125,7 @@ def httpx2_library() -> HttpLibrary:
 
 @functools.cache
 def _httpx2() -> HttpLibrary:
-    import httpx2  # noqa: PLC0415 - an extra, imported when it is used
+    import httpx2  # noqa: PLC0415 - an extra
 
     return HttpLibrary("httpx2", httpx2, _httpcore2, "the system's")
 
@@ -138,14 +138,14 @@ def _httpcore2() -> Any:
 
 # --- the events of the trace --------------------------------------------------------------------
 
-# How the names of these events end. What comes before depends on the proxy: `connection.`,
-# `socks.`, `http11.` and more.
+# How the names of these events end. They begin with `connection.`, `proxy.`, `socks.` or `http11.`,
+# as the connection needs.
 CONNECT_STARTED = ".connect_tcp.started"
 CONNECT_COMPLETE = ".connect_tcp.complete"
 TLS_STARTED = "start_tls.started"
 HEADERS_STARTED = "send_request_headers.started"
 
-#: Put before the events of a proxy's own CONNECT request, which holds nothing of the message.
+#: Put before the events of the CONNECT request to a proxy, which holds nothing of the message.
 TUNNEL = "CONNECT "
 
 #: The stages of the trace in which a connection is opened, and the reason for a failure in each.
@@ -161,14 +161,14 @@ _STAGES = {
 
 
 def unsent_reason(events: Iterable[str]) -> str | None:
-    """Return the reason of a connection that failed before the request began, or None.
+    """Return why the connection failed before the request began, as a reason, or None.
 
-    Without a failure there is no proof. An event with an unknown name ends all proof: the library
-    promises no names, so a new name must lead to "unknown", never to "not sent".
+    Without a failure there is no proof. One event with an unknown name ends all proof: the library
+    promises no names, so a new name must lead to `UNKNOWN`, never to `NOT_SENT`.
 
     Args:
-        events: The names of the events of one attempt, in order. The events of a proxy's CONNECT
-            request have `TUNNEL` before their name.
+        events: The names of the events of one attempt, in order. Those of the CONNECT request to a
+            proxy have `TUNNEL` before their name.
 
     """
     reason = None
@@ -188,20 +188,20 @@ def unsent_reason(events: Iterable[str]) -> str | None:
 
 
 def check_injected(field: str, injected: Any) -> HttpLibrary:
-    """Return the library whose requests a caller's client or transport takes.
+    """Return the library whose requests the caller's client or transport takes.
 
     Args:
         field: The argument: `"http_client"` or `"transport"`.
-        injected: Its value. It is used by its shape. Where it derives from neither library, it
-            gets requests of httpx.
+        injected: Its value. What derives from neither library is used by its shape, and gets
+            requests of httpx.
 
     Raises:
-        ConfigurationError: It has another shape, or is made of parts of both libraries.
+        ConfigurationError: It has another shape, or its parts come from both libraries.
 
     """
     kind, needed = _SHAPES[field]
     origin = _origin(injected)
-    # An asynchronous client of either library can be closed with `aclose`, the other one cannot.
+    # In both libraries only what is asynchronous has `aclose`.
     needed += ("aclose",) if origin is not None else ()
     if not all(hasattr(injected, name) for name in needed):
         raise ConfigurationError(
@@ -228,7 +228,7 @@ def _origin(injected: Any) -> str | None:
 
 def _check_parts(client: Any, origin: str) -> None:
     """Raise `ConfigurationError` where a client of one library has a transport of the other."""
-    # No library shows a client's transports. Where these names go, the first message tells.
+    # No library shows a client's transports. Without these private names, the first send fails.
     parts = (getattr(client, "_transport", None), *getattr(client, "_mounts", {}).values())
     for other in map(_origin, parts):
         if other not in (origin, None):

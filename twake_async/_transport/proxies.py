@@ -1,4 +1,4 @@
-"""Which proxy the requests go through: the caller's, the environment's, or none."""
+"""Which proxy requests go through: the caller's, the environment's, or none."""
 
 from __future__ import annotations
 
@@ -20,39 +20,40 @@ if TYPE_CHECKING:
 
     from .http_library import HttpLibrary
 
-__all__ = ["Via", "is_exempt", "is_own", "resolve_proxy"]
+__all__ = ["RedactedProxy", "is_exempt", "is_own", "resolve_proxy"]
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 @attrs.frozen(repr=False)
-class Via:
-    """A proxy to go through; its repr shows no user and no password."""
+class RedactedProxy:
+    """A proxy; its repr shows neither user nor password."""
 
-    # Tools that print attrs classes by their fields heed this, not __repr__.
+    # Tools that print attrs classes by their fields read this, not __repr__.
     proxy: httpx.Proxy = attrs.field(repr=False)
 
     @property
     def name(self) -> str:
-        """Its address, for errors: scheme, host and port."""
+        """The scheme, host and port of the proxy, for errors."""
         return f"{self.proxy.url.scheme}://{self.proxy.url.netloc.decode('ascii')}"
 
     def __repr__(self) -> str:
-        return f"<Via {self.name}>"
+        return f"<RedactedProxy {self.name}>"
 
 
 def resolve_proxy(
     base_url: str, proxy: httpx.Proxy | str | None, library: HttpLibrary | None = None
-) -> Via | None:
-    """Return the way through a proxy: the one given, the environment's for `"env"`, or None.
+) -> RedactedProxy | None:
+    """Return the proxy to go through, or None.
 
     Args:
         base_url: The server's address.
-        proxy: The address of a proxy, a `Proxy` of either library, `"env"`, or None.
-        library: What will go through it; httpx where it is None.
+        proxy: The address of a proxy, a `Proxy` of either library, `"env"` for the one that the
+            environment names, or None.
+        library: The library whose requests go through it; None for httpx.
 
     Raises:
-        ConfigurationError: It is no address of a proxy, or of one that needs another package.
+        ConfigurationError: It is no address of a proxy, or the proxy needs another package.
 
     """
     library = library or httpx_library()
@@ -67,8 +68,8 @@ def resolve_proxy(
     return found
 
 
-def _checked(proxy: Any, whose: str, library: HttpLibrary) -> Via | str | None:
-    """Return the way through a proxy, or what is wrong with it, which shows nothing of it."""
+def _checked(proxy: Any, whose: str, library: HttpLibrary) -> RedactedProxy | str | None:
+    """Return a proxy, or an error message that shows nothing of its address."""
     if proxy is None:
         return None
     if isinstance(proxy, str):
@@ -76,15 +77,15 @@ def _checked(proxy: Any, whose: str, library: HttpLibrary) -> Via | str | None:
         with contextlib.suppress(ValueError, library.http.InvalidURL):
             proxy = library.http.Proxy(text if "://" in text else f"http://{text}")
     if proxy is None or not proxy.url.host:
-        return f"{whose} is no URL of a proxy"
+        return f"{whose} is not the URL of a proxy"
     if proxy.url.scheme.startswith("socks") and importlib.util.find_spec("socksio") is None:
         install = f'pip install "{library.name}[socks]"'
-        return f"{whose} speaks SOCKS, which needs another package: {install}"
-    return Via(_hushed(proxy, library))
+        return f"{whose} is a SOCKS proxy, which needs another package: {install}"
+    return RedactedProxy(_redacted(proxy, library))
 
 
 class _Secret(str):
-    """A text that shows in no repr, and neither do its bytes."""
+    """A text whose repr, and that of its bytes, shows nothing."""
 
     __slots__ = ()
 
@@ -102,29 +103,29 @@ class _SecretBytes(bytes):
         return "b'***'"
 
 
-def _hushed(proxy: httpx.Proxy, library: HttpLibrary) -> httpx.Proxy:
-    """Return the same proxy, whose user and password do not show in httpcore's log.
+def _redacted(proxy: httpx.Proxy, library: HttpLibrary) -> httpx.Proxy:
+    """Return the same proxy, with a user and password that no log shows.
 
-    httpcore writes those of a SOCKS proxy to its log, on the level of debug.
+    httpcore logs those of a SOCKS proxy, at the level DEBUG.
     """
     if proxy.auth is None:
         return proxy
     user, password = proxy.auth
-    hushed: httpx.Proxy = library.http.Proxy(
+    redacted: httpx.Proxy = library.http.Proxy(
         library.http.URL(str(proxy.url)),
         ssl_context=proxy.ssl_context,
         auth=(_Secret(user), _Secret(password)),
         headers=proxy.headers.raw,
     )
-    return hushed
+    return redacted
 
 
 # --- the environment ----------------------------------------------------------------------------
 
 
 def _of_environment(url: httpx.URL) -> str | None:
-    # httpx drops the environment's proxies when it is given a transport. Imported here: the import
-    # of this package need not wait for it.
+    # httpx ignores the environment's proxies when it is given a transport. Imported here, because
+    # the import takes long.
     import urllib.request  # noqa: PLC0415
 
     host = url.raw_host.decode("ascii").lower()
@@ -135,7 +136,7 @@ def _of_environment(url: httpx.URL) -> str | None:
         port = url.port or (443 if url.scheme == "https" else 80)
         exempt = is_exempt(host, port, found.get("no", ""))
     else:
-        # macOS and Windows have settings, and a list of exceptions, of their own.
+        # macOS and Windows have their own settings, with their own list of exceptions.
         found = urllib.request.getproxies()
         exempt = bool(found) and bool(urllib.request.proxy_bypass(host))
     return None if exempt else found.get(url.scheme) or found.get("all")
@@ -145,7 +146,7 @@ _OWN_NAMES = frozenset({"localhost", "localhost.localdomain", "ip6-localhost", "
 
 
 def is_own(host: str) -> bool:
-    """Say whether a host is this machine, which no proxy is asked for."""
+    """Say whether a host is this machine, which is reached without a proxy."""
     name = host.removesuffix(".")
     if name in _OWN_NAMES or name.endswith(".localhost"):
         return True
@@ -156,7 +157,7 @@ def is_own(host: str) -> bool:
 
 
 def _address(host: str) -> Address | None:
-    """Return the address that a host is written as, also in forms such as `127.1`, or None."""
+    """Return a host's address if it is written as one, also in forms such as `127.1`, or None."""
     with contextlib.suppress(ValueError):
         address = ipaddress.ip_address(host)
         return getattr(address, "ipv4_mapped", None) or address
@@ -169,13 +170,13 @@ def _is_interface(address: Address) -> bool:
     """Say whether a network interface of this machine has the address. Nothing is sent."""
     family = socket.AF_INET if address.version == 4 else socket.AF_INET6
     with contextlib.suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as asking:
-        # The kernel chooses the address to send from: the same one, if it is ours.
+        # The kernel chooses the address to send from. If the address is ours, it is the same one.
         asking.connect((str(address), 9))
         return ipaddress.ip_address(asking.getsockname()[0]) == address
     return False
 
 
-#: An entry of NO_PROXY: a name or an address, perhaps in brackets, with a port or without.
+#: An entry of NO_PROXY: a name or an address, with or without brackets and a port.
 _ENTRY = re.compile(
     r"(?:\[(?P<ip6>[^\]]*)\](?P<bits>/\d+)?|(?P<name>[^:\[\]]*))(?::(?P<port>\d*))?"
 )
@@ -187,14 +188,14 @@ def is_exempt(host: str, port: int, exceptions: str) -> bool:
     Args:
         host: A name in ASCII or an address, in lower case, without brackets.
         port: The port.
-        exceptions: The value of `NO_PROXY`, in the forms that urllib, requests and curl know.
+        exceptions: The value of `NO_PROXY`, in the forms that urllib, requests and curl accept.
 
     """
-    return any(_names(entry, host, port) for entry in re.split(r"[\s,]+", exceptions))
+    return any(_matches(entry, host, port) for entry in re.split(r"[\s,]+", exceptions))
 
 
-def _names(entry: str, host: str, port: int) -> bool:
-    """Say whether an entry is about a host."""
+def _matches(entry: str, host: str, port: int) -> bool:
+    """Say whether an entry names a host."""
     if entry == "*":
         return True
     found = _ENTRY.fullmatch(entry)
@@ -208,19 +209,19 @@ def _names(entry: str, host: str, port: int) -> bool:
         return False
     address = _address(host)
     if address is not None:
-        return _holds(name, address)
-    name = _in_ascii(name.removeprefix("*").lstrip(".").rstrip("."))
+        return _contains(name, address)
+    name = _to_ascii(name.removeprefix("*").lstrip(".").rstrip("."))
     host = host.removesuffix(".")
     return bool(name) and (host == name or host.endswith(f".{name}"))
 
 
-def _holds(network: str, address: Address) -> bool:
+def _contains(network: str, address: Address) -> bool:
     with contextlib.suppress(ValueError):
         return address in ipaddress.ip_network(network, strict=False)
     return False
 
 
-def _in_ascii(name: str) -> str:
+def _to_ascii(name: str) -> str:
     if name.isascii():
         return name.lower()
     http = httpx_library().http

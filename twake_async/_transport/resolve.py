@@ -1,7 +1,8 @@
-"""Looking up the addresses of a name, in threads that do not keep a program from ending.
+"""Name resolution: in threads of its own, shared by all who ask, and limited.
 
-asyncio looks names up in threads of its own, and `asyncio.run` waits for them before it returns. A
-resolver that does not answer would hold up a program long after its last send.
+asyncio resolves names in threads for which `asyncio.run` waits before it returns. A resolver that
+does not answer would keep a program from ending long after its last send. The threads here are
+daemons: a program does not wait for them.
 """
 
 from __future__ import annotations
@@ -15,37 +16,37 @@ from typing import Any
 
 import attrs
 
-__all__ = ["Addresses", "Names"]
+__all__ = ["Addresses", "Resolver"]
 
 #: What `socket.getaddrinfo` returns.
 Addresses = list[tuple[Any, Any, int, str, Any]]
 
-#: Seconds after which nobody joins a look-up: a new one may find a resolver that answers.
+#: Seconds after which nobody joins a lookup any more: a new one may find a resolver that answers.
 _STALE = 5.0
-#: How many look-ups may run in a process. Those that nobody waits for any more count, too.
+#: How many lookups may run in a process at once. Abandoned ones count until they end.
 _LIMIT = 16
-_THREAD = "twake-async look-up"
+_THREAD = "twake-async lookup"
 
 
 @attrs.define(eq=False)
-class LookUp:
-    """A look-up that runs, and what it found."""
+class _Lookup:
+    """A running lookup."""
 
     began: float
-    found: asyncio.Future[Addresses | OSError]
+    result: asyncio.Future[Addresses | OSError]
 
 
 @attrs.define(eq=False)
-class Names:
-    """Looks names up. All who ask for the same name at the same time share one look-up."""
+class Resolver:
+    """Resolves names. All who ask for one name at the same time share one lookup."""
 
-    _running: dict[tuple[str, int], LookUp] = attrs.field(factory=dict, init=False)
+    _running: dict[tuple[str, int], _Lookup] = attrs.field(factory=dict, init=False)
 
-    async def find(self, host: str, port: int) -> Addresses:
-        """Return the addresses of a host, of which there is at least one.
+    async def resolve(self, host: str, port: int) -> Addresses:
+        """Return the addresses of a host, at least one.
 
         Raises:
-            OSError: The name has none, or too many look-ups are without an answer.
+            OSError: The name has no address, or too many lookups are unanswered.
 
         """
         with contextlib.suppress(ValueError):
@@ -53,13 +54,14 @@ class Names:
             return socket.getaddrinfo(
                 host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST
             )
-        # Shielded: a send that is cancelled leaves the look-up to the others.
-        found = await asyncio.shield(self._look_up(host, port).found)
-        if isinstance(found, OSError):
-            raise type(found)(*found.args)  # each its own: a traceback belongs to one task
-        return found
+        # Shielded: a cancelled send leaves the lookup to the others.
+        result = await asyncio.shield(self._start(host, port).result)
+        if isinstance(result, OSError):
+            raise type(result)(*result.args)  # a new one for each task: its traceback differs
+        return result
 
-    def _look_up(self, host: str, port: int) -> LookUp:
+    def _start(self, host: str, port: int) -> _Lookup:
+        """Return the running lookup of a name, or start one in a thread."""
         loop, key = asyncio.get_running_loop(), (host, port)
         running = self._running.get(key)
         if running is not None and loop.time() - running.began < _STALE:
@@ -67,22 +69,22 @@ class Names:
         if sum(thread.name == _THREAD for thread in threading.enumerate()) >= _LIMIT:
             if running is not None:
                 return running
-            raise socket.gaierror(socket.EAI_AGAIN, "too many look-ups of names are unanswered")
-        begun = LookUp(loop.time(), loop.create_future())
+            raise socket.gaierror(socket.EAI_AGAIN, "too many name lookups are unanswered")
+        lookup = _Lookup(loop.time(), loop.create_future())
 
-        def settle(found: Addresses | OSError) -> None:
-            begun.found.set_result(found)
-            if self._running.get(key) is begun:
+        def finish(result: Addresses | OSError) -> None:
+            lookup.result.set_result(result)
+            if self._running.get(key) is lookup:
                 del self._running[key]
 
         def run() -> None:
-            found = _resolve(host, port)
+            result = _resolve(host, port)
             with contextlib.suppress(RuntimeError):  # the loop was closed
-                loop.call_soon_threadsafe(settle, found)
+                loop.call_soon_threadsafe(finish, result)
 
         threading.Thread(target=run, name=_THREAD, daemon=True).start()
-        self._running[key] = begun
-        return begun
+        self._running[key] = lookup
+        return lookup
 
 
 def _resolve(host: str, port: int) -> Addresses | OSError:
@@ -90,5 +92,5 @@ def _resolve(host: str, port: int) -> Addresses | OSError:
         return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except OSError as exc:
         return exc.with_traceback(None)
-    except ValueError as exc:  # a name that cannot be one: a label that is empty or too long
+    except ValueError as exc:  # no valid name: a label is empty or too long
         return socket.gaierror(socket.EAI_NONAME, str(exc))

@@ -21,20 +21,20 @@ Verify = ssl.SSLContext | str | os.PathLike[str] | bool
 def lazy_context(
     verify: Verify, library: HttpLibrary, *, needed: bool
 ) -> Callable[[], ssl.SSLContext]:
-    """Return a function that returns one TLS context, made when it is first asked for.
+    """Return a function that returns one TLS context, made when it is first called.
 
     Args:
         verify: A TLS context, the path of a CA bundle, or whether to check certificates.
-        library: Whose certificate authorities are trusted where neither `verify` nor the
+        library: The library whose certificate authorities are trusted if neither `verify` nor the
             environment names any.
-        needed: Whether the server is spoken to over TLS.
+        needed: Whether the server is reached over TLS.
 
     Raises:
-        ConfigurationError: `verify` is of another type, or names no CA bundle; or the environment
+        ConfigurationError: `verify` has another type, or names no CA bundle; or the environment
             names authorities that cannot be loaded.
 
     """
-    # What the caller or the environment names is looked at now: a wrong name is seen at once.
+    # What the caller or the environment names is loaded now, so that a wrong name fails at once.
     made: list[ssl.SSLContext] = []
     if isinstance(verify, str | os.PathLike):
         made.append(_own_context(verify))
@@ -57,7 +57,7 @@ def lazy_context(
 
 def _own_context(path: str | os.PathLike[str]) -> ssl.SSLContext:
     try:
-        # An empty path would load the system's authorities without a word.
+        # With an empty path OpenSSL loads the system's authorities.
         return ssl.create_default_context(cafile=os.fspath(path) or "(empty)")
     except (OSError, TypeError, ValueError) as exc:
         raise ConfigurationError(
@@ -69,11 +69,11 @@ def _environment_context() -> ssl.SSLContext | None:
     """Return a context of the authorities that the environment names, or None for none."""
     file, folder = os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
     try:
-        if file:  # as in httpx, it goes before the directory
+        if file:  # as in httpx, it is preferred to the directory
             return ssl.create_default_context(cafile=file)
         if folder:
             if not any(map(os.path.isdir, folder.split(os.pathsep))):
-                # OpenSSL would take it without a word, and then trust nobody.
+                # OpenSSL accepts it, and then trusts no certificate.
                 raise NotADirectoryError("there is no such directory")
             return ssl.create_default_context(capath=folder)
     except (OSError, ValueError) as exc:
@@ -92,7 +92,7 @@ def _tls_context(
     if isinstance(verify, ssl.SSLContext):
         return verify
     if not needed:
-        # Loading the CA bundle takes 20 ms that plain http has no use for.
+        # Loading a CA bundle takes 20 ms, and plain http does not need it.
         return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
         context: ssl.SSLContext = library.http.create_ssl_context(verify=verify, trust_env=False)

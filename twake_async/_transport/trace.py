@@ -1,4 +1,4 @@
-"""What is seen of one attempt while it runs, and what that proves of a request."""
+"""How far one attempt came, and what that proves about its request."""
 
 from __future__ import annotations
 
@@ -17,147 +17,88 @@ from twake_async._protocol.exchange import (
     Failure,
 )
 
-from .http_library import (
-    CONNECT_COMPLETE,
-    CONNECT_STARTED,
-    HEADERS_STARTED,
-    TLS_STARTED,
-    TUNNEL,
-    unsent_reason,
-)
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from .pool import ConnectionPool
-
-__all__ = ["Trace", "detail_of", "refine"]
+__all__ = ["Trace"]
 
 
 @attrs.define(eq=False)
 class Trace:
-    """What was seen of one attempt; httpcore's `trace` extension calls it with each event."""
+    """How far one attempt came. The transport writes it while the attempt runs."""
 
-    pool: ConnectionPool[Any] | None = None
-    """Who is told whether a connection could be opened."""
-    ours: bool = attrs.field(
-        default=attrs.Factory(lambda self: self.pool is not None, takes_self=True)
-    )
-    """Whether it is a connection of ours: its events prove something."""
-    events: list[str] = attrs.field(factory=list, init=False)
-    wrote: bool = attrs.field(default=False, init=False)
-    head: Any = attrs.field(default=None, init=False)
-    """The response, from the moment its status is known."""
-    whole: bool = attrs.field(default=False, init=False)
+    proves: bool = True
+    """Whether it can prove anything: not over a client or transport of the caller's own."""
+    unsent: str | None = None
+    """Why the request did not leave, as a reason, if the attempt ended now; None without proof."""
+    tunnelling: bool = False
+    """Whether a proxy is being asked to open a tunnel."""
+    wrote: bool = False
+    """Whether the first byte of the request may have left."""
+    connected: bool = False
+    """Whether the connection was opened for this attempt: no other answer came over it."""
+    stream: Any = None
+    """The connected network stream, until the request begins; nothing else may know of it yet."""
+    response: Any = None
+    """The library's response, from the moment its status is known."""
+    complete: bool = False
     """Whether the answer was read to its end, so that the connection may be used again."""
-    socket: Any = attrs.field(default=None, init=False)
-    """The connected socket, until the request begins: nobody else may know of it."""
-    connected: bool = attrs.field(default=False, init=False)
-    """Whether the connection was opened for this attempt: no answer came over it before."""
-    _connecting: bool = attrs.field(default=False, init=False)
-    _tunnelling: bool = attrs.field(default=False, init=False)
 
-    async def __call__(self, name: str, info: dict[str, Any], /) -> None:
-        if name.endswith(HEADERS_STARTED):
-            request = info.get("request")
-            self._tunnelling = getattr(request, "method", None) == b"CONNECT"
-            if not self._tunnelling:
-                self._begun(request)
-        elif name.endswith(TLS_STARTED):
-            self._tunnelling = False
-        self.events.append(TUNNEL + name if self._tunnelling else name)
-        if name.endswith(CONNECT_STARTED):  # of a connection, or of one through SOCKS
-            await self._enter()
-        elif name.endswith(CONNECT_COMPLETE):
-            self.connected = True
-            self.socket = info.get("return_value")
+    def proof(self, exc: BaseException | None = None) -> str | None:
+        """Return why the request did not leave, as a reason; None without proof.
 
-    def _begun(self, request: Any) -> None:
-        self.wrote = True
-        self.socket = None
-        if self.ours:
-            # What comes later proves nothing more, and each event costs. The answer holds the
-            # request: without this, it and this object would keep each other alive.
-            getattr(request, "extensions", {}).pop("trace", None)
-        self._reached()
+        Args:
+            exc: What the attempt raised.
 
-    async def _enter(self) -> None:
-        if self.pool is None:
-            return
-        try:
-            await self.pool.limiter.enter()
-        except BaseException:
-            self.events.append("connection.connect_tcp.failed")
-            raise
-        self._connecting = True
-
-    def _reached(self) -> None:
-        if self.pool is not None and self._connecting:
-            self.pool.connected()
-            self._leave(self.pool)
-
-    def _failed(self, failure: Failure, exc: BaseException | None) -> None:
-        # Without events it was no connection of ours that failed: a test's mock, for one.
-        if self.pool is not None and self._connecting:
-            self.pool.failed(failure, exc)
-            self._leave(self.pool)
-
-    def end(self) -> None:
-        """Note that the attempt is over, however far it came."""
-        if self.pool is not None and self._connecting:
-            self.pool.unfinished()
-            self._leave(self.pool)
-
-    def _leave(self, pool: ConnectionPool[Any]) -> None:
-        self._connecting = False
-        pool.limiter.leave()
-
-    def proof(self, wrong: BaseException | None = None) -> str | None:
-        """Return the word for a request that provably never left, or None."""
-        if self.wrote or not self.ours:
+        """
+        if self.wrote or not self.proves:
             return None
-        reason = unsent_reason(self.events)
-        if _is(wrong, "ProxyError") and self._tunnelling:
-            return "proxy_refused" if str(wrong).startswith("4") else "proxy"
-        if reason is None and _is(wrong, "ConnectError"):
+        if self.tunnelling and _is(exc, "ProxyError"):
+            return "proxy_refused" if str(exc).startswith("4") else "proxy"
+        reason = self.unsent
+        if reason is None and _is(exc, "ConnectError"):
             reason = "connect"
-        if reason is None and getattr(self.socket, "untouched", False):
-            # Whatever was raised: the connection is there, and no byte was given to it.
+        if reason is None and getattr(self.stream, "unused", False):
+            # Whatever was raised: the connection is open, and it was given no byte.
             reason = "tls"
-        return refine(reason, wrong) if reason else None
+        return _refine(reason, exc) if reason else None
 
-    def failure(self, wrong: BaseException | None, *, timed_out: bool = False) -> Failure:
-        """Return what an attempt without a whole answer proves."""
-        reason = self.proof(wrong)
+    def failure(self, exc: BaseException | None, *, timed_out: bool = False) -> Failure:
+        """Return what an attempt without a complete answer proves.
+
+        Args:
+            exc: What the attempt raised.
+            timed_out: Whether its time was over.
+
+        """
+        reason = self.proof(exc)
         if reason is not None:
-            failure = Failure(sent=False, reason=reason, detail=detail_of(reason, wrong))
-            self._failed(failure, wrong)
-            return failure
+            return Failure(sent=False, reason=reason, detail=_detail(reason, exc))
         if timed_out:
             return LATE
-        if not self.ours:
-            name = type(wrong).__name__
+        if not self.proves:
+            name = type(exc).__name__
             return Failure(sent=True, reason="unproven", detail=f"the transport raised {name}")
-        return TLS_SPOKEN if TLS_THERE in str(wrong) else LOST
+        return TLS_SPOKEN if TLS_THERE in str(exc) else LOST
 
 
-def _is(wrong: BaseException | None, name: str) -> bool:
-    # By name: httpx has a kept successor of the same face, and this room stays clear of both.
-    return any(kind.__name__ == name for kind in type(wrong).__mro__)
+def _is(exc: BaseException | None, name: str) -> bool:
+    # By name, because httpx and httpx2 have the same names, and this room imports neither.
+    return any(kind.__name__ == name for kind in type(exc).__mro__)
 
 
-def _causes(wrong: BaseException | None) -> Iterator[BaseException]:
+def _causes(exc: BaseException | None) -> Iterator[BaseException]:
     seen: set[int] = set()
-    # An object that is raised twice, as mocks do, may be its own cause.
-    while wrong is not None and id(wrong) not in seen:
-        seen.add(id(wrong))
-        yield wrong
-        wrong = wrong.__cause__ or wrong.__context__
+    # An exception that is raised twice, as mocks do, may be its own cause.
+    while exc is not None and id(exc) not in seen:
+        seen.add(id(exc))
+        yield exc
+        exc = exc.__cause__ or exc.__context__
 
 
-def refine(reason: str, wrong: BaseException | None) -> str:
-    """Return a more exact word for what went wrong while a connection came about, or the same."""
-    for cause in _causes(wrong):
+def _refine(reason: str, exc: BaseException | None) -> str:
+    """Return a more exact reason for a failure to connect, or the same."""
+    for cause in _causes(exc):
         if isinstance(cause, ssl.SSLCertVerificationError):
             return "certificate"
         if isinstance(cause, socket.gaierror):
@@ -166,25 +107,23 @@ def refine(reason: str, wrong: BaseException | None) -> str:
 
 
 _DETAILS = {
-    "connect": "no connection came about",
+    "connect": "no connection was opened",
     "dns": "the name of the host does not resolve",
     "tls": "the TLS handshake failed",
-    "certificate": "the server's certificate does not fit",
+    "certificate": "the server's certificate is not valid for it",
     "proxy": "the proxy failed before the request went through it",
     "proxy_refused": "the proxy refused the connection",
 }
-
-
-#: What OpenSSL calls an answer to its handshake that is no TLS, in its several releases.
+#: How the releases of OpenSSL name an answer to a handshake that is not TLS.
 _NO_TLS = frozenset(
     {"WRONG_VERSION_NUMBER", "UNKNOWN_PROTOCOL", "RECORD_LAYER_FAILURE", "HTTP_REQUEST"}
 )
 
 
-def detail_of(reason: str, wrong: BaseException | None) -> str:
+def _detail(reason: str, exc: BaseException | None) -> str:
     """Return one clause for a person."""
-    said = str(wrong).strip() if wrong is not None else ""
+    said = str(exc).strip() if exc is not None else ""
     detail = _DETAILS[reason]
-    if reason == "tls" and any(getattr(one, "reason", "") in _NO_TLS for one in _causes(wrong)):
+    if reason == "tls" and any(getattr(one, "reason", "") in _NO_TLS for one in _causes(exc)):
         detail = NO_TLS_THERE
     return f"{detail} ({said})" if said else detail

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import click
 
-from twake_async._protocol.v1.requests import check_group
+from twake_async._arguments import check_group
 from twake_async.errors import ConfigurationError
 from twake_async.session import TwakeSession
 

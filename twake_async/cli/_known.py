@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from twake_async._protocol.v1.requests import encode_draft
+from twake_async._protocol.v1.encode import encode_draft
 from twake_async.errors import InvalidDraftError, JournalError, Outcome
 from twake_async.journal import Journal
 

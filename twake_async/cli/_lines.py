@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from twake_async._protocol.v1.requests import encode_save
+from twake_async._protocol.v1.encode import encode_save
 from twake_async.errors import InvalidDraftError
 from twake_async.messages import MessageDraft
 

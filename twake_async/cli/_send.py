@@ -14,7 +14,7 @@ import click
 
 from twake_async.errors import Outcome, TextCutWarning, TwakeError
 from twake_async.messages import MessageDraft
-from twake_async.retry import RetryPolicy, fold
+from twake_async.retry import RetryPolicy, combine
 
 from ._credentials import open_session
 from ._options import FiniteNumber, attempts_option, policy_for, process_signals, session_options
@@ -205,7 +205,7 @@ class _Report:
 
     def interrupted(self) -> int:
         """Say what an interrupted send came to, as far as its attempts tell."""
-        outcome = fold(attempt.outcome for attempt in self._attempts)
+        outcome = combine(attempt.outcome for attempt in self._attempts)
         complain(f"{outcome.value}: interrupted")
         front_id = self._attempts[-1].front_id if self._attempts else None
         self._json(outcome, reason="interrupted", front_id=front_id, attempts=len(self._attempts))

@@ -1,264 +1,158 @@
-"""The requests: a draft or a reference to the bytes that are sent. No I/O."""
+"""The requests: a save and a remove, each with what its answer proves. No I/O."""
 
 from __future__ import annotations
 
-import re
-import uuid
 from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
 
-from twake_async._protocol.fingerprint import fingerprint
-from twake_async._protocol.json_codec import PLAIN, Codec, check_json, dump
-from twake_async.errors import ConfigurationError, InvalidDraftError
+from twake_async.errors import TwakeError
+
+from .answers import mismatch, read_answer
+from .api import NOBODYS_API, REMOVE, SAVE, Api
+from .decode import decode_message, shown_content
 
 if TYPE_CHECKING:
-    from twake_async.messages import MessageDraft, MessageRef
+    from collections.abc import Mapping
 
-__all__ = [
-    "REMOVE",
-    "SAVE",
-    "EncodedSave",
-    "Operation",
-    "Prepared",
-    "check_group",
-    "encode_draft",
-    "encode_remove",
-    "encode_save",
-]
+    from twake_async._protocol.exchange import Answer, Context, Failure
+    from twake_async.messages import Message
 
-SAVE = "/api/v1/messages/save"
-REMOVE = "/api/v1/messages/remove"
+__all__ = ["Remove", "Save", "answer_limit"]
 
-Operation = Literal["create", "edit", "ephemeral", "remove"]
+
+def answer_limit(body: bytes) -> int:
+    """Return the most bytes that an answer to a body can need.
+
+    PHP may write a character as twelve bytes.
+    """
+    return 4_194_304 + 12 * len(body)
+
+
+def _show_size(body: bytes) -> str:
+    return f"<{len(body)} bytes>"
 
 
 @attrs.frozen
-class Prepared:
-    """A request ready to be sent, and what its answer must speak of."""
+class Save:
+    """A request that saves a message: a new one, an edit, or one that is only shown."""
 
-    path: str
-    body: bytes = attrs.field(repr=lambda body: f"<{len(body)} bytes>")
-    operation: Operation
+    body: bytes = attrs.field(repr=_show_size)
+    operation: Literal["create", "edit", "ephemeral"]
     front_id: str | None
     target: str | None
-    """The message that it is about; None for a new one."""
+    """The message that it is about: the edited one, or the ephemeral one that it replaces."""
     text: str | None = attrs.field(default=None, repr=False)
     """A text that was sent as the bare string; None otherwise."""
     content: Any = attrs.field(default=None, repr=False, eq=False)
     """The content of an edit, as it was sent; None otherwise."""
-    codec: Codec = attrs.field(default=PLAIN, repr=False, eq=False)
+    api: Api = attrs.field(default=NOBODYS_API, repr=False, eq=False)
+
+    method = "POST"
+    path = SAVE
+    prepare = None
 
     @property
     def repeatable(self) -> bool:
-        """Whether it does no harm twice. A create is not, whatever its `front_id`."""
-        return self.operation in ("edit", "remove")
+        """Whether it does no harm to send it twice. A create is not, whatever its `front_id`."""
+        return self.operation == "edit"
 
     @property
     def answer_limit(self) -> int:
-        """The most bytes that an answer to it can need: PHP may write a character as twelve."""
-        return 4_194_304 + 12 * len(self.body)
+        """The most bytes that the body of an answer may have."""
+        return answer_limit(self.body)
 
+    def headers(self) -> tuple[tuple[bytes, bytes], ...]:
+        """Return the headers that say who sends it."""
+        return self.api.headers()
 
-def check_group(group_id: object) -> str:
-    if not isinstance(group_id, str) or not group_id or not group_id.isprintable():
-        raise ConfigurationError(
-            "group_id is missing or no id: give it to the session, to the call, or set "
-            "TWAKE_GROUP_ID",
-            field="group_id",
+    def judge(self, answer: Answer | Failure, context: Context) -> Message | TwakeError:
+        """Return the message that an answer proves delivered, or the error that it is."""
+        document = read_answer(answer, SAVE, self.answer_limit, self.api, context)
+        if isinstance(document, TwakeError):
+            return document
+        found = document.get("object")
+        if not isinstance(found, dict) or not isinstance(found.get("id"), str) or not found["id"]:
+            return mismatch("holds no message with an id")
+        if not self._is_ours(found):
+            return mismatch("is not about this message")
+        if self.operation == "create" and found["id"] == context.seen:
+            # The connection's last answer named it: the same front_id was given twice.
+            return mismatch("names a message that was there before")
+        message = decode_message(found)
+        if context.in_doubt and not self.repeatable:
+            return attrs.evolve(message, maybe_duplicated=True)
+        return message
+
+    def _is_ours(self, found: Mapping[str, Any]) -> bool:
+        if self.operation == "edit":
+            return bool(found["id"] == self.target)
+        if found.get("front_id") == self.front_id:
+            return True
+        # An ephemeral message that replaces another is answered under its id (wire case 11).
+        return (
+            self.operation == "ephemeral"
+            and self.target is not None
+            and self.target in (found["id"], found.get("front_id"), found.get("ephemeral_id"))
         )
-    return group_id
 
+    def named_by(self, result: Message) -> str | None:
+        """Return the id of the message that an answer named and proved delivered, or None.
 
-def _content(draft: MessageDraft, text_form: str) -> Any:
-    content = draft.content
-    if content is None or (isinstance(content, str) and text_form == "plain"):
-        return content
-    if isinstance(content, str):
-        return {"original_str": content, "fallback_string": content, "prepared": [content]}
-    from twake_async.twacode import portable  # noqa: PLC0415 - plain text need not wait for its import
+        An edit that is answered with other content than was sent may be another edit's answer: the
+        server changes some content itself, so that this proves nothing of the outcome.
+        """
+        if self.operation == "edit" and shown_content(self.content) != result.content:
+            return None
+        return result.ephemeral_id or result.id
 
-    return portable(content)
+    def text_was_cut(self, message: Message) -> bool:
+        """Say whether the answer shows that the server kept only the start of a plain text.
 
-
-def _message_fields(draft: MessageDraft, front_id: str | None, content: Any) -> dict[str, Any]:
-    given = {
-        "channel_id": draft.channel_id,
-        "content": content,
-        "front_id": front_id,
-        "parent_message_id": draft.parent_message_id or None,
-        "id": draft.id,
-        "sender": draft.sender,
-        "hidden_data": draft.hidden_data,
-        "pinned": draft.pinned,
-        "_once_ephemeral_message": draft.ephemeral or None,
-        "ephemeral_message_recipients": list(draft.ephemeral_to) or None,
-        "ephemeral_id": draft.ephemeral_id,
-        "_once_user_specific_update": _updates(draft),
-    }
-    # A server of 2020 keeps what an edit omits, so what was not given must not be named.
-    fields = {key: value for key, value in given.items() if value is not None}
-    for key, value in draft.extra.items():
-        if key in given:
-            raise InvalidDraftError(
-                f"extra[{key!r}] is a field of MessageDraft: give it there", field="extra"
-            )
-        fields[key] = value
-    return fields
-
-
-#: What the caller knows under another name than the server, for errors.
-_DRAFT_NAMES = {"_once_user_specific_update": "user_specific"}
-
-
-def _updates(draft: MessageDraft) -> Any:
-    if not draft.user_specific:
-        return None
-    from twake_async.twacode import user_specific_update  # noqa: PLC0415 - as above
-
-    return user_specific_update(draft.user_specific)
-
-
-#: v1 of 2020 rewrites values with regular expressions over its CQL: a message with "FROM " or
-#: "COUNT(" in its front_id is answered 200 and never stored, others are stored with another one
-#: (wire cases 15o to 15zf).
-_REWRITTEN = re.compile(r"[\s\x00-\x1f\x7f-\x9f(]")
-
-
-def _front_id(draft: MessageDraft, operation: Operation) -> str | None:
-    front_id = draft.front_id
-    if front_id is None:
-        return None if operation == "edit" else str(uuid.uuid4())
-    if _REWRITTEN.search(front_id):
-        raise InvalidDraftError(
-            "front_id holds white space, a control character or an opening parenthesis, with "
-            "which the server may lose the message: use letters, digits and hyphens",
-            field="front_id",
-        )
-    return front_id
-
-
-def _check_content(draft: MessageDraft, operation: Operation) -> None:
-    if operation != "edit" and not draft.content:
-        raise InvalidDraftError("content is empty: a new message needs some", field="content")
-    if draft.content is None:
-        # A server of mid-2021 or later replaces the whole message (2023's wire cases 09).
-        raise InvalidDraftError(
-            "an edit without content would wipe the message on servers of mid-2021 and later: "
-            "give the content that it shall have, or edit the Message that was answered, whose "
-            "content is known",
-            field="content",
-        )
+        Source: v2023.Q1.1223 on PHP 7.1 takes the first character of a string for the whole.
+        """
+        text, content = self.text, message.content
+        if text is None or content == text or not isinstance(content, dict):
+            return False
+        parts = (content.get("original_str"), content.get("fallback_string"))
+        prepared = content.get("prepared")
+        return len(text) > 1 and text not in (*parts, prepared) and prepared != [text]
 
 
 @attrs.frozen
-class EncodedSave:
-    """A draft as the fields of its request: encoded once, for the request and the fingerprint."""
+class Remove:
+    """A request that removes a message."""
 
-    draft: MessageDraft
-    group_id: str
-    operation: Operation
-    fields: dict[str, Any] = attrs.field(repr=False)
-    text_form: str
-    codec: Codec = attrs.field(repr=False)
+    body: bytes = attrs.field(repr=_show_size)
+    target: str
+    """The message that it is about."""
+    api: Api = attrs.field(default=NOBODYS_API, repr=False, eq=False)
+
+    method = "POST"
+    path = REMOVE
+    operation = "remove"
+    front_id = None
+    repeatable = True
+    prepare = None
 
     @property
-    def front_id(self) -> str | None:
-        """The draft's `front_id`, or the one that was minted for it; None for an edit."""
-        return self.fields.get("front_id")
+    def answer_limit(self) -> int:
+        """The most bytes that the body of an answer may have."""
+        return answer_limit(self.body)
 
-    def fingerprint(self) -> str:
-        """Return a hash of what the draft asks for, without its `front_id`.
+    def headers(self) -> tuple[tuple[bytes, bytes], ...]:
+        """Return the headers that say who sends it."""
+        return self.api.headers()
 
-        Equal drafts have equal hashes, whatever form their text is sent in.
+    def judge(self, answer: Answer | Failure, context: Context) -> TwakeError | None:
+        """Return None where an answer proves that the server took it, or the error that it is."""
+        document = read_answer(answer, REMOVE, self.answer_limit, self.api, context)
+        if isinstance(document, TwakeError):
+            return document
+        result = document.get("result")
+        if isinstance(result, dict) and result.get("id") == self.target:
+            return None
+        return mismatch("is not about this message")
 
-        Raises:
-            InvalidDraftError: A field cannot be sent as it is; the error names it.
-
-        """
-        fields = {name: value for name, value in self.fields.items() if name != "front_id"}
-        if isinstance(self.draft.content, str):
-            fields["content"] = self.draft.content
-        return fingerprint(fields, _DRAFT_NAMES)
-
-    def request(self, front_id: str | None = None) -> Prepared:
-        """Return the request.
-
-        Args:
-            front_id: The `front_id` of an earlier run; None for the draft's own.
-
-        Raises:
-            InvalidDraftError: A field cannot be sent as it is; the error names it.
-
-        """
-        fields = self.fields if front_id is None else self.fields | {"front_id": front_id}
-        group, draft, operation = self.group_id, self.draft, self.operation
-        document = {"group_id": group, "message": fields}
-        is_bare = self.text_form == "plain" and isinstance(draft.content, str)
-        return Prepared(
-            SAVE,
-            dump(document, {"group_id": group, **fields}, _DRAFT_NAMES, self.codec),
-            operation,
-            fields.get("front_id"),
-            draft.id if operation == "edit" else draft.ephemeral_id,
-            draft.content if is_bare else None,
-            fields["content"] if operation == "edit" else None,
-            self.codec,
-        )
-
-
-def encode_draft(
-    draft: MessageDraft, *, group_id: str | None, text_form: str = "portable", codec: Codec = PLAIN
-) -> EncodedSave:
-    """Return the encoded draft; a create gets its `front_id` here, once for each send.
-
-    Args:
-        draft: The draft.
-        group_id: The group of its channel.
-        text_form: `"plain"` sends a text as the bare string, `"portable"` in the portable form.
-        codec: What writes JSON.
-
-    Raises:
-        ConfigurationError: There is no group.
-        InvalidDraftError: A field cannot be sent as it is; the error names it.
-
-    """
-    group = check_group(group_id)
-    operation = _operation(draft)
-    _check_content(draft, operation)
-    front_id = _front_id(draft, operation)
-    fields = _message_fields(draft, front_id, _content(draft, text_form))
-    _check_fields(fields, is_text=isinstance(draft.content, str))
-    return EncodedSave(draft, group, operation, fields, text_form, codec)
-
-
-def _operation(draft: MessageDraft) -> Operation:
-    if draft.is_ephemeral:
-        return "ephemeral"
-    return "create" if draft.id is None else "edit"
-
-
-def encode_save(
-    draft: MessageDraft, *, group_id: str | None, text_form: str = "portable", codec: Codec = PLAIN
-) -> Prepared:
-    """Return the request that saves a draft; arguments and errors are those of `encode_draft`."""
-    return encode_draft(draft, group_id=group_id, text_form=text_form, codec=codec).request()
-
-
-def _check_fields(fields: dict[str, Any], *, is_text: bool) -> None:
-    for name, value in fields.items():
-        if isinstance(value, str) or (is_text and name == "content"):
-            continue
-        # Content that is no text is in the portable form by now; its wrapping does not count.
-        inner = value["prepared"] if name == "content" else value
-        check_json(_DRAFT_NAMES.get(name, name), inner)
-
-
-def encode_remove(ref: MessageRef, *, group_id: str | None) -> Prepared:
-    """Return the request that removes a message."""
-    fields = {"channel_id": ref.channel_id, "id": ref.id}
-    if ref.parent_message_id:
-        fields["parent_message_id"] = ref.parent_message_id
-    group = check_group(group_id)
-    body = dump({"group_id": group, "message": fields}, {"group_id": group, **fields})
-    return Prepared(REMOVE, body, "remove", None, ref.id)
+    def named_by(self, result: None) -> None:
+        """Return None: the answer to a remove echoes the request, and names nothing of its own."""

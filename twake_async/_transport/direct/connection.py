@@ -1,4 +1,4 @@
-"""One connection for `transport="fast"`: a request out, its answer in, and a clock beside it."""
+"""One connection of `transport="fast"`: it sends a request and reads the answer, with a timer."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import attrs
 
 from twake_async._protocol.exchange import ASIDE_SECONDS
 from twake_async._protocol.http_answer import Incoming
-from twake_async._transport.connect import has_news, last_words
+from twake_async._transport.connect import has_unread, read_leftover
 
 if TYPE_CHECKING:
     import ssl
@@ -33,21 +33,21 @@ class DirectConnection(asyncio.Protocol):
         self._hurried = False
         self._ended = False
 
-    # What asyncio calls.
+    # --- called by asyncio ---
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = self._tcp = transport
 
     def data_received(self, data: bytes) -> None:
         if self._awaited is None:
-            self.transport.abort()  # nobody asked, so that nobody knows what it answers
+            self.transport.abort()  # unsolicited data
             return
-        fact = self._incoming.feed(data)
-        if fact is not None:
-            self._settle(fact)
+        answer = self._incoming.feed(data)
+        if answer is not None:
+            self._settle(answer)
         elif self._incoming.aside and not self._hurried:
             self._hurried = True
-            self._expire(self._loop.time() + ASIDE_SECONDS)
+            self._set_timer(self._loop.time() + ASIDE_SECONDS)
 
     def eof_received(self) -> None:
         self._ended = True
@@ -55,33 +55,34 @@ class DirectConnection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._ended = True
-        if exc is not None and self._awaited is not None and (data := last_words(self.transport)):
-            self.data_received(data)
+        leftover = b"" if exc is None or self._awaited is None else read_leftover(self.transport)
+        if leftover:
+            self.data_received(leftover)
         self._settle(self._incoming.end(clean=False))
         self._incoming.close()
 
-    # What a send calls.
+    # --- called by a send ---
 
     async def start_tls(self, context: ssl.SSLContext, host: str) -> None:
-        """Shake hands, and go on over TLS."""
+        """Start TLS."""
         self.transport = await self._loop.start_tls(
             self.transport, self, context, server_hostname=host
         )
 
-    async def ask(self, request: bytes, limit: int, ends: float) -> Answer | Failure:
-        """Send a request and return the fact of its answer.
+    async def exchange(self, request: bytes, limit: int, ends: float) -> Answer | Failure:
+        """Send a request and return its answer, or why there is none.
 
         Args:
             request: All its bytes.
-            limit: The bytes that the answer's body may have.
-            ends: When it is late, by the clock of the event loop.
+            limit: The most bytes that the body of the answer may have.
+            ends: When its time is over, by the clock of the event loop.
 
         """
         answer: asyncio.Future[Answer | Failure] = self._loop.create_future()
         self._awaited = answer
         self._incoming.begin(limit)
         self._hurried = False
-        self._expire(ends)
+        self._set_timer(ends)
         self.transport.write(request)
         try:
             return await answer
@@ -91,35 +92,35 @@ class DirectConnection(asyncio.Protocol):
                 self._timer.cancel()
                 self._timer = None
 
-    def is_good(self) -> bool:
-        """Say whether a connection that was idle seems to stand still."""
+    def looks_open(self) -> bool:
+        """Say whether an idle connection still looks open."""
         gone = self._ended or self.transport.is_closing()
-        return not gone and not has_news(self.transport)
+        return not gone and not has_unread(self.transport)
 
     def is_reusable(self) -> bool:
-        """Say whether the last answer was whole, and nothing else is on its way."""
+        """Say whether the last answer was complete, and nothing is unsent or unread."""
         return (
             self._incoming.reusable
             and not self._ended
             and not self.transport.is_closing()
             and not self.transport.get_write_buffer_size()
-            # What TLS has passed on it no longer counts.
+            # The transport of TLS does not count what it has passed on.
             and not self._tcp.get_write_buffer_size()
         )
 
-    def _expire(self, when: float) -> None:
+    def _set_timer(self, when: float) -> None:
         if self._timer is not None:
             when = min(when, self._timer.when())
             self._timer.cancel()
-        self._timer = self._loop.call_at(when, self._late) if when < math.inf else None
+        self._timer = self._loop.call_at(when, self._time_out) if when < math.inf else None
 
-    def _late(self) -> None:
+    def _time_out(self) -> None:
         self._settle(self._incoming.late())
 
-    def _settle(self, fact: Answer | Failure) -> None:
-        answer, self._awaited = self._awaited, None
-        if answer is not None and not answer.done():
-            answer.set_result(fact)
+    def _settle(self, answer: Answer | Failure) -> None:
+        awaited, self._awaited = self._awaited, None
+        if awaited is not None and not awaited.done():
+            awaited.set_result(answer)
 
 
 @attrs.define(eq=False)
@@ -129,10 +130,10 @@ class Slot:
     connection: DirectConnection | None = None
     closed: bool = False
     connecting: asyncio.Timeout | None = None
-    """The time that a connection has to come about, while it does."""
+    """The time limit of the connecting that is under way."""
 
     async def aclose(self) -> None:
-        """Close the connection, or end what would bring it about."""
+        """Close the connection, or end the connecting that is under way."""
         self.closed = True
         if self.connecting is not None:
             self.connecting.reschedule(-math.inf)

@@ -1,4 +1,4 @@
-"""What pooled connections are made of, and how one is opened before a request needs it."""
+"""Pooled connections over httpx or httpx2: how they are made, and opened before a request."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from twake_async._transport.pool import IDLE_LIMIT
 from twake_async._transport.tls import lazy_context
 from twake_async._transport.trace import Trace
 
+from .events import RequestEvents
 from .network import Backend
 
 if TYPE_CHECKING:
@@ -24,25 +25,33 @@ if TYPE_CHECKING:
 
     from twake_async._protocol.exchange import Failure
     from twake_async._transport.http_library import HttpLibrary
-    from twake_async._transport.pool import PooledConnection
-    from twake_async._transport.proxies import Via
+    from twake_async._transport.pooled_connection import PooledConnection
+    from twake_async._transport.proxies import RedactedProxy
     from twake_async._transport.tls import Verify
 
-    from .transport import LibraryTransport
+    from .exchange import LibraryTransport
 
 __all__ = ["ConnectionFactory", "connection_factory"]
 
 
-class _Connected(Exception):  # noqa: N818 - a signal to this room, not an error
-    """The connection stands, and the request that it was opened for would leave now."""
+class _Connected(Exception):  # noqa: N818 - an internal signal
+    """The connection is open, and the request would leave now."""
 
 
 @attrs.define(eq=False)
 class ConnectionFactory:
-    """Makes transports of one connection each; they share one TLS context, made lazily."""
+    """Makes transports of one connection each.
+
+    Args:
+        url: The server's address.
+        proxy: The proxy to go through, or None.
+        context: Returns the TLS context, which all of them share.
+        library: The library whose transports are made.
+
+    """
 
     url: httpx.URL
-    via: Via | None
+    proxy: RedactedProxy | None
     context: Callable[[], ssl.SSLContext] = attrs.field(repr=False)
     library: HttpLibrary
     _connector: TcpConnector = attrs.field(factory=TcpConnector, init=False, repr=False)
@@ -51,40 +60,42 @@ class ConnectionFactory:
     )
 
     def make(self) -> LibraryTransport:
-        """Return a transport that connects when its first request comes."""
-        proxy = None if self.via is None else self.via.proxy
+        """Return a transport that connects with its first request."""
+        proxy = None if self.proxy is None else self.proxy.proxy
         transport: LibraryTransport = self.library.make_transport(self.context(), proxy, IDLE_LIMIT)
         backend = Backend(self._connector, self.library.core())
-        if self.library.put_network(transport, backend):
+        if self.library.set_network(transport, backend):
             self._backends[transport] = backend
         return transport
 
     async def connect(self, connection: PooledConnection[LibraryTransport]) -> Failure | None:
-        """Open a connection before its first request; return what went wrong.
+        """Open a connection before its first request; return the failure, or None.
 
-        A request goes all the way through the library, proxies and TLS included, up to the moment
-        before its first byte: there it ends, and its connection is kept.
+        A request goes through the library, proxies and TLS included, until its first byte would
+        leave. There it ends, and its connection is kept.
         """
         backend = self._backends.get(connection.raw)
-        trace = Trace(ours=True)
-        rehearsal = contextlib.nullcontext() if backend is None else backend.rehearsal()
+        trace = Trace()
+        preconnecting = contextlib.nullcontext() if backend is None else backend.preconnecting()
         try:
-            with rehearsal:
-                await self._ask(connection.raw, trace)
+            with preconnecting:
+                await self._request_nothing(connection.raw, trace)
         except Exception as exc:  # noqa: BLE001 - whatever it is, nothing has left
             failure = trace.failure(exc)
             return attrs.evolve(failure, sent=False, reason=trace.proof(exc) or "connect")
         finally:
-            connection.stray = None if backend is None else backend.ready
+            connection.orphan = None if backend is None else backend.preconnected
         return None
 
-    async def _ask(self, transport: LibraryTransport, trace: Trace) -> None:
+    async def _request_nothing(self, transport: LibraryTransport, trace: Trace) -> None:
+        events = RequestEvents(trace)
+
         async def stop_before_it_leaves(name: str, info: dict[str, Any]) -> None:
-            await trace(name, info)
+            await events(name, info)
             if trace.wrote and name.endswith(HEADERS_STARTED):
                 raise _Connected
 
-        # Were httpcore's events renamed, this request would leave. It asks for nothing.
+        # If the library renames its events, this request leaves. It changes nothing there.
         request = self.library.http.Request(
             "HEAD", self.url, extensions={"trace": stop_before_it_leaves}
         )
@@ -94,16 +105,16 @@ class ConnectionFactory:
 
 
 def connection_factory(
-    base_url: str, library: HttpLibrary, *, verify: Verify, via: Via | None
+    base_url: str, library: HttpLibrary, *, verify: Verify, proxy: RedactedProxy | None
 ) -> ConnectionFactory:
-    """Return what makes a session's pooled connections.
+    """Return what makes the connections of a session.
 
     Args:
         base_url: The server's address.
-        library: What they run over.
+        library: The library that they use.
         verify: A TLS context, the path of a CA bundle, or whether to check certificates.
-        via: The proxy to go through, or None.
+        proxy: The proxy to go through, or None.
 
     """
     context = lazy_context(verify, library, needed=base_url.startswith("https:"))
-    return ConnectionFactory(library.http.URL(base_url), via, context, library)
+    return ConnectionFactory(library.http.URL(base_url), proxy, context, library)

@@ -8,7 +8,7 @@ import pytest
 
 from twake_async._protocol.exchange import CLOSED, CONNECTIONS_BUSY, NOT_YET, Failure
 from twake_async._transport import pool as _pool
-from twake_async._transport.connect_limiter import BackOff, ConnectLimiter, NotReached
+from twake_async._transport.connect_limiter import BackOff, ConnectLimiter, ServerUnreachable
 from twake_async._transport.pool import IDLE_LIMIT, ConnectionPool
 
 REFUSED = Failure(sent=False, reason="connect", detail="refused")
@@ -223,7 +223,7 @@ async def test_a_cancellation_goes_before_a_time_that_is_over():
     await take(pool)
     (task,) = taking(pool)
     await settle()
-    (turn,) = pool._line.turns()
+    (turn,) = pool._queue.turns()
     turn.end(CONNECTIONS_BUSY)
     task.cancel()
     await settle()
@@ -401,7 +401,7 @@ async def test_a_connection_that_is_on_its_way_when_all_closes_is_not_used(reusa
 async def down(pool):
     """Let one send find that nobody listens."""
     connection = await take(pool)
-    pool.failed(REFUSED)
+    pool.report_failed(REFUSED)
     pool.release(connection, reusable=False)
 
 
@@ -417,7 +417,7 @@ async def test_while_the_server_is_down_only_the_set_connects_one_attempt_at_a_t
     assert waiting[0].result().raw is network.made[6]
     await settle()
     assert [task.done() for task in waiting[:4]] == [True, True, True, False]
-    assert pool.unreached is None
+    assert pool.unreachable is None
     for task in waiting[3:]:
         task.cancel()
 
@@ -450,7 +450,7 @@ async def test_a_connection_that_nobody_waits_for_any_more_is_free_for_the_next(
     network.gate.set()
     await settle()
     assert pool.acquire_nowait().raw is network.made[-1]
-    assert pool.unreached is None
+    assert pool.unreachable is None
 
 
 async def test_nobody_waits_nobody_tries():
@@ -466,7 +466,7 @@ async def test_nobody_waits_nobody_tries():
     assert before > 2
     await asyncio.sleep(0.02)
     assert network.attempts == before
-    assert pool._connector._task is None
+    assert pool._reconnector._task is None
     await take(pool, seconds=0.02)
     assert network.attempts > before
 
@@ -522,11 +522,11 @@ async def test_who_comes_in_the_moment_in_which_the_attempts_end_is_not_forgotte
     await down(pool)
     (first,) = taking(pool)
     await settle()
-    task = pool._connector._task
+    task = pool._reconnector._task
     first.cancel()
     while not task.done():
         await asyncio.sleep(0)
-    assert pool._connector._task is task
+    assert pool._reconnector._task is task
     assert (await take(pool)).raw is network.made[-1]
 
 
@@ -538,7 +538,7 @@ async def test_an_attempt_that_somebody_cancels_is_followed_by_another():
     await down(pool)
     (waiting,) = taking(pool)
     await until(lambda: network.attempts)
-    pool._connector._task.cancel()
+    pool._reconnector._task.cancel()
     network.gate.set()
     assert (await waiting).raw is network.made[-1]
     assert network.attempts == 2
@@ -582,14 +582,14 @@ async def test_the_attempt_counts_among_the_connections():
     pool = pool_of(2, network)
     first = await take(pool)
     second = await take(pool)
-    pool.failed(REFUSED)
+    pool.report_failed(REFUSED)
     waiting = taking(pool, 2)
     await asyncio.sleep(0.02)
     assert network.attempts == 0
     network.gate.clear()
     pool.release(second, reusable=False)
     await until(lambda: network.attempts)
-    pool.connected()  # by a send that reached the server meanwhile: there is room for no other
+    pool.report_connected()  # by a send that reached the server meanwhile: there is room for no other
     await settle()
     assert network.open == 2
     assert not any(task.done() for task in waiting)
@@ -607,10 +607,10 @@ async def test_an_attempt_that_fails_after_the_server_was_reached_gives_its_room
     await down(pool)
     (waiting,) = taking(pool)
     await until(lambda: network.attempts)
-    pool.connected()
+    pool.report_connected()
     network.gate.set()
     assert (await waiting).raw is network.made[-1]
-    assert pool.unreached is None
+    assert pool.unreachable is None
 
 
 async def test_a_connection_that_comes_back_meanwhile_serves_who_waits():
@@ -633,12 +633,12 @@ async def test_a_send_that_ended_while_it_connected_leaves_connecting_to_the_set
     network.gate.clear()
     pool = pool_of(3, network)
     connection = await take(pool)
-    pool.unfinished()
+    pool.report_abandoned()
     pool.release(connection, reusable=False)
     first, second = taking(pool, 2)
     await settle()
     assert network.attempts == 1
-    pool.unfinished()  # another one; nothing changes
+    pool.report_abandoned()  # another one; nothing changes
     await settle()
     assert network.attempts == 1
     network.gate.set()
@@ -657,8 +657,8 @@ async def test_closing_ends_the_attempt():
     await pool.aclose()
     assert await waiting is CLOSED
     assert network.open == 0
-    assert pool._connector._task is None
-    assert pool._connector._task is None
+    assert pool._reconnector._task is None
+    assert pool._reconnector._task is None
 
 
 async def test_a_connection_that_comes_although_all_is_closed_is_closed():
@@ -690,17 +690,17 @@ async def test_four_may_connect_at_once():
     inside: list[int] = []
 
     async def connect(number: int) -> None:
-        await limiter.enter()
+        await limiter.acquire()
         inside.append(number)
 
     tasks = [asyncio.create_task(connect(number)) for number in range(8)]
     await settle()
     assert inside == [0, 1, 2, 3]
-    limiter.leave()
+    limiter.release()
     await settle()
     assert inside == [0, 1, 2, 3, 4]
     for _ in range(4):
-        limiter.leave()
+        limiter.release()
     await asyncio.gather(*tasks)
     assert inside == list(range(8))
 
@@ -709,33 +709,33 @@ async def test_a_failure_turns_away_who_waits_to_connect():
     """What they would try has failed just now; the cause is told."""
     limiter = ConnectLimiter()
     for _ in range(4):
-        await limiter.enter()
-    waiting, cancelled = (asyncio.create_task(limiter.enter()) for _ in range(2))
+        await limiter.acquire()
+    waiting, cancelled = (asyncio.create_task(limiter.acquire()) for _ in range(2))
     await settle()
     cancelled.cancel()
     cause = OSError()
-    limiter.refuse(cause)
-    with pytest.raises(NotReached) as caught:
+    limiter.reject_waiting(cause)
+    with pytest.raises(ServerUnreachable) as caught:
         await waiting
     assert caught.value.__cause__ is cause
-    limiter.leave()
-    await limiter.enter()
+    limiter.release()
+    await limiter.acquire()
 
 
 async def test_cancelling_at_the_limiter_makes_room_again():
     """A task that is cancelled as it is let in does not stay inside."""
     limiter = ConnectLimiter()
     for _ in range(4):
-        await limiter.enter()
-    first, second, third = (asyncio.create_task(limiter.enter()) for _ in range(3))
+        await limiter.acquire()
+    first, second, third = (asyncio.create_task(limiter.acquire()) for _ in range(3))
     await settle()
-    limiter.leave()
+    limiter.release()
     first.cancel()
     await second
     assert first.cancelled()
     third.cancel()
-    limiter.leave()
-    await limiter.enter()
+    limiter.release()
+    await limiter.acquire()
     await settle()
     assert third.cancelled()
 

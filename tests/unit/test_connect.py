@@ -14,8 +14,8 @@ import pytest
 from faults import FaultServer
 
 from twake_async import Outcome, RetryPolicy, TwakeError, TwakeSession
-from twake_async._transport import connect as _connector
-from twake_async._transport.connect import TcpConnector, has_news
+from twake_async._transport import connect as _connect
+from twake_async._transport.connect import TcpConnector, has_unread
 
 all_transports = pytest.mark.parametrize("transport", [None, "httpx2", "fast"])
 
@@ -119,11 +119,11 @@ async def test_an_address_that_answered_once_and_is_gone_gives_way(monkeypatch):
         connector = TcpConnector()
         with socket.create_server(("127.0.0.1", port)):
             for _ in range(2):
-                made = await connector(Remembering, "chat.test", port)
+                made = await connector.connect(Remembering, "chat.test", port)
                 assert made.transport.get_extra_info("peername")[0] == "127.0.0.1"
                 made.transport.abort()
         for _ in range(2):
-            made = await connector(Remembering, "chat.test", port)
+            made = await connector.connect(Remembering, "chat.test", port)
             assert made.transport.get_extra_info("peername")[0] == "127.0.0.2"
             made.transport.abort()
 
@@ -133,7 +133,7 @@ async def test_where_no_address_takes_it_the_network_tells_why():
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]
     with pytest.raises(ConnectionRefusedError):
-        await TcpConnector()(Remembering, "127.0.0.1", port)
+        await TcpConnector().connect(Remembering, "127.0.0.1", port)
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ async def test_where_no_address_takes_it_the_network_tells_why():
 )
 def test_the_addresses_share_the_time_that_there_is(seconds, addresses, delay):
     """A quarter of a second each, less where that would leave some without a turn."""
-    assert _connector._delay(seconds, addresses) == pytest.approx(delay)
+    assert _connect._delay(seconds, addresses) == pytest.approx(delay)
 
 
 # --- cancelled ----------------------------------------------------------------------------------
@@ -174,7 +174,7 @@ async def test_many_cancellations_while_connecting_leave_no_socket(server, monke
 async def test_cancelled_at_any_step_it_ends_and_closes_its_sockets(monkeypatch):
     """Whoever cancels is heard, also while the attempts that lost are being ended."""
     resolve_to(monkeypatch, "127.0.0.3", "127.0.0.1", "127.0.0.2")
-    monkeypatch.setattr(_connector, "_SOONEST", 0.0001)
+    monkeypatch.setattr(_connect, "_SHORTEST_DELAY", 0.0001)
     heard = done = 0
     with (
         socket.create_server(("127.0.0.1", 0), backlog=500) as listening,
@@ -185,7 +185,7 @@ async def test_cancelled_at_any_step_it_ends_and_closes_its_sockets(monkeypatch)
         before = descriptors()
         for steps in [*range(25)] * 6:
             dialling = asyncio.create_task(
-                TcpConnector()(Remembering, "chat.test", port, seconds=0.0003)
+                TcpConnector().connect(Remembering, "chat.test", port, seconds=0.0003)
             )
             for _ in range(steps):
                 await asyncio.sleep(0.0001)
@@ -215,7 +215,9 @@ async def test_a_cancellation_that_the_race_swallows_is_heard(monkeypatch):
             return made[0]
 
         monkeypatch.setattr(aiohappyeyeballs, "start_connection", swallow)
-        dialling = asyncio.create_task(TcpConnector()(Remembering, *listening.getsockname()))
+        dialling = asyncio.create_task(
+            TcpConnector().connect(Remembering, *listening.getsockname())
+        )
         while not made:
             await asyncio.sleep(0)
         await asyncio.sleep(0)
@@ -230,7 +232,7 @@ async def test_a_connection_that_cannot_be_set_up_is_closed():
     before = descriptors()
     with socket.create_server(("127.0.0.1", 0)) as listening:
         with pytest.raises(ZeroDivisionError):
-            await TcpConnector()(lambda: 1 / 0, *listening.getsockname())
+            await TcpConnector().connect(lambda: 1 / 0, *listening.getsockname())
         assert descriptors() == before + 1
 
 
@@ -241,11 +243,11 @@ async def test_a_connection_that_cannot_be_set_up_is_closed():
 async def test_news_shows_before_the_loop_has_seen_it(monkeypatch, with_poll):
     """The end may have come while the loop was busy elsewhere; where there is no poll, select tells."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        made = await TcpConnector()(Remembering, *listening.getsockname())
+        made = await TcpConnector().connect(Remembering, *listening.getsockname())
         peer, _ = listening.accept()
         if not with_poll:
-            monkeypatch.delattr(_connector.select, "poll")
-        assert not has_news(made.transport)
+            monkeypatch.delattr(_connect.select, "poll")
+        assert not has_unread(made.transport)
         peer.close()
-        assert has_news(made.transport)
+        assert has_unread(made.transport)
         made.transport.abort()

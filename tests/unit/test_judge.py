@@ -1,4 +1,4 @@
-"""_wire.py: requests to the byte, and what each answer of the real server proves."""
+"""Judging: what each answer of the real server proves, and that no other answer proves more."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import collections
 import gzip
 import json
 import tracemalloc
-import uuid
 import zlib
 
 import attrs
@@ -14,13 +13,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from recorded import ALL, MINTED, REMOVES, SAVES, last_line
+from strategies import JSON
 
-from twake_async._protocol.exchange import Answer, Failure
-from twake_async._protocol.v1.judge import judge, judge_failure, text_was_cut
-from twake_async._protocol.v1.requests import REMOVE, SAVE, Prepared, encode_remove, encode_save
+from twake_async._protocol.exchange import Answer, Context, Failure
+from twake_async._protocol.v1.encode import encode_save
+from twake_async._protocol.v1.requests import Remove, Save
 from twake_async.errors import (
     AuthenticationError,
-    ConfigurationError,
     InvalidDraftError,
     InvalidGroupError,
     MissingCapabilityError,
@@ -32,8 +31,7 @@ from twake_async.errors import (
     SessionClosedError,
     TwakeError,
 )
-from twake_async.messages import Message, MessageDraft, MessageRef
-from twake_async.twacode._rules import why_blank
+from twake_async.messages import Message, MessageDraft
 
 DELIVERED, REFUSED, UNKNOWN = Outcome.DELIVERED, Outcome.REFUSED, Outcome.UNKNOWN
 
@@ -65,19 +63,17 @@ EXPECTED = {
 }
 
 
-def judged(prepared, answer, refused=frozenset({429}), now=0.0):
-    """Return what `judge` makes of an answer, and its outcome."""
-    result = judge(prepared, answer, retry_later=refused, now=now)
+def judged(request, answer, refused=frozenset({429}), now=0.0):
+    """Return what a request makes of its answer, and the outcome."""
+    result = request.judge(answer, Context(now, refused))
     assert result is None or isinstance(result, Message | TwakeError)
     return result, result.outcome if isinstance(result, TwakeError) else DELIVERED
 
 
 def judged_case(case):
     """Return the verdict on a recorded case, and its outcome."""
-    if case.answer is None:
-        lost = judge_failure(Failure(sent=True, reason="lost", detail="the connection ended"))
-        return lost, lost.outcome
-    return judged(case.prepared, case.answer)
+    lost = Failure(sent=True, reason="lost", detail="the connection ended")
+    return judged(case.request, case.answer or lost)
 
 
 def by_name(cases):
@@ -198,379 +194,38 @@ def test_an_ephemeral_that_replaces_another_is_known_by_its_target():
     assert len(cases) == 2
     for case in cases:
         target = case.message["ephemeral_id"]
-        ours = Prepared(SAVE, b"", "ephemeral", MINTED, target)
+        ours = Save(b"", "ephemeral", MINTED, target)
         assert judged(ours, case.answer)[1] is DELIVERED
-        other = Prepared(SAVE, b"", "ephemeral", MINTED, "another-id")
+        other = Save(b"", "ephemeral", MINTED, "another-id")
         assert judged(other, case.answer)[1] is UNKNOWN
 
 
 @by_name([case for case in SAVES if case.object.get("id")][::7])
 def test_another_messages_answer_is_unknown(case):
     """A good answer that speaks of another message proves nothing about ours."""
-    for operation in ("create", "edit", "ephemeral", "remove"):
-        ours = Prepared(SAVE, b"", operation, MINTED, "another-id")
+    saves = [
+        Save(b"", operation, MINTED, "another-id") for operation in ("create", "edit", "ephemeral")
+    ]
+    for ours in (*saves, Remove(b"", "another-id")):
         result, outcome = judged(ours, case.answer)
         assert outcome is UNKNOWN
         assert result.reason in ("mismatch", "unreadable")
 
 
-# --- the way out -------------------------------------------------------------------------------
-
-
-def sent(draft=None, *, group_id="g", text_form="portable", **fields):
-    """Return the request of a draft, and its body as JSON."""
-    draft = draft or MessageDraft(**{"channel_id": "c", "content": "x", **fields})
-    prepared = encode_save(draft, group_id=group_id, text_form=text_form)
-    return prepared, json.loads(prepared.body)
-
-
-def test_the_documented_request_to_the_byte():
-    """A plain message is the documented JSON and nothing besides our front_id."""
-    prepared, _ = sent(
-        channel_id="chan", content="Hello, é ✓", front_id="f", group_id="grp", text_form="plain"
-    )
-    assert prepared.path == "/api/v1/messages/save"
-    expected = (
-        '{"group_id":"grp","message":{"channel_id":"chan","content":"Hello, é ✓","front_id":"f"}}'
-    )
-    assert prepared.body == expected.encode()
-    assert (prepared.operation, prepared.front_id, prepared.target) == ("create", "f", None)
-    assert not prepared.repeatable
-
-
-def test_a_front_id_is_minted_once_a_send():
-    """Without one of the caller's, each create gets a fresh UUID, the same in body and request."""
-    draft = MessageDraft("c", "x")
-    first, second = sent(draft), sent(draft)
-    for prepared, document in (first, second):
-        assert str(uuid.UUID(prepared.front_id)) == prepared.front_id
-        assert document["message"]["front_id"] == prepared.front_id
-    assert first[0].front_id != second[0].front_id
-
-
-def test_every_field_goes_out_under_the_servers_name():
-    """All fields of a create, each named as the server reads it."""
-    _, document = sent(
-        parent_message_id="p",
-        front_id="f",
-        sender="u",
-        hidden_data={"a": [1, None]},
-        pinned=False,
-        extra={"new_field": {"b": 1}},
-    )
-    assert document == {
-        "group_id": "g",
-        "message": {
-            "channel_id": "c",
-            "content": {"original_str": "x", "fallback_string": "x", "prepared": ["x"]},
-            "front_id": "f",
-            "parent_message_id": "p",
-            "sender": "u",
-            "hidden_data": {"a": [1, None]},
-            "pinned": False,
-            "new_field": {"b": 1},
-        },
-    }
-
-
-def test_what_is_not_given_is_not_sent():
-    """An edit names what it was given and nothing else: a server of 2020 keeps the rest."""
-    draft = MessageDraft("c", "x", id="m", pinned=True, parent_message_id="")
-    prepared, document = sent(draft, text_form="plain")
-    assert document["message"] == {"channel_id": "c", "id": "m", "content": "x", "pinned": True}
-    assert (prepared.operation, prepared.front_id, prepared.target) == ("edit", None, "m")
-    assert prepared.repeatable
-
-
-def test_an_edit_may_wipe_the_text():
-    """`""` is sent in an edit: it wipes."""
-    assert sent(id="m", content="", text_form="plain")[1]["message"]["content"] == ""
-    wiped = {"original_str": "", "fallback_string": "", "prepared": [""]}
-    assert sent(id="m", content="")[1]["message"]["content"] == wiped
-
-
-def test_an_edit_without_content_is_refused():
-    """Servers of mid-2021 and later would wipe the message; the error says so."""
-    with pytest.raises(InvalidDraftError, match="would wipe the message") as caught:
-        sent(MessageDraft("c", id="m", pinned=True))
-    assert caught.value.field == "content"
-
-
-@pytest.mark.parametrize(
-    "front_id",
-    ["mail FROM\tbob 12", "x IS NULL y", "recount(7)", "a  b", "a\nb", "a\x00b", "\xa0x", "a\x85"],
-)
-def test_a_front_id_that_the_server_may_rewrite_is_refused(front_id):
-    """v1 answers some of these 200 with an id, and stores nothing (wire cases 15o to 15zf)."""
-    for extra in ({}, {"id": "m"}, {"ephemeral": True}):
-        with pytest.raises(InvalidDraftError, match="front_id") as caught:
-            sent(MessageDraft("c", "x", front_id=front_id, **extra))
-        assert caught.value.field == "front_id"
-    with pytest.raises(InvalidDraftError, match="front_id"):
-        sent(MessageDraft("c", "x", extra={"front_id": front_id}))
-
-
-@pytest.mark.parametrize("front_id", ["f-1", "it's", '"q"', "Ünï", "\\", "a)b", "from:count"])
-def test_any_other_front_id_goes_out_as_it_is(front_id):
-    """Quotes, backslashes and letters were stored as given when recorded."""
-    assert sent(front_id=front_id)[1]["message"]["front_id"] == front_id
-
-
-def test_empty_hidden_data_is_sent():
-    """`{}` is a value, not an omission."""
-    assert sent(hidden_data={})[1]["message"]["hidden_data"] == {}
-
-
-def test_an_edit_of_a_reply_names_the_parent():
-    """Without it the server does not find the reply."""
-    _, document = sent(id="m", parent_message_id="p")
-    assert document["message"]["parent_message_id"] == "p"
-
-
-def test_an_ephemeral_message_goes_out_as_the_server_reads_it():
-    """The flag is a real true, recipients are a list, and both are absent otherwise."""
-    prepared, document = sent(
-        ephemeral=True, ephemeral_to=("u1", "u2"), front_id="f", text_form="plain"
-    )
-    assert document["message"] == {
-        "channel_id": "c",
-        "content": "x",
-        "front_id": "f",
-        "_once_ephemeral_message": True,
-        "ephemeral_message_recipients": ["u1", "u2"],
-    }
-    assert (prepared.operation, prepared.target, prepared.repeatable) == ("ephemeral", None, False)
-
-
-def test_an_ephemeral_message_replaces_another_by_its_id():
-    """The replaced id is sent and is what the answer may speak of."""
-    prepared, document = sent(ephemeral_id="e")
-    assert document["message"]["ephemeral_id"] == "e"
-    assert "_once_ephemeral_message" not in document["message"]
-    assert (prepared.operation, prepared.target) == ("ephemeral", "e")
-
-
-@pytest.mark.parametrize(
-    ("given", "expected"),
-    [
-        ([{"user_id": "u", "modifiers": {}}], {"user_id": "u", "modifiers": {}}),
-        ([{"user_id": "u"}, {"user_id": "v"}], [{"user_id": "u"}, {"user_id": "v"}]),
-        ((), None),
-    ],
-)
-def test_user_specific_updates_are_one_or_a_list(given, expected):
-    """One update is sent bare, several as a list, none not at all."""
-    _, document = sent(user_specific=given)
-    assert document["message"].get("_once_user_specific_update") == expected
-
-
-def test_the_portable_form_of_a_text():
-    """Every release takes the form that the web client sends."""
-    prepared, document = sent(content="Hi **you**", text_form="portable")
-    assert document["message"]["content"] == {
-        "original_str": "Hi **you**",
-        "fallback_string": "Hi **you**",
-        "prepared": ["Hi **you**"],
-    }
-    assert prepared.text is None
-
-
-@pytest.mark.parametrize("content", [[{"type": "br"}, "x"], {"type": "bold", "content": "x"}])
-@pytest.mark.parametrize("text_form", ["plain", "portable"])
-def test_rich_content_goes_out_in_the_portable_form(content, text_form):
-    """What is given as JSON is sent as that JSON, with the text that a reader reads beside it."""
-    document = sent(content=content, text_form=text_form)[1]
-    assert document["message"]["content"] == {
-        "original_str": "x",
-        "fallback_string": "x",
-        "prepared": content if isinstance(content, list) else [content],
-    }
-
-
-def test_a_remove_is_the_documented_one():
-    """Remove has its own path; a reply is removed with its parent."""
-    prepared = encode_remove(MessageRef("c", "m"), group_id="g")
-    assert prepared.path == "/api/v1/messages/remove"
-    assert prepared.body == b'{"group_id":"g","message":{"channel_id":"c","id":"m"}}'
-    assert (prepared.operation, prepared.target, prepared.repeatable) == ("remove", "m", True)
-    assert prepared.front_id is None
-    reply = encode_remove(MessageRef("c", "m", "p"), group_id="g")
-    assert json.loads(reply.body)["message"]["parent_message_id"] == "p"
-
-
-def test_a_request_shows_no_content():
-    """The repr tells the size of the body, not what it says."""
-    assert "secret text" not in repr(sent(content="secret text")[0])
-
-
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text(st.characters(exclude_categories=["Cs"])),
-    lambda inner: st.lists(inner, max_size=4)
-    | st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), inner, max_size=4),
-    max_leaves=20,
-)  # fmt: skip
-RICH = st.lists(JSON, min_size=1, max_size=5) | st.dictionaries(
-    st.text(st.characters(exclude_categories=["Cs"])), JSON, min_size=1, max_size=5
-)
-
-
-def prepared_of(content):
-    """Give the list of nodes that content stands for."""
-    return content if isinstance(content, list) else [content]
-
-
-@given(content=RICH.filter(lambda content: why_blank(prepared_of(content)) is None))
-def test_any_content_is_the_same_behind_the_wire(content):
-    """Whatever JSON can hold and the client can show arrives in the request as it was given."""
-    _, document = sent(content=content)
-    assert document["message"]["content"]["prepared"] == prepared_of(content)
-
-
-@given(content=st.text(st.characters(exclude_categories=["Cs"]), min_size=1))
-def test_any_text_is_the_same_behind_the_wire(content):
-    """Plain text arrives in the request as it was given, in either form."""
-    assert sent(content=content, text_form="plain")[1]["message"]["content"] == content
-    whole = {"original_str": content, "fallback_string": content, "prepared": [content]}
-    assert sent(content=content)[1]["message"]["content"] == whole
-
-
-@given(hidden=st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), JSON, max_size=5))
-def test_any_hidden_data_is_the_same_behind_the_wire(hidden):
-    """Hidden data arrives as it was given."""
-    assert sent(hidden_data=hidden)[1]["message"]["hidden_data"] == hidden
-
-
-# --- bad input never reaches the wire ----------------------------------------------------------
-
-
-@pytest.mark.parametrize("group_id", [None, "", "a\nb", "\ud800", 5, b"g", ["g"]])
-@pytest.mark.parametrize(
-    "encode",
-    [
-        lambda group_id: encode_save(MessageDraft("c", "x"), group_id=group_id),
-        lambda group_id: encode_remove(MessageRef("c", "m"), group_id=group_id),
-    ],
-)
-def test_a_missing_group_is_refused(encode, group_id):
-    """The error names the three places to give it."""
-    with pytest.raises(ConfigurationError) as caught:
-        encode(group_id)
-    assert caught.value.field == "group_id"
-    for fix in ("the session", "the call", "TWAKE_GROUP_ID"):
-        assert fix in str(caught.value)
-
-
-@pytest.mark.parametrize("content", [None, "", [], {}, ()])
-@pytest.mark.parametrize("how", [{}, {"ephemeral": True}, {"ephemeral_id": "e"}])
-@pytest.mark.parametrize("text_form", ["plain", "portable"])
-def test_a_new_message_needs_content(content, how, text_form):
-    """Without content the server shows an empty message, or shows nothing."""
-    with pytest.raises(InvalidDraftError, match="content is empty") as caught:
-        sent(content=content, text_form=text_form, **how)
-    assert caught.value.field == "content"
-
-
-@pytest.mark.parametrize("content", [5, 1.5, True, b"x", {"a"}, object()])
-def test_content_is_text_a_node_or_a_list(content):
-    """Other types are refused with their name."""
-    with pytest.raises(InvalidDraftError, match=f"not {type(content).__name__}$") as caught:
-        sent(content=content)
-    assert caught.value.field == "content"
-
-
-def cycle():
-    value = []
-    value.append({"content": value})
-    return value
-
-
-def deep(levels):
-    value = []
-    for _ in range(levels - 1):
-        value = [value]
-    return value
-
-
-@pytest.mark.parametrize("field", ["content", "hidden_data", "extra", "user_specific"])
-@pytest.mark.parametrize(
-    "value",
-    [
-        float("nan"),
-        float("inf"),
-        -float("inf"),
-        "\ud800",
-        {"\udfff": 1},
-        {5: 1},
-        b"x",
-        cycle(),
-        deep(501),
-        10**5000,
-    ],
-    ids=["nan", "inf", "-inf", "half", "half-key", "key", "bytes", "cycle", "deep", "long"],
-)
-def test_what_json_cannot_hold_is_refused_in_every_field(field, value):
-    """The error names the field that holds it, and nothing was encoded."""
-    wraps = {
-        "content": [value],
-        "hidden_data": {"a": value},
-        "extra": {"further": value},
-        "user_specific": [{"a": value}],
-    }
-    with pytest.raises(InvalidDraftError) as caught:
-        sent(**{field: wraps[field]})
-    assert caught.value.field == ("further" if field == "extra" else field)
-    assert caught.value.outcome is Outcome.NOT_SENT
-
-
-def test_500_levels_pass_in_content():
-    """The bound is what the server reads, less what wraps the content (wire case 22zd)."""
-    assert sent(content=deep(500))[1]["message"]["content"]["prepared"] == deep(500)
-
-
-def test_half_a_character_in_plain_text_is_refused():
-    """Plain text takes the same care as rich content, in both forms."""
-    for text_form in ("plain", "portable"):
-        with pytest.raises(InvalidDraftError, match="half a character") as caught:
-            sent(content="a\ud800", text_form=text_form)
-        assert caught.value.field == "content"
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "channel_id",
-        "content",
-        "front_id",
-        "id",
-        "sender",
-        "pinned",
-        "hidden_data",
-        "_once_ephemeral_message",
-        "ephemeral_id",
-        "parent_message_id",
-    ],
-)
-def test_extra_does_not_go_round_the_fields(name):
-    """A field of the draft given in `extra` would escape its checks; the error says where to."""
-    with pytest.raises(InvalidDraftError, match="is a field of MessageDraft: give it there"):
-        sent(extra={name: "x"})
-
-
-# --- the way back ------------------------------------------------------------------------------
-
-CREATE = Prepared(SAVE, b"{}", "create", "ours", None, "Hello")
-EDIT = Prepared(SAVE, b"{}", "edit", None, "m")
-EPHEMERAL = Prepared(SAVE, b"{}", "ephemeral", "ours", None)
-REPLACE = Prepared(SAVE, b"{}", "ephemeral", "ours", "e")
-REMOVAL = Prepared(REMOVE, b"{}", "remove", None, "m")
+# --- one answer ------------------------------------------------------------------------------
+
+CREATE = Save(b"{}", "create", "ours", None, "Hello")
+EDIT = Save(b"{}", "edit", None, "m")
+EPHEMERAL = Save(b"{}", "ephemeral", "ours", None)
+REPLACE = Save(b"{}", "ephemeral", "ours", "e")
+REMOVAL = Remove(b"{}", "m")
 GOOD = b'{"object":{"id":"m","front_id":"ours","content":"Hello"},"_cookies":[]}'
 
 
-def verdict(prepared=CREATE, body=GOOD, status=200, now=0.0, refused=frozenset({429}), **headers):
+def verdict(ours=CREATE, body=GOOD, status=200, now=0.0, refused=frozenset({429}), **headers):
     """Return the result and its words for an answer."""
     named = [(key.replace("_", "-").encode(), value.encode()) for key, value in headers.items()]
-    result, outcome = judged(prepared, Answer(status, named, body), refused, now)
+    result, outcome = judged(ours, Answer(status, named, body), refused, now)
     return result, outcome, getattr(result, "reason", "")
 
 
@@ -579,7 +234,7 @@ def as_object(**fields):
 
 
 @pytest.mark.parametrize(
-    ("prepared", "fields"),
+    ("ours", "fields"),
     [
         (CREATE, {"id": "m", "front_id": "ours"}),
         (EDIT, {"id": "m", "front_id": "whatever"}),
@@ -591,15 +246,15 @@ def as_object(**fields):
         (REPLACE, {"id": "x", "front_id": "y", "ephemeral_id": "e"}),
     ],
 )
-def test_an_answer_about_our_message_is_delivered(prepared, fields):
+def test_an_answer_about_our_message_is_delivered(ours, fields):
     """A create is known by its front_id, an edit by its id, an ephemeral message by either."""
-    result, outcome, _ = verdict(prepared, as_object(**fields))
+    result, outcome, _ = verdict(ours, as_object(**fields))
     assert outcome is DELIVERED
     assert result.id == fields["id"]
 
 
 @pytest.mark.parametrize(
-    ("prepared", "fields"),
+    ("ours", "fields"),
     [
         (CREATE, {"id": "m", "front_id": "theirs"}),
         (CREATE, {"id": "m"}),
@@ -616,9 +271,9 @@ def test_an_answer_about_our_message_is_delivered(prepared, fields):
         (REPLACE, {"id": "x", "front_id": "y", "ephemeral_id": "z"}),
     ],
 )
-def test_an_answer_that_is_not_about_us_is_unknown(prepared, fields):
+def test_an_answer_that_is_not_about_us_is_unknown(ours, fields):
     """Without an id, or with another message's, the answer proves nothing."""
-    _, outcome, reason = verdict(prepared, as_object(**fields))
+    _, outcome, reason = verdict(ours, as_object(**fields))
     assert (outcome, reason) == (UNKNOWN, "mismatch")
 
 
@@ -763,8 +418,8 @@ def test_the_caller_says_which_statuses_mean_later():
 def test_refusals_in_words(words, kind):
     """The words of the real server, each with its class and the fix or the missing thing."""
     body = json.dumps({"error": words, "capabilities": ["a", "b"], "_cookies": []}).encode()
-    for prepared in (CREATE, EDIT, EPHEMERAL, REMOVAL):
-        result, outcome, reason = verdict(prepared, body)
+    for ours in (CREATE, EDIT, EPHEMERAL, REMOVAL):
+        result, outcome, reason = verdict(ours, body)
         assert (type(result), outcome) == (kind, REFUSED)
         assert reason in ("authentication", "group", "capability")
     assert getattr(result, "missing", ("a", "b")) == ("a", "b")
@@ -891,11 +546,12 @@ def test_a_gzip_bomb_is_unknown_and_takes_little_memory():
 def test_the_limit_leaves_room_for_what_was_sent():
     """A newer server echoes a text several times, and PHP writes a character in up to twelve."""
     text = "😀" * 400_000
-    prepared, _ = sent(content=text, front_id="ours", text_form="plain")
+    draft = MessageDraft("c", text, front_id="ours")
+    ours = encode_save(draft, group_id="g", text_form="plain")
     body = as_object(id="m", front_id="ours", content=[text] * 4)
-    assert len(body) > 11 * len(prepared.body)
-    assert len(body) <= prepared.answer_limit
-    assert verdict(prepared, gzip.compress(body, 1), content_encoding="gzip")[1] is DELIVERED
+    assert len(body) > 11 * len(ours.body)
+    assert len(body) <= ours.answer_limit
+    assert verdict(ours, gzip.compress(body, 1), content_encoding="gzip")[1] is DELIVERED
 
 
 # --- anything at all ---------------------------------------------------------------------------
@@ -929,14 +585,14 @@ HEADERS = st.lists(
 
 
 @given(
-    prepared=st.sampled_from([CREATE, EDIT, EPHEMERAL, REPLACE, REMOVAL]),
+    ours=st.sampled_from([CREATE, EDIT, EPHEMERAL, REPLACE, REMOVAL]),
     status=st.just(200) | st.integers(100, 999),
     headers=HEADERS,
     body=BODIES,
 )
-def test_no_answer_breaks_the_judge(prepared, status, headers, body):
+def test_no_answer_breaks_the_judge(ours, status, headers, body):
     """Any status, headers and bytes get one verdict, and `DELIVERED` takes a 200 that names us."""
-    result, outcome = judged(prepared, Answer(status, headers, body))
+    result, outcome = judged(ours, Answer(status, headers, body))
     if outcome is not DELIVERED:
         assert outcome in (REFUSED, UNKNOWN)
         assert result.reason
@@ -947,19 +603,19 @@ def test_no_answer_breaks_the_judge(prepared, status, headers, body):
         body = gzip.decompress(body)
     document = last_line(body.decode())
     assert "error" not in document
-    if prepared.operation == "remove":
-        assert document["result"]["id"] == prepared.target
+    if ours.operation == "remove":
+        assert document["result"]["id"] == ours.target
         return
     found = document["object"]
     assert found["id"]
     assert result.id == found["id"]
-    if prepared.operation == "create":
+    if ours.operation == "create":
         assert found["front_id"] == "ours"
-    elif prepared.operation == "edit":
+    elif ours.operation == "edit":
         assert found["id"] == "m"
     else:
-        assert {"ours", prepared.target} & {found["id"], found.get("front_id")} or (
-            found["ephemeral_id"] == prepared.target
+        assert {"ours", ours.target} & {found["id"], found.get("front_id")} or (
+            found["ephemeral_id"] == ours.target
         )
 
 
@@ -982,7 +638,7 @@ def test_no_answer_breaks_the_judge(prepared, status, headers, body):
 )
 def test_an_attempt_without_an_answer(failure, kind, outcome):
     """What was proven unsent is not sent, everything else unknown, in the words of the failure."""
-    error = judge_failure(failure)
+    error = CREATE.judge(failure, Context(0.0))
     assert (type(error), error.outcome, error.reason) == (kind, outcome, failure.reason)
     assert failure.detail in str(error)
 
@@ -1009,8 +665,8 @@ def portable(original, fallback, prepared):
 )
 def test_a_cut_text_shows_in_the_answer(text, content, cut):
     """Only a plain text of more than one character, of which the answer holds no whole copy."""
-    prepared = Prepared(SAVE, b"", "create", "ours", None, text)
-    assert text_was_cut(prepared, Message(id="m", content=content)) is cut
+    ours = Save(b"", "create", "ours", None, text)
+    assert ours.text_was_cut(Message(id="m", content=content)) is cut
 
 
 def test_no_recorded_text_is_taken_for_cut_but_those_that_were():
@@ -1021,19 +677,10 @@ def test_no_recorded_text_is_taken_for_cut_but_those_that_were():
         result, outcome = judged_case(case)
         if outcome is not DELIVERED or not isinstance(text, str):
             continue
-        prepared = attrs.evolve(case.prepared, text=text)
-        if text_was_cut(prepared, result):
+        ours = attrs.evolve(case.request, text=text)
+        if ours.text_was_cut(result):
             cut.add((case.case["server"][:5], case.case["php"]))
         else:
             whole += 1
     assert cut == {("v2023", "7.1")}
     assert whole > 50
-
-
-def test_a_minted_front_id_is_a_random_uuid():
-    """As `uuid.uuid4()` writes it, and another each time."""
-    minted = [encode_save(MessageDraft("c", "x"), group_id="g").front_id for _ in range(100)]
-    found = [uuid.UUID(front_id) for front_id in minted]
-    assert [str(each) for each in found] == minted
-    assert {(each.version, each.variant) for each in found} == {(4, uuid.RFC_4122)}
-    assert len(set(minted)) == 100

@@ -12,13 +12,13 @@ import time
 import pytest
 
 from twake_async import NotSentError, RetryPolicy, TwakeSession
-from twake_async._transport import resolve as _names
-from twake_async._transport.resolve import Names
+from twake_async._transport import resolve as _resolve
+from twake_async._transport.resolve import Resolver
 
 ADDRESS = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 80))
 
 
-class Resolver:
+class SystemResolver:
     """A resolver that answers when it is told to, and counts the questions."""
 
     def __init__(self, *, answers: bool = False) -> None:
@@ -38,48 +38,48 @@ class Resolver:
 
 
 @pytest.fixture
-def resolver(monkeypatch):
+def system(monkeypatch):
     """Put a resolver that hangs in place of the system's, and let its threads go at the end."""
-    hanging = Resolver()
+    hanging = SystemResolver()
     monkeypatch.setattr(socket, "getaddrinfo", hanging)
     yield hanging
     hanging.open.set()
     for thread in threading.enumerate():
-        if thread.name == _names._THREAD:
+        if thread.name == _resolve._THREAD:
             thread.join(5)
 
 
-async def test_an_address_needs_no_look_up(monkeypatch):
+async def test_an_address_needs_no_lookup(monkeypatch):
     """It is read at once, in no thread, whatever its family."""
     monkeypatch.setattr(threading, "Thread", None)
-    assert (await Names().find("127.0.0.1", 80))[0][4] == ("127.0.0.1", 80)
-    assert (await Names().find("::1", 80))[0][0] is socket.AF_INET6
+    assert (await Resolver().resolve("127.0.0.1", 80))[0][4] == ("127.0.0.1", 80)
+    assert (await Resolver().resolve("::1", 80))[0][0] is socket.AF_INET6
 
 
-async def test_those_who_wait_for_one_name_share_one_look_up(resolver):
+async def test_those_who_wait_for_one_name_share_one_lookup(system):
     """One that is cancelled leaves it to the others; another port or a later time is another one."""
-    names = Names()
-    waiting = [asyncio.create_task(names.find("chat.test", 80)) for _ in range(50)]
-    other = asyncio.create_task(names.find("chat.test", 81))
+    resolver = Resolver()
+    waiting = [asyncio.create_task(resolver.resolve("chat.test", 80)) for _ in range(50)]
+    other = asyncio.create_task(resolver.resolve("chat.test", 81))
     await asyncio.sleep(0.01)
     waiting[0].cancel()
-    resolver.open.set()
+    system.open.set()
     found = await asyncio.gather(*waiting, return_exceptions=True)
     assert isinstance(found.pop(0), asyncio.CancelledError)
     assert found == [[ADDRESS]] * 49
     await other
-    assert len(resolver.asked) == 2
-    assert await names.find("chat.test", 80) == [ADDRESS]
-    assert len(resolver.asked) == 3
+    assert len(system.asked) == 2
+    assert await resolver.resolve("chat.test", 80) == [ADDRESS]
+    assert len(system.asked) == 3
 
 
-async def test_each_who_waited_is_told_the_failure(resolver):
+async def test_each_who_waited_is_told_the_failure(system):
     """Each gets an exception of its own: a traceback belongs to one task."""
-    names = Names()
-    resolver.says = socket.gaierror(socket.EAI_NONAME, "nobody of that name")
-    waiting = [asyncio.create_task(names.find("chat.test", 80)) for _ in range(2)]
+    resolver = Resolver()
+    system.says = socket.gaierror(socket.EAI_NONAME, "nobody of that name")
+    waiting = [asyncio.create_task(resolver.resolve("chat.test", 80)) for _ in range(2)]
     await asyncio.sleep(0)
-    resolver.open.set()
+    system.open.set()
     first, second = await asyncio.gather(*waiting, return_exceptions=True)
     assert (type(first), first.args) == (type(second), second.args)
     assert (type(first), first.errno) == (socket.gaierror, socket.EAI_NONAME)
@@ -90,63 +90,63 @@ async def test_each_who_waited_is_told_the_failure(resolver):
 async def test_what_can_be_no_name_is_told_as_one_that_does_not_resolve(name):
     """The codec refuses it before the resolver is asked."""
     with pytest.raises(socket.gaierror):
-        await Names().find(name, 80)
+        await Resolver().resolve(name, 80)
 
 
-async def test_a_new_look_up_does_not_wait_for_one_that_hangs(resolver, monkeypatch):
+async def test_a_new_lookup_does_not_wait_for_one_that_hangs(system, monkeypatch):
     """A resolver that answers again is found while the old question is still open."""
-    names = Names()
-    old = asyncio.create_task(names.find("chat.test", 80))
+    resolver = Resolver()
+    old = asyncio.create_task(resolver.resolve("chat.test", 80))
     await asyncio.sleep(0.01)
-    monkeypatch.setattr(_names, "_STALE", 0.0)
-    answering = Resolver(answers=True)
+    monkeypatch.setattr(_resolve, "_STALE", 0.0)
+    answering = SystemResolver(answers=True)
     monkeypatch.setattr(socket, "getaddrinfo", answering)
-    assert await names.find("chat.test", 80) == [ADDRESS]
+    assert await resolver.resolve("chat.test", 80) == [ADDRESS]
     assert not old.done()
-    resolver.open.set()
+    system.open.set()
     assert await old == [ADDRESS]
     assert len(answering.asked) == 1
 
 
-async def test_an_old_look_up_that_ends_leaves_the_new_one_shared(resolver, monkeypatch):
+async def test_an_old_lookup_that_ends_leaves_the_new_one_shared(system, monkeypatch):
     """Its end takes nothing but its own place."""
-    names, second = Names(), Resolver()
-    old = asyncio.create_task(names.find("chat.test", 80))
+    resolver, second = Resolver(), SystemResolver()
+    old = asyncio.create_task(resolver.resolve("chat.test", 80))
     await asyncio.sleep(0.01)
-    monkeypatch.setattr(_names, "_STALE", 0.0)
+    monkeypatch.setattr(_resolve, "_STALE", 0.0)
     monkeypatch.setattr(socket, "getaddrinfo", second)
-    new = [asyncio.create_task(names.find("chat.test", 80))]
+    new = [asyncio.create_task(resolver.resolve("chat.test", 80))]
     await asyncio.sleep(0.01)
-    monkeypatch.setattr(_names, "_STALE", 60.0)
-    resolver.open.set()
+    monkeypatch.setattr(_resolve, "_STALE", 60.0)
+    system.open.set()
     await old
-    new.append(asyncio.create_task(names.find("chat.test", 80)))
+    new.append(asyncio.create_task(resolver.resolve("chat.test", 80)))
     await asyncio.sleep(0.01)
     second.open.set()
     await asyncio.gather(*new)
     assert len(second.asked) == 1
 
 
-async def test_look_ups_without_an_answer_are_bounded(resolver, monkeypatch):
-    """Beyond the bound a new name is not looked up, and a known one waits for the old look-up."""
-    monkeypatch.setattr(_names, "_LIMIT", 3)
-    monkeypatch.setattr(_names, "_STALE", 0.0)
-    names = Names()
+async def test_lookups_without_an_answer_are_bounded(system, monkeypatch):
+    """Beyond the bound a new name is not looked up, and a known one waits for the old lookup."""
+    monkeypatch.setattr(_resolve, "_LIMIT", 3)
+    monkeypatch.setattr(_resolve, "_STALE", 0.0)
+    resolver = Resolver()
     waiting = []
     for number in range(3):
-        waiting.append(asyncio.create_task(names.find(f"chat{number}.test", 80)))
+        waiting.append(asyncio.create_task(resolver.resolve(f"chat{number}.test", 80)))
         await asyncio.sleep(0)
-    with pytest.raises(socket.gaierror, match="too many look-ups"):
-        await names.find("another.test", 80)
-    waiting.append(asyncio.create_task(names.find("chat0.test", 80)))
+    with pytest.raises(socket.gaierror, match="too many name lookups"):
+        await resolver.resolve("another.test", 80)
+    waiting.append(asyncio.create_task(resolver.resolve("chat0.test", 80)))
     await asyncio.sleep(0.01)
-    assert len(resolver.asked) == 3
-    resolver.open.set()
+    assert len(system.asked) == 3
+    system.open.set()
     assert await asyncio.gather(*waiting) == [[ADDRESS]] * 4
 
 
 @pytest.mark.parametrize("transport", [None, "fast"])
-async def test_sends_that_wait_for_a_resolver_end_with_their_deadline(resolver, transport):
+async def test_sends_that_wait_for_a_resolver_end_with_their_deadline(system, transport):
     """None of them can have left, and together they asked once."""
     async with TwakeSession(
         "app",
@@ -162,7 +162,7 @@ async def test_sends_that_wait_for_a_resolver_end_with_their_deadline(resolver, 
         errors = await asyncio.gather(*sends, return_exceptions=True)
         assert time.monotonic() - before < 1.0
     assert {type(error) for error in errors} == {NotSentError}
-    assert len(resolver.asked) == 1
+    assert len(system.asked) == 1
 
 
 PROGRAM = """
@@ -208,16 +208,16 @@ def test_a_resolver_that_hangs_does_not_keep_a_program_from_ending(transport):
     assert time.monotonic() - before < 20
 
 
-def test_a_look_up_that_outlives_its_loop_bothers_nobody(resolver, recwarn):
+def test_a_lookup_that_outlives_its_loop_bothers_nobody(system, recwarn):
     """Its answer has nobody to go to."""
 
     async def give_up():
         with pytest.raises(TimeoutError):
-            await asyncio.wait_for(Names().find("chat.test", 80), 0.01)
+            await asyncio.wait_for(Resolver().resolve("chat.test", 80), 0.01)
 
     asyncio.run(give_up())
-    (thread,) = [one for one in threading.enumerate() if one.name == _names._THREAD]
-    resolver.open.set()
+    (thread,) = [one for one in threading.enumerate() if one.name == _resolve._THREAD]
+    system.open.set()
     thread.join(5)
     assert not thread.is_alive()
     assert not recwarn

@@ -1,0 +1,61 @@
+"""The error for an attempt that brought no whole answer. No I/O."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from twake_async.errors import NotSentError, OutcomeUnknownError, SessionClosedError
+
+from .exchange import LOST, NO_TLS_THERE, TLS_THERE
+
+if TYPE_CHECKING:
+    from twake_async.errors import TwakeError
+
+    from .exchange import Failure
+    from .server import Server
+
+__all__ = ["judge_failure"]
+
+#: A proxy that is to speak TLS itself may be the one that does not.
+_NO_TLS_THERE = NO_TLS_THERE.replace("base_url", "base_url, or the proxy's address,")
+#: Failures that no proxy has a part in.
+_NOT_THE_PROXY = frozenset({"connections_busy", "closed", "unreadable", "unproven"})
+
+
+def judge_failure(failure: Failure, server: Server) -> TwakeError:
+    """Return the error for an attempt that brought no whole answer.
+
+    Args:
+        failure: What the attempt met.
+        server: What is known of the server.
+
+    """
+    if failure.sent:
+        return OutcomeUnknownError(
+            f"it is not known whether the message arrived: {_detail(failure, server)}",
+            reason=failure.reason,
+        )
+    if failure.reason == "closed":
+        return SessionClosedError("the session was closed before the message was sent")
+    return NotSentError(
+        f"the message was not sent: {_detail(failure, server)}", reason=failure.reason
+    )
+
+
+def _detail(failure: Failure, server: Server) -> str:
+    detail = failure.detail
+    if failure is LOST and _may_expect_tls(server.base_url):
+        detail += f"; perhaps {TLS_THERE}"
+    if server.proxy.startswith("https:"):
+        detail = detail.replace(NO_TLS_THERE, _NO_TLS_THERE)
+    if server.proxy and failure.reason not in _NOT_THE_PROXY:
+        detail += f" (through the proxy {server.proxy})"
+    return detail
+
+
+def _may_expect_tls(base_url: str) -> bool:
+    """Say whether plain http goes to a port of TLS: most such servers close without a word."""
+    if not base_url.startswith("http:"):
+        return False
+    return str(urlsplit(base_url).port or "").endswith("443")

@@ -1,0 +1,72 @@
+"""What any answer to this API proves, before the message in it is looked at. No I/O.
+
+Statuses other than 200 and 500 are made by gateways (979 recorded answers have none), and a gateway
+can make nearly any of them after the server has stored the message.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from twake_async._protocol.exchange import Answer
+from twake_async._protocol.failures import judge_failure
+from twake_async._protocol.node_errors import json_of
+from twake_async._protocol.statuses import judge_status, name_proxy
+from twake_async.errors import OutcomeUnknownError, RefusedError, TwakeError
+
+from .body import read_document
+from .refusals import judge_words
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from twake_async._protocol.exchange import Context, Failure
+
+    from .api import Api
+
+__all__ = ["mismatch", "read_answer"]
+
+
+def read_answer(
+    answer: Answer | Failure, path: str, limit: int, api: Api, context: Context
+) -> Mapping[str, Any] | TwakeError:
+    """Return the document of a 200 that is no refusal, or the error that the answer is.
+
+    Args:
+        answer: The whole answer, or why there is none.
+        path: The path that was asked.
+        limit: The most bytes that the body may have without its content coding.
+        api: The API that was asked.
+        context: What is known beside the answer.
+
+    """
+    if not isinstance(answer, Answer):
+        return judge_failure(answer, api.server)
+    if answer.status != 200:
+        return _no_api(answer) or judge_status(answer, path, api.server, context)
+    try:
+        document = read_document(answer, limit, api.codec)
+    except ValueError as exc:
+        unreadable = OutcomeUnknownError(
+            f"the server answered 200 with what is no answer of Twake's: {exc}",
+            reason="unreadable",
+            status=200,
+        )
+        return name_proxy(unreadable, api.server)
+    return judge_words(document) if "error" in document else document
+
+
+def _no_api(answer: Answer) -> RefusedError | None:
+    """Return the refusal of a server that serves no v1 API at all, or None."""
+    if answer.status != 404 or json_of(answer) != {"error": "Not found"}:
+        return None
+    return RefusedError(
+        'this server has no v1 API, as the last release of Twake has none: it needs api="node"',
+        reason="api",
+        status=404,
+    )
+
+
+def mismatch(why: str) -> OutcomeUnknownError:
+    """Return the error for an answer that does not prove anything about our message."""
+    return OutcomeUnknownError(f"the server's answer {why}", reason="mismatch", status=200)

@@ -1,0 +1,44 @@
+"""The generation of servers that this API is: what a session asks of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import attrs
+
+from .encode import encode_draft, encode_remove
+from .probes import examine
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from twake_async.check import Check
+    from twake_async.errors import TwakeError
+    from twake_async.messages import MessageDraft, MessageRef
+
+    from .api import Api
+    from .encode import EncodedDraft
+    from .probes import Probe
+    from .requests import Remove
+
+__all__ = ["V1"]
+
+
+@attrs.frozen
+class V1:
+    """The API of Twake 2020 to 2022, with the credentials of one session."""
+
+    api: Api
+    text_form: Literal["plain", "portable"] = "portable"
+
+    def encode(self, draft: MessageDraft, group_id: str | None) -> EncodedDraft:
+        """Return the encoded draft, for the request that sends it."""
+        return encode_draft(draft, group_id=group_id, text_form=self.text_form, api=self.api)
+
+    def remove(self, ref: MessageRef, group_id: str | None) -> Remove:
+        """Return the request that removes a message."""
+        return encode_remove(ref, group_id=group_id, api=self.api)
+
+    def check(self, group_id: str | None) -> Generator[Probe, Check | TwakeError, Check]:
+        """Yield the requests of a check, be sent what each proved, and return what all prove."""
+        return examine(group_id, self.api)

@@ -1,0 +1,247 @@
+"""Would this server take our messages? Asked by saves that no server stores. No I/O.
+
+Two requests are made, each of a kind that both recorded releases, on both PHPs, answer without
+storing anything:
+
+1. A save without a message, to a group that nobody has. The server looks at the credentials first,
+   and at the group before the message: v2020.Q3.107 refuses the group in words (wire case 21b), and
+   v2023.Q1.1223 answers an empty 500 (its case 21b). So a refusal of the credentials is certain,
+   and the release is known.
+2. A save to the caller's own group that cannot be stored, and whose answer, once the group and the
+   capability were accepted, is unlike all others. For 2020 one without a message: `unknown error or
+   malformed query.` (19j). For 2023 one without a channel: the plain text `ERROR with persist`; it
+   asks the service behind for a channel without an id, and passes no message on (its case 19g).
+
+What it cannot tell: whether a channel exists, and whether the service behind 2023's answers works.
+An empty 500 to the second request is what 2023 gives for an unknown group; a server that fails at
+everything looks the same.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import attrs
+
+from twake_async._arguments import check_group
+from twake_async._protocol.exchange import TLS_THERE, Answer
+from twake_async._protocol.json_codec import dump
+from twake_async._protocol.statuses import speaks_tls
+from twake_async.check import Check
+from twake_async.errors import (
+    AuthenticationError,
+    InvalidGroupError,
+    MissingCapabilityError,
+    NotSentError,
+    Outcome,
+    OutcomeUnknownError,
+    RateLimitedError,
+    RefusedError,
+    TwakeError,
+)
+
+from .answers import read_answer
+from .api import NOBODYS_API, SAVE, Api
+from .requests import answer_limit
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from twake_async._protocol.exchange import Context, Failure
+    from twake_async.check import Problem
+
+    Release = Literal["2020", "2023"]
+
+__all__ = ["NOBODYS", "Probe", "examine"]
+
+#: A group that nobody has: the nil UUID.
+NOBODYS = "00000000-0000-0000-0000-000000000000"
+
+_MALFORMED = b"unknown error or malformed query."
+_NOT_PERSISTED = b"ERROR with persist"
+_FATAL = b"<br />\n<b>Fatal error</b>"
+#: The content of case 19g; it goes nowhere.
+_NOTHING = {"original_str": "check", "prepared": ["check"]}
+
+
+@attrs.frozen
+class Probe:
+    """A save that no server stores; its answer tells what is wrong with the session."""
+
+    body: bytes
+    release: Release | None
+    """The release that answers; None for the first request, which finds out."""
+    api: Api = attrs.field(repr=False, eq=False)
+
+    method = "POST"
+    path = SAVE
+    operation = "check"
+    front_id = None
+    target = None
+    repeatable = True
+    prepare = None
+
+    @property
+    def answer_limit(self) -> int:
+        """The most bytes that the body of an answer may have."""
+        return answer_limit(self.body)
+
+    def headers(self) -> tuple[tuple[bytes, bytes], ...]:
+        """Return the headers that say who sends it."""
+        return self.api.headers()
+
+    def judge(self, answer: Answer | Failure, context: Context) -> Check | TwakeError:
+        """Return what an answer says is wrong, or the error that there is none."""
+        if not isinstance(answer, Answer):
+            return _without_answer(answer)
+        if self.release is None:
+            return _judge_nobodys_group(answer, context)
+        return _judge_own_group(answer, self.release, context)
+
+    def named_by(self, result: Check) -> None:
+        """Return None: it names no message, and its connection is not used again."""
+
+
+def examine(group_id: str | None, api: Api) -> Generator[Probe, Check | TwakeError, Check]:
+    """Yield the requests to make, be sent what each proved, and return what all prove.
+
+    Args:
+        group_id: The caller's group.
+        api: The API to ask, and who asks.
+
+    Raises:
+        ConfigurationError: There is no group.
+
+    """
+    group = check_group(group_id)
+    proxy = api.server.proxy
+    found = _finding((yield _probe({"group_id": NOBODYS}, None, api)), proxy)
+    if found.problem or found.release is None:
+        return found
+    release = found.release
+    document: dict[str, Any] = {"group_id": group}
+    if release == "2023":
+        document["message"] = {"content": _NOTHING}
+    found = _finding((yield _probe(document, release, api)), proxy)
+    return found if found.problem == "unclear" else attrs.evolve(found, release=release)
+
+
+def _probe(document: dict[str, Any], release: Release | None, api: Api) -> Probe:
+    return Probe(dump(document), release, api)
+
+
+def _finding(result: Check | TwakeError, proxy: str) -> Check:
+    """Return what a request proved as a `Check`; it names a proxy that may have a part in it."""
+    if isinstance(result, TwakeError):
+        unsent = result.outcome is Outcome.NOT_SENT
+        result = Check("unreachable" if unsent else "unclear", str(result))
+    if proxy and result.problem in ("unreachable", "address", "unclear", "later"):
+        return attrs.evolve(result, advice=f"{result.advice} (through the proxy {proxy})")
+    return result
+
+
+# --- what one answer says ----------------------------------------------------------------------
+
+
+def _without_answer(failure: Failure) -> TwakeError:
+    if failure.sent:
+        return OutcomeUnknownError(
+            f"the server took the question, but {failure.detail}", reason=failure.reason
+        )
+    return NotSentError(
+        f"the server is out of reach: {failure.detail}; check base_url", reason=failure.reason
+    )
+
+
+def _judge_nobodys_group(answer: Answer, context: Context) -> Check:
+    """Return whose answer it is, if the server knows the application, or what is wrong."""
+    if _crashed(answer):
+        return Check("", "the server answers as the release of 2023", "2023")
+    found = _verdict(answer, context)
+    if found.problem == "group":
+        return Check("", "the server answers as the release of 2020", "2020")
+    return found
+
+
+def _judge_own_group(answer: Answer, release: Release, context: Context) -> Check:
+    accepted = _MALFORMED if release == "2020" else _NOT_PERSISTED
+    if answer.status == 200 and accepted in answer.body:
+        return Check("", "the server knows the application and the group, and takes messages")
+    if _crashed(answer):
+        return Check(
+            "group",
+            "the server answers this group with an empty 500, as the release of 2023 does where "
+            "it does not know the group or the application is not installed in it: check group_id "
+            "(TWAKE_GROUP_ID); if it is right, the server itself fails",
+        )
+    return _verdict(answer, context)
+
+
+def _crashed(answer: Answer) -> bool:
+    """Say whether PHP gave up: an empty 500, or with `display_errors` its words."""
+    return (answer.status == 500 and not answer.body.strip()) or answer.body.startswith(_FATAL)
+
+
+def _verdict(answer: Answer, context: Context) -> Check:
+    """Return what an answer says is wrong."""
+    # What the caller knows of the gateway does not count: this is to find out.
+    error = read_answer(answer, SAVE, answer_limit(b""), NOBODYS_API, context)
+    for kind, problem, advice in _ADVICE:
+        if isinstance(error, kind):
+            names = ", ".join(error.missing) if isinstance(error, MissingCapabilityError) else ""
+            return Check(problem, advice.format(names=names or "messages_save"))
+    if isinstance(error, RefusedError) and error.reason == "api":
+        return Check("api", str(error))
+    if isinstance(error, RefusedError) or 300 <= answer.status < 500:
+        return Check("address", _wrong_address(answer))
+    return _unlike_twake(answer)
+
+
+_ADVICE: tuple[tuple[type[RefusedError], Problem, str], ...] = (
+    (
+        AuthenticationError,
+        "authentication",
+        (
+            "the server does not know this public id with this private key: copy both anew from "
+            "the application's page in Twake (TWAKE_PUBLIC_ID, TWAKE_PRIVATE_API_KEY)"
+        ),
+    ),
+    (
+        InvalidGroupError,
+        "group",
+        (
+            "the server does not know this group, or the application is not installed in it: check "
+            "group_id (TWAKE_GROUP_ID), or install the application"
+        ),
+    ),
+    (
+        MissingCapabilityError,
+        "capability",
+        (
+            "the application may not send in this group: it lacks {names}; give it that capability "
+            "in the application's settings in Twake, and have the group accept it"
+        ),
+    ),
+    (RateLimitedError, "later", "the server asks for a pause (429): check again later"),
+)
+
+
+def _wrong_address(answer: Answer) -> str:
+    if 300 <= answer.status < 400:
+        where = repr(answer.header(b"location")) if answer.header(b"location") else "nowhere"
+        return f"the server redirects to {where}, which is never followed: check base_url"
+    if speaks_tls(answer):
+        return TLS_THERE
+    return f"the server answered {answer.status}, as no Twake does there: check base_url"
+
+
+def _unlike_twake(answer: Answer) -> Check:
+    if answer.status == 500 and b"Route" in answer.body:
+        return Check("address", "Twake answers, but not on this path: check base_url's path")
+    if answer.status == 200 and b"<html" in answer.body.lower():
+        return Check("address", "a web page answers there, not Twake's API: check base_url")
+    return Check(
+        "unclear",
+        f"the server answered {answer.status} with what no recorded release of Twake answers; "
+        "check base_url, and the server itself",
+    )

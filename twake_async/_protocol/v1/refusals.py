@@ -1,0 +1,71 @@
+"""The words by which the server refuses: a new word is one more line here. No I/O."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from twake_async._protocol.node_errors import refused_by_node
+from twake_async.errors import (
+    AuthenticationError,
+    InvalidGroupError,
+    MissingCapabilityError,
+    OutcomeUnknownError,
+    RefusedError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from twake_async.errors import TwakeError
+
+__all__ = ["judge_words"]
+
+#: The value of `error`, and the class, the reason and the sentence of the refusal that it is.
+_REFUSALS: dict[str, tuple[type[RefusedError], str, str]] = {
+    "unknown_application_or_bad_private_key": (
+        AuthenticationError,
+        "authentication",
+        "the server does not know this public id with this private key",
+    ),
+    "you_need_to_provide_a_valid_group_id_field_in_any_api_request": (
+        InvalidGroupError,
+        "group",
+        "the server does not know this group: check group_id",
+    ),
+    "you_do_not_have_this_set_of_required_capabilities": (
+        MissingCapabilityError,
+        "capability",
+        "the application lacks a capability in this group, or is not installed in it",
+    ),
+    "you_do_not_have_this_set_of_required_privileges": (
+        MissingCapabilityError,
+        "capability",
+        "the application lacks a privilege in this group",
+    ),
+}
+
+
+def judge_words(document: Mapping[str, Any]) -> TwakeError:
+    """Return what a 200 proves whose JSON has an `error`."""
+    if "statusCode" in document and (refused := refused_by_node(document)) is not None:
+        return refused
+    words = document["error"]
+    known = _REFUSALS.get(words) if isinstance(words, str) else None
+    if known is None or "object" in document:
+        return OutcomeUnknownError(
+            "the server answered with an error that covers everything it did not expect",
+            reason="server_error",
+            status=200,
+        )
+    kind, reason, sentence = known
+    names = _missing(document)
+    error = kind(sentence + (f": {', '.join(names)}" if names else ""), reason=reason, status=200)
+    if isinstance(error, MissingCapabilityError):
+        error.missing = names
+    return error
+
+
+def _missing(document: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return what the server says that the application lacks, as far as it says so."""
+    missing = document.get("capabilities") or document.get("privileges") or ()
+    return tuple(str(name) for name in missing) if isinstance(missing, list) else ()
