@@ -23,8 +23,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CONNECT_COMPLETE",
+    "CONNECT_FAILED",
     "CONNECT_STARTED",
     "HEADERS_STARTED",
+    "IS_READABLE",
+    "REQUEST",
+    "RETURN_VALUE",
     "TLS_STARTED",
     "TUNNEL",
     "HttpLibrary",
@@ -136,6 +140,9 @@ def _httpcore2() -> Any:
     return httpcore2
 
 
+#: What the library asks a network stream before it uses the connection again.
+IS_READABLE = "is_readable"
+
 # --- the events of the trace --------------------------------------------------------------------
 
 # How the names of these events end. They begin with `connection.`, `proxy.`, `socks.` or `http11.`,
@@ -144,6 +151,10 @@ CONNECT_STARTED = ".connect_tcp.started"
 CONNECT_COMPLETE = ".connect_tcp.complete"
 TLS_STARTED = "start_tls.started"
 HEADERS_STARTED = "send_request_headers.started"
+# What they hold: the request, and what the step returned.
+REQUEST, RETURN_VALUE = "request", "return_value"
+#: The event of a connection that the limiter rejected.
+CONNECT_FAILED = "connection.connect_tcp.failed"
 
 #: Put before the events of the CONNECT request to a proxy, which holds nothing of the message.
 TUNNEL = "CONNECT "

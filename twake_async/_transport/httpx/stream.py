@@ -1,29 +1,25 @@
-"""A network backend for httpcore and httpcore2 over plain asyncio.
+"""A network stream for httpcore and httpcore2 over plain asyncio.
 
-httpcore's own backend takes five turns of the event loop for one request, and writes head and body
-separately. Together that is a third of the cost of a send. Both libraries accept a backend of this
+httpcore's own stream takes five turns of the event loop for one request, and writes head and body
+separately. Together that is a third of the cost of a send. Both libraries accept a stream of this
 shape.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import functools
 from collections import deque
 from typing import TYPE_CHECKING, Any, Protocol
 
 from twake_async._protocol.exchange import TLS_ALERT, TLS_THERE
 from twake_async._transport.connect import has_unread, read_leftover
+from twake_async._transport.http_library import IS_READABLE
 from twake_async._transport.pool import IDLE_LIMIT
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Iterable, Iterator
 
-    from twake_async._transport.connect import TcpConnector
-
-__all__ = ["Backend", "Stream"]
+__all__ = ["Exceptions", "Stream"]
 
 #: Bytes that are collected until the answer is read, so that head and body leave in one write.
 _WRITE_LIMIT = 65_536
@@ -115,7 +111,7 @@ class Stream(asyncio.Protocol):
     def is_fresh(self) -> bool:
         """Say whether a connection that was opened before its request still looks open."""
         return self._loop.time() - self._opened_at < IDLE_LIMIT and not self.get_extra_info(
-            "is_readable"
+            IS_READABLE
         )
 
     def _note(self, data: bytes) -> None:
@@ -213,7 +209,7 @@ class Stream(asyncio.Protocol):
 
     def get_extra_info(self, info: str) -> Any:
         """Return what httpcore asks for: the socket, the TLS object, or whether there is data."""
-        if info == "is_readable":
+        if info == IS_READABLE:
             return (
                 self._ended
                 or bool(self._unread)
@@ -232,71 +228,3 @@ class Stream(asyncio.Protocol):
 def _wake(waiting: asyncio.Future[None] | None) -> None:
     if waiting is not None and not waiting.done():
         waiting.set_result(None)
-
-
-class Backend:
-    """Connects over asyncio, in the shape of httpcore's `AsyncNetworkBackend`.
-
-    Args:
-        connector: Opens the connections.
-        exceptions: The module of the library in use, whose exceptions are raised.
-
-    """
-
-    def __init__(self, connector: TcpConnector, exceptions: Exceptions) -> None:
-        self._connector = connector
-        self._exceptions = exceptions
-        self.preconnected: Stream | None = None
-        """The connection that the next call of `connect_tcp` returns."""
-        self._keeps_next = False
-
-    @contextlib.contextmanager
-    def preconnecting(self) -> Iterator[None]:
-        """Keep the connection that is opened in this context for the call after it."""
-        self._keeps_next = True
-        try:
-            yield
-        finally:
-            self._keeps_next = False
-            if self.preconnected is not None:
-                self.preconnected.replay()
-
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,  # noqa: ASYNC109
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
-    ) -> Any:
-        """Return a connected stream.
-
-        Raises:
-            ConnectTimeout: The time is over.
-            ConnectError: No address took the connection.
-
-        """
-        ready, self.preconnected = self.preconnected, None
-        if ready is not None:
-            if ready.is_fresh():
-                return ready
-            await ready.aclose()
-        try:
-            async with asyncio.timeout(timeout):
-                stream = await self._connector.connect(
-                    functools.partial(Stream, self._exceptions),
-                    host,
-                    port,
-                    seconds=timeout,
-                    local=local_address,
-                )
-        except TimeoutError as exc:
-            raise self._exceptions.ConnectTimeout from exc
-        except OSError as exc:
-            raise self._exceptions.ConnectError(str(exc)) from exc
-        for option in socket_options or ():
-            stream.get_extra_info("socket").setsockopt(*option)
-        if self._keeps_next:
-            stream.record()
-            self.preconnected = stream
-        return stream

@@ -14,7 +14,8 @@ from faults import FaultServer
 from faults.tls import client_context, server_context
 
 from twake_async._transport.connect import TcpConnector
-from twake_async._transport.httpx.network import Backend, Stream
+from twake_async._transport.httpx.backend import Backend
+from twake_async._transport.httpx.stream import Stream
 
 both = pytest.mark.parametrize("core", [httpcore, httpcore2], ids=["httpcore", "httpcore2"])
 
