@@ -19,6 +19,7 @@ import attrs
 from twake_async._arguments import check_group
 from twake_async._protocol.exchange import Answer
 from twake_async._protocol.failures import judge_failure
+from twake_async._protocol.fingerprint import fingerprint
 from twake_async._protocol.json_codec import dump, load
 from twake_async._protocol.statuses import judge_status, name_proxy
 from twake_async.errors import (
@@ -35,13 +36,13 @@ if TYPE_CHECKING:
 
     from twake_async._arguments import Credentials
     from twake_async._protocol.exchange import Context, Failure, Prepare, Request
-    from twake_async._protocol.generation import SaveRequest
+    from twake_async._protocol.generation import EncodedDraft, SaveRequest
     from twake_async._protocol.server import Server
     from twake_async.messages import MessageDraft
 
     Ask = Callable[[Request["Token"], float], Awaitable["Token | TwakeError"]]
 
-__all__ = ["Login", "NewThread", "Node", "Token"]
+__all__ = ["Login", "NewThread", "Node", "PlainMessage", "Token"]
 
 #: Seconds before its end at which a token is not used any more.
 MARGIN = 60.0
@@ -194,6 +195,29 @@ def _judge_error(document: dict[str, Any]) -> TwakeError:
     )
 
 
+@attrs.frozen
+class PlainMessage:
+    """A draft of a plain text, encoded for its request and its fingerprint."""
+
+    draft: MessageDraft
+    company: str
+    channel: dict[str, str]
+    front_id: str
+    node: Node = attrs.field(repr=False)
+
+    def fingerprint(self) -> str:
+        """Return a hash of what the draft asks for, without its `front_id`."""
+        return fingerprint({"channel": self.channel, "text": self.draft.content}, {})
+
+    def request(self, front_id: str | None = None) -> SaveRequest:
+        """Return the request that sends it."""
+        front_id = front_id or self.front_id
+        message = {"text": self.draft.content, "context": {"_front_id": front_id}}
+        body = dump({"resource": {"participants": [self.channel]}, "options": {"message": message}})
+        path = f"/api/messages/v1/companies/{self.company}/threads"
+        return NewThread(path, body, front_id, self.node, self.node.log_in)
+
+
 @attrs.define(eq=False)
 class Node:
     """The Node API, with the credentials of one session; `ask` makes one attempt of a request."""
@@ -205,20 +229,16 @@ class Node:
     _token: Token | None = attrs.field(default=None, init=False, repr=False)
     _login: asyncio.Task[Token | TwakeError] | None = attrs.field(default=None, init=False)
 
-    def save(self, draft: MessageDraft, group_id: str | None) -> SaveRequest:
-        """Return the request that sends a draft of a plain text to a channel."""
+    def encode(self, draft: MessageDraft, group_id: str | None) -> EncodedDraft:
+        """Return the encoded draft of a plain text to a channel."""
         company = check_group(group_id)
-        front_id = draft.front_id or str(uuid.uuid4())
         channel = {
             "type": "channel",
             "id": draft.channel_id,
             "company_id": company,
             "workspace_id": self.workspace_id,
         }
-        message = {"text": draft.content, "context": {"_front_id": front_id}}
-        body = dump({"resource": {"participants": [channel]}, "options": {"message": message}})
-        path = f"/api/messages/v1/companies/{company}/threads"
-        return NewThread(path, body, front_id, self, self.log_in)
+        return PlainMessage(draft, company, channel, draft.front_id or str(uuid.uuid4()), self)
 
     def headers(self) -> tuple[tuple[bytes, bytes], ...]:
         """Return the headers of the token that there is."""

@@ -24,6 +24,8 @@ from twake_async import (
 from twake_async._arguments import Credentials
 from twake_async._protocol.exchange import Answer, Context, Failure
 from twake_async._protocol.server import Server
+from twake_async._transport.http_library import httpx2_library, httpx_library
+from twake_async._transport.httpx.request_builder import RequestBuilder
 from twake_async.messages import MessageDraft
 
 TRANSPORTS = [None, "httpx2", "fast"]
@@ -68,7 +70,7 @@ async def test_a_login_and_two_messages(server, twake):
 def test_a_message_is_the_recorded_request_and_its_front_id():
     """Field by field it is what the real server took."""
     node = Node(Server(), Credentials("a", "b"), WORKSPACE, None)
-    body = node.save(MessageDraft(CHANNEL, "hello"), COMPANY).body.decode()
+    body = node.encode(MessageDraft(CHANNEL, "hello"), COMPANY).request().body.decode()
     recorded = CASES["send-text"]["request"]["body"].replace(" ", "")
     start, end = body.split(',"context":')
     assert start + end[end.index("}") + 1 :] == recorded
@@ -189,6 +191,16 @@ async def test_a_send_that_is_cancelled_during_the_login_was_not_sent(server, tw
     assert server.logins() == 1
 
 
+async def test_a_batch_goes_through_it_too(server, twake):
+    """The engine of batches asks the generation for each draft, and knows no API either."""
+    twake._proven.add(COMPANY)
+    drafts = [(CHANNEL, f"hello {n}") for n in range(5)]
+    ended = [one async for one in twake.send_many(drafts, retry=RetryPolicy.never())]
+    assert [one.outcome for one in ended] == [Outcome.DELIVERED] * 5
+    texts = [one.body["options"]["message"]["text"] for one in server.messages()]
+    assert texts == [f"hello {n}" for n in range(5)]
+
+
 async def test_a_resent_message_says_that_it_may_stand_twice(server, twake):
     """The doubt about an earlier attempt reaches the request that judges the next one."""
     server.next.append("send-client-id")
@@ -197,13 +209,27 @@ async def test_a_resent_message_says_that_it_may_stand_twice(server, twake):
     assert message.maybe_duplicated
 
 
+@pytest.mark.parametrize("library", [httpx_library, httpx2_library])
+def test_an_api_with_ids_in_its_paths_fills_no_memory(library):
+    """Parsed addresses are kept, but not for all paths that ever were."""
+    builder = RequestBuilder("https://twake.example.org/sub", library())
+    node = Node(Server(), Credentials("a", "b"), WORKSPACE, None)
+    for number in range(200):
+        company = f"company-{number}"
+        message = node.encode(MessageDraft(CHANNEL, "hello"), company).request()
+        built = builder.build(message, 30.0)
+        expected = f"https://twake.example.org/sub/api/messages/v1/companies/{company}/threads"
+        assert (built.method, str(built.url)) == ("POST", expected)
+        assert len(builder._urls) <= 64
+
+
 def test_requests_show_no_secret():
     """Neither the key in a login's body nor the token shows in a repr."""
     credentials = Credentials("an-id", SECRET)
     node = Node(Server(), credentials, WORKSPACE, None)
     node._token = Token("a-secret-token", 1.0)
     login = Login(credentials, Server())
-    save = node.save(MessageDraft(CHANNEL, "a secret text"), COMPANY)
+    save = node.encode(MessageDraft(CHANNEL, "a secret text"), COMPANY).request()
     for thing in (login, save, node, node._token):
         assert "secret" not in repr(thing)
 
@@ -221,7 +247,7 @@ def test_a_failure_means_what_its_request_says(reason):
     """A lost login sent no message; a lost message may have arrived."""
     failure = Failure(sent=reason != "connect", reason=reason, detail="gone")
     node = Node(Server(), Credentials("a", "b"), WORKSPACE, None)
-    message = node.save(MessageDraft(CHANNEL, "hello"), COMPANY)
+    message = node.encode(MessageDraft(CHANNEL, "hello"), COMPANY).request()
     assert isinstance(message, NewThread)
     login = Login(Credentials("a", "b"), Server()).judge(failure, Context(0.0))
     assert login.outcome is Outcome.NOT_SENT
