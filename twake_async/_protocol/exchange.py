@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from twake_async.errors import TwakeError
 
 __all__ = [
-    "ASIDE_BYTES",
-    "ASIDE_SECONDS",
     "CLOSED",
     "CONNECTIONS_BUSY",
+    "ERROR_BODY_BYTES",
+    "ERROR_BODY_SECONDS",
     "LATE",
     "LOST",
     "NOT_YET",
@@ -36,8 +36,8 @@ __all__ = [
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
-#: Bytes and seconds that the body of an answer may take whose status alone decides.
-ASIDE_BYTES, ASIDE_SECONDS = 65_536, 1.0
+#: The most bytes and seconds that the body of an answer takes whose status is not 200.
+ERROR_BODY_BYTES, ERROR_BODY_SECONDS = 65_536, 1.0
 
 
 @attrs.frozen
