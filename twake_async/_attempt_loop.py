@@ -28,7 +28,7 @@ T = TypeVar("T")
 C = TypeVar("C")
 R = TypeVar("R")
 
-#: Seconds: a `Retry-After` beyond it counts as it, so that no answer stops a session for good.
+#: Seconds. A longer `Retry-After` counts as this, so that no answer stops a session forever.
 LONGEST_COOLDOWN = 3600.0
 
 _ONCE = RetryPolicy.never()
@@ -132,7 +132,7 @@ class Attempts(Generic[C]):
         await self.transport.aclose()
 
     def cooling(self) -> float:
-        """Return the seconds for which the server still wants to be left alone by all sends."""
+        """Return the seconds that are left of the pause that the server asked of all sends."""
         left = self._cool_until - self.clock.now()
         return left if left > 0 and not self._pauses.over else 0.0
 
@@ -205,7 +205,7 @@ class Attempts(Generic[C]):
             retry_after=max(0.0, self._cool_until - now),
             draw=self.clock.draw(),
         )
-        # What never left costs the server nothing: it may be tried as long as there is time.
+        # An attempt that never left costs the server nothing, so it takes no token.
         return wait if wait is not None and (unsent or self.tokens.take()) else None
 
     def _observe(self, send: Send[T], outcome: Outcome, reason: str, wait: float | None) -> None:

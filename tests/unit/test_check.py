@@ -13,7 +13,7 @@ from twake_async import ConfigurationError, TwakeSession
 from twake_async._protocol.exchange import Answer, Context, Failure
 from twake_async._protocol.server import Server
 from twake_async._protocol.v1.api import Api
-from twake_async._protocol.v1.probes import NOBODYS, examine
+from twake_async._protocol.v1.probes import NIL_GROUP, examine
 from twake_async.sandbox._seed import DEFAULT_SEED
 
 CASES = [
@@ -92,7 +92,7 @@ def test_the_second_request_fits_the_release_and_the_first_names_nobodys_group()
     for release, body in (("2020", {"group_id": "g"}), ("2023", None)):
         steps = examine("g", Api())
         request = next(steps)
-        assert json.loads(request.body) == {"group_id": NOBODYS}
+        assert json.loads(request.body) == {"group_id": NIL_GROUP}
         _, first = recorded(UNKNOWN_GROUP, release, "8.2")
         second = json.loads(steps.send(request.judge(first, Context(0.0))).body)
         assert second["group_id"] == "g"

@@ -161,7 +161,7 @@ class Request(Protocol[T]):
 
     @property
     def repeatable(self) -> bool:
-        """Whether it does no harm to send it twice."""
+        """Whether it is idempotent: to send it twice has the effect of once."""
         ...
 
     @property
