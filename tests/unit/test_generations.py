@@ -47,7 +47,7 @@ async def twake(request, server):
 def node_session(server, secret=SECRET, application=APPLICATION, **options):
     twake = TwakeSession(application, secret, group_id=COMPANY, base_url=server.url, **options)
     credentials = Credentials(application, secret)
-    twake._api = Node(Server(server.url), credentials, WORKSPACE, twake._attempts.ask)
+    twake._sender.api = Node(Server(server.url), credentials, WORKSPACE, twake._attempts.ask)
     return twake
 
 
@@ -99,7 +99,7 @@ async def test_no_outcome_contradicts_what_the_recorded_server_stored(server, tw
     server.next.append(name)
     seen: list[Attempt] = []
     twake._attempts.on_attempt = seen.append
-    await twake._api.log_in(5)
+    await twake._sender.api.log_in(5)
     try:
         await twake.send_message(CHANNEL, "hello", deadline=0.3)
         outcome, reason = Outcome.DELIVERED, ""
@@ -136,7 +136,7 @@ async def test_many_sends_wait_for_one_login(server, twake):
 async def test_a_token_that_ends_is_renewed_before_the_next_attempt(server, twake):
     """No message is sent with a token whose time is over."""
     await twake.send_message(CHANNEL, "hello")
-    twake._api._token = Token("token-1", time.time() - 1)
+    twake._sender.api._token = Token("token-1", time.time() - 1)
     await twake.send_message(CHANNEL, "hello")
     assert [one.authorization for one in server.messages()] == ["Bearer token-1", "Bearer token-2"]
 
@@ -193,7 +193,7 @@ async def test_a_send_that_is_cancelled_during_the_login_was_not_sent(server, tw
 
 async def test_a_batch_goes_through_it_too(server, twake):
     """The engine of batches asks the generation for each draft, and knows no API either."""
-    twake._proven.add(COMPANY)
+    twake._sender.proven.add(COMPANY)
     drafts = [(CHANNEL, f"hello {n}") for n in range(5)]
     ended = [one async for one in twake.send_many(drafts, retry=RetryPolicy.never())]
     assert [one.outcome for one in ended] == [Outcome.DELIVERED] * 5
