@@ -94,7 +94,7 @@ class Attempts(Generic[C]):
             del acquired, error, result, send
 
     async def ask(self, request: Request[T], seconds: float) -> T | TwakeError:
-        """Make one attempt that no observer hears of, and return what it proves.
+        """Make one attempt, unprepared, that no observer hears of; return what it proves.
 
         Args:
             request: The request.

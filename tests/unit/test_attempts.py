@@ -1,4 +1,4 @@
-"""The loop of attempts: waits, cooldown, budget and the fold, with a clock that is made up."""
+"""The loop of attempts: waits, cooldown, budget and the combined outcome, with a fake clock."""
 
 from __future__ import annotations
 
@@ -174,7 +174,7 @@ async def test_the_last_failure_is_raised_with_its_facts():
     assert caught.value.__cause__ is None
 
 
-async def test_a_create_of_unknown_fate_is_never_repeated_by_default():
+async def test_a_create_of_unknown_outcome_is_never_repeated_by_default():
     """A lost answer to a create ends the send."""
     loop = attempts(LOST, GOOD)
     with pytest.raises(OutcomeUnknownError) as caught:
@@ -183,7 +183,7 @@ async def test_a_create_of_unknown_fate_is_never_repeated_by_default():
 
 
 async def test_an_edit_is_repeated_after_a_lost_answer():
-    """An edit does no harm twice, and says nothing of duplicates."""
+    """An edit is idempotent, and says nothing of duplicates."""
     answer = Answer(200, [], b'{"object": {"id": "m1", "front_id": "mine"}}')
     message = await attempts(LOST, answer).run(EDIT, RetryPolicy(), 30)
     assert not message.maybe_duplicated

@@ -184,7 +184,7 @@ async def test_a_check_of_a_session_stores_nothing_and_names_the_release(
         ("capability", {}),
     ],
 )
-async def test_each_broken_session_is_told_what_to_mend(problem, changed, release, twake_sandbox):
+async def test_each_broken_session_is_told_what_is_wrong(problem, changed, release, twake_sandbox):
     """A wrong key, group, path or capability is named, on servers of both releases."""
     assert twake_sandbox.release == release
     given = {name: value.format(url=twake_sandbox.url) for name, value in changed.items()}

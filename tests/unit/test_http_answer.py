@@ -1,4 +1,4 @@
-"""Answers put together from bytes: however they are cut, and whatever is wrong with them."""
+"""Reading answers from bytes: however they are cut, and whatever is wrong with them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""_settings.py: what cannot work is refused before anything is opened, with the way to mend it."""
+"""Arguments of a session: what cannot work is refused before anything is opened."""
 
 from __future__ import annotations
 
@@ -249,8 +249,8 @@ def test_any_text_is_an_address_or_refused(url):
     kept, field = "", "base_url"
     try:
         kept = check_base_url(url, allow_plain_http=False)
-    except ConfigurationError as wrong:
-        field = wrong.field
+    except ConfigurationError as exc:
+        field = exc.field
     assert field == "base_url"
     assert url.startswith(kept)
     assert not kept.endswith("/")
