@@ -201,9 +201,10 @@ class Attempts(Generic[C, S]):
 
     async def _get_ready(self, send: _Send[T]) -> TwakeError | None:
         """Wait until an attempt may be made, or return why none may."""
-        error = self._overdue(send)
-        while error is None and self._is_cooling():
-            pause = self._cool_until - self.clock.now()
+        error = None if send.left() > 0 else self._overdue(send)
+        while error is None and (pause := self._cool_until - self.clock.now()) > 0:
+            if self._pauses.over:
+                break
             # Everyone waits for the same moment: the jitter keeps them from leaving as one.
             pause += self.clock.draw() * send.policy.initial_wait
             if pause >= send.left():
@@ -224,9 +225,6 @@ class Attempts(Generic[C, S]):
             return None
         # The outcome of an attempt that was made tells more than that time is over.
         return send.last or NotSentError("the deadline was already over", reason="deadline")
-
-    def _is_cooling(self) -> bool:
-        return not self._pauses.over and self._cool_until > self.clock.now()
 
     async def _attempt(self, send: _Send[T], connection: C | Failure) -> T | TwakeError:
         if isinstance(connection, Failure):

@@ -1,4 +1,4 @@
-"""What became of a draft, as values: `Delivery`, `Progress`, `JournalEntry`, their errors."""
+"""The outcome of a draft as values: `Delivery`, `Progress`, `JournalEntry`, and their errors."""
 
 from __future__ import annotations
 
@@ -14,16 +14,18 @@ Given = MessageDraft | Mapping[str, Any] | tuple[str, Any]
 """What stands for a draft: the draft, its fields, or its channel's id and its content."""
 Drafts = Iterable[Given] | AsyncIterable[Given]
 
-__all__ = ["Delivery", "JournalEntry", "Pause", "Progress", "error_for", "stopped", "with_doubt"]
+__all__ = ["Delivery", "JournalEntry", "Pause", "Progress", "error_for", "still_unknown", "stopped"]
 
 
 @attrs.frozen
 class Delivery:
-    """What became of one draft of a batch."""
+    """The outcome of one draft of a batch."""
 
     draft: MessageDraft
-    """The draft that the input gave, or that was made of a mapping or a tuple. Where none can be
-    made, it is what the input gave."""
+    """The draft that the input gave, or that was made of a mapping or a tuple.
+
+    Where no draft can be made, it is what the input gave.
+    """
 
     outcome: Outcome
     """What is certain about it."""
@@ -32,16 +34,16 @@ class Delivery:
     """The message where it was delivered. From the journal of an earlier run: only its ids."""
 
     error: TwakeError | None = None
-    """Why it was not, with the same outcome."""
+    """The error where it was not delivered, with the same outcome."""
 
     attempts: int = 0
     """How many attempts this run made."""
 
     key: str | None = None
-    """What the journal knows it by; None without a journal."""
+    """Its key in the journal; None without a journal."""
 
     from_journal: bool = False
-    """Whether an earlier run ended it, and this one only reports what the journal says."""
+    """Whether the outcome is that of an earlier run, which the journal reports."""
 
     def raise_for_outcome(self) -> Message:
         """Return the message that was delivered, or raise the error.
@@ -58,7 +60,7 @@ class Delivery:
 
 @attrs.frozen
 class Pause:
-    """A pause of a batch: the server seems to be down, and is asked until it answers."""
+    """A pause of a batch: the server seems to be down, and is probed until it answers."""
 
     reason: str
     """Why it began: the `reason` of the last `OutcomeUnknownError`, such as `gateway`."""
@@ -72,23 +74,23 @@ class Pause:
 
 @attrs.frozen
 class Progress:
-    """How far a batch is; told each time that a draft ends, and of each pause."""
+    """How far a batch is. `on_progress` gets one for each draft with an outcome and each pause."""
 
     delivery: Delivery | None
-    """The draft that ended now; None where a pause is told."""
+    """The draft that has its outcome now; None for a pause."""
 
     counts: Mapping[Outcome, int]
-    """How many ended so far, by outcome."""
+    """How many drafts have an outcome so far, by outcome."""
 
     taken: int
-    """How many were taken from the input."""
+    """How many drafts were read from the input."""
 
     pause: Pause | None = None
-    """The pause that has begun, goes on or is over; None where a draft ended."""
+    """The pause that has begun, goes on or is over; None for a draft."""
 
     @property
     def ended(self) -> int:
-        """How many ended so far."""
+        """How many drafts have an outcome so far."""
         return sum(self.counts.values())
 
 
@@ -100,7 +102,7 @@ class JournalEntry:
     """The draft's position in the input, or what the caller's `key` made of it."""
 
     fingerprint: str
-    """A hash of what the draft asks for, its `front_id` aside."""
+    """A hash of what the draft asks for, without its `front_id`."""
 
     channel_id: str
     """The channel."""
@@ -115,13 +117,13 @@ class JournalEntry:
     """When it was last begun, in Unix seconds."""
 
     outcome: Outcome | None = None
-    """What is certain; None while it is on its way."""
+    """Its outcome; None while it is on its way."""
 
     reason: str = ""
-    """The error's word; empty where there was none."""
+    """The reason of the error; empty where there was none."""
 
     message_id: str | None = None
-    """The server's id of it."""
+    """The server's id for it."""
 
     maybe_duplicated: bool = False
     """Whether a second copy of it may be in the channel."""
@@ -130,17 +132,17 @@ class JournalEntry:
     """How many attempts its last run made."""
 
     ended: float | None = None
-    """When it ended, in Unix seconds."""
+    """When its outcome was known, in Unix seconds."""
 
     unknown_requests: int = 0
-    """How many of its requests, of all runs, may or may not have been acted on.
+    """How many of its requests, of all runs, the server may or may not have acted on.
 
-    While it is on its way, the request that is on its way does not count. A delivered message's
-    own request does not count either: each one that counts may have made a copy more.
+    The request that is on its way does not count, nor does the request that delivered the message.
+    Each one that counts may have made one copy more.
     """
 
     minted: bool = False
-    """Whether the `front_id` was minted for this message alone; False where the caller gave it."""
+    """Whether the `front_id` was minted for this message; False where the caller gave it."""
 
 
 _KINDS = {Outcome.REFUSED: RefusedError, Outcome.NOT_SENT: NotSentError}
@@ -152,7 +154,14 @@ _WORDS = {
 
 
 def error_for(outcome: Outcome, reason: str, detail: str) -> TwakeError:
-    """Return the error that stands for an outcome; a delivery without its message is unknown."""
+    """Return the error that stands for an outcome.
+
+    Args:
+        outcome: The outcome. `DELIVERED` without its message is `UNKNOWN`.
+        reason: The reason of the error.
+        detail: One clause for a person.
+
+    """
     if outcome is Outcome.DELIVERED:
         outcome = Outcome.UNKNOWN
     kind = _KINDS.get(outcome, OutcomeUnknownError)
@@ -160,14 +169,24 @@ def error_for(outcome: Outcome, reason: str, detail: str) -> TwakeError:
 
 
 def stopped(cause: BaseException | None = None) -> TwakeError:
-    """Return the error of a message that its batch does not send, since it has ended."""
+    """Return the error of a draft that is not sent because its batch ended before.
+
+    Args:
+        cause: What ended the batch, if it was an error.
+
+    """
     error = error_for(Outcome.NOT_SENT, "stopped", "the batch was ended before it")
     error.__cause__ = cause
     return error
 
 
-def with_doubt(error: TwakeError) -> TwakeError:
-    """Return the error of a draft that was sent again after an earlier run lost sight of it."""
+def still_unknown(error: TwakeError) -> TwakeError:
+    """Return the error of a draft that an earlier run left unknown and this run sent again.
+
+    Args:
+        error: The error of this run. It proves nothing about the requests of the earlier run.
+
+    """
     if error.outcome is Outcome.UNKNOWN:
         return error
     doubt = error_for(

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     import httpx
     import httpx2
 
-    from ._protocol.generation import Generation, SaveRequest
+    from ._protocol.generation import EncodedDraft, Generation, SaveRequest
 
 __all__ = ["TwakeSession"]
 
@@ -258,7 +258,8 @@ class TwakeSession:
             sender=sender,
             front_id=front_id,
         )
-        return await self._save(draft, group_id=group_id, deadline=deadline, retry=retry)
+        request = self._encode(draft, group_id).request()
+        return await self._save(request, group_id=group_id, deadline=deadline, retry=retry)
 
     async def send(
         self,
@@ -272,20 +273,18 @@ class TwakeSession:
 
         Arguments and errors are those of `send_message`.
         """
-        return await self._save(draft, group_id=group_id, deadline=deadline, retry=retry)
+        request = self._encode(draft, group_id).request()
+        return await self._save(request, group_id=group_id, deadline=deadline, retry=retry)
 
     async def _save(
         self,
-        draft: MessageDraft,
+        request: SaveRequest,
         listener: Listener | None = None,
         *,
         group_id: str | None,
         deadline: float | None,
         retry: RetryPolicy | None,
     ) -> Message:
-        if not isinstance(draft, MessageDraft):
-            raise InvalidDraftError("send takes a MessageDraft", field="draft")
-        request = self._encode(draft, group_id)
         seconds, policy = self._limits(deadline, retry)
         with self._life:  # no coroutine of its own: thousands may wait here
             message = await self._attempts.run(request, policy, seconds, listener)
@@ -299,8 +298,10 @@ class TwakeSession:
                 log.warning(_CUT)
         return message
 
-    def _encode(self, draft: MessageDraft, group_id: str | None) -> SaveRequest:
-        return self._api.save(draft, group_id or self._group_id)
+    def _encode(self, draft: MessageDraft, group_id: str | None) -> EncodedDraft:
+        if not isinstance(draft, MessageDraft):
+            raise InvalidDraftError("send takes a MessageDraft", field="draft")
+        return self._api.encode(draft, group_id or self._group_id)
 
     def send_many(
         self,
@@ -377,8 +378,7 @@ class TwakeSession:
         """
         group = group_id or self._group_id
         seconds = self._deadline if deadline is None else check_deadline(deadline)
-        encode = functools.partial(self._encode, group_id=group)
-        server = GroupServer(group, seconds, self._proven, encode, self._check)
+        server = GroupServer(group, seconds, self._proven, self._check)
         plan = Plan(
             in_flight=in_flight,
             order=order,
@@ -390,6 +390,7 @@ class TwakeSession:
             resume=resume,
             key=key,
             retry=retry,
+            encode=functools.partial(self._encode, group_id=group),
             pace=self._attempts,
             server=server,
             outage_timeout=outage_timeout,
@@ -452,7 +453,8 @@ class TwakeSession:
             pinned=pinned,
             user_specific=user_specific,
         )
-        return await self._save(draft, group_id=group_id, deadline=deadline, retry=retry)
+        request = self._encode(draft, group_id).request()
+        return await self._save(request, group_id=group_id, deadline=deadline, retry=retry)
 
     async def remove_message(
         self,

@@ -42,7 +42,7 @@ EXPECTED = [
 PUBLIC_ROOMS = ("check", "deliveries", "errors", "journal", "messages", "retry", "session")
 
 # Classes that rooms hand to each other, and no user meets.
-BETWEEN_ROOMS = {"Scribe", "Tokens"}
+BETWEEN_ROOMS = {"Tokens"}
 
 
 def test_the_face_is_what_was_agreed():

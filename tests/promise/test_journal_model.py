@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_journal import copied, plan
+from journals import copied, fingerprint, plan
 
 from twake_async import (
     Journal,
@@ -30,11 +30,13 @@ from twake_async import (
     TwakeError,
 )
 from twake_async._attempt_loop import Listener
-from twake_async._batch import outcomes as ends
+from twake_async._batch import entries, outcomes
 from twake_async._batch.engine import stream
-from twake_async._journal import resume
+from twake_async._batch.item import AttemptLog, Item
 from twake_async._journal.file import JournalFile
+from twake_async._journal.resume import resume
 from twake_async._journal.rows import interrupted
+from twake_async._protocol.v1.requests import Save
 
 D, R, N, U = Outcome.DELIVERED, Outcome.REFUSED, Outcome.NOT_SENT, Outcome.UNKNOWN
 ERRORS = {R: RefusedError, N: NotSentError, U: OutcomeUnknownError}
@@ -108,7 +110,7 @@ class Channel:
             MessageDraft("c", f"m{n}", front_id=f"f{n}", id=f"id{n}" if rules.edit else None)
             for n in range(rules.messages)
         ]
-        self.marks = [resume.fingerprint(draft) for draft in self.drafts]
+        self.fingerprints = [fingerprint(draft) for draft in self.drafts]
 
     def start(self) -> State:
         count, rules = self.rules.messages, self.rules
@@ -120,20 +122,16 @@ class Channel:
             reports=(None,) * count,
         )
 
-    def item(self, state: State) -> resume.Item:
+    def item(self, state: State) -> Item:
         work = state.work
-        item = resume.recall(
-            self.drafts[work.number],
-            self.drafts[work.number],
-            f"{work.number:09d}",
-            self.marks[work.number],
-            work.found,
-            run=state.run,
-            resume=self.rules.resume,
-        )
+        draft, mark = self.drafts[work.number], self.fingerprints[work.number]
+        intent = JournalEntry(f"{work.number:09d}", mark, "c", draft.front_id, state.run, 1.0)
+        entry = resume(draft, intent, work.found, self.rules.resume)
+        if not isinstance(entry, JournalEntry):
+            return Item(draft, "c", known=entry)
         lost = sum(outcome is U for outcome, _ in work.seen)
-        item.tried = resume.Tried(list(work.seen), work.begun, lost)
-        return item
+        log = AttemptLog(list(work.seen), work.begun, lost)
+        return Item(draft, "c", entry=entry, attempts=log)
 
     def steps(self, state: State):
         for number in set(state.late):
@@ -184,7 +182,7 @@ class Channel:
         if item.known is not None:
             yield self.reported(state, item.known)
         elif work.held:
-            yield self.reported(state, ends.failed(item, NotSentError("held", reason="held")))
+            yield self.reported(state, outcomes.failed(item, NotSentError("held", reason="held")))
         else:
             queue = (*state.queue, (item.entry, 0))
             yield state._replace(queue=queue, work=work._replace(phase="intent"))
@@ -225,25 +223,27 @@ class Channel:
         if repeat and len(work.seen) < self.rules.attempts:
             item = self.item(state)
             rows = (
-                (ends.paused(item, item.entry), may_be_there),
-                (ends.intent(item, item.entry), 0),
+                (entries.paused_entry(item, item.entry), may_be_there),
+                (entries.retry_entry(item, item.entry), 0),
             )
             yield state._replace(queue=(*state.queue, *rows), work=work._replace(phase="intent"))
             # Cancelled while it waits for the next attempt.
             item = self.item(state)
-            yield self.settled(state, ends.unfinished(item), may_be_there)
+            yield self.settled(state, outcomes.unfinished(item), may_be_there)
             return
-        yield self.settled(state, ends.failed(self.item(state), error_of(work.seen)), may_be_there)
+        yield self.settled(
+            state, outcomes.failed(self.item(state), error_of(work.seen)), may_be_there
+        )
 
     def delivered(self, state: State, may_be_there: int, *, looked: bool = False) -> State:
         lost = [end for end in state.work.seen if end[0] is U]
         twice = len(lost) - looked > 0 and not self.rules.edit  # as far as this send knows
         message = Message(id="id", maybe_duplicated=twice)
-        return self.settled(state, ends.delivered(self.item(state), message), may_be_there)
+        return self.settled(state, outcomes.delivered(self.item(state), message), may_be_there)
 
     def settled(self, state: State, delivery, may_be_there: int) -> State:
         item = self.item(state)
-        row = ends.settled(item, item.entry, delivery)
+        row = entries.final_entry(item, item.entry, delivery)
         return state._replace(
             queue=(*state.queue, (row, may_be_there)),
             work=state.work._replace(phase="flush", report=self.report_of(state, delivery)),
@@ -266,7 +266,7 @@ class Channel:
 
     def next(self, state: State, report) -> State:
         work = state.work
-        held = work.held or ends.holds(self.rules.hold_after, "continue", report[0])
+        held = work.held or outcomes.holds_channel(self.rules.hold_after, "continue", report[0])
         number = work.number + 1
         phase = "recall" if number < self.rules.messages else "done"
         return state._replace(
@@ -352,8 +352,7 @@ def explore(channel: Channel) -> tuple[int, dict[str, State]]:
 )
 def test_every_row_is_true_in_every_state(monkeypatch, rules):
     """Whatever happens to one channel, in whatever order: no row and no report is wrong."""
-    for module in (ends, resume):
-        monkeypatch.setattr(module.time, "time", lambda: 1.0)
+    monkeypatch.setattr(entries.time, "time", lambda: 1.0)
     states, broken = explore(Channel(rules))
     assert broken == {}
     assert states > 1_000
@@ -399,7 +398,7 @@ class World:
             self.killed = True
             self.path = copied(self.path, str(self.folder / f"run-{next(self.copies)}.sqlite"))
 
-    async def send(self, draft: MessageDraft, listener: Listener) -> Message:
+    async def send(self, request: Save, listener: Listener) -> Message:
         """Make the attempts of one message, as the session does it."""
         seen = []
         while True:
@@ -407,8 +406,8 @@ class World:
                 raise wrong
             stored, outcome, reason = FATES[next(self.fates)] if not self.killed else FATES["lost"]
             if not self.killed:
-                self.requests[draft.front_id] += 1
-                self.stored[draft.front_id] += stored
+                self.requests[request.front_id] += 1
+                self.stored[request.front_id] += stored
             self.step()
             twice = any(each is U for each, _ in seen)
             seen.append((outcome, reason))
@@ -416,7 +415,7 @@ class World:
             last = not repeat or len(seen) == self.attempts
             listener.attempt_ended(outcome, reason, last=last)
             if outcome is D:
-                return Message(id="id", front_id=draft.front_id, maybe_duplicated=twice)
+                return Message(id="id", front_id=request.front_id, maybe_duplicated=twice)
             if last:
                 raise error_of(seen)
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from twake_async import NotSentError, OutcomeUnknownError, RefusedError, TwakeError
-from twake_async._batch.outage import LOSTS, PAUSES, UNKNOWNS, Outage
+from twake_async._batch.outage import LOST_ANSWERS, PAUSES, UNKNOWNS, Outage
 
 AWAY = ("gateway", "gateway_answer", "timeout")
 
@@ -31,14 +31,14 @@ def send(outage: Outage, *ends: TwakeError | None) -> None:
     """Send one message after the other, each while it may leave."""
     for end in ends:
         assert outage.step() == "send"
-        outage.ended(outage.begin(), end)
+        outage.record(outage.acquire(), end)
 
 
 def send_at_once(outage: Outage, *ends: TwakeError | None) -> None:
     """Send so many messages side by side, and let them end in this order."""
-    permits = [outage.begin() for _ in ends]
+    permits = [outage.acquire() for _ in ends]
     for permit, end in zip(permits, ends, strict=True):
-        outage.ended(permit, end)
+        outage.record(permit, end)
 
 
 # --- what begins a pause, and what does not ------------------------------------------------------
@@ -49,40 +49,40 @@ def test_a_gateway_or_a_timeout_begins_a_pause_at_once(reason):
     """One such message is enough: the server behind is away, or does not answer."""
     outage = Outage(10)
     send(outage, unknown(reason))
-    assert (outage.state, outage.reason, outage.step()) == ("pause", reason, "probe")
+    assert (outage.state, outage.reason, outage.step()) == ("paused", reason, "probe")
 
 
 def test_a_lost_answer_costs_one_probe():
     """If the server answers it, the batch goes on as wide as before, and no pause is counted."""
     outage = Outage(10)
     send(outage, unknown("lost"))
-    assert (outage.state, outage.step()) == ("look", "probe")
-    outage.probed(answered=True)
-    assert (outage.step(), outage.width, outage.pauses) == ("send", 10, 0)
+    assert (outage.state, outage.step()) == ("checking", "probe")
+    outage.record_probe(answered=True)
+    assert (outage.step(), outage.limit, outage.pauses) == ("send", 10, 0)
 
 
 def test_a_lost_answer_whose_probe_is_lost_too_is_a_pause():
     """Then the batch goes on with one message."""
     outage = Outage(10)
     send(outage, unknown("lost"))
-    outage.probed(answered=False)
-    assert (outage.state, outage.reason, outage.pauses) == ("pause", "lost", 1)
-    outage.probed(answered=False)
+    outage.record_probe(answered=False)
+    assert (outage.state, outage.reason, outage.pauses) == ("paused", "lost", 1)
+    outage.record_probe(answered=False)
     assert outage.pauses == 1
-    outage.probed(answered=True)
-    assert (outage.step(), outage.width) == ("send", 1)
+    outage.record_probe(answered=True)
+    assert (outage.step(), outage.limit) == ("send", 1)
 
 
 def test_several_lost_answers_are_a_pause():
     """They may come at once, or one after the other, as long as nothing arrives in between."""
     outage = Outage(10)
     send_at_once(outage, unknown("lost"), unknown("lost"))
-    assert (outage.state, outage.pauses) == ("pause", 1)
+    assert (outage.state, outage.pauses) == ("paused", 1)
     outage = Outage(10)
     send(outage, unknown("lost"))
-    outage.probed(answered=True)
+    outage.record_probe(answered=True)
     send(outage, unknown("lost"))
-    assert (outage.state, outage.pauses) == ("pause", 1)
+    assert (outage.state, outage.pauses) == ("paused", 1)
 
 
 @pytest.mark.parametrize("arrived", [None, RefusedError("no", reason="group")])
@@ -91,9 +91,9 @@ def test_lost_answers_with_messages_between_them_are_single_ones(arrived):
     outage = Outage(10)
     for _ in range(5):
         send(outage, unknown("lost"))
-        outage.probed(answered=True)
+        outage.record_probe(answered=True)
         send(outage, arrived)
-    assert (outage.state, outage.pauses, outage.width) == ("open", 0, 10)
+    assert (outage.state, outage.pauses, outage.limit) == ("sending", 0, 10)
 
 
 @pytest.mark.parametrize("reason", ["status", "server_error", "unreadable", "unproven", "mismatch"])
@@ -101,11 +101,11 @@ def test_three_unknown_messages_in_a_row_are_a_pause_whatever_they_are(reason):
     """Two of them are not, nor are more with deliveries between them."""
     outage = Outage(10)
     send(outage, unknown(reason), unknown(reason))
-    assert outage.state == "open"
+    assert outage.state == "sending"
     send(outage, None, unknown(reason), unknown(reason))
-    assert outage.state == "open"
+    assert outage.state == "sending"
     send(outage, unknown(reason))
-    assert (outage.state, outage.reason) == ("pause", reason)
+    assert (outage.state, outage.reason) == ("paused", reason)
 
 
 @pytest.mark.parametrize(
@@ -122,9 +122,9 @@ def test_what_never_left_or_a_gateway_refused_begins_no_pause_and_ends_no_row(ne
     """It says nothing of the server behind."""
     outage = Outage(10)
     send(outage, *[neutral] * 5, unknown("status"), unknown("status"), neutral)
-    assert outage.state == "open"
+    assert outage.state == "sending"
     send(outage, unknown("status"))
-    assert outage.state == "pause"
+    assert outage.state == "paused"
 
 
 # --- how it goes on ------------------------------------------------------------------------------
@@ -139,59 +139,59 @@ def paused(in_flight: int = 10) -> Outage:
 def test_after_a_pause_one_message_goes_first_then_two_then_four():
     """Each that ends makes room for one more, up to as many as were allowed."""
     outage = paused()
-    outage.probed(answered=True)
+    outage.record_probe(answered=True)
     for width in (1, 2, 4, 8, 10, 10):
         permits = []
         while outage.step() == "send":
-            permits.append(outage.begin())
+            permits.append(outage.acquire())
         assert (len(permits), outage.step()) == (width, "wait")
         for permit in permits:
-            outage.ended(permit, None)
+            outage.record(permit, None)
 
 
 def test_a_draft_that_cannot_be_sent_makes_no_room():
     """It shows nothing; a message that left does, whatever came of it."""
     outage = paused()
-    outage.probed(answered=True)
+    outage.record_probe(answered=True)
     send(outage, *[not_sent("draft")] * 5)
-    assert outage.width == 1
+    assert outage.limit == 1
     send(outage, not_sent("connect", attempts=1), RefusedError("413", reason="status"))
-    assert outage.width == 3
+    assert outage.limit == 3
 
 
 def test_only_one_asks_the_server():
     """The others wait, until there is news."""
     outage = paused()
-    outage.probing = True
+    outage.is_probing = True
     assert outage.step() == "wait"
 
 
 def test_one_outage_is_one_pause_however_many_messages_it_costs():
     """What was on its way when the pause began neither begins another nor takes up room."""
     outage = Outage(10)
-    permits = [outage.begin() for _ in range(10)]
+    permits = [outage.acquire() for _ in range(10)]
     for permit in permits[:6]:
-        outage.ended(permit, unknown("gateway"))
-    outage.probed(answered=True)
+        outage.record(permit, unknown("gateway"))
+    outage.record_probe(answered=True)
     assert (outage.pauses, outage.step()) == (1, "send")
     for permit in permits[6:]:
-        outage.ended(permit, unknown("timeout"))
-    assert (outage.state, outage.pauses, outage.width) == ("open", 1, 1)
+        outage.record(permit, unknown("timeout"))
+    assert (outage.state, outage.pauses, outage.limit) == ("sending", 1, 1)
 
 
 def test_a_permit_of_before_a_pause_lets_nothing_leave():
     """Who waited for the rate while the pause began asks anew."""
     outage = Outage(3)
-    waiting = outage.begin()
-    assert outage.holds(waiting)
+    waiting = outage.acquire()
+    assert outage.is_valid(waiting)
     send(outage, unknown("timeout"))
-    assert not outage.holds(waiting)
-    outage.drop(waiting)
-    outage.probed(answered=True)
-    permit = outage.begin()
-    assert outage.holds(permit)
+    assert not outage.is_valid(waiting)
+    outage.release(waiting)
+    outage.record_probe(answered=True)
+    permit = outage.acquire()
+    assert outage.is_valid(permit)
     assert outage.step() == "wait"
-    outage.drop(permit)
+    outage.release(permit)
     assert outage.step() == "send"
 
 
@@ -205,7 +205,7 @@ def test_three_pauses_in_a_row_without_a_delivery_end_the_batch():
         send(outage, unknown("gateway_answer"))
         assert outage.pauses == number
         if number < PAUSES:
-            outage.probed(answered=True)
+            outage.record_probe(answered=True)
     assert outage.step() == "end"
 
 
@@ -215,7 +215,7 @@ def test_pauses_with_messages_between_them_end_nothing(arrived):
     outage = Outage(10)
     for _ in range(50):
         send(outage, unknown("gateway_answer"))
-        outage.probed(answered=True)
+        outage.record_probe(answered=True)
         send(outage, arrived)
     assert outage.step() == "send"
 
@@ -223,16 +223,16 @@ def test_pauses_with_messages_between_them_end_nothing(arrived):
 def test_a_message_that_is_still_on_its_way_may_save_the_batch():
     """Three bad messages in a row, while a good one of before takes long: it is waited for."""
     outage = Outage(4)
-    slow = outage.begin()
+    slow = outage.acquire()
     for number in range(PAUSES):
         send(outage, unknown("gateway"))
         if number < PAUSES - 1:
-            outage.probed(answered=True)
+            outage.record_probe(answered=True)
     assert outage.step() == "wait"
     saved = copy.deepcopy(outage)
-    saved.ended(slow, None)
+    saved.record(slow, None)
     assert (saved.step(), saved.pauses) == ("probe", 1)
-    outage.ended(slow, unknown("timeout"))
+    outage.record(slow, unknown("timeout"))
     assert outage.step() == "end"
 
 
@@ -275,7 +275,7 @@ def moves(world: World, ends: tuple[str, ...]):
     """Yield each world that may follow: a message leaves, one ends, or a probe comes back."""
     if world.left and world.outage.step() == "send" and len(world.permits) < world.outage.in_flight:
         after = copy.deepcopy(world)
-        after.permits = (*after.permits, after.outage.begin())
+        after.permits = (*after.permits, after.outage.acquire())
         after.left -= 1
         yield "leaves", after
     for index in range(len(world.permits)):
@@ -283,20 +283,20 @@ def moves(world: World, ends: tuple[str, ...]):
             after = copy.deepcopy(world)
             permit = after.permits[index]
             after.permits = after.permits[:index] + after.permits[index + 1 :]
-            after.outage.ended(permit, ENDS[end])
+            after.outage.record(permit, ENDS[end])
             after.unknown += end not in ("delivered", "connect")
             _note(world, after, delivered=end == "delivered")
             yield end, after
     if world.outage.step() == "probe":
         for answered in (True, False):
             after = copy.deepcopy(world)
-            after.outage.probed(answered=answered)
+            after.outage.record_probe(answered=answered)
             _note(world, after, delivered=False)
             yield f"probe {answered}", after
 
 
 def _note(before: World, after: World, *, delivered: bool) -> None:
-    was_paused, is_paused = (one.outage.state == "pause" for one in (before, after))
+    was_paused, is_paused = (one.outage.state == "paused" for one in (before, after))
     if delivered and not was_paused:
         after.delivered = True
     if is_paused and not was_paused:
@@ -334,15 +334,15 @@ def test_whatever_happens_a_batch_goes_on_or_ends_for_a_reason(ends):
         count += 1
         outage, step = world.outage, world.outage.step()
         of_now = sum(permit == outage._round for permit in world.permits)
-        assert 1 <= outage.width <= 3
-        assert of_now <= max(outage.width, 1)
-        assert outage._on_their_way == len(world.permits)
+        assert 1 <= outage.limit <= 3
+        assert of_now <= max(outage.limit, 1)
+        assert outage._permits == len(world.permits)
         if step == "end":
             assert world.empty_pauses >= PAUSES
             assert not world.permits
         if step == "wait":
             assert world.permits, "who waits, waits for a message"
-        if "delivered" not in ends and outage.state == "pause":
+        if "delivered" not in ends and outage.state == "paused":
             assert outage.pauses == world.empty_pauses
     assert count > 100
 
@@ -379,18 +379,18 @@ def test_after_an_outage_each_message_that_arrives_widens_it_again(in_flight, sc
     outage, permits = Outage(in_flight), []
     for word in script:
         if word == "leave" and outage.step() == "send" and len(permits) < in_flight:
-            permits.append(outage.begin())
+            permits.append(outage.acquire())
         elif word in ("up", "down") and outage.step() == "probe":
-            outage.probed(answered=word == "up")
+            outage.record_probe(answered=word == "up")
         elif word in ENDS and permits:
-            outage.ended(permits.pop(0), ENDS[word])
+            outage.record(permits.pop(0), ENDS[word])
     while permits:
-        outage.ended(permits.pop(0), None)
+        outage.record(permits.pop(0), None)
     if outage.step() == "end":
         return
     for _ in range(in_flight + 1):
         if outage.step() == "probe":
-            outage.probed(answered=True)
+            outage.record_probe(answered=True)
         send(outage, None)
-    assert (outage.state, outage.width, outage.pauses) == ("open", in_flight, 0)
-    assert LOSTS < UNKNOWNS
+    assert (outage.state, outage.limit, outage.pauses) == ("sending", in_flight, 0)
+    assert LOST_ANSWERS < UNKNOWNS

@@ -12,6 +12,21 @@ from collections import Counter
 
 import attrs
 import pytest
+from batches import (
+    Clock,
+    Known,
+    Sender,
+    at_once,
+    by_channel,
+    collect,
+    drafts,
+    others,
+    plan,
+    session,
+    settle,
+    slowly,
+    until,
+)
 from faults import FAULTS, FaultServer, RandomScript
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,180 +35,21 @@ from twake_async import (
     AuthenticationError,
     Check,
     ConfigurationError,
-    Delivery,
     InvalidDraftError,
     InvalidGroupError,
     Journal,
-    Message,
     MessageDraft,
     MissingCapabilityError,
     NotSentError,
     Outcome,
     OutcomeUnknownError,
     RefusedError,
-    RetryPolicy,
     SessionClosedError,
-    TwakeError,
     TwakeSession,
 )
-from twake_async._attempt_loop import Listener
 from twake_async._batch.channels import Channels
-from twake_async._batch.engine import AHEAD, Plan, stream
+from twake_async._batch.engine import AHEAD, stream
 from twake_async._batch.proven_groups import ProvenGroups
-
-QUICK = RetryPolicy(initial_wait=0.001, max_wait=0.004)
-
-
-def plan(**options) -> Plan:
-    """Make the plan of `send_many` with these arguments, for an engine without a session."""
-    given = {
-        "in_flight": 10,
-        "order": "channel",
-        "after_unknown": "continue",
-        "rate": None,
-        "journal": None,
-        "on_progress": None,
-        "resume": "report",
-        "key": None,
-        "retry": None,
-        "pace": Clock(),
-        "server": Known(),
-        "outage_timeout": 300.0,
-        "stop": None,
-        "target": "",
-    }
-    return Plan(**given | options)
-
-
-def session(server, **options):
-    options = {"retry": QUICK, "deadline": 5.0} | options
-    return TwakeSession("app", "k" * 40, group_id="g1", base_url=server.url, **options)
-
-
-def drafts(count, channels=1):
-    """Make drafts whose front_id tells channel and number, dealt out to the channels in turn."""
-    for number in range(count):
-        channel = f"c{number % channels}"
-        yield MessageDraft(channel, f"message {number}", front_id=f"{channel}:{number}")
-
-
-async def slowly(items):
-    """Turn an iterable into an async iterable that lets others run between any two items."""
-    for item in items:
-        await asyncio.sleep(0)
-        yield item
-
-
-async def collect(deliveries, into: list[Delivery] | None = None) -> list[Delivery]:
-    """Consume a batch; `into` keeps what was yielded before an exception."""
-    into = [] if into is None else into
-    async for delivery in deliveries:
-        into.append(delivery)
-    return into
-
-
-async def until(condition) -> None:
-    """Let others run until it is so."""
-    async with asyncio.timeout(10):
-        while not condition():
-            await asyncio.sleep(0.001)  # a loop that spins would starve the journal's thread
-
-
-def by_channel(front_ids) -> dict[str, list[int]]:
-    """Sort front_ids into the numbers of each channel, in the order they came."""
-    found: dict[str, list[int]] = {}
-    for front_id in front_ids:
-        channel, _, number = front_id.partition(":")
-        found.setdefault(channel, []).append(int(number))
-    return found
-
-
-def others() -> set[asyncio.Task]:
-    return asyncio.all_tasks() - {asyncio.current_task()}
-
-
-async def settle(turns: int = 50) -> None:
-    """Let everything that can run without the network run."""
-    for _ in range(turns):
-        await asyncio.sleep(0)
-
-
-class Sender:
-    """A send under the test's control: each message waits until it is let go."""
-
-    def __init__(self) -> None:
-        self.begun: list[str] = []
-        self.waiting: dict[str, asyncio.Future] = {}
-        self.most = 0
-
-    async def __call__(self, draft: MessageDraft, listener: Listener) -> Message:
-        self.begun.append(draft.front_id)
-        turn = self.waiting[draft.front_id] = asyncio.get_running_loop().create_future()
-        self.most = max(self.most, len(self.waiting))
-        try:
-            await turn
-        except asyncio.CancelledError:
-            listener.attempt_ended(Outcome.UNKNOWN, "cancelled", last=True)
-            raise
-        except TwakeError as wrong:
-            listener.attempt_ended(wrong.outcome, wrong.reason, last=True)
-            raise
-        finally:
-            del self.waiting[draft.front_id]
-        listener.attempt_ended(Outcome.DELIVERED, "", last=True)
-        return Message(id=f"id-{draft.front_id}", front_id=draft.front_id)
-
-    async def let_go(self, *front_ids: str, wrong: Exception | None = None) -> None:
-        for front_id in front_ids or tuple(self.waiting):
-            turn = self.waiting[front_id]
-            turn.set_exception(wrong) if wrong else turn.set_result(None)
-        await settle()
-
-
-async def at_once(draft: MessageDraft, listener: Listener) -> Message:
-    """Deliver without a network."""
-    listener.attempt_ended(Outcome.DELIVERED, "", last=True)
-    return Message(id="id", front_id=draft.front_id or "")
-
-
-class Clock:
-    """A clock that moves only when it is waited for, and a server that may want a pause."""
-
-    def __init__(self) -> None:
-        self.time = 100.0
-        self.cool_until = 0.0
-
-    def now(self) -> float:
-        return self.time
-
-    def cooling(self) -> float:
-        return max(0.0, self.cool_until - self.time)
-
-    async def wait(self, seconds: float) -> None:
-        until = self.time + seconds
-        await asyncio.sleep(0)
-        self.time = max(self.time, until)
-
-
-class Known:
-    """A server that has taken messages of the group before, or one that answers so to a check."""
-
-    def __init__(self, *answers: Check) -> None:
-        self.answers = list(answers)
-        self.is_proven = not answers
-        self.asked = 0
-
-    def proven(self) -> bool:
-        return self.is_proven
-
-    def would_send(self, draft: MessageDraft) -> bool:
-        return draft.content != ""
-
-    async def probe(self, most: float) -> Check:
-        self.asked += 1
-        await asyncio.sleep(0)
-        return self.answers.pop(0) if self.answers else Check("", "all is well")
-
 
 # --- what is yielded -----------------------------------------------------------------------------
 
@@ -249,7 +105,7 @@ async def test_refusals_and_unknown_outcomes_are_told_as_send_tells_them(server)
 async def test_an_error_that_no_send_should_raise_is_unknown():
     """Nothing is known of a message whose send failed in a way that nobody foresaw."""
 
-    async def broken(draft, listener):
+    async def broken(request, listener):
         raise ZeroDivisionError
 
     [delivery] = await collect(stream(drafts(1), broken, plan()))
@@ -370,7 +226,7 @@ async def test_nothing_is_asked_where_nothing_leaves():
     bad = [None, "no draft", MessageDraft("c0", ""), MessageDraft("c1", "")]
     assert await collect(stream([], at_once, plan(server=server))) == []
 
-    async def refuses(draft, listener):
+    async def refuses(request, listener):
         raise InvalidDraftError("an empty text", field="content")
 
     deliveries = await collect(stream(bad, refuses, plan(server=server)))
@@ -541,17 +397,17 @@ async def test_a_channel_that_fills_the_line_stops_the_input_until_it_moves():
     assert by_channel(send.begun)["c0"] == list(range(40))
 
 
-@given(st.lists(st.sampled_from(["place a", "place b", "place none", "take", "end"]), max_size=60))
+@given(st.lists(st.sampled_from(["add a", "add b", "add none", "take", "end"]), max_size=60))
 def test_channels_hand_out_one_at_a_time_in_order_and_lose_nothing(steps):
     """Whatever the order of events, a channel has at most one item out, and its order is kept."""
     channels: Channels[tuple[str | None, int]] = Channels(3)
-    placed, taken, out = [], [], []
+    added, taken, out = [], [], []
     for number, step in enumerate(steps):
         word, _, channel = step.partition(" ")
-        if word == "place":
+        if word == "add":
             item = (None if channel == "none" else channel, number)
-            placed.append(item)
-            channels.place(item[0], item)
+            added.append(item)
+            channels.add(item[0], item)
         elif word == "take" and (item := channels.take()) is not None:
             assert item[0] is None or item[0] not in [other[0] for other in out]
             out.append(item)
@@ -559,12 +415,12 @@ def test_channels_hand_out_one_at_a_time_in_order_and_lose_nothing(steps):
         elif word == "end" and out:
             channels.release(out.pop(0)[0])
     left = channels.clear()
-    assert Counter(taken) + Counter(left) == Counter(placed)
+    assert Counter(taken) + Counter(left) == Counter(added)
     for channel in ("a", "b"):
-        of_placed, of_taken, of_left = (
-            [item for item in items if item[0] == channel] for items in (placed, taken, left)
+        of_added, of_taken, of_left = (
+            [item for item in items if item[0] == channel] for items in (added, taken, left)
         )
-        assert of_taken + of_left == of_placed
+        assert of_taken + of_left == of_added
 
 
 # --- after an UNKNOWN ----------------------------------------------------------------------------
@@ -610,11 +466,11 @@ async def test_a_channel_is_held_after_the_ends_that_were_named(fault, hold_afte
     }
     sent = []
 
-    async def send(draft, listener):
-        sent.append(draft.front_id)
-        if draft.front_id == "c0:2":
+    async def send(request, listener):
+        sent.append(request.front_id)
+        if request.front_id == "c0:2":
             raise errors[fault]
-        return await at_once(draft, listener)
+        return await at_once(request, listener)
 
     options = plan(in_flight=3, hold_after=hold_after)
     deliveries = await collect(stream(drafts(10, channels=2), send, options))
@@ -636,13 +492,8 @@ async def test_a_draft_that_cannot_be_sent_holds_its_channel(tmp_path, journal):
         MessageDraft("c1", "elsewhere"),
     ]
     path = Journal(tmp_path / "run.sqlite") if journal else None
-
-    async def send(draft, listener):
-        if not draft.content:
-            raise InvalidDraftError("content is empty", field="content")
-        return await at_once(draft, listener)
-
-    deliveries = await collect(stream(items, send, plan(hold_after="failure", journal=path)))
+    options = plan(hold_after="failure", journal=path)
+    deliveries = await collect(stream(items, at_once, options))
     told = {getattr(d.draft, "content", d.draft): d for d in deliveries}
     assert told["behind it"].error.reason == "held"
     assert told["elsewhere"].outcome is Outcome.DELIVERED
@@ -658,9 +509,9 @@ async def test_rate_spaces_the_sends_evenly(in_flight):
     clock = Clock()
     times = []
 
-    async def send(draft, listener):
+    async def send(request, listener):
         times.append(clock.time)
-        return await at_once(draft, listener)
+        return await at_once(request, listener)
 
     batch_plan = plan(in_flight=in_flight, rate=4, pace=clock)
     await collect(stream(drafts(20, channels=20), send, batch_plan))
@@ -692,13 +543,13 @@ async def test_a_send_that_met_the_pause_after_it_began_is_sent_after_it():
     clock = Clock()
     tries = Counter()
 
-    async def send(draft, listener):
-        tries[draft.front_id] += 1
+    async def send(request, listener):
+        tries[request.front_id] += 1
         if not clock.cool_until:
             clock.cool_until = clock.time + 60
         if clock.cooling():
             raise NotSentError("a pause", reason="cooldown")
-        return await at_once(draft, listener)
+        return await at_once(request, listener)
 
     deliveries = await collect(stream(drafts(9, channels=9), send, plan(in_flight=3, pace=clock)))
     assert {delivery.outcome for delivery in deliveries} == {Outcome.DELIVERED}
@@ -931,7 +782,7 @@ async def test_a_send_cancelled_between_attempts_is_what_its_attempts_were():
     """Cancelled while waiting after a 429, a message is REFUSED: nothing of it is in the channel."""
     told = []
 
-    async def refused_once(draft, listener):
+    async def refused_once(request, listener):
         listener.attempt_ended(Outcome.REFUSED, "later", last=True)
         await asyncio.Event().wait()
 
@@ -951,8 +802,8 @@ async def test_a_delivery_whose_message_was_lost_to_a_cancellation_is_unknown():
     """DELIVERED is claimed only with the message in hand."""
     told = []
 
-    async def delivered_and_stuck(draft, listener):
-        await at_once(draft, listener)
+    async def delivered_and_stuck(request, listener):
+        await at_once(request, listener)
         await asyncio.Event().wait()
 
     batch = asyncio.create_task(

@@ -13,7 +13,7 @@ from collections import Counter
 from unittest import mock
 
 import pytest
-from test_batch import (
+from batches import (
     Clock,
     Known,
     Sender,
@@ -506,7 +506,7 @@ async def test_whatever_a_batch_waits_for_it_is_stopped_at_once(waits_in):
     elif waits_in == "pause":
         server.probe = never
 
-        async def send(draft, listener):
+        async def send(request, listener):
             raise OutcomeUnknownError("?", reason="gateway")
 
     batch = stream(source, send, plan(**options))

@@ -7,8 +7,7 @@ import itertools
 from collections import Counter
 
 import pytest
-from faults import FaultServer
-from test_batch import (
+from batches import (
     Clock,
     Sender,
     at_once,
@@ -20,6 +19,7 @@ from test_batch import (
     session,
     settle,
 )
+from faults import FaultServer
 
 from twake_async import (
     AuthenticationError,
@@ -28,7 +28,6 @@ from twake_async import (
     Delivery,
     InvalidGroupError,
     Journal,
-    MessageDraft,
     NotSentError,
     Outcome,
     OutcomeUnknownError,
@@ -60,9 +59,6 @@ class Backend:
     def proven(self) -> bool:
         return self.is_proven
 
-    def would_send(self, draft: MessageDraft) -> bool:
-        return True
-
     async def probe(self, most: float) -> Check:
         await asyncio.sleep(0)
         self.probes.append(self.clock.time)
@@ -70,15 +66,15 @@ class Backend:
         self.is_up = self.is_up or self.clock.time >= self.back_at
         return UP if self.is_up else self.found
 
-    async def __call__(self, draft: MessageDraft, listener):
-        self.sent.append(draft.front_id)
+    async def __call__(self, request, listener):
+        self.sent.append(request.front_id)
         await asyncio.sleep(0)
         if not self.is_up:
             wrong = OutcomeUnknownError("it was lost", reason=self.reason)
             wrong.attempts = 1
             raise wrong
-        self.stored.append(draft.front_id)
-        return await at_once(draft, listener)
+        self.stored.append(request.front_id)
+        return await at_once(request, listener)
 
     def plan(self, **options):
         return plan(server=self, pace=self.clock, **options)
@@ -87,10 +83,10 @@ class Backend:
 def goes_down(backend: Backend, after: int, seconds: float):
     """Return a send to a server that goes down after so many messages, for so long."""
 
-    async def send(draft, listener):
+    async def send(request, listener):
         if len(backend.stored) >= after and backend.back_at == float("inf"):
             backend.is_up, backend.back_at = False, backend.clock.time + seconds
-        return await backend(draft, listener)
+        return await backend(request, listener)
 
     return send
 
@@ -163,10 +159,10 @@ async def test_a_single_lost_answer_costs_one_probe_and_is_no_pause():
     backend, told = Backend(), []
     lost = iter([True])
 
-    async def send(draft, listener):
+    async def send(request, listener):
         if len(backend.stored) == 20 and next(lost, False):
             raise OutcomeUnknownError("lost", reason="lost")
-        return await backend(draft, listener)
+        return await backend(request, listener)
 
     seen, wrong = await ended(stream(drafts(60, 9), send, backend.plan(on_progress=told.append)))
     assert (len(seen), wrong, len(backend.probes)) == (60, None, 1)
@@ -232,9 +228,9 @@ async def test_the_rate_holds_after_a_pause_too():
     backend, times = Backend(), []
     send = goes_down(backend, 7, seconds=3)
 
-    async def timed(draft, listener):
+    async def timed(request, listener):
         times.append(backend.clock.time)
-        return await send(draft, listener)
+        return await send(request, listener)
 
     seen, wrong = await ended(stream(drafts(40, 40), timed, backend.plan(in_flight=5, rate=4)))
     assert (len(seen), wrong) == (40, None)
@@ -276,11 +272,11 @@ async def test_a_pause_that_the_server_asked_for_is_waited_for_before_it_is_aske
     """A 429 holds probes back as it holds messages back."""
     backend = Backend()
 
-    async def send(draft, listener):
+    async def send(request, listener):
         if len(backend.stored) == 5 and not backend.probes:
             backend.clock.cool_until = backend.clock.time + 30
             raise OutcomeUnknownError("?", reason="gateway")
-        return await backend(draft, listener)
+        return await backend(request, listener)
 
     await ended(stream(drafts(20, 20), send, backend.plan(in_flight=2)))
     assert backend.probes == [130.0]
@@ -351,7 +347,7 @@ async def test_three_pauses_that_bring_no_message_through_end_the_batch():
     """The server answers each probe, and no message: it is not down, but not right either."""
     backend, told = Backend(), []
 
-    async def hangs(draft, listener):
+    async def hangs(request, listener):
         await asyncio.sleep(0)
         raise OutcomeUnknownError("no answer in time", reason="timeout")
 
@@ -372,10 +368,10 @@ async def test_single_messages_that_a_gateway_rejects_do_not_end_a_batch():
     """A tenth of them meet a rule of its own; all the others arrive."""
     backend = Backend()
 
-    async def send(draft, listener):
-        if int(draft.front_id.partition(":")[2]) % 10 == 3:
+    async def send(request, listener):
+        if int(request.front_id.partition(":")[2]) % 10 == 3:
             raise OutcomeUnknownError("403", reason="gateway_answer")
-        return await backend(draft, listener)
+        return await backend(request, listener)
 
     seen, wrong = await ended(stream(drafts(300, 30), send, backend.plan(in_flight=8)))
     assert wrong is None

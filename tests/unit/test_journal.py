@@ -7,7 +7,6 @@ import asyncio
 import os
 import pathlib
 import re
-import shutil
 import sqlite3
 import subprocess
 import sys
@@ -16,11 +15,11 @@ from collections import Counter
 
 import attrs
 import pytest
-import test_batch
+from batches import Clock, Sender, at_once, collect, drafts, others, session, settle, text_of, until
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from journals import copied, ended_as, fingerprint, plan, rows, unknown_at
 from places import DOCS
-from test_batch import Clock, Sender, at_once, collect, drafts, others, session, settle, until
 
 from twake_async import (
     InvalidDraftError,
@@ -35,49 +34,16 @@ from twake_async import (
     RefusedError,
     RetryPolicy,
 )
-from twake_async._batch.engine import Plan, stream
+from twake_async._batch.engine import stream
 from twake_async._journal.file import JournalFile
-from twake_async._journal.resume import fingerprint
 from twake_async._journal.rows import SCHEMA, VERSION
-from twake_async.journal import Scribe
+from twake_async._journal.writer import JournalWriter
 
 
 @pytest.fixture
 def path(tmp_path):
     """Give the name of a journal that is not there yet."""
     return str(tmp_path / "run.sqlite")
-
-
-def plan(path, **options) -> Plan:
-    return test_batch.plan(journal=Journal(path), **options)
-
-
-def rows(path, query="SELECT key, outcome FROM message ORDER BY key") -> list[tuple]:
-    """Ask the file as a person would, with nothing but SQLite."""
-    connection = sqlite3.connect(path)
-    try:
-        return connection.execute(query).fetchall()
-    finally:
-        connection.close()
-
-
-def ended_as(outcome: Outcome, reason: str = "lost"):
-    """Make a send in which each message ends so, and remember what was sent."""
-    sent = []
-    errors = {
-        Outcome.REFUSED: RefusedError,
-        Outcome.NOT_SENT: NotSentError,
-        Outcome.UNKNOWN: OutcomeUnknownError,
-    }
-
-    async def send(draft, listener):
-        sent.append(draft)
-        if outcome is Outcome.DELIVERED:
-            return await at_once(draft, listener)
-        raise errors[outcome]("so it ended", reason=reason)
-
-    send.sent = sent
-    return send
 
 
 # --- before and after ----------------------------------------------------------------------------
@@ -87,13 +53,14 @@ async def test_the_intent_is_on_disk_before_the_send_and_the_outcome_before_the_
     """Whoever reads the file sees a message before it leaves, and its end before it is told."""
     before = []
 
-    async def send(draft, listener):
+    async def send(request, listener):
         before.extend(
             rows(
-                path, f"SELECT front_id, outcome FROM message WHERE key = '{draft.content[8:]:0>9}'"
+                path,
+                f"SELECT front_id, outcome FROM message WHERE key = '{text_of(request)[8:]:0>9}'",
             )
         )
-        return await at_once(draft, listener)
+        return await at_once(request, listener)
 
     reported = 0
     async for delivery in stream(drafts(20, channels=5), send, plan(path, in_flight=5)):
@@ -104,13 +71,6 @@ async def test_the_intent_is_on_disk_before_the_send_and_the_outcome_before_the_
         assert (outcome, message_id) == ("delivered", "id")
     assert reported == 20
     assert sorted(before) == sorted((draft.front_id, None) for draft in drafts(20, channels=5))
-
-
-def copied(path: str, to: str) -> str:
-    """Take the journal as a kill at this moment would leave it."""
-    for end in ("", "-wal"):
-        shutil.copy(path + end, to + end)
-    return to
 
 
 @pytest.mark.parametrize(
@@ -125,7 +85,7 @@ async def test_between_two_attempts_the_disk_has_what_is_certain(path, tmp_path,
     """Killed while it waits after a 429, a message is sent by the next run; in doubt, it is not."""
     found = []
 
-    async def send(draft, listener):
+    async def send(request, listener):
         for number, end in enumerate(ends, 1):
             listener.attempt_ended(*end, last=False)
             query = "SELECT outcome, reason, attempts FROM message WHERE outcome IS NOT NULL"
@@ -136,7 +96,7 @@ async def test_between_two_attempts_the_disk_has_what_is_certain(path, tmp_path,
                 copied(path, str(tmp_path / "killed.sqlite"))
             assert await listener.before_retry() is None
             assert rows(path, "SELECT outcome, attempts FROM message") == [(None, number)]
-        return await at_once(draft, listener)
+        return await at_once(request, listener)
 
     [delivery] = await collect(stream(drafts(1), send, plan(path)))
     assert (delivery.outcome, delivery.attempts) == (Outcome.DELIVERED, len(ends) + 1)
@@ -150,7 +110,7 @@ async def test_between_attempts_a_message_of_an_earlier_doubt_stays_in_doubt(pat
     """No attempt of this run can tell what became of the last run's."""
     await unknown_at(path, next(drafts(1)))
 
-    async def send(draft, listener):
+    async def send(request, listener):
         listener.attempt_ended(Outcome.REFUSED, "later", last=False)
         await listener.before_retry()
         raise RefusedError("no", reason="group")
@@ -241,8 +201,8 @@ async def test_a_disk_that_fills_between_two_attempts_forbids_the_second(server,
 async def test_an_id_that_no_file_can_hold_stops_nothing(path):
     """A server that answers with half a character in an id makes no batch hang."""
 
-    async def send(draft, listener):
-        return attrs.evolve(await at_once(draft, listener), id="id\ud800")
+    async def send(request, listener):
+        return attrs.evolve(await at_once(request, listener), id="id\ud800")
 
     async with asyncio.timeout(10):
         deliveries = await collect(stream(drafts(2), send, plan(path)))
@@ -299,10 +259,6 @@ async def test_what_is_certainly_not_in_the_channel_is_sent_again_under_its_fron
 # --- what an earlier run lost sight of -----------------------------------------------------------
 
 
-async def unknown_at(path, draft):
-    await collect(stream([draft], ended_as(Outcome.UNKNOWN, "timeout"), plan(path)))
-
-
 async def test_an_unknown_message_is_reported_and_not_sent(path):
     """By default the second run says what the first one did not know, and risks no second copy."""
     await unknown_at(path, MessageDraft("c0", "Hello"))
@@ -320,11 +276,11 @@ async def test_a_pause_that_the_server_asks_for_is_waited_for_with_a_resend_too(
     await unknown_at(path, MessageDraft("c0", "Hello"))
     tries = []
 
-    async def send(draft, listener):
-        tries.append(draft)
+    async def send(request, listener):
+        tries.append(request)
         if len(tries) == 1:
             raise NotSentError("a pause", reason="cooldown")
-        return await at_once(draft, listener)
+        return await at_once(request, listener)
 
     resend = plan(path, resume="resend")
     [delivery] = await collect(stream([MessageDraft("c0", "Hello")], send, resend))
@@ -404,7 +360,7 @@ async def test_a_held_resend_stays_unknown(path):
 async def test_a_second_lost_request_of_a_run_is_counted(path):
     """Each attempt that is lost may have made a copy."""
 
-    async def send(draft, listener):
+    async def send(request, listener):
         listener.attempt_ended(Outcome.UNKNOWN, "lost", last=False)
         assert await listener.before_retry() is None
         listener.attempt_ended(Outcome.UNKNOWN, "timeout", last=True)
@@ -435,12 +391,12 @@ async def test_a_failed_resend_keeps_the_doubts_of_all_runs(path):
 async def test_a_message_that_a_look_found_is_doubled_only_by_other_requests(path, lost, twice):
     """Where the one lost request made the message, there is no second one to speak of."""
 
-    async def send(draft, listener):
+    async def send(request, listener):
         for number in range(lost):
             if number:
                 assert await listener.before_retry() is None
             listener.attempt_ended(Outcome.UNKNOWN, "lost", last=number == lost - 1)
-        return Message(id="found", front_id=draft.front_id, maybe_duplicated=lost > 1)
+        return Message(id="found", front_id=request.front_id, maybe_duplicated=lost > 1)
 
     [delivery] = await collect(stream([MessageDraft("c0", "Hello")], send, plan(path)))
     assert delivery.message.maybe_duplicated is twice
@@ -451,9 +407,9 @@ async def test_a_message_that_a_look_found_is_doubled_only_by_other_requests(pat
 async def test_a_look_in_a_later_run_leaves_the_doubt_of_the_earlier_one(path):
     """One of two lost requests made the message that was found, and the other one may have, too."""
 
-    async def send(draft, listener):
+    async def send(request, listener):
         listener.attempt_ended(Outcome.UNKNOWN, "lost", last=True)
-        return Message(id="found", front_id=draft.front_id)
+        return Message(id="found", front_id=request.front_id)
 
     draft = MessageDraft("c0", "Hello")
     await unknown_at(path, draft)
@@ -465,7 +421,7 @@ async def test_a_look_in_a_later_run_leaves_the_doubt_of_the_earlier_one(path):
 async def test_a_send_that_ends_in_no_known_way_leaves_its_request_in_doubt(path):
     """An exception of another kind proves nothing about the attempt that was under way."""
 
-    async def send(draft, listener):
+    async def send(request, listener):
         listener.attempt_ended(Outcome.UNKNOWN, "lost", last=False)
         assert await listener.before_retry() is None
         raise ZeroDivisionError
@@ -531,7 +487,7 @@ def test_equal_drafts_have_equal_fingerprints(field):
     one = MessageDraft("c0", **fields)
     other = MessageDraft("c0", **{name: turned(value) for name, value in fields.items()})
     assert one == other
-    assert fingerprint(one) == fingerprint(other)
+    assert fingerprint(one) == fingerprint(other) == fingerprint(one, text_form="plain")
 
 
 def test_a_fingerprint_is_of_the_draft_and_of_nothing_else():
@@ -770,11 +726,11 @@ async def test_a_message_waiting_out_a_pause_is_not_in_flight(path):
             await asyncio.sleep(0.001)
         told.extend(found)
 
-    async def send(draft, listener):
+    async def send(request, listener):
         if not told:
             clock.cool_until = clock.time + 60
             raise NotSentError("a pause", reason="cooldown")
-        return await at_once(draft, listener)
+        return await at_once(request, listener)
 
     clock.wait = wait
     await collect(stream(drafts(1), send, plan(path, pace=clock)))
@@ -883,7 +839,7 @@ async def test_a_lock_file_that_is_something_else_is_named(path):
 
 async def test_more_than_a_group_goes_to_the_disk_in_several(path, monkeypatch):
     """Groups are bounded, and none of their entries is lost."""
-    monkeypatch.setattr("twake_async.journal.GROUP", 3)
+    monkeypatch.setattr("twake_async._journal.writer.GROUP", 3)
     await collect(stream(drafts(60, 60), at_once, plan(path, in_flight=20)))
     assert {outcome for _, outcome in rows(path)} == {"delivered"}
     assert len(rows(path)) == 60
@@ -960,9 +916,9 @@ async def test_after_room_was_made_the_batch_goes_on(small_disk, path, monkeypat
 async def test_outcomes_that_found_no_room_are_written_at_the_end_if_they_can_be(small_disk, path):
     """A disk that was full for a moment costs no certainty."""
 
-    async def send(draft, listener):
+    async def send(request, listener):
         await settle(5)
-        return await at_once(draft, listener)
+        return await at_once(request, listener)
 
     refused = asyncio.Event()
 
@@ -982,10 +938,10 @@ async def test_outcomes_that_found_no_room_are_written_at_the_end_if_they_can_be
 
 async def test_a_disk_that_stays_full_is_tried_once_more_and_no_oftener(path, monkeypatch):
     """After the first failure all is refused, and at the end the outcomes are tried again."""
-    scribe = Scribe(path)
-    await scribe.open(target="", keys="position")
-    intent = JournalEntry("000000000", "f" * 32, "c0", "mine", scribe.file.run, 1.0)
-    assert await scribe.put(intent) is None
+    writer = JournalWriter(path)
+    await writer.open(target="", keys="position")
+    intent = JournalEntry("000000000", "f" * 32, "c0", "mine", writer.file.run, 1.0)
+    assert await writer.write(intent) is None
     tried = []
 
     def full(file, entries):
@@ -995,9 +951,9 @@ async def test_a_disk_that_stays_full_is_tried_once_more_and_no_oftener(path, mo
     monkeypatch.setattr(JournalFile, "write", full)
     outcome = attrs.evolve(intent, outcome=Outcome.DELIVERED, ended=2.0)
     for _ in range(2):
-        assert (await scribe.put(outcome)).reason == "broken"
-    assert (await scribe.put(intent)).reason == "broken"
-    assert (await scribe.aclose()).reason == "broken"
+        assert (await writer.write(outcome)).reason == "broken"
+    assert (await writer.write(intent)).reason == "broken"
+    assert (await writer.aclose()).reason == "broken"
     assert tried == [[Outcome.DELIVERED], [Outcome.DELIVERED] * 2]
     assert rows(path) == [("000000000", None)]
 

@@ -17,8 +17,8 @@ import tempfile
 
 import attrs
 import pytest
-from test_batch import Sender, at_once, collect, drafts, until
-from test_journal import copied, ended_as, plan, rows, unknown_at
+from batches import Sender, at_once, collect, drafts, until
+from journals import copied, ended_as, plan, rows, unknown_at
 
 from twake_async import (
     ConfigurationError,
@@ -292,12 +292,12 @@ async def test_a_journal_that_is_taken_away_ends_the_batch(path, take):
     """Nothing leaves that no named file knows of, and the error says what is certain."""
     sent = []
 
-    async def send(draft, listener):
-        sent.append(draft)
+    async def send(request, listener):
+        sent.append(request)
         if len(sent) == 5:
             pathlib.Path(f"{path}-lock").unlink()
             take(path)
-        return await at_once(draft, listener)
+        return await at_once(request, listener)
 
     seen: list = []
     with pytest.raises(JournalError) as caught:
@@ -348,8 +348,8 @@ async def test_a_link_that_is_changed_is_noticed(path, tmp_path):
 async def test_a_journal_that_is_taken_away_at_the_very_end_is_told(path):
     """All was delivered, and yet the next run would send it again."""
 
-    async def send(draft, listener):
-        message = await at_once(draft, listener)
+    async def send(request, listener):
+        message = await at_once(request, listener)
         rename(path)
         return message
 

@@ -1,4 +1,4 @@
-"""Whose turn it is: one draft at a time to a channel, in the order given; no I/O, no clock."""
+"""The order of a batch: one draft at a time for each channel, as the input gave them. No I/O."""
 
 from __future__ import annotations
 
@@ -14,63 +14,74 @@ T = TypeVar("T")
 
 @attrs.define(eq=False)
 class Channels(Generic[T]):
-    """What was taken from the input and has not left: ready, or in line for a busy channel.
+    """The items that were read and not taken yet: ready, or queued behind a busy channel.
 
-    A channel is busy from the moment that something of it is ready until `release`.
+    A channel is busy from the moment that an item of it is ready until `release`.
     """
 
     limit: int
-    """How many may stand in line before nothing more should be taken."""
+    """How many items may be queued before nothing more should be read."""
 
     _ready: collections.deque[T] = attrs.field(factory=collections.deque, init=False)
     _busy: set[str] = attrs.field(factory=set, init=False)
-    _lines: dict[str, collections.deque[T]] = attrs.field(factory=dict, init=False)
-    _in_line: int = attrs.field(default=0, init=False)
+    _queues: dict[str, collections.deque[T]] = attrs.field(factory=dict, init=False)
+    _queued: int = attrs.field(default=0, init=False)
 
     @property
-    def full(self) -> bool:
-        """Whether as many stand in line as may."""
-        return self._in_line >= self.limit
+    def is_full(self) -> bool:
+        """Whether as many items are queued as may be."""
+        return self._queued >= self.limit
 
     @property
-    def ready(self) -> bool:
-        """Whether something may leave now."""
+    def has_ready(self) -> bool:
+        """Whether an item may be taken now."""
         return bool(self._ready)
 
-    def place(self, channel: str | None, item: T) -> None:
-        """Put an item behind the others of its channel; None is no channel: it waits for none."""
+    def add(self, channel: str | None, item: T) -> None:
+        """Add an item behind the others of its channel.
+
+        Args:
+            channel: The channel whose order it keeps; None for none: it is ready at once.
+            item: The item.
+
+        """
         if channel is None:
             self._ready.append(item)
         elif channel in self._busy:
-            self._lines.setdefault(channel, collections.deque()).append(item)
-            self._in_line += 1
+            self._queues.setdefault(channel, collections.deque()).append(item)
+            self._queued += 1
         else:
             self._busy.add(channel)
             self._ready.append(item)
 
     def take(self) -> T | None:
-        """Return what may leave now, or None; `release` its channel once it has ended."""
+        """Return an item that is ready, or None; `release` its channel when it has its outcome."""
         return self._ready.popleft() if self._ready else None
 
     def release(self, channel: str | None) -> None:
-        """Note that what was taken for a channel has ended: the next in line is ready."""
+        """Note that the item that was taken has its outcome: the next of its channel is ready.
+
+        Args:
+            channel: The channel whose order the item kept; None for none.
+
+        """
         if channel is None:
             return
-        if line := self._lines.get(channel):
-            self._ready.append(line.popleft())
-            self._in_line -= 1
-            if not line:
-                del self._lines[channel]
+        if queue := self._queues.get(channel):
+            self._ready.append(queue.popleft())
+            self._queued -= 1
+            if not queue:
+                del self._queues[channel]
         else:
             self._busy.discard(channel)
 
     def clear(self) -> list[T]:
-        """Return all that has not left, each channel's in order, and forget it."""
+        """Remove all items, and return them, those of each channel in order."""
         left = list(self._ready)
-        for line in self._lines.values():
-            left.extend(line)
+        for queue in self._queues.values():
+            left.extend(queue)
         self._ready.clear()
         self._busy.clear()
-        self._lines.clear()
-        self._in_line = 0
+        self._queues.clear()
+        self._queued = 0
         return left

@@ -1,4 +1,4 @@
-"""A draft from what the input of a batch gave: a `MessageDraft`, a mapping or a pair."""
+"""Reading a draft from what the input of a batch gave: a `MessageDraft`, a mapping or a pair."""
 
 from __future__ import annotations
 
@@ -10,42 +10,42 @@ import attrs
 from twake_async.errors import InvalidDraftError
 from twake_async.messages import MessageDraft
 
-__all__ = ["draft_of"]
+__all__ = ["read_draft"]
 
 _FIELDS = tuple(field.name for field in attrs.fields(MessageDraft))
 _PAIR = 2
 
 
-def draft_of(thing: Any) -> MessageDraft:
-    """Return the draft that something stands for.
+def read_draft(given: Any) -> MessageDraft:
+    """Return the draft that the input gave.
 
     Args:
-        thing: A `MessageDraft`; a mapping with the names of its fields; or a tuple of a channel's
+        given: A `MessageDraft`; a mapping with the names of its fields; or a tuple of a channel's
             id and a content.
 
     Raises:
-        InvalidDraftError: It stands for none, or for one that cannot be sent.
+        InvalidDraftError: It is no draft, or one that cannot be sent.
 
     """
-    if isinstance(thing, MessageDraft):
-        return thing
-    if isinstance(thing, tuple) and len(thing) == _PAIR:
-        return MessageDraft(thing[0], thing[1])
-    if isinstance(thing, Mapping):
-        return _from_mapping(thing)
+    if isinstance(given, MessageDraft):
+        return given
+    if isinstance(given, tuple) and len(given) == _PAIR:
+        return MessageDraft(given[0], given[1])
+    if isinstance(given, Mapping):
+        return _read_mapping(given)
     raise InvalidDraftError(
-        f"the input gave a {type(thing).__name__}, where send_many takes a MessageDraft, a mapping "
+        f"the input gave a {type(given).__name__}, where send_many takes a MessageDraft, a mapping "
         "with its fields, or a tuple of channel_id and content",
         field="drafts",
     )
 
 
-def _from_mapping(mapping: Mapping[Any, Any]) -> MessageDraft:
+def _read_mapping(mapping: Mapping[Any, Any]) -> MessageDraft:
     try:
         fields = dict(mapping)
         unknown = [name for name in fields if name not in _FIELDS]
-    except Exception as wrong:
-        raise InvalidDraftError("the mapping cannot be read", field="drafts") from wrong
+    except Exception as exc:
+        raise InvalidDraftError("the mapping cannot be read", field="drafts") from exc
     if unknown:
         raise InvalidDraftError(
             f"{unknown[0]!r} is no field of a draft: there are {', '.join(_FIELDS)}",

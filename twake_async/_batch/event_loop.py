@@ -10,10 +10,13 @@ __all__ = ["check_running", "is_torn_down"]
 
 
 def check_running(what: str) -> None:
-    """Raise `WrongEventLoopError` where no asyncio event loop is running.
+    """Check that an asyncio event loop is running.
 
     Args:
-        what: Who needs one, for the error.
+        what: What needs one, for the error.
+
+    Raises:
+        WrongEventLoopError: None is running.
 
     """
     if not _is_running():
@@ -23,9 +26,9 @@ def check_running(what: str) -> None:
 
 
 def is_torn_down() -> bool:
-    """Say whether the coroutine that asks is only being closed, its loop being gone.
+    """Say whether the calling coroutine is only being closed after its event loop was closed.
 
-    Then nobody is left to tell, and nothing of asyncio works.
+    Then nobody waits for a result, and nothing of asyncio works.
     """
     return not _is_running()
 

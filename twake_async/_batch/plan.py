@@ -1,4 +1,4 @@
-"""The arguments of `send_many`, checked before anything is taken from the input."""
+"""The arguments of `send_many`, checked before anything is read from the input."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from twake_async.retry import RetryPolicy
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from twake_async._protocol.generation import EncodedDraft
     from twake_async.deliveries import Progress
     from twake_async.messages import MessageDraft
 
@@ -38,12 +39,14 @@ class Plan:
     resume: Literal["report", "resend"]
     key: Callable[[MessageDraft], str] | None
     retry: RetryPolicy | None
+    encode: Callable[[MessageDraft], EncodedDraft]
+    """Encodes a draft, or raises a `TwakeError`."""
     pace: Pace
     server: Server
     outage_timeout: float | None
     stop: asyncio.Event | None
     target: str
-    """The server and group, which the journal holds against those of a later run."""
+    """The server and the group; the journal compares them with those of a later run."""
 
     def __attrs_post_init__(self) -> None:
         check_count("in_flight", self.in_flight)
@@ -60,10 +63,10 @@ class Plan:
                 raise ConfigurationError(f"{name} means nothing without a journal", field=name)
 
     def _check_numbers(self) -> None:
-        for name, of in (("rate", "messages a second"), ("outage_timeout", "seconds")):
+        for name, unit in (("rate", "messages a second"), ("outage_timeout", "seconds")):
             value = getattr(self, name)
             if value is not None and not _is_positive(value):
-                raise ConfigurationError(f"{name} must be a number of {of}, or None", field=name)
+                raise ConfigurationError(f"{name} must be a number of {unit}, or None", field=name)
 
     def _check_kinds(self) -> None:
         for name, kind in (("retry", RetryPolicy), ("journal", Journal), ("stop", asyncio.Event)):

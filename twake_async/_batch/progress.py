@@ -1,4 +1,4 @@
-"""Tells a caller's `on_progress` how far a batch is, whatever that function does."""
+"""Calls a caller's `on_progress`, whatever that function does."""
 
 from __future__ import annotations
 
@@ -16,48 +16,48 @@ if TYPE_CHECKING:
     from twake_async.deliveries import Delivery, Pause
     from twake_async.errors import Outcome
 
-__all__ = ["Observed"]
+__all__ = ["ProgressReporter"]
 
 log: logging.Logger = logging.getLogger("twake_async")
 
 
 @attrs.define(eq=False)
-class Observed:
-    """The counts of a batch, and who is told of them.
+class ProgressReporter:
+    """Counts the outcomes of a batch, and reports them.
 
     Args:
-        on_progress: Who is told; None for nobody.
-        taken: Returns how many drafts were taken from the input.
-        broken: Takes what `on_progress` raised, where that is no `Exception`.
+        on_progress: The function to call; None for none.
+        read: Returns how many drafts were read from the input.
+        on_error: Takes what `on_progress` raised, if that is no `Exception`.
 
     """
 
     on_progress: Callable[[Progress], object] | None
-    taken: Callable[[], int]
-    broken: Callable[[BaseException], None]
+    read: Callable[[], int]
+    on_error: Callable[[BaseException], None]
     _counts: Counter[Outcome] = attrs.field(factory=Counter, init=False)
 
-    def ended(self, delivery: Delivery) -> None:
-        """Tell of a draft that has ended."""
+    def report_delivery(self, delivery: Delivery) -> None:
+        """Count the outcome of a draft, and report it."""
         if self.on_progress is not None:
             self._counts[delivery.outcome] += 1
-            self._tell(self.on_progress, delivery, None)
+            self._report(self.on_progress, delivery, None)
 
-    def paused(self, pause: Pause) -> None:
-        """Tell of a pause."""
+    def report_pause(self, pause: Pause) -> None:
+        """Report a pause."""
         if self.on_progress is not None:
-            self._tell(self.on_progress, None, pause)
+            self._report(self.on_progress, None, pause)
 
-    def _tell(
+    def _report(
         self,
         on_progress: Callable[[Progress], object],
         delivery: Delivery | None,
         pause: Pause | None,
     ) -> None:
         try:
-            on_progress(Progress(delivery, dict(self._counts), self.taken(), pause))
+            on_progress(Progress(delivery, dict(self._counts), self.read(), pause))
         except Exception:
-            # An observer that fails must not change what becomes of the messages.
+            # An observer that fails must not change the outcomes of the messages.
             log.exception("on_progress raised")
-        except BaseException as wrong:  # noqa: BLE001 - the batch raises it
-            self.broken(wrong)
+        except BaseException as exc:  # noqa: BLE001 - the batch raises it
+            self.on_error(exc)

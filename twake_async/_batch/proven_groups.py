@@ -1,4 +1,4 @@
-"""Which groups a session has proven, and the questions of a batch about one of them."""
+"""The groups that a session has proven, and what a batch asks the server about one of them."""
 
 from __future__ import annotations
 
@@ -6,17 +6,14 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from twake_async.errors import TwakeError
-
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from twake_async.check import Check
-    from twake_async.messages import MessageDraft
 
 __all__ = ["GroupServer", "ProvenGroups"]
 
-#: Groups that are remembered at the most; a group too many costs a check, no message.
+#: The most groups that are remembered; a forgotten group costs one check, and no message.
 _MOST = 1000
 
 
@@ -30,7 +27,7 @@ class ProvenGroups:
         return group_id in self._ids
 
     def add(self, group_id: str | None) -> None:
-        """Note that the session's address, credentials and this group are right."""
+        """Note that the session's address, its credentials and this group are right."""
         if group_id not in self._ids:
             if len(self._ids) >= _MOST:
                 self._ids.clear()
@@ -39,28 +36,23 @@ class ProvenGroups:
 
 @attrs.frozen(eq=False)
 class GroupServer:
-    """The server as a batch of one group sees it."""
+    """The server as a batch of one group needs it."""
 
     group_id: str | None
     seconds: float
-    """How long one check may take."""
+    """The deadline of one check."""
     groups: ProvenGroups
-    encode: Callable[[MessageDraft], object]
-    """Encodes a draft as a send does, or raises a `TwakeError`."""
     check: Callable[[str | None, float], Awaitable[Check]]
 
     def proven(self) -> bool:
         """Say whether the session knows already that the server takes messages of the group."""
         return self.group_id in self.groups
 
-    def would_send(self, draft: MessageDraft) -> bool:
-        """Say whether a send of the draft would make a request at all."""
-        try:
-            self.encode(draft)
-        except TwakeError:
-            return False
-        return True
+    async def probe(self, seconds: float) -> Check:
+        """Make the requests of a check.
 
-    async def probe(self, most: float) -> Check:
-        """Make the requests of a check, in as many seconds at the most."""
-        return await self.check(self.group_id, min(self.seconds, most))
+        Args:
+            seconds: The most that it may take.
+
+        """
+        return await self.check(self.group_id, min(self.seconds, seconds))

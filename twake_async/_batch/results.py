@@ -1,4 +1,4 @@
-"""The way out of a batch: what has ended and was not taken yet, and who waits for whom."""
+"""The output of a batch: the deliveries that the caller has not taken yet."""
 
 from __future__ import annotations
 
@@ -15,45 +15,45 @@ T = TypeVar("T")
 
 @attrs.define(eq=False)
 class Results(Generic[T]):
-    """Hands what workers put in to the one who takes it; workers wait while it is too much."""
+    """A bounded queue from the workers to the caller; workers wait while it is full."""
 
     workers: int
-    """How many put results in; with the last of them comes the end."""
+    """How many workers put results in. After the last one has left, there are no more."""
     limit: int
-    """How many may lie here before workers wait."""
+    """How many results may wait here before workers have to wait."""
     _waiting: deque[T] = attrs.field(factory=deque, init=False)
     _news: asyncio.Event = attrs.field(factory=asyncio.Event, init=False)
     _room: asyncio.Event = attrs.field(factory=asyncio.Event, init=False)
-    _is_free: bool = attrs.field(default=False, init=False)
+    _is_unbounded: bool = attrs.field(default=False, init=False)
 
     @property
-    def are_too_many(self) -> bool:
-        """Whether a worker has to wait until some were taken."""
-        return len(self._waiting) > self.limit and not self._is_free
+    def is_full(self) -> bool:
+        """Whether a worker has to wait until results were taken."""
+        return len(self._waiting) > self.limit and not self._is_unbounded
 
     def put(self, result: T) -> None:
-        """Add a result."""
+        """Add a result, also where it is full."""
         self._waiting.append(result)
         self._news.set()
 
     def leave(self) -> None:
-        """Note that a worker puts no more in."""
+        """Note that one worker adds no more results."""
         self.workers -= 1
         self._news.set()
 
-    def free(self) -> None:
+    def lift_limit(self) -> None:
         """Let no worker wait any more."""
-        self._is_free = True
+        self._is_unbounded = True
         self._room.set()
 
     async def wait_for_room(self) -> None:
-        """Wait until enough was taken."""
-        while self.are_too_many:
+        """Wait until it is not full."""
+        while self.is_full:
             self._room.clear()
             await self._room.wait()
 
     async def next(self) -> T | None:
-        """Return the next result, or None once there will be no more."""
+        """Return the next result; None after the last one."""
         while not self._waiting:
             if not self.workers:
                 return None

@@ -1,88 +1,87 @@
-"""One worker of a batch: its task, and the attempts of the draft that it has in hand."""
+"""One worker of a batch: its task, and the attempts to send its present draft."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from twake_async._journal.resume import Tried
-
-from .outcomes import intent, paused
+from .item import AttemptLog
 
 if TYPE_CHECKING:
-    from twake_async._journal.resume import Item
-    from twake_async.deliveries import JournalEntry
     from twake_async.errors import JournalError, Outcome
 
-__all__ = ["Keeps", "Worker"]
+    from .item import Item
+    from .records import Records
 
-
-class Keeps(Protocol):
-    """What keeps the journal of a batch."""
-
-    def keep(self, entry: JournalEntry) -> object:
-        """Have an entry written; nobody waits for it."""
-        ...
-
-    async def intend(self, entry: JournalEntry) -> JournalError | None:
-        """Put an intent on the disk; return the error where that failed, which ends the batch."""
-        ...
+__all__ = ["Worker"]
 
 
 @attrs.define(eq=False)
 class Worker:
-    """Listens to the attempts to send its draft, and has the journal keep each one's outcome."""
+    """Listens to the attempts to send its draft, and has the journal keep each outcome."""
 
-    batch: Keeps
+    records: Records
     task: asyncio.Task[Any] | None = attrs.field(default=None, init=False)
-    busy: bool = attrs.field(default=False, init=False)
-    """Whether it writes an intent or sends: `wake` does not interrupt it."""
-    sending: bool = attrs.field(default=False, init=False)
-    _tried: Tried = attrs.field(factory=Tried, init=False)
+    is_busy: bool = attrs.field(default=False, init=False)
+    """Whether it writes an intent or sends: `wake` does not interrupt it then."""
+    is_sending: bool = attrs.field(default=False, init=False)
+    _attempts: AttemptLog = attrs.field(factory=AttemptLog, init=False)
     _item: Item = attrs.field(init=False)
-    _woken: bool = attrs.field(default=False, init=False)
+    _is_woken: bool = attrs.field(default=False, init=False)
 
     def begin(self, item: Item) -> None:
-        """Forget the draft before, and note the attempts of this one."""
-        self._tried.clear()
-        item.tried = self._tried
+        """Take another draft, and forget the attempts of the one before."""
+        self._attempts.clear()
+        item.attempts = self._attempts
         self._item = item
 
     def wake(self) -> None:
-        """Interrupt what it waits for, unless it is busy."""
+        """Interrupt what the task waits for, unless it is busy."""
         task = self.task
         if task is None or task.done() or task is asyncio.current_task():
             return
-        if not (self.busy or self._woken):
-            self._woken = task.cancel()
+        if not (self.is_busy or self._is_woken):
+            self._is_woken = task.cancel()
 
     def was_woken(self) -> bool:
-        """Say whether it was `wake` that cancelled the task, so that the worker goes on."""
-        if self.task is None or not self._woken:
+        """Say whether it was `wake` that cancelled the task; if so, the task goes on."""
+        if self.task is None or not self._is_woken:
             return False
-        self._woken = False
+        self._is_woken = False
         self.task.uncancel()
         return True
 
-    def end(self, *, wait: bool) -> None:
-        """Cancel the task; with `wait`, only where it is not sending."""
-        self._woken = False
-        if self.task is not None and not (wait and self.sending):
+    def stop(self, *, wait: bool) -> None:
+        """Cancel the task.
+
+        Args:
+            wait: Do not cancel it while it is sending.
+
+        """
+        self._is_woken = False
+        if self.task is not None and not (wait and self.is_sending):
             self.task.cancel()
 
+    # --- what the loop of attempts tells its listener ---------------------------------------------
+
     def attempt_ended(self, outcome: Outcome, reason: str, *, last: bool) -> None:
-        """Note the outcome of an attempt."""
-        self._tried.note(outcome, reason)
-        entry = self._item.entry
-        if entry is not None and not last:
-            self.batch.keep(paused(self._item, entry))
+        """Note the outcome of an attempt.
+
+        Args:
+            outcome: What is certain about it.
+            reason: The reason of its error; empty for a delivery.
+            last: Whether no other attempt follows.
+
+        """
+        self._attempts.add(outcome, reason)
+        if not last:
+            self.records.pause(self._item)
 
     async def before_retry(self) -> JournalError | None:
-        """Put the intent of another attempt on the disk."""
-        entry = self._item.entry
-        wrong = None if entry is None else await self.batch.intend(intent(self._item, entry))
-        if wrong is None:
-            self._tried.begin()
-        return wrong
+        """Put the intent of another attempt on the disk; return the error where that failed."""
+        error = await self.records.begin_retry(self._item)
+        if error is None:
+            self._attempts.begin()
+        return error

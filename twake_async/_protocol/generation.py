@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from twake_async.errors import TwakeError
     from twake_async.messages import MessageDraft, MessageRef
 
-__all__ = ["Generation", "SaveRequest"]
+__all__ = ["EncodedDraft", "Generation", "SaveRequest"]
 
 
 class SaveRequest(Request[Message], Protocol):
@@ -30,11 +30,41 @@ class SaveRequest(Request[Message], Protocol):
         ...
 
 
+class EncodedDraft(Protocol):
+    """A draft as JSON: encoded once, for its request and its fingerprint."""
+
+    @property
+    def front_id(self) -> str | None:
+        """The `front_id` of the message, the caller's or a minted one; None where it has none."""
+        ...
+
+    def fingerprint(self) -> str:
+        """Return a hash of what the draft asks for, without its `front_id`.
+
+        Raises:
+            InvalidDraftError: A field cannot be sent as it is (outcome `NOT_SENT`).
+
+        """
+        ...
+
+    def request(self, front_id: str | None = None) -> SaveRequest:
+        """Return the request that sends the draft, or edits the message whose id it has.
+
+        Args:
+            front_id: The `front_id` of an earlier run; None for the draft's own.
+
+        Raises:
+            InvalidDraftError: A field cannot be sent as it is (outcome `NOT_SENT`).
+
+        """
+        ...
+
+
 class Generation(Protocol):
     """The API of a generation of servers, with the credentials of one session."""
 
-    def save(self, draft: MessageDraft, group_id: str | None) -> SaveRequest:
-        """Return the request that sends a draft, or edits the message whose id it has.
+    def encode(self, draft: MessageDraft, group_id: str | None) -> EncodedDraft:
+        """Return the encoded draft.
 
         Args:
             draft: The draft.

@@ -13,7 +13,7 @@ import attrs
 from twake_async.errors import InvalidDraftError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
 __all__ = ["MAX_DEPTH", "PLAIN", "Codec", "check_json", "dump", "fast_codec", "load"]
 
@@ -133,17 +133,11 @@ def _containers(field: str, items: Iterable[Any]) -> list[Any]:
     return list(found.values())
 
 
-def dump(
-    document: Mapping[str, Any],
-    fields: Mapping[str, Any],
-    names: Mapping[str, str] = {},
-    codec: Codec = PLAIN,
-) -> bytes:
+def dump(document: Mapping[str, Any], names: Mapping[str, str] = {}, codec: Codec = PLAIN) -> bytes:
     """Return the document as UTF-8.
 
     Args:
         document: The document; its nested values were checked by `check_json`.
-        fields: The request's fields by name, to find the one at fault where encoding fails.
         names: The fields that the caller knows under another name.
         codec: What writes it.
 
@@ -156,12 +150,21 @@ def dump(
         return codec.encode(document)
     except (ValueError, RecursionError):
         pass
-    at_fault = next((field for field, value in fields.items() if _is_broken(value)), "content")
+    at_fault = next((name for name, value in _fields(document) if _is_broken(value)), "content")
     raise _refuse(
         names.get(at_fault, at_fault),
         "holds a lone surrogate or a number of thousands of digits, or is nested too deeply: "
         "repair the string, send the number as a string, or make the value flatter",
     )
+
+
+def _fields(document: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield the fields of a document by name: those of a map in it in the map's place."""
+    for name, value in document.items():
+        if isinstance(value, dict):
+            yield from value.items()
+        else:
+            yield name, value
 
 
 def _is_broken(value: Any) -> bool:

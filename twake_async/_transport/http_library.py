@@ -32,7 +32,6 @@ __all__ = [
     "TLS_STARTED",
     "TUNNEL",
     "HttpLibrary",
-    "asgi_transport",
     "check_injected",
     "httpx2_library",
     "httpx_library",
@@ -139,12 +138,6 @@ def _httpcore2() -> Any:
     import httpcore2  # noqa: PLC0415
 
     return httpcore2
-
-
-def asgi_transport(app: Any) -> httpx.ASGITransport:
-    """Return a transport that calls an ASGI application in the same process."""
-    transport: httpx.ASGITransport = httpx_library().http.ASGITransport(app=app)
-    return transport
 
 
 #: What the library asks a network stream before it uses the connection again.

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from twake_async._journal.resume import fingerprint, with_front_id
+from twake_async._protocol.v1.encode import encode_draft
 from twake_async.errors import InvalidDraftError, JournalError, Outcome
 from twake_async.journal import Journal
 
@@ -97,6 +97,6 @@ def _read(path: str, rows: sqlite3.Connection) -> bool:
 
 def _mark(draft: MessageDraft) -> str:
     try:
-        return fingerprint(with_front_id(draft))
+        return encode_draft(draft, group_id="-").fingerprint()
     except InvalidDraftError:  # it was never sent
         return ""

@@ -6,7 +6,10 @@ import re
 import uuid
 from typing import TYPE_CHECKING, Any, Literal
 
+import attrs
+
 from twake_async._arguments import check_group
+from twake_async._protocol.fingerprint import fingerprint
 from twake_async._protocol.json_codec import check_json, dump
 from twake_async.errors import InvalidDraftError
 
@@ -16,7 +19,7 @@ from .requests import Remove, Save
 if TYPE_CHECKING:
     from twake_async.messages import MessageDraft, MessageRef
 
-__all__ = ["encode_remove", "encode_save"]
+__all__ = ["EncodedDraft", "encode_draft", "encode_remove", "encode_save"]
 
 Operation = Literal["create", "edit", "ephemeral"]
 
@@ -108,14 +111,68 @@ def _operation(draft: MessageDraft) -> Operation:
     return "create" if draft.id is None else "edit"
 
 
-def encode_save(
+@attrs.frozen
+class EncodedDraft:
+    """A draft as the fields of its request: encoded once, for the request and the fingerprint."""
+
+    draft: MessageDraft
+    group_id: str
+    operation: Operation
+    fields: dict[str, Any] = attrs.field(repr=False)
+    text_form: str
+    api: Api = attrs.field(repr=False)
+
+    @property
+    def front_id(self) -> str | None:
+        """The draft's `front_id`, or the one that was minted for it; None for an edit."""
+        return self.fields.get("front_id")
+
+    def fingerprint(self) -> str:
+        """Return a hash of what the draft asks for, without its `front_id`.
+
+        Equal drafts have equal hashes, whatever form their text is sent in.
+
+        Raises:
+            InvalidDraftError: A field cannot be sent as it is; the error names it.
+
+        """
+        fields = {name: value for name, value in self.fields.items() if name != "front_id"}
+        if isinstance(self.draft.content, str):
+            fields["content"] = self.draft.content
+        return fingerprint(fields, _DRAFT_NAMES)
+
+    def request(self, front_id: str | None = None) -> Save:
+        """Return the request that saves the draft.
+
+        Args:
+            front_id: The `front_id` of an earlier run; None for the draft's own.
+
+        Raises:
+            InvalidDraftError: A field cannot be sent as it is; the error names it.
+
+        """
+        fields = self.fields if front_id is None else self.fields | {"front_id": front_id}
+        draft, is_edit = self.draft, self.operation == "edit"
+        is_bare = self.text_form == "plain" and isinstance(draft.content, str)
+        return Save(
+            dump({"group_id": self.group_id, "message": fields}, _DRAFT_NAMES, self.api.codec),
+            self.operation,
+            fields.get("front_id"),
+            draft.id if is_edit else draft.ephemeral_id,
+            draft.content if is_bare else None,
+            fields["content"] if is_edit else None,
+            self.api,
+        )
+
+
+def encode_draft(
     draft: MessageDraft,
     *,
     group_id: str | None,
     text_form: str = "portable",
     api: Api = NOBODYS_API,
-) -> Save:
-    """Return the request that saves a draft; a create gets its `front_id` here, once a send.
+) -> EncodedDraft:
+    """Return the encoded draft; a create gets its `front_id` here, once for each send.
 
     Args:
         draft: The draft.
@@ -132,20 +189,20 @@ def encode_save(
     operation = _operation(draft)
     _check_content(draft, operation)
     front_id = _front_id(draft, operation)
-    content = _content(draft, text_form)
-    fields = _message_fields(draft, front_id, content)
-    is_text = isinstance(draft.content, str)
-    _check_fields(fields, is_text=is_text)
-    document = {"group_id": group, "message": fields}
-    return Save(
-        dump(document, {"group_id": group, **fields}, _DRAFT_NAMES, api.codec),
-        operation,
-        front_id,
-        draft.id if operation == "edit" else draft.ephemeral_id,
-        draft.content if is_text and text_form == "plain" else None,
-        content if operation == "edit" else None,
-        api,
-    )
+    fields = _message_fields(draft, front_id, _content(draft, text_form))
+    _check_fields(fields, is_text=isinstance(draft.content, str))
+    return EncodedDraft(draft, group, operation, fields, text_form, api)
+
+
+def encode_save(
+    draft: MessageDraft,
+    *,
+    group_id: str | None,
+    text_form: str = "portable",
+    api: Api = NOBODYS_API,
+) -> Save:
+    """Return the request that saves a draft; arguments and errors are those of `encode_draft`."""
+    return encode_draft(draft, group_id=group_id, text_form=text_form, api=api).request()
 
 
 def _check_fields(fields: dict[str, Any], *, is_text: bool) -> None:
@@ -174,5 +231,4 @@ def encode_remove(ref: MessageRef, *, group_id: str | None, api: Api = NOBODYS_A
     if ref.parent_message_id:
         fields["parent_message_id"] = ref.parent_message_id
     group = check_group(group_id)
-    body = dump({"group_id": group, "message": fields}, {"group_id": group, **fields})
-    return Remove(body, ref.id, api)
+    return Remove(dump({"group_id": group, "message": fields}), ref.id, api)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 import attrs
 
-from .encode import encode_remove, encode_save
+from .encode import encode_draft, encode_remove
 from .probes import examine
 
 if TYPE_CHECKING:
@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from twake_async.messages import MessageDraft, MessageRef
 
     from .api import Api
+    from .encode import EncodedDraft
     from .probes import Probe
-    from .requests import Remove, Save
+    from .requests import Remove
 
 __all__ = ["V1"]
 
@@ -30,9 +31,9 @@ class V1:
     api: Api
     text_form: Literal["plain", "portable"] = "portable"
 
-    def save(self, draft: MessageDraft, group_id: str | None) -> Save:
-        """Return the request that sends a draft, or edits the message whose id it has."""
-        return encode_save(draft, group_id=group_id, text_form=self.text_form, api=self.api)
+    def encode(self, draft: MessageDraft, group_id: str | None) -> EncodedDraft:
+        """Return the encoded draft, for the request that sends it."""
+        return encode_draft(draft, group_id=group_id, text_form=self.text_form, api=self.api)
 
     def remove(self, ref: MessageRef, group_id: str | None) -> Remove:
         """Return the request that removes a message."""

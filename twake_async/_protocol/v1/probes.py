@@ -127,7 +127,7 @@ def examine(group_id: str | None, api: Api) -> Generator[Probe, Check | TwakeErr
 
 
 def _probe(document: dict[str, Any], release: Release | None, api: Api) -> Probe:
-    return Probe(dump(document, document), release, api)
+    return Probe(dump(document), release, api)
 
 
 def _finding(result: Check | TwakeError, proxy: str) -> Check:

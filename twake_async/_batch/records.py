@@ -1,0 +1,68 @@
+"""What a batch keeps in its journal of each draft, before it is sent and after."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from .entries import final_entry, paused_entry, retry_entry
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable
+
+    from twake_async._journal.writer import JournalWriter
+    from twake_async.deliveries import Delivery, JournalEntry
+    from twake_async.errors import JournalError
+
+    from .item import Item
+
+__all__ = ["Records"]
+
+
+@attrs.define(eq=False)
+class Records:
+    """Writes the entries of a batch's drafts; without a journal it writes nothing.
+
+    Args:
+        writer: The journal writer; None without a journal.
+        on_failure: Takes the error of an intent that could not be written, which ends the batch.
+
+    """
+
+    writer: JournalWriter | None
+    on_failure: Callable[[JournalError], None]
+
+    async def begin(self, item: Item, intent: JournalEntry) -> JournalError | None:
+        """Put the intent to send a draft on the disk; return the error where that failed."""
+        item.begun = True
+        error = await self._write_intent(intent)
+        item.begun = error is None
+        return error
+
+    async def begin_retry(self, item: Item) -> JournalError | None:
+        """Put the intent of another attempt on the disk; return the error where that failed."""
+        if item.entry is None:
+            return None
+        return await self._write_intent(retry_entry(item, item.entry))
+
+    def pause(self, item: Item) -> None:
+        """Have the outcome of a draft written that waits for another attempt."""
+        if self.writer is not None and item.entry is not None:
+            self.writer.write(paused_entry(item, item.entry))
+
+    def finish(self, item: Item, delivery: Delivery) -> asyncio.Future[Any] | None:
+        """Have the outcome of a draft written; return what is done once it is on the disk."""
+        if self.writer is None or item.entry is None or not item.begun:
+            return None
+        return self.writer.write(final_entry(item, item.entry, delivery))
+
+    async def _write_intent(self, entry: JournalEntry) -> JournalError | None:
+        assert self.writer is not None  # noqa: S101 - entries are made for a journal
+        error = await self.writer.write(entry)
+        if error is None:
+            return None
+        self.on_failure(error)
+        return copy.copy(error)

@@ -1,0 +1,148 @@
+"""Sends one draft of a batch: through the circuit breaker, with the journal written before."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+from typing import TYPE_CHECKING
+
+import attrs
+
+from twake_async.deliveries import error_for, stopped
+from twake_async.errors import (
+    ConfigurationError,
+    NotSentError,
+    Outcome,
+    SessionClosedError,
+    TwakeError,
+    WrongEventLoopError,
+)
+
+from .event_loop import is_torn_down
+from .outcomes import delivered, failed, unfinished, was_cooling
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from twake_async._attempt_loop import Listener
+    from twake_async._protocol.generation import SaveRequest
+    from twake_async.deliveries import Delivery
+    from twake_async.messages import Message
+
+    from .breaker import Breaker
+    from .item import Item
+    from .records import Records
+    from .worker import Worker
+
+    Send = Callable[[SaveRequest, Listener], Awaitable[Message]]
+    Halt = Callable[[TwakeError, BaseException | None], None]
+
+__all__ = ["Sending"]
+
+#: Errors that every further draft would meet as well: nothing more is read.
+_GENERAL = (ConfigurationError, SessionClosedError, WrongEventLoopError)
+
+_HELD = "an earlier message of the channel was not certainly delivered, which holds it"
+
+
+@attrs.define(eq=False)
+class Sending:
+    """Gives each draft of a batch its `Delivery`.
+
+    Args:
+        send: Sends one request or raises a `TwakeError`, and tells the listener of each attempt.
+        breaker: Says when a draft may be sent.
+        records: What the journal keeps of each draft.
+        halt: Ends the batch: takes the error of each draft that is not sent any more, and the
+            error that the batch raises.
+        finish: Takes each draft that has its outcome, and its delivery.
+
+    """
+
+    send: Send
+    breaker: Breaker
+    records: Records
+    halt: Halt
+    finish: Callable[[Item, Delivery], object]
+    held: set[str | None] = attrs.field(factory=set, init=False)
+    """Channels to which nothing more is sent."""
+    error_of_rest: TwakeError | None = attrs.field(default=None, init=False)
+    """The error of each draft that is not sent any more; None while drafts are sent."""
+    is_closing: bool = attrs.field(default=False, init=False)
+
+    async def deliver(self, item: Item, worker: Worker) -> Delivery:
+        """Return the delivery of a draft: what is known of it, or what its send came to."""
+        if item.known is not None:
+            return item.known
+        if item.channel in self.held:
+            return failed(item, NotSentError(_HELD, reason="held"))
+        worker.begin(item)
+        try:
+            while (permit := await self.breaker.acquire()) is not None:
+                delivery = await self._try(item, worker, permit)
+                if delivery.error is None or self.is_closing or not was_cooling(delivery):
+                    return delivery
+                self.records.finish(item, delivery)
+        except asyncio.CancelledError:
+            if not worker.was_woken():
+                self.finish(item, unfinished(item))
+                raise
+        except BaseException as exc:
+            if is_torn_down():
+                raise
+            self.halt(stopped(), exc)
+        return self.give_up(item)
+
+    def give_up(self, item: Item) -> Delivery:
+        """Return the delivery of a draft that is not sent any more."""
+        if item.known is not None:
+            return item.known
+        if item.attempts.outcomes or self.error_of_rest is None:
+            return unfinished(item)
+        error = copy.copy(self.error_of_rest)
+        error.front_id = item.front_id
+        return failed(item, error)
+
+    async def _try(self, item: Item, worker: Worker, permit: int) -> Delivery:
+        """Put the intent on the disk, if there is a journal, and send the draft."""
+        worker.is_busy = True
+        try:
+            error = None if item.entry is None else await self.records.begin(item, item.entry)
+            if error is None and self.error_of_rest is None:
+                return await self._send(item, worker, permit)
+            self.breaker.release(permit)
+            return self.give_up(item) if error is None else failed(item, error)
+        finally:
+            worker.is_busy = False
+
+    async def _send(self, item: Item, worker: Worker, permit: int) -> Delivery:
+        assert item.request is not None  # noqa: S101 - only a known item has none
+        worker.is_sending = True
+        item.attempts.begin()
+        try:
+            message = await self.send(item.request, worker)
+        except asyncio.CancelledError:
+            raise
+        except BaseException as exc:
+            if is_torn_down():
+                raise
+            error = self._error_of(exc)
+        else:
+            self.breaker.record(permit, None)
+            return delivered(item, message)
+        finally:
+            worker.is_sending = False
+        self.breaker.record(permit, error)
+        return failed(item, error)
+
+    def _error_of(self, exc: BaseException) -> TwakeError:
+        """Return the error for what a send raised; end the batch if all sends would raise it."""
+        if isinstance(exc, TwakeError):
+            if isinstance(exc, _GENERAL):
+                self.halt(copy.copy(exc), exc)
+            return exc
+        error = error_for(Outcome.UNKNOWN, "unexpected", repr(exc))
+        error.__cause__ = exc
+        if not isinstance(exc, Exception):
+            self.halt(stopped(), exc)
+        return error
