@@ -82,7 +82,7 @@ class HttpLibrary:
         return True
 
     def may_have_unread(self, transport: Any) -> bool:
-        """Say whether bytes may have come after the answer: they would be read as the next one.
+        """Say whether bytes may have come after the answer: they would be read as part of the next one.
 
         The library does not show it. Without these private names, each message gets its own
         connection, which is slow.
