@@ -84,8 +84,8 @@ class HttpLibrary:
     def may_have_unread(self, transport: Any) -> bool:
         """Say whether bytes may have come after the answer.
 
-        They would be read as part of the next one. The library does not show them. Without these private names, each message gets its own
-        connection, which is slow.
+        They would be read as part of the next one. The library does not show them. Without these
+        private names, each message gets its own connection, which is slow.
         """
         pool = getattr(transport, "_pool", None)
         return pool is None or any(_has_unread(connection) for connection in pool.connections)
