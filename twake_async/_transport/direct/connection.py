@@ -130,10 +130,10 @@ class Slot:
     connection: DirectConnection | None = None
     closed: bool = False
     connecting: asyncio.Timeout | None = None
-    """The time limit of the connecting that is under way."""
+    """The time limit while it connects; None otherwise."""
 
     async def aclose(self) -> None:
-        """Close the connection, or end the connecting that is under way."""
+        """Close the connection, or stop connecting."""
         self.closed = True
         if self.connecting is not None:
             self.connecting.reschedule(-math.inf)
