@@ -65,7 +65,7 @@ async def execute(cause: Cause, operation: str, given: dict[str, Any]) -> Seen:
 
 
 async def executions(row: Row, cause: Cause, **given: Any) -> dict[str, Seen]:
-    """Execute a row for each operation; what only the deadline ends, side by side."""
+    """Execute a row for each operation; what takes long, side by side."""
     if cause.slow:
         seen = await asyncio.gather(*(execute(cause, each, given) for each in row.operations))
         return dict(zip(row.operations, seen, strict=True))

@@ -57,6 +57,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         if self.stuck:
+            self.server.dropped += nbytes
             return
         if not self.data:
             self.server.begun += 1

@@ -62,7 +62,8 @@ class FaultServer:
     `accepted` counts connections (behind TLS: completed handshakes), `begun` requests of which a
     byte was read, `received` requests read to the end; `questions`, the requests of a check, count
     apart: no fault befalls them but those that act before a request is read. `stored` counts the copies of each
-    front_id in the channel, `edits` and `removed` count by message id, `shown` the ephemerals.
+    front_id in the channel, `edits` and `removed` count by message id, `shown` the ephemerals. `dropped`
+    counts the bytes that came while a fault took no notice of them.
     """
 
     def __init__(
@@ -73,7 +74,7 @@ class FaultServer:
         self.edits: Counter[str] = Counter()
         self.removed: Counter[str] = Counter()
         self.shown: Counter[str] = Counter()
-        self.accepted = self.begun = self.received = self.questions = 0
+        self.accepted = self.begun = self.received = self.questions = self.dropped = 0
         self.requests: deque[dict[str, Any]] = deque(maxlen=_KEPT)
         self.heads: deque[bytes] = deque(maxlen=_KEPT)
         self.front_ids: Counter[str] = Counter()
