@@ -322,7 +322,7 @@ class TwakeSession:
             JournalError: The journal cannot be used, or its input was changed. What had begun
                 was yielded before.
             RefusedError: The check found that the address, the credentials, the group or a
-                capability is wrong; its message says what to mend. What was taken was yielded as
+                capability is wrong; its message says what to fix. What was taken was yielded as
                 `NOT_SENT`, and no message was sent.
             NotSentError: The server was down for `outage_timeout`, or three pauses in a row
                 brought no message through; again all that was taken was yielded.
@@ -428,7 +428,7 @@ class TwakeSession:
         await self._sender.remove(message, group_id=group_id, deadline=deadline, retry=retry)
 
     async def check(self, *, group_id: str | None = None, deadline: float | None = None) -> Check:
-        """Return whether the server would take messages, and if not, what to mend.
+        """Return whether the server would take messages, and if not, what to fix.
 
         It verifies the address, the credentials, the group and the `messages_save` capability with
         two requests that no known release stores anything for; both are made once. It cannot tell
