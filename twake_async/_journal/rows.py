@@ -124,7 +124,7 @@ def row_of(entry: JournalEntry) -> Row:
         entry.began,
         entry.outcome.value if entry.outcome else None,
         entry.reason,
-        # A server may give an id that holds half a character, which no file can.
+        # A server may give an id with a lone surrogate, which no file can hold.
         entry.message_id and entry.message_id.encode(errors="replace").decode(),
         int(entry.maybe_duplicated),
         entry.attempts,

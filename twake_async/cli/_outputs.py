@@ -123,7 +123,7 @@ def _check_folder(folder: Path) -> None:
 def _encoded(line: str) -> bytes:
     try:
         return line.encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError:  # half a character, which JSON can spell
+    except UnicodeEncodeError:  # a lone surrogate, which JSON can spell
         return line.encode("utf-8", "backslashreplace")
 
 
