@@ -1,4 +1,4 @@
-"""The tests' TLS and proxy are true: each fails as its name says, and leaves nothing behind."""
+"""The TLS server and the proxy of the tests fail as their names say, and leave nothing behind."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ async def test_a_proxy_that_cannot_reach_the_origin_answers_502() -> None:
 
 @pytest.mark.parametrize("cut", [{"cut_up": 700}, {"cut_down": 300}])
 async def test_a_tunnel_is_cut(cut: dict[str, int]) -> None:
-    """A tunnel closes after so many bytes either way; the connect had been counted."""
+    """A tunnel closes after so many bytes in one direction; the CONNECT was counted."""
     async with FaultServer(ssl_context=server_context()) as server, Proxy(**cut) as proxy:
         with pytest.raises(httpx.TransportError):
             await post(server.url, proxy.url)
@@ -182,7 +182,7 @@ async def test_a_plain_tunnel_passes_exactly_so_many_bytes() -> None:
 
 
 async def test_a_proxy_that_forwards_and_then_says_502() -> None:
-    """The one that makes 502 and 503 uncertain: the message is stored, and the client reads 502."""
+    """So 502 and 503 are uncertain: the message is stored, and the client reads 502."""
     async with FaultServer() as server, Proxy("forwards_then_502") as proxy:
         assert (await post(server.url, proxy.url)).status_code == 502
         assert server.stored == {"front-1": 1}
@@ -190,6 +190,6 @@ async def test_a_proxy_that_forwards_and_then_says_502() -> None:
 
 
 def test_the_client_context_checks() -> None:
-    """The client's context verifies certificates and names: the failures above are its doing."""
+    """The client's context verifies certificates and names, as the tests above need."""
     context = client_context()
     assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)
