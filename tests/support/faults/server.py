@@ -61,7 +61,7 @@ class FaultServer:
 
     `accepted` counts connections (behind TLS: completed handshakes), `begun` requests of which a
     byte was read, `received` requests read to the end; `questions`, the requests of a check, count
-    apart: no fault befalls them but those that act before a request is read. `stored` counts the copies of each
+    apart: they meet only faults that act before a request is read. `stored` counts the copies of each
     front_id in the channel, `edits` and `removed` count by message id, `shown` the ephemerals. `dropped`
     counts the bytes that came while a fault took no notice of them.
     """
