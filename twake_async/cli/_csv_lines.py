@@ -15,7 +15,7 @@ from ._lines import (
     NotTakenError,
     Reading,
     bad_line,
-    checked_line,
+    draft_line,
     load_json,
     named_source,
     named_twice,
@@ -142,7 +142,7 @@ def _line(row: Row, header: _Header, reading: Reading) -> Line:
         fields, wrong = _fields(row, header)
     if wrong:
         return _bad_row(row, wrong)
-    return checked_line(row.number, reading.dump(fields), fields, reading)
+    return draft_line(row.number, reading.dump(fields), fields, reading)
 
 
 def _misfit(row: Row, header: _Header) -> str:

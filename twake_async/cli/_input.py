@@ -15,6 +15,9 @@ from typing import IO, TYPE_CHECKING
 import attrs
 import click
 
+from twake_async._protocol.v1.encode import check_draft
+from twake_async.errors import InvalidDraftError
+
 from ._csv_lines import read_csv
 from ._formats import is_csv, no_text
 from ._lines import JsonLines, Line, Reading, read_jsonl
@@ -28,6 +31,7 @@ from ._sources import (
     read_chunks,
     standard_input,
 )
+from ._words import of_error
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -64,7 +68,7 @@ class FileInput:
         keys: dict[str, int] = {}
         for line in self._read():
             self._checked.append(_checksum(line))
-            yield _with_new_key(line, keys)
+            yield _with_new_key(_with_checked_draft(line), keys)
 
     def lines(self) -> Iterator[Line]:
         """Yield its lines again, as long as they are those that were checked.
@@ -126,6 +130,16 @@ class FileInput:
 
 def _checksum(line: Line) -> int:
     return zlib.crc32(line.source.encode("utf-8", "surrogateescape"), line.number & 0xFFFFFFFF)
+
+
+def _with_checked_draft(line: Line) -> Line:
+    if line.draft is None:
+        return line
+    try:
+        check_draft(line.draft)
+    except InvalidDraftError as exc:
+        return attrs.evolve(line, draft=None, wrong=of_error(exc))
+    return line
 
 
 def _with_new_key(line: Line, keys: dict[str, int]) -> Line:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from twake_async._protocol.v1.encode import encode_save
 from twake_async.errors import InvalidDraftError
 from twake_async.messages import MessageDraft
 
@@ -30,7 +29,7 @@ __all__ = [
     "NotTakenError",
     "Reading",
     "bad_line",
-    "checked_line",
+    "draft_line",
     "load_json",
     "named_source",
     "named_twice",
@@ -163,8 +162,8 @@ def _json_line(number: int, text: str, reading: Reading) -> Line:
         if twice := named_twice([name for name, _ in pairs]):
             return bad_line(number, text, f"two fields of it are {twice!r}, by --map")
     if reading.names or not is_utf8(reading.encoding):
-        return checked_line(number, reading.dump(given), given, reading)
-    return checked_line(number, text, given, reading)
+        return draft_line(number, reading.dump(given), given, reading)
+    return draft_line(number, text, given, reading)
 
 
 class NotTakenError(ValueError):
@@ -234,8 +233,11 @@ def _unknown(name: str, reading: Reading) -> str:
     return f"{why}: there are {', '.join(reading.fields)}"
 
 
-def checked_line(number: int, source: str, fields: dict[str, Any], reading: Reading) -> Line:
-    """Return the line for its fields, with the draft where they make one."""
+def draft_line(number: int, source: str, fields: dict[str, Any], reading: Reading) -> Line:
+    """Return the line for its fields, with the draft where they make one.
+
+    Whether the draft can be encoded is left to whoever encodes it.
+    """
     key = None if reading.key is None else fields.get(reading.key)
     why = _problem(key, fields, reading)
     if why:
@@ -243,9 +245,8 @@ def checked_line(number: int, source: str, fields: dict[str, Any], reading: Read
     given = {name: value for name, value in fields.items() if name in FIELDS}
     try:
         draft = MessageDraft(**given)
-        encode_save(draft, group_id="-")
-    except InvalidDraftError as wrong:
-        return bad_line(number, source, of_error(wrong))
+    except InvalidDraftError as exc:
+        return bad_line(number, source, of_error(exc))
     return Line(number, source, draft, key=key)
 
 

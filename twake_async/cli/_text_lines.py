@@ -38,8 +38,12 @@ _HANDLER = "twake-async-mark"
 def _mark(error: UnicodeError) -> tuple[str, int]:
     if not isinstance(error, UnicodeDecodeError):
         raise error
+    return _marks(error.object[error.start : error.end]), error.end
+
+
+def _marks(undecodable: bytes) -> str:
     # As "surrogateescape" has it, but for bytes below 0x80 too, which UTF-16 can end in.
-    return "".join(chr(0xDC00 + byte) for byte in error.object[error.start : error.end]), error.end
+    return "".join(chr(0xDC00 + byte) for byte in undecodable)
 
 
 codecs.register_error(_HANDLER, _mark)
@@ -119,7 +123,12 @@ class TextLines:
                 return ""  # it may be a part of a byte order mark
             chunk = chunk[self._begin(chunk) :]
         assert self._decoder is not None  # noqa: S101 - `_begin` made it
-        return self._decoder.decode(chunk, final)
+        state = self._decoder.getstate()
+        try:
+            return self._decoder.decode(chunk, final)
+        except UnicodeError:  # a decoder of ISO 2022 keeps 8 bytes of what it waits for, no more
+            self._decoder.setstate(state)
+            return _decode_bytes(self._decoder, chunk)
 
     def _begin(self, head: bytes) -> int:
         """Choose the decoder; return how many bytes the byte order mark has."""
@@ -177,6 +186,19 @@ class TextLines:
         if (at := text.find("\0")) >= 0:
             return f"character {at + 1} is NUL: this is no text, or not {self.encoding.upper()}"
         return ""
+
+
+def _decode_bytes(decoder: codecs.IncrementalDecoder, chunk: bytes) -> str:
+    """Decode byte by byte, and mark those with which the decoder fails."""
+    decoded = []
+    for byte in chunk:
+        state = decoder.getstate()
+        try:
+            decoded.append(decoder.decode(bytes([byte])))
+        except UnicodeError:
+            decoded.append(_marks(state[0] + bytes([byte])))
+            decoder.reset()
+    return "".join(decoded)
 
 
 def _without_mark(named: str, head: bytes) -> str:

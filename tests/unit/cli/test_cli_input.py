@@ -167,6 +167,8 @@ def test_not_every_codec_of_python_is_a_character_set(name):
 
 
 @given(st.binary(max_size=60), st.sampled_from(["", *CHARSETS]), st.integers(1, 9))
+@example(b"\x1b$" + b"\0" * 8, "iso2022_jp", 1)
+@example(b"ok\n\x1b$" + b"\0" * 40 + b"\nafter", "iso2022_kr", 1000)
 @settings(deadline=None, max_examples=400)
 @example(b"", "utf-16", 1)
 @example(codecs.BOM_UTF32_LE, "", 1)
@@ -317,7 +319,6 @@ def test_what_excel_saves_is_read():
             'channel_id,content,extra\nc,a,"{""x"":1,""x"":2}"\n',
             "column 3 (extra): the field 'x' is named twice",
         ),
-        ("channel_id,content\nc,\n", "content is empty"),
         ("channel_id,content\n,a\n", "it has no channel_id"),
     ],
 )
@@ -446,6 +447,38 @@ def test_a_csv_file_without_the_column_of_the_key_is_told():
     """In its first row, once."""
     wrong = only_wrong(from_csv("channel_id,content\nc,a\nc,b\n", key="order"))
     assert wrong == "there is no column order; there are 'channel_id', 'content'"
+
+
+@pytest.mark.parametrize(
+    ("more", "wrong"),
+    [
+        ({"content": ""}, "content is empty"),
+        ({"content": "half a pair: \ud83d"}, "content holds a lone surrogate"),
+        ({"content": 5}, "text, a node or a list of them is needed, not a number"),
+        ({"content": [{"type": "bold", "content": True}]}, "the client would show an error"),
+        ({"content": "x", "front_id": "a b"}, "front_id holds white space"),
+        ({"content": "x", "extra": {"content": "y"}}, "extra['content'] is a field"),
+    ],
+)
+def test_a_check_finds_what_could_not_be_encoded(more, wrong):
+    """Before anything is sent, though nothing is encoded yet."""
+    given = json.dumps({"channel_id": "c"} | more).encode()
+    [line] = FileInput(io.BytesIO(given), is_csv=False).check()
+    assert line.draft is None
+    assert wrong in line.wrong
+
+
+@pytest.mark.parametrize(
+    ("row", "wrong"),
+    [("c,,", "content is empty"), ("c,x,a b", "front_id holds white space")],
+)
+def test_a_check_of_rows_finds_it_too(row, wrong):
+    """The row is given as it can be fed back in."""
+    given = f"channel_id,content,front_id\n{row}\n".encode()
+    [line] = FileInput(io.BytesIO(given), is_csv=True).check()
+    assert (line.number, line.draft) == (2, None)
+    assert wrong in line.wrong
+    assert json.loads(line.source)["channel_id"] == "c"
 
 
 def test_keys_of_a_file_are_its_own(tmp_path):

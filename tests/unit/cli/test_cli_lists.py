@@ -385,7 +385,7 @@ def test_the_results_of_a_resumed_run_tell_what_the_journal_knows(sandbox, folde
     again = [json.loads(line) for line in _lines("results")]
     assert [one["from_journal"] for one in again] == [True, True]
     assert [one["outcome"] for one in again] == ["unknown", "delivered"]
-    assert again[0]["error"] == "an earlier run lost sight of it; --resend sends it again"
+    assert again[0]["error"] == "an earlier run did not learn its outcome; --resend sends it again"
     assert again[0]["key"] == "000000000"
     assert again[1]["id"] == first[1]["id"]
     assert cli(*given, "--resend")[0] == 0

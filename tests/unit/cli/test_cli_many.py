@@ -60,6 +60,16 @@ def test_standard_input_is_sent_as_it_comes(sandbox):
     assert texts(sandbox) == ["message 1", "message 2"]
 
 
+def test_a_piped_line_that_cannot_be_encoded_ends_nothing(sandbox):
+    """It is told with its line and in the words of a file's check; the others are sent."""
+    with spawned(sandbox, "-") as process:
+        lines = (message(sandbox, 1), message(sandbox, 2, content=""), message(sandbox, 3))
+        out, err = process.communicate("\n".join(map(json.dumps, lines)))
+    assert (process.returncode, out) == (3, "2 delivered, 1 not sent\n")
+    assert "line 2: not sent: content is empty: a new message needs some" in err
+    assert texts(sandbox) == ["message 1", "message 3"]
+
+
 def test_csv_from_standard_input_is_checked_first(sandbox):
     """Rows may span lines, so that CSV is read to its end before anything is sent."""
     with spawned(sandbox, "-", "--format", "csv") as process:
@@ -105,7 +115,6 @@ def test_only_the_first_bad_lines_are_shown(cli, write):
         (b"\xff", "not UTF-8"),
         (b"[" * 100_000, "not JSON"),
         (b'{"content": "x"}', "channel_id"),
-        (b'{"channel_id": "c"}', "content is empty"),
         (b'{"channel_id": "c", "content": "x", "ephemeral_to": 5}', "ephemeral_to must be a list"),
         (b'{"channel_id": "c", "content": "x", "pinned": "yes"}', "pinned"),
     ],
