@@ -119,6 +119,31 @@ def test_a_dead_link_is_found_out(tmp_path):
     assert dead_links(page) == ["nowhere.md", "#two"]
 
 
+def missing_files(text: str) -> list[str]:
+    """Return the files and folders of the project that a text names and that do not exist."""
+    code = " ".join(
+        re.findall(
+            r"`([^`]+)`", re.sub(r"^ *```.*?^ *```$", "", text, flags=re.DOTALL | re.MULTILINE)
+        )
+    )
+    named = re.findall(r"(?<![\w./-])(?:twake_async|tests|docs|\.ci)/[\w./-]*", code)
+    return [file for file in named if not (ROOT / file).exists()]
+
+
+@pytest.mark.parametrize("path", sorted({*PAPERS, *PAGES}), ids=name)
+def test_the_files_that_a_page_names_exist(path):
+    """A reader finds each file and folder under the name that the page gives."""
+    assert missing_files(path.read_text("utf-8")) == []
+
+
+def test_a_file_that_does_not_exist_is_found_out():
+    """Only names of this project's files are checked, also inside a command."""
+    text = (
+        "`tests/docs/` `python tests/none.py` `twake_async/none/` `.nox/tests/bin` [a](docs/none)"
+    )
+    assert missing_files(text) == ["tests/none.py", "twake_async/none/"]
+
+
 def test_a_claim_of_the_readme_names_the_test_that_shows_it():
     """Each test that the README names is in the file that it links to."""
     text = (ROOT / "README.md").read_text("utf-8")

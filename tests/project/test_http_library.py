@@ -26,10 +26,11 @@ from twake_async import (
     RetryPolicy,
     TwakeSession,
 )
-from twake_async._transport.http_library import httpx2_library, httpx_library
+from twake_async._transport.http_library import IS_READABLE, httpx2_library, httpx_library
+from twake_async._transport.httpx.backend import Backend
 from twake_async._transport.httpx.connection import connection_factory
 from twake_async._transport.httpx.events import RequestEvents
-from twake_async._transport.httpx.network import Backend
+from twake_async._transport.httpx.stream import Stream
 from twake_async._transport.pooled_connection import PooledConnection
 from twake_async.sandbox import Sandbox
 
@@ -130,6 +131,27 @@ async def test_bytes_behind_an_answer_are_seen(library, rest):
         await transport.aclose()
         seen.set()
         await over.wait()
+
+
+@each
+async def test_a_connection_is_asked_whether_it_is_readable_before_it_is_used_again(
+    library, server, monkeypatch
+):
+    """`get_extra_info("is_readable")`: unsolicited data, or the end, is seen before a request."""
+    asked: list[str] = []
+    real = Stream.get_extra_info
+
+    def get_extra_info(self, info):
+        asked.append(info)
+        return real(self, info)
+
+    monkeypatch.setattr(Stream, "get_extra_info", get_extra_info)
+    async with session(server.url, library) as twake:
+        await twake.send_message("c1", "Hello")
+        asked.clear()
+        await twake.send_message("c1", "Hello")
+    assert IS_READABLE in asked
+    assert server.accepted == 1
 
 
 @each

@@ -41,7 +41,7 @@ EXTRA_ROOMS = {
     "session": frozenset({"httpx2"}),  # for its types: no room but one imports it to run
 }
 HTTP_LIBRARIES = frozenset({"httpx", "httpcore", "httpx2", "httpcore2"})
-HTTP_ROOMS = frozenset({"_transport.http_library"})
+HTTP_ROOMS = frozenset({"_transport.http_library", "sandbox._serving.in_process"})
 # Lines of a module, docstrings aside: what is documented well shall not have to be cut for it.
 LONGEST_ROOM = 330
 
@@ -167,6 +167,19 @@ def test_http_libraries_and_extras_stay_in_their_rooms(path: pathlib.Path):
     """The core imports no extra, and only one room imports httpx or httpx2."""
     source = path.read_text(encoding="utf-8")
     assert complaints(source, module_name(path), is_package=path.name == "__init__.py") == []
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in MODULES if "sandbox" in path.parts], ids=module_name
+)
+def test_the_sandbox_imports_nothing_of_the_client(path: pathlib.Path):
+    """Otherwise a mistake of the client could hide in the server that tests it."""
+    name = module_name(path)
+    found = imports_of(
+        path.read_text(encoding="utf-8"), name, is_package=path.name == "__init__.py"
+    )
+    ours = [one.name for one in found if one.name.partition(".")[0] == PACKAGE]
+    assert [one for one in ours if not one.startswith(f"{PACKAGE}.sandbox")] == []
 
 
 def length(source: str) -> int:

@@ -21,7 +21,7 @@ from twake_async import Outcome, RefusedError, RetryPolicy, TwakeSession
 from twake_async._protocol.exchange import Answer
 from twake_async._transport.connect import TcpConnector, read_leftover
 from twake_async._transport.direct.connection import DirectConnection
-from twake_async._transport.httpx.network import Backend
+from twake_async._transport.httpx.backend import Backend
 
 all_transports = pytest.mark.parametrize("transport", [None, "httpx2", "fast"])
 

@@ -80,7 +80,7 @@ KINDS = (
     "close_at_accept",
     "close_mid_body",
     "good",
-    "good_after_warnings",
+    "good_warnings",
     "loses_silent",
     "loses_302",
     "loses_403",
@@ -89,13 +89,13 @@ KINDS = (
     "refuses_capability",
     "stores_500",
     "stores_502",
-    "stores_another_answer",
+    "stores_other_message",
     "stores_br",
     "stores_cut_json",
     "stores_garbage",
-    "stores_id_null",
+    "stores_null_id",
     "stores_reset",
-    "stores_words",
+    "stores_error_words",
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import attrs
 import pytest
 from storms import odd
 from storms.client import Phase
@@ -154,6 +155,33 @@ def test_an_answer_about_the_same_message_from_elsewhere_is_an_excuse():
     stream.ask(asked)
     stream.say(good(create(1)))
     assert asked.excuses == {"good"}
+
+
+def test_an_answer_left_over_may_have_met_a_request_that_never_came_whole():
+    """The server reads no part of such a request, so it knows the answer alone."""
+    stream, first = Stream(), create(1)
+    stream.ask(first)
+    stream.say(good(first))
+    assert stream.left_over() == ""
+    stream.say(good(edit(2, "m7")))
+    left = stream.left_over()
+    assert left == "m7"
+    claim = Claim("edit", "DELIVERED", id="m7")
+    assert judge(claim, [], resend=False, left_over={left}).inherent == "unread"
+    assert judge(claim, [], resend=False, left_over={"m8"}).inherent == ""
+    assert (
+        judge(attrs.evolve(claim, kind="create"), [], resend=False, left_over={left}).inherent == ""
+    )
+
+
+@pytest.mark.parametrize("seen", [True, False])
+def test_no_answer_is_left_over_that_a_right_client_does_not_take(seen):
+    """One that it saw first, or one about the message that the connection named before."""
+    stream, first = Stream(), create(1)
+    stream.ask(first)
+    stream.say(good(first))
+    stream.say(good(edit(2, "m7") if seen else first), seen=seen)
+    assert stream.left_over() == ""
 
 
 def test_an_edit_that_is_answered_with_other_content_ends_its_connection():

@@ -14,9 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from places import WIRE
 
-from twake_async.sandbox import Sandbox, _gate
-from twake_async.sandbox._server import Request, Response, answer
-from twake_async.sandbox._world import World
+from twake_async.sandbox import Sandbox
+from twake_async.sandbox._http import Request, Response
+from twake_async.sandbox._releases import permissions
+from twake_async.sandbox._releases.server import answer
+from twake_async.sandbox._world.seeded import seeded_world
+from twake_async.sandbox._world.world import World
 
 SEED = json.loads((WIRE / "world.json").read_text())
 CASES = [json.loads(line) for line in (WIRE / "cases.jsonl").read_text().splitlines()]
@@ -142,8 +145,8 @@ class Comparison:
 
 
 def replay(case: dict[str, Any], release: str) -> None:
-    world = World.from_seed(SEED)
-    asker = _gate.credentials(case["request"]["headers"].get("authorization", ""))
+    world = seeded_world(SEED)
+    asker = permissions.credentials(case["request"]["headers"].get("authorization", ""))
     fixed = json.dumps(SEED) + case["request"]["body"]
     compare = Comparison(fixed, {STAND_IN: asker[0]} if asker else {})
     earlier = []
@@ -256,7 +259,7 @@ def test_no_message_is_too_odd_for_an_answer(
     message: Any, known: bool, action: str, release: str
 ) -> None:
     """Whatever JSON comes, the answer is a 200 or a 500, and a 200 of JSON is readable."""
-    world = World.from_seed(SEED)
+    world = seeded_world(SEED)
     if known and isinstance(message, dict):
         message = {**message, "channel_id": SEED["channels"]["c1"]["id"]}
     headers = dict(CASES_2020[0]["request"]["headers"])

@@ -76,7 +76,7 @@ class Cause:
     @property
     def slow(self) -> bool:
         """Whether only the deadline ends it."""
-        return "silent" in self.name or "drips" in self.name
+        return "silent" in self.name or "drip" in self.name
 
 
 def cause(make: Callable[..., AsyncIterator[Scene]]) -> Callable[..., Cause]:
@@ -127,7 +127,7 @@ async def fault(
     met = FAULTS[name]
     if retry_after is not None:
         met = attrs.evolve(met, retry_after=retry_after)
-    slow = "silent" in name or "drips" in name
+    slow = "silent" in name or "drip" in name
     options.setdefault("deadline", SHORT if slow else 5.0)
     async with FaultServer(Always(met)) as server:
         yield Scene(

@@ -272,7 +272,7 @@ async def test_no_answer_means_no_byte(server: FaultServer, name: str) -> None:
 # ------------------------------------------------------------------ answers
 
 HUGE = ("big_declared", "big_chunked", "endless_headers", "gzip_bomb")
-OTHERS = ("drips", "head_drips", "garbage")
+OTHERS = ("drip", "drip_head", "garbage")
 
 # status, ending, a pattern of the raw body; None for a body that a test below looks into
 ANSWERS: dict[str, tuple[int, str, bytes | None]] = {
@@ -295,41 +295,45 @@ ANSWERS: dict[str, tuple[int, str, bytes | None]] = {
     "404_no_v1_html": (404, "open", rb'\{"error":"Not found"\}'),
     "node_500_in_200": (200, "open", rb'\{"statusCode":500,.*\}'),
     "refusal_behind_others_words": (200, "open", rb'<html>.*\n\{"error":"unknown_app.*\}'),
-    "empty_200": (200, "open", rb""),
-    "html_200": (200, "open", rb"<html>.*"),
-    "fatal_html_200": (200, "open", rb"<br />\n<b>Fatal error</b>.*"),
-    "php_trace": (200, "open", rb'string\(1776\) "#0 [^{]*\{main\}"\n'),
-    "words": (200, "open", rb'\{"error":"unknown error or malformed query\.","_cookies":\[\]\}'),
+    "empty": (200, "open", rb""),
+    "html": (200, "open", rb"<html>.*"),
+    "php_trace": (200, "open", rb"<br />\n<b>Fatal error</b>.*"),
+    "php_dump": (200, "open", rb'string\(1776\) "#0 [^{]*\{main\}"\n'),
+    "error_words": (
+        200,
+        "open",
+        rb'\{"error":"unknown error or malformed query\.","_cookies":\[\]\}',
+    ),
     "payload_error": (200, "open", rb'\{"error":"payload_error","_cookies":\[\]\}'),
     "error_with_persist": (200, "open", rb"ERROR with persist"),
     "json_null": (200, "open", rb"null"),
     "json_list": (200, "open", rb"\[\]"),
     "json_empty": (200, "open", rb'\{"_cookies":\[\]\}'),
-    "object_null": (200, "open", rb'\{"object":null,"_cookies":\[\]\}'),
-    "object_list": (200, "open", rb'\{"object":\[\],"_cookies":\[\]\}'),
-    "id_null": (
+    "null_object": (200, "open", rb'\{"object":null,"_cookies":\[\]\}'),
+    "list_object": (200, "open", rb'\{"object":\[\],"_cookies":\[\]\}'),
+    "null_id": (
         200,
         "open",
         rb'\{"object":\{"id":null,"front_id":"front-1".*"creation_date":0,.*\}',
     ),
-    "id_zero": (200, "open", rb'\{"object":\{"id":0,"front_id":"front-1".*\}'),
-    "id_empty": (200, "open", rb'\{"object":\{"id":"","front_id":"front-1".*\}'),
-    "another_answer": (
+    "zero_id": (200, "open", rb'\{"object":\{"id":0,"front_id":"front-1".*\}'),
+    "empty_id": (200, "open", rb'\{"object":\{"id":"","front_id":"front-1".*\}'),
+    "other_message": (
         200,
         "open",
         rb'\{"object":\{"id":"[0-9a-f-]{36}","front_id":"[0-9a-f]{32}".*\}',
     ),
     "cut_json": (200, "open", rb'\{"object":\{"id":"[^}]*'),
-    "short_body": (200, "eof", rb'\{"object":\{"id":"[^}]*'),
-    "short_body_reset": (200, "reset", rb'\{"object":\{"id":"[^}]*'),
-    "short_body_silent": (200, "open", rb'\{"object":\{"id":"[^}]*'),
+    "cut": (200, "eof", rb'\{"object":\{"id":"[^}]*'),
+    "cut_reset": (200, "reset", rb'\{"object":\{"id":"[^}]*'),
+    "cut_silent": (200, "open", rb'\{"object":\{"id":"[^}]*'),
     "head_then_silent": (200, "open", rb""),
     "head_then_close": (200, "eof", rb""),
     "cut_chunked": (200, "eof", rb'40\r\n\{"object".*(?<!\r\n0\r\n)\r\n'),
     "bad_chunk_size": (200, "eof", rb'40\r\n\{"object".*\r\nzz\r\n'),
     "gzip_cut": (200, "open", None),
     "gzip_corrupt": (200, "open", None),
-    "gzip_not": (200, "open", rb"this is not gzip"),
+    "bad_gzip": (200, "open", rb"this is not gzip"),
     "br": (200, "open", None),
     "good": (
         200,
@@ -341,16 +345,16 @@ ANSWERS: dict[str, tuple[int, str, bytes | None]] = {
     "good_gzip": (200, "open", None),
     "good_after_100": (100, "open", rb'HTTP/1.1 200 OK\r\n.*"front_id":"front-1".*\}'),
     "good_after_103": (103, "open", rb'HTTP/1.1 200 OK\r\n.*"front_id":"front-1".*\}'),
-    "good_after_warnings": (
+    "good_warnings": (
         200,
         "open",
         rb'(<br />\n<b>Warning</b>[^{]*<br />\n){2}\{"object".*\}',
     ),
-    "good_after_php_trace": (200, "open", rb'string\(1776\) .*\n\{"object".*\}'),
+    "good_after_php_dump": (200, "open", rb'string\(1776\) .*\n\{"object".*\}'),
     "good_connection_close": (200, "eof", rb'\{"object".*\}'),
     "good_http10": (200, "eof", rb'\{"object".*\}'),
     "good_until_close": (200, "eof", rb'\{"object".*\}'),
-    "good_then_idle_close": (200, "eof", rb'\{"object".*\}'),
+    "good_hang_up": (200, "eof", rb'\{"object".*\}'),
     "good_then_close_on_reuse": (200, "open", rb'\{"object".*\}'),
     "good_then_close_on_read": (200, "open", rb'\{"object".*\}'),
     **{
@@ -365,7 +369,7 @@ ANSWERS: dict[str, tuple[int, str, bytes | None]] = {
             "capability": rb"you_do_not_have_this_set_of_required_capabilities",
             "privileges": rb"you_do_not_have_this_set_of_required_privileges",
         }.items()
-        for after, lead in {"": rb"", "_after_warnings": rb"<br />\n<b>Warning</b>[^{]*"}.items()
+        for after, lead in {"": rb"", "_warnings": rb"<br />\n<b>Warning</b>[^{]*"}.items()
     },
     **{f"refuses_{n}": (n, "open", rb"<html>.*") for n in (401, 407, 411, 413, 414, 431)},
     **{f"refuses_{n}_to_tls": (n, "open", rb"") for n in (301, 308)},
@@ -378,7 +382,7 @@ ANSWERS: dict[str, tuple[int, str, bytes | None]] = {
     **{f"refuses_429_{form}": (429, "open", rb"<html>.*") for form in RETRY_AFTER},
 }
 WITHOUT_LENGTH = {"cut_chunked", "bad_chunk_size", "good_chunked", "good_until_close"}
-CUT = {"short_body", "short_body_reset", "short_body_silent", "head_then_silent", "head_then_close"}
+CUT = {"cut", "cut_reset", "cut_silent", "head_then_silent", "head_then_close"}
 
 
 def plainly_answered() -> list[str]:
@@ -458,9 +462,9 @@ async def test_edits_removes_and_ephemerals(server: FaultServer) -> None:
 
 
 @pytest.mark.parametrize("data", [request_bytes(id="e-1"), request_bytes(ephemeral_id="e-1")])
-async def test_another_answer_is_about_nothing_of_ours(server: FaultServer, data: bytes) -> None:
+async def test_other_message_is_about_nothing_of_ours(server: FaultServer, data: bytes) -> None:
     """Another message's answer to an edit or an ephemeral carries none of the ids that were sent."""
-    answer = json.loads((await meet(server, "stores_another_answer", data)).raw_body)["object"]
+    answer = json.loads((await meet(server, "stores_other_message", data)).raw_body)["object"]
     assert not {answer["id"], answer["front_id"], answer.get("ephemeral_id")} & {"e-1", "front-1"}
 
 
@@ -524,7 +528,7 @@ async def test_a_kept_connection_closes_at_reuse(server: FaultServer, name: str,
 # ------------------------------------------------------------------ slow, huge, garbage
 
 
-@pytest.mark.parametrize("name", ["stores_drips", "loses_drips", "stores_head_drips"])
+@pytest.mark.parametrize("name", ["stores_drip", "loses_drip", "stores_drip_head"])
 async def test_drips_come_one_by_one(server: FaultServer, name: str) -> None:
     """Bytes come singly, an interval apart, and stop when the client leaves."""
     server.do_next(attrs.evolve(FAULTS[name], interval=0.005))
@@ -603,7 +607,7 @@ async def test_a_silent_connection_ends_with_the_server() -> None:
     before = asyncio.all_tasks()
     async with FaultServer() as server:
         clients = []
-        for name in ("loses_silent", "loses_drips", "stores_big_declared", "silent_at_accept"):
+        for name in ("loses_silent", "loses_drip", "stores_big_declared", "silent_at_accept"):
             server.do_next(name)
             clients.append(client := await RawClient.connect(server))
             client.write(REQUEST)

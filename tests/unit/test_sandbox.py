@@ -380,7 +380,7 @@ def test_the_key_is_in_no_repr() -> None:
     with Sandbox() as sandbox:
         exchange(sandbox)
         assert KEY not in repr(sandbox)
-        assert KEY not in repr(sandbox._world)
+        assert KEY not in repr(sandbox._twake)
         assert sandbox.url in repr(sandbox)
 
 
@@ -474,7 +474,7 @@ def test_cut_chunked_never_ends_its_chunks() -> None:
 @pytest.mark.parametrize("when", ["before_storing", "after_storing"])
 def test_drip_sends_one_byte_after_the_other(when: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The whole answer, in many small pieces; somebody else's, if nothing was stored."""
-    monkeypatch.setattr("twake_async.sandbox._app._DRIP", 0.001)
+    monkeypatch.setattr("twake_async.sandbox._serving.delivery._DRIP", 0.001)
     with Sandbox() as sandbox:
         sandbox.fail_next(**{when: "drip"})
         with closing(connect(sandbox)) as client:
@@ -707,7 +707,7 @@ def test_faults_may_be_asked_for_from_any_thread() -> None:
     for thread in threads:
         thread.join()
     taken = 0
-    while sandbox._script.take() is not None:
+    while sandbox._twake.script.take() is not None:
         taken += 1
     assert taken == 800
 

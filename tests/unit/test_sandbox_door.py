@@ -16,9 +16,10 @@ import httpx
 import pytest
 
 from twake_async import TwakeSession
-from twake_async.sandbox import Sandbox, _listener, _sandbox
-from twake_async.sandbox._door import Door
+from twake_async.sandbox import Sandbox, _sandbox
 from twake_async.sandbox._received import Received, ReceivedRequest
+from twake_async.sandbox._serving import listener
+from twake_async.sandbox._serving.limits import Limits
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -198,18 +199,18 @@ def test_the_bodies_that_are_kept_are_bounded_together() -> None:
 )
 def test_the_names_of_this_machine_are_let_in(host: str, let_in: bool) -> None:
     """And those that were asked for; no name that only begins or ends like one."""
-    refusal = Door(1000, frozenset({"box.test"})).refusal({"host": host})
+    refusal = Limits(1000, frozenset({"box.test"})).refusal({"host": host})
     assert (refusal is None) == let_in
 
 
 def test_a_program_that_uses_the_sdk_may_have_its_own_name_for_the_sandbox() -> None:
     """A browser sends an Origin with each POST, whatever else a page makes it send."""
-    door = Door(1000, frozenset())
+    limits = Limits(1000, frozenset())
     sdk = {"host": "chat.test", "user-agent": "twake-async"}
-    assert door.refusal(sdk) is None
+    assert limits.refusal(sdk) is None
     for more in ({"origin": "http://chat.test"}, {"origin": "null"}, {"user-agent": "Mozilla"}):
-        assert door.refusal(sdk | more) is not None
-    assert door.refusal(sdk | {"host": "evil.test, localhost"}) is not None
+        assert limits.refusal(sdk | more) is not None
+    assert limits.refusal(sdk | {"host": "evil.test, localhost"}) is not None
 
 
 def test_a_foreign_host_is_turned_away_with_the_way_out() -> None:
@@ -222,7 +223,7 @@ def test_a_foreign_host_is_turned_away_with_the_way_out() -> None:
         assert b"--allow-host" in found
         assert box.messages() == []
         assert status(ask(box, good(box))) == 503
-    assert lines[0] == f'POST {SAVE} -> 421 refused: the Host "evil.test" is not let in'
+    assert lines[0] == f'POST {SAVE} -> 421 refused: the Host "evil.test" is not allowed'
 
 
 def test_an_allowed_host_is_let_in_and_the_others_still_are_not() -> None:
@@ -349,7 +350,7 @@ def test_connections_are_bounded_and_who_waits_is_served_in_turn(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Those past the limit stay in the backlog until one ends."""
-    monkeypatch.setattr(_listener, "_MOST", 3)
+    monkeypatch.setattr(listener, "_MOST", 3)
     with Sandbox() as box, ExitStack() as stack:
         idle = [stack.enter_context(closing(connect(box))) for _ in range(5)]
         late = stack.enter_context(closing(connect(box)))
@@ -432,7 +433,7 @@ def test_a_foreign_host_is_cleaned_too() -> None:
     lines: list[str] = []
     with Sandbox(log=lines.append) as box:
         ask(box, head("evil\x9b31m\xad.test", Content_Length="0"))
-    assert lines == [f'POST {SAVE} -> 421 refused: the Host "evil?31m?.test" is not let in']
+    assert lines == [f'POST {SAVE} -> 421 refused: the Host "evil?31m?.test" is not allowed']
 
 
 @pytest.mark.parametrize("release", ["2020", "2023"])

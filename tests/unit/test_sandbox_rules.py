@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from twake_async.sandbox import _php
-from twake_async.sandbox._forms import post_fields
+from twake_async.sandbox._http import Request, Response
+from twake_async.sandbox._releases import php, php_json
+from twake_async.sandbox._releases.php_forms import post_fields
+from twake_async.sandbox._releases.server import answer
 from twake_async.sandbox._seed import DEFAULT_SEED
-from twake_async.sandbox._server import Request, Response, answer
-from twake_async.sandbox._world import World
+from twake_async.sandbox._world.seeded import seeded_world
 
 GENERAL = DEFAULT_SEED["channels"]["general"]["id"]
 RANDOM = DEFAULT_SEED["channels"]["random"]["id"]
@@ -28,7 +29,7 @@ class Server:
     """A world, and the shortest way to ask it something."""
 
     def __init__(self, release: str = "2020", **bounds: int) -> None:
-        self.world = World.from_seed(DEFAULT_SEED, **bounds)
+        self.world = seeded_world(DEFAULT_SEED, **bounds)
         self.release = release
 
     def ask(self, action: str, message: Any, group_id: Any = GROUP) -> Response:
@@ -131,13 +132,13 @@ def test_a_front_id_that_breaks_the_statement_is_answered_and_stored_nowhere(
 )
 def test_json_is_written_as_php_writes_it(value: Any, text: str) -> None:
     """Integral floats without a fraction, slashes and all but ASCII escaped."""
-    assert _php.encode(value) == text.encode()
+    assert php_json.encode(value) == text.encode()
 
 
 @pytest.mark.parametrize("value", [float("inf"), float("nan"), "\ud83d", {"\ud83d": 1}])
 def test_what_json_cannot_hold_is_not_written(value: Any) -> None:
     """`json_encode` gives false."""
-    assert _php.encode(value) is None
+    assert php_json.encode(value) is None
 
 
 @pytest.mark.parametrize(
@@ -162,7 +163,7 @@ def test_what_json_cannot_hold_is_not_written(value: Any) -> None:
 )
 def test_json_is_read_as_php_reads_it(text: str, value: Any) -> None:
     """Objects are arrays, large integers floats, and what PHP refuses is null."""
-    read = _php.decode(text.encode())
+    read = php_json.decode(text.encode())
     if value == "deep":
         assert read is not None
     else:
@@ -171,17 +172,17 @@ def test_json_is_read_as_php_reads_it(text: str, value: Any) -> None:
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.text(),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner, min_size=1).map(_php.array),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner, min_size=1).map(php.array),
 )
 
 
 @given(VALUES)
 def test_what_is_written_is_read_back(value: Any) -> None:
     """Writing and reading lose nothing but the kinds of numbers; Python reads the same."""
-    text = _php.encode(value)
+    text = php_json.encode(value)
     assert text is not None
-    assert _php.decode(text) == value
-    assert _php.array(_php.items(json.loads(text))) == value or not isinstance(value, list | dict)
+    assert php_json.decode(text) == value
+    assert php.array(php.items(json.loads(text))) == value or not isinstance(value, list | dict)
 
 
 @pytest.mark.parametrize(
@@ -205,8 +206,8 @@ def test_what_is_written_is_read_back(value: Any) -> None:
 )
 def test_values_are_compared_as_php_8_compares_them(left: Any, right: Any, equal: bool) -> None:
     """`==` decides whether an edit changes the content."""
-    assert _php.loosely_equal(left, right) is equal
-    assert _php.loosely_equal(right, left) is equal
+    assert php.loosely_equal(left, right) is equal
+    assert php.loosely_equal(right, left) is equal
 
 
 def test_form_fields_nest_by_their_brackets() -> None:

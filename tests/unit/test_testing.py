@@ -13,6 +13,7 @@ from faults.catalogue import FAULTS, RETRY_AFTER
 from places import ROOT
 
 from twake_async import NotSentError, RetryPolicy, TwakeError, TwakeSession
+from twake_async.sandbox._faults import names
 
 SETTINGS = """
 [pytest]
@@ -62,10 +63,8 @@ def test_every_snippet_of_the_page_runs_also_in_two_processes(pytester, monkeypa
 
 def test_the_page_names_everything_that_can_be_asked_for():
     """No action, form or refusal is missing in its words."""
-    from twake_async.sandbox import _faults
-
     text = (ROOT / "docs" / "testing.md").read_text(encoding="utf-8")
-    words = {*_faults.ACTIONS, *_faults.FORMS, *_faults.REFUSALS}
+    words = {*names.ACTIONS, *names.FORMS, *names.REFUSALS}
     assert {word for word in words if f'"{word}"' not in text} == set()
 
 
@@ -279,47 +278,22 @@ LEFT_OUT = {
         *("close_at_accept", "reset_at_accept", "silent_at_accept", "close_before_reading"),
         *("close_at_first_byte", "close_mid_head", "reset_mid_head", "close_mid_body"),
         *("reset_mid_body", "silent_mid_body", "refuses_413_early", "refuses_413_early_reset"),
-        *("bad_chunk_size", "head_drips", "garbage", "good_after_100", "good_after_103"),
+        *("bad_chunk_size", "drip_head", "garbage", "good_after_100", "good_after_103"),
         *("good_http10", "good_until_close"),
     },
     LIKE: {
         *("500_fatal_html", "500_good_json", "payload_error", "error_with_persist", "json_null"),
-        *("json_list", "json_empty", "object_list", "id_zero", "id_empty", "head_then_silent"),
-        *("head_then_close", "gzip_cut", "gzip_corrupt", "br", "good_after_php_trace"),
+        *("json_list", "json_empty", "list_object", "zero_id", "empty_id", "head_then_silent"),
+        *("head_then_close", "gzip_cut", "gzip_corrupt", "br", "good_after_php_dump", "php_dump"),
         *("good_then_close_on_reuse", "good_then_close_on_read", "403_json"),
-        *("refuses_authentication_after_warnings", "refuses_group_after_warnings"),
-        *("refuses_capability_after_warnings", "refuses_privileges_after_warnings"),
+        *("refuses_authentication_warnings", "refuses_group_warnings"),
+        *("refuses_capability_warnings", "refuses_privileges_warnings"),
         *(f"refuses_node_{n}{where}" for n in (400, 403, 404, 415) for where in ("", "_in_200")),
         *("refuses_301_to_tls", "refuses_308_to_tls", "302_to_tls", "307_to_tls"),
         *("refuses_404_no_v1", "404_no_v1_html", "node_500_in_200", "refusal_behind_others_words"),
         *map(str, (402, 406, 408, 409, 410, 412, 415, 418, 421, 422, 451, 499, 300, 303, 304)),
     },
     OWN: {"gzip_bomb", "big_declared", "big_chunked", "endless_headers"},
-}
-ACTIONS = {
-    **{word: word for word in ("close", "reset", "silent", "php_trace", "cut_json", "cut_chunked")},
-    **{str(status): status for status in (500, 502, 503, 504, 201, 202)},
-    **{str(status): status for status in (301, 302, 307, 308, 400, 403, 404, 405)},
-    "empty_200": "empty",
-    "html_200": "html",
-    "fatal_html_200": "php_trace",
-    "words": "error_words",
-    "object_null": "null_object",
-    "id_null": "null_id",
-    "another_answer": "other_message",
-    "short_body": "cut",
-    "short_body_reset": "cut_reset",
-    "short_body_silent": "cut_silent",
-    "gzip_not": "bad_gzip",
-    "drips": "drip",
-    "503_retry_after": 503,
-}
-FORMS = {
-    "good_chunked": "chunked",
-    "good_gzip": "gzip",
-    "good_after_warnings": "warnings",
-    "good_connection_close": "connection_close",
-    "good_then_idle_close": "hang_up",
 }
 
 
@@ -332,7 +306,7 @@ COVERED = sorted(name for name in FAULTS if stem(name) not in set().union(*LEFT_
 
 
 def ask(sandbox, fault):
-    """Ask the sandbox for what the fault server does."""
+    """Ask the sandbox for what the fault server does: by the same name."""
     name = stem(fault.name)
     if fault.name.startswith("refuses_429_"):
         value = RETRY_AFTER[fault.name.removeprefix("refuses_429_")]
@@ -340,21 +314,30 @@ def ask(sandbox, fault):
     elif fault.name.startswith("refuses_"):
         word = fault.name.removeprefix("refuses_")
         sandbox.refuse_next(int(word) if word.isdigit() else word)
-    elif name in FORMS:
-        sandbox.answer_next(FORMS[name])
+    elif name.removeprefix("good_") in names.FORMS:
+        sandbox.answer_next(name.removeprefix("good_"))
     elif name == "good_late":
         sandbox.slow_next(0.05)
     elif name != "good":
         moment = "after_storing" if fault.stores else "before_storing"
-        header = "1" if name.endswith("_retry_after") else None
-        sandbox.fail_next(**{moment: ACTIONS[name]}, retry_after=header)
+        action = name.removesuffix("_retry_after")
+        header = None if action == name else "1"
+        action = int(action) if action.isdigit() else action
+        sandbox.fail_next(**{moment: action}, retry_after=header)
 
 
 def test_what_is_left_out_exists():
     """A fault that is no longer in the catalogue needs no reason."""
     known = {stem(name) for name in FAULTS}
     assert set().union(*LEFT_OUT.values()) - known == set()
-    assert ACTIONS.keys() | FORMS.keys() <= known
+
+
+def test_the_sandbox_and_the_fault_server_use_the_same_names():
+    """What can be asked of the sandbox has its name in the catalogue of the tests, too."""
+    known = {stem(name) for name in FAULTS}
+    asked = {*names.ACTIONS, *(f"good_{form}" for form in names.FORMS)}
+    asked |= {f"refuses_{word}" for word in names.REFUSALS}
+    assert asked - known == set()
 
 
 @pytest.mark.parametrize("name", COVERED)
@@ -362,7 +345,7 @@ async def test_what_the_fault_server_does_the_sandbox_does(name, twake_sandbox, 
     """Each fault at the level of HTTP leads to the same claim, and the same truth, here."""
     fault = FAULTS[name]
     ask(twake_sandbox, fault)
-    endless = stem(name) in {"silent", "short_body_silent", "drips"}
+    endless = stem(name) in {"silent", "cut_silent", "drip"}
     claim = "delivered"
     try:
         await twake_session.send_message(

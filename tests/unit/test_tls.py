@@ -27,7 +27,7 @@ from twake_async import (
     TwakeSession,
 )
 from twake_async._transport.httpx.events import RequestEvents
-from twake_async._transport.httpx.network import Stream
+from twake_async._transport.httpx.stream import Stream
 from twake_async._transport.trace import Trace
 
 BUNDLE = certifi.where()

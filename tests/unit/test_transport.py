@@ -29,7 +29,6 @@ from twake_async import (
     TwakeError,
     TwakeSession,
 )
-from twake_async._transport.http_library import asgi_transport
 
 ONCE = RetryPolicy.never()
 
@@ -176,7 +175,7 @@ async def test_plain_http_through_a_proxy_is_judged_by_its_answer():
 
 @pytest.mark.parametrize(
     "fault",
-    ["loses_silent", "stores_drips", "stores_head_drips", "silent_at_accept", "silent_mid_body"],
+    ["loses_silent", "stores_drip", "stores_drip_head", "silent_at_accept", "silent_mid_body"],
 )
 async def test_the_deadline_is_over_everything(server, fault):
     """Silence or a byte at a time: the send ends within 100 ms of its deadline."""
@@ -345,7 +344,7 @@ async def test_an_application_in_this_process_can_be_the_server():
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": body})
 
-    async with session("https://twake.example", transport=asgi_transport(app)) as twake:
+    async with session("https://twake.example", transport=httpx.ASGITransport(app=app)) as twake:
         message = await twake.send_message("c1", "Hello", front_id="mine")
     assert message.id == "m1"
 

@@ -11,9 +11,9 @@ from types import MappingProxyType
 import pytest
 from hypothesis import given, reject
 from hypothesis import strategies as st
-from places import WIRE
+from places import SUPPORT, WIRE
 
-from twake_async import MessageDraft
+from twake_async import MessageDraft, twacode
 from twake_async._protocol.v1.encode import encode_save
 from twake_async.errors import InvalidDraftError
 from twake_async.twacode import (
@@ -37,6 +37,7 @@ from twake_async.twacode import (
     MarkdownLink,
     Marker,
     MultilineQuote,
+    Node,
     Nop,
     Option,
     Portable,
@@ -59,7 +60,8 @@ from twake_async.twacode import (
     portable,
     user_specific_update,
 )
-from twake_async.twacode._sending import with_dicts
+from twake_async.twacode._nodes.classes import NODE_CLASSES
+from twake_async.twacode._portable import with_dicts
 
 STYLES = (Text, TextBlock, Bold, Italic, Underline, Strikethrough, Nop, System)
 BLOCKS = (Quote, MultilineQuote, Attachment)
@@ -580,6 +582,76 @@ def test_a_node_is_sent_with_the_attributes_of_the_table(node, json_of_it):
     """Each class encodes to the type and the attributes that the client reads, and back."""
     assert encode(node) == json_of_it
     assert decode(json_of_it) == node
+
+
+RECORDED = [
+    json.loads(line)
+    for line in (SUPPORT / "data" / "twacode_trees.jsonl").read_text(encoding="utf-8").splitlines()
+]
+
+
+@pytest.mark.parametrize("case", RECORDED, ids=lambda case: case["tree"][:40])
+def test_the_json_of_each_tree_is_the_recorded_one(case):
+    """To the byte, as it was written before the nodes had a base class; so are `repr` and text."""
+    tree = eval(case["tree"], dict(vars(twacode)))
+    assert json.dumps(encode(tree)) == case["json"]
+    assert repr(tree) == case["repr"]
+    assert str(tree) == case["text"]
+    assert pickle.loads(pickle.dumps(tree)) == tree == decode(json.loads(case["json"]))
+
+
+def test_every_node_class_is_recorded():
+    """So that a change of any of them is seen."""
+    text = " ".join(case["repr"] for case in RECORDED)
+    missing = [cls.__name__ for cls in NODE_CLASSES.values() if f"{cls.__name__}(" not in text]
+    assert missing == []
+
+
+# ---- what is a node -----------------------------------------------------------------------------
+
+
+def public_nodes():
+    """Return the classes that `twake_async.twacode` offers as nodes."""
+    classes = [getattr(twacode, name) for name in twacode.__all__]
+    return {cls for cls in classes if isinstance(cls, type) and issubclass(cls, Node)} - {Node}
+
+
+def test_every_node_class_is_known_to_decode():
+    """`decode` makes a node of each class, but for a sequence and what is unknown."""
+    assert public_nodes() == {*NODE_CLASSES.values(), Content, Unknown}
+
+
+@pytest.mark.parametrize("cls", sorted(public_nodes(), key=lambda cls: cls.__name__))
+def test_a_node_class_is_slotted(cls):
+    """A node has room for its fields only."""
+    assert cls.__dictoffset__ == 0
+
+
+@pytest.mark.parametrize("base", [Node, Bold, Content, Unknown])
+def test_a_node_class_of_a_users_is_refused_where_it_is_defined(base):
+    """The client shows no nodes but its own; the error names `Unknown`, which holds any JSON."""
+    with pytest.raises(TypeError, match=r"^Mine: .*Unknown"):
+        type("Mine", (base,), {"reading": lambda self: ("x",)})
+
+
+def test_what_only_looks_like_a_node_is_refused():
+    """A class with the methods of a node is none: the error names the field and the class."""
+
+    class Mine:
+        def reading(self):
+            return ("x",)
+
+    with pytest.raises(InvalidDraftError, match=r"^Bold\.children: item 0 is Mine, "):
+        Bold(Mine())
+    with pytest.raises(TypeError, match="unsupported operand"):
+        Bold("x") + Mine()
+
+
+def test_the_base_class_itself_is_no_node():
+    """`Node` is there for annotations and `isinstance`."""
+    assert isinstance(Bold("x"), Node)
+    with pytest.raises(TypeError, match="abstract"):
+        Node()
 
 
 # ---- refusals ------------------------------------------------------------------------------------

@@ -36,33 +36,42 @@ def open_transport(
     """
     # Imported here: httpx takes long to import, and a program may import this package for its
     # models and errors alone.
+    from .httpx.injected import InjectedTransport, inject  # noqa: PLC0415
+    from .request_parts import parse_url  # noqa: PLC0415
+
+    given = {"verify": network["verify"] is not True, "proxy": network["proxy"].value != "env"}
+    name = transport if isinstance(transport, str) else None
+    if name is not None:
+        check_choice("transport", name, ("fast", "httpx2"))
+        given, transport = {"transport": True}, None
+    injected = inject(http_client, transport, given=given)
+    if injected is None:
+        return _open_own(base_url, max_connections, name, **network)
+    parse_url(base_url, injected.library)
+    return InjectedTransport(base_url, injected)
+
+
+def _open_own(
+    base_url: str, max_connections: int, name: str | None, *, verify: Any, proxy: Any
+) -> Transport[Any, Any]:
+    """Return a transport whose connections are the session's own."""
     from .http_library import httpx2_library, httpx_library  # noqa: PLC0415
     from .httpx.connection import connection_factory  # noqa: PLC0415
-    from .httpx.injected import InjectedTransport, inject  # noqa: PLC0415
     from .httpx.transport import HttpxTransport  # noqa: PLC0415
     from .pool import ConnectionPool  # noqa: PLC0415
     from .proxies import resolve_proxy  # noqa: PLC0415
     from .request_parts import parse_url  # noqa: PLC0415
 
-    given = {"verify": network["verify"] is not True, "proxy": network["proxy"].value != "env"}
-    named = transport if isinstance(transport, str) else None
-    if named is not None:
-        check_choice("transport", named, ("fast", "httpx2"))
-        given, transport = {"transport": True}, None
-    injected = inject(http_client, transport, given=given)
-    if injected:
-        parse_url(base_url, injected.library)
-        return InjectedTransport(base_url, injected)
-    library = httpx2_library() if named == "httpx2" else httpx_library()
+    library = httpx2_library() if name == "httpx2" else httpx_library()
     parse_url(base_url, library)
     direct = None
-    if named == "fast":
+    if name == "fast":
         from .direct.transport import direct_transport  # noqa: PLC0415 - few ask for it
 
-        direct = direct_transport(base_url, max_connections, network["verify"])
-    proxy = resolve_proxy(base_url, network["proxy"].value, library)
-    if direct is not None and proxy is None:
+        direct = direct_transport(base_url, max_connections, verify)
+    through = resolve_proxy(base_url, proxy.value, library)
+    if direct is not None and through is None:
         return direct
-    factory = connection_factory(base_url, library, verify=network["verify"], proxy=proxy)
+    factory = connection_factory(base_url, library, verify=verify, proxy=through)
     pool = ConnectionPool(factory.make, max_connections, factory.connect)
-    return HttpxTransport(base_url, library, pool, "" if proxy is None else proxy.name)
+    return HttpxTransport(base_url, library, pool, "" if through is None else through.name)

@@ -23,12 +23,15 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CONNECT_COMPLETE",
+    "CONNECT_FAILED",
     "CONNECT_STARTED",
     "HEADERS_STARTED",
+    "IS_READABLE",
+    "REQUEST",
+    "RETURN_VALUE",
     "TLS_STARTED",
     "TUNNEL",
     "HttpLibrary",
-    "asgi_transport",
     "check_injected",
     "httpx2_library",
     "httpx_library",
@@ -137,11 +140,8 @@ def _httpcore2() -> Any:
     return httpcore2
 
 
-def asgi_transport(app: Any) -> httpx.ASGITransport:
-    """Return a transport that calls an ASGI application in the same process."""
-    transport: httpx.ASGITransport = httpx_library().http.ASGITransport(app=app)
-    return transport
-
+#: What the library asks a network stream before it uses the connection again.
+IS_READABLE = "is_readable"
 
 # --- the events of the trace --------------------------------------------------------------------
 
@@ -151,6 +151,10 @@ CONNECT_STARTED = ".connect_tcp.started"
 CONNECT_COMPLETE = ".connect_tcp.complete"
 TLS_STARTED = "start_tls.started"
 HEADERS_STARTED = "send_request_headers.started"
+# What they hold: the request, and what the step returned.
+REQUEST, RETURN_VALUE = "request", "return_value"
+#: The event of a connection that the limiter rejected.
+CONNECT_FAILED = "connection.connect_tcp.failed"
 
 #: Put before the events of the CONNECT request to a proxy, which holds nothing of the message.
 TUNNEL = "CONNECT "

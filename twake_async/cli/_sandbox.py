@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from twake_async.sandbox import Sandbox
-from twake_async.sandbox._door import checked_names
+from twake_async.sandbox._serving.limits import checked_names
 
 from ._options import process_signals
 from ._statuses import FAILED, complain, printable, say, tell

@@ -7,24 +7,17 @@ What would blank the message in the client, or do nothing there, is refused when
 `Markdown("**hi**")` leaves it all to the reader's client.
 """
 
-from ._blocks import Attachment, MultilineQuote, Nop, Quote, System, TextBlock
-from ._composing import Child, Content, Marker, Node, fallback_text
-from ._forms import Button, Input, Option, Select
-from ._hidden import hidden_data
-from ._links import Email, MarkdownLink, Url
-from ._media import Copiable, File, Icon, Image, ProgressBar
-from ._readers import UserSpecific, user_specific_update
-from ._sending import Portable, decode, encode, portable
-from ._styles import Bold, Break, Italic, Strikethrough, Text, Underline
-from ._unknown import Unknown
-from ._words import (
-    BlockCode,
-    ChannelMention,
-    Emoji,
-    InlineCode,
-    Markdown,
-    UserMention,
-)
+from ._hidden_data import hidden_data
+from ._nodes.blocks import Attachment, MultilineQuote, Nop, Quote, System, TextBlock
+from ._nodes.forms import Button, Input, Option, Select
+from ._nodes.links import Email, MarkdownLink, Url
+from ._nodes.media import Copiable, File, Icon, Image, ProgressBar
+from ._nodes.node import Child, Content, Marker, Node
+from ._nodes.styles import Bold, Break, Italic, Strikethrough, Text, Underline
+from ._nodes.unknown import Unknown
+from ._nodes.words import BlockCode, ChannelMention, Emoji, InlineCode, Markdown, UserMention
+from ._portable import Portable, decode, encode, fallback_text, portable
+from ._user_specific import UserSpecific, user_specific_update
 
 __all__ = [
     "Attachment",

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from ._checks import OBJECT_MEMBERS
-from ._unknown import type_of
+from ._nodes.client import OBJECT_MEMBERS, type_of
 
 if TYPE_CHECKING:
-    from ._composing import Json
+    from ._nodes.node import Json
 
 _STRING_CONTENT: Final = frozenset({"user", "channel", "mcode", "icode", "markdown_link"})
 

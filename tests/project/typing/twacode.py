@@ -47,6 +47,37 @@ def refuse() -> None:
     Url()  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
 
 
+class LooksLikeANode:
+    """A class with the method of a node, and no node: the client could not show it."""
+
+    def reading(self) -> tuple[str, ...]:
+        """Return text."""
+        return ("x",)
+
+
+class Mine(Node):  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue, reportGeneralTypeIssues]
+    """A subclass of a user's: refused where it is defined, by checkers as by Python."""
+
+    def reading(self) -> tuple[str, ...]:
+        """Return text."""
+        return ("x",)
+
+
+class MyBold(Bold):  # type: ignore[call-arg, misc]  # pyright: ignore[reportCallIssue, reportGeneralTypeIssues]
+    """A node class is final."""
+
+
+def refuse_what_is_no_node(tree: Portable, option: Option) -> None:
+    """A child is text or a node of the package, wherever one is given."""
+    Bold(LooksLikeANode())  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    Content("x", tree)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    Button(option, action_id="a")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    Bold("x") + LooksLikeANode()  # type: ignore[operator]  # pyright: ignore[reportOperatorIssue, reportUnusedExpression]
+    LooksLikeANode() + Bold("x")  # type: ignore[operator]  # pyright: ignore[reportOperatorIssue, reportUnusedExpression]
+    UserSpecific("user", {"key": LooksLikeANode()})  # type: ignore[dict-item]  # pyright: ignore[reportArgumentType]
+    Node()  # type: ignore[abstract]  # pyright: ignore[reportAbstractUsage]
+
+
 async def send(twake: TwakeSession, node: Node) -> None:
     """Nodes go wherever content goes."""
     seen = [UserSpecific("user", {"key": compose()})]

@@ -45,7 +45,7 @@ _EARLY = whole(answers.page(b"413"), 413, HTML, more=b"Connection: close\r\n")
 
 def early_413(connection: Connection, request: Request | None, fault: Fault) -> None:
     connection.send(_EARLY)
-    connection.hang_up()
+    connection.linger()
 
 
 def early_413_then_close(connection: Connection, request: Request | None, fault: Fault) -> None:
@@ -107,7 +107,7 @@ def raw(data: bytes) -> Act:
     return act
 
 
-def another_answer(connection: Connection, request: Request | None, fault: Fault) -> None:
+def other_message(connection: Connection, request: Request | None, fault: Fault) -> None:
     other = {"id": str(uuid.uuid1()), "front_id": uuid.uuid4().hex}
     if cast("Request", request).kind == "ephemeral":
         other["ephemeral_id"] = other["id"]
@@ -127,18 +127,18 @@ def _short(request: Request | None) -> bytes:
     return head(length=len(body)) + body[: len(body) // 2]
 
 
-def short_body(connection: Connection, request: Request | None, fault: Fault) -> None:
+def cut(connection: Connection, request: Request | None, fault: Fault) -> None:
     connection.send(_short(request))
     connection.close()
 
 
-def short_body_reset(connection: Connection, request: Request | None, fault: Fault) -> None:
+def cut_reset(connection: Connection, request: Request | None, fault: Fault) -> None:
     connection.send(_short(request))
     connection.stick()
     connection.later(fault.interval, connection.reset)
 
 
-def short_body_silent(connection: Connection, request: Request | None, fault: Fault) -> None:
+def cut_silent(connection: Connection, request: Request | None, fault: Fault) -> None:
     connection.send(_short(request))
     connection.stick()
 
@@ -180,7 +180,7 @@ def gzip_corrupt(connection: Connection, request: Request | None, fault: Fault) 
     connection.send(whole(bytes(packed), more=_GZIP))
 
 
-def gzip_not(connection: Connection, request: Request | None, fault: Fault) -> None:
+def bad_gzip(connection: Connection, request: Request | None, fault: Fault) -> None:
     connection.send(whole(b"this is not gzip", more=_GZIP))
 
 
@@ -194,13 +194,13 @@ def br(connection: Connection, request: Request | None, fault: Fault) -> None:
 _DRIPPED = 1_000_000
 
 
-def drips(connection: Connection, request: Request | None, fault: Fault) -> None:
+def drip(connection: Connection, request: Request | None, fault: Fault) -> None:
     body = _good_json(request)
     connection.send(head(length=_DRIPPED + len(body)))
     connection.drip(b" " * _DRIPPED + body, fault.interval)
 
 
-def head_drips(connection: Connection, request: Request | None, fault: Fault) -> None:
+def drip_head(connection: Connection, request: Request | None, fault: Fault) -> None:
     body = _good_json(request)
     filler = b"X-Filler: " + b"a" * 60_000 + b"\r\n"
     connection.drip(whole(body, more=filler), fault.interval)
@@ -267,6 +267,6 @@ def until_close(connection: Connection, request: Request | None, fault: Fault) -
     connection.close()
 
 
-def good_then_close(connection: Connection, request: Request | None, fault: Fault) -> None:
+def hang_up(connection: Connection, request: Request | None, fault: Fault) -> None:
     connection.send(whole(_good_json(request)))
     connection.close()

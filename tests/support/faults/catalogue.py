@@ -1,8 +1,9 @@
 """Every fault by name. `stores_x` and `loses_x` are the same on the wire; only the truth differs.
 
-Prefixes: `good_` proves delivery; `stores_` was stored, and the client cannot know; `loses_` was
-not stored, and the client cannot know; `refuses_` was not stored, and the answer says so; the
-others act before the request was read.
+Prefixes: `good_` proves delivery; `stores_` was stored, and the client cannot know it; `loses_` was
+not stored, and the client cannot know it; `refuses_` was not stored, and the answer says so; the
+others act before the request was read. What follows the prefix is the name that the sandbox uses
+(`twake_async/sandbox/_faults/names.py`), where the sandbox has the same fault.
 """
 
 from __future__ import annotations
@@ -93,37 +94,37 @@ _either("500_fatal_html", acts.answer(FATAL, 500, HTML))
 _either("500_good_json", acts.good(500))
 _either("201", acts.good(201))
 _either("202", acts.answer(b"", 202, HTML))
-_either("empty_200", acts.answer(b"", 200, HTML))
-_either("html_200", acts.answer(page(b"Welcome to nginx!"), 200, HTML))
-_either("fatal_html_200", acts.answer(FATAL, 200, HTML))
-_either("php_trace", acts.answer(TRACE, 200, HTML))
-_either("words", acts.answer(b'{"error":"unknown error or malformed query.","_cookies":[]}'))
+_either("empty", acts.answer(b"", 200, HTML))
+_either("html", acts.answer(page(b"Welcome to nginx!"), 200, HTML))
+_either("php_trace", acts.answer(FATAL, 200, HTML))
+_either("php_dump", acts.answer(TRACE, 200, HTML))
+_either("error_words", acts.answer(b'{"error":"unknown error or malformed query.","_cookies":[]}'))
 _either("payload_error", acts.answer(b'{"error":"payload_error","_cookies":[]}'))
 _either("error_with_persist", acts.answer(b"ERROR with persist", 200, HTML))
 _either("json_null", acts.answer(b"null"))
 _either("json_list", acts.answer(b"[]"))
 _either("json_empty", acts.answer(b'{"_cookies":[]}'))
-_either("object_null", acts.answer(b'{"object":null,"_cookies":[]}'))
-_either("object_list", acts.answer(b'{"object":[],"_cookies":[]}'))
-_either("id_null", acts.good(id=None, creation_date=0, modification_date=0))
-_either("id_zero", acts.good(id=0))
-_either("id_empty", acts.good(id=""))
-_either("another_answer", acts.another_answer)
+_either("null_object", acts.answer(b'{"object":null,"_cookies":[]}'))
+_either("list_object", acts.answer(b'{"object":[],"_cookies":[]}'))
+_either("null_id", acts.good(id=None, creation_date=0, modification_date=0))
+_either("zero_id", acts.good(id=0))
+_either("empty_id", acts.good(id=""))
+_either("other_message", acts.other_message)
 _either("cut_json", acts.cut_json)
-_either("short_body", acts.short_body)
-_either("short_body_reset", acts.short_body_reset)
-_either("short_body_silent", acts.short_body_silent)
+_either("cut", acts.cut)
+_either("cut_reset", acts.cut_reset)
+_either("cut_silent", acts.cut_silent)
 _either("head_then_silent", acts.head_then_silent)
 _either("head_then_close", acts.head_then_close)
 _either("cut_chunked", acts.cut_chunked)
 _either("bad_chunk_size", acts.bad_chunk_size)
 _either("gzip_cut", acts.gzip_cut)
 _either("gzip_corrupt", acts.gzip_corrupt)
-_either("gzip_not", acts.gzip_not)
+_either("bad_gzip", acts.bad_gzip)
 _either("gzip_bomb", acts.gzip_bomb)
 _either("br", acts.br)
-_either("drips", acts.drips)
-_either("head_drips", acts.head_drips)
+_either("drip", acts.drip)
+_either("drip_head", acts.drip_head)
 _either("endless_headers", acts.endless_headers)
 _either("big_declared", acts.big(declared=True))
 _either("big_chunked", acts.big(declared=False))
@@ -136,12 +137,12 @@ _good("_chunked", acts.chunked_good)
 _good("_gzip", acts.gzip_good)
 _good("_after_100", acts.after(b"HTTP/1.1 100 Continue\r\n\r\n"))
 _good("_after_103", acts.after(b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\n"))
-_good("_after_warnings", acts.good(prefix=WARNING * 2, kind=HTML))
-_good("_after_php_trace", acts.good(prefix=TRACE, kind=HTML))
+_good("_warnings", acts.good(prefix=WARNING * 2, kind=HTML))
+_good("_after_php_dump", acts.good(prefix=TRACE, kind=HTML))
 _good("_connection_close", acts.good_closing(b"1.1"))
 _good("_http10", acts.good_closing(b"1.0"))
 _good("_until_close", acts.until_close)
-_good("_then_idle_close", acts.good_then_close)
+_good("_hang_up", acts.hang_up)
 _good("_then_close_on_reuse", acts.good(), then=_at_first_byte)
 _good("_then_close_on_read", acts.good(), then=_read_then_close)
 
@@ -154,7 +155,7 @@ for _word, _more in {
 }.items():
     _refuses(_word, acts.answer(b'{%b,"_cookies":[]}' % _more))
     _refuses(
-        f"{_word}_after_warnings",
+        f"{_word}_warnings",
         acts.answer(b'%b{%b,"_cookies":[]}' % (WARNING, _more), 200, HTML),
     )
 # Said by gateways, too, but only before they forward.

@@ -213,7 +213,7 @@ class Connection(asyncio.BufferedProtocol):
         else:
             self.timer = self.loop.call_later(0.001, self._watch, fileno)
 
-    def hang_up(self) -> None:
+    def linger(self) -> None:
         """Send FIN, then read and drop what comes until the client leaves: a lingering close."""
         self.stick()
         self._fin()

@@ -183,7 +183,7 @@ class Worker:
         if self.chance.random() < 0.2:
             self.mine.appendleft(message)  # to be removed, or edited, once more
         removing = self.storm.twake.remove_message(MessageRef("c", message.id), group_id=token)
-        await self._claim(token, "remove", removing)
+        await self._claim(token, "remove", removing, message.id)
 
     async def _show(self, token: str) -> None:
         old = self.shown.ephemeral_id if self.shown is not None else None
@@ -191,13 +191,15 @@ class Worker:
         sending = self.storm.twake.send(draft, group_id=token)
         self.shown = await self._claim(token, "ephemeral", sending)
 
-    async def _claim(self, token: str, kind: str, sending: Awaitable[Any]) -> Message | None:
+    async def _claim(
+        self, token: str, kind: str, sending: Awaitable[Any], removed: str = ""
+    ) -> Message | None:
         try:
             message = await sending
         except TwakeError as error:
             claim, message = Claim(kind, error.outcome.name, error.reason), None
         else:
-            said = message or Message(id="")
+            said = message or Message(id=removed)
             claim = Claim(kind, "DELIVERED", "", said.maybe_duplicated, said.id)
         self.storm.claims[token] = claim
         return message

@@ -51,6 +51,8 @@ class Connection(asyncio.BufferedProtocol):
         self.loop = asyncio.get_running_loop()
         self.data = bytearray()
         self.alive, self.stuck, self.closes_on_reuse, self.lags = True, False, False, False
+        self.cut = False
+        """Whether a request may have been lost on its way in."""
         self.last: Said | None = None
         self.lagging: list[Said] = []
         self.held: list[Said] = []
@@ -77,6 +79,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         if self.stuck:
+            self.cut = True
             return
         if self.closes_on_reuse:
             self.close()
@@ -90,7 +93,7 @@ class Connection(asyncio.BufferedProtocol):
             pass
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.alive, self.stuck = False, True
+        self.alive, self.stuck, self.cut = False, True, self.cut or bool(self.data)
         if self.stores_late is not None:
             self.later(LATE, self.server.store, self.stores_late)
         self.server.forget(self)
@@ -246,11 +249,13 @@ class Connection(asyncio.BufferedProtocol):
     def close(self) -> None:
         """Send what is written, then FIN (RST, where the kernel holds unread bytes)."""
         self.stick()
+        self.cut = True
         self.transport.close()
 
     def reset(self) -> None:
         """Send RST at once."""
         self.stick()
+        self.cut = True
         sock = self.transport.get_extra_info("socket")
         if sock is not None and sock.fileno() >= 0:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_ZERO)

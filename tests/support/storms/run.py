@@ -39,6 +39,7 @@ _EXCUSES = {
     "refusal": "a foreign refusal",
     "later": "a foreign 429",
     "good": "a foreign good answer",
+    "unread": "a foreign good answer, its own request unread",
     "repeated": "a gateway that repeats",
 }
 
@@ -96,10 +97,11 @@ class Result:
         where += f", {phase.policy}"
         room = _PRINTED - len(self.first_breaches)
         self.first_breaches += [f"{where}: {line}" for line in memory["first_breaches"]][:room]
+        left_over = frozenset(memory["left_over"])
         for token, claim in claims.items():
             self.outcomes[claim.outcome] += 1
             truths = [Truth.read(line) for line in memory["sends"].get(token, ())]
-            wrong = judge(claim, truths, resend=phase.policy == "resend")
+            wrong = judge(claim, truths, resend=phase.policy == "resend", left_over=left_over)
             if wrong is not None and wrong.inherent:
                 self.inherent[f"{claim.outcome} by {_EXCUSES[wrong.inherent]}"] += 1
             elif wrong is not None:

@@ -42,6 +42,7 @@ class Server:
         self.recent: deque[Said] = deque(maxlen=64)
         self.crossing: tuple[Connection, Said] | None = None
         self.acted: Counter[str] = Counter()
+        self.left_over: set[str] = set()
         self.breaches: list[str] = []
         self.failures: list[str] = []
 
@@ -87,6 +88,8 @@ class Server:
     def forget(self, connection: Connection) -> None:
         """Take note of a connection's end."""
         self.connections.discard(connection)
+        if connection.cut:
+            self.left_over.add(connection.stream.left_over())
         if connection.stream.breach:
             self.breaches.append(connection.stream.breach)
 
@@ -133,6 +136,7 @@ class Server:
                 for token, attempts in self.sends.items()
             },
             "acted": self.acted,
+            "left_over": sorted(self.left_over - {""}),
             "breaches": len(self.breaches),
             "first_breaches": self.breaches[:_KEPT],
             "left_open": left,

@@ -118,6 +118,18 @@ class Stream:
         if self._unanswered:
             self._unanswered.popleft()
 
+    def left_over(self) -> str:
+        """Return the id of a good answer that may have met a request which never came whole.
+
+        The client wrote the request before it could see that answer. Where both are about the
+        same message, the client cannot tell that the answer is not its own. Empty for none.
+        """
+        if not (self.trusted and self._ahead):
+            return ""
+        said, seen = self._ahead[0]
+        unseen = said.says == "good" and not seen and said.id != self.remembered
+        return said.id if unseen else ""
+
     def _wrong_reuse(self, asked: Asked) -> str:
         if not self.trusted:
             return "after an answer that did not prove its request"

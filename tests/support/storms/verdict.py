@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 Outcome = Literal["DELIVERED", "REFUSED", "NOT_SENT", "UNKNOWN"]
 
@@ -50,11 +53,25 @@ class Wrong:
 _EXCUSES = {"REFUSED": ("refusal", "later", "repeated"), "NOT_SENT": ("later",)}
 
 
-def judge(claim: Claim, truths: list[Truth], *, resend: bool) -> Wrong | None:
-    """Return what is wrong with a claim, or None."""
+def judge(
+    claim: Claim, truths: list[Truth], *, resend: bool, left_over: Collection[str] = ()
+) -> Wrong | None:
+    """Return what is wrong with a claim, or None.
+
+    Args:
+        claim: What the send said of itself.
+        truths: What the server knows of its requests.
+        resend: Whether the send was to be repeated after an unknown outcome.
+        left_over: The ids of good answers that may have met a request which never came whole.
+
+    """
     stored = [truth for truth in truths if truth.copies]
     if claim.outcome == "DELIVERED" and (wrong := _not_there(claim, stored)):
-        return Wrong(wrong, "good" if any("good" in truth.excuses for truth in truths) else "")
+        if any("good" in truth.excuses for truth in truths):
+            return Wrong(wrong, "good")
+        # A new message's answer has to name its front_id, which no answer of before does.
+        lost = claim.kind in ("edit", "remove") and claim.id in left_over
+        return Wrong(wrong, "unread" if lost else "")
     if claim.outcome in _EXCUSES and stored:
         found = [_first(_EXCUSES[claim.outcome], truth) for truth in stored]
         return Wrong("claimed, though it was stored", found[0] if all(found) else "")

@@ -14,8 +14,8 @@ from twake_async._transport.pool import IDLE_LIMIT
 from twake_async._transport.tls import lazy_context
 from twake_async._transport.trace import Trace
 
+from .backend import Backend
 from .events import RequestEvents
-from .network import Backend
 
 if TYPE_CHECKING:
     import ssl

@@ -8,8 +8,11 @@ import attrs
 
 from twake_async._transport.http_library import (
     CONNECT_COMPLETE,
+    CONNECT_FAILED,
     CONNECT_STARTED,
     HEADERS_STARTED,
+    REQUEST,
+    RETURN_VALUE,
     TLS_STARTED,
     TUNNEL,
     unsent_reason,
@@ -42,7 +45,7 @@ class RequestEvents:
     async def __call__(self, name: str, info: dict[str, Any], /) -> None:
         trace = self.trace
         if name.endswith(HEADERS_STARTED):
-            request = info.get("request")
+            request = info.get(REQUEST)
             trace.tunnelling = getattr(request, "method", None) == b"CONNECT"
             if not trace.tunnelling:
                 self._begin(request)
@@ -55,7 +58,7 @@ class RequestEvents:
             await self._wait_for_turn()
         elif name.endswith(CONNECT_COMPLETE):
             trace.connected = True
-            trace.stream = info.get("return_value")
+            trace.stream = info.get(RETURN_VALUE)
 
     def _begin(self, request: Any) -> None:
         """Note that the request itself begins."""
@@ -74,7 +77,7 @@ class RequestEvents:
         try:
             await self.pool.limiter.acquire()
         except BaseException:
-            self._names.append("connection.connect_tcp.failed")
+            self._names.append(CONNECT_FAILED)
             self.trace.unsent = unsent_reason(self._names)
             raise
         self._connecting = True

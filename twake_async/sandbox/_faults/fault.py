@@ -1,0 +1,140 @@
+"""One fault, and the script of those to come."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from typing import TYPE_CHECKING
+
+from attrs import define, field
+
+from twake_async.sandbox._faults.names import ACTIONS, FORMS, REFUSALS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["Fault", "Script", "failure", "formed", "late", "refused"]
+
+
+@define(frozen=True, slots=True)
+class Fault:
+    """What happens to one save or remove."""
+
+    action: str | int
+    """A name of `names.py`, "late", or a status."""
+    stores: bool
+    """Whether the request is carried out."""
+    retry_after: str | None = None
+    """The value of Retry-After, for a status."""
+    delay: float = 0.0
+    """Seconds for which this answer is held back."""
+
+
+def failure(
+    before_storing: str | int | None,
+    after_storing: str | int | None,
+    retry_after: float | str | None = None,
+) -> Fault:
+    """Return a failure before or after the request is carried out.
+
+    Raises:
+        ValueError: An unknown action, or not exactly one of the two given.
+
+    """
+    if (before_storing is None) == (after_storing is None):
+        raise ValueError("give either before_storing or after_storing")
+    action = after_storing if before_storing is None else before_storing
+    assert action is not None  # noqa: S101
+    stores = before_storing is None
+    return Fault(_checked(action), stores=stores, retry_after=_header(retry_after))
+
+
+def refused(status: str | int, retry_after: float | str | None) -> Fault:
+    """Return a refusal with a status, or in the server's words.
+
+    Raises:
+        ValueError: An unknown status or refusal.
+
+    """
+    if isinstance(status, str) and status not in REFUSALS:
+        raise ValueError(f"unknown refusal {status!r}: use a status, or one of {_list(REFUSALS)}")
+    action = status if isinstance(status, str) else _checked(status)
+    return Fault(action, stores=False, retry_after=_header(retry_after))
+
+
+def formed(form: str) -> Fault:
+    """Return a good answer in an unusual form.
+
+    Raises:
+        ValueError: An unknown form.
+
+    """
+    if form not in FORMS:
+        raise ValueError(f"unknown form {form!r}: use one of {_list(FORMS)}")
+    return Fault(form, stores=True)
+
+
+def late(seconds: float) -> Fault:
+    """Return a good answer that is held back for some seconds.
+
+    Raises:
+        ValueError: A negative number of seconds.
+
+    """
+    if seconds < 0:
+        raise ValueError(f"seconds must not be negative: {seconds!r}")
+    return Fault("late", stores=True, delay=float(seconds))
+
+
+def _header(retry_after: float | str | None) -> str | None:
+    text = f"{retry_after:g}" if isinstance(retry_after, int | float) else retry_after
+    if text is not None and not text.isprintable():
+        raise ValueError(f"retry_after is no header: {text!r}")
+    return text
+
+
+def _checked(action: str | int) -> str | int:
+    if isinstance(action, str) and action in ACTIONS:
+        return action
+    if isinstance(action, int) and not isinstance(action, bool) and 200 <= action <= 599:
+        return action
+    choices = f"a status from 200 to 599, or one of {_list(ACTIONS)}"
+    raise ValueError(f"unknown action {action!r}: use {choices}")
+
+
+def _list(words: Iterable[str]) -> str:
+    return ", ".join(words)
+
+
+@define(slots=True)
+class Script:
+    """The faults that were asked for, in order. Any thread may add to them."""
+
+    _waiting: deque[Fault] = field(factory=deque[Fault])
+    _lock: threading.Lock = field(factory=threading.Lock)
+
+    def add(self, fault: Fault, times: int) -> None:
+        """Queue a fault for the next requests that meet no earlier one.
+
+        Args:
+            fault: The fault.
+            times: For how many requests.
+
+        Raises:
+            ValueError: `times` is no integer, or below 1.
+
+        """
+        if isinstance(times, bool) or not isinstance(times, int) or times < 1:
+            raise ValueError(f"times must be an integer of at least 1, not {times!r}")
+        with self._lock:
+            self._waiting.extend([fault] * times)
+
+    def take(self) -> Fault | None:
+        """Return the fault that the next request meets, and remove it from the script."""
+        with self._lock:
+            return self._waiting.popleft() if self._waiting else None
+
+    def clear(self) -> None:
+        """Remove all faults."""
+        with self._lock:
+            self._waiting.clear()

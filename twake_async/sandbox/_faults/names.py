@@ -1,0 +1,49 @@
+"""The names of what can be asked for: failures, forms of a good answer, refusals.
+
+`tests/support/faults` calls the same faults by the same names. A new fault gets its name here; what
+it makes of the answer stands in `answers.py`, and how an answer breaks on its way in
+`_serving/delivery.py`.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+__all__ = [
+    "ACTIONS",
+    "DELIVERIES",
+    "FORMS",
+    "REFUSALS",
+    "SILENCES",
+    "Action",
+    "Form",
+    "Refusal",
+]
+
+Silence = Literal["close", "reset", "silent"]
+Delivery = Literal["cut", "cut_chunked", "cut_reset", "cut_silent", "drip"]
+Content = Literal[
+    "empty",
+    "html",
+    "bad_gzip",
+    "cut_json",
+    "php_trace",
+    "error_words",
+    "null_object",
+    "null_id",
+    "other_message",
+]
+Action = Silence | Delivery | Content | int
+"""A failure: one of these names, or a status."""
+Form = Literal["warnings", "gzip", "chunked", "connection_close", "hang_up"]
+"""A form of a good answer."""
+Refusal = Literal["authentication", "group", "capability", "privileges"]
+"""A refusal in the words of the server."""
+
+SILENCES: tuple[str, ...] = get_args(Silence)
+"""Failures with no byte of an answer."""
+DELIVERIES: tuple[str, ...] = get_args(Delivery)
+"""Failures of a right answer on its way."""
+ACTIONS: tuple[str, ...] = (*SILENCES, *DELIVERIES, *get_args(Content))
+FORMS: tuple[str, ...] = get_args(Form)
+REFUSALS: tuple[str, ...] = get_args(Refusal)

@@ -1,0 +1,83 @@
+"""The line that the log has for each request. Words of the client's are cleaned and cut."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from twake_async.sandbox._checks import is_as_check_expects, is_check
+from twake_async.sandbox._releases import php_json
+from twake_async.sandbox._serving.limits import FOREIGN_HOST, TOO_LARGE, TOO_SLOW
+
+if TYPE_CHECKING:
+    from twake_async.sandbox._faults.fault import Fault
+    from twake_async.sandbox._http import Request, Response
+    from twake_async.sandbox._received import ReceivedRequest
+
+__all__ = ["log_line"]
+
+_EXCERPT = 40
+_LONGEST = 200
+"""How many characters of a path, an id or an error a line shows."""
+
+
+def log_line(
+    request: Request, kept: ReceivedRequest, response: Response, fault: Fault | None
+) -> str:
+    """Return what was asked and what was answered, in one line.
+
+    Args:
+        request: The request as it arrived.
+        kept: The same, decoded.
+        response: The response that its fault left.
+        fault: The fault that it met.
+
+    """
+    asked = f"{_cleaned(kept.method)} {_cleaned(kept.path)}"
+    message = kept.body.get("message") if isinstance(kept.body, dict) else None
+    if is_check(kept.path, kept.body):
+        asked += " (check)"
+    elif isinstance(message, dict) and "content" in message:
+        asked += f' "{_excerpt(message["content"])}"'
+    elif isinstance(message, dict) and isinstance(message.get("id"), str):
+        asked += f" {_cleaned(message['id'])}"
+    told = _limit_told(request, response) or _told(kept, response, fault)
+    return f"{asked} -> {told}"
+
+
+def _limit_told(request: Request, response: Response) -> str:
+    if response is FOREIGN_HOST:
+        host = _cleaned(request.headers.get("host", ""))
+        return f'{response.status} refused: the Host "{host}" is not allowed'
+    if response is TOO_LARGE:
+        return f"{response.status} refused: the body is too large"
+    return f"{response.status} refused: the body did not end" if response is TOO_SLOW else ""
+
+
+def _told(request: ReceivedRequest, response: Response, fault: Fault | None) -> str:
+    if fault is not None and request.status is None:
+        done = "carried out" if fault.stores else "not carried out"
+        return f"no answer (fault: {fault.action}; {done})"
+    told = str(request.status)
+    value = php_json.decode(response.body)
+    if fault is None and is_as_check_expects(request.path, request.body, request.status, value):
+        return f"{told}, and nothing stored, as it should be"
+    if isinstance(value, dict) and "error" in value:
+        told += f" refused: {_cleaned(str(value['error']))}"
+    elif isinstance(value, dict) and isinstance(value.get("object"), dict):
+        shown = value["object"]
+        told += " ephemeral" if shown.get("_user_ephemeral") else " message"
+        told += f" {_cleaned(str(shown.get('id')))}"
+    return told if fault is None else f"{told} (fault: {fault.action})"
+
+
+def _excerpt(content: Any) -> str:
+    text = content if isinstance(content, str) else ""
+    if isinstance(content, dict):
+        text = str(content.get("fallback_string") or content.get("original_str") or "")
+    return _cleaned(text or "…", _EXCERPT)
+
+
+def _cleaned(text: str, longest: int = _LONGEST) -> str:
+    """A text that moves no cursor, ends no line and turns no reading direction."""
+    cut = text if len(text) <= longest else text[: longest - 1] + "…"
+    return "".join(one if one.isprintable() else "?" for one in cut)

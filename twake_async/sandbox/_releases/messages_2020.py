@@ -1,0 +1,218 @@
+"""Saving and removing a message as release v2020.Q3.107 does, in the order in which it does it.
+
+A save works on a copy of the row, as each PHP request does on what it loaded, and stores it at the
+end. `False` is what the server answers "unknown error or malformed query." to.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from attrs import evolve
+
+from twake_async.sandbox._releases import php, php_json
+from twake_async.sandbox._releases.cql import stored_front_id
+from twake_async.sandbox._releases.reactions import react
+from twake_async.sandbox._world.rows import App, Message, User
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from twake_async.sandbox._world.world import World
+
+__all__ = ["remove", "save"]
+
+_FROM_AN_APPLICATION = 1
+_KEPT = ("front_id", "hidden_data", "content", "pinned")
+
+
+def remove(world: World, given: Any) -> None:
+    """Remove a message, unless it is not there, or has replies."""
+    channel_id = php.field(given, "channel_id")
+    if not php.truthy(channel_id):
+        return
+    parent_id = php.field(given, "parent_message_id")
+    parent_id = parent_id if php.truthy(parent_id) else ""
+    message = world.find(channel_id, parent_id, php.field(given, "id"))
+    if message is None or (message.responses_count or 0) > 0:
+        return
+    if php.truthy(message.parent_message_id):
+        parent = world.find(channel_id, "", message.parent_message_id)
+        if parent is None:
+            raise php.PhpError("Call to a member function setResponsesCount() on null")
+        parent.responses_count = max((parent.responses_count or 0) - 1, 0)
+    world.remove(message)
+
+
+def save(world: World, given: Any, user: User | None, app: App) -> dict[str, Any] | Literal[False]:
+    """Create or edit a message, or show an ephemeral one; the message as the answer shows it."""
+    if not php.truthy(php.field(given, "channel_id")):
+        return False
+    asked = dict(given)
+    if not php.truthy(asked.get("parent_message_id")):
+        asked["parent_message_id"] = ""
+    ephemeral = php.truthy(asked.get("_once_ephemeral_message")) or php.truthy(
+        asked.get("ephemeral_id")
+    )
+    if ephemeral:
+        asked.pop("id", None)
+    channel = world.channel(asked["channel_id"])
+    if not php.has(asked, "id"):
+        return _create(world, asked, channel, user, app, ephemeral=ephemeral)
+    return _edit(world, asked, user)
+
+
+def _edit(
+    world: World, asked: dict[str, Any], user: User | None
+) -> dict[str, Any] | Literal[False]:
+    moved = php.has(asked, "_once_replace_message_parent_message")
+    under = asked["_once_replace_message_parent_message" if moved else "parent_message_id"]
+    row = world.find(asked["channel_id"], under, asked["id"])
+    if row is None:
+        return False
+    message = _loaded(row)
+    for key in _KEPT:
+        if not php.has(asked, key):
+            asked[key] = getattr(message, key)
+    if not php.loosely_equal(message.content, asked["content"]):
+        message.edited = True
+        message.modification_date = world.now()
+    if moved:
+        _move(world, message, world.find(asked["channel_id"], "", asked["parent_message_id"]))
+    if message.sender is None and not message.message_type and user is not None:
+        message.sender = user.id
+    _fill(message, asked, user)
+    world.add(_row(message))
+    return message.as_array()
+
+
+def _row(message: Message) -> Message:
+    """A copy with the types that the database keeps."""
+    return evolve(
+        message,
+        channel_id=message.channel_id.lower(),
+        responses_count=message.responses_count or 0,
+        message_type=message.message_type or 0,
+        pinned=php.truthy(message.pinned),
+        increment_at_time="1",
+        reacted=dict(message.reacted),
+    )
+
+
+def _loaded(row: Message) -> Message:
+    """A copy with the types that the database gives back: no zeros, and a boolean `pinned`."""
+    return evolve(
+        row,
+        responses_count=row.responses_count or None,
+        message_type=row.message_type or None,
+        reacted=dict(row.reacted),
+    )
+
+
+def _move(world: World, message: Message, parent: Message | None) -> None:
+    """Put a message, and its replies, under another one, or at the root."""
+    if parent is None and not message.parent_message_id:
+        return
+    if parent is not None and message.parent_message_id == parent.id:
+        return
+    message.parent_message_id = parent.id if parent else ""
+    if (message.responses_count or 0) > 0:
+        for reply in world.replies(message):
+            _move(world, reply, parent)
+    if parent is not None:
+        parent.responses_count = (parent.responses_count or 0) + 1
+    message.responses_count = 0
+
+
+def _create(
+    world: World,
+    asked: dict[str, Any],
+    channel: Mapping[str, Any] | None,
+    user: User | None,
+    app: App,
+    *,
+    ephemeral: bool,
+) -> dict[str, Any]:
+    parent: Message | None = None
+    if not ephemeral and asked["parent_message_id"]:
+        parent = world.find(asked["channel_id"], "", asked["parent_message_id"])
+        asked["parent_message_id"] = asked["parent_message_id"] if parent else ""
+    message = _new(world, asked, user, app)
+    message.increment_at_time = None if channel is None else {}
+    _fill(message, asked, user)
+    message.id = message.id or world.new_id()
+    if ephemeral:
+        return _shown(world, message, asked)
+    if channel is None:
+        raise php.PhpError("Call to a member function getOriginalWorkspaceId() on null")
+    stored_as = stored_front_id(message.front_id)
+    if stored_as is not None:  # otherwise it is answered, and not stored
+        world.add(_row(evolve(message, front_id=stored_as)))
+    if parent is not None:
+        parent.responses_count = (parent.responses_count or 0) + 1
+    opens_the_channel = php.has(asked.get("hidden_data"), "type") and php.loosely_equal(
+        asked["hidden_data"]["type"], "init_channel"
+    )
+    if user is not None and not opens_the_channel and not world.is_member(channel["id"], user.id):
+        raise php.PhpError("Call to a member function setLastMessagesIncrement() on null")
+    return message.as_array()
+
+
+def _new(world: World, asked: dict[str, Any], user: User | None, app: App) -> Message:
+    ephemeral_id = asked.get("ephemeral_id")
+    front_id = asked.get("front_id")
+    front_id = front_id if php.truthy(front_id) else world.new_front_id()
+    return Message(
+        id=ephemeral_id if php.truthy(ephemeral_id) else "",
+        front_id=ephemeral_id if php.truthy(ephemeral_id) else front_id,
+        channel_id=asked["channel_id"],
+        parent_message_id=asked["parent_message_id"],
+        message_type=_FROM_AN_APPLICATION,
+        sender=user.id if user else None,
+        application_id=app.id,
+        content=None,
+        creation_date=world.now(),
+        modification_date=world.now(),
+    )
+
+
+def _fill(message: Message, asked: dict[str, Any], user: User | None) -> None:
+    """What creating and editing set alike; what JSON cannot hold becomes null, or empty."""
+    if php.has(asked, "_once_user_specific_update"):
+        updates = asked["_once_user_specific_update"]
+        specific = _specific(message.user_specific_content, updates)
+        message.user_specific_content = php_json.stored(specific)
+    hidden_data = asked.get("hidden_data")
+    empty = php_json.encode(hidden_data) in (None, b"0")
+    message.hidden_data = [] if empty else php_json.stored(hidden_data)
+    message.content = php_json.stored(asked.get("content"))
+    message.pinned = asked.get("pinned")
+    if php.has(asked, "_user_reaction") and user is not None and message.id:
+        react(message, user, asked["_user_reaction"])
+
+
+def _specific(held: Any, updates: Any) -> Any:
+    """Content that only some people see: a list of updates, or one that has a `user_id`."""
+    specific = dict(php.items(held))
+    if php.truthy(php.field(updates, "user_id")):
+        updates = [updates]
+    for _, update in php.items(updates):
+        name, modifiers = php.key(php.field(update, "user_id")), php.field(update, "modifiers")
+        if php.truthy(php.field(update, "replace_all")):
+            specific[name] = modifiers
+        elif pairs := php.items(modifiers):
+            if isinstance(specific.get(name), str | int | float) and specific[name] is not False:
+                raise php.PhpError("Cannot use a scalar value as an array")
+            specific[name] = php.array({**dict(php.items(specific.get(name))), **dict(pairs)})
+    return php.array(specific)
+
+
+def _shown(world: World, message: Message, asked: dict[str, Any]) -> dict[str, Any]:
+    """An ephemeral message: shown to those who are there, never stored."""
+    shown = message.as_array()
+    shown["ephemeral_id"] = message.id
+    shown["_user_ephemeral"] = True
+    if php.has(asked, "ephemeral_message_recipients"):
+        shown["ephemeral_message_recipients"] = asked["ephemeral_message_recipients"]
+    world.show(shown)
+    return shown

@@ -1,0 +1,171 @@
+"""What each path of the API does, in both releases. Bodies are PHP arrays by now.
+
+Messages are what the sandbox is for. Of the other paths it answers those that need nothing but
+the seed; the rest check who asks, as the real ones do, and then say that they are not served.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any
+
+from attrs import define
+
+from twake_async.sandbox._releases import messages_2020, messages_2023, permissions, php
+from twake_async.sandbox._world.rows import App
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from twake_async.sandbox._world.rows import User
+    from twake_async.sandbox._world.world import World
+
+__all__ = ["ROUTES", "Answer", "Call"]
+
+_MALFORMED = {"error": "unknown error or malformed query."}
+_TRACE = 'string(27) "#0 RepositoryAdapter->find()"\n'
+"""Where the real server dumps a stack trace, in front of what it then answers."""
+
+
+@define(frozen=True, slots=True)
+class Call:
+    """One request to a known path."""
+
+    world: World
+    release: str
+    authorization: str
+    fields: Any
+
+    def permitted(self, *capabilities: str, privileges: tuple[str, ...] = ()) -> Any:
+        """The application that asks, or the error that it gets."""
+        group_id = php.field(self.fields, "group_id")
+        ask = permissions.permitted if self.release == "2020" else permissions.permitted_2023
+        return ask(self.world, self.authorization, group_id, capabilities, privileges)
+
+
+@define(frozen=True, slots=True)
+class Answer:
+    """An array, which goes out as JSON; or text, which goes out as HTML."""
+
+    value: dict[str, Any] | str
+    before: str = ""
+    """What stands in front of it."""
+    status: int = 200
+
+
+def _save(call: Call) -> Answer:
+    app = call.permitted("messages_save")
+    if not isinstance(app, App):
+        return Answer(app)
+    given = php.field(call.fields, "message")
+    if call.release == "2023":
+        told = _told_2023(call, given)
+        return told or Answer({"object": messages_2023.save(call.world, given, app)})
+    php.field(given, "channel_id")  # of a string, this is an error
+    sender, before = _user(call.world, given["sender"] if php.has(given, "sender") else None)
+    shown = messages_2020.save(call.world, given, sender, app)
+    return Answer({"object": shown} if shown else _MALFORMED, before)
+
+
+def _remove(call: Call) -> Answer:
+    app = call.permitted()
+    if not isinstance(app, App):
+        return Answer(app)
+    given = php.field(call.fields, "message")
+    if call.release == "2020":
+        messages_2020.remove(call.world, given)
+        return Answer({"result": given})
+    if told := _told_2023(call, given):
+        return told
+    messages_2023.remove(call.world, given)
+    company = {"company_id": php.field(call.fields, "group_id"), "worskpace_id": None}
+    return Answer({"result": {**given, **company}})
+
+
+def _told_2023(call: Call, given: Any) -> Answer | None:
+    """The answer to whatever is not a message to a known channel."""
+    channel_id = given.get("channel_id") if isinstance(given, dict) else None
+    known = isinstance(channel_id, str) and call.world.channel(channel_id)
+    return None if known else Answer("ERROR with persist")
+
+
+def _user(world: World, user_id: Any) -> tuple[User | None, str]:
+    """The person of that id; an array without an id leaves a stack trace behind."""
+    if isinstance(user_id, list | dict) and user_id:
+        if not php.has(user_id, "id"):
+            return None, _TRACE
+        user_id = php.field(user_id, "id")
+    return world.user(user_id), ""
+
+
+def _users_get(call: Call) -> Answer:
+    app = call.permitted()
+    if not isinstance(app, App):
+        return Answer(app)
+    user, before = _user(call.world, php.field(call.fields, "user_id"))
+    if user is None:
+        return Answer("", before, status=500)
+    return Answer({"object": _profile(call.world, user)})
+
+
+def _profile(world: World, user: User) -> dict[str, Any]:
+    email = str(user.profile.get("email", ""))
+    return {
+        "id": user.id,
+        "username": user.name,
+        "firstname": user.profile.get("first", ""),
+        "lastname": user.profile.get("last", ""),
+        "thumbnail": "",
+        "identity_provider": "",
+        "connected": False,
+        "language": "en",
+        "isNew": True,
+        "isRobot": False,
+        "status_icon": ["", ""],
+        "front_id": world.new_front_id(),
+        "timezone_offset": "-120",
+        "email": email,
+        "mail_hash": hashlib.md5(email.encode(), usedforsecurity=False).hexdigest(),
+        "mail_verification_override": None,
+        "mail_verification_override_mail": None,
+        "groups_id": None,
+        "workspaces_id": None,
+    }
+
+
+def _needing(*names: str) -> Callable[[Call], Answer]:
+    """A path that does nothing here, but wants these fields."""
+
+    def route(call: Call) -> Answer:
+        app = call.permitted("display_modal")
+        if not isinstance(app, App):
+            return Answer(app)
+        for name in names:
+            if not php.truthy(php.field(call.fields, name)):
+                return Answer({"error": f"missing_{name}"})
+        return Answer({"result": "success"})
+
+    return route
+
+
+def _unserved(*capabilities: str, privileges: tuple[str, ...] = ()) -> Callable[[Call], Answer]:
+    """A path of the real server that the sandbox does not have."""
+
+    def route(call: Call) -> Answer:
+        app = call.permitted(*capabilities, privileges=privileges)
+        if not isinstance(app, App):
+            return Answer(app)
+        return Answer("The sandbox does not serve this path of the API.", status=501)
+
+    return route
+
+
+ROUTES: Mapping[str, Callable[[Call], Answer]] = {
+    "/api/v1/messages/save": _save,
+    "/api/v1/messages/remove": _remove,
+    "/api/v1/users/get": _users_get,
+    "/api/v1/general/configure": _needing("user_id", "connection_id"),
+    "/api/v1/general/configure_close": _needing("user_id"),
+    "/api/v1/channels/get_direct_channel": _unserved(),
+    "/api/v1/channels/get_by_workspace": _unserved(privileges=("channels",)),
+}

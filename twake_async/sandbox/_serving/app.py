@@ -1,0 +1,114 @@
+"""The ASGI application: reads a request, has it carried out, and sends the response."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import nullcontext, suppress
+from typing import TYPE_CHECKING, Any
+
+from attrs import define, evolve
+
+from twake_async.sandbox._http import Request, Response
+from twake_async.sandbox._serving.delivery import deliver, response_start
+from twake_async.sandbox._serving.limits import TOO_LARGE, TOO_SLOW, Limits
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from twake_async.sandbox._faults.fault import Fault
+    from twake_async.sandbox._serving.asgi import ASGIApp, Receive, Scope, Send
+
+__all__ = ["asgi_app"]
+
+_LINGER = 2.0
+"""Seconds for which the rest of a refused body is read and dropped."""
+
+
+def asgi_app(
+    handle: Callable[[Request, Response | None], tuple[Response, Fault | None]],
+    delay: Callable[[], float],
+    connection: Callable[[Any], asyncio.Transport | None],
+    limits: Limits,
+) -> ASGIApp:
+    """Return the ASGI application of a sandbox.
+
+    Args:
+        handle: Carries out a request, and returns the response and the fault that it met. If a
+            limit refuses the request, it is also called, with the refusal, and only records it.
+        delay: Returns the seconds for which every response is held back.
+        connection: Returns the transport of a client address; None if nothing is served.
+        limits: What is refused before it is carried out.
+
+    """
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        request, incoming = _request(scope), _Incoming(receive)
+        taken = limits.refusal(request.headers) or await incoming.read(limits)
+        if taken is None:
+            return
+        if isinstance(taken, Response):
+            handle(request, taken)
+            await _refuse(taken, incoming, send, served=limits.patience is not None)
+            return
+        response, fault = handle(evolve(request, body=taken), None)
+        if (seconds := delay() + (fault.delay if fault else 0)) > 0:
+            await asyncio.sleep(seconds)
+        await deliver(response, fault, connection(scope.get("client")), receive, send)
+
+    return app
+
+
+def _request(scope: Scope) -> Request:
+    """Return the request without its body."""
+    headers = {
+        name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]
+    }
+    path = scope.get("raw_path") or scope["path"].encode()
+    return Request(scope["method"], path.decode("latin-1"), headers)
+
+
+@define(slots=True)
+class _Incoming:
+    """The body of a request, as it comes in."""
+
+    receive: Receive
+    ended: bool = False
+
+    async def read(self, limits: Limits) -> bytes | Response | None:
+        """Return the body; the refusal if it is too large or too slow; None if the client left."""
+        body = bytearray()
+        time_limit = nullcontext() if limits.patience is None else asyncio.timeout(limits.patience)
+        try:
+            async with time_limit:
+                while not self.ended:
+                    message = await self.receive()
+                    if message["type"] == "http.disconnect":
+                        return None
+                    self.ended = not message.get("more_body", False)
+                    body += message.get("body", b"")
+                    if len(body) > limits.max_body:
+                        return TOO_LARGE
+        except TimeoutError:
+            return TOO_SLOW
+        return bytes(body)
+
+    async def drop(self) -> None:
+        """Read the rest and drop it."""
+        while not self.ended:
+            message = await self.receive()
+            self.ended = not message.get("more_body", False)
+
+
+async def _refuse(response: Response, incoming: _Incoming, send: Send, *, served: bool) -> None:
+    """Send the refusal at once, then read on: some clients read only after they have sent all."""
+    start = response_start(response, len(response.body))
+    start["headers"].append((b"connection", b"close"))
+    await send(start)
+    await send({"type": "http.response.body", "body": response.body, "more_body": True})
+    if served:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LINGER):
+                await incoming.drop()
+    await send({"type": "http.response.body", "body": b""})

@@ -1,0 +1,1 @@
+"""The world behind the server: companies, channels, people, applications, messages."""

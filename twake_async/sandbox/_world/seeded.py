@@ -1,0 +1,87 @@
+"""A world made from a seed, in the format of `_seed.py`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from twake_async.sandbox._world.rows import App, GroupApp, Message, User, row_key
+from twake_async.sandbox._world.world import World
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["seeded_world"]
+
+
+def seeded_world(seed: Mapping[str, Any], *, max_messages: int = 10_000) -> World:
+    """Return the world that a seed describes.
+
+    Args:
+        seed: The groups, workspaces, users, channels, applications and messages to begin with.
+        max_messages: How many messages the world keeps.
+
+    """
+    group_ids = {name: group["id"] for name, group in seed.get("groups", {}).items()}
+    world = World(max_messages=max_messages, groups=group_ids)
+    _add_users_and_channels(world, seed)
+    _add_apps(world, seed)
+    _add_messages(world, seed)
+    return world
+
+
+def _add_users_and_channels(world: World, seed: Mapping[str, Any]) -> None:
+    users, channels = seed.get("users", {}), seed.get("channels", {})
+    for user in users.values():
+        world.users[row_key(user["id"])] = User(user["id"], user.get("username", ""), user)
+    for channel in channels.values():
+        world.channels[row_key(channel["id"])] = {
+            **channel,
+            "group_id": world.groups.get(channel.get("group")),
+            "workspace_id": seed.get("workspaces", {}).get(channel.get("ws"), {}).get("id"),
+        }
+    for channel, user in seed.get("channel_members", []):
+        world.members.add((row_key(channels[channel]["id"]), row_key(users[user]["id"])))
+
+
+def _add_apps(world: World, seed: Mapping[str, Any]) -> None:
+    for app in seed.get("apps", {}).values():
+        world.apps[row_key(app["id"])] = App(
+            app["id"],
+            app["key"],
+            world.groups.get(app.get("group"), ""),
+            tuple(app.get("capabilities", ())),
+            tuple(app.get("privileges", ())),
+        )
+    for entry in seed.get("group_apps", []):
+        privileges = entry.get("privileges", ())
+        world.group_apps.append(
+            GroupApp(
+                seed["apps"][entry["app"]]["id"],
+                world.groups[entry["group"]],
+                tuple(entry.get("capabilities") or ()),
+                None if privileges is None else tuple(privileges),
+            )
+        )
+
+
+def _add_messages(world: World, seed: Mapping[str, Any]) -> None:
+    ids = [message["id"] for message in seed.get("messages", [])]
+    for index, entry in enumerate(seed.get("messages_seed", [])):
+        sender = seed["users"][entry["sender"]]["id"] if entry.get("sender") else None
+        world.add(
+            Message(
+                id=ids[index] if index < len(ids) else world.new_id(),
+                front_id=world.new_front_id(),
+                channel_id=seed["channels"][entry["channel"]]["id"],
+                parent_message_id="",
+                message_type=0,
+                sender=sender,
+                application_id=None,
+                content=entry.get("content"),
+                creation_date=world.now(),
+                modification_date=world.now(),
+                hidden_data=[],
+                pinned=False,
+                increment_at_time="1",
+            )
+        )

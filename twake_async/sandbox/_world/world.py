@@ -1,0 +1,128 @@
+"""What exists: rows that are found, added and removed. No I/O.
+
+The clock and the ids come in from outside, so that a test can set them.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from secrets import randbits, token_hex
+from typing import TYPE_CHECKING, Any
+
+from attrs import define, field
+
+from twake_async.sandbox._world.rows import App, GroupApp, Message, User, row_key, same_id
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+__all__ = ["IdError", "World"]
+
+
+class IdError(Exception):
+    """A list or an object stands where an id is needed: the database of the server fails on it."""
+
+
+def _check_id(identifier: Any) -> None:
+    """Raise `IdError` for a list or an object: PHP 8 fails on it, whatever is in it."""
+    if isinstance(identifier, list | dict):
+        raise IdError("Unsupported operand types: string + int")
+
+
+def _new_ids() -> Callable[[], str]:
+    """Time UUIDs (version 1) of one random node: they sort as they were made."""
+    node = randbits(48) | 1 << 40
+    sequence = randbits(14)
+    return lambda: str(uuid.uuid1(node, sequence))
+
+
+@define(slots=True)
+class World:
+    """All that exists, and the messages that were stored: `max_messages` of them at most."""
+
+    groups: dict[str, str] = field(factory=dict)
+    channels: dict[str, Mapping[str, Any]] = field(factory=dict)
+    members: set[tuple[str, str]] = field(factory=set)
+    users: dict[str, User] = field(factory=dict)
+    apps: dict[str, App] = field(factory=dict)
+    group_apps: list[GroupApp] = field(factory=list)
+    messages: dict[str, Message] = field(factory=dict)
+    ephemerals: dict[str, dict[str, Any]] = field(factory=dict)
+    max_messages: int = 10_000
+    clock: Callable[[], float] = time.time
+    new_id: Callable[[], str] = field(factory=_new_ids)
+
+    def now(self) -> int:
+        """Unix seconds."""
+        return int(self.clock())
+
+    def new_front_id(self) -> str:
+        """The shape of those that the server makes: Unix seconds and 40 hexadecimal digits."""
+        return f"{self.now()}{token_hex(20)}"
+
+    def channel(self, channel_id: Any) -> Mapping[str, Any] | None:
+        """The channel of that id."""
+        _check_id(channel_id)
+        return self.channels.get(row_key(channel_id)) if isinstance(channel_id, str) else None
+
+    def user(self, user_id: Any) -> User | None:
+        """The person of that id."""
+        return self.users.get(row_key(user_id)) if isinstance(user_id, str) else None
+
+    def app(self, app_id: str) -> App | None:
+        """The application of that id."""
+        return self.apps.get(row_key(app_id))
+
+    def group_app(self, app_id: str, group_id: Any) -> GroupApp | None:
+        """What the company of that id lets the application do; None if it is not installed."""
+        _check_id(group_id)
+        for entry in self.group_apps:
+            if same_id(entry.app_id, app_id) and same_id(entry.group_id, group_id):
+                return entry
+        return None
+
+    def is_member(self, channel_id: str, user_id: str) -> bool:
+        """Whether the person is in the channel."""
+        return (row_key(channel_id), row_key(user_id)) in self.members
+
+    def find(self, channel_id: Any, parent_id: Any, message_id: Any) -> Message | None:
+        """The stored message, if it is in that channel and under that parent ("" is the root)."""
+        _check_id(channel_id)
+        _check_id(message_id)
+        message = self.messages.get(row_key(message_id)) if isinstance(message_id, str) else None
+        if message is None or not same_id(message.channel_id, channel_id):
+            return None
+        return message if message.parent_message_id == parent_id else None
+
+    def replies(self, message: Message) -> list[Message]:
+        """The messages under that one."""
+        return [
+            one
+            for one in self.messages.values()
+            if same_id(one.parent_message_id, message.id)
+            and same_id(one.channel_id, message.channel_id)
+        ]
+
+    def in_channel(self, channel_id: str) -> Iterator[Message]:
+        """The stored messages of a channel, oldest first."""
+        return (one for one in self.messages.values() if same_id(one.channel_id, channel_id))
+
+    def add(self, message: Message) -> None:
+        """Store a message; the oldest ones make room past `max_messages`."""
+        self.messages[row_key(message.id)] = message
+        _trim(self.messages, self.max_messages)
+
+    def remove(self, message: Message) -> None:
+        """Forget a stored message."""
+        self.messages.pop(row_key(message.id), None)
+
+    def show(self, shown: dict[str, Any]) -> None:
+        """Keep an ephemeral message as it was shown; one of the same id is replaced."""
+        self.ephemerals[str(shown["id"])] = shown
+        _trim(self.ephemerals, self.max_messages)
+
+
+def _trim(held: dict[str, Any], limit: int) -> None:
+    while len(held) > limit:
+        del held[next(iter(held))]

@@ -1,0 +1,45 @@
+"""What a message's `hidden_data` says to the client, beside what it keeps for the application."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from ._nodes.checks import is_clean, json_copy, refuse
+from ._nodes.node import Json  # noqa: TC001
+
+
+def hidden_data(
+    *,
+    allow_delete: Literal["everyone", "administrators"] | None = None,
+    custom_title: str | None = None,
+    custom_icon: str | None = None,
+    **own: Json,
+) -> dict[str, Json]:
+    """Give the hidden data of a message: the conventions of the client, and data of your own.
+
+    Args:
+        allow_delete: Who may delete the message, beside its sender: `everyone`, or the
+            `administrators` of the workspace. The default leaves it to the sender alone.
+        custom_title: A name to show in place of the application's.
+        custom_icon: The `http://` or `https://` address of an image to show in place of its icon.
+        **own: Anything else that JSON can hold. It comes back with each interaction.
+
+    Returns:
+        What was given, for the `hidden_data` of a `MessageDraft`.
+
+    Raises:
+        InvalidDraftError: A value is not one that the client knows, or JSON cannot hold it.
+
+    """
+    if allow_delete not in {None, "everyone", "administrators"}:
+        refuse(None, "hidden_data.allow_delete", f"{allow_delete!r} is unknown to the client")
+    if custom_title is not None and not (is_clean(custom_title) and custom_title.strip()):
+        refuse(None, "hidden_data.custom_title", "it is empty, or holds a lone surrogate")
+    if custom_icon is not None and not custom_icon.startswith(("http://", "https://")):
+        refuse(None, "hidden_data.custom_icon", "an http(s) address is needed")
+    said = {"allow_delete": allow_delete, "custom_title": custom_title, "custom_icon": custom_icon}
+    try:
+        kept: dict[str, Json] = json_copy(own)
+    except ValueError as error:
+        refuse(None, "hidden_data.own", f"JSON cannot hold it: {error}")
+    return kept | {name: value for name, value in said.items() if value is not None}

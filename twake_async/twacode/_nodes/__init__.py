@@ -1,0 +1,1 @@
+"""The nodes: one class for each node type that the client shows."""

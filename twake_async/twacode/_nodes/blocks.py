@@ -1,0 +1,100 @@
+"""Nodes that hold their children together: groups, notices, quotes and blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import final
+
+import attrs
+
+from .node import MarkdownParent, Parent, Part, on_own_lines
+
+
+@final
+@attrs.frozen(init=False)
+class TextBlock(Parent, type_name="text_block_parent"):
+    """Text without a style, as the client wraps what stands beside a block.
+
+    Source: `text_block_parent`, dictionary line 17-30.
+
+    Raises:
+        InvalidDraftError: A child is neither text nor a node, or the key could not be matched.
+
+    """
+
+
+@final
+@attrs.frozen(init=False)
+class Nop(Parent, type_name="nop"):
+    """A group of nodes that looks like nothing: the usual holder of a key.
+
+    Source: `nop`, dictionary line 75-81.
+
+    Raises:
+        InvalidDraftError: A child is neither text nor a node, or the key could not be matched.
+
+    """
+
+
+@final
+@attrs.frozen(init=False)
+class System(Parent, type_name="system"):
+    """Small grey text, as Twake itself writes notices.
+
+    Source: `system`, dictionary line 125.
+
+    Raises:
+        InvalidDraftError: A child is neither text nor a node, or the key could not be matched.
+
+    """
+
+
+@final
+@attrs.frozen(init=False)
+class Quote(MarkdownParent, type_name="quote"):
+    """A quote of one line, with a bar beside it.
+
+    Source: `quote`, dictionary line 75-81.
+
+    Raises:
+        InvalidDraftError: A child is neither text nor a node, or the key could not be matched.
+
+    """
+
+    def reading(self) -> Iterable[Part]:
+        """Return what a reader reads: the children, on lines of their own."""
+        return on_own_lines(*self.children)
+
+
+@final
+@attrs.frozen(init=False)
+class MultilineQuote(MarkdownParent, type_name="mquote"):
+    """A quote of several lines, with a bar beside it.
+
+    Source: `mquote`, dictionary line 75-81.
+
+    Raises:
+        InvalidDraftError: A child is neither text nor a node, or the key could not be matched.
+
+    """
+
+    def reading(self) -> Iterable[Part]:
+        """Return what a reader reads: the children, on lines of their own."""
+        return on_own_lines(*self.children)
+
+
+@final
+@attrs.frozen(init=False)
+class Attachment(Parent, type_name="attachment"):
+    """A block with a bar beside it, set apart from the text around it.
+
+    Source: `attachment`, dictionary line 151.
+
+    Raises:
+        InvalidDraftError: A child is neither text nor a node, or the key could not be matched.
+
+    """
+
+    def reading(self) -> Iterable[Part]:
+        """Return what a reader reads: the children, on lines of their own."""
+        return on_own_lines(*self.children)

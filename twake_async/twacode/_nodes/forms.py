@@ -1,0 +1,220 @@
+"""Nodes that readers act on: buttons, inputs and selects. Each tells the application of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal, final
+
+import attrs
+
+from .checks import (
+    has_label,
+    is_context,
+    is_flag,
+    is_key,
+    is_said,
+    is_string,
+    is_style,
+    json_copy,
+    refuse,
+)
+from .node import Child, Json, Node, Part, are_children, fill, in_brackets, normal
+
+
+def _context(context: Mapping[str, Json] | None) -> Mapping[str, Json] | None:
+    """Give a private copy of a context; one that cannot be copied is left for the validator."""
+    try:
+        return json_copy(dict(context)) or None if isinstance(context, Mapping) else context
+    except ValueError:
+        return context
+
+
+_optional_text = attrs.validators.optional(is_string)
+_optional_id = attrs.validators.optional(is_said)
+
+
+@final
+@attrs.frozen(init=False)
+class Button(Node, type_name="button"):
+    """A button. A click sends `interactive_message_action` with its `action_id` to the application.
+
+    Source: `button`, dictionary lines 152-204. A button that opens a link is `Url(…, button=True)`.
+
+    Raises:
+        InvalidDraftError: There is no label, no action id (a click would do nothing), the style is
+            unknown, or JSON cannot hold the context.
+
+    """
+
+    children: tuple[Child, ...] = attrs.field(validator=[are_children, has_label])
+    """The label."""
+
+    action_id: str = attrs.field(validator=is_said)
+    """What the application knows the click by."""
+
+    style: Literal["default", "primary", "danger"] | None = attrs.field(
+        default=None, validator=is_style
+    )
+    """`default`, `primary` or `danger`; None leaves it to the client."""
+
+    inline: bool = attrs.field(default=False, validator=is_flag)
+    """Whether to show it as underlined text within the line."""
+
+    interactive_context: Mapping[str, Json] | None = attrs.field(
+        default=None, validator=is_context, hash=False
+    )
+    """What the application gets back with the click, beside the message."""
+
+    key: str | None = attrs.field(default=None, validator=is_key)
+    """What `UserSpecific` calls this node by, to show a reader another label."""
+
+    def __init__(
+        self,
+        *children: Child,
+        action_id: str,
+        style: Literal["default", "primary", "danger"] | None = None,
+        inline: bool = False,
+        interactive_context: Mapping[str, Json] | None = None,
+        key: str | None = None,
+    ) -> None:
+        fill(
+            self,
+            children=normal(children),
+            action_id=action_id,
+            style=style,
+            inline=inline,
+            interactive_context=_context(interactive_context),
+            key=key,
+        )
+
+    def reading(self) -> Iterable[Part]:
+        """Return what a reader reads: the label in brackets."""
+        return in_brackets(*self.children)
+
+
+@final
+@attrs.frozen
+class Input(Node, type_name="input"):
+    """A field to write in. What was written is sent along with the next click, as `form`.
+
+    Source: `input`, dictionary lines 210-232.
+
+    Raises:
+        InvalidDraftError: There is no passive id (nobody would learn what was written), or JSON
+            cannot hold the context.
+
+    """
+
+    passive_id: str = attrs.field(validator=is_said)
+    """What the application knows the field by."""
+
+    content: str | None = attrs.field(default=None, validator=_optional_text, kw_only=True)
+    """What stands in it at first."""
+
+    placeholder: str | None = attrs.field(default=None, validator=_optional_text, kw_only=True)
+    """What the empty field shows."""
+
+    full_width: bool = attrs.field(default=False, validator=is_flag, kw_only=True)
+    """Whether it takes the whole width of the message."""
+
+    interactive_context: Mapping[str, Json] | None = attrs.field(
+        default=None, validator=is_context, converter=_context, hash=False, kw_only=True
+    )
+    """What the application gets back, beside the message."""
+
+    def reading(self) -> Iterable[Part]:
+        """Return what a reader reads: what stands in the field, in brackets."""
+        return in_brackets(self.content or self.placeholder or "")
+
+
+@attrs.frozen
+class Option:
+    """One choice of a `Select`.
+
+    Raises:
+        InvalidDraftError: The name is empty, or the name or the value is not text.
+
+    """
+
+    name: str = attrs.field(validator=is_said)
+    """What the reader sees."""
+
+    value: str = attrs.field(validator=is_string)
+    """What the application gets."""
+
+    selected: bool = attrs.field(default=False, validator=is_flag)
+    """Whether it is chosen at first."""
+
+
+def _are_options(owner: object, field: attrs.Attribute[Any], value: tuple[object, ...]) -> None:
+    """Refuse no options, what is no option, and two that are selected."""
+    if not value:
+        refuse(owner, field.name, "a select without values blanks the whole message")
+    for place, option in enumerate(value):
+        if not isinstance(option, Option):
+            refuse(owner, field.name, f"item {place} is {type(option).__name__}, not an Option")
+    if sum(option.selected for option in value if isinstance(option, Option)) > 1:
+        refuse(owner, field.name, "only one option can be selected")
+
+
+@final
+@attrs.frozen(init=False)
+class Select(Node, type_name="select"):
+    """A list to choose from. Text as an option is both its name and its value.
+
+    Source: `select`, dictionary lines 233-273.
+
+    Raises:
+        InvalidDraftError: There is no option (which blanks the whole message), more than one is
+            selected, there is neither an action id nor a passive id (nobody would learn of the
+            choice), or JSON cannot hold the context.
+
+    """
+
+    values: tuple[Option, ...] = attrs.field(validator=_are_options)
+    """The options, at least one."""
+
+    title: str | None = attrs.field(default=None, validator=_optional_text)
+    """What it shows while nothing is chosen."""
+
+    action_id: str | None = attrs.field(default=None, validator=_optional_id)
+    """If given, each choice is sent to the application at once."""
+
+    passive_id: str | None = attrs.field(default=None, validator=_optional_id)
+    """If given, the choice is sent along with the next click, as `form`."""
+
+    full_width: bool = attrs.field(default=False, validator=is_flag)
+    """Whether it takes the whole width of the message."""
+
+    interactive_context: Mapping[str, Json] | None = attrs.field(
+        default=None, validator=is_context, hash=False
+    )
+    """What the application gets back, beside the message."""
+
+    def __init__(
+        self,
+        *values: Option | str,
+        title: str | None = None,
+        action_id: str | None = None,
+        passive_id: str | None = None,
+        full_width: bool = False,
+        interactive_context: Mapping[str, Json] | None = None,
+    ) -> None:
+        options = tuple(Option(one, one) if isinstance(one, str) else one for one in values)
+        fill(
+            self,
+            values=options,
+            title=title,
+            action_id=action_id,
+            passive_id=passive_id,
+            full_width=full_width,
+            interactive_context=_context(interactive_context),
+        )
+        if action_id is None and passive_id is None:
+            refuse(self, "action_id", "without it, or a passive_id, nobody learns of the choice")
+
+    def reading(self) -> Iterable[Part]:
+        """Return what a reader reads: the title and what is selected, in brackets."""
+        chosen = next((option.name for option in self.values if option.selected), None)
+        seen = [text for text in (self.title, chosen) if text]
+        return in_brackets(": ".join(seen) or self.values[0].name)

@@ -1,0 +1,102 @@
+"""Nodes that lead somewhere: links and addresses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import final
+
+import attrs
+
+from .checks import is_email, is_flag, is_key, is_link, is_title, refuse
+from .node import Child, MarkdownLeaf, Node, Part, are_children, fill, normal
+
+
+@final
+@attrs.frozen
+class Email(Node, type_name="email"):
+    """An email address, as a link that opens the reader's mail program.
+
+    Source: `email`, dictionary line 118.
+
+    Raises:
+        InvalidDraftError: It is not one address. `mailto:` does not belong to it.
+
+    """
+
+    content: str = attrs.field(validator=is_email)
+    """The address."""
+
+    def reading(self) -> Iterable[Part]:
+        """Return what a reader reads: the address."""
+        return (self.content,)
+
+
+@final
+@attrs.frozen(init=False)
+class Url(Node, type_name="url"):
+    """A link.
+
+    Source: `url`, dictionary lines 82-105.
+
+    Raises:
+        InvalidDraftError: The address is empty, of another protocol than http and https, or one
+            that the client would change; a child is neither text nor a node; or a button or a key
+            has no children.
+
+    """
+
+    url: str = attrs.field(validator=is_link)
+    """Where it leads. The client puts `https://` in front if no protocol is given."""
+
+    children: tuple[Child, ...] = attrs.field(validator=are_children)
+    """The text and nodes to click on; none shows the address itself."""
+
+    button: bool = attrs.field(default=False, validator=is_flag)
+    """Whether to show the children as a button that opens the link."""
+
+    user_identifier: bool = attrs.field(default=False, validator=is_flag)
+    """Whether the client adds `twake_user=<id of the reader>` to the address."""
+
+    key: str | None = attrs.field(default=None, validator=is_key)
+    """What `UserSpecific` calls this node by, to show a reader other children."""
+
+    def __init__(
+        self,
+        url: str,
+        *children: Child,
+        button: bool = False,
+        user_identifier: bool = False,
+        key: str | None = None,
+    ) -> None:
+        flags = {"button": button, "user_identifier": user_identifier}
+        fill(self, url=url, children=normal(children), key=key, **flags)
+        if not self.children and (button or key is not None):
+            refuse(self, "children", "a button or a key needs text or nodes of its own")
+
+    def reading(self) -> Iterable[Part]:
+        """Return what a reader reads: the children, or the address."""
+        return self.children or (self.url,)
+
+
+@final
+@attrs.frozen
+class MarkdownLink(MarkdownLeaf, type_name="markdown_link"):
+    """A link as markdown has it: `[title](url)`.
+
+    Source: `markdown_link`, dictionary line 106; sent as `title](url`.
+
+    Raises:
+        InvalidDraftError: The title or the address is empty, one of them holds `](`, or the
+            address is one that `Url` refuses.
+
+    """
+
+    title: str = attrs.field(validator=is_title)
+    """The text to click on."""
+
+    url: str = attrs.field(validator=[is_link, is_title])
+    """Where it leads. The client puts `https://` in front if no protocol is given."""
+
+    def reading(self) -> Iterable[Part]:
+        """Return what a reader reads: the title."""
+        return (self.title,)

@@ -1,0 +1,115 @@
+"""Nodes that show a thing rather than text: images, icons, files, progress, text to copy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal, final
+
+import attrs
+
+from .checks import is_icon, is_mode, is_percentage, is_said, is_source
+from .node import Node, Part, on_own_lines
+
+
+@final
+@attrs.frozen
+class Image(Node, type_name="image"):
+    """An image.
+
+    Source: `image`, dictionary line 138.
+
+    Raises:
+        InvalidDraftError: It is not such an address; any other would be looked for at the Twake
+            server.
+
+    """
+
+    src: str = attrs.field(validator=is_source)
+    """Its address, `http://`, `https://` or `data:image/`."""
+
+    def reading(self) -> Iterable[Part]:
+        """Return what a reader reads: that there is an image."""
+        return on_own_lines("[image]")
+
+
+@final
+@attrs.frozen
+class Icon(Node, type_name="icon"):
+    """A small icon, of the size of an emoji.
+
+    Source: `icon`, dictionary line 143.
+
+    Raises:
+        InvalidDraftError: It is neither; the client would show it as text, or as HTML.
+
+    """
+
+    src: str = attrs.field(validator=is_icon)
+    """The address of an image, or the short name of an emoji with its colons."""
+
+    def reading(self) -> Iterable[Part]:
+        """Return what a reader reads: the short name, and nothing for an address."""
+        return (self.src,) if self.src.startswith(":") else ()
+
+
+@final
+@attrs.frozen
+class File(Node, type_name="file"):
+    """A file that was uploaded to Twake.
+
+    Source: `file`, dictionary line 126.
+
+    Raises:
+        InvalidDraftError: The id is empty, or the mode unknown.
+
+    """
+
+    content: str = attrs.field(validator=is_said)
+    """Its id."""
+
+    mode: Literal["mini"] | None = attrs.field(default=None, validator=is_mode)
+    """`mini` for a small view of it."""
+
+    def reading(self) -> Iterable[Part]:
+        """Return what a reader reads: that there is a file."""
+        return on_own_lines("[file]")
+
+
+@final
+@attrs.frozen
+class ProgressBar(Node, type_name="progress_bar"):
+    """A bar that is filled so far.
+
+    Source: `progress_bar`, dictionary line 144.
+
+    Raises:
+        InvalidDraftError: It is not a number from 0 to 100.
+
+    """
+
+    progress: float = attrs.field(validator=is_percentage)
+    """How far, from 0 to 100 per cent."""
+
+    def reading(self) -> Iterable[Part]:
+        """Return what a reader reads: the percentage, as the client's own short view has it."""
+        return on_own_lines(f"{self.progress:g}%")
+
+
+@final
+@attrs.frozen
+class Copiable(Node, type_name="copiable"):
+    """Text in a field, with a button that copies it.
+
+    Source: `copiable`, dictionary line 205.
+
+    Raises:
+        InvalidDraftError: It is not text, or empty.
+
+    """
+
+    content: str = attrs.field(validator=is_said)
+    """The text to copy."""
+
+    def reading(self) -> Iterable[Part]:
+        """Return what a reader reads: the text."""
+        return on_own_lines(self.content)

@@ -1,0 +1,102 @@
+"""Nodes that show their children in a style, within the line. They take children like text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import final
+
+import attrs
+
+from .checks import is_marker
+from .node import Child, MarkdownParent, Marker, Node, Parent, Part, are_children, fill, normal
+
+
+@final
+@attrs.frozen(init=False)
+class Text(Parent, type_name="text"):
+    """Text without a style: a way to give text a key.
+
+    Source: `text`, dictionary line 17-30.
+
+    Raises:
+        InvalidDraftError: A child is neither text nor a node, or the key could not be matched.
+
+    """
+
+
+@final
+@attrs.frozen(init=False)
+class Break(Node, type_name="br"):
+    """A new line, and what stands on it.
+
+    Source: `br`, dictionary line 31.
+
+    Raises:
+        InvalidDraftError: A child is neither text nor a node.
+
+    """
+
+    children: tuple[Child, ...] = attrs.field(validator=are_children)
+    """What to show after the break; usually nothing, since what follows stands there."""
+
+    marker: Marker | None = attrs.field(default=None, validator=is_marker, repr=False)
+    """Set by `decode` for a node that the markdown compiler made."""
+
+    def __init__(self, *children: Child, marker: Marker | None = None) -> None:
+        fill(self, children=normal(children), marker=marker)
+
+    def reading(self) -> Iterable[Part]:
+        """Return what a reader reads: a newline, then the children."""
+        return ("\n", *self.children)
+
+
+@final
+@attrs.frozen(init=False)
+class Bold(MarkdownParent, type_name="bold"):
+    """Bold text.
+
+    Source: `bold`, dictionary line 75-81.
+
+    Raises:
+        InvalidDraftError: A child is neither text nor a node, or the key could not be matched.
+
+    """
+
+
+@final
+@attrs.frozen(init=False)
+class Italic(MarkdownParent, type_name="italic"):
+    """Italic text.
+
+    Source: `italic`, dictionary line 75-81.
+
+    Raises:
+        InvalidDraftError: A child is neither text nor a node, or the key could not be matched.
+
+    """
+
+
+@final
+@attrs.frozen(init=False)
+class Underline(MarkdownParent, type_name="underline"):
+    """Underlined text.
+
+    Source: `underline`, dictionary line 75-81.
+
+    Raises:
+        InvalidDraftError: A child is neither text nor a node, or the key could not be matched.
+
+    """
+
+
+@final
+@attrs.frozen(init=False)
+class Strikethrough(MarkdownParent, type_name="strikethrough"):
+    """Text that is struck through.
+
+    Source: `strikethrough`, dictionary line 75-81.
+
+    Raises:
+        InvalidDraftError: A child is neither text nor a node, or the key could not be matched.
+
+    """

@@ -1,0 +1,144 @@
+"""Nodes that stand for one thing in the text: code, a mention, an emoji, markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import final
+
+import attrs
+
+from .checks import is_emoji, is_name, is_said
+from .node import MarkdownLeaf, Node, Part, Space, on_own_lines
+
+
+@final
+@attrs.frozen
+class InlineCode(MarkdownLeaf, type_name="icode"):
+    """Code within the line.
+
+    Source: `icode`, dictionary line 68.
+
+    Raises:
+        InvalidDraftError: The code is not text, or empty: a list there blanks the whole message.
+
+    """
+
+    content: str = attrs.field(validator=is_said)
+    """The code. The client trims it."""
+
+    def reading(self) -> Iterable[Part]:
+        """Return what a reader reads: the code, trimmed."""
+        return (self.content.strip(),)
+
+
+@final
+@attrs.frozen
+class BlockCode(MarkdownLeaf, type_name="mcode"):
+    """Code in a block of its own, highlighted by the client.
+
+    Source: `mcode`, dictionary line 61.
+
+    Raises:
+        InvalidDraftError: The code is not text, or empty: a list there blanks the whole message.
+
+    """
+
+    content: str = attrs.field(validator=is_said)
+    """The code. The client trims it."""
+
+    def reading(self) -> Iterable[Part]:
+        """Return what a reader reads: the code, trimmed, on lines of its own."""
+        return on_own_lines(self.content.strip())
+
+
+@final
+@attrs.frozen
+class UserMention(MarkdownLeaf, type_name="user"):
+    """A mention of a user, who is notified: the server looks for the id in the message.
+
+    `@all` and `@here` are no users: write them as plain text.
+
+    Source: `user`, dictionary line 39; sent as `name:id`.
+
+    Raises:
+        InvalidDraftError: The name or the id is empty, or holds a colon or a control character.
+
+    """
+
+    name: str = attrs.field(validator=is_name)
+    """What to show behind the `@`."""
+
+    id: str = attrs.field(validator=is_name)
+    """The user's id."""
+
+    def reading(self) -> Iterable[Part]:
+        """Return what a reader reads: the name behind an `@`. The client shows a space after it."""
+        return (f"@{self.name}", Space.WORD)
+
+
+@final
+@attrs.frozen
+class ChannelMention(MarkdownLeaf, type_name="channel"):
+    """A mention of a channel, which is a link to it.
+
+    Source: `channel`, dictionary line 50; sent as `name:id`.
+
+    Raises:
+        InvalidDraftError: The name or the id is empty, or holds a colon or a control character.
+
+    """
+
+    name: str = attrs.field(validator=is_name)
+    """What to show behind the `#`."""
+
+    id: str = attrs.field(validator=is_name)
+    """The channel's id."""
+
+    def reading(self) -> Iterable[Part]:
+        """Return what a reader reads: the name behind a `#`. The client shows a space after it."""
+        return (f"#{self.name}", Space.WORD)
+
+
+@final
+@attrs.frozen
+class Emoji(MarkdownLeaf, type_name="emoji"):
+    """An emoji by its short name.
+
+    Source: `emoji`, dictionary line 34.
+
+    Raises:
+        InvalidDraftError: It is not a short name. The colons do not belong to it.
+
+    """
+
+    content: str = attrs.field(validator=is_emoji)
+    """The short name without its colons, such as `tada`."""
+
+    def reading(self) -> Iterable[Part]:
+        """Return what a reader reads: the short name between colons."""
+        return (f":{self.content}:",)
+
+
+@final
+@attrs.frozen
+class Markdown(Node, type_name="compile"):
+    """Text in Twake's markdown, which each reader's client compiles.
+
+    `**bold**`, `_italic_`, `__underline__`, `~~strikethrough~~`, code in one or three backticks,
+    `> quote`, `:emoji:`, `[title](url)`, and bare links work; so do `@name` and `#channel` where
+    the reader's client knows them, but nobody is notified: use `UserMention` for that.
+
+    Source: `compile`, compiler line 536. The one-line preview of a thread leaves it out
+    (lines 636-641), and shows nothing in its place.
+
+    Raises:
+        InvalidDraftError: It is not text, or empty.
+
+    """
+
+    content: str = attrs.field(validator=is_said)
+    """The markdown."""
+
+    def reading(self) -> Iterable[Part]:
+        """Return what a reader reads: the markdown as it was written."""
+        return (self.content,)
