@@ -209,7 +209,7 @@ def encode_save(
 
 
 def check_draft(draft: MessageDraft) -> None:
-    """Check whether a draft can be encoded, without a request.
+    """Check whether a draft can be encoded; it takes less time than to encode it.
 
     Raises:
         InvalidDraftError: A field cannot be sent as it is; the error names it.
@@ -218,12 +218,21 @@ def check_draft(draft: MessageDraft) -> None:
     _check_content(draft, _operation(draft))
     if draft.front_id is not None:
         _check_front_id(draft.front_id)
-    fields = _message_fields(draft, draft.front_id, draft.content)
-    if not isinstance(draft.content, str):
-        del fields["content"]
-        _content(draft, "portable")
+    is_text = isinstance(draft.content, str)
+    if not is_text:
+        _check_tree(draft)
+    # What `_check_tree` has checked needs no second check.
+    fields = _message_fields(draft, draft.front_id, draft.content if is_text else None)
     _check_fields(fields, is_text=True)
     dump({"message": fields}, _DRAFT_NAMES)
+
+
+def _check_tree(draft: MessageDraft) -> None:
+    from twake_async.twacode._portable import why_unsendable  # noqa: PLC0415 - as above
+
+    # A list of JSON is sent as it is; anything else is judged by its portable form.
+    if not isinstance(draft.content, list) or why_unsendable(draft.content):
+        _content(draft, "portable")
 
 
 def _check_fields(fields: dict[str, Any], *, is_text: bool) -> None:
