@@ -49,6 +49,8 @@ from twake_async import (
 )
 from twake_async._batch.channels import Channels
 from twake_async._batch.engine import AHEAD, stream
+from twake_async._batch.input import Input
+from twake_async._batch.item import Item
 from twake_async._batch.proven_groups import ProvenGroups
 
 # --- what is yielded -----------------------------------------------------------------------------
@@ -421,6 +423,20 @@ def test_channels_hand_out_one_at_a_time_in_order_and_lose_nothing(steps):
             [item for item in items if item[0] == channel] for items in (added, taken, left)
         )
         assert of_taken + of_left == of_added
+
+
+async def test_a_worker_that_waited_for_room_reads_on():
+    """While one waits for room, another waits for its turn to read; both get their drafts."""
+    given = [MessageDraft("c0", "1"), MessageDraft("c0", "2"), MessageDraft("c1", "3")]
+    source = Input(given, lambda draft, _: Item(draft, draft.channel_id), lambda _: None, limit=1)
+    first = await source.next()
+    second, third = asyncio.create_task(source.next()), asyncio.create_task(source.next())
+    await settle()
+    source.release(first)
+    assert ((await second).draft, (await third).draft) == tuple(given[1:])
+    source.release(second.result())
+    assert await source.next() is None
+    assert source.read == 3
 
 
 # --- after an UNKNOWN ----------------------------------------------------------------------------

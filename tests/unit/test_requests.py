@@ -7,7 +7,7 @@ import json
 import uuid
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from strategies import JSON, TEXT
 
@@ -393,12 +393,16 @@ def refusal(function, *args, **named) -> str:
 
 
 @given(
-    CONTENT,
-    st.one_of(st.none(), st.text(max_size=3)),
-    st.dictionaries(st.sampled_from(["content", "a", "b"]), JSON, max_size=2),
-    st.booleans(),
+    content=CONTENT,
+    front_id=st.one_of(st.none(), st.text(max_size=3)),
+    extra=st.dictionaries(st.sampled_from(["content", "a", "b"]), JSON, max_size=2),
+    edit=st.booleans(),
 )
-def test_a_check_refuses_what_an_encoding_refuses(content, front_id, extra, edit):
+@example(content="a text", front_id=None, extra={"a": 1}, edit=False)
+@example(content="a text", front_id="mine", extra={}, edit=True)
+@example(content="half a pair: \ud83d", front_id=None, extra={}, edit=False)
+@example(content=[{"type": "bold", "content": "x"}], front_id=None, extra={}, edit=True)
+def test_a_check_refuses_what_an_encoding_refuses(content, front_id, extra, *, edit):
     """In the same words, though it makes no request."""
     try:
         draft = MessageDraft(
