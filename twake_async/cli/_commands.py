@@ -81,16 +81,16 @@ def run(arguments: Sequence[str], signals: Signals | None = None) -> int:
             return run(arguments, own)
     try:
         return _run(arguments, signals)
-    except click.ClickException as wrong:
+    except click.ClickException as exc:
         shown = io.StringIO()
-        wrong.show(shown)
+        exc.show(shown)
         tell(shown.getvalue().removesuffix("\n"))
-        return USAGE if isinstance(wrong, click.UsageError) else wrong.exit_code
+        return USAGE if isinstance(exc, click.UsageError) else exc.exit_code
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
-    except OSError as wrong:  # standard output: the rest is typed where it arises
+    except OSError as exc:  # standard output: the rest is typed where it arises
         give_up_output()
-        complain(f"it cannot go on: {wrong.strerror or wrong}")
+        complain(f"it cannot go on: {exc.strerror or exc}")
         return FAILED
 
 

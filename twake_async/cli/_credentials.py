@@ -130,8 +130,8 @@ def read_file(path: Path) -> dict[str, str | None]:
         with path.open("rb") as file:
             _check_private(path, os.fstat(file.fileno()))
             text = file.read(_LONGEST)
-    except OSError as wrong:
-        raise ConfigurationError(f"{path} cannot be read: {wrong.strerror}") from None
+    except OSError as exc:
+        raise ConfigurationError(f"{path} cannot be read: {exc.strerror}") from None
     if len(text) == _LONGEST:
         raise ConfigurationError(
             f"{path} is no configuration: it is longer than {_LONGEST:,} bytes"

@@ -59,30 +59,30 @@ def read_csv(chunks: Iterable[bytes], reading: Reading | None = None) -> Iterato
         return
     header = _header(first, reading)
     hint = "; if it is JSON Lines, give --format jsonl" if first.text.startswith("{") else ""
-    problems = [first.wrong + hint] if first.wrong else _problems(header, reading)
+    problems = [first.problem + hint] if first.problem else _problems(header, reading)
     for problem in problems:
         yield _bad_row(first, problem)
     if not problems:
         for row in table:
-            if any(row.cells) or row.wrong:
+            if any(row.cells) or row.problem:
                 yield _line(row, header, reading)
 
 
 def header_of(text: str, delimiter: str, reading: Reading) -> tuple[int, int]:
     """Return how many cells of a first row are fields if this delimits them, and how many not."""
     row = next(rows([TextLine(1, text)], delimiter), None)
-    if row is None or row.wrong:
+    if row is None or row.problem:
         return 0, 0
     known = sum(field in reading.fields for field in _header(row, reading).fields)
     return known, len(row.cells) - known
 
 
 def _table(lines: Iterator[TextLine], reading: Reading) -> Iterator[Row]:
-    first = next((line for line in lines if line.text.strip() or line.wrong), None)
+    first = next((line for line in lines if line.text.strip() or line.problem), None)
     if first is None:
         return iter(())
     said = _SEP.fullmatch(first.text.strip())
-    if said is not None and not first.wrong:
+    if said is not None and not first.problem:
         return rows(lines, reading.delimiter or said[1])
     # The first of those that find as many.
     best = max(DELIMITERS, key=lambda one: header_of(first.text, one, reading))
@@ -130,25 +130,25 @@ def _unknown(name: str, reading: Reading) -> str:
     )
 
 
-def _bad_row(row: Row, wrong: str) -> Line:
-    source = named_source(row.number, wrong, row=row.text or row.cells)
-    return bad_line(row.number, source, wrong)
+def _bad_row(row: Row, problem: str) -> Line:
+    source = named_source(row.number, problem, row=row.text or row.cells)
+    return bad_line(row.number, source, problem)
 
 
 def _line(row: Row, header: _Header, reading: Reading) -> Line:
     fields: dict[str, Any] = {}
-    wrong = _misfit(row, header)
-    if not wrong:
-        fields, wrong = _fields(row, header)
-    if wrong:
-        return _bad_row(row, wrong)
+    problem = _misfit(row, header)
+    if not problem:
+        fields, problem = _fields(row, header)
+    if problem:
+        return _bad_row(row, problem)
     return draft_line(row.number, reading.dump(fields), fields, reading)
 
 
 def _misfit(row: Row, header: _Header) -> str:
     """Return why a row does not fit the first one; empty where it does."""
-    if row.wrong:
-        return row.wrong
+    if row.problem:
+        return row.problem
     if len(row.cells) != len(header.names):
         more = "more" if len(row.cells) > len(header.names) else "fewer"
         counts = f"{len(row.cells)}, not {len(header.names)}"
@@ -170,8 +170,8 @@ def _fields(row: Row, header: _Header) -> tuple[dict[str, Any], str]:
         place = f"column {number} ({header.names[number - 1]})"
         try:
             fields[field] = _value(field, cell)
-        except NotTakenError as wrong:
-            return fields, f"{place}: {wrong}"
+        except NotTakenError as exc:
+            return fields, f"{place}: {exc}"
         except ValueError:
             wanted = "true or false" if field in _FLAGS else "JSON"
             return fields, f"{place} must hold {wanted}"

@@ -36,7 +36,7 @@ class Row:
     text: str = ""
     """The row as it stands in the file; kept only where it is wrong."""
 
-    wrong: str = ""
+    problem: str = ""
     """Why it cannot be used; empty where it can."""
 
 
@@ -44,7 +44,7 @@ def rows(lines: Iterable[TextLine], delimiter: str) -> Iterator[Row]:
     """Yield the rows; blank lines between them are left out."""
     quoted: _Quoted | None = None
     for line in lines:
-        if quoted is None and not line.wrong and '"' not in line.text:
+        if quoted is None and not line.problem and '"' not in line.text:
             if line.text and not line.text.isspace():
                 yield Row(line.number, line.text.split(delimiter))
             continue
@@ -65,7 +65,7 @@ class _Quoted:
     _cells: list[str] = attrs.field(factory=list, init=False)
     _texts: list[str] = attrs.field(factory=list, init=False)
     _length: int = attrs.field(default=0, init=False)
-    _wrong: str = attrs.field(default="", init=False)
+    _fault: str = attrs.field(default="", init=False)
     #: The parts of the cell whose quote is open; None where none is.
     _open: list[str] | None = attrs.field(default=None, init=False)
     _opened: str = attrs.field(default="", init=False)
@@ -74,34 +74,34 @@ class _Quoted:
         """Take one more line; return whether the row ends with it, well or not."""
         self._texts.append(line.text + line.end)
         self._length += len(line.text)
-        self._wrong = self._problem(line)
-        if self._wrong and line.number != self.number:
-            self._wrong = f"on line {line.number}: {self._wrong}"
-        return bool(self._wrong) or self._open is None
+        self._fault = self._problem(line)
+        if self._fault and line.number != self.number:
+            self._fault = f"on line {line.number}: {self._fault}"
+        return bool(self._fault) or self._open is None
 
     def row(self) -> Row:
         """Return the row that has ended."""
-        text = "".join(self._texts) if self._wrong else ""
-        return Row(self.number, self._cells, text, self._wrong)
+        text = "".join(self._texts) if self._fault else ""
+        return Row(self.number, self._cells, text, self._fault)
 
     def unclosed(self) -> Row:
         """Return the row that the end of the file cuts off."""
-        self._wrong = f"{self._opened} is never closed"
+        self._fault = f"{self._opened} is never closed"
         return self.row()
 
     def _problem(self, line: TextLine) -> str:
-        if line.wrong:
-            return line.wrong
+        if line.problem:
+            return line.problem
         if self._length > LONGEST:
             return f"{self._opened} is not closed within {LONGEST:,} characters"
         at: int | None = 0
         while at is not None:
             if self._open is None:
-                at, wrong = self._begin(line.text, at)
+                at, problem = self._begin(line.text, at)
             else:
-                at, wrong = self._go_on(line, at)
-            if wrong:
-                return wrong
+                at, problem = self._go_on(line, at)
+            if problem:
+                return problem
         return ""
 
     def _begin(self, text: str, at: int) -> tuple[int | None, str]:

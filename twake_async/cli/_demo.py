@@ -113,8 +113,8 @@ async def _what_goes_wrong(page: _Page, twake: TwakeSession, sandbox: Sandbox) -
     channel = sandbox.channel_id
 
     page.story("A wrong private key.")
-    async with _session(sandbox, key="a-wrong-key") as wrong:
-        page.error(await _failure(wrong.send_message(channel, "Let me in")))
+    async with _session(sandbox, key="a-wrong-key") as stranger:
+        page.error(await _failure(stranger.send_message(channel, "Let me in")))
     page.moral("Nothing was stored. The same again would be refused again: mend the key.")
 
     page.story("A server that does not run: nobody listens on its port.")

@@ -120,8 +120,8 @@ class FileInput:
             try:
                 self.file.seek(at)
                 chunk = self.file.read(CHUNK)
-            except OSError as wrong:
-                raise InputError(f"the input cannot be read: {wrong.strerror}") from wrong
+            except OSError as exc:
+                raise InputError(f"the input cannot be read: {exc.strerror}") from exc
             if not chunk:
                 return
             at += len(chunk)
@@ -138,7 +138,7 @@ def _with_checked_draft(line: Line) -> Line:
     try:
         check_draft(line.draft)
     except InvalidDraftError as exc:
-        return attrs.evolve(line, draft=None, wrong=of_error(exc))
+        return attrs.evolve(line, draft=None, problem=of_error(exc))
     return line
 
 
@@ -148,8 +148,8 @@ def _with_new_key(line: Line, keys: dict[str, int]) -> Line:
     first = keys.setdefault(line.key, line.number)
     if first == line.number:
         return line
-    wrong = f"its key {line.key!r} is that of line {first} too"
-    return attrs.evolve(line, draft=None, wrong=wrong)
+    problem = f"its key {line.key!r} is that of line {first} too"
+    return attrs.evolve(line, draft=None, problem=problem)
 
 
 class StreamInput:
@@ -238,8 +238,8 @@ class StreamInput:
             self._room.acquire()
             try:
                 chunk: bytes | OSError = next(chunks, b"")
-            except OSError as wrong:
-                chunk = wrong
+            except OSError as exc:
+                chunk = exc
             ended = not chunk or isinstance(chunk, OSError)
             self._chunks.put(chunk)
             with contextlib.suppress(RuntimeError):  # the loop is gone; `rest` needs none

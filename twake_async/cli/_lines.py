@@ -96,21 +96,21 @@ class Line:
     draft: MessageDraft | None
     """The draft; None where there is none to be made."""
 
-    wrong: str = ""
+    problem: str = ""
     """Why there is none."""
 
     key: str | None = None
     """The journal's key, where a field was named for it."""
 
 
-def bad_line(number: int, source: str, wrong: str) -> Line:
+def bad_line(number: int, source: str, problem: str) -> Line:
     """Return the line of something that is no draft."""
-    return Line(number, source or named_source(number, wrong), None, wrong)
+    return Line(number, source or named_source(number, problem), None, problem)
 
 
-def named_source(number: int, wrong: str, **more: Any) -> str:
+def named_source(number: int, problem: str, **more: Any) -> str:
     """Return what is written of a line that cannot be written as it was: where, why and what."""
-    return json.dumps({"line": number, "problem": wrong, **more})
+    return json.dumps({"line": number, "problem": problem, **more})
 
 
 def read_jsonl(chunks: Iterable[bytes], reading: Reading | None = None) -> Iterator[Line]:
@@ -140,9 +140,9 @@ class JsonLines:
         for line in lines:
             text = line.text.strip(_BLANK)
             if line.is_cut:
-                text = named_source(line.number, line.wrong, begins=text)
-            if line.wrong:
-                yield bad_line(line.number, text, line.wrong)
+                text = named_source(line.number, line.problem, begins=text)
+            if line.problem:
+                yield bad_line(line.number, text, line.problem)
             elif text:
                 yield _json_line(line.number, text, self._reading)
 
@@ -150,8 +150,8 @@ class JsonLines:
 def _json_line(number: int, text: str, reading: Reading) -> Line:
     try:
         given = load_json(text)
-    except ValueError as wrong:
-        return bad_line(number, text, f"{_not_json(wrong)}{_hint(number, text)}")
+    except ValueError as exc:
+        return bad_line(number, text, f"{_not_json(exc)}{_hint(number, text)}")
     if not isinstance(given, dict):
         return bad_line(number, text, f"it is not a JSON object{_hint(number, text)}")
     given.pop(RESULT, None)
@@ -179,8 +179,8 @@ def load_json(text: str) -> Any:
         return _decode(text)
     except RecursionError:
         raise NotTakenError("it is nested too deeply") from None
-    except ValueError as wrong:
-        if isinstance(wrong, (json.JSONDecodeError, NotTakenError)):
+    except ValueError as exc:
+        if isinstance(exc, (json.JSONDecodeError, NotTakenError)):
             raise
         raise NotTakenError("a number in it has too many digits") from None
 
@@ -201,10 +201,10 @@ def named_twice(names: Sequence[str]) -> str | None:
     return next((name for name, count in Counter(names).items() if count > 1), None)
 
 
-def _not_json(wrong: ValueError) -> str:
-    if isinstance(wrong, json.JSONDecodeError):
-        return f"it is not JSON: {wrong.msg}, at character {wrong.colno}"
-    return f"it is not JSON that can be sent: {wrong}"
+def _not_json(problem: ValueError) -> str:
+    if isinstance(problem, json.JSONDecodeError):
+        return f"it is not JSON: {problem.msg}, at character {problem.colno}"
+    return f"it is not JSON that can be sent: {problem}"
 
 
 def _hint(number: int, text: str) -> str:

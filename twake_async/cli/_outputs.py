@@ -86,8 +86,8 @@ class Output:
     def _told(self) -> Iterator[None]:
         try:
             yield
-        except OSError as wrong:
-            why = f"{self.option} {self.path} cannot be written: {wrong.strerror}."
+        except OSError as exc:
+            why = f"{self.option} {self.path} cannot be written: {exc.strerror}."
             raise click.UsageError(why) from None
 
     def write(self, line: str) -> bool:
@@ -99,8 +99,8 @@ class Output:
         try:
             while written < len(data):
                 written += os.write(self._file, data[written:])
-        except OSError as wrong:
-            self.failure = wrong
+        except OSError as exc:
+            self.failure = exc
             if written and self._is_regular:  # half a line would be a bad one when it is fed back
                 with contextlib.suppress(OSError):
                     os.ftruncate(self._file, os.fstat(self._file).st_size - written)

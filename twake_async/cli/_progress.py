@@ -82,7 +82,7 @@ class Display:
     def __exit__(
         self,
         kind: type[BaseException] | None,
-        wrong: BaseException | None,
+        problem: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
         if self._bar is not None:

@@ -67,7 +67,7 @@ def end_of(line: Line, delivery: Delivery) -> End:
         line,
         delivery.outcome,
         reason="" if error is None else error.reason,
-        why=line.wrong or of_delivery(delivery),
+        why=line.problem or of_delivery(delivery),
         id=message.id if message else None,
         front_id=(sent.front_id if sent else None) or (draft.front_id if draft else None),
         channel_id=draft.channel_id if draft else None,
@@ -92,7 +92,7 @@ def untaken(line: Line, outcome: Outcome) -> End:
         outcome: What is certain about it, from earlier runs.
 
     """
-    why = line.wrong or _UNTAKEN.get(outcome, "the run ended before it")
+    why = line.problem or _UNTAKEN.get(outcome, "the run ended before it")
     reason = "" if outcome is Outcome.DELIVERED else "stopped"
     draft = line.draft
     return End(

@@ -72,9 +72,9 @@ class Run:
                 pass
             except click.UsageError:  # a list could not be made: nothing was sent
                 raise
-            except Exception as wrong:  # the lines must be accounted for
+            except Exception as exc:  # the lines must be accounted for
                 log.debug("the batch ended", exc_info=True)
-                said = getattr(wrong, "strerror", None) or str(wrong) or type(wrong).__name__
+                said = getattr(exc, "strerror", None) or str(exc) or type(exc).__name__
                 self.report.stopped_by(TwakeError(f"it cannot go on: {said}", reason="broken"))
             self._account_for_rest()
             self._tell_change()

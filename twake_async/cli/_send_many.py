@@ -159,8 +159,8 @@ def _arguments(
         raise click.UsageError("--resend means nothing without --journal.")
     try:
         kept = None if journal is None else Journal(journal)
-    except ConfigurationError as wrong:
-        raise click.UsageError(f"--journal: {of_error(wrong)}.") from None
+    except ConfigurationError as exc:
+        raise click.UsageError(f"--journal: {of_error(exc)}.") from None
     return {
         "journal": kept,
         "resume": "resend" if resend else "report",
@@ -180,7 +180,7 @@ def _check(source: FileInput) -> tuple[int, int]:
             continue
         bad += 1
         if bad <= SHOWN:
-            complain(f"line {line.number}: {line.wrong}")
+            complain(f"line {line.number}: {line.problem}")
     return good, bad
 
 

@@ -69,8 +69,8 @@ def standard_text() -> str:
                     f"standard input is longer than {LONGEST:,} bytes", field="content"
                 )
         return given.decode("utf-8-sig")
-    except OSError as wrong:
-        why = f"standard input cannot be read: {wrong.strerror}"
+    except OSError as exc:
+        why = f"standard input cannot be read: {exc.strerror}"
         raise InvalidDraftError(why, field="content") from None
     except UnicodeDecodeError:
         raise InvalidDraftError("standard input is not UTF-8 text", field="content") from None
@@ -90,8 +90,8 @@ def opened(name: str) -> int:
     """Return the file descriptor of a file; it is a wrong command line if it cannot be opened."""
     try:
         return os.open(name, os.O_RDONLY | getattr(os, "O_BINARY", 0))
-    except OSError as wrong:
-        raise click.UsageError(f"{name} cannot be read: {wrong.strerror}.") from None
+    except OSError as exc:
+        raise click.UsageError(f"{name} cannot be read: {exc.strerror}.") from None
 
 
 def is_file(source: int) -> bool:
@@ -124,8 +124,8 @@ def first_line(source: int) -> bytes:
             head += chunk
             if b"\n" in head or len(head) >= ENOUGH:
                 break
-    except OSError as wrong:
-        raise InputError(f"the input cannot be read: {wrong.strerror}") from wrong
+    except OSError as exc:
+        raise InputError(f"the input cannot be read: {exc.strerror}") from exc
     return head
 
 
@@ -140,5 +140,5 @@ def copied(source: int, head: bytes = b"") -> IO[bytes]:
             copy.flush()
             stack.pop_all()
             return copy
-    except OSError as wrong:
-        raise InputError(f"the input cannot be copied: {wrong.strerror}") from wrong
+    except OSError as exc:
+        raise InputError(f"the input cannot be copied: {exc.strerror}") from exc

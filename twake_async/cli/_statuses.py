@@ -50,9 +50,9 @@ def say(line: str) -> None:
         _echo(line, err=False)
     except BrokenPipeError:  # the reader has seen enough
         give_up_output()
-    except OSError as wrong:
+    except OSError as exc:
         give_up_output()
-        complain(f"warning: standard output cannot be written ({wrong.strerror}): {line}")
+        complain(f"warning: standard output cannot be written ({exc.strerror}): {line}")
 
 
 def give_up_output() -> None:

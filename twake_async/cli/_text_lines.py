@@ -54,8 +54,8 @@ def text_encoding(name: str) -> str:
     try:
         found = codecs.lookup(name).name
         b"a".decode(found)
-    except (ValueError, LookupError) as wrong:
-        raise LookupError(name) from wrong
+    except (ValueError, LookupError) as exc:
+        raise LookupError(name) from exc
     if found.replace("_", "-") in _NO_CHARSETS:
         raise LookupError(name)
     return found
@@ -79,7 +79,7 @@ class TextLine:
     end: str = ""
     """How it ends: CR LF, LF, CR, or not at all."""
 
-    wrong: str = ""
+    problem: str = ""
     """Why it cannot be used; empty where it can."""
 
     is_cut: bool = False
@@ -173,12 +173,12 @@ class TextLines:
         if length > LONGEST:
             why = f"it is longer than {LONGEST:,} characters"
             return TextLine(self._number, text[:_SHOWN], end, why, is_cut=True)
-        wrong = self._wrong(text)
-        if wrong and self.encoding != "utf-8":
+        problem = self._problem_of(text)
+        if problem and self.encoding != "utf-8":
             text = _MARK.sub(lambda mark: f"\\x{ord(mark[0]) & 0xFF:02x}", text)
-        return TextLine(self._number, text, end, wrong)
+        return TextLine(self._number, text, end, problem)
 
-    def _wrong(self, text: str) -> str:
+    def _problem_of(self, text: str) -> str:
         if self._conflict:
             return self._conflict
         if not text.isascii() and (mark := _MARK.search(text)):

@@ -109,7 +109,7 @@ def test_only_the_first_bad_lines_are_shown(cli, write):
 
 
 @pytest.mark.parametrize(
-    ("line", "wrong"),
+    ("line", "problem"),
     [
         (b"[1]", "not a JSON object"),
         (b"\xff", "not UTF-8"),
@@ -119,12 +119,12 @@ def test_only_the_first_bad_lines_are_shown(cli, write):
         (b'{"channel_id": "c", "content": "x", "pinned": "yes"}', "pinned"),
     ],
 )
-def test_what_is_wrong_with_a_line_is_said(line, wrong):
+def test_what_is_wrong_with_a_line_is_said(line, problem):
     """The sentence names what to mend."""
     [read] = read_jsonl([b"\n", line])
     assert read.draft is None
     assert read.number == 2
-    assert wrong in read.wrong
+    assert problem in read.problem
 
 
 def test_what_is_wrong_with_a_row_is_said():
@@ -132,8 +132,8 @@ def test_what_is_wrong_with_a_row_is_said():
     rows = b"channel_id,content,pinned\nc,x,true,more\nc,x,maybe\nc,good,\n\n", b""
     read = list(read_csv(rows))
     assert [line.number for line in read] == [2, 3, 4]
-    assert "more cells" in read[0].wrong
-    assert "column 3 (pinned) must hold true or false" in read[1].wrong
+    assert "more cells" in read[0].problem
+    assert "column 3 (pinned) must hold true or false" in read[1].problem
     assert read[2].draft.content == "good"
     assert list(read_csv([])) == []
 
