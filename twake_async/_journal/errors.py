@@ -33,7 +33,7 @@ def as_journal_error(path: str, exc: Exception) -> JournalError:
         return damaged(path, str(exc))
     return JournalError(
         f"the journal {path!r} cannot be opened, read or written ({exc}): nothing more was "
-        "sent. Repair that, or go back to a copy, and run again with the same input",
+        "sent. Fix that, or go back to a copy, and run again with the same input",
         reason="broken",
     )
 

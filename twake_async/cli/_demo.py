@@ -31,7 +31,7 @@ _STYLES = {
     Outcome.NOT_SENT: "bold yellow",
     Outcome.UNKNOWN: "bold magenta",
 }
-#: Where the text beside an outcome begins.
+#: The column where the text of an outcome begins.
 _HANG = 15
 _MEANINGS = {
     Outcome.DELIVERED: "the server has it",
@@ -115,7 +115,7 @@ async def _what_goes_wrong(page: _Page, twake: TwakeSession, sandbox: Sandbox) -
     page.story("A wrong private key.")
     async with _session(sandbox, key="a-wrong-key") as stranger:
         page.error(await _failure(stranger.send_message(channel, "Let me in")))
-    page.moral("Nothing was stored. The same again would be refused again: mend the key.")
+    page.moral("Nothing was stored. The same again would be refused again: fix the key.")
 
     page.story("A server that does not run: nobody listens on its port.")
     with socket.socket() as nobody:
@@ -142,12 +142,12 @@ async def _failure(sending: Awaitable[object]) -> TwakeError:
         await sending
     except TwakeError as error:
         return error
-    raise RuntimeError("the demo met no error where it had arranged for one")
+    raise RuntimeError("the demo met no error where it had prepared one")
 
 
 @attrs.frozen
 class _Page:
-    """The demo on paper: one method for each kind of line."""
+    """Prints the demo: one method for each kind of line."""
 
     console: Console
 
@@ -197,7 +197,7 @@ class _Page:
         self._print(Text("twake-async send --help  sends a message from the shell"), 2)
 
     def _print(self, text: Text, indent: int = 0, head: tuple[str, str] = ("", "")) -> None:
-        """Print wrapped text behind an indent, in whose first line the head stands."""
+        """Print wrapped text with an indent; the head is in the indent of the first line."""
         width = max(self.console.width - indent, 20)
         for line in text.wrap(self.console, width):
             line.rstrip()

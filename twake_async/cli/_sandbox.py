@@ -1,4 +1,4 @@
-"""`twake-async sandbox`: a Twake of one's own, until Ctrl-C."""
+"""`twake-async sandbox`: runs a Twake on this machine until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ async def _serve(world: Sandbox, port: int, signals: Signals) -> int:
 
 async def _until_interrupted(signals: Signals) -> None:
     end, loop = asyncio.Event(), asyncio.get_running_loop()
-    signals.pass_to(lambda: loop.call_soon_threadsafe(end.set))
+    signals.call(lambda: loop.call_soon_threadsafe(end.set))
     await end.wait()
 
 
@@ -123,5 +123,5 @@ def _log(line: str) -> None:
 
 
 def _note(line: str) -> None:
-    # A log that nobody can read any more must not fail the request that it tells of.
+    # A log line that cannot be printed must not fail the request that it is about.
     tell(printable(line))

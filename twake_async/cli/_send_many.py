@@ -49,7 +49,7 @@ A line of JSON, or a row of CSV under a first row that names the fields:
   {"channel_id": "3b4c5d5f-0f1f-11eb-9a1f-0242ac1b0006", "content": "Hello"}
 
 \b
-Exit status: the worst that became of any message:
+Exit status: the worst outcome of any message:
   0   all were delivered
   1   all were delivered, but a list could not be written
   2   some were refused, or the server refuses this address, these
@@ -62,7 +62,7 @@ Exit status: the worst that became of any message:
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True))
 @click.option("--journal", metavar="FILE", help="Keep what was sent there, and go on from it.")
 @click.option(
-    "--resend", is_flag=True, help="Send again what an earlier run of the journal lost sight of."
+    "--resend", is_flag=True, help="Send again what an earlier run of the journal left unknown."
 )
 @click.option(
     "--in-flight",
@@ -114,7 +114,7 @@ def send_many(
     options: Options,
     **batch: Any,
 ) -> int:
-    """Send the messages in FILE, or "-" for standard input, and tell what became of each.
+    """Send the messages in FILE, or "-" for standard input, and report the outcome of each.
 
     Every line of a file is checked before anything is sent; JSON Lines from standard input are
     sent as they come. Ctrl-C lets what is on its way end; a second one does not wait.
@@ -136,13 +136,13 @@ def send_many(
             session = open_session(options, os.environ)
             stack.enter_context(lists)
         except TwakeError as error:
-            report.stopped_by(error)
-            return report.end_early()
+            report.note_error(error)
+            return report.finish_early()
         except KeyboardInterrupt:
-            return report.end_early(interrupted=True)
-        stack.enter_context(_warnings_told_once())
+            return report.finish_early(interrupted=True)
+        stack.enter_context(_warnings_shown_once())
         keyed = reading.key is not None
-        return Run(source, report, signals, arguments, keyed).to_end(session)
+        return Run(source, report, signals, arguments, keyed).run(session)
 
 
 def _arguments(
@@ -172,7 +172,7 @@ def _arguments(
 
 
 def _check(source: FileInput) -> tuple[int, int]:
-    """Return how many good and bad lines there are, and show the first bad ones."""
+    """Return how many good and bad lines there are, and print the first bad ones."""
     good = bad = 0
     for line in source.check():
         if line.draft is not None:
@@ -185,12 +185,12 @@ def _check(source: FileInput) -> tuple[int, int]:
 
 
 @contextlib.contextmanager
-def _warnings_told_once() -> Iterator[None]:
-    def tell(message: Warning | str, *_: object) -> None:
+def _warnings_shown_once() -> Iterator[None]:
+    def show(message: Warning | str, *_: object) -> None:
         if isinstance(message, TextCutWarning):
             complain("warning: the server kept only the start of a text: use --text-form portable")
 
     with warnings.catch_warnings():
         warnings.simplefilter("once", TextCutWarning)
-        warnings.showwarning = tell  # type: ignore[assignment]
+        warnings.showwarning = show  # type: ignore[assignment]
         yield

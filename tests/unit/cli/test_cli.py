@@ -23,7 +23,7 @@ from command_line import (
     at_home,
     environment,
     file_settings,
-    heed_ctrl_c,
+    restore_ctrl_c,
     spawn,
     texts,
     wait_for,
@@ -333,7 +333,7 @@ def test_an_interrupted_send_tells_what_its_attempt_came_to(sandbox):
         env=environment(**sandbox.environment),
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=heed_ctrl_c,  # noqa: PLW1509 - it only sets a signal
+        preexec_fn=restore_ctrl_c,  # noqa: PLW1509 - it only sets a signal
     ) as process:
         wait_for(lambda: sandbox.requests)
         process.send_signal(signal.SIGINT)

@@ -26,7 +26,7 @@ from twake_async.cli._csv_rows import rows  # noqa: E402
 from twake_async.cli._formats import is_csv  # noqa: E402
 from twake_async.cli._input import FileInput, StreamInput  # noqa: E402
 from twake_async.cli._lines import JsonLines, Reading, read_jsonl  # noqa: E402
-from twake_async.cli._results import End, beside  # noqa: E402
+from twake_async.cli._results import LineResult, with_result  # noqa: E402
 from twake_async.cli._sources import InputError  # noqa: E402
 from twake_async.cli._text_lines import TextLines, text_encoding, text_lines  # noqa: E402
 from twake_async.errors import Outcome  # noqa: E402
@@ -128,7 +128,7 @@ def test_a_byte_that_is_no_utf_8_is_named_and_kept():
     ("data", "encoding", "problem"),
     [
         (b"\x81", "", "0x81, which is not UTF-8: name the right encoding"),
-        ("é".encode() + b"\xe9", "", "as the rest of the line is: mend it"),
+        ("é".encode() + b"\xe9", "", "as the rest of the line is: fix it"),
         (b"a\x81", "cp1252", "character 2 is the byte 0x81, which is not CP1252"),
         (b"a\0b", "", "character 2 is NUL: this is no text, or not UTF-8"),
         (codecs.BOM_UTF8 + b"a", "cp1252", "begins with the mark of UTF-8, and --encoding says"),
@@ -573,9 +573,9 @@ def test_what_is_written_of_a_line_is_the_same_draft(given_lines, encoding, asci
         if line.draft is not None:
             [again] = read_jsonl([line.source.encode()])
             [listed] = read_jsonl(
-                [beside(End(again, Outcome.NOT_SENT, why="it was held")).encode()]
+                [with_result(LineResult(again, Outcome.NOT_SENT, error="it was held")).encode()]
             )
-            [twice] = read_jsonl([beside(End(listed, Outcome.UNKNOWN)).encode()])
+            [twice] = read_jsonl([with_result(LineResult(listed, Outcome.UNKNOWN)).encode()])
             assert again.draft == listed.draft == twice.draft == line.draft
 
 
