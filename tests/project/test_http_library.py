@@ -1,7 +1,7 @@
 """The two HTTP libraries: a test for each private name that is used, and what the caller injects.
 
-Where a test of the first part fails after an update, a name has gone: `_http_library.py` says what
-that costs, and is the one place to mend.
+If a test of the first part fails after an update, a name has gone. `_transport/http_library.py` says what
+that costs, and is the one place to fix.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from twake_async.sandbox import Sandbox
 
 LIBRARIES = {"httpx": httpx_library(), "httpx2": httpx2_library()}
 each = pytest.mark.parametrize("library", LIBRARIES.values(), ids=LIBRARIES)
-ways = pytest.mark.parametrize("way", ["plain", "tls", "forward", "tunnel"])
+routes = pytest.mark.parametrize("route", ["plain", "tls", "forward", "tunnel"])
 
 
 def session(url, library=None, **options):
@@ -47,12 +47,12 @@ def session(url, library=None, **options):
 
 
 @contextlib.asynccontextmanager
-async def way_to(way):
-    """Yield a server, and what a session needs to go this way to it."""
-    tls = server_context() if way in ("tls", "tunnel") else None
+async def route_to(route):
+    """Yield a server, and the options of a session that reaches it by this route."""
+    tls = server_context() if route in ("tls", "tunnel") else None
     async with FaultServer(ssl_context=tls) as server, Proxy() as proxy:
         options = {"verify": client_context()} if tls else {}
-        if way in ("forward", "tunnel"):
+        if route in ("forward", "tunnel"):
             options["proxy"] = proxy.url
         yield server, options
 
@@ -68,19 +68,22 @@ async def used(twake):
 
 
 @each
-@ways
-async def test_the_pool_of_a_transport_is_its_pool_attribute(library, way):
+@routes
+async def test_the_pool_of_a_transport_is_its_pool_attribute(library, route):
     """`AsyncHTTPTransport._pool` is httpcore's pool, which holds the one connection."""
-    async with way_to(way) as (server, options), session(server.url, library, **options) as twake:
+    async with (
+        route_to(route) as (server, options),
+        session(server.url, library, **options) as twake,
+    ):
         pool = (await used(twake))._pool
         assert isinstance(pool, library.core().AsyncConnectionPool)
         assert len(pool.connections) == 1
 
 
 @each
-@ways
-async def test_a_pool_connects_through_its_network_backend_attribute(library, way, monkeypatch):
-    """`AsyncConnectionPool._network_backend`: what is put there opens the connection."""
+@routes
+async def test_a_pool_connects_through_its_network_backend_attribute(library, route, monkeypatch):
+    """The backend in `AsyncConnectionPool._network_backend` opens the connection."""
     opened = []
     real = Backend.connect_tcp
 
@@ -89,17 +92,23 @@ async def test_a_pool_connects_through_its_network_backend_attribute(library, wa
         return opened[-1]
 
     monkeypatch.setattr(Backend, "connect_tcp", connect)
-    async with way_to(way) as (server, options), session(server.url, library, **options) as twake:
+    async with (
+        route_to(route) as (server, options),
+        session(server.url, library, **options) as twake,
+    ):
         transport = await used(twake)
         assert isinstance(transport._pool._network_backend, Backend)
     assert len(opened) == 1
 
 
 @each
-@ways
-async def test_below_each_connection_is_one_that_reads_with_h11(library, way):
-    """`_connection`, over and over, and then `_h11_state` with its `trailing_data`."""
-    async with way_to(way) as (server, options), session(server.url, library, **options) as twake:
+@routes
+async def test_below_each_connection_is_one_that_reads_with_h11(library, route):
+    """`_connection`, repeatedly, and then `_h11_state` with its `trailing_data`."""
+    async with (
+        route_to(route) as (server, options),
+        session(server.url, library, **options) as twake,
+    ):
         (connection,) = (await used(twake))._pool.connections
         assert hasattr(connection, "_connection")
         while hasattr(connection, "_connection"):
@@ -109,8 +118,8 @@ async def test_below_each_connection_is_one_that_reads_with_h11(library, way):
 
 @each
 @pytest.mark.parametrize("rest", [b"", b"H", b"HTTP/1.1 400 No\r\nContent-Length: 0\r\n\r\n"])
-async def test_bytes_behind_an_answer_are_seen(library, rest):
-    """Seen where the answer and the bytes came together, which is where nothing else tells."""
+async def test_bytes_after_an_answer_are_seen(library, rest):
+    """Also if they came together with the answer, when nothing else shows them."""
     seen, over = asyncio.Event(), asyncio.Event()
 
     async def serve(reader, writer):
@@ -155,8 +164,8 @@ async def test_a_connection_is_asked_whether_it_is_readable_before_it_is_used_ag
 
 
 @each
-@ways
-async def test_the_events_of_a_request_have_the_names_that_prove_something(library, way):
+@routes
+async def test_the_events_of_a_request_have_the_known_names(library, route):
     """`connection.connect_tcp`, `start_tls`, `send_request_headers`: httpcore promises none."""
     names: list[str] = []
 
@@ -167,7 +176,7 @@ async def test_the_events_of_a_request_have_the_names_that_prove_something(libra
             assert info["return_value"] is not None
         names.append(name)
 
-    async with way_to(way) as (server, options):
+    async with route_to(route) as (server, options):
         proxy = library.http.Proxy(options["proxy"]) if "proxy" in options else None
         transport = library.make_transport(options.get("verify"), proxy, 4.0)
         request = library.http.Request("GET", server.url, extensions={"trace": trace})
@@ -176,17 +185,17 @@ async def test_the_events_of_a_request_have_the_names_that_prove_something(libra
         await response.aclose()
         await transport.aclose()
     headers = "http11.send_request_headers.started"
-    tls = [f"{'connection' if way == 'tls' else 'proxy'}.start_tls.started"]
+    tls = [f"{'connection' if route == 'tls' else 'proxy'}.start_tls.started"]
     expected = ["connection.connect_tcp.started", "connection.connect_tcp.complete"]
-    expected += [f"{headers} CONNECT"] if way == "tunnel" else []
-    expected += tls if way in ("tls", "tunnel") else []
+    expected += [f"{headers} CONNECT"] if route == "tunnel" else []
+    expected += tls if route in ("tls", "tunnel") else []
     expected += [f"{headers} GET"]
     assert [name for name in names if name in {*expected}] == expected
 
 
 @each
-async def test_nothing_is_heard_once_the_request_has_begun(library, server, monkeypatch):
-    """`info["request"].extensions` is what was given: the events end, and so does a cycle of objects."""
+async def test_no_event_is_reported_once_the_request_has_begun(library, server, monkeypatch):
+    """`info["request"].extensions` is the given dictionary: the events end, and so does a reference cycle."""
     names, given = [], []
     real = RequestEvents.__call__
 
@@ -212,7 +221,7 @@ async def test_nothing_is_heard_once_the_request_has_begun(library, server, monk
 
 @each
 async def test_a_clients_transports_are_its_transport_and_mounts_attributes(library):
-    """`AsyncClient._transport` and `._mounts`: where a client of two libraries would be seen."""
+    """`AsyncClient._transport` and `._mounts` show a client with parts of both libraries."""
     made = [library.http.AsyncHTTPTransport() for _ in range(2)]
     async with library.http.AsyncClient(transport=made[0], mounts={"https://": made[1]}) as client:
         assert client._transport is made[0]
@@ -223,10 +232,10 @@ async def test_a_clients_transports_are_its_transport_and_mounts_attributes(libr
 
 
 @each
-async def test_without_the_names_messages_are_sent_over_a_connection_each(
+async def test_without_the_private_names_each_message_gets_its_own_connection(
     library, server, monkeypatch
 ):
-    """A later library may make pooled connections slower, not wrong."""
+    """A later library may make pooled connections slower, but not wrong."""
     transport = library.http.AsyncHTTPTransport
     real, through = transport.__init__, transport.handle_async_request
 
@@ -251,10 +260,8 @@ async def test_without_the_names_messages_are_sent_over_a_connection_each(
 
 
 @each
-async def test_without_the_names_of_events_a_connection_costs_a_question_that_stores_nothing(
-    library, monkeypatch
-):
-    """What opens a connection ahead of its request then leaves itself: HEAD, and without the key."""
+async def test_with_renamed_events_opening_a_connection_sends_a_head_request(library, monkeypatch):
+    """It is a HEAD request without the key, and stores nothing."""
 
     async def answer(reader, writer):
         heads.append(await reader.readuntil(b"\r\n\r\n"))
@@ -284,8 +291,8 @@ async def test_without_the_names_of_events_a_connection_costs_a_question_that_st
 
 
 @each
-async def test_a_connection_that_shows_nothing_may_have_more(library, server):
-    """Where only the deepest name is gone, a connection is not used again either."""
+async def test_a_connection_without_the_private_name_is_not_used_again(library, server):
+    """Also if only the innermost name is gone."""
     async with session(server.url, library) as twake:
         transport = await used(twake)
         (connection,) = transport._pool.connections
@@ -295,10 +302,10 @@ async def test_a_connection_that_shows_nothing_may_have_more(library, server):
 
 
 @each
-async def test_without_the_events_connecting_ahead_of_a_request_asks_for_nothing(
+async def test_without_events_opening_a_connection_sends_a_head_request(
     library, server, monkeypatch
 ):
-    """Were they renamed, a HEAD request would leave: it carries nothing of a message, and no key."""
+    """It holds nothing of a message, and no key."""
     transport = library.http.AsyncHTTPTransport
     through = transport.handle_async_request
 
@@ -322,10 +329,13 @@ async def test_without_the_events_connecting_ahead_of_a_request_asks_for_nothing
 
 
 @each
-@ways
-async def test_messages_go_over_the_library_that_was_asked_for(library, way):
-    """One connection carries them all, whichever way leads to the server."""
-    async with way_to(way) as (server, options), session(server.url, library, **options) as twake:
+@routes
+async def test_messages_are_sent_with_the_chosen_library(library, route):
+    """By each route, all of them use one connection."""
+    async with (
+        route_to(route) as (server, options),
+        session(server.url, library, **options) as twake,
+    ):
         for _ in range(3):
             await twake.send_message("c1", "Hello")
         assert server.accepted == 1
@@ -334,8 +344,8 @@ async def test_messages_go_over_the_library_that_was_asked_for(library, way):
         assert isinstance(transport, library.http.AsyncHTTPTransport)
 
 
-def test_without_the_extra_the_line_that_installs_it_is_told(monkeypatch):
-    """Said when the session is made, and not with the first message."""
+def test_without_the_extra_the_error_says_how_to_install_it(monkeypatch):
+    """It is raised when the session is made, not with the first message."""
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(ConfigurationError) as caught:
         session("https://twake.example", transport="httpx2")
@@ -344,7 +354,7 @@ def test_without_the_extra_the_line_that_installs_it_is_told(monkeypatch):
 
 
 def run_python(code: str) -> str:
-    """Run a program in an interpreter of its own, and hand back what it printed."""
+    """Run a program in its own interpreter, and return what it printed."""
     command = [sys.executable, "-W", "error", "-c", code]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
@@ -368,7 +378,7 @@ async def send(**options):
     [("", "httpx", "httpx2"), ("transport='httpx2'", "httpx2", "httpx")],
 )
 def test_only_the_library_in_use_is_imported(options, there, missing):
-    """Each takes a tenth of a second to import, and nobody needs both."""
+    """Each takes a tenth of a second to import."""
     code = f"{SEND}\nasyncio.run(send({options})); print(*sys.modules)"
     loaded = run_python(code).split()
     assert there in loaded
@@ -376,7 +386,7 @@ def test_only_the_library_in_use_is_imported(options, there, missing):
 
 
 def test_a_program_that_made_httpx2_its_httpx_sends_as_before():
-    """`httpx2.alias_httpx()`: the default then runs over httpx2 under the other name."""
+    """After `httpx2.alias_httpx()` the default uses httpx2 under the other name."""
     code = f"import httpx2; httpx2.alias_httpx()\n{SEND}\nprint(bool(asyncio.run(send()).id))"
     assert run_python(code) == "True"
 
@@ -386,7 +396,7 @@ def test_a_program_that_made_httpx2_its_httpx_sends_as_before():
 
 @each
 async def test_an_injected_client_of_either_library_sends(library, server):
-    """It builds its own request, with its own headers, and stays the caller's to close."""
+    """It builds its own request, with its own headers, and the caller closes it."""
     async with library.http.AsyncClient(headers={"X-Mine": "yes"}) as client:
         async with session(server.url, http_client=client, proxy="env") as twake:
             message = await twake.send_message("c1", "Hello")
@@ -400,7 +410,7 @@ async def test_an_injected_client_of_either_library_sends(library, server):
 
 @each
 async def test_an_injected_transport_of_either_library_sends(library, server):
-    """It gets a request of its own library, and proves nothing by failing."""
+    """It gets a request of its own library, and its failures prove nothing."""
     transport = library.http.AsyncHTTPTransport()
     async with session(server.url, transport=transport, proxy="env") as twake:
         message = await twake.send_message("c1", "Hello")
@@ -416,7 +426,7 @@ async def test_an_injected_transport_of_either_library_sends(library, server):
 async def test_a_class_of_the_callers_own_gets_requests_of_the_library_that_it_derives_from(
     library,
 ):
-    """As caches and instrumentations are made."""
+    """Caches and instrumentations are made like this."""
 
     class Counting(library.http.AsyncBaseTransport):
         count = 0
@@ -434,8 +444,8 @@ async def test_a_class_of_the_callers_own_gets_requests_of_the_library_that_it_d
     assert transport.count == 1
 
 
-async def test_a_transport_that_translates_for_the_other_library_is_taken():
-    """What is inside a transport of the caller's is his own business."""
+async def test_a_transport_that_wraps_one_of_the_other_library_is_accepted():
+    """What a transport contains is not checked."""
 
     class Bridge(httpx.AsyncBaseTransport):
         def __init__(self):
@@ -455,7 +465,7 @@ async def test_a_transport_that_translates_for_the_other_library_is_taken():
 
 
 async def test_a_transport_by_its_shape_alone_gets_requests_of_httpx():
-    """Nothing tells of which library it is."""
+    """Nothing shows which library it is for."""
 
     class Bare:
         async def handle_async_request(self, request):
@@ -468,7 +478,7 @@ async def test_a_transport_by_its_shape_alone_gets_requests_of_httpx():
 
 
 @each
-async def test_a_proxy_object_of_either_library_goes_with_either(library):
+async def test_a_proxy_object_of_either_library_works_with_either(library):
     """`proxy=` is read by its shape."""
     async with FaultServer(ssl_context=server_context()) as server, Proxy() as proxy:
         for module in (httpx, httpx2):
@@ -489,23 +499,23 @@ def told(**options) -> str:
 
 @pytest.mark.parametrize(("one", "other"), [(httpx, httpx2), (httpx2, httpx)])
 @pytest.mark.parametrize("where", ["transport", "mounts"])
-def test_a_client_of_one_library_with_a_transport_of_the_other_is_told(one, other, where):
-    """The transport takes no request of that client: no message could leave."""
+def test_a_client_of_one_library_with_a_transport_of_the_other_is_refused(one, other, where):
+    """The transport does not accept that client's requests, so no message could leave."""
     transport = other.AsyncHTTPTransport()
     parts = {"transport": transport} if where == "transport" else {"mounts": {"all://": transport}}
     said = told(http_client=one.AsyncClient(**parts))
     assert f"a client of {one.__name__} with a transport of {other.__name__}" in said
 
 
-def test_a_client_of_httpx2_over_the_sandbox_of_httpx_is_told():
-    """The mix that is most likely in tests."""
+def test_a_client_of_httpx2_over_the_sandbox_of_httpx_is_refused():
+    """In tests, this mix is the most likely one."""
     with Sandbox() as sandbox:
         said = told(http_client=httpx2.AsyncClient(transport=sandbox.transport))
     assert "a client of httpx2 with a transport of httpx" in said
 
 
 @each
-def test_a_synchronous_client_or_transport_is_told(library):
+def test_a_synchronous_client_or_transport_is_refused(library):
     """It would block the event loop, and its answer cannot be awaited."""
     name = library.name
     with library.http.Client() as client:
@@ -518,8 +528,8 @@ def test_a_synchronous_client_or_transport_is_told(library):
 
 
 @each
-async def test_a_client_as_transport_and_a_transport_as_client_are_told(library):
-    """One word away from each other, and the message says which was meant."""
+async def test_a_client_as_transport_and_a_transport_as_client_are_refused(library):
+    """The message says which of the two was meant."""
     async with library.http.AsyncClient() as client:
         assert "transport must be an AsyncBaseTransport" in told(transport=client)
     transport = library.http.AsyncHTTPTransport()
@@ -527,7 +537,7 @@ async def test_a_client_as_transport_and_a_transport_as_client_are_told(library)
     await transport.aclose()
 
 
-def test_a_client_beside_the_word_is_told():
-    """One of the two has to go."""
+def test_a_client_beside_a_transport_by_name_is_refused():
+    """Only one of the two can be used."""
     said = told(http_client=httpx2.AsyncClient(), transport="httpx2")
     assert "http_client and transport exclude each other" in said

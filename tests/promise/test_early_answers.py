@@ -1,4 +1,4 @@
-"""What a server says before it has read the whole request: heard, whichever way it then closes."""
+"""An answer that comes before the server has read the whole request: it is read, however the server closes."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ NOW = struct.pack("ii", 1, 0)
 def answer(status: int, body: bytes = b"", *, close: bool = True) -> bytes:
     """Return an answer of a raw server."""
     connection = b"Connection: close\r\n" if close else b""
-    head = b"HTTP/1.1 %d As told\r\n%bContent-Length: %d\r\n\r\n"
+    head = b"HTTP/1.1 %d As given\r\n%bContent-Length: %d\r\n\r\n"
     return head % (status, connection, len(body)) + body
 
 
 class Early:
-    """A server that reads so many bytes of each request, answers, and goes on as told.
+    """A server that reads so many bytes of each request, answers, and does not read on.
 
     Args:
         how: `"keeps"` the connection and reads nothing more, `"lingers"` (it says that it has
@@ -121,7 +121,7 @@ def session(server: Early, transport, **options) -> TwakeSession:
 @pytest.mark.parametrize("size", [1_000, 100_000, 1_000_000, 20_000_000])
 @pytest.mark.parametrize("how", ["keeps", "lingers", "closes", "resets"])
 async def test_an_early_413_is_a_refusal_however_large_the_message(transport, size, how):
-    """The server has read the head, and says that it will not read the rest."""
+    """The server has read the head, and does not read the rest."""
     with Early(how, answer(413, close=how != "keeps")) as server:
         async with session(server, transport) as twake:
             for _ in range(2):
@@ -132,8 +132,8 @@ async def test_an_early_413_is_a_refusal_however_large_the_message(transport, si
 
 
 @all_transports
-async def test_an_early_413_is_heard_through_tls(transport):
-    """As it is without."""
+async def test_an_early_413_is_read_over_tls(transport):
+    """As without TLS."""
     with Early("keeps", answer(413), tls=server_context()) as server:
         async with session(server, transport, verify=client_context()) as twake:
             with pytest.raises(RefusedError):
@@ -142,8 +142,8 @@ async def test_an_early_413_is_heard_through_tls(transport):
 
 @all_transports
 @pytest.mark.parametrize("reads", [1, 30_000, 3_000_000])
-async def test_what_a_server_says_before_it_closes_is_heard_while_we_write(transport, reads):
-    """It refuses in the middle of the request, closes at once, and the network resets."""
+async def test_an_answer_before_the_close_is_read_while_the_request_is_written(transport, reads):
+    """The server refuses in the middle of the request, closes at once, and the network resets."""
     with Early("closes", answer(401), reads=reads) as server:
         async with session(server, transport) as twake:
             for _ in range(10):
@@ -154,7 +154,7 @@ async def test_what_a_server_says_before_it_closes_is_heard_while_we_write(trans
 
 @all_transports
 async def test_a_good_answer_that_came_before_the_request_had_left_ends_its_connection(transport):
-    """Another message would stand behind the rest of the first one."""
+    """Another message would follow the rest of the first one."""
 
     class Hasty(Early):
         def _answer(self, one: socket.socket) -> None:
@@ -175,8 +175,8 @@ async def test_a_good_answer_that_came_before_the_request_had_left_ends_its_conn
 # --- a write that fails before the answer was read ----------------------------------------------
 
 
-async def test_the_default_transport_reads_what_waits_where_a_write_fails():
-    """The loop drops a connection whose write fails; the answer is in the kernel all the same."""
+async def test_the_default_transport_reads_the_answer_when_a_write_fails():
+    """The loop drops the connection; the kernel still holds the answer."""
     with Early("closes", answer(401)) as server:
         stream = await Backend(TcpConnector(), httpcore).connect_tcp("127.0.0.1", server.port)
         await stream.write(b"x" * 100_000)
@@ -190,7 +190,7 @@ async def test_the_default_transport_reads_what_waits_where_a_write_fails():
 
 
 @all_transports
-async def test_a_connection_that_broke_without_a_word_is_lost(transport):
+async def test_a_connection_that_broke_without_an_answer_is_lost(transport):
     """There is nothing to read."""
     with Early("resets", b"") as server:
         async with session(server, transport) as twake:
@@ -199,8 +199,8 @@ async def test_a_connection_that_broke_without_a_word_is_lost(transport):
     assert caught.value.outcome is Outcome.UNKNOWN
 
 
-async def test_the_fast_transport_reads_what_waits_where_a_write_fails():
-    """The same, on a connection of our own."""
+async def test_the_fast_transport_reads_the_answer_when_a_write_fails():
+    """The same, on a direct connection."""
     with Early("closes", answer(401)) as server:
         loop = asyncio.get_running_loop()
         _, connection = await loop.create_connection(DirectConnection, "127.0.0.1", server.port)
@@ -208,13 +208,13 @@ async def test_the_fast_transport_reads_what_waits_where_a_write_fails():
         await asyncio.sleep(0)
         time.sleep(0.1)  # noqa: ASYNC251
         connection.transport.write(b"x" * 100_000)
-        fact = await asked
-    assert isinstance(fact, Answer)
-    assert fact.status == 401
+        found = await asked
+    assert isinstance(found, Answer)
+    assert found.status == 401
 
 
-async def test_over_tls_nothing_is_read_behind_a_broken_connection():
-    """What waits there is no text; and a socket that is gone has nothing."""
+async def test_over_tls_nothing_is_read_from_a_broken_connection():
+    """The data there is encrypted; and a closed socket has none."""
     with Early("closes", b"", tls=server_context()) as server:
         stream = await Backend(TcpConnector(), httpcore).connect_tcp("127.0.0.1", server.port)
         stream = await stream.start_tls(client_context(), "localhost")

@@ -1,4 +1,4 @@
-"""The promise over `transport="fast"`, under the same faults, storms and cancellations."""
+"""The promise with `transport="fast"`, under the same faults, storms and cancellations."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ async def nothing_remains():
 
 @pytest.mark.parametrize("name", sorted(FAULTS))
 async def test_each_fault_leads_to_a_claim_that_its_truth_allows(server, name):
-    """Every fault of the catalogue ends in an outcome that the evidence permits, and no copy more."""
+    """Each fault of the catalogue ends in an outcome that the evidence allows, without a further copy."""
     fault = FAULTS[name]
     server.do_next(fault)
     async with session(server.url, deadline=0.3 if name in SLOW else 5.0) as twake:
@@ -81,7 +81,7 @@ async def test_an_edit_keeps_the_promise_too(server, name):
 @pytest.mark.no_cover
 @pytest.mark.parametrize(("workers", "count"), [(1, 500), (10, 1_000), (100, 2_000)])
 async def test_a_storm_of_faults_brings_no_wrong_claim_and_no_second_copy(workers, count):
-    """10,000 sends in all: no contradiction and no duplicate."""
+    """10,000 sends: no contradiction and no duplicate."""
     script = RandomScript(workers, STORM, rate=0.5)
     async with FaultServer(script) as server:
         async with session(server.url, retry=QUICK, retry_budget=None) as twake:
@@ -97,7 +97,7 @@ async def test_a_storm_of_faults_brings_no_wrong_claim_and_no_second_copy(worker
 
 @pytest.mark.no_cover
 async def test_resending_loses_nothing():
-    """With on_unknown="resend" each message is in the channel at least once, and says if twice."""
+    """With on_unknown="resend" each message is in the channel at least once, and the result says if twice."""
     unproven = [name for name in STORM if FAULTS[name].allowed == {"unknown"}]
     policy = RetryPolicy(attempts=40, initial_wait=0.001, max_wait=0.002, on_unknown="resend")
     async with FaultServer(RandomScript(7, unproven, rate=0.4)) as server:
@@ -111,7 +111,7 @@ async def test_resending_loses_nothing():
 
 
 @pytest.mark.no_cover
-async def test_a_storm_of_cancellations_leaves_every_place_usable_and_no_socket_open():
+async def test_a_storm_of_cancellations_leaves_every_slot_usable_and_no_socket_open():
     """After thousands of cancelled sends over few connections, the next thousand all work."""
     script = RandomScript(3, ["good_late", "loses_silent", "stores_close"], rate=0.6)
     chance = random.Random(5)
@@ -141,13 +141,13 @@ async def test_a_storm_of_cancellations_leaves_every_place_usable_and_no_socket_
 
 
 async def refused_port() -> int:
-    """Return a port that nobody listens on."""
+    """Return a port without a server."""
     async with HandshakeServer("close") as server:
         return server.port
 
 
 async def test_a_refused_port_is_not_sent_and_tried_again():
-    """No connection came about: that is proven, so it is said and repeated."""
+    """No connection was opened: that is proof, so it is tried again."""
     seen: list = []
     url = f"http://127.0.0.1:{await refused_port()}"
     policy = attrs.evolve(QUICK, unsent_attempts=4)
@@ -157,14 +157,14 @@ async def test_a_refused_port_is_not_sent_and_tried_again():
 
 
 async def test_a_name_that_does_not_resolve_is_not_sent():
-    """A name without an address is told as such."""
+    """The reason says that the name has no address."""
     error = await failure("https://no-such-host.invalid")
     assert (type(error), error.reason) == (NotSentError, "dns")
 
 
 @pytest.mark.parametrize("how", HANDSHAKES)
 async def test_a_handshake_that_fails_is_not_sent(how):
-    """Before TLS stands, no byte of the request can have left; a silent one ends at its third."""
+    """No byte of the request leaves before TLS; a silent handshake ends after a third of the deadline."""
     async with HandshakeServer(how) as server:
         error = await failure(server.url, verify=client_context(), deadline=0.6)
         assert isinstance(error, NotSentError)
@@ -173,15 +173,15 @@ async def test_a_handshake_that_fails_is_not_sent(how):
 
 @pytest.mark.parametrize("kind", ["wrong_host", "expired", "unknown_authority"])
 async def test_a_bad_certificate_is_not_sent_and_not_tried_again(kind):
-    """It would be as bad the next time."""
+    """It is invalid at the next attempt, too."""
     async with FaultServer(ssl_context=server_context(kind)) as server:
         error = await failure(server.url, verify=client_context(), retry=RetryPolicy())
         assert (type(error), error.reason, error.attempts) == (NotSentError, "certificate", 1)
         assert server.begun == 0
 
 
-async def test_tls_and_its_settings_serve(server):
-    """A context, a bundle's absence and no check at all do what they do on pooled connections."""
+async def test_tls_and_its_settings_work(server):
+    """A context, a missing bundle and no check do the same as with pooled connections over httpx."""
     async with FaultServer(ssl_context=server_context()) as behind_tls:
         for verify in (client_context(), False):
             async with session(behind_tls.url, verify=verify) as twake:
@@ -193,8 +193,8 @@ async def test_tls_and_its_settings_serve(server):
 
 
 @pytest.mark.parametrize("tls", [True, False])
-async def test_a_proxy_serves(tls):
-    """It tunnels TLS and forwards plain requests; it is told its own password, and not the key."""
+async def test_a_proxy_works(tls):
+    """It tunnels TLS and forwards plain requests; it gets its own password, and not the key."""
     async with (
         FaultServer(ssl_context=server_context() if tls else None) as server,
         Proxy() as proxy,
@@ -211,7 +211,7 @@ async def test_a_proxy_serves(tls):
     ("how", "reason"), [("407", "proxy_refused"), ("502", "proxy"), ("close", None)]
 )
 async def test_a_proxy_that_opens_no_tunnel_is_not_sent(how, reason):
-    """Its CONNECT carries nothing of the message."""
+    """A CONNECT request holds nothing of the message."""
     async with FaultServer(ssl_context=server_context()) as server, Proxy(how) as proxy:
         error = await failure(server.url, proxy=proxy.url, verify=client_context())
         assert isinstance(error, NotSentError)
@@ -221,7 +221,7 @@ async def test_a_proxy_that_opens_no_tunnel_is_not_sent(how, reason):
 
 @pytest.mark.parametrize("how", ["close", "reset", "garbage", "forwards_then_502"])
 async def test_a_proxy_that_breaks_after_a_plain_request_proves_nothing(how):
-    """It had the request, and may have passed it on."""
+    """It had the request, and may have forwarded it."""
     async with FaultServer() as server, Proxy(how) as proxy:
         error = await failure(server.url, proxy=proxy.url)
         assert isinstance(error, OutcomeUnknownError)
@@ -230,8 +230,8 @@ async def test_a_proxy_that_breaks_after_a_plain_request_proves_nothing(how):
 # --- limits, life cycle -------------------------------------------------------------------------
 
 
-async def test_a_send_that_waits_in_line_until_its_deadline_is_not_sent(server):
-    """Whoever never got a place has sent nothing."""
+async def test_a_send_that_waits_in_the_queue_until_its_deadline_is_not_sent(server):
+    """Without a connection nothing was sent."""
     server.do_next("loses_silent")
     async with session(server.url, max_connections=1) as twake:
         first = asyncio.create_task(claim(twake.send_message("c1", "Hello", deadline=0.4)))
@@ -242,8 +242,8 @@ async def test_a_send_that_waits_in_line_until_its_deadline_is_not_sent(server):
         assert await first is Outcome.UNKNOWN
 
 
-async def test_no_more_connections_than_wished_for(server):
-    """A hundred senders share the connections there are."""
+async def test_no_more_connections_than_the_limit(server):
+    """A hundred sends share the connections."""
     async with session(server.url, max_connections=3) as twake:
         await asyncio.gather(*(twake.send_message("c1", "Hello") for _ in range(100)))
     assert server.accepted <= 3
@@ -253,8 +253,8 @@ async def test_no_more_connections_than_wished_for(server):
     ("fault", "outcome"),
     [("loses_silent", Outcome.UNKNOWN), (None, Outcome.DELIVERED)],
 )
-async def test_closing_lets_sends_finish_and_then_cuts_them_off(server, fault, outcome):
-    """What is under way gets its time; then it ends as the evidence says, and no socket is left."""
+async def test_closing_lets_sends_finish_and_then_ends_them(server, fault, outcome):
+    """Running sends get their time; then they end as the evidence says, and no socket is left."""
     server.do_next(*([fault] if fault else ()))
     twake = session(server.url)
     sending = asyncio.create_task(claim(twake.send_message("c1", "Hello")))
@@ -268,8 +268,8 @@ async def test_closing_lets_sends_finish_and_then_cuts_them_off(server, fault, o
         await twake.send_message("c1", "Hello")
 
 
-async def test_closing_ends_a_connection_that_is_on_its_way():
-    """Nothing of the message can have left, and nothing of it leaves later."""
+async def test_closing_ends_a_connection_that_is_being_opened():
+    """Nothing of the message was sent, and nothing is sent later."""
     async with HandshakeServer("silent") as server:
         twake = session(server.url, verify=client_context(), deadline=30.0)
         sending = asyncio.create_task(twake.send_message("c1", "Hello"))
@@ -281,9 +281,7 @@ async def test_closing_ends_a_connection_that_is_on_its_way():
     assert caught.value.outcome is Outcome.NOT_SENT
 
 
-async def test_a_connection_that_comes_about_while_the_session_closes_is_not_used(
-    server, monkeypatch
-):
+async def test_a_connection_that_opens_while_the_session_closes_is_not_used(server, monkeypatch):
     """It is closed, and nothing is sent over it."""
     real = DirectTransport._connect
 
@@ -301,7 +299,7 @@ async def test_a_connection_that_comes_about_while_the_session_closes_is_not_use
 
 
 async def test_a_connection_that_was_idle_for_long_is_replaced(server, monkeypatch):
-    """The server may be about to close it, which would leave the message in doubt."""
+    """The server may be about to close it, and the message would end as UNKNOWN."""
     async with session(server.url) as twake:
         for limit, accepted in ((60.0, 1), (60.0, 1), (0.0, 2)):
             monkeypatch.setattr(_fast, "IDLE_LIMIT", limit)
@@ -310,8 +308,8 @@ async def test_a_connection_that_was_idle_for_long_is_replaced(server, monkeypat
 
 
 @pytest.mark.parametrize("seen", [True, False])
-async def test_a_connection_on_which_something_came_unasked_is_replaced(seen):
-    """A goodbye of the server's is not taken for the answer to the next message."""
+async def test_a_connection_with_unsolicited_data_is_replaced(seen):
+    """The data is not taken for the answer to the next message."""
     lines: list[asyncio.StreamWriter] = []
 
     async def serve(reader, writer):
@@ -337,7 +335,7 @@ async def test_a_connection_on_which_something_came_unasked_is_replaced(seen):
 
 
 async def test_a_cancelled_send_tells_the_observer_what_is_known(server):
-    """After the request left, nothing is certain; the traceback holds no frame with the key."""
+    """After the request left, the outcome is UNKNOWN; the traceback holds no frame with the key."""
     seen: list = []
     server.do_next("loses_silent")
     async with session(server.url, on_attempt=seen.append) as twake:
@@ -353,8 +351,8 @@ async def test_a_cancelled_send_tells_the_observer_what_is_known(server):
 
 
 @pytest.mark.parametrize("tls", [True, False])
-async def test_a_connection_whose_request_did_not_leave_whole_is_replaced(tls):
-    """The next message would stand behind the rest of one that the server has answered already."""
+async def test_a_connection_whose_request_was_not_sent_completely_is_replaced(tls):
+    """The next message would follow the rest of a request that was answered already."""
     lines: list[asyncio.StreamWriter] = []
 
     async def serve(reader, writer):
@@ -376,8 +374,8 @@ async def test_a_connection_whose_request_did_not_leave_whole_is_replaced(tls):
     assert len(lines) == 2
 
 
-async def test_an_event_loop_that_refuses_to_write_leaves_the_message_in_doubt(server, monkeypatch):
-    """What uvloop raises for a connection that has just ended is no error of the caller's."""
+async def test_an_event_loop_that_refuses_to_write_leaves_the_outcome_unknown(server, monkeypatch):
+    """The exception that uvloop raises for an ended connection does not reach the caller."""
 
     def refuse(*_):
         raise RuntimeError("the handler is closed")
@@ -387,8 +385,8 @@ async def test_an_event_loop_that_refuses_to_write_leaves_the_message_in_doubt(s
     assert (type(error), error.reason) == (OutcomeUnknownError, "lost")
 
 
-async def test_cookies_are_not_kept_and_headers_are_those_of_connections(server):
-    """Each request looks the same to the server, whichever way it came."""
+async def test_cookies_are_not_kept_and_headers_are_those_of_httpx(server):
+    """Each request looks the same to the server, over either transport."""
     async with session(server.url) as fast:
         await fast.send_message("c1", "Hello")
         await fast.send_message("c1", "Hello")
@@ -399,7 +397,7 @@ async def test_cookies_are_not_kept_and_headers_are_those_of_connections(server)
 
 
 async def test_the_same_session_checks_and_removes(server):
-    """Every call goes the fast way."""
+    """Every call uses this transport."""
     async with session(server.url) as twake:
         await twake.remove_message(MessageRef("c1", "m1"))
         assert await twake.check()
@@ -411,7 +409,7 @@ async def test_the_same_session_checks_and_removes(server):
 
 @pytest.mark.parametrize("name", ["httptools", "orjson"])
 def test_without_the_extra_the_error_says_what_to_install(monkeypatch, name):
-    """Whoever asks for it is told the line to type."""
+    """The error says how to install it."""
     monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(ConfigurationError, match=r'pip install "twake-async\[fast\]"') as caught:
         session("https://api.twake.app")
@@ -425,15 +423,15 @@ def test_without_the_extra_the_error_says_what_to_install(monkeypatch, name):
         ("transport", {"http_client": object()}),
     ],
 )
-def test_what_it_cannot_do_is_said_at_once(field, options):
-    """What is no proxy, or a client of the caller's own, does not go with it."""
+def test_what_it_cannot_do_is_an_error_at_once(field, options):
+    """An invalid proxy, or a client of the caller's own."""
     with pytest.raises(ConfigurationError) as caught:
         session("https://api.twake.app", **options)
     assert caught.value.field == field
 
 
-def test_no_other_word_is_taken():
-    """A word that is mistyped is no transport."""
+def test_no_other_name_is_accepted():
+    """A mistyped name is not a transport."""
     with pytest.raises(ConfigurationError) as caught:
         TwakeSession("app", "k" * 40, transport="quick")  # type: ignore[arg-type]
     assert caught.value.field == "transport"
@@ -441,7 +439,7 @@ def test_no_other_word_is_taken():
 
 @pytest.mark.parametrize("deadline", [0.2, 5.0])
 async def test_a_refusal_whose_body_hangs_is_a_refusal(deadline):
-    """It neither waits for the deadline nor becomes unknown with it."""
+    """It does not wait for the deadline, and does not become unknown."""
     async with Raw(HANGING) as server:
         error = await failure(server.url, deadline=deadline)
     assert (type(error), error.status) == (RefusedError, 401)
@@ -449,16 +447,16 @@ async def test_a_refusal_whose_body_hangs_is_a_refusal(deadline):
 
 # --- the failure table --------------------------------------------------------------------------
 
-#: What only pooled connections can be asked for, or what brings a way of its own.
-_OTHER_WAYS = ("injected", "verify_and_transport", "both")
+#: Rows whose name says that they need another transport.
+_OTHER_TRANSPORTS = ("injected", "verify_and_transport", "both")
 
 
 @pytest.mark.parametrize(
     ("row", "cause"),
-    [each for each in EXECUTIONS if not any(word in each.id for word in _OTHER_WAYS)],
+    [each for each in EXECUTIONS if not any(word in each.id for word in _OTHER_TRANSPORTS)],
 )
 async def test_a_row_of_the_failure_table_has_the_same_outcome(row, cause, monkeypatch):
-    """The outcome, the number of copies, and whether it is tried again are those of pooled connections."""
+    """The outcome, the number of copies, and the retries are those of pooled connections over httpx."""
     monkeypatch.setattr("test_failure_table.TwakeSession", partial(TwakeSession, transport="fast"))
     for operation, seen in (await executions(row, cause)).items():
         ended = seen.ended

@@ -58,7 +58,7 @@ async def test_resending_loses_nothing():
 
 
 @pytest.mark.no_cover
-async def test_a_storm_of_cancellations_leaves_every_place_usable_and_no_socket_open():
+async def test_a_storm_of_cancellations_leaves_every_slot_usable_and_no_socket_open():
     """After hundreds of cancelled sends over few connections, all that follow work."""
     script = RandomScript(3, ["good_late", "loses_silent", "stores_close"], rate=0.6)
     chance = random.Random(5)

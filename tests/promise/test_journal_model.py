@@ -29,7 +29,6 @@ from twake_async import (
     RefusedError,
     TwakeError,
 )
-from twake_async._attempt_loop import Listener
 from twake_async._batch import entries, outcomes
 from twake_async._batch.engine import stream
 from twake_async._batch.item import AttemptLog, Item
@@ -37,6 +36,7 @@ from twake_async._journal.file import JournalFile
 from twake_async._journal.resume import resume
 from twake_async._journal.rows import interrupted
 from twake_async._protocol.v1.requests import Save
+from twake_async._send import Listener
 
 D, R, N, U = Outcome.DELIVERED, Outcome.REFUSED, Outcome.NOT_SENT, Outcome.UNKNOWN
 ERRORS = {R: RefusedError, N: NotSentError, U: OutcomeUnknownError}

@@ -1,4 +1,4 @@
-"""What stands beside a session works: OpenTelemetry, respx, and httpx clients and transports."""
+"""A session beside other packages: OpenTelemetry, respx, and httpx clients and transports."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ TWAKE = "https://twake.example"
 
 @pytest.fixture(autouse=True)
 def _no_proxy(monkeypatch):
-    """Keep the environment's proxies from clients that look there."""
+    """Hide the environment's proxies from clients that read them."""
     monkeypatch.setenv("NO_PROXY", "*")
 
 
@@ -54,7 +54,7 @@ def answer(request: httpx.Request) -> httpx.Response:
 
 
 def authorizations(server: FaultServer) -> list[str]:
-    """Return what stood in the Authorization headers, all of them."""
+    """Return the values of all Authorization headers."""
     lines = [line for head in server.heads for line in head.decode().split("\r\n")]
     return [line for line in lines if line.lower().startswith("authorization:")]
 
@@ -70,13 +70,13 @@ def transport(request):
 
 @pytest.fixture
 def instrumentor(transport):
-    """Give what instruments the library of the pooled connections."""
+    """Give the instrumentation of the library in use."""
     return HTTPX2ClientInstrumentor() if transport else HTTPXClientInstrumentor()
 
 
 @pytest.fixture
 def spans(instrumentor):
-    """Instrument it for the time of one test, and give what exports its spans."""
+    """Instrument the library for one test, and give what exports its spans."""
     exporter = InMemorySpanExporter()
     provider = TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(SimpleSpanProcessor(exporter))
@@ -86,8 +86,8 @@ def spans(instrumentor):
     provider.shutdown()
 
 
-async def test_opentelemetry_sees_a_span_for_each_attempt_on_a_connection(server, spans, transport):
-    """A send over pooled connections makes client spans with method, URL and status, one for each attempt."""
+async def test_opentelemetry_sees_a_span_for_each_attempt(server, spans, transport):
+    """Each attempt over a pooled connection makes a client span with method, URL and status."""
     server.do_next("refuses_429_absent")
     policy = RetryPolicy(initial_wait=0.001)
     async with pooled(server.url, retry=policy, transport=transport) as twake:
@@ -121,7 +121,9 @@ async def test_spans_of_failures_are_errors_and_the_evidence_is_the_same(spans, 
         async with pooled(server.url, transport=transport) as twake:
             with pytest.raises(OutcomeUnknownError) as lost:
                 await twake.send_message("c1", "Hello")
-    async with pooled(server.url, transport=transport) as twake:  # where nobody listens any more
+    async with pooled(
+        server.url, transport=transport
+    ) as twake:  # where there is no server any more
         with pytest.raises(NotSentError) as refused:
             await twake.send_message("c1", "Hello")
     assert (lost.value.reason, refused.value.reason) == ("lost", "connect")
@@ -129,10 +131,10 @@ async def test_spans_of_failures_are_errors_and_the_evidence_is_the_same(spans, 
     assert codes == [StatusCode.ERROR] * 2
 
 
-async def test_nothing_is_traced_once_the_instrumentation_is_gone(
+async def test_nothing_is_traced_after_the_instrumentation_was_removed(
     server, spans, transport, instrumentor
 ):
-    """After uninstrumenting, a session that was traced goes on without spans."""
+    """A session that was traced then sends without spans."""
     async with pooled(server.url, transport=transport) as twake:
         await twake.send_message("c1", "Hello")
         instrumentor.uninstrument()
@@ -145,7 +147,7 @@ async def test_nothing_is_traced_once_the_instrumentation_is_gone(
 # --- respx --------------------------------------------------------------------------------------
 
 
-async def test_respx_answers_in_the_place_of_connections():
+async def test_respx_answers_in_place_of_a_connection():
     """A route of respx's default mocker delivers, and has seen the request."""
     with respx.mock() as mocked:
         route = mocked.post(TWAKE + SAVE).mock(side_effect=answer)
@@ -157,7 +159,7 @@ async def test_respx_answers_in_the_place_of_connections():
 
 
 @pytest.mark.parametrize(
-    ("wrong", "kind", "reason"),
+    ("raised", "kind", "reason"),
     [
         (httpx.ConnectError, NotSentError, "connect"),
         (httpx.ConnectTimeout, OutcomeUnknownError, "lost"),
@@ -166,10 +168,10 @@ async def test_respx_answers_in_the_place_of_connections():
         (httpx.RemoteProtocolError, OutcomeUnknownError, "lost"),
     ],
 )
-async def test_an_error_of_respx_proves_as_little_as_a_real_one(wrong, kind, reason):
-    """A mocked ConnectError on a connection is NOT_SENT; whatever else is raised is UNKNOWN."""
+async def test_an_error_of_respx_proves_as_little_as_a_real_one(raised, kind, reason):
+    """A mocked ConnectError of a pooled connection is NOT_SENT; any other exception is UNKNOWN."""
     with respx.mock() as mocked:
-        mocked.post(TWAKE + SAVE).mock(side_effect=wrong)
+        mocked.post(TWAKE + SAVE).mock(side_effect=raised)
         async with pooled(TWAKE) as twake:
             with pytest.raises(kind) as caught:
                 await twake.send_message("c1", "Hello")
@@ -177,7 +179,7 @@ async def test_an_error_of_respx_proves_as_little_as_a_real_one(wrong, kind, rea
 
 
 async def test_a_mocked_status_is_judged_like_a_real_one():
-    """An answer that respx makes up goes the same way as one from the network."""
+    """An answer of respx is judged as one from the network."""
     with respx.mock() as mocked:
         mocked.post(TWAKE + SAVE).respond(401)
         async with pooled(TWAKE) as twake:
@@ -190,7 +192,7 @@ async def test_a_mocked_status_is_judged_like_a_real_one():
 
 
 async def test_an_injected_client_sends_and_stays_open(server):
-    """A message goes through the caller's client, which the session does not close."""
+    """A message is sent with the caller's client, which the session does not close."""
     async with httpx.AsyncClient(headers={"X-Mine": "yes"}) as client:
         async with session(server.url, http_client=client) as twake:
             message = await twake.send_message("c1", "Hello", front_id="mine")
@@ -221,7 +223,7 @@ async def asgi(scope, receive, send):
 
 
 async def test_an_injected_asgi_transport_answers_and_its_failure_proves_nothing():
-    """An application in the same process delivers; where it breaks, nothing is proven."""
+    """An application in the same process delivers; if it fails, nothing is proven."""
     async with session(TWAKE, transport=httpx.ASGITransport(asgi)) as twake:
         assert (await twake.send_message("c1", "Hello")).id == SAVE
         with pytest.raises(OutcomeUnknownError) as caught:
@@ -235,7 +237,7 @@ def _with_a_cookie(connection, request, fault):
 
 
 async def test_connections_never_send_a_cookie_back(server):
-    """A session of the server's is not joined, on the same connection or a new one."""
+    """Neither on the same connection nor on a new one."""
     server.do_next(*[attrs.evolve(FAULTS["good"], act=_with_a_cookie)] * 2)
     async with pooled(server.url) as twake:
         for _ in range(3):
@@ -247,7 +249,7 @@ async def test_connections_never_send_a_cookie_back(server):
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 async def test_a_redirect_is_not_followed_by_a_client_that_follows_them(server, status):
-    """What the caller's client would do with a redirect is not done with a message."""
+    """A message is not sent to another address, whatever the caller's client is set to do."""
     server.do_next(f"loses_{status}")
     client = httpx.AsyncClient(follow_redirects=True)
     async with client, session(server.url, http_client=client) as twake:
@@ -258,7 +260,7 @@ async def test_a_redirect_is_not_followed_by_a_client_that_follows_them(server, 
     assert server.received == 1
 
 
-async def test_a_client_with_credentials_of_its_own_sends_the_session_s(server):
+async def test_a_client_with_its_own_credentials_sends_those_of_the_session(server):
     """The auth and the Authorization header of an injected client do not reach the server."""
     own = {"Authorization": "Bearer other"}
     client = httpx.AsyncClient(auth=("someone", "else"), headers=own)
@@ -268,7 +270,7 @@ async def test_a_client_with_credentials_of_its_own_sends_the_session_s(server):
 
 
 async def test_netrc_is_not_used(server, tmp_path, monkeypatch):
-    """A netrc entry for the host changes nothing, on pooled connections and with an injected client."""
+    """A netrc entry for the host changes nothing, with pooled connections and with an injected client."""
     netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1 login someone password else\n")
     netrc.chmod(0o600)
@@ -282,8 +284,8 @@ async def test_netrc_is_not_used(server, tmp_path, monkeypatch):
     assert authorizations(server) == [f"Authorization: Basic {PAIR}"] * 2
 
 
-async def test_the_fast_transport_goes_past_respx(server):
-    """Its connections are its own: what respx would answer really leaves."""
+async def test_respx_does_not_see_the_fast_transport(server):
+    """Its connections are its own: the request is really sent."""
     with respx.mock(assert_all_called=False) as mocked:
         route = mocked.post(f"{server.url}/api/v1/messages/save")
         options = {"group_id": "g1", "base_url": server.url, "transport": "fast"}

@@ -48,7 +48,7 @@ class Asked:
 
 @attrs.define
 class Server:
-    """Answers each request with what `script` makes of it, or well."""
+    """Answers each request with what `script` returns, or well."""
 
     script: object = None
     asked: list[Asked] = attrs.field(factory=list)
@@ -139,7 +139,7 @@ async def test_one_doubled_answer_costs_one_message_and_not_all_that_follow(tran
     ],
 )
 async def test_a_refusal_that_comes_twice_refuses_one_message(transport, refusal):
-    """A refusal names no message: after one the connection is closed, so that no other reads it."""
+    """A refusal names no message: the connection is closed, so that no other request reads the copy."""
     late: list[bytes] = []
 
     def script(asked: Asked) -> bytes:
@@ -157,7 +157,7 @@ async def test_a_refusal_that_comes_twice_refuses_one_message(transport, refusal
 
 @all_transports
 async def test_after_a_remove_the_connection_is_not_used_again(transport):
-    """The answer to a remove is the request's echo, which proves nothing of the next one."""
+    """The answer to a remove repeats the request, and proves nothing about the next one."""
     async with Server() as server, session(server, transport) as twake:
         for number in range(3):
             await twake.remove_message(MessageRef("c", f"m{number}"))
@@ -186,7 +186,7 @@ async def test_a_request_about_the_message_that_was_answered_last_takes_another_
 
 @all_transports
 async def test_a_doubled_answer_to_an_edit_is_not_taken_for_the_next_edits_answer(transport):
-    """The model's case: the answer to edit A, twice; edit B is never applied."""
+    """The case of the model: the answer to edit A comes twice; edit B is never applied."""
     late: list[bytes] = []
 
     def script(asked: Asked) -> bytes:
@@ -206,8 +206,8 @@ async def test_a_doubled_answer_to_an_edit_is_not_taken_for_the_next_edits_answe
 
 
 @all_transports
-async def test_with_one_connection_allowed_edits_of_one_message_still_go_on(transport):
-    """At the limit the connection is replaced, also for those that wait in line for it."""
+async def test_with_one_connection_allowed_edits_of_one_message_still_work(transport):
+    """At the limit the connection is replaced, also for sends in the queue."""
     async with Server() as server, session(server, transport, max_connections=1) as twake:
         ref = MessageRef("c", "m1")
         await asyncio.gather(*(twake.edit_message(ref, f"text {n}") for n in range(4)))
@@ -217,8 +217,8 @@ async def test_with_one_connection_allowed_edits_of_one_message_still_go_on(tran
 
 
 @all_transports
-async def test_among_free_connections_one_that_named_another_message_is_taken(transport):
-    """A new connection is not needed where another free one will do."""
+async def test_among_idle_connections_one_that_named_another_message_is_used(transport):
+    """No new connection is needed."""
     async with Server() as server, session(server, transport) as twake:
         first, second = await asyncio.gather(*(twake.send_message("c", "x") for _ in range(2)))
         free = server.connections
@@ -229,7 +229,7 @@ async def test_among_free_connections_one_that_named_another_message_is_taken(tr
 
 @all_transports
 async def test_an_edit_answered_with_other_content_is_delivered_and_closes(transport):
-    """The server changes some content itself, so that other content decides no outcome."""
+    """The server changes some content itself, so other content decides no outcome."""
 
     def script(asked: Asked) -> bytes:
         return whole({"object": asked.message | {"content": {"prepared": ["changed"]}}})
@@ -261,14 +261,14 @@ async def test_a_create_that_is_answered_with_a_message_named_before_is_unknown(
 
 
 class Unconnected:
-    """What a connection holds before it is connected."""
+    """What a pooled connection holds before it is connected."""
 
     async def aclose(self) -> None:
         """Close nothing."""
 
 
-async def test_of_several_free_connections_that_named_the_message_none_is_taken():
-    """The one that named another message stands behind two that named this one."""
+async def test_of_several_idle_connections_that_named_the_message_none_is_used():
+    """The one that named another message is behind two that named this one."""
     pool = ConnectionPool(Unconnected, 3, connect=None)
     taken = [await pool.acquire(None, 5.0) for _ in range(3)]
     for connection, named in zip(taken, ("other", "m", "m"), strict=True):

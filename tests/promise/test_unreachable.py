@@ -1,4 +1,4 @@
-"""While the server cannot be reached: who connects, who waits, and that nothing is lost or left."""
+"""While the server is unreachable: who connects, who waits, and that nothing is lost or left open."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ from twake_async import (
 from twake_async._transport.connect import TcpConnector
 
 both_transports = pytest.mark.parametrize("transport", [None, "fast"], ids=["httpx", "fast"])
-#: The ways to a server, and the transports that know them.
-WAYS = [
+#: The routes to a server, and the transports that can use them.
+ROUTES = [
     pytest.param("plain", None, id="plain-httpx"),
     pytest.param("plain", "httpx2", id="plain-httpx2"),
     pytest.param("plain", "fast", id="plain-fast"),
@@ -58,11 +58,11 @@ def session(server, transport=None, **options) -> TwakeSession:
 
 
 @contextlib.asynccontextmanager
-async def way_to(way):
-    """Yield a server that listens, and the session's options for the way to it."""
-    tls = server_context() if way != "plain" else None
+async def route_to(route):
+    """Yield a server that listens, and the session's options for the route to it."""
+    tls = server_context() if route != "plain" else None
     async with FaultServer(ssl_context=tls) as server, Proxy() as proxy, Socks() as socks:
-        yield server, {"tunnel": {"proxy": proxy.url}, "socks": {"proxy": socks.url}}.get(way, {})
+        yield server, {"tunnel": {"proxy": proxy.url}, "socks": {"proxy": socks.url}}.get(route, {})
 
 
 def descriptors() -> int:
@@ -74,14 +74,14 @@ def descriptors() -> int:
 
 @pytest.fixture
 def quick(monkeypatch):
-    """Let the attempts to connect follow each other quickly."""
+    """Make the pauses between attempts to connect short."""
     monkeypatch.setattr("twake_async._transport.connect_limiter._FIRST_WAIT", 0.002)
     monkeypatch.setattr("twake_async._transport.connect_limiter._LONGEST_WAIT", 0.02)
 
 
 @pytest.fixture
-def dials(monkeypatch):
-    """Count the connections that are tried."""
+def connects(monkeypatch):
+    """Collect the times of all attempts to connect."""
     seen: list[float] = []
     real = TcpConnector.connect
 
@@ -95,7 +95,7 @@ def dials(monkeypatch):
 
 @contextlib.asynccontextmanager
 async def relay_that_waits(port, seconds=1.0):
-    """Yield the port of a server that leaves each connection alone for a while, then passes it on."""
+    """Yield the port of a relay that delays each connection, then forwards it."""
     tasks: set[asyncio.Task] = set()
 
     async def pump(reader, writer):
@@ -106,12 +106,12 @@ async def relay_that_waits(port, seconds=1.0):
         await asyncio.sleep(seconds)
         there, back = await asyncio.open_connection("127.0.0.1", port)
         try:
-            ways = [
+            pumps = [
                 asyncio.create_task(pump(reader, back)),
                 asyncio.create_task(pump(there, writer)),
             ]
-            tasks.update(ways)
-            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+            tasks.update(pumps)
+            await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
         finally:
             back.transport.abort()
 
@@ -139,14 +139,14 @@ async def outcome_of(sending) -> Outcome:
     return Outcome.DELIVERED
 
 
-# --- what the session does while nobody listens ---------------------------------------------------
+# --- what the session does meanwhile ---------------------------------------------------
 
 
 @pytest.mark.no_cover
 @both_transports
 @pytest.mark.parametrize("sends", [10, 5_000])
-async def test_many_that_wait_cost_no_more_attempts_to_connect_than_few(sends, transport, dials):
-    """A few connects at first, then ever fewer: 10,000 sends or ten, the server meets the same."""
+async def test_many_waits_cause_no_more_attempts_to_connect_than_few(sends, transport, connects):
+    """A few at first, then fewer and fewer: the same for 10,000 sends and for ten."""
     async with FaultServer() as server:
         await server.close_port()
         async with session(server, transport, deadline=4.0, retry_budget=RetryBudget(0)) as twake:
@@ -158,12 +158,12 @@ async def test_many_that_wait_cost_no_more_attempts_to_connect_than_few(sends, t
         assert {(type(each), each.reason) for each in results} == {(NotSentError, "connect")}
         assert took >= 4.0
         # Four at once, and then after 0.1, 0.2, 0.4, 0.8, 1.6 and 2 seconds, a quarter less at most.
-        assert 5 <= len(dials) <= 4 + 5 + (took - 0.75 * 3.1) / (0.75 * 2.0) + 1
+        assert 5 <= len(connects) <= 4 + 5 + (took - 0.75 * 3.1) / (0.75 * 2.0) + 1
 
 
 @both_transports
 async def test_each_waits_until_its_own_deadline(transport):
-    """Who has little time is told so in that time, and the others wait on."""
+    """A send with little time ends in that time, and the others wait on."""
     async with FaultServer() as server:
         await server.close_port()
         loop = asyncio.get_running_loop()
@@ -218,9 +218,9 @@ async def test_an_outage_costs_a_batch_no_message_and_no_retry_budget(transport)
 
 
 @pytest.mark.parametrize("ending", ["deadline", "cancelled"])
-@pytest.mark.parametrize(("way", "transport"), WAYS[3:])
-async def test_sends_with_less_time_than_connecting_takes_get_connected_in_the_end(
-    way, transport, ending
+@pytest.mark.parametrize(("route", "transport"), ROUTES[3:])
+async def test_sends_with_less_time_than_connecting_takes_are_connected_in_the_end(
+    route, transport, ending
 ):
     """The attempt to connect outlives them: one after the other ends, and the last is delivered."""
     tls = server_context()
@@ -228,11 +228,13 @@ async def test_sends_with_less_time_than_connecting_takes_get_connected_in_the_e
         FaultServer(ssl_context=tls) as server,
         Proxy() as proxy,
         Socks() as socks,
-        relay_that_waits({"tunnel": proxy.port, "socks": socks.port}.get(way, server.port)) as port,
+        relay_that_waits(
+            {"tunnel": proxy.port, "socks": socks.port}.get(route, server.port)
+        ) as port,
     ):
         options = {"base_url": f"https://127.0.0.1:{port}"}
-        if way in ("tunnel", "socks"):
-            scheme = "http" if way == "tunnel" else "socks5"
+        if route in ("tunnel", "socks"):
+            scheme = "http" if route == "tunnel" else "socks5"
             options = {"base_url": server.url, "proxy": f"{scheme}://127.0.0.1:{port}"}
         options |= {"transport": transport, "verify": client_context()}
         options = {"proxy": None, "deadline": 30.0} | options
@@ -253,8 +255,8 @@ async def test_sends_with_less_time_than_connecting_takes_get_connected_in_the_e
 
 
 @both_transports
-async def test_what_is_waited_for_is_the_connection_and_not_anothers_answer(transport):
-    """The first to connect meets silence; the others are delivered all the same."""
+async def test_sends_wait_for_a_connection_and_not_for_anothers_answer(transport):
+    """The first one to connect gets no answer; the others are delivered."""
     async with FaultServer() as server:
         await server.close_port()
         server.do_next("loses_silent")
@@ -271,7 +273,7 @@ async def test_what_is_waited_for_is_the_connection_and_not_anothers_answer(tran
 
 
 @both_transports
-async def test_a_send_that_shall_fail_fast_does(transport, dials):
+async def test_a_send_that_should_fail_fast_does(transport, connects):
     """One attempt, as `RetryPolicy(unsent_attempts=1)` says: its own, or the session's next one."""
     async with FaultServer() as server:
         await server.close_port()
@@ -283,15 +285,15 @@ async def test_a_send_that_shall_fail_fast_does(transport, dials):
                     await twake.send_message("c1", "Hello", deadline=2, retry=fast)
                 assert asyncio.get_running_loop().time() - began < most
                 assert (caught.value.reason, caught.value.attempts) == ("connect", 1)
-            assert len(dials) == 2
+            assert len(connects) == 2
             found = await twake.check()
             assert found.problem == "unreachable"
-            assert len(dials) == 3
+            assert len(connects) == 3
 
 
 @both_transports
-async def test_closing_the_session_ends_all_that_wait_and_the_attempt(transport, dials):
-    """They end at once, nothing was sent, and nothing is tried any more."""
+async def test_closing_the_session_ends_all_waits_and_the_attempt(transport, connects):
+    """They end at once, nothing was sent, and no further attempt is made."""
     async with FaultServer() as server:
         await server.close_port()
         twake = session(server, transport)
@@ -302,15 +304,15 @@ async def test_closing_the_session_ends_all_that_wait_and_the_attempt(transport,
         assert {(type(each), each.outcome) for each in results} == {
             (SessionClosedError, Outcome.NOT_SENT)
         }
-        tried = len(dials)
+        tried = len(connects)
         await asyncio.sleep(0.5)
-        assert len(dials) == tried
+        assert len(connects) == tried
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
 @both_transports
-async def test_a_certificate_that_is_not_valid_ends_all_that_wait(transport):
-    """The server comes back with another certificate: no attempt would mend that."""
+async def test_an_invalid_certificate_ends_all_waits(transport):
+    """The server comes back with another certificate: no further attempt would help."""
     bad = server_context("expired")
     async with FaultServer(ssl_context=bad) as server:
         await server.close_port()
@@ -323,8 +325,8 @@ async def test_a_certificate_that_is_not_valid_ends_all_that_wait(transport):
         assert server.begun == 0
 
 
-async def test_who_waits_behind_a_proxy_that_is_down_is_told_its_name():
-    """The first send met it, and the others only waited: the error of each names the proxy."""
+async def test_the_error_of_each_wait_names_a_proxy_that_is_down():
+    """The first send met it, and the others only waited."""
     async with FaultServer() as server, Proxy() as proxy:
         proxy._server.close()
         async with session(server, proxy=proxy.url.replace("//", "//me:secret@")) as twake:
@@ -339,8 +341,8 @@ async def test_who_waits_behind_a_proxy_that_is_down_is_told_its_name():
 
 
 @both_transports
-async def test_after_an_outage_a_lost_create_and_a_429_are_repeated_as_often_as_ever(transport):
-    """Attempts that never left are not counted among the others, and lift no bound."""
+async def test_after_an_outage_a_lost_create_and_a_429_are_repeated_as_often_as_before(transport):
+    """Attempts that never left do not count among the others, and raise no limit."""
     for fault, kind in (
         ("refuses_429_absent", RateLimitedError),
         ("loses_close", OutcomeUnknownError),
@@ -361,7 +363,7 @@ async def test_after_an_outage_a_lost_create_and_a_429_are_repeated_as_often_as_
 
 @both_transports
 async def test_sends_that_fail_leave_nothing_to_the_garbage_collector(transport):
-    """It would stop the event loop for seconds where 100,000 fail at once."""
+    """It would stop the event loop for seconds if 100,000 sends fail at once."""
     async with FaultServer() as server:
         await server.close_port()
         async with session(server, transport, deadline=0.3) as twake:
@@ -384,13 +386,13 @@ async def test_sends_that_fail_leave_nothing_to_the_garbage_collector(transport)
 
 @pytest.mark.no_cover
 @pytest.mark.parametrize("waits", [False, True])
-@pytest.mark.parametrize(("way", "transport"), WAYS)
-async def test_a_connection_that_died_before_anyone_used_it_costs_nothing(
-    way, transport, waits, monkeypatch
+@pytest.mark.parametrize(("route", "transport"), ROUTES)
+async def test_a_connection_that_ended_before_its_first_use_costs_nothing(
+    route, transport, waits, monkeypatch
 ):
-    """The server closed it, or it is older than any that is used again: another one is opened."""
+    """The server closed it, or it is too old to be used: another one is opened."""
     before = descriptors()
-    async with way_to(way) as (server, options):
+    async with route_to(route) as (server, options):
         async with session(server, transport, **options) as twake:
             pool = twake._attempts.transport.pool
             connection = pool._make()
@@ -405,7 +407,7 @@ async def test_a_connection_that_died_before_anyone_used_it_costs_nothing(
             else:
                 await server.close_port()
                 await server.open_port()
-                await asyncio.sleep(0.1)  # for the news to come through the proxy
+                await asyncio.sleep(0.1)  # for the end of the connection to come through the proxy
             await twake.send_message("c1", "Hello")
             assert server.accepted == 2
         await server.quiet()
@@ -415,11 +417,11 @@ async def test_a_connection_that_died_before_anyone_used_it_costs_nothing(
     assert descriptors() <= before
 
 
-@pytest.mark.parametrize(("way", "transport"), WAYS)
-async def test_a_connection_that_nobody_uses_is_closed_with_the_session(way, transport):
+@pytest.mark.parametrize(("route", "transport"), ROUTES)
+async def test_an_unused_connection_is_closed_with_the_session(route, transport):
     """No descriptor is left of it."""
     before = descriptors()
-    async with way_to(way) as (server, options):
+    async with route_to(route) as (server, options):
         async with session(server, transport, **options) as twake:
             pool = twake._attempts.transport.pool
             for give in (pool._keep_idle, pool._discard):
@@ -433,8 +435,8 @@ async def test_a_connection_that_nobody_uses_is_closed_with_the_session(way, tra
     assert descriptors() <= before
 
 
-async def test_a_mock_that_raises_starts_no_attempt_and_touches_no_network(dials):
-    """A mock raised it, and no connection of ours failed: the next attempts go to the mock."""
+async def test_a_mock_that_raises_starts_no_attempt_and_touches_no_network(connects):
+    """A mock raised, not a connection of the pool: the next attempts go to the mock."""
     errors = [httpx.ConnectError("mocked")] * 3
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -452,22 +454,22 @@ async def test_a_mock_that_raises_starts_no_attempt_and_touches_no_network(dials
             assert twake._attempts.transport.pool.unreachable is None
     assert message.id == "m1"
     assert route.call_count == 4
-    assert dials == []
+    assert connects == []
 
 
 # --- whatever happens -----------------------------------------------------------------------------
 
 
 @pytest.mark.no_cover
-@pytest.mark.parametrize(("way", "transport"), WAYS)
+@pytest.mark.parametrize(("route", "transport"), ROUTES)
 @pytest.mark.parametrize("seed", [1])
-async def test_a_port_that_opens_and_closes_at_random_loses_no_connection_and_nobody_who_waits(
-    way, transport, seed, quick
+async def test_a_port_that_opens_and_closes_at_random_loses_no_connection_and_no_wait(
+    route, transport, seed, quick
 ):
-    """After sends that end in all ways and moments, 300 of 300 deliver, and nothing is left."""
-    chance = random.Random(f"{seed} {way} {transport}")
+    """After sends with all outcomes, at all times, 300 of 300 deliver, and nothing is left."""
+    chance = random.Random(f"{seed} {route} {transport}")
     before = descriptors()
-    async with way_to(way) as (server, options):
+    async with route_to(route) as (server, options):
         over = False
 
         async def door() -> None:
@@ -494,7 +496,7 @@ async def test_a_port_that_opens_and_closes_at_random_loses_no_connection_and_no
             await asyncio.gather(*(one(number, twake) for number in range(300)))
             over = True
             await opening
-            await asyncio.sleep(0.1)  # what a proxy was told last is on its way
+            await asyncio.sleep(0.1)  # for the proxy to get the last of it
             sends = (twake.send_message("c1", "Hello", deadline=20) for _ in range(300))
             after = await asyncio.gather(*(outcome_of(sending) for sending in sends))
         assert Counter(after) == {Outcome.DELIVERED: 300}

@@ -1,4 +1,4 @@
-"""Connecting: to all addresses in turn, a dead one first; and what waits in the kernel."""
+"""TCP connections: all addresses in turn, and data that the event loop has not read."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ all_transports = pytest.mark.parametrize("transport", [None, "httpx2", "fast"])
 
 
 class Remembering(asyncio.Protocol):
-    """A protocol that knows its transport."""
+    """A protocol that keeps its transport."""
 
     def connection_made(self, transport):
         self.transport = transport
@@ -29,7 +29,7 @@ class Remembering(asyncio.Protocol):
 
 @contextlib.contextmanager
 def black_hole(address: str, port: int):
-    """Make an address on which connects hang: its queue is full, and nobody accepts."""
+    """Make an address on which connecting hangs: its backlog is full, and no connection is accepted."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with contextlib.ExitStack() as opened:
         hole = opened.enter_context(socket.socket(family))
@@ -48,7 +48,7 @@ def black_hole(address: str, port: int):
 
 
 def resolve_to(monkeypatch, *addresses: str) -> None:
-    """Give `chat.test` these addresses."""
+    """Let `chat.test` resolve to these addresses."""
     real = socket.getaddrinfo
 
     def resolve(host, port, *args, **options):
@@ -78,10 +78,10 @@ def descriptors() -> int:
 @all_transports
 @pytest.mark.parametrize("deadline", [2.0, 6.0])
 @pytest.mark.parametrize("dead", [["127.0.0.3"], ["::1"], ["127.0.0.3", "127.0.0.4", "::1"]])
-async def test_a_dead_first_address_does_not_keep_a_send_from_the_next(
+async def test_after_a_dead_first_address_the_next_one_is_tried(
     server, monkeypatch, transport, deadline, dead
 ):
-    """Within a third of any deadline all addresses get their turn; next time the good one is first."""
+    """Each address gets a turn within a third of the deadline; the next time the good one is first."""
     resolve_to(monkeypatch, *dead, "127.0.0.1")
     with contextlib.ExitStack() as holes:
         for address in dead:
@@ -94,10 +94,10 @@ async def test_a_dead_first_address_does_not_keep_a_send_from_the_next(
 
 
 @all_transports
-async def test_where_all_addresses_are_dead_nothing_is_sent_and_the_deadline_holds(
+async def test_if_all_addresses_are_dead_nothing_is_sent_and_the_deadline_holds(
     server, monkeypatch, transport
 ):
-    """Nothing leaves, and nothing is left behind."""
+    """No socket is left."""
     resolve_to(monkeypatch, "127.0.0.3", "127.0.0.4")
     with black_hole("127.0.0.3", server.port), black_hole("127.0.0.4", server.port):
         before = descriptors()
@@ -111,8 +111,8 @@ async def test_where_all_addresses_are_dead_nothing_is_sent_and_the_deadline_hol
     assert (caught.value.outcome, caught.value.reason) == (Outcome.NOT_SENT, "connect")
 
 
-async def test_an_address_that_answered_once_and_is_gone_gives_way(monkeypatch):
-    """What was good is only the first one to be tried."""
+async def test_the_last_good_address_is_only_the_first_to_be_tried(monkeypatch):
+    """If it no longer answers, another one is used."""
     resolve_to(monkeypatch, "127.0.0.1", "127.0.0.2")
     with socket.create_server(("127.0.0.2", 0)) as other:
         port = other.getsockname()[1]
@@ -128,8 +128,8 @@ async def test_an_address_that_answered_once_and_is_gone_gives_way(monkeypatch):
             made.transport.abort()
 
 
-async def test_where_no_address_takes_it_the_network_tells_why():
-    """The error is the network's own."""
+async def test_if_no_address_answers_the_error_is_the_networks():
+    """It is raised as it is."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]
     with pytest.raises(ConnectionRefusedError):
@@ -140,8 +140,8 @@ async def test_where_no_address_takes_it_the_network_tells_why():
     ("seconds", "addresses", "delay"),
     [(None, 5, 0.25), (10.0, 2, 0.25), (0.3, 2, 0.1), (0.3, 5, 0.05), (0.0, 2, 0.01)],
 )
-def test_the_addresses_share_the_time_that_there_is(seconds, addresses, delay):
-    """A quarter of a second each, less where that would leave some without a turn."""
+def test_the_addresses_share_the_time(seconds, addresses, delay):
+    """A quarter of a second each, or less, so that each gets a turn."""
     assert _connect._delay(seconds, addresses) == pytest.approx(delay)
 
 
@@ -150,7 +150,7 @@ def test_the_addresses_share_the_time_that_there_is(seconds, addresses, delay):
 
 @all_transports
 async def test_many_cancellations_while_connecting_leave_no_socket(server, monkeypatch, transport):
-    """Wherever between the addresses it is cut off, each socket is closed, and sends go on."""
+    """Cancelled between any two addresses, each socket is closed, and later sends work."""
     resolve_to(monkeypatch, "127.0.0.3", "127.0.0.4", "127.0.0.1", "127.0.0.1")
     chance = random.Random(11)
     with black_hole("127.0.0.3", server.port):  # and 127.0.0.4 refuses
@@ -172,7 +172,7 @@ async def test_many_cancellations_while_connecting_leave_no_socket(server, monke
 
 
 async def test_cancelled_at_any_step_it_ends_and_closes_its_sockets(monkeypatch):
-    """Whoever cancels is heard, also while the attempts that lost are being ended."""
+    """Also while the slower attempts are being cancelled."""
     resolve_to(monkeypatch, "127.0.0.3", "127.0.0.1", "127.0.0.2")
     monkeypatch.setattr(_connect, "_SHORTEST_DELAY", 0.0001)
     heard = done = 0
@@ -184,17 +184,17 @@ async def test_cancelled_at_any_step_it_ends_and_closes_its_sockets(monkeypatch)
         port = listening.getsockname()[1]
         before = descriptors()
         for steps in [*range(25)] * 6:
-            dialling = asyncio.create_task(
+            connecting = asyncio.create_task(
                 TcpConnector().connect(Remembering, "chat.test", port, seconds=0.0003)
             )
             for _ in range(steps):
                 await asyncio.sleep(0.0001)
-            if dialling.cancel():
+            if connecting.cancel():
                 with pytest.raises(asyncio.CancelledError):
-                    await dialling
+                    await connecting
                 heard += 1
             else:
-                (await dialling).transport.abort()
+                (await connecting).transport.abort()
                 done += 1
         await asyncio.sleep(0.01)
         assert descriptors() == before
@@ -202,8 +202,8 @@ async def test_cancelled_at_any_step_it_ends_and_closes_its_sockets(monkeypatch)
     assert done
 
 
-async def test_a_cancellation_that_the_race_swallows_is_heard(monkeypatch):
-    """While it waits for the attempts that lost, it cannot tell whose cancellation comes."""
+async def test_a_cancellation_that_the_library_swallows_is_raised(monkeypatch):
+    """While it cancels its slower attempts, it cannot tell whose cancellation it sees."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         made: list[socket.socket] = []
 
@@ -215,20 +215,20 @@ async def test_a_cancellation_that_the_race_swallows_is_heard(monkeypatch):
             return made[0]
 
         monkeypatch.setattr(aiohappyeyeballs, "start_connection", swallow)
-        dialling = asyncio.create_task(
+        connecting = asyncio.create_task(
             TcpConnector().connect(Remembering, *listening.getsockname())
         )
         while not made:
             await asyncio.sleep(0)
         await asyncio.sleep(0)
-        dialling.cancel()
+        connecting.cancel()
         with pytest.raises(asyncio.CancelledError):
-            await dialling
+            await connecting
         assert made[0].fileno() == -1
 
 
 async def test_a_connection_that_cannot_be_set_up_is_closed():
-    """What fails after the connect leaves no socket."""
+    """A failure after connecting leaves no socket."""
     before = descriptors()
     with socket.create_server(("127.0.0.1", 0)) as listening:
         with pytest.raises(ZeroDivisionError):
@@ -236,12 +236,12 @@ async def test_a_connection_that_cannot_be_set_up_is_closed():
         assert descriptors() == before + 1
 
 
-# --- what waits in the kernel -------------------------------------------------------------------
+# --- data that the loop has not read -------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("with_poll", [True, False])
-async def test_news_shows_before_the_loop_has_seen_it(monkeypatch, with_poll):
-    """The end may have come while the loop was busy elsewhere; where there is no poll, select tells."""
+async def test_unread_data_is_seen_before_the_loop_reads_it(monkeypatch, with_poll):
+    """The connection may have ended while the loop was busy; without `poll`, `select` is used."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         made = await TcpConnector().connect(Remembering, *listening.getsockname())
         peer, _ = listening.accept()

@@ -1,4 +1,4 @@
-"""Pooled connections: one owner at a time, a fair line, nothing lost by a cancellation, one attempt to connect."""
+"""The connection pool: one owner at a time, a fair queue, no connection lost, one attempt to reconnect."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BAD_CERTIFICATE = Failure(sent=False, reason="certificate", detail="expired")
 
 
 class Wire:
-    """A transport that only remembers whether it was closed."""
+    """A connection that only notes whether it was closed."""
 
     def __init__(self) -> None:
         self.closed = False
@@ -26,15 +26,15 @@ class Wire:
 
 
 class Network:
-    """Makes transports, and connects them as it is told."""
+    """Makes connections, and connects them with the given results."""
 
     def __init__(self, *results) -> None:
         self.made: list[Wire] = []
         self.results = list(results)
         self.attempts = 0
         self.at_once = self.most_at_once = 0
-        self.gate = asyncio.Event()
-        self.gate.set()
+        self.opened = asyncio.Event()
+        self.opened.set()
 
     def make(self) -> Wire:
         self.made.append(Wire())
@@ -45,7 +45,7 @@ class Network:
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
         try:
-            await self.gate.wait()
+            await self.opened.wait()
         finally:
             self.at_once -= 1
         result = self.results.pop(0) if self.results else None
@@ -64,12 +64,12 @@ def pool_of(limit: int, network: Network | None = None) -> ConnectionPool:
 
 
 async def take(pool, about=None, seconds=5.0, **options):
-    """Return a connection as an attempt does."""
+    """Return a connection, as the attempt loop acquires it."""
     return pool.acquire_nowait(about) or await pool.acquire(about, seconds, **options)
 
 
 def taking(pool, count=1, **options):
-    """Return tasks that take a connection each; all wait in line where there is none."""
+    """Return tasks that acquire a connection each, or wait in the queue."""
     return [asyncio.create_task(take(pool, **options)) for _ in range(count)]
 
 
@@ -86,7 +86,7 @@ async def until(condition) -> None:
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    """Let attempts to connect follow each other quickly."""
+    """Make the pauses between attempts to connect short."""
     monkeypatch.setattr("twake_async._transport.connect_limiter._FIRST_WAIT", 0.001)
     monkeypatch.setattr("twake_async._transport.connect_limiter._LONGEST_WAIT", 0.004)
 
@@ -95,7 +95,7 @@ def quick(monkeypatch):
 
 
 async def test_the_most_recently_used_connection_goes_first():
-    """Few sends keep few connections busy."""
+    """Few sends use few connections."""
     network = Network()
     pool = pool_of(3, network)
     first, second = await take(pool), await take(pool)
@@ -107,7 +107,7 @@ async def test_the_most_recently_used_connection_goes_first():
 
 
 async def test_a_connection_is_opened_only_when_it_is_needed():
-    """A session that never sends opens nothing."""
+    """A session that sends nothing opens nothing."""
     network = Network()
     pool = pool_of(100, network)
     assert network.made == []
@@ -116,8 +116,8 @@ async def test_a_connection_is_opened_only_when_it_is_needed():
     assert len(network.made) == 1
 
 
-async def test_who_waits_longest_gets_the_next_connection():
-    """The wait for a connection is a line."""
+async def test_the_longest_wait_gets_the_next_connection():
+    """The wait for a connection is a queue."""
     pool = pool_of(1)
     connection = await take(pool)
     order: list[int] = []
@@ -135,8 +135,8 @@ async def test_who_waits_longest_gets_the_next_connection():
     assert order == [0, 1, 2, 3, 4]
 
 
-async def test_a_thrown_away_connection_is_closed_and_makes_room_for_another():
-    """A connection whose attempt failed is never used again, and the next in line gets a new one."""
+async def test_a_connection_that_is_not_reusable_is_closed_and_makes_room_for_another():
+    """After a failed attempt it is never used again, and the next in the queue gets a new one."""
     network = Network()
     pool = pool_of(1, network)
     connection = await take(pool)
@@ -149,8 +149,8 @@ async def test_a_thrown_away_connection_is_closed_and_makes_room_for_another():
 
 
 @pytest.mark.parametrize("together", [False, True])
-async def test_cancelling_who_waits_takes_nobodys_turn(together):
-    """A connection goes to the next in line, even before the cancelled one has noticed."""
+async def test_a_cancelled_wait_takes_no_turn(together):
+    """The connection goes to the next in the queue, even before the cancelled task runs."""
     pool = pool_of(1)
     connection = await take(pool)
     first, second = taking(pool, 2)
@@ -163,8 +163,8 @@ async def test_cancelling_who_waits_takes_nobodys_turn(together):
     assert first.cancelled()
 
 
-async def test_a_turn_that_came_with_the_cancellation_is_passed_on():
-    """Cancelled in the very moment of being served, a task still loses no connection."""
+async def test_a_turn_that_comes_with_a_cancellation_goes_to_the_next():
+    """A task that is cancelled when it is served loses no connection."""
     pool = pool_of(1)
     connection = await take(pool)
     first, second = taking(pool, 2)
@@ -175,8 +175,8 @@ async def test_a_turn_that_came_with_the_cancellation_is_passed_on():
     assert first.cancelled()
 
 
-async def test_a_passed_on_turn_finds_the_connection_free_when_nobody_waits():
-    """With nobody left in line the connection is free again."""
+async def test_an_unused_turn_leaves_the_connection_idle_when_the_queue_is_empty():
+    """The connection can be acquired again."""
     network = Network()
     pool = pool_of(1, network)
     connection = await take(pool)
@@ -189,22 +189,22 @@ async def test_a_passed_on_turn_finds_the_connection_free_when_nobody_waits():
     assert len(network.made) == 1
 
 
-async def test_who_waits_too_long_is_told_and_takes_nobodys_turn():
-    """Each waits until its own time; a connection that comes in that moment goes to the next."""
+async def test_a_wait_that_is_over_takes_no_turn():
+    """Each wait has its own time; a connection that comes at that moment goes to the next."""
     pool = pool_of(1)
     connection = await take(pool)
-    (late,) = taking(pool, seconds=0.02)
+    (waiting,) = taking(pool, seconds=0.02)
     (patient,) = taking(pool)
-    assert await late is CONNECTIONS_BUSY
+    assert await waiting is CONNECTIONS_BUSY
     pool.release(connection, reusable=True)
     assert await patient is connection
 
 
-async def test_a_turn_that_comes_after_its_time_is_passed_on(monkeypatch):
-    """The event loop was busy for long: a request would leave after its deadline."""
+async def test_a_turn_that_comes_too_late_goes_to_the_next(monkeypatch):
+    """The event loop was busy: the request would leave after its deadline."""
     pool = pool_of(1)
     connection = await take(pool)
-    (late,) = taking(pool, seconds=1.0)
+    (waiting,) = taking(pool, seconds=1.0)
     (patient,) = taking(pool, seconds=100.0)
     await settle()
     pool.release(connection, reusable=True)
@@ -213,12 +213,12 @@ async def test_a_turn_that_comes_after_its_time_is_passed_on(monkeypatch):
     monkeypatch.setattr(loop, "time", lambda: now + 2.0)
     await settle()
     monkeypatch.undo()
-    assert await late is CONNECTIONS_BUSY
+    assert await waiting is CONNECTIONS_BUSY
     assert await patient is connection
 
 
-async def test_a_cancellation_goes_before_a_time_that_is_over():
-    """Cancelled in the moment in which its time is over, a task ends as cancelled."""
+async def test_a_cancellation_counts_more_than_the_end_of_the_wait():
+    """A task that is cancelled at the moment when its time is over ends as cancelled."""
     pool = pool_of(1)
     await take(pool)
     (task,) = taking(pool)
@@ -231,7 +231,7 @@ async def test_a_cancellation_goes_before_a_time_that_is_over():
 
 
 async def test_never_more_connections_than_the_limit():
-    """However many tasks, connections stay within the bound, and all get their turn."""
+    """With any number of tasks the limit holds, and each gets a turn."""
     network = Network()
     pool = pool_of(7, network)
     busy = peak = 0
@@ -250,8 +250,8 @@ async def test_never_more_connections_than_the_limit():
     assert network.open <= 7
 
 
-async def test_a_transport_that_cannot_be_made_costs_no_slot():
-    """It is told, and the next in line has its turn all the same."""
+async def test_a_connection_that_cannot_be_made_costs_no_slot():
+    """The send gets the failure, and the next in the queue its turn."""
     broken = [True, True]
 
     def make() -> Wire:
@@ -276,7 +276,7 @@ async def test_a_transport_that_cannot_be_made_costs_no_slot():
 
 
 async def test_connections_idle_for_long_are_closed_when_others_are_used(monkeypatch):
-    """A burst leaves no connections behind for ever."""
+    """After a burst the surplus connections are closed."""
     network = Network()
     pool = pool_of(2, network)
     both = [await take(pool), await take(pool)]
@@ -293,8 +293,8 @@ async def test_connections_idle_for_long_are_closed_when_others_are_used(monkeyp
     assert [wire.closed for wire in network.made] == [True, False]
 
 
-async def test_a_request_about_a_message_takes_no_connection_that_named_it():
-    """Free or given in line, such a connection is replaced; any other request may have it."""
+async def test_a_request_about_a_message_gets_no_connection_that_named_it():
+    """Idle or handed over in the queue, such a connection is replaced; any other request may use it."""
     network = Network()
     pool = pool_of(2, network)
     first, second = await take(pool), await take(pool)
@@ -312,7 +312,7 @@ async def test_a_request_about_a_message_takes_no_connection_that_named_it():
     assert len(network.made) == 4
 
 
-async def test_where_all_free_connections_named_the_message_a_new_one_is_opened():
+async def test_if_all_idle_connections_named_the_message_a_new_one_is_opened():
     """Several edits of one message may have ended at once."""
     network = Network()
     pool = pool_of(3, network)
@@ -325,8 +325,8 @@ async def test_where_all_free_connections_named_the_message_a_new_one_is_opened(
     assert network.open == 2
 
 
-async def test_another_free_connection_stands_in_for_one_that_named_the_message():
-    """No connection is thrown away where a better one is free."""
+async def test_another_idle_connection_replaces_one_that_named_the_message():
+    """No connection is closed while a better one is idle."""
     pool = pool_of(2)
     first, second = await take(pool), await take(pool)
     second.named = "m1"
@@ -339,8 +339,8 @@ async def test_another_free_connection_stands_in_for_one_that_named_the_message(
 # --- closing --------------------------------------------------------------------------------------
 
 
-async def test_closing_turns_away_who_waits_and_closes_every_connection():
-    """After aclose no transport is open and nobody waits."""
+async def test_closing_ends_all_waits_and_closes_every_connection():
+    """After `aclose` no connection is open and no task waits."""
     network = Network()
     pool = pool_of(2, network)
     in_use, other = await take(pool), await take(pool)
@@ -358,8 +358,8 @@ async def test_closing_turns_away_who_waits_and_closes_every_connection():
     assert pool.acquire_nowait() is None
 
 
-async def test_a_transport_that_fails_to_close_troubles_nobody():
-    """Closing goes on where one connection's transport raises."""
+async def test_a_connection_that_fails_to_close_does_not_stop_closing():
+    """The others are closed."""
 
     class Stubborn(Wire):
         async def aclose(self) -> None:
@@ -373,16 +373,16 @@ async def test_a_transport_that_fails_to_close_troubles_nobody():
     assert stubborn.closed
 
 
-async def test_closing_unused_connections_opens_and_awaits_nothing():
-    """A session that never sent closes at once."""
+async def test_closing_an_unused_pool_opens_and_awaits_nothing():
+    """A session that sent nothing closes at once."""
     network = Network()
     await pool_of(2, network).aclose()
     assert network.made == []
 
 
 @pytest.mark.parametrize("reusable", [True, False])
-async def test_a_connection_that_is_on_its_way_when_all_closes_is_not_used(reusable):
-    """Its turn had come, but the task had not yet gone on: it is turned away like the others."""
+async def test_a_connection_that_is_handed_over_while_the_pool_closes_is_not_used(reusable):
+    """The turn had come, but the task had not yet run: it gets `CLOSED`, like the others."""
     network = Network()
     pool = pool_of(1, network)
     connection = await take(pool)
@@ -395,18 +395,18 @@ async def test_a_connection_that_is_on_its_way_when_all_closes_is_not_used(reusa
     assert [wire.closed for wire in network.made] == [True]
 
 
-# --- while the server cannot be reached -----------------------------------------------------------
+# --- while the server is unreachable --------------------------------------------------------------
 
 
 async def down(pool):
-    """Let one send find that nobody listens."""
+    """Let one send find the server unreachable."""
     connection = await take(pool)
     pool.report_failed(REFUSED)
     pool.release(connection, reusable=False)
 
 
-async def test_while_the_server_is_down_only_the_set_connects_one_attempt_at_a_time():
-    """However many wait; the first in line gets the connection, the others open their own."""
+async def test_while_the_server_is_unreachable_only_the_pool_connects_one_attempt_at_a_time():
+    """With any number of waits; then the first in the queue gets the connection, and the others open theirs."""
     network = Network(*[REFUSED] * 5)
     pool = pool_of(3, network)
     await down(pool)
@@ -422,39 +422,39 @@ async def test_while_the_server_is_down_only_the_set_connects_one_attempt_at_a_t
         task.cancel()
 
 
-async def test_an_attempt_to_connect_outlives_those_who_waited_for_it():
-    """Short deadlines, one after the other: each ends, and the last finds the connection."""
+async def test_an_attempt_to_connect_outlives_the_sends_that_waited_for_it():
+    """Of several short deadlines, one after the other, the last send gets the connection."""
     network = Network()
-    network.gate.clear()
+    network.opened.clear()
     pool = pool_of(1, network)
     await down(pool)
     for _ in range(5):
         assert await take(pool, seconds=0.02) is REFUSED
     assert network.attempts == 1
-    network.gate.set()
+    network.opened.set()
     connection = await take(pool, seconds=0.02)
     assert connection.raw is network.made[-1]
     assert network.attempts == 1
 
 
-async def test_a_connection_that_nobody_waits_for_any_more_is_free_for_the_next():
-    """The attempt goes on when the last one left; what it found goes to the pool."""
+async def test_a_connection_without_a_wait_becomes_idle():
+    """The attempt goes on after the last wait ended; its connection goes to the pool."""
     network = Network()
-    network.gate.clear()
+    network.opened.clear()
     pool = pool_of(1, network)
     await down(pool)
     (waiting,) = taking(pool)
     await until(lambda: network.attempts)
     waiting.cancel()
     await settle()
-    network.gate.set()
+    network.opened.set()
     await settle()
     assert pool.acquire_nowait().raw is network.made[-1]
     assert pool.unreachable is None
 
 
-async def test_nobody_waits_nobody_tries():
-    """Between attempts the set stops when the last one leaves, and goes on with the next."""
+async def test_without_a_wait_there_is_no_attempt():
+    """Between attempts the pool stops with the last wait, and starts again with the next."""
     network = Network(*[REFUSED] * 100)
     pool = pool_of(1, network)
     await down(pool)
@@ -471,8 +471,8 @@ async def test_nobody_waits_nobody_tries():
     assert network.attempts > before
 
 
-async def test_a_pause_that_passed_while_nobody_waited_is_not_waited_for_again(monkeypatch):
-    """Short deadlines, far apart: each begins an attempt at once."""
+async def test_a_pause_that_passed_without_a_wait_is_not_repeated(monkeypatch):
+    """Each of several short deadlines, far apart, starts an attempt at once."""
     monkeypatch.setattr("twake_async._transport.connect_limiter._FIRST_WAIT", 0.1)
     network = Network(REFUSED)
     pool = pool_of(1, network)
@@ -482,8 +482,8 @@ async def test_a_pause_that_passed_while_nobody_waited_is_not_waited_for_again(m
     assert network.attempts >= 1
 
 
-async def test_who_waits_for_one_attempt_only_learns_how_it_ended():
-    """The others wait on."""
+async def test_a_wait_for_one_attempt_ends_with_its_failure():
+    """The other waits go on."""
     network = Network(REFUSED, REFUSED)
     pool = pool_of(1, network)
     await down(pool)
@@ -494,8 +494,8 @@ async def test_who_waits_for_one_attempt_only_learns_how_it_ended():
     await patient
 
 
-async def test_what_no_attempt_can_mend_ends_all_waits():
-    """A certificate that is not valid is not valid the next time either."""
+async def test_a_lasting_failure_ends_all_waits():
+    """An invalid certificate is invalid at the next attempt, too."""
     network = Network(BAD_CERTIFICATE)
     pool = pool_of(1, network)
     await down(pool)
@@ -505,8 +505,8 @@ async def test_what_no_attempt_can_mend_ends_all_waits():
 
 
 @pytest.mark.parametrize("exc", [RuntimeError("a bug"), TimeoutError()])
-async def test_whatever_an_attempt_raises_another_follows(exc):
-    """The set never stops trying while anyone waits."""
+async def test_after_any_exception_another_attempt_follows(exc):
+    """The pool tries as long as a send waits."""
     network = Network(exc, exc)
     pool = pool_of(1, network)
     await down(pool)
@@ -515,8 +515,8 @@ async def test_whatever_an_attempt_raises_another_follows(exc):
     await until(lambda: network.open == 1)
 
 
-async def test_who_comes_in_the_moment_in_which_the_attempts_end_is_not_forgotten():
-    """The task has ended, and the event loop has not said so yet."""
+async def test_a_wait_that_begins_when_the_attempts_end_starts_them_again():
+    """The task has ended, and its callback has not run yet."""
     network = Network(*[REFUSED] * 3)
     pool = pool_of(1, network)
     await down(pool)
@@ -530,23 +530,23 @@ async def test_who_comes_in_the_moment_in_which_the_attempts_end_is_not_forgotte
     assert (await take(pool)).raw is network.made[-1]
 
 
-async def test_an_attempt_that_somebody_cancels_is_followed_by_another():
-    """Programs that end cancel all tasks they find, and some go on."""
+async def test_a_cancelled_attempt_is_followed_by_another():
+    """A program that ends may cancel all its tasks, and then go on."""
     network = Network()
-    network.gate.clear()
+    network.opened.clear()
     pool = pool_of(1, network)
     await down(pool)
     (waiting,) = taking(pool)
     await until(lambda: network.attempts)
     pool._reconnector._task.cancel()
-    network.gate.set()
+    network.opened.set()
     assert (await waiting).raw is network.made[-1]
     assert network.attempts == 2
     await until(lambda: network.open == 1)
 
 
-async def test_a_transport_that_cannot_be_made_does_not_end_the_attempts():
-    """It counts as an attempt that failed."""
+async def test_a_connection_that_cannot_be_made_does_not_end_the_attempts():
+    """It counts as a failed attempt."""
     network = Network()
     broken = [False, True, False]
 
@@ -562,22 +562,22 @@ async def test_a_transport_that_cannot_be_made_does_not_end_the_attempts():
     assert (await take(pool)).raw is network.made[-1]
 
 
-async def test_an_attempt_has_a_time_limit_of_its_own(monkeypatch):
-    """A network that swallows packets ends one attempt, not all."""
+async def test_an_attempt_has_its_own_time_limit(monkeypatch):
+    """A network that drops packets ends one attempt, not all."""
     monkeypatch.setattr(_pool, "CONNECT_LIMIT", 0.02)
     network = Network()
-    network.gate.clear()
+    network.opened.clear()
     pool = pool_of(1, network)
     await down(pool)
     (hasty,) = taking(pool, once=True)
     assert await hasty is NOT_YET
-    network.gate.set()
+    network.opened.set()
     await take(pool)
     await until(lambda: network.open == 1)
 
 
-async def test_the_attempt_counts_among_the_connections():
-    """There are never more of them than the limit; who gives one back makes room for an attempt."""
+async def test_the_attempt_counts_as_a_connection():
+    """The limit holds; a released connection makes room for an attempt."""
     network = Network()
     pool = pool_of(2, network)
     first = await take(pool)
@@ -586,35 +586,35 @@ async def test_the_attempt_counts_among_the_connections():
     waiting = taking(pool, 2)
     await asyncio.sleep(0.02)
     assert network.attempts == 0
-    network.gate.clear()
+    network.opened.clear()
     pool.release(second, reusable=False)
     await until(lambda: network.attempts)
-    pool.report_connected()  # by a send that reached the server meanwhile: there is room for no other
+    pool.report_connected()  # by a send; there is no room for another connection
     await settle()
     assert network.open == 2
     assert not any(task.done() for task in waiting)
-    network.gate.set()
+    network.opened.set()
     assert (await waiting[0]).raw is network.made[-1]
     pool.release(first, reusable=True)
     assert await waiting[1] is first
 
 
-async def test_an_attempt_that_fails_after_the_server_was_reached_gives_its_room_to_another():
-    """What a send saw later is the better news."""
+async def test_an_attempt_that_fails_after_a_send_connected_gives_its_room_to_another():
+    """The later result counts."""
     network = Network(REFUSED)
-    network.gate.clear()
+    network.opened.clear()
     pool = pool_of(1, network)
     await down(pool)
     (waiting,) = taking(pool)
     await until(lambda: network.attempts)
     pool.report_connected()
-    network.gate.set()
+    network.opened.set()
     assert (await waiting).raw is network.made[-1]
     assert pool.unreachable is None
 
 
-async def test_a_connection_that_comes_back_meanwhile_serves_who_waits():
-    """An old connection may live on while no new one can be opened."""
+async def test_a_connection_that_is_released_meanwhile_serves_the_queue():
+    """An old connection may work while no new one can be opened."""
     network = Network(*[REFUSED] * 1_000)
     pool = pool_of(2, network)
     old = await take(pool)
@@ -627,10 +627,10 @@ async def test_a_connection_that_comes_back_meanwhile_serves_who_waits():
     assert await second is old
 
 
-async def test_a_send_that_ended_while_it_connected_leaves_connecting_to_the_set():
-    """The next one might have as little time; so the attempt is made without it, and at once."""
+async def test_after_a_send_that_ended_while_it_connected_the_pool_connects():
+    """The next send may have as little time, so the attempt is made without one, and at once."""
     network = Network()
-    network.gate.clear()
+    network.opened.clear()
     pool = pool_of(3, network)
     connection = await take(pool)
     pool.report_abandoned()
@@ -638,18 +638,18 @@ async def test_a_send_that_ended_while_it_connected_leaves_connecting_to_the_set
     first, second = taking(pool, 2)
     await settle()
     assert network.attempts == 1
-    pool.report_abandoned()  # another one; nothing changes
+    pool.report_abandoned()  # another send; nothing changes
     await settle()
     assert network.attempts == 1
-    network.gate.set()
+    network.opened.set()
     await first
     await second
 
 
 async def test_closing_ends_the_attempt():
-    """No task and no transport is left."""
+    """No task and no connection is left."""
     network = Network()
-    network.gate.clear()
+    network.opened.clear()
     pool = pool_of(1, network)
     await down(pool)
     (waiting,) = taking(pool)
@@ -661,8 +661,8 @@ async def test_closing_ends_the_attempt():
     assert pool._reconnector._task is None
 
 
-async def test_a_connection_that_comes_although_all_is_closed_is_closed():
-    """Some transport may take no notice of the cancellation."""
+async def test_a_connection_that_opens_after_the_pool_closed_is_closed():
+    """Something may ignore the cancellation."""
     network = Network()
 
     async def deaf(connection):
@@ -685,7 +685,7 @@ async def test_a_connection_that_comes_although_all_is_closed_is_closed():
 
 
 async def test_four_may_connect_at_once():
-    """The limiter lets four in; the others wait in line."""
+    """The limiter gives four turns; the others wait in line."""
     limiter = ConnectLimiter()
     inside: list[int] = []
 
@@ -705,8 +705,8 @@ async def test_four_may_connect_at_once():
     assert inside == list(range(8))
 
 
-async def test_a_failure_turns_away_who_waits_to_connect():
-    """What they would try has failed just now; the cause is told."""
+async def test_a_failure_rejects_all_that_wait_to_connect():
+    """What they would try has just failed; its exception is the cause."""
     limiter = ConnectLimiter()
     for _ in range(4):
         await limiter.acquire()
@@ -722,8 +722,8 @@ async def test_a_failure_turns_away_who_waits_to_connect():
     await limiter.acquire()
 
 
-async def test_cancelling_at_the_limiter_makes_room_again():
-    """A task that is cancelled as it is let in does not stay inside."""
+async def test_a_cancelled_turn_makes_room_for_another():
+    """A task that is cancelled when its turn comes does not keep the turn."""
     limiter = ConnectLimiter()
     for _ in range(4):
         await limiter.acquire()
@@ -740,8 +740,8 @@ async def test_cancelling_at_the_limiter_makes_room_again():
     assert third.cancelled()
 
 
-def test_the_back_off_doubles_up_to_a_bound(monkeypatch):
-    """A few attempts a second at the most, one in two seconds in the end."""
+def test_the_back_off_doubles_up_to_a_limit(monkeypatch):
+    """A few attempts a second at first, one in two seconds later."""
     monkeypatch.undo()
     back_off = BackOff()
     waits = []

@@ -1,4 +1,4 @@
-"""Proxies: which one, for whom none is asked, and what errors say of it."""
+"""Proxies: which one is used, for which hosts none is, and what errors say about it."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def given(environment, **variables: str) -> None:
 
 
 def chosen(url: str = "https://chat.example", proxy="env") -> str | None:
-    """Return the proxy that a session would go through."""
+    """Return the proxy that a session would use."""
     via = resolve_proxy(url, proxy)
     return None if via is None else via.name
 
@@ -141,7 +141,7 @@ def test_hosts_that_no_proxy_excepts(source, host, port, value):
 
 @pytest.mark.parametrize(("source", "host", "port", "value"), NOT_EXEMPT)
 def test_hosts_that_it_does_not_except(source, host, port, value):
-    """What is no name, no address and no network excepts nobody."""
+    """An entry that is no name, address or network excepts no host."""
     assert not is_exempt(host, port, value)
 
 
@@ -156,8 +156,8 @@ def test_hosts_that_it_does_not_except(source, host, port, value):
         "https://m\u00fcnchen.example",
     ],
 )
-def test_an_address_is_looked_for_by_its_host_and_port(environment, name, url):
-    """However the host of `base_url` is written."""
+def test_an_address_is_compared_by_its_host_and_port(environment, name, url):
+    """In each spelling of the host in `base_url`."""
     assert chosen(url) is None
     given(environment, HTTPS_PROXY=SOMEWHERE)
     assert chosen(url) == SOMEWHERE
@@ -203,14 +203,14 @@ def test_an_address_is_looked_for_by_its_host_and_port(environment, name, url):
     ],
 )
 def test_which_proxy_the_environment_means(environment, url, variables, proxy):
-    """Lower case goes first, an empty variable unsets, a CGI's HTTP_PROXY is the client's word."""
+    """Lower case is preferred, an empty variable means none, and a CGI's HTTP_PROXY is the client's header."""
     given(environment, **variables)
     assert chosen(url) == proxy
 
 
 @pytest.mark.parametrize("bypassed", [True, False])
-def test_the_settings_of_the_system_count_where_the_environment_has_none(environment, bypassed):
-    """As on macOS and Windows, with exceptions of their own."""
+def test_without_variables_the_settings_of_the_system_count(environment, bypassed):
+    """As on macOS and Windows, with their own exceptions."""
     environment.setattr(urllib.request, "getproxies", lambda: {"https": SOMEWHERE})
     environment.setattr(urllib.request, "proxy_bypass", lambda host: bypassed)
     assert chosen() == (None if bypassed else SOMEWHERE)
@@ -219,8 +219,8 @@ def test_the_settings_of_the_system_count_where_the_environment_has_none(environ
 
 
 @pytest.mark.parametrize("proxy", ["http://", "ftp://a", "http://a:port", "://", "http://[::1"])
-def test_what_is_no_proxy_is_told_with_whose_it_is(environment, proxy):
-    """The value is not shown: it may hold a password."""
+def test_an_invalid_proxy_is_an_error_that_says_where_it_comes_from(environment, proxy):
+    """The value is not shown, because it may hold a password."""
     with pytest.raises(ConfigurationError, match="proxy is not the URL of a proxy") as caught:
         chosen(proxy=proxy)
     assert caught.value.field == "proxy"
@@ -254,7 +254,7 @@ OWN = [
 @pytest.mark.parametrize("scheme", ["http", "https"])
 @pytest.mark.parametrize("host", OWN)
 def test_this_machine_is_reached_without_the_environments_proxy(environment, host, scheme):
-    """Whatever the variables say, and whichever way its name or address is written."""
+    """With all variables, and in each spelling of its name or address."""
     given(environment, HTTP_PROXY=SOMEWHERE, HTTPS_PROXY=SOMEWHERE, ALL_PROXY=SOMEWHERE)
     assert chosen(f"{scheme}://{host}:8000") is None
     assert chosen(f"{scheme}://{host}:8000", SOMEWHERE) == SOMEWHERE
@@ -278,7 +278,7 @@ def test_other_machines_are_not_taken_for_this_one(host):
 
 
 def test_the_addresses_of_its_interfaces_are_this_machine_too():
-    """They are told by the kernel; nothing is sent."""
+    """The kernel knows them; nothing is sent."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
         try:
             asking.connect(("192.0.2.1", 9))
@@ -303,7 +303,7 @@ async def test_the_key_goes_to_no_proxy_on_its_way_to_this_machine(environment, 
 
 
 def test_plain_http_through_the_environments_proxy_is_plain_http(environment):
-    """It shows the key to the network, whoever carries it."""
+    """The network sees the key, with a proxy and without."""
     given(environment, HTTP_PROXY=SOMEWHERE)
     with pytest.raises(ConfigurationError, match="allow_plain_http=True"):
         TwakeSession("app", "k", base_url="http://chat.example")
@@ -311,7 +311,7 @@ def test_plain_http_through_the_environments_proxy_is_plain_http(environment):
 
 
 def test_the_demo_runs_where_proxies_are_set(environment):
-    """All of it is on this machine."""
+    """All of it runs on this machine."""
     nowhere = "http://127.0.0.1:9"
     given(environment, HTTP_PROXY=nowhere, HTTPS_PROXY=nowhere, ALL_PROXY=nowhere)
     command = [sys.executable, "-m", "twake_async", "demo"]
@@ -323,7 +323,7 @@ def test_the_demo_runs_where_proxies_are_set(environment):
 
 
 def resolve_here(monkeypatch) -> None:
-    """Let `chat.example` be on this machine, where a proxy in these tests can find it."""
+    """Let `chat.example` resolve to this machine, where a proxy in these tests can find it."""
     real = socket.getaddrinfo
 
     def resolve(host, *args, **options):
@@ -335,7 +335,7 @@ def resolve_here(monkeypatch) -> None:
 
 
 def any_host() -> ssl.SSLContext:
-    """Return a context that takes the tests' certificate for any host."""
+    """Return a context that accepts the tests' certificate for any host."""
     context = client_context()
     context.check_hostname = False
     return context
@@ -379,8 +379,8 @@ def session(url: str, proxy: str, transport=None, *, login: bool = True, **optio
     )
 
 
-async def told(url: str, proxy: str, transport=None, **options) -> TwakeError:
-    """Send a message through a proxy; return the error, which names the proxy and no secret."""
+async def error_through(url: str, proxy: str, transport=None, **options) -> TwakeError:
+    """Send a message through a proxy; return the error, which names the proxy and shows no secret."""
     async with session(url, proxy, transport, **options) as twake:
         with pytest.raises(TwakeError) as caught:
             await twake.send_message("c", "x")
@@ -408,9 +408,9 @@ async def told(url: str, proxy: str, transport=None, **options) -> TwakeError:
     ],
 )
 async def test_an_error_before_the_tunnel_names_the_proxy(how, reason, transport):
-    """The one that refused, broke or stayed silent."""
+    """A proxy that refuses, breaks or is silent."""
     async with FaultServer(ssl_context=server_context()) as server, Proxy(how) as proxy:
-        error = await told(server.url, proxy.url, transport, deadline=1.0)
+        error = await error_through(server.url, proxy.url, transport, deadline=1.0)
     assert error.reason == reason
 
 
@@ -419,10 +419,10 @@ async def test_an_error_before_the_tunnel_names_the_proxy(how, reason, transport
     ("fault", "reason"), [("loses_close", "lost"), ("loses_silent", "timeout")]
 )
 async def test_an_error_in_the_tunnel_names_the_proxy(fault, reason, transport):
-    """It may have cut the tunnel, or hold it up."""
+    """The proxy may have cut the tunnel, or delayed it."""
     async with FaultServer(ssl_context=server_context()) as server, Proxy() as proxy:
         server.do_next(fault)
-        error = await told(server.url, proxy.url, transport, deadline=1.0)
+        error = await error_through(server.url, proxy.url, transport, deadline=1.0)
     assert error.reason == reason
 
 
@@ -434,29 +434,29 @@ async def test_an_error_in_the_tunnel_names_the_proxy(fault, reason, transport):
 async def test_an_answer_to_plain_http_names_the_proxy_that_may_have_made_it(
     how, reason, transport
 ):
-    """Without a tunnel it speaks for the server."""
+    """Without a tunnel the proxy answers for the server."""
     async with FaultServer() as server, Proxy(how) as proxy:
-        error = await told(server.url, proxy.url, transport)
+        error = await error_through(server.url, proxy.url, transport)
     assert error.reason == reason
 
 
 @all_transports
-async def test_an_error_on_the_way_to_the_proxy_names_it(transport):
-    """Nobody listens there, its name does not resolve, or it speaks no TLS."""
+async def test_an_error_while_connecting_to_the_proxy_names_it(transport):
+    """It refuses connections, its name does not resolve, or it does not speak TLS."""
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))
         gone = f"http://127.0.0.1:{nobody.getsockname()[1]}"
-        assert (await told("https://chat.example", gone, transport)).reason == "connect"
+        assert (await error_through("https://chat.example", gone, transport)).reason == "connect"
     lost = "http://proxy.invalid:3128"
-    assert (await told("https://chat.example", lost, transport)).reason == "dns"
+    assert (await error_through("https://chat.example", lost, transport)).reason == "dns"
     async with HandshakeServer("plain_http") as plain:
-        error = await told("https://chat.example", plain.url, transport)
+        error = await error_through("https://chat.example", plain.url, transport)
     assert error.reason == "tls"
     assert "base_url, or the proxy's address, should begin with http://" in str(error)
 
 
-async def test_what_no_proxy_can_have_caused_does_not_name_it(server):
-    """The server's own words, and what goes wrong before any connection."""
+async def test_an_error_that_no_proxy_can_have_caused_does_not_name_it(server):
+    """An answer of the server, or a failure before any connection."""
     server.do_next("refuses_authentication")
     async with Proxy() as proxy, session(server.url, proxy.url) as twake:
         with pytest.raises(TwakeError) as refused:
@@ -475,8 +475,8 @@ async def test_what_no_proxy_can_have_caused_does_not_name_it(server):
 
 
 @pytest.mark.parametrize("scheme", ["http", "https", "socks5"])
-def test_a_way_shows_its_proxy_and_no_secret(scheme):
-    """Whoever prints it, or the proxy in it, sees neither user nor password."""
+def test_the_repr_of_a_proxy_shows_no_secret(scheme):
+    """Neither its user nor its password."""
     given_ = f"{scheme}://{USER}:{PASSWORD}@proxy.example:1080"
     headers = {"Proxy-Authorization": f"Basic {LOGIN}"}
     for proxy in (given_, httpx.Proxy(given_), httpx.Proxy(given_, headers=headers)):
@@ -492,7 +492,7 @@ def test_a_way_shows_its_proxy_and_no_secret(scheme):
 
 
 async def test_no_log_shows_the_password_of_a_socks_proxy(caplog):
-    """Httpcore writes what it gives a SOCKS proxy to its log, on the level of debug."""
+    """At the level DEBUG, httpcore logs what it sends to a SOCKS proxy."""
     caplog.set_level(logging.DEBUG)
     came: list[bytes] = []
 
@@ -520,7 +520,7 @@ async def test_no_log_shows_the_password_of_a_socks_proxy(caplog):
 
 
 class Socks:
-    """A SOCKS5 proxy on loopback that asks for no password, and does as told with each connection.
+    """A SOCKS5 proxy on loopback that asks for no password.
 
     Args:
         how: `"works"`, `"refuses"` to connect, or `"silent"`.
@@ -569,8 +569,8 @@ class Socks:
 
 
 @pytest.mark.parametrize("tls", [True, False])
-async def test_a_socks_proxy_serves(tls):
-    """Connections through it are kept, and four come about at once, as without it."""
+async def test_a_socks_proxy_works(tls):
+    """Connections through it are kept, and four are opened at once, as without it."""
     context = server_context() if tls else None
     async with FaultServer(ssl_context=context) as server, Socks() as proxy:
         async with session(server.url, proxy.url, login=False) as twake:
@@ -582,7 +582,7 @@ async def test_a_socks_proxy_serves(tls):
 
 @pytest.mark.parametrize(("how", "reason"), [("refuses", "proxy"), ("silent", "proxy")])
 async def test_what_a_socks_proxy_does_not_connect_is_not_sent(how, reason):
-    """Nothing of the message was given to it."""
+    """It was given nothing of the message."""
     async with FaultServer() as server, Socks(how) as proxy:
         async with session(server.url, proxy.url, login=False, deadline=0.5) as twake:
             with pytest.raises(NotSentError) as caught:
@@ -591,8 +591,8 @@ async def test_what_a_socks_proxy_does_not_connect_is_not_sent(how, reason):
     assert caught.value.reason == reason
 
 
-async def test_what_fails_on_the_way_to_a_socks_proxy_or_behind_it_is_not_sent():
-    """Nobody listens, or the server's handshake fails."""
+async def test_a_failure_to_connect_to_a_socks_proxy_or_through_it_is_not_sent():
+    """The proxy refuses connections, or the handshake with the server fails."""
     async with Socks() as proxy, HandshakeServer("reset") as server:
         async with session(server.url, proxy.url, login=False) as twake:
             with pytest.raises(NotSentError) as handshake:
@@ -603,7 +603,7 @@ async def test_what_fails_on_the_way_to_a_socks_proxy_or_behind_it_is_not_sent()
     assert (handshake.value.reason, nobody.value.reason) == ("tls", "connect")
 
 
-async def test_what_is_lost_behind_a_socks_proxy_is_unknown(server):
+async def test_a_request_that_is_lost_behind_a_socks_proxy_is_unknown(server):
     """The request had left."""
     server.do_next("stores_close")
     async with Socks() as proxy, session(server.url, proxy.url, login=False) as twake:

@@ -1,4 +1,4 @@
-"""Looking names up: shared, bounded, and never what keeps a program from ending."""
+"""Name resolution: shared, limited, and never a reason why a program does not end."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ADDRESS = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 80))
 
 
 class SystemResolver:
-    """A resolver that answers when it is told to, and counts the questions."""
+    """A system resolver that answers when it is opened, and counts the questions."""
 
     def __init__(self, *, answers: bool = False) -> None:
         self.asked: list[str] = []
@@ -39,7 +39,7 @@ class SystemResolver:
 
 @pytest.fixture
 def system(monkeypatch):
-    """Put a resolver that hangs in place of the system's, and let its threads go at the end."""
+    """Replace the system's resolver by one that hangs; release its threads at the end."""
     hanging = SystemResolver()
     monkeypatch.setattr(socket, "getaddrinfo", hanging)
     yield hanging
@@ -50,14 +50,14 @@ def system(monkeypatch):
 
 
 async def test_an_address_needs_no_lookup(monkeypatch):
-    """It is read at once, in no thread, whatever its family."""
+    """It is read at once, in no thread, in either family."""
     monkeypatch.setattr(threading, "Thread", None)
     assert (await Resolver().resolve("127.0.0.1", 80))[0][4] == ("127.0.0.1", 80)
     assert (await Resolver().resolve("::1", 80))[0][0] is socket.AF_INET6
 
 
-async def test_those_who_wait_for_one_name_share_one_lookup(system):
-    """One that is cancelled leaves it to the others; another port or a later time is another one."""
+async def test_all_waits_for_one_name_share_one_lookup(system):
+    """A cancelled one leaves it to the others; another port, or a later time, needs another one."""
     resolver = Resolver()
     waiting = [asyncio.create_task(resolver.resolve("chat.test", 80)) for _ in range(50)]
     other = asyncio.create_task(resolver.resolve("chat.test", 81))
@@ -73,8 +73,8 @@ async def test_those_who_wait_for_one_name_share_one_lookup(system):
     assert len(system.asked) == 3
 
 
-async def test_each_who_waited_is_told_the_failure(system):
-    """Each gets an exception of its own: a traceback belongs to one task."""
+async def test_each_wait_gets_the_failure(system):
+    """Each gets its own exception, because a traceback belongs to one task."""
     resolver = Resolver()
     system.says = socket.gaierror(socket.EAI_NONAME, "nobody of that name")
     waiting = [asyncio.create_task(resolver.resolve("chat.test", 80)) for _ in range(2)]
@@ -87,14 +87,14 @@ async def test_each_who_waited_is_told_the_failure(system):
 
 
 @pytest.mark.parametrize("name", ["a..b", "x" * 64])
-async def test_what_can_be_no_name_is_told_as_one_that_does_not_resolve(name):
-    """The codec refuses it before the resolver is asked."""
+async def test_an_invalid_name_is_reported_as_one_that_does_not_resolve(name):
+    """The codec rejects it before the resolver is asked."""
     with pytest.raises(socket.gaierror):
         await Resolver().resolve(name, 80)
 
 
 async def test_a_new_lookup_does_not_wait_for_one_that_hangs(system, monkeypatch):
-    """A resolver that answers again is found while the old question is still open."""
+    """A resolver that answers again is used while the old question is still open."""
     resolver = Resolver()
     old = asyncio.create_task(resolver.resolve("chat.test", 80))
     await asyncio.sleep(0.01)
@@ -109,7 +109,7 @@ async def test_a_new_lookup_does_not_wait_for_one_that_hangs(system, monkeypatch
 
 
 async def test_an_old_lookup_that_ends_leaves_the_new_one_shared(system, monkeypatch):
-    """Its end takes nothing but its own place."""
+    """It removes only itself."""
     resolver, second = Resolver(), SystemResolver()
     old = asyncio.create_task(resolver.resolve("chat.test", 80))
     await asyncio.sleep(0.01)
@@ -127,8 +127,8 @@ async def test_an_old_lookup_that_ends_leaves_the_new_one_shared(system, monkeyp
     assert len(second.asked) == 1
 
 
-async def test_lookups_without_an_answer_are_bounded(system, monkeypatch):
-    """Beyond the bound a new name is not looked up, and a known one waits for the old lookup."""
+async def test_unanswered_lookups_are_limited(system, monkeypatch):
+    """Beyond the limit a new name fails, and a known one waits for its old lookup."""
     monkeypatch.setattr(_resolve, "_LIMIT", 3)
     monkeypatch.setattr(_resolve, "_STALE", 0.0)
     resolver = Resolver()
@@ -147,7 +147,7 @@ async def test_lookups_without_an_answer_are_bounded(system, monkeypatch):
 
 @pytest.mark.parametrize("transport", [None, "fast"])
 async def test_sends_that_wait_for_a_resolver_end_with_their_deadline(system, transport):
-    """None of them can have left, and together they asked once."""
+    """None of them left, and all of them asked once."""
     async with TwakeSession(
         "app",
         "k",
@@ -208,8 +208,8 @@ def test_a_resolver_that_hangs_does_not_keep_a_program_from_ending(transport):
     assert time.monotonic() - before < 20
 
 
-def test_a_lookup_that_outlives_its_loop_bothers_nobody(system, recwarn):
-    """Its answer has nobody to go to."""
+def test_a_lookup_that_outlives_its_loop_is_ignored(system, recwarn):
+    """Its result is dropped."""
 
     async def give_up():
         with pytest.raises(TimeoutError):

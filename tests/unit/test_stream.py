@@ -1,4 +1,4 @@
-"""The network of pooled connections: bytes held together, ends and timeouts as each library tells them."""
+"""The network stream: collected writes, ends and timeouts, with the exceptions of each library."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ both = pytest.mark.parametrize("core", [httpcore, httpcore2], ids=["httpcore", "
 
 
 class Peer:
-    """A server on loopback that keeps what it read, and does what it is told with each connection."""
+    """A server on loopback that keeps what it read, and runs a function for each connection."""
 
     def __init__(self, act=None) -> None:
         self.act = act
@@ -68,7 +68,7 @@ async def until(condition) -> None:
 
 
 async def test_a_head_and_its_body_leave_in_one_write():
-    """Nothing leaves before the answer is asked for; then all of it does at once."""
+    """Nothing is sent until the answer is read; then all of it at once."""
     async with Peer() as peer:
         stream = await peer.connect()
         await stream.write(b"head ")
@@ -82,8 +82,8 @@ async def test_a_head_and_its_body_leave_in_one_write():
         await stream.aclose()
 
 
-async def test_a_large_body_leaves_while_it_is_written():
-    """It is not gathered in memory, and waits for a peer that reads slowly."""
+async def test_a_large_body_is_sent_while_it_is_written():
+    """It is not collected in memory, and it waits for a peer that reads slowly."""
     go = asyncio.Event()
 
     async def wait(reader, writer):
@@ -102,7 +102,7 @@ async def test_a_large_body_leaves_while_it_is_written():
 
 @both
 async def test_a_peer_that_does_not_read_ends_a_write_with_a_timeout(core):
-    """The word for it in httpcore is WriteTimeout."""
+    """It is the library's `WriteTimeout`."""
 
     async def wait(reader, writer):
         await asyncio.sleep(60)
@@ -116,7 +116,7 @@ async def test_a_peer_that_does_not_read_ends_a_write_with_a_timeout(core):
 
 @both
 async def test_a_peer_that_resets_ends_writes_and_reads(core):
-    """The error names are httpcore's; what came before the reset is still read."""
+    """With the library's exceptions; what came before the reset is still read."""
 
     async def reset(reader, writer):
         writer.write(b"last words")
@@ -140,7 +140,7 @@ async def test_a_peer_that_resets_ends_writes_and_reads(core):
 
 @both
 async def test_silence_ends_a_read_with_a_timeout(core):
-    """The word for it in httpcore is ReadTimeout."""
+    """It is the library's `ReadTimeout`."""
     async with Peer() as peer:
         stream = await peer.connect(core)
         with pytest.raises(core.ReadTimeout):
@@ -148,8 +148,8 @@ async def test_silence_ends_a_read_with_a_timeout(core):
         await stream.aclose()
 
 
-async def test_the_end_of_the_stream_reads_as_nothing_and_shows_beforehand():
-    """It is seen in time that an idle connection was closed by the server."""
+async def test_the_end_of_the_stream_reads_as_nothing_and_is_seen_before():
+    """An idle connection that the server closed is recognized in time."""
 
     async def end(reader, writer):
         await reader.read(1)
@@ -166,8 +166,8 @@ async def test_the_end_of_the_stream_reads_as_nothing_and_shows_beforehand():
         assert stream.get_extra_info("is_readable")
 
 
-async def test_much_to_read_is_left_in_the_kernel_until_it_is_wanted():
-    """An answer of 200 MB does not fill the memory of who does not read it."""
+async def test_much_data_stays_in_the_kernel_until_it_is_read():
+    """An answer of 200 MB that is not read does not fill the memory."""
     size = 20_000_000
 
     async def flood(reader, writer):
@@ -186,8 +186,8 @@ async def test_much_to_read_is_left_in_the_kernel_until_it_is_wanted():
 
 
 @both
-async def test_nobody_there_is_a_connect_error(core):
-    """A refused port and a name without an address."""
+async def test_an_address_without_a_server_is_a_connect_error(core):
+    """A refused port, and a name without an address."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
@@ -198,7 +198,7 @@ async def test_nobody_there_is_a_connect_error(core):
 
 @both
 async def test_a_connect_that_hangs_is_a_connect_timeout(monkeypatch, core):
-    """The bound is over the name's look-up, too."""
+    """The limit includes the lookup of the name."""
     over = threading.Event()
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: over.wait(20))
     with pytest.raises(core.ConnectTimeout):
@@ -206,7 +206,7 @@ async def test_a_connect_that_hangs_is_a_connect_timeout(monkeypatch, core):
     over.set()
 
 
-async def test_local_addresses_and_socket_options_are_heeded():
+async def test_local_addresses_and_socket_options_are_used():
     """What httpcore may pass on reaches the socket."""
     async with Peer() as peer:
         options = [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)]
@@ -218,8 +218,8 @@ async def test_local_addresses_and_socket_options_are_heeded():
         await stream.aclose()
 
 
-async def test_tls_takes_over_a_stream():
-    """What follows the handshake is read and written through TLS."""
+async def test_a_stream_continues_over_tls():
+    """After the handshake, reads and writes go through TLS."""
     async with FaultServer(ssl_context=server_context()) as server:
         stream = await Backend(TcpConnector(), httpcore).connect_tcp("127.0.0.1", server.port)
         secure = await stream.start_tls(client_context(), "localhost", timeout=5)
@@ -230,8 +230,8 @@ async def test_tls_takes_over_a_stream():
 
 
 @both
-async def test_a_handshake_that_hangs_or_fails_is_told_in_the_librarys_words(core):
-    """ConnectTimeout for silence, ConnectError for a certificate of somebody else's."""
+async def test_a_handshake_that_hangs_or_fails_raises_the_librarys_exceptions(core):
+    """ConnectTimeout for silence, ConnectError for the certificate of another host."""
     async with Peer() as peer:
         stream = await peer.connect(core)
         with pytest.raises(core.ConnectTimeout):
@@ -244,8 +244,8 @@ async def test_a_handshake_that_hangs_or_fails_is_told_in_the_librarys_words(cor
         await stream.aclose()
 
 
-async def test_closing_is_quick_and_may_come_twice():
-    """Also over TLS, where a polite goodbye could wait for the peer."""
+async def test_closing_is_quick_and_idempotent():
+    """Also over TLS, where waiting for the peer could take long."""
     async with FaultServer(ssl_context=server_context()) as server:
         stream = await Backend(TcpConnector(), httpcore).connect_tcp("127.0.0.1", server.port)
         await stream.start_tls(client_context(), "127.0.0.1", timeout=5)

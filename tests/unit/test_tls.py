@@ -1,4 +1,4 @@
-"""TLS: which authorities are trusted, what is refused at once, and TLS mixed up with plain http."""
+"""TLS: which certificate authorities are trusted, what is refused at once, and TLS confused with plain http."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def session(verify, transport=None, **options):
 @all_transports
 @pytest.mark.parametrize("verify", [1, 0, b"x", {}, None, ("a", "b")], ids=repr)
 def test_a_verify_of_another_type_is_refused(verify, transport):
-    """An integer is no boolean here: a mistake must not turn the check of certificates off."""
+    """An integer is not a boolean here: a mistake must not turn off the check of certificates."""
     with pytest.raises(ConfigurationError, match="verify must be") as caught:
         session(verify, transport)
     assert caught.value.field == "verify"
@@ -52,7 +52,7 @@ def test_a_verify_of_another_type_is_refused(verify, transport):
 @all_transports
 @pytest.mark.parametrize("verify", ["", "nowhere.pem", pathlib.Path("nowhere.pem"), "\x00", "."])
 def test_a_path_that_names_no_bundle_is_refused(verify, transport):
-    """Also the empty path, for which OpenSSL would load the system's authorities."""
+    """Also the empty path, for which OpenSSL loads the system's authorities."""
     with pytest.raises(ConfigurationError, match="cannot be loaded") as caught:
         session(verify, transport)
     assert caught.value.field == "verify"
@@ -64,8 +64,8 @@ def test_a_path_that_names_no_bundle_is_refused(verify, transport):
     [BUNDLE, pathlib.Path(BUNDLE), True, False, ssl.create_default_context()],
     ids=["str", "path", "true", "false", "context"],
 )
-async def test_what_is_taken(verify, transport):
-    """A path as a string or an object, a boolean, a context: nobody listens, so NOT_SENT."""
+async def test_each_form_of_verify_is_accepted(verify, transport):
+    """A path as a string or an object, a boolean, a context. There is no server, so the send ends as NOT_SENT."""
     async with session(verify, transport, retry=RetryPolicy.never()) as twake:
         with pytest.raises(NotSentError) as caught:
             await twake.send_message("c", "x")
@@ -73,7 +73,7 @@ async def test_what_is_taken(verify, transport):
 
 
 @all_transports
-async def test_capitals_in_the_scheme_check_certificates_all_the_same(transport):
+async def test_capitals_in_the_scheme_make_no_difference(transport):
     """`HTTPS://` is https: its context holds the authorities."""
     async with session(verify=True, transport=transport, base_url="HTTPS://127.0.0.1:9") as twake:
         opened, fast = twake._attempts.transport, transport == "fast"
@@ -83,8 +83,8 @@ async def test_capitals_in_the_scheme_check_certificates_all_the_same(transport)
 
 
 @pytest.mark.parametrize("exc", [AttributeError("no alpn"), RuntimeError(), OSError(), None])
-async def test_whatever_a_handshake_raises_no_byte_left(exc):
-    """The connection is there and nothing was written: that proves it, not the exception's class."""
+async def test_after_any_exception_of_a_handshake_nothing_was_sent(exc):
+    """The connection was open and unused. That is the proof, not the class of the exception."""
     trace = Trace()
     await RequestEvents(trace)(
         "connection.connect_tcp.complete", {"return_value": Stream(httpcore)}
@@ -117,10 +117,10 @@ def environment(monkeypatch):
         ("SSL_CERT_DIR", os.pathsep.join(["nowhere", "neither"])),
     ],
 )
-def test_authorities_that_the_environment_names_and_nobody_wrote_are_told(
+def test_missing_authorities_of_the_environment_are_an_error(
     environment, variable, path, transport
 ):
-    """At once, by the name of the variable and the path; not as a handshake that fails."""
+    """At once, with the variable and the path; not as a handshake that fails."""
     environment.setenv(variable, path)
     with pytest.raises(ConfigurationError, match=f"{variable} names .*") as caught:
         session(verify=True, transport=transport)
@@ -129,8 +129,8 @@ def test_authorities_that_the_environment_names_and_nobody_wrote_are_told(
 
 
 @all_transports
-async def test_who_needs_no_authorities_is_not_told_of_them(environment, transport, server):
-    """Plain http, authorities of the caller's own, and none at all."""
+async def test_missing_authorities_are_no_error_if_none_are_needed(environment, transport, server):
+    """With plain http, with authorities of the caller's own, and without a check."""
     environment.setenv("SSL_CERT_FILE", "nowhere")
     async with session(verify=True, transport=transport, base_url=server.url) as twake:
         assert (await twake.send_message("c", "x")).id
@@ -140,10 +140,8 @@ async def test_who_needs_no_authorities_is_not_told_of_them(environment, transpo
 
 
 @all_transports
-async def test_authorities_that_the_environment_names_are_those_that_count(
-    environment, transport, tmp_path
-):
-    """A file, a directory, or several; the file goes first, and empty variables name nothing."""
+async def test_the_authorities_of_the_environment_are_used(environment, transport, tmp_path):
+    """A file, a directory, or several; the file is preferred, and empty variables name nothing."""
     certificate = _authority("known").cert_pem
     certificate.write_to_path(tmp_path / "ca.pem")
     folder = tmp_path / "hashed"
@@ -163,7 +161,7 @@ async def test_authorities_that_the_environment_names_are_those_that_count(
 
 
 def hash_of(certificate: pathlib.Path) -> str:
-    """Return the name by which OpenSSL looks for a certificate in a directory."""
+    """Return the name by which OpenSSL finds a certificate in a directory."""
     if shutil.which("openssl") is None:  # pragma: no cover
         pytest.skip("only the openssl command knows the name")
     command = ["openssl", "x509", "-hash", "-noout", "-in", str(certificate)]
@@ -198,8 +196,8 @@ async def failure(url: str, transport, **options) -> TwakeError:
 
 @all_transports
 @pytest.mark.parametrize("how", ["plain_http", "garbage"])
-async def test_tls_spoken_to_a_plain_port_is_told_as_such(transport, how):
-    """Nothing was sent; the words say what to look at."""
+async def test_tls_to_a_port_of_plain_http_is_explained(transport, how):
+    """Nothing was sent; the message says what to check."""
     async with HandshakeServer(how) as server:
         error = await failure(server.url, transport)
     assert (type(error), error.reason) == (NotSentError, "tls")
@@ -209,8 +207,8 @@ async def test_tls_spoken_to_a_plain_port_is_told_as_such(transport, how):
 
 @all_transports
 @pytest.mark.parametrize("how", ["close", "reset", "alert", "close_after_hello"])
-async def test_another_failure_of_a_handshake_is_not_told_so(transport, how):
-    """Only what is no TLS at all is taken for plain text."""
+async def test_another_failure_of_a_handshake_is_not_explained_so(transport, how):
+    """Only an answer that is not TLS is taken for plain http."""
     async with HandshakeServer(how) as server:
         error = await failure(server.url, transport)
     assert error.reason == "tls"
@@ -227,8 +225,8 @@ async def test_another_failure_of_a_handshake_is_not_told_so(transport, how):
         "Bad Request\r\nThis combination of host and port requires TLS.\r\n",
     ],
 )
-async def test_a_server_that_says_it_expects_tls_is_heard(transport, words):
-    """nginx, Apache, servers in Go, Tomcat: they answer plain http with 400 and these words."""
+async def test_an_answer_that_says_it_expects_tls_is_explained(transport, words):
+    """nginx, Apache, Tomcat and servers in Go answer plain http with 400 and these words."""
     answer = f"HTTP/1.1 400 Bad Request\r\nContent-Length: {len(words)}\r\n\r\n{words}".encode()
     async with saying(answer) as url:
         error = await failure(url, transport)
@@ -243,8 +241,8 @@ async def test_a_server_that_says_it_expects_tls_is_heard(transport, words):
 
 
 @all_transports
-async def test_an_alert_of_tls_is_told_as_such(transport):
-    """It is no HTTP, and says who speaks there; in the middle of an answer it says nothing."""
+async def test_an_alert_of_tls_is_explained(transport):
+    """It is not HTTP; inside an answer it means nothing."""
     alert = b"\x15\x03\x01\x00\x02\x02\x46"
     async with saying(alert) as url:
         error = await failure(url, transport)
@@ -256,8 +254,8 @@ async def test_an_alert_of_tls_is_told_as_such(transport):
 
 
 @all_transports
-async def test_a_port_of_tls_that_closes_without_a_word_may_be_one(transport, monkeypatch):
-    """OpenSSL closes so; elsewhere than on a port of that kind it says nothing of TLS."""
+async def test_a_silent_close_by_a_usual_port_of_tls_may_be_tls(transport, monkeypatch):
+    """OpenSSL closes like this. On any other port it suggests nothing."""
     port = next(one for one in range(20_444, 60_000, 1_000) if is_free(one))
     async with saying(port=port) as url:
         assert "TLS" not in str(await failure(url, transport))
@@ -269,14 +267,14 @@ async def test_a_port_of_tls_that_closes_without_a_word_may_be_one(transport, mo
 
 
 def is_free(port: int) -> bool:
-    """Say whether nobody listens on a port."""
+    """Say whether no server listens on a port."""
     with socket.socket() as trying:
         return trying.connect_ex(("127.0.0.1", port)) != 0
 
 
 @contextlib.asynccontextmanager
 async def saying(*pieces: bytes, port: int = 0):
-    """Listen with a server that reads a request, says this, a piece at a time, and closes."""
+    """Serve one answer, in pieces, to each request, and close."""
     serving: list[asyncio.Task] = []
 
     async def serve(reader, writer):

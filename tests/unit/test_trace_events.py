@@ -1,4 +1,4 @@
-"""What the events of a trace prove, and that without them nothing is proven."""
+"""What the events of a request prove, and that without them nothing is proven."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def failed(stage):
 
 
 def through(stage):
-    """Return the event of a proxy's CONNECT that succeeded."""
+    """Return the events of a CONNECT request that succeeded."""
     return [TUNNEL + event for event in opened(stage)]
 
 
@@ -44,8 +44,8 @@ def through(stage):
         (opened(TCP) + through(HEADERS) + failed(PROXY_TLS), "tls"),
     ],
 )
-def test_a_connection_that_failed_is_proof(events, reason):
-    """A failed stage before any byte of the request gives its word."""
+def test_a_failure_to_connect_is_proof(events, reason):
+    """A stage that failed before the request gives the reason."""
     assert unsent_reason(events) == reason
 
 
@@ -60,7 +60,7 @@ def test_a_connection_that_failed_is_proof(events, reason):
     ],
 )
 def test_without_a_failure_there_is_no_proof(events):
-    """Silence proves nothing, nor does a connection that was opened."""
+    """Neither silence nor an open connection proves anything."""
     assert unsent_reason(events) is None
 
 
@@ -82,8 +82,8 @@ def test_without_a_failure_there_is_no_proof(events):
     ],
 )
 @pytest.mark.parametrize("place", [0, 1, 2])
-def test_one_event_of_the_request_or_of_no_known_name_ends_all_proof(event, place):
-    """Httpcore promises no names: with one that is not understood, the fate is unknown."""
+def test_one_event_of_the_request_or_with_an_unknown_name_ends_all_proof(event, place):
+    """The library promises no names: with one unknown event, the outcome is `UNKNOWN`."""
     events = failed(TCP)
     events.insert(place, event)
     assert unsent_reason(events) is None
@@ -101,13 +101,13 @@ INSIDE = st.builds((TUNNEL + "{}").format, KNOWN | REQUEST)
 
 @given(st.lists(KNOWN | INSIDE), REQUEST, st.lists(KNOWN | INSIDE | REQUEST))
 def test_once_the_request_began_nothing_is_proof(before, request_event, after):
-    """Whatever stands around it, an event of the message's own request rules out `NOT_SENT`."""
+    """With any other events, one event of the request itself rules out `NOT_SENT`."""
     assert unsent_reason([*before, request_event, *after]) is None
 
 
 @given(st.lists(KNOWN | INSIDE | st.text()))
-def test_proof_takes_a_failure(events):
-    """A word comes only of a failed stage, for any list of events."""
+def test_a_reason_needs_a_failure(events):
+    """In any list of events, a reason comes only from a failed stage."""
     reason = unsent_reason(iter(events))
     if reason is not None:
         assert reason in ("connect", "tls", "proxy")

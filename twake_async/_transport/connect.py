@@ -96,8 +96,8 @@ async def _connect(addresses: Addresses, delay: float, local: str | None) -> soc
         addresses, local_addr_infos=bound, happy_eyeballs_delay=delay
     )
     if task.cancelling() > before:
-        # This task was cancelled while the library cancelled its slower attempts: the library took
-        # one for the other.
+        # The library swallows a cancellation of this task that comes while it cancels its own
+        # slower attempts.
         sock.close()
         raise asyncio.CancelledError
     return sock

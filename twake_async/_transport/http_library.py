@@ -82,10 +82,10 @@ class HttpLibrary:
         return True
 
     def may_have_unread(self, transport: Any) -> bool:
-        """Say whether bytes may have come after the answer: they would be read as the next one.
+        """Say whether bytes may have come after the answer.
 
-        The library does not show it. Without these private names, each message gets its own
-        connection, which is slow.
+        They would be read as part of the next one. The library does not show them. Without these
+        private names, each message gets its own connection, which is slow.
         """
         pool = getattr(transport, "_pool", None)
         return pool is None or any(_has_unread(connection) for connection in pool.connections)

@@ -35,7 +35,7 @@ class PooledConnection(Generic[T]):
     """A socket that `raw` does not know: httpcore loses it in a cancelled handshake."""
 
     async def aclose(self) -> None:
-        """Close all of it; a failure to close is of no interest to anyone."""
+        """Close all of it; ignore a failure to close."""
         for closable in (self.raw, self.orphan):
             if closable is not None:
                 with contextlib.suppress(Exception):

@@ -136,7 +136,7 @@ def _of_environment(url: httpx.URL) -> str | None:
         port = url.port or (443 if url.scheme == "https" else 80)
         exempt = is_exempt(host, port, found.get("no", ""))
     else:
-        # macOS and Windows have their own settings, with their own list of exceptions.
+        # macOS and Windows have settings of their own, with a list of exceptions.
         found = urllib.request.getproxies()
         exempt = bool(found) and bool(urllib.request.proxy_bypass(host))
     return None if exempt else found.get(url.scheme) or found.get("all")

@@ -1,4 +1,4 @@
-"""Name resolution: in threads of its own, shared by all who ask, and limited.
+"""Name resolution: in threads of its own, shared by all callers, and limited.
 
 asyncio resolves names in threads for which `asyncio.run` waits before it returns. A resolver that
 does not answer would keep a program from ending long after its last send. The threads here are
@@ -21,7 +21,7 @@ __all__ = ["Addresses", "Resolver"]
 #: What `socket.getaddrinfo` returns.
 Addresses = list[tuple[Any, Any, int, str, Any]]
 
-#: Seconds after which nobody joins a lookup any more: a new one may find a resolver that answers.
+#: Seconds after which no caller joins a lookup: a new one may reach a resolver that answers.
 _STALE = 5.0
 #: How many lookups may run in a process at once. Abandoned ones count until they end.
 _LIMIT = 16
@@ -38,7 +38,7 @@ class _Lookup:
 
 @attrs.define(eq=False)
 class Resolver:
-    """Resolves names. All who ask for one name at the same time share one lookup."""
+    """Resolves names. All callers that need one name at the same time share one lookup."""
 
     _running: dict[tuple[str, int], _Lookup] = attrs.field(factory=dict, init=False)
 

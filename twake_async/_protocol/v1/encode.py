@@ -1,4 +1,4 @@
-"""A draft, or a reference to a message, as a request: what it says, to the byte. No I/O."""
+"""Encodes drafts and references to messages as requests. No I/O."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from twake_async._protocol.fingerprint import fingerprint
 from twake_async._protocol.json_codec import check_json, dump
 from twake_async.errors import InvalidDraftError
 
-from .api import NOBODYS_API, Api
+from .api import DEFAULT_API, Api
 from .requests import Remove, Save
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def _message_fields(draft: MessageDraft, front_id: str | None, content: Any) -> 
     return fields
 
 
-#: What the caller knows under another name than the server, for errors.
+#: The caller's names of fields that have another name on the server, for errors.
 _DRAFT_NAMES = {"_once_user_specific_update": "user_specific"}
 
 
@@ -173,7 +173,7 @@ def encode_draft(
     *,
     group_id: str | None,
     text_form: str = "portable",
-    api: Api = NOBODYS_API,
+    api: Api = DEFAULT_API,
 ) -> EncodedDraft:
     """Return the encoded draft; a create gets its `front_id` here, once for each send.
 
@@ -202,7 +202,7 @@ def encode_save(
     *,
     group_id: str | None,
     text_form: str = "portable",
-    api: Api = NOBODYS_API,
+    api: Api = DEFAULT_API,
 ) -> Save:
     """Return the request that saves a draft; arguments and errors are those of `encode_draft`."""
     return encode_draft(draft, group_id=group_id, text_form=text_form, api=api).request()
@@ -244,7 +244,7 @@ def _check_fields(fields: dict[str, Any], *, is_text: bool) -> None:
         check_json(_DRAFT_NAMES.get(name, name), inner)
 
 
-def encode_remove(ref: MessageRef, *, group_id: str | None, api: Api = NOBODYS_API) -> Remove:
+def encode_remove(ref: MessageRef, *, group_id: str | None, api: Api = DEFAULT_API) -> Remove:
     """Return the request that removes a message.
 
     Args:

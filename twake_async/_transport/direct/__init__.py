@@ -1,1 +1,1 @@
-"""Requests over connections of our own; it needs the extra `fast`."""
+"""Requests over connections without httpx; it needs the extra `fast`."""

@@ -1,4 +1,4 @@
-"""_settings.py: what cannot work is refused before anything is opened, with the way to mend it."""
+"""Arguments of a session: what cannot work is refused before anything is opened."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from twake_async._arguments import (
     check_deadline,
     check_kind,
 )
-from twake_async._protocol.v1.api import SAVE
+from twake_async._protocol.v1.api import SAVE, Api
 from twake_async._transport.http_library import httpx2_library, httpx_library
 from twake_async._transport.request_parts import parse_url
 from twake_async.errors import ConfigurationError, Outcome
@@ -50,8 +50,14 @@ def refused(field, check, *args, **kwargs):
 
 def test_the_header_is_the_documented_one():
     """Basic, one space, the base64 of id, colon and key."""
-    header = check_credentials("id-é", SECRET).header()
-    assert header == b"Basic " + base64.b64encode(f"id-é:{SECRET}".encode())
+    headers = Api(credentials=check_credentials("id-é", SECRET)).headers()
+    pair = base64.b64encode(f"id-é:{SECRET}".encode())
+    assert headers == ((b"Authorization", b"Basic " + pair),)
+
+
+def test_a_request_that_is_never_sent_needs_no_credentials():
+    """Encoding alone, as a check of an input does, asks for no key."""
+    assert Api().headers() == ()
 
 
 @pytest.mark.parametrize("field", ["public_id", "private_api_key"])
@@ -104,7 +110,8 @@ def test_credentials_either_log_in_or_are_refused(public_id, key):
     """What passes gives a header that the server splits into exactly these two."""
     found = check_credentials(public_id, key)
     if isinstance(found, Credentials):
-        pair = base64.b64decode(found.header().removeprefix(b"Basic ")).decode()
+        ((_, value),) = Api(credentials=found).headers()
+        pair = base64.b64decode(value.removeprefix(b"Basic ")).decode()
         assert pair.split(":") == [public_id, key]
     else:
         assert found.field in ("public_id", "private_api_key")
@@ -242,8 +249,8 @@ def test_any_text_is_an_address_or_refused(url):
     kept, field = "", "base_url"
     try:
         kept = check_base_url(url, allow_plain_http=False)
-    except ConfigurationError as wrong:
-        field = wrong.field
+    except ConfigurationError as exc:
+        field = exc.field
     assert field == "base_url"
     assert url.startswith(kept)
     assert not kept.endswith("/")
