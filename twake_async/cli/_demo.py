@@ -61,7 +61,9 @@ async def _demo(console: Console) -> None:
         page.open(sandbox.url)
         async with _session(sandbox) as twake:
             await _what_goes_right(page, twake, sandbox.channel_id)
-            await _what_goes_wrong(page, twake, sandbox)
+            await _many_at_once(page, twake, sandbox.channel_id)
+            await _what_goes_wrong(page, sandbox)
+            await _a_lost_answer(page, twake, sandbox)
         page.channel(sandbox)
     page.close(time.perf_counter() - began)
 
@@ -100,6 +102,8 @@ async def _what_goes_right(page: _Page, twake: TwakeSession, channel: str) -> No
     await twake.remove_message(oops)
     page.outcome(Outcome.DELIVERED, "it is gone from the channel below")
 
+
+async def _many_at_once(page: _Page, twake: TwakeSession, channel: str) -> None:
     page.code("asyncio.gather(*[twake.send_message(channel, ...) for n in range(100)])")
     began = time.perf_counter()
     sends = (twake.send_message(channel, f"Number {n}") for n in range(1, 101))
@@ -108,7 +112,7 @@ async def _what_goes_right(page: _Page, twake: TwakeSession, channel: str) -> No
     page.outcome(Outcome.DELIVERED, f"all {len(messages)}, sent at once, in {took:.2f} s")
 
 
-async def _what_goes_wrong(page: _Page, twake: TwakeSession, sandbox: Sandbox) -> None:
+async def _what_goes_wrong(page: _Page, sandbox: Sandbox) -> None:
     page.chapter("What goes wrong, and how you know")
     channel = sandbox.channel_id
 
@@ -126,13 +130,16 @@ async def _what_goes_wrong(page: _Page, twake: TwakeSession, sandbox: Sandbox) -
             page.error(await _failure(early.send_message(channel, "Is anybody there?")))
     page.moral("That is proven, so it was tried again by itself: a repeat does no harm.")
 
+
+async def _a_lost_answer(page: _Page, twake: TwakeSession, sandbox: Sandbox) -> None:
+    channel = sandbox.channel_id
     page.story("A lost answer: the server stores the message, and the connection ends.")
     sandbox.fail_next(after_storing="close")
     question = "Did this one arrive?"
     page.error(await _failure(twake.send_message(channel, question)))
     arrived = any(m["content"] == question for m in sandbox.messages(channel))
     page.moral(
-        "Twake does not recognise a repeat, so none is made behind your back: you decide. "
+        "Twake does not recognise a repeat, so none is made without you: you decide. "
         f"This one {'did' if arrived else 'did not'} arrive, as you see below."
     )
 

@@ -23,7 +23,7 @@ from ._statuses import STATUSES, complain, printable, say
 from ._words import of_error
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from twake_async.messages import Message
     from twake_async.retry import Attempt
@@ -113,21 +113,28 @@ def send(
     TEXT is read from standard input when it is "-", or when it is missing and standard input is
     not a terminal; one line break at the end is dropped.
     """
+    policy = attrs.evolve(policy_for(attempts), on_unknown="resend" if resend else "raise")
     report = _Report(as_json)
     signals = process_signals()
     signals.guard(STATUSES[Outcome.NOT_SENT])
-    policy = attrs.evolve(policy_for(attempts), on_unknown="resend" if resend else "raise")
+
+    def prepare() -> tuple[TwakeSession, MessageDraft]:
+        session = open_session(options, os.environ, deadline=deadline, on_attempt=report.note)
+        return session, _draft(channel, text, reply_to, ephemeral_to)
+
+    return _send(prepare, policy, report, signals)
+
+
+def _send(
+    prepare: Callable[[], tuple[TwakeSession, MessageDraft]],
+    policy: RetryPolicy,
+    report: _Report,
+    signals: Signals,
+) -> int:
     with warnings.catch_warnings(record=True) as caught, asyncio.Runner() as runner:
         warnings.simplefilter("always", TextCutWarning)
         try:
-            session = open_session(options, os.environ, deadline=deadline, on_attempt=report.note)
-            draft = MessageDraft(
-                channel,
-                _text(text),
-                parent_message_id=reply_to,
-                ephemeral=bool(ephemeral_to),
-                ephemeral_to=ephemeral_to,
-            )
+            session, draft = prepare()
             message = runner.run(_deliver(session, draft, policy, signals))
         except TwakeError as error:
             status = report.failure(error)
@@ -138,6 +145,18 @@ def send(
         # Whatever is idle in the loop, such as a look-up of a name, need not end first.
         signals.finish_with(status)
     return status
+
+
+def _draft(
+    channel: str, text: str | None, reply_to: str | None, ephemeral_to: tuple[str, ...]
+) -> MessageDraft:
+    return MessageDraft(
+        channel,
+        _text(text),
+        parent_message_id=reply_to,
+        ephemeral=bool(ephemeral_to),
+        ephemeral_to=ephemeral_to,
+    )
 
 
 def _text(given: str | None) -> str:

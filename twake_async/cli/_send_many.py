@@ -1,4 +1,4 @@
-"""`twake-async send-many`: a file of messages, and what became of each one."""
+"""`twake-async send-many`: sends a file of messages, and reports the outcome of each one."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import warnings
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
+import attrs
 import click
 
 from twake_async.errors import ConfigurationError, Outcome, TextCutWarning, TwakeError
@@ -27,8 +28,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ._credentials import Options
+    from ._input import StreamInput
     from ._lines import Reading
     from ._lists import Lists
+    from ._signals import Signals
 
 __all__ = ["send_many"]
 
@@ -125,24 +128,53 @@ def send_many(
     configs = (options.config, os.environ.get("TWAKE_CONFIG"), *map(str, default_files()))
     lists.check(file, journal, [config for config in configs if config])
     report = Report(lists, as_json, quiet, journal)
-    with ExitStack() as stack:
-        try:
-            source = open_input(file, file_format, reading, stack, whole=dry_run)
-            if isinstance(source, FileInput):
-                report.total, bad = _check(source)
-                if bad or dry_run:
-                    say(f"{report.total:,} messages, {bad:,} bad lines; nothing was sent")
-                    return STATUSES[Outcome.NOT_SENT if bad else Outcome.DELIVERED]
-            session = open_session(options, os.environ)
-            stack.enter_context(lists)
-        except TwakeError as error:
-            report.note_error(error)
-            return report.finish_early()
-        except KeyboardInterrupt:
-            return report.finish_early(interrupted=True)
-        stack.enter_context(_warnings_shown_once())
-        keyed = reading.key is not None
-        return Run(source, report, signals, arguments, keyed).run(session)
+    job = _Job(file, file_format, reading, dry_run, options, arguments, report, signals)
+    return job.run()
+
+
+@attrs.frozen
+class _Job:
+    """One call of `send-many`, after its command line was checked."""
+
+    file: str
+    file_format: str | None
+    reading: Reading
+    dry_run: bool
+    options: Options
+    arguments: dict[str, Any]
+    report: Report
+    signals: Signals
+
+    def run(self) -> int:
+        """Check the input and send it; return the exit status."""
+        report = self.report
+        with ExitStack() as stack:
+            try:
+                source = open_input(
+                    self.file, self.file_format, self.reading, stack, whole=self.dry_run
+                )
+                if (status := self._check(source)) is not None:
+                    return status
+                session = open_session(self.options, os.environ)
+                stack.enter_context(report.lists)
+            except TwakeError as error:
+                report.note_error(error)
+                return report.finish_early()
+            except KeyboardInterrupt:
+                return report.finish_early(interrupted=True)
+            stack.enter_context(_warnings_shown_once())
+            keyed = self.reading.key is not None
+            return Run(source, report, self.signals, self.arguments, keyed).run(session)
+
+    def _check(self, source: FileInput | StreamInput) -> int | None:
+        """Check the lines of a file; return the exit status if nothing is to be sent."""
+        if not isinstance(source, FileInput):
+            return None
+        self.report.total, bad = _count(source)
+        if not (bad or self.dry_run):
+            return None
+        say(f"{self.report.total:,} messages, {bad:,} bad lines; nothing was sent")
+        return STATUSES[Outcome.NOT_SENT if bad else Outcome.DELIVERED]
 
 
 def _arguments(
@@ -171,7 +203,7 @@ def _arguments(
     }
 
 
-def _check(source: FileInput) -> tuple[int, int]:
+def _count(source: FileInput) -> tuple[int, int]:
     """Return how many good and bad lines there are, and print the first bad ones."""
     good = bad = 0
     for line in source.check():
