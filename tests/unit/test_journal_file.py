@@ -450,8 +450,8 @@ async def test_a_row_that_is_not_what_was_written_is_named(path, change):
     rows(path, "SELECT 1")
     with contextlib.closing(sqlite3.connect(path)) as connection, connection:
         connection.execute(change)
-    wrong = await refused(path, "damaged")
-    assert "copy" in str(wrong)
+    error = await refused(path, "damaged")
+    assert "copy" in str(error)
 
 
 def test_rows_out_of_order_are_named(path):

@@ -120,7 +120,7 @@ def test_only_the_first_bad_lines_are_shown(cli, write):
     ],
 )
 def test_what_is_wrong_with_a_line_is_said(line, problem):
-    """The sentence names what to mend."""
+    """The sentence names what to fix."""
     [read] = read_jsonl([b"\n", line])
     assert read.draft is None
     assert read.number == 2
