@@ -256,7 +256,7 @@ async def test_what_is_certainly_not_in_the_channel_is_sent_again_under_its_fron
     assert rows(path) == [("000000000", "delivered")]
 
 
-# --- what an earlier run lost sight of -----------------------------------------------------------
+# --- what an earlier run left unknown ------------------------------------------------------------
 
 
 async def test_an_unknown_message_is_reported_and_not_sent(path):
