@@ -305,7 +305,7 @@ class TwakeSession:
                 goes on where this one ended.
             on_progress: Called with the `Progress` each time that a draft ends, also after the
                 iterator was left, and with each pause; it must not block.
-            resume: With a journal: what to do with a message that an earlier run lost sight of:
+            resume: With a journal: what to do with a message that an earlier run left unknown:
                 `"report"` it as `UNKNOWN`, or `"resend"` it, which may show it twice.
             key: With a journal: makes the key of a draft; None for its position in the input.
             outage_timeout: Seconds. A batch pauses while the server seems to be down, and ends
