@@ -187,7 +187,7 @@ async def test_a_storm_of_cancellations_leaves_every_connection_usable_and_no_so
             await asyncio.gather(*(work() for _ in range(20)))
             server.behave()
             after = await asyncio.gather(
-                *(claim(twake.send_message("c1", "Hello")) for _ in range(1_000))
+                *(claim(twake.send_message("c1", "Hello", deadline=60)) for _ in range(1_000))
             )
         assert Counter(after) == {Outcome.DELIVERED: 1_000}
         await server.quiet()
