@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import functools
 import inspect
@@ -40,7 +39,7 @@ class Credentials:
     """The id and the key of an application; the key shows in no repr, str or pickle."""
 
     public_id: str
-    # Tools that print attrs classes by their fields heed this, not __repr__.
+    # Tools that print attrs classes by their fields read this, not __repr__.
     _private_api_key: str = attrs.field(repr=False)
 
     def __repr__(self) -> str:
@@ -49,17 +48,16 @@ class Credentials:
     def __reduce__(self) -> NoReturn:
         raise TypeError("credentials are not pickled: build the session anew where it is used")
 
-    def header(self) -> bytes:
-        """Return the value of the Authorization header: built where it is sent, kept nowhere."""
-        pair = f"{self.public_id}:{self._private_api_key}"
-        return b"Basic " + base64.b64encode(pair.encode())
+    def reveal(self) -> str:
+        """Return the key: for the request that needs it, while it is sent."""
+        return self._private_api_key
 
 
 @attrs.frozen(repr=False)
 class Hidden(Generic[T]):
-    """A value that may hold a password: neither a repr nor a traceback shows it."""
+    """A value that may hold a password: no repr and no traceback shows it."""
 
-    # Tools that print attrs classes by their fields heed this, not __repr__.
+    # Tools that print attrs classes by their fields read this, not __repr__.
     value: T = attrs.field(repr=False)
 
     def __repr__(self) -> str:
@@ -87,20 +85,20 @@ def _check_secret(name: str, value: object) -> ConfigurationError | None:
 def check_credentials(
     public_id: object, private_api_key: object
 ) -> Credentials | ConfigurationError:
-    """Return credentials, or the error to raise.
+    """Return the credentials, or the error to raise.
 
-    The error is returned so that no frame of a traceback holds the key in a local.
+    The error is returned, so that no frame of its traceback has the key in a local variable.
     """
-    wrong = _check_secret("public_id", public_id) or _check_secret(
+    error = _check_secret("public_id", public_id) or _check_secret(
         "private_api_key", private_api_key
     )
-    return wrong or Credentials(public_id, private_api_key)  # type: ignore[arg-type]
+    return error or Credentials(public_id, private_api_key)  # type: ignore[arg-type]
 
 
 _ADDRESS = re.compile(
     r"(?P<scheme>https?)://(?P<authority>[^/?#]+)(?P<path>[^?#]*)(?P<rest>.*)", re.IGNORECASE
 )
-#: A host and a port, and nothing that one reader of addresses takes for another host than the next.
+#: A host and a port, in the only form that all parsers of addresses read alike.
 _AUTHORITY = re.compile(
     r"(?:\[(?P<ip6>[0-9A-Fa-f:.]+)\]|(?P<name>[\w.-]+))(?::(?P<port>[0-9]{0,5}))?"
 )
@@ -108,7 +106,7 @@ _LONGEST_LABEL, _LONGEST_NAME = 63, 253
 
 
 def _host(authority: str) -> str | None:
-    """Return the host of an address, without brackets and in lower case; None where it has none."""
+    """Return the host of an address, without brackets and in lower case; None for no host."""
     found = _AUTHORITY.fullmatch(authority)
     if found is None or not 0 < int(found["port"] or 80) <= 65535:
         return None
@@ -139,13 +137,18 @@ def _refuse_url(why: str) -> NoReturn:
 
 
 def check_base_url(base_url: object, *, allow_plain_http: bool) -> str:
-    """Return the address without slashes at its end; raise `ConfigurationError` for a bad one."""
+    """Return the address without slashes at its end.
+
+    Raises:
+        ConfigurationError: It is no address of a server, or plain http to another machine.
+
+    """
     try:
         return _checked_url(base_url, allow_plain_http=allow_plain_http)
     except ConfigurationError as exc:
-        wrong = exc.with_traceback(None)
+        error = exc.with_traceback(None)
     del base_url  # it may hold a password, and tracebacks may show locals
-    raise wrong
+    raise error
 
 
 def _checked_url(base_url: object, *, allow_plain_http: bool) -> str:
@@ -167,13 +170,13 @@ def _checked_url(base_url: object, *, allow_plain_http: bool) -> str:
             "is plain http to a host that is not this machine, which would show the key to the "
             "network: use https, or say allow_plain_http=True"
         )
-    # "HTTPS:" in capitals is the same scheme, for all that looks at it later.
+    # "HTTPS:" in capitals is the same scheme; later checks know the lower case only.
     return f"{scheme}://{authority}{found['path'].rstrip('/')}"
 
 
 def check_statuses(field: str, value: object) -> frozenset[int]:
-    """Return a set of HTTP statuses; raise `ConfigurationError` for what is none."""
-    # 500 is the application's own word, and may come after it stored.
+    """Return a set of HTTP statuses; raise `ConfigurationError` for anything else."""
+    # 500 is said by the application itself, and may come after it stored the message.
     if isinstance(value, set | frozenset | list | tuple) and all(
         type(one) is int and 300 <= one <= 599 and one != 500 for one in value
     ):
@@ -184,7 +187,7 @@ def check_statuses(field: str, value: object) -> frozenset[int]:
 
 
 def check_group(group_id: object) -> str:
-    """Return a group's id; raise `ConfigurationError` for what is none."""
+    """Return a group's id; raise `ConfigurationError` for anything else."""
     if not isinstance(group_id, str) or not group_id or not group_id.isprintable():
         raise ConfigurationError(
             "group_id is missing or no id: give it to the session, to the call, or set "
@@ -195,7 +198,7 @@ def check_group(group_id: object) -> str:
 
 
 def check_deadline(deadline: object, *, positive: bool = False) -> float:
-    """Return a number of seconds; raise `ConfigurationError` for what is none."""
+    """Return a number of seconds; raise `ConfigurationError` for anything else."""
     seconds = math.nan
     if isinstance(deadline, int | float) and not isinstance(deadline, bool):
         with contextlib.suppress(OverflowError):
@@ -208,14 +211,14 @@ def check_deadline(deadline: object, *, positive: bool = False) -> float:
 
 
 def check_kind(field: str, value: T, kind: type) -> T:
-    """Return the value; raise `ConfigurationError` where it is of another kind."""
+    """Return the value; raise `ConfigurationError` where it is of another class."""
     if not isinstance(value, kind):
         raise ConfigurationError(f"{field} must be a {kind.__name__}", field=field)
     return value
 
 
 def check_callback(field: str, value: object) -> None:
-    """Raise `ConfigurationError` for what cannot be called, or would have to be awaited."""
+    """Raise `ConfigurationError` for what is not callable, or is an async function."""
     if value is None:
         return
     if not callable(value):
@@ -231,7 +234,7 @@ def check_callback(field: str, value: object) -> None:
 
 
 def check_choice(field: str, value: T, choices: tuple[str, ...]) -> T:
-    """Return the value; raise `ConfigurationError` where it is none of the choices."""
+    """Return the value; raise `ConfigurationError` where it is not one of the choices."""
     if value not in choices:
         raise ConfigurationError(f"{field} must be one of {', '.join(choices)}", field=field)
     return value
@@ -244,10 +247,10 @@ def check_count(field: str, value: object) -> None:
 
 
 def from_environment(overrides: dict[str, Any]) -> None:
-    """Add to a session's arguments what they lack and the environment has.
+    """Fill in the arguments of a session that the environment has and the caller did not give.
 
     Raises:
-        ConfigurationError: Neither has the id or the key; the error names the variable.
+        ConfigurationError: The id or the key is in neither; the error names the variable.
 
     """
     for name in ("public_id", "private_api_key"):
@@ -264,7 +267,7 @@ def from_environment(overrides: dict[str, Any]) -> None:
 
 
 def taken_out(overrides: dict[str, Any]) -> dict[str, Any]:
-    """Empty a mapping that may hold passwords, and return what it held: for a call of its own."""
+    """Empty a mapping that may hold passwords, and return a copy of what it held."""
     taken = dict(overrides)
     overrides.clear()
     return taken

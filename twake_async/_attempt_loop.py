@@ -4,97 +4,44 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
-import time
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import attrs
 
-from ._protocol.exchange import C, Context, Failure, S, Verdict
+from ._protocol.exchange import Failure
+from ._send import Clock, Send
+from ._transport.interface import Transport  # noqa: TC001
 from ._waiting import Pauses
-from .errors import NotSentError, Outcome, OutcomeUnknownError, RateLimitedError, TwakeError
-from .retry import Attempt, RetryPolicy, combine, next_wait
+from .errors import NotSentError, Outcome, RateLimitedError, TwakeError
+from .retry import Attempt, RetryPolicy, next_wait
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Generator
+    from collections.abc import Callable, Generator
 
-    from ._protocol.exchange import Answer, Request, Transport
+    from ._protocol.exchange import Request
+    from ._send import Listener
     from .retry import Tokens
 
-__all__ = ["Attempts", "Clock", "Listener"]
+__all__ = ["Attempts"]
 
 T = TypeVar("T")
+C = TypeVar("C")
 R = TypeVar("R")
 
-#: Seconds: a `Retry-After` beyond it counts as it, so that no answer stops a session for good.
+#: Seconds. A longer `Retry-After` counts as this, so that no answer stops a session forever.
 LONGEST_COOLDOWN = 3600.0
+
 _ONCE = RetryPolicy.never()
-
-
-class Listener(Protocol):
-    """Hears of each attempt of one send: a batch listens for its journal."""
-
-    def attempt_ended(self, outcome: Outcome, reason: str, *, last: bool) -> None:
-        """Note the outcome of an attempt, and whether it was the last one."""
-
-    async def before_retry(self) -> TwakeError | None:
-        """Prepare for another attempt; return an error to forbid it."""
-        ...
-
 
 log = logging.getLogger("twake_async")
 log.addHandler(logging.NullHandler())
 
 
-def _pause(seconds: float, pauses: Pauses) -> Awaitable[None]:
-    return pauses.wait(seconds)
-
-
-@attrs.frozen
-class Clock:
-    """Time, chance and waiting; tests put fake ones in their place."""
-
-    now: Callable[[], float] = time.monotonic
-    pause: Callable[[float, Pauses], Awaitable[None]] = _pause
-    draw: Callable[[], float] = random.random
-    wall: Callable[[], float] = time.time
-
-
 @attrs.define(eq=False)
-class _Send(Generic[T]):
-    """One send under way."""
-
-    request: Request[T]
-    policy: RetryPolicy
-    clock: Clock
-    began: float
-    seconds: float
-    listener: Listener | None = None
-    number: int = 0
-    unsent: int = 0
-    last: TwakeError | None = None
-    doubt: OutcomeUnknownError | None = None
-
-    def left(self) -> float:
-        """Return the seconds until its deadline."""
-        return self.seconds - (self.clock.now() - self.began)
-
-    def judge(self, answer: Answer | Failure, seen: str | None, /) -> Verdict[T]:
-        """Return what an answer to it proves; `seen` is what the connection's last answer named."""
-        context = Context(
-            self.clock.wall(), self.policy.retry_later_statuses, seen, self.doubt is not None
-        )
-        result = self.request.judge(answer, context)
-        if isinstance(result, TwakeError):
-            return Verdict(result)
-        return Verdict(result, self.request.named_by(result))
-
-
-@attrs.define(eq=False)
-class Attempts(Generic[C, S]):
+class Attempts(Generic[C]):
     """Makes the attempts of every send of a session, which share a budget and a cooldown."""
 
-    transport: Transport[C, S]
+    transport: Transport[C]
     tokens: Tokens
     on_attempt: Callable[[Attempt], object] | None = None
     clock: Clock = attrs.field(factory=Clock)
@@ -110,6 +57,9 @@ class Attempts(Generic[C, S]):
     ) -> T:
         """Return what was delivered, or raise the error that says why nothing was.
 
+        Thousands of sends may wait here for a connection. So nothing that may wait long is a
+        coroutine of its own: each costs memory.
+
         Args:
             request: The request.
             policy: When to try again.
@@ -117,54 +67,49 @@ class Attempts(Generic[C, S]):
             listener: Hears of each attempt of this send, before the observer does.
 
         """
-        send = _Send(request, policy, self.clock, self.clock.now(), seconds, listener)
+        send = Send(request, policy, self.clock, self.clock.now(), seconds, listener)
         pool, once = self.transport.pool, policy.unsent_attempts is not None
+        acquired: C | Failure | TwakeError | None = None
         result: T | TwakeError | None = None
         while (error := await self._get_ready(send)) is None:
             send.number += 1
             try:
-                # Thousands may wait here, and each further coroutine costs memory.
-                connection = pool.acquire_nowait(request.target) or await pool.acquire(
-                    request.target, send.left(), once=once
-                )
+                acquired = await send.prepare(request.prepare) if request.prepare else None
+                acquired = acquired or pool.acquire_nowait(request.target)
+                if acquired is None:
+                    acquired = await pool.acquire(request.target, send.left(), once=once)
+                result = await self._attempt(send, acquired)
             except asyncio.CancelledError:
-                self._observe(send, Outcome.NOT_SENT, "cancelled", None)
+                self._observe(send, send.if_cancelled(), "cancelled", None)
                 raise
-            result = await self._attempt(send, connection)
             if not isinstance(result, TwakeError):
                 return self._delivered(send, result)
-            wait = self._wait_after(send, result)
-            if wait is None:
-                error = self._final(send, result)
+            if (wait := self._wait_after(send, result)) is None:
+                error = send.end_with(result)
                 break
             await self.clock.pause(wait, self._pauses)
         try:
             raise error
-        finally:
-            # The error holds this frame. Were it held here, too, only the garbage collector would
-            # free both, which takes seconds where thousands of sends fail.
-            del error, result, send
+        finally:  # or the error and this frame would hold each other until the collector runs
+            del acquired, error, result, send
 
     async def ask(self, request: Request[T], seconds: float) -> T | TwakeError:
-        """Make one attempt that no observer hears of, and return what it proves.
+        """Make one attempt, unprepared, that no observer hears of; return what it proves.
 
         Args:
             request: The request.
             seconds: How long it may take.
 
         """
-        send = _Send(request, _ONCE, self.clock, self.clock.now(), seconds)
+        send = Send(request, _ONCE, self.clock, self.clock.now(), seconds)
         pool = self.transport.pool
-        connection = pool.acquire_nowait(request.target)
-        acquired = connection or await pool.acquire(request.target, seconds, once=True)
-        if isinstance(acquired, Failure):
-            return send.judge(acquired, None).result
-        trace = self.transport.start_trace()
-        left = max(0.0, send.left())
-        return await self.transport.attempt(acquired, request, trace, left, send.judge)
+        acquired: C | Failure | None = pool.acquire_nowait(request.target)
+        if acquired is None:
+            acquired = await pool.acquire(request.target, seconds, once=True)
+        return await self._attempt(send, acquired)
 
     async def converse(self, steps: Generator[Request[T], T | TwakeError, R], seconds: float) -> R:
-        """Make the requests that a generator yields, send it what each proved, return what it does.
+        """Make the requests that a generator yields, send it what each proved, return its end.
 
         Args:
             steps: Yields the requests.
@@ -187,7 +132,7 @@ class Attempts(Generic[C, S]):
         await self.transport.aclose()
 
     def cooling(self) -> float:
-        """Return the seconds for which the server still wants to be left alone by all sends."""
+        """Return the seconds that are left of the pause that the server asked of all sends."""
         left = self._cool_until - self.clock.now()
         return left if left > 0 and not self._pauses.over else 0.0
 
@@ -199,13 +144,13 @@ class Attempts(Generic[C, S]):
         """Wait, but no longer than until the session closes."""
         await self.clock.pause(seconds, self._pauses)
 
-    async def _get_ready(self, send: _Send[T]) -> TwakeError | None:
-        """Wait until an attempt may be made, or return why none may."""
-        error = None if send.left() > 0 else self._overdue(send)
+    async def _get_ready(self, send: Send[T]) -> TwakeError | None:
+        """Wait until an attempt may be made, or return the error that the send ends with."""
+        error = None if send.left() > 0 else send.overdue()
         while error is None and (pause := self._cool_until - self.clock.now()) > 0:
             if self._pauses.over:
                 break
-            # Everyone waits for the same moment: the jitter keeps them from leaving as one.
+            # All sends wait for the same moment: the jitter keeps them from leaving at once.
             pause += self.clock.draw() * send.policy.initial_wait
             if pause >= send.left():
                 error = NotSentError(
@@ -213,47 +158,36 @@ class Attempts(Generic[C, S]):
                 )
             else:
                 await self.clock.pause(pause, self._pauses)
-        if error is None and send.request.prepare is not None:
-            error = await send.request.prepare(send.left()) or self._overdue(send)
         if error is None and send.number and send.listener is not None:
             error = await send.listener.before_retry()
-        return None if error is None else self._final(send, error)
+        return None if error is None else send.end_with(error)
 
-    def _overdue(self, send: _Send[T]) -> TwakeError | None:
-        """Return the error of a send whose deadline is over, or None."""
-        if send.left() > 0:
-            return None
-        # The outcome of an attempt that was made tells more than that time is over.
-        return send.last or NotSentError("the deadline was already over", reason="deadline")
+    async def _attempt(self, send: Send[T], acquired: C | Failure | TwakeError) -> T | TwakeError:
+        """Make an attempt over a connection, or return what it proves that there is none."""
+        if isinstance(acquired, TwakeError):
+            return acquired
+        if isinstance(acquired, Failure):
+            return send.judge(acquired, None).result
+        send.trace = self.transport.start_trace()
+        result = await self.transport.attempt(
+            acquired, send.request, send.trace, max(0.0, send.left()), send.judge
+        )
+        send.trace = None
+        return result
 
-    async def _attempt(self, send: _Send[T], connection: C | Failure) -> T | TwakeError:
-        if isinstance(connection, Failure):
-            return send.judge(connection, None).result
-        trace = self.transport.start_trace()
-        try:
-            return await self.transport.attempt(
-                connection, send.request, trace, send.left(), send.judge
-            )
-        except asyncio.CancelledError:
-            outcome = Outcome.NOT_SENT if trace.proof() else Outcome.UNKNOWN
-            self._observe(send, outcome, "cancelled", None)
-            raise
-
-    def _delivered(self, send: _Send[T], result: T) -> T:
+    def _delivered(self, send: Send[T], result: T) -> T:
         self.tokens.give_back()
         self._observe(send, Outcome.DELIVERED, "", None)
         return result
 
-    def _wait_after(self, send: _Send[T], result: TwakeError) -> float | None:
+    def _wait_after(self, send: Send[T], result: TwakeError) -> float | None:
         """Return the seconds until the next attempt, or None where this one was the last."""
-        send.last = result
         wait = self._next_wait(send, result)
         self._observe(send, result.outcome, result.reason, wait)
-        if isinstance(result, OutcomeUnknownError):
-            send.doubt = result
+        send.note(result)
         return wait
 
-    def _next_wait(self, send: _Send[T], result: TwakeError) -> float | None:
+    def _next_wait(self, send: Send[T], result: TwakeError) -> float | None:
         now = self.clock.now()
         if isinstance(result, RateLimitedError) and result.retry_after is not None:
             until = now + min(result.retry_after, LONGEST_COOLDOWN)
@@ -271,25 +205,11 @@ class Attempts(Generic[C, S]):
             retry_after=max(0.0, self._cool_until - now),
             draw=self.clock.draw(),
         )
-        # What never left costs the server nothing: it may be tried as long as there is time.
+        # An attempt that never left costs the server nothing, so it takes no token.
         return wait if wait is not None and (unsent or self.tokens.take()) else None
 
-    def _final(self, send: _Send[T], last: TwakeError) -> TwakeError:
-        self._tell(send, last)
-        doubt = send.doubt
-        if doubt is None or combine((doubt.outcome, last.outcome)) is last.outcome:
-            return last
-        # A later attempt proves nothing about one whose outcome is unknown.
-        self._tell(send, doubt)
-        doubt.__cause__ = last
-        return doubt
-
-    def _tell(self, send: _Send[T], error: TwakeError) -> None:
-        error.front_id = send.request.front_id
-        error.attempts = send.number
-        error.elapsed = self.clock.now() - send.began
-
-    def _observe(self, send: _Send[T], outcome: Outcome, reason: str, wait: float | None) -> None:
+    def _observe(self, send: Send[T], outcome: Outcome, reason: str, wait: float | None) -> None:
+        """Tell the listener and the observer what is certain after an attempt."""
         if send.listener is not None:
             send.listener.attempt_ended(outcome, reason, last=wait is None)
         if self.on_attempt is None and not log.isEnabledFor(logging.DEBUG):

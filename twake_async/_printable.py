@@ -16,7 +16,7 @@ def printable(text: str, longest: int = LONGEST) -> str:
 
     White space that is no plain space, line breaks included, becomes one space. Each other
     character that cannot be printed (ESC and other control characters, the marks that turn the
-    direction of a text, half a character) becomes a question mark.
+    direction of a text, a lone surrogate) becomes a question mark.
 
     Args:
         text: What a server, a proxy or a file said.

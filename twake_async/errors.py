@@ -152,7 +152,7 @@ class ConfigurationError(TwakeError, ValueError):
     It is never tried again (reason `configuration`).
 
     Args:
-        message: What is wrong and how to mend it.
+        message: What is wrong and how to fix it.
         field: The name of the argument or environment variable.
 
     """
@@ -168,7 +168,7 @@ class InvalidDraftError(TwakeError, ValueError):
     It is never tried again (reason `draft`).
 
     Args:
-        message: What is wrong and how to mend it.
+        message: What is wrong and how to fix it.
         field: The name of the field of the draft, or of the node and its attribute.
 
     """

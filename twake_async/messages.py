@@ -35,7 +35,7 @@ def _check_id(field: str, value: object, *, empty: bool = False) -> None:
         raise InvalidDraftError(f"{field} is empty: give the id that Twake shows", field=field)
     if value and (not value.isprintable() or value.isspace()):
         raise InvalidDraftError(
-            f"{field} is blank or holds a control character or half a character: "
+            f"{field} is blank or holds a control character or a lone surrogate: "
             "give the id that Twake shows",
             field=field,
         )
@@ -53,9 +53,7 @@ def _check_front_id(value: object) -> None:
     try:
         value.encode()
     except UnicodeEncodeError:
-        raise InvalidDraftError(
-            "front_id holds half a character (a lone surrogate)", field="front_id"
-        ) from None
+        raise InvalidDraftError("front_id holds a lone surrogate", field="front_id") from None
 
 
 def _flag(field: str, value: object, *, optional: bool) -> None:

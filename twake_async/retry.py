@@ -27,16 +27,16 @@ __all__ = [
     "parse_retry_after",
 ]
 
-#: Why a request never left that the next attempt would only meet again.
+#: Reasons of requests that never left, for which the next attempt would fail alike.
 HOPELESS = frozenset({"certificate", "proxy_refused", "deadline", "closed"})
 
-#: Answers that were lost, as against errors that the server put in words.
+#: Reasons of lost answers, unlike errors that the server put in words.
 _LOST = frozenset({"lost", "timeout", "gateway", "unproven"})
 
 
 def _number(name: str, value: object, low: float) -> None:
     good = isinstance(value, int | float) and not isinstance(value, bool)
-    # A whole number beyond every float would break the sums that are done after an attempt.
+    # An integer beyond all floats would break the arithmetic after an attempt.
     if not good or not (low <= value <= sys.float_info.max):  # type: ignore[operator]
         raise ConfigurationError(f"{name} must be a number of at least {low:g}", field=name)
 
@@ -79,7 +79,8 @@ class RetryPolicy:
     retry_later_statuses: frozenset[int] = attrs.field(
         default=frozenset({429}), converter=_statuses
     )
-    """Statuses that mean "refused, come later". Add 503 only if your proxy never forwards then."""
+    """Statuses that mean "refused, come later". Add 503 only if your proxy never forwards a
+    request that it answers so."""
 
     def __attrs_post_init__(self) -> None:
         for name in ("attempts", "unsent_attempts"):
@@ -149,7 +150,7 @@ class Tokens:
 
 @attrs.frozen
 class Attempt:
-    """What an observer (`on_attempt`) is told of one attempt: facts, no content, no secret."""
+    """What an observer (`on_attempt`) is told of one attempt; no content, no secret."""
 
     number: int
     """1 for the first attempt of the send."""
@@ -158,7 +159,7 @@ class Attempt:
     """What is certain after this attempt alone."""
 
     reason: str
-    """Empty when delivered; else a word of the exceptions' lists, or `cancelled`."""
+    """Empty when delivered; else a reason of the exceptions' lists, or `cancelled`."""
 
     wait: float | None
     """Seconds until the next attempt; None where none follows."""
@@ -173,17 +174,18 @@ class Attempt:
 def combine(outcomes: Iterable[Outcome]) -> Outcome:
     """Return the outcome of a send from those of its attempts, in order.
 
-    Any `DELIVERED` decides; else any `UNKNOWN` does; else the last. None at all is `NOT_SENT`.
+    Any `DELIVERED` decides; else any `UNKNOWN` does; else the last. Without attempts it is
+    `NOT_SENT`.
     """
     seen = list(outcomes)
-    for decisive in (Outcome.DELIVERED, Outcome.UNKNOWN):
-        if decisive in seen:
-            return decisive
+    for deciding in (Outcome.DELIVERED, Outcome.UNKNOWN):
+        if deciding in seen:
+            return deciding
     return seen[-1] if seen else Outcome.NOT_SENT
 
 
 def may_repeat(policy: RetryPolicy, outcome: Outcome, reason: str, *, repeatable: bool) -> bool:
-    """Say whether an attempt that ended so may be followed by another without doing harm."""
+    """Say whether another attempt may follow one that ended so."""
     if outcome is Outcome.NOT_SENT:
         return reason not in HOPELESS
     if outcome is Outcome.REFUSED:
@@ -208,15 +210,15 @@ def next_wait(
     """Return the seconds to wait before the next attempt, or None to stop.
 
     Args:
-        policy: The caller's wishes.
+        policy: The caller's policy.
         outcome: What is certain after attempt `number`.
-        reason: Its word.
+        reason: Its reason.
         number: How many attempts were made.
         unsent: How many of them never left.
-        repeatable: Whether the operation does no harm twice (an edit, a remove).
+        repeatable: Whether the operation is idempotent: an edit or a remove.
         time_left: Seconds to the deadline; no wait reaches it.
         retry_after: Seconds that the server asked for.
-        draw: A random number from 0 to 1: full jitter, at the cap too.
+        draw: A random number from 0 to 1, for full jitter, which holds at `max_wait`, too.
 
     """
     if outcome is Outcome.NOT_SENT:
@@ -226,17 +228,17 @@ def next_wait(
         return None
     if not may_repeat(policy, outcome, reason, repeatable=repeatable):
         return None
-    # 2.0**60 is far beyond any cap; the bound keeps huge attempt counts from overflowing.
+    # 2.0**60 is far beyond any `max_wait`; without this bound many attempts would overflow.
     most = min(policy.max_wait, policy.initial_wait * 2.0 ** min(number - 1, 60))
     wait = (retry_after or 0.0) + most * draw
     return wait if wait < time_left else None
 
 
 def parse_retry_after(value: str, now: float) -> float | None:
-    """Return the seconds that a `Retry-After` header asks for, or None where it asks for nothing.
+    """Return the seconds that a `Retry-After` header asks for, or None.
 
     Args:
-        value: The header: seconds, or an HTTP date; anything else is as good as absent.
+        value: The header: seconds, or an HTTP date; anything else counts as absent.
         now: The time of day in Unix seconds.
 
     """

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio  # noqa: TC003
 import functools
-import logging
 import os  # noqa: TC003
 import ssl  # noqa: TC003
-import warnings
 from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self
@@ -25,18 +23,19 @@ from ._arguments import (
     from_environment,
     taken_out,
 )
-from ._attempt_loop import Attempts, Listener
+from ._attempt_loop import Attempts
 from ._batch.engine import Plan, stream
-from ._batch.proven_groups import GroupServer, ProvenGroups
+from ._batch.proven_groups import GroupServer
 from ._lifetime import Life
 from ._protocol.json_codec import PLAIN, fast_codec
 from ._protocol.server import Server
 from ._protocol.v1.api import Api
 from ._protocol.v1.generation import V1
+from ._sender import Sender, draft_of_edit
 from ._transport.choose import open_transport
 from .check import Check  # noqa: TC001
 from .deliveries import Delivery, Drafts, Progress  # noqa: TC001
-from .errors import ConfigurationError, InvalidDraftError, TextCutWarning
+from .errors import ConfigurationError
 from .journal import Journal  # noqa: TC001
 from .messages import Message, MessageDraft, MessageRef, ReaderUpdate
 from .retry import Attempt, RetryBudget, RetryPolicy, Tokens
@@ -45,16 +44,7 @@ if TYPE_CHECKING:
     import httpx
     import httpx2
 
-    from ._protocol.generation import EncodedDraft, Generation, SaveRequest
-
 __all__ = ["TwakeSession"]
-
-_CUT = (
-    "the server kept only the start of the text: give the session "
-    'text_form="portable", which every release shows whole'
-)
-
-log: logging.Logger = logging.getLogger("twake_async")
 
 
 class TwakeSession:
@@ -133,9 +123,8 @@ class TwakeSession:
             raise credentials
         self._public_id = credentials.public_id
         self._base_url = check_base_url(address.value, allow_plain_http=allow_plain_http)
-        self._group_id = group_id
-        self._deadline = check_deadline(deadline, positive=True)
-        self._retry = check_kind("retry", retry, RetryPolicy)
+        seconds = check_deadline(deadline, positive=True)
+        check_kind("retry", retry, RetryPolicy)
         check_choice("text_form", text_form, ("plain", "portable"))
         check_count("max_connections", max_connections)
         trusted = check_statuses("trusted_statuses", trusted_statuses)
@@ -143,19 +132,14 @@ class TwakeSession:
             check_kind("retry_budget", retry_budget, RetryBudget)
         check_callback("on_attempt", on_attempt)
         opened = open_transport(
-            self._base_url,
-            max_connections,
-            http_client,
-            transport,
-            verify=verify,
-            proxy=through,
+            self._base_url, max_connections, http_client, transport, verify=verify, proxy=through
         )
         server = Server(self._base_url, trusted, opened.proxy)
         codec = fast_codec() if transport == "fast" else PLAIN
-        self._api: Generation = V1(Api(server, credentials, codec), text_form)
+        api = V1(Api(server, credentials, codec), text_form)
         self._attempts = Attempts(opened, Tokens(retry_budget), on_attempt)
         self._life = Life()
-        self._proven = ProvenGroups()
+        self._sender = Sender(api, self._attempts, self._life, group_id, seconds, retry)
 
     @classmethod
     def from_env(cls, **overrides: Any) -> Self:
@@ -192,7 +176,7 @@ class TwakeSession:
     async def __aexit__(
         self,
         kind: type[BaseException] | None,
-        wrong: BaseException | None,
+        exc: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
         await self.aclose()
@@ -258,8 +242,8 @@ class TwakeSession:
             sender=sender,
             front_id=front_id,
         )
-        request = self._encode(draft, group_id).request()
-        return await self._save(request, group_id=group_id, deadline=deadline, retry=retry)
+        request = self._sender.encode(draft, group_id).request()
+        return await self._sender.save(request, group_id=group_id, deadline=deadline, retry=retry)
 
     async def send(
         self,
@@ -273,35 +257,8 @@ class TwakeSession:
 
         Arguments and errors are those of `send_message`.
         """
-        request = self._encode(draft, group_id).request()
-        return await self._save(request, group_id=group_id, deadline=deadline, retry=retry)
-
-    async def _save(
-        self,
-        request: SaveRequest,
-        listener: Listener | None = None,
-        *,
-        group_id: str | None,
-        deadline: float | None,
-        retry: RetryPolicy | None,
-    ) -> Message:
-        seconds, policy = self._limits(deadline, retry)
-        with self._life:  # no coroutine of its own: thousands may wait here
-            message = await self._attempts.run(request, policy, seconds, listener)
-        self._proven.add(group_id or self._group_id)
-        if request.text_was_cut(message):
-            try:
-                warnings.warn(_CUT, TextCutWarning, stacklevel=3)  # the caller of send or its like
-            except Exception:  # noqa: BLE001
-                # A filter made an error of it, or what shows warnings failed. The message is
-                # delivered, and whoever sent it gets it.
-                log.warning(_CUT)
-        return message
-
-    def _encode(self, draft: MessageDraft, group_id: str | None) -> EncodedDraft:
-        if not isinstance(draft, MessageDraft):
-            raise InvalidDraftError("send takes a MessageDraft", field="draft")
-        return self._api.encode(draft, group_id or self._group_id)
+        request = self._sender.encode(draft, group_id).request()
+        return await self._sender.save(request, group_id=group_id, deadline=deadline, retry=retry)
 
     def send_many(
         self,
@@ -348,7 +305,7 @@ class TwakeSession:
                 goes on where this one ended.
             on_progress: Called with the `Progress` each time that a draft ends, also after the
                 iterator was left, and with each pause; it must not block.
-            resume: With a journal: what to do with a message that an earlier run lost sight of:
+            resume: With a journal: what to do with a message that an earlier run left unknown:
                 `"report"` it as `UNKNOWN`, or `"resend"` it, which may show it twice.
             key: With a journal: makes the key of a draft; None for its position in the input.
             outage_timeout: Seconds. A batch pauses while the server seems to be down, and ends
@@ -365,7 +322,7 @@ class TwakeSession:
             JournalError: The journal cannot be used, or its input was changed. What had begun
                 was yielded before.
             RefusedError: The check found that the address, the credentials, the group or a
-                capability is wrong; its message says what to mend. What was taken was yielded as
+                capability is wrong; its message says what to fix. What was taken was yielded as
                 `NOT_SENT`, and no message was sent.
             NotSentError: The server was down for `outage_timeout`, or three pauses in a row
                 brought no message through; again all that was taken was yielded.
@@ -376,9 +333,9 @@ class TwakeSession:
                 way ends and is yielded first, the rest as `NOT_SENT`.
 
         """
-        group = group_id or self._group_id
-        seconds = self._deadline if deadline is None else check_deadline(deadline)
-        server = GroupServer(group, seconds, self._proven, self._check)
+        sender = self._sender
+        group = group_id or sender.group_id
+        server = GroupServer(group, sender.seconds(deadline), sender.proven, sender.check)
         plan = Plan(
             in_flight=in_flight,
             order=order,
@@ -390,14 +347,14 @@ class TwakeSession:
             resume=resume,
             key=key,
             retry=retry,
-            encode=functools.partial(self._encode, group_id=group),
+            encode=functools.partial(sender.encode, group_id=group),
             pace=self._attempts,
             server=server,
             outage_timeout=outage_timeout,
             stop=stop,
             target=f"{self._base_url} {group}",
         )
-        send = functools.partial(self._save, group_id=group, deadline=deadline, retry=retry)
+        send = functools.partial(sender.save, group_id=group, deadline=deadline, retry=retry)
         return stream(drafts, send, plan)
 
     async def edit_message(
@@ -420,7 +377,7 @@ class TwakeSession:
         `pinned` if the message has them, or such a server drops them. A server of 2020 keeps
         what is not given.
 
-        An edit does no harm twice, so it is tried again after a lost answer.
+        An edit is idempotent, so it is tried again after a lost answer.
 
         Args:
             message: The message, or what finds it. A reply is found only with its parent.
@@ -438,23 +395,11 @@ class TwakeSession:
                 find cover other errors too, so that one is an `OutcomeUnknownError`.
 
         """
-        ref = _ref(message)
-        if isinstance(message, Message):
-            content = message.content if content is None else content
-            hidden_data = (message.hidden_data or None) if hidden_data is None else hidden_data
-            # Not to pin is what every release does where nothing is said of an unpinned message.
-            pinned = (message.pinned or None) if pinned is None else pinned
-        draft = MessageDraft(
-            ref.channel_id,
-            content,
-            id=ref.id,
-            parent_message_id=ref.parent_message_id,
-            hidden_data=hidden_data,
-            pinned=pinned,
-            user_specific=user_specific,
+        draft = draft_of_edit(
+            message, content, hidden_data=hidden_data, pinned=pinned, user_specific=user_specific
         )
-        request = self._encode(draft, group_id).request()
-        return await self._save(request, group_id=group_id, deadline=deadline, retry=retry)
+        request = self._sender.encode(draft, group_id).request()
+        return await self._sender.save(request, group_id=group_id, deadline=deadline, retry=retry)
 
     async def remove_message(
         self,
@@ -480,13 +425,10 @@ class TwakeSession:
             TwakeError: As for `send_message`.
 
         """
-        request = self._api.remove(_ref(message), group_id or self._group_id)
-        seconds, policy = self._limits(deadline, retry)
-        with self._life:
-            await self._attempts.run(request, policy, seconds)
+        await self._sender.remove(message, group_id=group_id, deadline=deadline, retry=retry)
 
     async def check(self, *, group_id: str | None = None, deadline: float | None = None) -> Check:
-        """Return whether the server would take messages, and if not, what to mend.
+        """Return whether the server would take messages, and if not, what to fix.
 
         It verifies the address, the credentials, the group and the `messages_save` capability with
         two requests that no known release stores anything for; both are made once. It cannot tell
@@ -502,29 +444,5 @@ class TwakeSession:
         Source: wire cases 19g, 19j and 21b, of the releases v2020.Q3.107 and v2023.Q1.1223.
 
         """
-        seconds = self._deadline if deadline is None else check_deadline(deadline)
-        return await self._check(group_id or self._group_id, seconds)
-
-    async def _check(self, group_id: str | None, seconds: float) -> Check:
-        with self._life:
-            found = await self._attempts.converse(self._api.check(group_id), seconds)
-        if found.ok:
-            self._proven.add(group_id)
-        return found
-
-    def _limits(
-        self, deadline: float | None, retry: RetryPolicy | None
-    ) -> tuple[float, RetryPolicy]:
-        seconds = self._deadline if deadline is None else check_deadline(deadline)
-        policy = self._retry if retry is None else check_kind("retry", retry, RetryPolicy)
-        return seconds, policy
-
-
-def _ref(message: Message | MessageRef) -> MessageRef:
-    if isinstance(message, MessageRef):
-        return message
-    if isinstance(message, Message):
-        return message.ref
-    raise InvalidDraftError(
-        "message must be the Message that was answered, or a MessageRef", field="message"
-    )
+        sender = self._sender
+        return await sender.check(group_id or sender.group_id, sender.seconds(deadline))

@@ -4,11 +4,11 @@ Name the plugin in the conftest.py of your project's top folder:
 
     pytest_plugins = ["twake_async.testing"]
 
-It is not an entry point of pytest's. That would import this package into every test run of an
-environment, before coverage begins to measure it, whether or not a test sends anything.
+It is not an entry point of pytest. An entry point would import this package into every test run of
+an environment, before coverage is measured, even if no test sends anything.
 
-The fixtures need the extra `testing`. They reach nothing beyond loopback and share nothing between
-tests or processes, so pytest-xdist may run them side by side.
+The fixtures need the extra `testing`. They use loopback only, and share nothing between tests or
+processes, so pytest-xdist can run them in parallel.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _SHOWN = 100
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Know the settings of the sandbox."""
+    """Add the settings of the sandbox."""
     parser.addini(
         "twake_release", "The Twake release of the twake_sandbox fixture.", default="2020"
     )
@@ -44,7 +44,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Know the marker."""
+    """Add the marker."""
     config.addinivalue_line(
         "markers", "twake(release=..., seed=...): what the twake_sandbox of this test is like."
     )
@@ -54,7 +54,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_runtest_makereport(
     item: pytest.Item,
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Show in the report of a failed test what its sandbox received."""
+    """Add to the report of a failed test what its sandbox received."""
     report = yield
     if report.failed and (lines := item.stash.get(_LOG, None)):
         report.sections.append(("Twake sandbox", "\n".join(list(lines))))
@@ -67,8 +67,8 @@ def twake_sandbox(
 ) -> Iterator[Sandbox]:
     """A fresh `Sandbox`, served on loopback for the length of one test.
 
-    While it is there, the TWAKE_* variables of the environment name it: `TwakeSession.from_env()`
-    reaches it, and never the server that the developer's own variables name.
+    During the test, the TWAKE_* variables of the environment name it. `TwakeSession.from_env()`
+    uses it, and never the server of the developer's own variables.
 
     Its release and seed are those of the marker `@pytest.mark.twake(release=..., seed=...)`, or of
     the settings `twake_release` and `twake_seed`.
@@ -82,7 +82,7 @@ def twake_sandbox(
 
 
 def _async_fixture(function: Callable[..., Any]) -> Any:
-    """pytest-asyncio's fixture, or one that says that it is missing."""
+    """Return a fixture of pytest-asyncio, or one that fails and says that it is missing."""
     try:
         import pytest_asyncio  # noqa: PLC0415
     except ImportError:
@@ -103,8 +103,8 @@ def _async_fixture(function: Callable[..., Any]) -> Any:
 async def twake_session(twake_sandbox: Sandbox) -> AsyncIterator[TwakeSession]:
     """A `TwakeSession` on the test's sandbox, closed at the end.
 
-    It is as quick as a test wants it: at most 10 ms between two attempts, and a deadline of 5 s.
-    For other settings use `TwakeSession.from_env(...)` beside `twake_sandbox`.
+    It waits at most 10 ms between two attempts, and its deadline is 5 s. For other settings use
+    `twake_sandbox` and `TwakeSession.from_env(...)`.
     """
     async with TwakeSession(
         twake_sandbox.public_id,
@@ -119,7 +119,7 @@ async def twake_session(twake_sandbox: Sandbox) -> AsyncIterator[TwakeSession]:
 
 
 def _options(request: pytest.FixtureRequest) -> dict[str, Any]:
-    """The arguments of the sandbox: the settings, then the markers, the closest last."""
+    """Return the arguments of the sandbox: of the settings, then of the markers, closest last."""
     seed = request.config.getini("twake_seed")
     options: dict[str, Any] = {
         "release": request.config.getini("twake_release"),
@@ -140,6 +140,6 @@ def _options(request: pytest.FixtureRequest) -> dict[str, Any]:
 
 
 def _no_proxy() -> str:
-    """What needs no proxy: what the environment says, and the sandbox."""
+    """Return the hosts without a proxy: those of the environment, and the sandbox."""
     given = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
     return given if given == "*" else f"{given},127.0.0.1".lstrip(",")

@@ -28,7 +28,7 @@ app = FastAPI(lifespan=lifespan)
 
 @app.post("/channels/{channel_id}/messages")
 async def announce(channel_id: str, text: str) -> dict[str, str]:
-    """Send a message; 503 may be repeated, 502 is to be mended, 504 may be there already."""
+    """Send a message; 503 may be repeated, 502 needs a fix, 504 may be there already."""
     try:
         message = await app.state.twake.send_message(channel_id, text)
     except NotSentError as failure:

@@ -15,7 +15,7 @@ from faults import FAULTS
 from scenes import PROP, QUICK, Cause, perform
 
 from twake_async import Attempt, MessageRef, Outcome, RetryPolicy, TwakeError, TwakeSession, errors
-from twake_async._attempt_loop import Clock
+from twake_async._send import Clock
 
 EXECUTIONS = [pytest.param(row, cause, id=cause.name) for row in ROWS for cause in row.causes]
 #: Its RST may destroy the refusal on its way: either claim is right, so no row can promise one.
@@ -65,7 +65,7 @@ async def execute(cause: Cause, operation: str, given: dict[str, Any]) -> Seen:
 
 
 async def executions(row: Row, cause: Cause, **given: Any) -> dict[str, Seen]:
-    """Execute a row for each operation; what only the deadline ends, side by side."""
+    """Execute a row for each operation; what takes long, side by side."""
     if cause.slow:
         seen = await asyncio.gather(*(execute(cause, each, given) for each in row.operations))
         return dict(zip(row.operations, seen, strict=True))

@@ -29,7 +29,6 @@ from twake_async import (
     RefusedError,
     TwakeError,
 )
-from twake_async._attempt_loop import Listener
 from twake_async._batch import entries, outcomes
 from twake_async._batch.engine import stream
 from twake_async._batch.item import AttemptLog, Item
@@ -37,6 +36,7 @@ from twake_async._journal.file import JournalFile
 from twake_async._journal.resume import resume
 from twake_async._journal.rows import interrupted
 from twake_async._protocol.v1.requests import Save
+from twake_async._send import Listener
 
 D, R, N, U = Outcome.DELIVERED, Outcome.REFUSED, Outcome.NOT_SENT, Outcome.UNKNOWN
 ERRORS = {R: RefusedError, N: NotSentError, U: OutcomeUnknownError}
@@ -276,17 +276,17 @@ class Channel:
 
     # --- what must hold in each state ---
 
-    def wrong(self, state: State):
+    def broken_rules(self, state: State):
         for number in range(self.rules.messages):
             copies = state.stored.count(number)
-            yield from self.wrong_report(state.reports[number], copies, state.possible[number])
-            yield from self.wrong_row(state.disk[number], copies, state.possible[number])
+            yield from self.broken_by_report(state.reports[number], copies, state.possible[number])
+            yield from self.broken_by_row(state.disk[number], copies, state.possible[number])
             if not (self.rules.resend or self.rules.resume == "resend") and copies > 1:
                 yield "the default makes one copy"
         if self.rules.hold_after == "failure" and list(state.stored) != sorted(state.stored):
             yield "a held channel keeps its order over all runs"
 
-    def wrong_report(self, report, copies: int, possible: int):
+    def broken_by_report(self, report, copies: int, possible: int):
         if report is None:
             return
         outcome, twice = report
@@ -297,7 +297,7 @@ class Channel:
         if outcome is D and twice != (possible > 1 and not self.rules.edit):
             yield "a second copy is told exactly where it is possible"
 
-    def wrong_row(self, row: JournalEntry | None, copies: int, possible: int):
+    def broken_by_row(self, row: JournalEntry | None, copies: int, possible: int):
         if row is None:
             return
         if row.outcome is D and not copies:
@@ -322,7 +322,7 @@ def explore(channel: Channel) -> tuple[int, dict[str, State]]:
     broken: dict[str, State] = {}
     while waiting:
         state = waiting.popleft()
-        for rule in channel.wrong(state):
+        for rule in channel.broken_rules(state):
             broken.setdefault(rule, state)
         for after in channel.steps(state):
             if after not in known:
@@ -361,7 +361,7 @@ def test_every_row_is_true_in_every_state(monkeypatch, rules):
 # --- whole batches, with files -------------------------------------------------------------------
 
 #: What can happen to one request: is it stored, how does the attempt end, and why.
-FATES = {
+CASES = {
     "delivered": (True, D, ""),
     "refused": (False, R, "group"),
     "later": (False, R, "later"),
@@ -375,11 +375,11 @@ DRAFTS = [MessageDraft(f"c{n % 2}", f"m{n}", front_id=f"f{n}") for n in range(4)
 class World:
     """A server, and the runs of one batch against it; a kill freezes what all of them had."""
 
-    def __init__(self, folder: pathlib.Path, fates: list[str], options: dict[str, Any]) -> None:
+    def __init__(self, folder: pathlib.Path, cases: list[str], options: dict[str, Any]) -> None:
         self.folder = folder
         self.path = str(folder / "run.sqlite")
         self.copies = itertools.count(1)
-        self.fates = itertools.chain(fates, itertools.repeat("delivered"))
+        self.cases = itertools.chain(cases, itertools.repeat("delivered"))
         self.options = options
         self.attempts = 1 + options.pop("again")
         self.resend = options.pop("on_unknown") == "resend"
@@ -402,9 +402,9 @@ class World:
         """Make the attempts of one message, as the session does it."""
         seen = []
         while True:
-            if seen and (wrong := await listener.before_retry()) is not None:
-                raise wrong
-            stored, outcome, reason = FATES[next(self.fates)] if not self.killed else FATES["lost"]
+            if seen and (error := await listener.before_retry()) is not None:
+                raise error
+            stored, outcome, reason = CASES[next(self.cases)] if not self.killed else CASES["lost"]
             if not self.killed:
                 self.requests[request.front_id] += 1
                 self.stored[request.front_id] += stored
@@ -475,7 +475,7 @@ async def all_runs(world: World, kills: list[int], how: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "fates",
+    "cases",
     [
         ["stored and lost", "delivered"],
         ["stored and lost", "later", "lost"],
@@ -484,19 +484,19 @@ async def all_runs(world: World, kills: list[int], how: str) -> None:
     ids=", ".join,
 )
 @pytest.mark.parametrize("on_unknown", ["raise", "resend"])
-def test_each_kill_between_the_attempts_of_a_message_leaves_true_rows(tmp_path, fates, on_unknown):
+def test_each_kill_between_the_attempts_of_a_message_leaves_true_rows(tmp_path, cases, on_unknown):
     """The same batch is killed at each of its first steps in turn."""
     for kill_after in range(10):
         folder = tmp_path / str(kill_after)
         folder.mkdir()
         options = {"again": 2, "on_unknown": on_unknown}
-        asyncio.run(all_runs(World(folder, fates, options), [kill_after], "report"))
+        asyncio.run(all_runs(World(folder, cases, options), [kill_after], "report"))
 
 
 @pytest.mark.no_cover
 @settings(deadline=None, max_examples=40)
 @given(
-    st.lists(st.sampled_from(sorted(FATES)), max_size=12),
+    st.lists(st.sampled_from(sorted(CASES)), max_size=12),
     st.lists(st.integers(0, 14), max_size=3),
     st.fixed_dictionaries(
         {
@@ -507,8 +507,8 @@ def test_each_kill_between_the_attempts_of_a_message_leaves_true_rows(tmp_path, 
     ),
     st.sampled_from(["report", "resend"]),
 )
-def test_a_batch_that_is_killed_at_any_write_goes_on_with_true_rows(fates, kills, options, how):
+def test_a_batch_that_is_killed_at_any_write_goes_on_with_true_rows(cases, kills, options, how):
     """Copied at any write and resumed: journal, server and reports agree, at each stop."""
     with tempfile.TemporaryDirectory() as folder:
-        world = World(pathlib.Path(folder), fates, dict(options))
+        world = World(pathlib.Path(folder), cases, dict(options))
         asyncio.run(all_runs(world, kills, how))

@@ -27,17 +27,17 @@ def not_sent(reason: str, attempts: int = 0) -> TwakeError:
     return error
 
 
-def send(outage: Outage, *ends: TwakeError | None) -> None:
+def send(outage: Outage, *results: TwakeError | None) -> None:
     """Send one message after the other, each while it may leave."""
-    for end in ends:
+    for end in results:
         assert outage.step() == "send"
         outage.record(outage.acquire(), end)
 
 
-def send_at_once(outage: Outage, *ends: TwakeError | None) -> None:
+def send_at_once(outage: Outage, *results: TwakeError | None) -> None:
     """Send so many messages side by side, and let them end in this order."""
-    permits = [outage.acquire() for _ in ends]
-    for permit, end in zip(permits, ends, strict=True):
+    permits = [outage.acquire() for _ in results]
+    for permit, end in zip(permits, results, strict=True):
         outage.record(permit, end)
 
 
@@ -238,7 +238,7 @@ def test_a_message_that_is_still_on_its_way_may_save_the_batch():
 
 # --- all that can happen -------------------------------------------------------------------------
 
-ENDS = {
+RESULTS = {
     "delivered": None,
     "gateway": unknown("gateway"),
     "lost": unknown("lost"),
@@ -271,7 +271,7 @@ class World:
         )
 
 
-def moves(world: World, ends: tuple[str, ...]):
+def moves(world: World, results: tuple[str, ...]):
     """Yield each world that may follow: a message leaves, one ends, or a probe comes back."""
     if world.left and world.outage.step() == "send" and len(world.permits) < world.outage.in_flight:
         after = copy.deepcopy(world)
@@ -279,11 +279,11 @@ def moves(world: World, ends: tuple[str, ...]):
         after.left -= 1
         yield "leaves", after
     for index in range(len(world.permits)):
-        for end in ends:
+        for end in results:
             after = copy.deepcopy(world)
             permit = after.permits[index]
             after.permits = after.permits[:index] + after.permits[index + 1 :]
-            after.outage.record(permit, ENDS[end])
+            after.outage.record(permit, RESULTS[end])
             after.unknown += end not in ("delivered", "connect")
             _note(world, after, delivered=end == "delivered")
             yield end, after
@@ -305,20 +305,20 @@ def _note(before: World, after: World, *, delivered: bool) -> None:
         after.delivered = False
 
 
-def explore(world: World, ends: tuple[str, ...]):
+def explore(world: World, results: tuple[str, ...]):
     """Yield each world that can be reached, once."""
     seen, waiting = {world.key()}, [world]
     while waiting:
         world = waiting.pop()
         yield world
-        for _, after in moves(world, ends):
+        for _, after in moves(world, results):
             if after.key() not in seen:
                 seen.add(after.key())
                 waiting.append(after)
 
 
 @pytest.mark.parametrize(
-    "ends",
+    "results",
     [
         ("delivered", "gateway"),
         ("delivered", "lost"),
@@ -327,10 +327,10 @@ def explore(world: World, ends: tuple[str, ...]):
     ],
     ids=" ".join,
 )
-def test_whatever_happens_a_batch_goes_on_or_ends_for_a_reason(ends):
+def test_whatever_happens_a_batch_goes_on_or_ends_for_a_reason(results):
     """Nothing hangs, no more leave than may, and only three empty pauses in a row end a batch."""
     count = 0
-    for world in explore(World(Outage(3), left=7), ends):
+    for world in explore(World(Outage(3), left=7), results):
         count += 1
         outage, step = world.outage, world.outage.step()
         of_now = sum(permit == outage._round for permit in world.permits)
@@ -342,17 +342,17 @@ def test_whatever_happens_a_batch_goes_on_or_ends_for_a_reason(ends):
             assert not world.permits
         if step == "wait":
             assert world.permits, "who waits, waits for a message"
-        if "delivered" not in ends and outage.state == "paused":
+        if "delivered" not in results and outage.state == "paused":
             assert outage.pauses == world.empty_pauses
     assert count > 100
 
 
 @pytest.mark.parametrize("in_flight", [1, 2, 3])
-@pytest.mark.parametrize("ends", [("gateway",), ("lost",), ("500",), ("gateway", "lost", "500")])
-def test_a_server_that_delivers_nothing_costs_few_messages(ends, in_flight):
+@pytest.mark.parametrize("results", [("gateway",), ("lost",), ("500",), ("gateway", "lost", "500")])
+def test_a_server_that_delivers_nothing_costs_few_messages(results, in_flight):
     """Whatever its probes say, a batch gives up after a bounded number of UNKNOWN."""
     worst, ended = 0, False
-    for world in explore(World(Outage(in_flight), left=4 * in_flight + 4), ends):
+    for world in explore(World(Outage(in_flight), left=4 * in_flight + 4), results):
         worst = max(worst, world.unknown)
         ended = ended or world.outage.step() == "end"
         if not world.left and not world.permits:
@@ -382,8 +382,8 @@ def test_after_an_outage_each_message_that_arrives_widens_it_again(in_flight, sc
             permits.append(outage.acquire())
         elif word in ("up", "down") and outage.step() == "probe":
             outage.record_probe(answered=word == "up")
-        elif word in ENDS and permits:
-            outage.record(permits.pop(0), ENDS[word])
+        elif word in RESULTS and permits:
+            outage.record(permits.pop(0), RESULTS[word])
     while permits:
         outage.record(permits.pop(0), None)
     if outage.step() == "end":

@@ -309,7 +309,7 @@ async def test_no_error_no_log_and_no_repr_shows_the_password_of_a_proxy(
 def test_credentials_show_no_key_and_are_not_copied_out():
     """The one object that holds the key masks it, and does not pickle."""
     twake = TwakeSession("app", KEY)
-    credentials = twake._api.api.credentials
+    credentials = twake._sender.api.api.credentials
     assert "***" in repr(credentials)
     assert "app" in repr(credentials)
     for leak in (repr(credentials), str(credentials), f"{credentials}", shown(twake)):

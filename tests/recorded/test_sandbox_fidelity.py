@@ -77,7 +77,7 @@ TEMPLATE = re.compile(r"\{\{(\d+)\.([a-z_.]+)\}\}")
 def spelled_out(
     request: dict[str, Any], earlier: list[Any]
 ) -> tuple[str, str, dict[str, str], bytes]:
-    """A recorded request, with what earlier answers gave put into it."""
+    """Return a recorded request, with the values of earlier answers in it."""
 
     def from_earlier(match: re.Match[str]) -> str:
         value = earlier[int(match[1])]
@@ -186,7 +186,7 @@ def test_2020_answers_as_recorded_and_changes_the_same_rows(case: dict[str, Any]
 
 @pytest.mark.parametrize("case", FRONT_IDS, ids=names(FRONT_IDS))
 def test_2020_answers_and_stores_a_front_id_as_recorded(case: dict[str, Any]) -> None:
-    """Some are answered with an id and stored nowhere; the answer shows what was sent."""
+    """Some are answered with an id and not stored; the answer has the front_id that was sent."""
     replay(case, "2020")
 
 
@@ -258,7 +258,7 @@ JSON = st.recursive(
 def test_no_message_is_too_odd_for_an_answer(
     message: Any, known: bool, action: str, release: str
 ) -> None:
-    """Whatever JSON comes, the answer is a 200 or a 500, and a 200 of JSON is readable."""
+    """For any JSON the answer is a 200 or a 500, and the JSON of a 200 is readable."""
     world = seeded_world(SEED)
     if known and isinstance(message, dict):
         message = {**message, "channel_id": SEED["channels"]["c1"]["id"]}

@@ -16,10 +16,10 @@ from twake_async import (
     TwakeError,
     TwakeSession,
 )
-from twake_async._attempt_loop import Listener
 from twake_async._batch.engine import Plan
 from twake_async._protocol.v1.encode import encode_draft
 from twake_async._protocol.v1.requests import Save
+from twake_async._send import Listener
 
 __all__ = [
     "QUICK",
@@ -139,18 +139,18 @@ class Sender:
         except asyncio.CancelledError:
             listener.attempt_ended(Outcome.UNKNOWN, "cancelled", last=True)
             raise
-        except TwakeError as wrong:
-            listener.attempt_ended(wrong.outcome, wrong.reason, last=True)
+        except TwakeError as exc:
+            listener.attempt_ended(exc.outcome, exc.reason, last=True)
             raise
         finally:
             del self.waiting[request.front_id]
         listener.attempt_ended(Outcome.DELIVERED, "", last=True)
         return Message(id=f"id-{request.front_id}", front_id=request.front_id)
 
-    async def let_go(self, *front_ids: str, wrong: Exception | None = None) -> None:
+    async def let_go(self, *front_ids: str, error: Exception | None = None) -> None:
         for front_id in front_ids or tuple(self.waiting):
             turn = self.waiting[front_id]
-            turn.set_exception(wrong) if wrong else turn.set_result(None)
+            turn.set_exception(error) if error else turn.set_result(None)
         await settle()
 
 

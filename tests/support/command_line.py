@@ -21,9 +21,9 @@ __all__ = [
     "at_home",
     "environment",
     "file_settings",
-    "heed_ctrl_c",
     "listed",
     "message",
+    "restore_ctrl_c",
     "spawn",
     "spawned",
     "texts",
@@ -76,7 +76,7 @@ def wait_for(condition) -> None:
         time.sleep(0.01)
 
 
-def heed_ctrl_c() -> None:
+def restore_ctrl_c() -> None:
     """Undo what a shell does to background jobs, in which the suite may run: SIGINT is ignored."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 

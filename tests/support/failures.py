@@ -584,15 +584,15 @@ ANSWERED = [
     ),
     Row("201 or 202, with any body", either("201 202"), OutcomeUnknownError, "status"),
     Row(
-        "the answer arrives byte by byte until the deadline",
-        either("drip drip_head"),
+        "200 with `unknown error or malformed query.`, the answer to every unexpected error",
+        either("error_words payload_error node_500_in_200"),
         OutcomeUnknownError,
         "server_error",
     ),
     Row("200 with an empty body", either("empty"), OutcomeUnknownError, "unreadable"),
     Row(
-        "the answer arrives byte by byte until the deadline",
-        either("drip drip_head"),
+        "200 with HTML, or with a PHP stack trace and no answer after it",
+        either("html php_trace php_dump error_with_persist refusal_behind_others_words"),
         OutcomeUnknownError,
         "unreadable",
     ),
@@ -603,8 +603,8 @@ ANSWERED = [
         "unreadable",
     ),
     Row(
-        "the answer arrives byte by byte until the deadline",
-        either("drip drip_head"),
+        "200 with a gzip body that is broken or cut off",
+        either("gzip_cut gzip_corrupt bad_gzip"),
         OutcomeUnknownError,
         "unreadable",
     ),
@@ -621,20 +621,20 @@ ANSWERED = [
         "unreadable",
     ),
     Row(
-        "the answer arrives byte by byte until the deadline",
-        either("drip drip_head"),
+        "200 with the answer to another message",
+        either("other_message"),
         OutcomeUnknownError,
         "mismatch",
     ),
     Row(
-        "the answer arrives byte by byte until the deadline",
-        either("drip drip_head"),
+        '200 without an object: `{"object": null}`, for example',
+        either("null_object list_object json_empty"),
         OutcomeUnknownError,
         "mismatch",
     ),
     Row(
-        "the answer arrives byte by byte until the deadline",
-        either("drip drip_head"),
+        "200 with an object whose `id` is null, empty or not a string",
+        either("null_id zero_id empty_id"),
         OutcomeUnknownError,
         "mismatch",
     ),
@@ -661,8 +661,8 @@ CANCELLED = [
 
 DELIVERED = [
     Row(
-        "the answer arrives byte by byte until the deadline",
-        either("drip drip_head"),
+        "PHP warnings or a PHP stack trace before a good answer",
+        faults("good_warnings good_after_php_dump"),
         None,
         "",
     ),

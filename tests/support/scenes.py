@@ -16,6 +16,7 @@ from unittest import mock
 
 import attrs
 import httpx
+from clock import past_deadline
 from faults import FAULTS, Fault, FaultServer
 from faults.proxy import Proxy
 from faults.tls import HandshakeServer, client_context, server_context
@@ -24,7 +25,7 @@ from twake_async import MessageRef, RetryPolicy, TwakeError, TwakeSession
 
 #: The default policy, but for the length of its waits, and that what never left is tried twice.
 QUICK = RetryPolicy(unsent_attempts=2, initial_wait=0.001, max_wait=0.002)
-#: Seconds, for what only the deadline ends.
+#: Seconds, for what only a deadline in real time ends.
 SHORT = 0.3
 #: The front_id of a send that only sets the scene, and is not counted.
 PROP = "prop"
@@ -75,8 +76,8 @@ class Cause:
 
     @property
     def slow(self) -> bool:
-        """Whether only the deadline ends it."""
-        return "silent" in self.name or "drip" in self.name
+        """Whether only a deadline in real time ends it."""
+        return self.name in ("handshake-silent", "tunnel-silent")
 
 
 def cause(make: Callable[..., AsyncIterator[Scene]]) -> Callable[..., Cause]:
@@ -127,11 +128,16 @@ async def fault(
     met = FAULTS[name]
     if retry_after is not None:
         met = attrs.evolve(met, retry_after=retry_after)
-    slow = "silent" in name or "drip" in name
-    options.setdefault("deadline", SHORT if slow else 5.0)
+    options.setdefault("deadline", 5.0)
     async with FaultServer(Always(met)) as server:
+
+        async def around(twake: TwakeSession, call: Call) -> Any:
+            reached = server.next_silence(met)
+            return await past_deadline(twake, call(), reached, options["deadline"])
+
         yield Scene(
             options={"base_url": server.url, **options},
+            around=around if "silent" in name or "drip" in name else _as_it_is,
             tries=lambda: server.acted[name],
             stored=lambda: _stored(server),
         )

@@ -1,4 +1,4 @@
-"""The loop of attempts: waits, cooldown, budget and the fold, with a clock that is made up."""
+"""The loop of attempts: waits, cooldown, budget and the combined outcome, with a fake clock."""
 
 from __future__ import annotations
 
@@ -21,16 +21,17 @@ from twake_async import (
     SessionClosedError,
     TwakeError,
 )
-from twake_async._attempt_loop import LONGEST_COOLDOWN, Attempts, Clock
+from twake_async._attempt_loop import LONGEST_COOLDOWN, Attempts
 from twake_async._protocol.exchange import Answer, Failure
 from twake_async._protocol.v1.encode import encode_save
+from twake_async._send import Clock
 from twake_async._transport.httpx.injected import NoPool
 from twake_async._transport.trace import Trace
 from twake_async._waiting import Pauses
 from twake_async.messages import MessageDraft
 from twake_async.retry import Tokens
 
-PREPARED = encode_save(MessageDraft("c1", "Hello", front_id="mine"), group_id="g1")
+REQUEST = encode_save(MessageDraft("c1", "Hello", front_id="mine"), group_id="g1")
 EDIT = encode_save(MessageDraft("c1", "Hello", id="m1"), group_id="g1")
 GOOD = Answer(200, [], b'{"object": {"id": "m1", "front_id": "mine"}}')
 LOST = Failure(sent=True, reason="lost", detail="gone")
@@ -57,6 +58,63 @@ class Time:
 
     def clock(self) -> Clock:
         return Clock(lambda: self.at, self.pause, lambda: self.chance, lambda: WALL)
+
+
+class Prepared:
+    """A request that must be prepared before each attempt."""
+
+    target = None
+    front_id = "mine"
+    operation = "create"
+    repeatable = False
+
+    def __init__(self, time: Time, *results, takes: float = 1.0) -> None:
+        self.time, self.results, self.takes = time, list(results), takes
+        self.left: list[float] = []
+
+    async def prepare(self, seconds: float):
+        self.left.append(seconds)
+        self.time.at += self.takes
+        return self.results.pop(0) if self.results else None
+
+    def judge(self, answer, context):
+        return REQUEST.judge(answer, context)
+
+    def named_by(self, result):
+        return result.id
+
+
+async def test_what_must_happen_before_an_attempt_happens_before_each_of_them():
+    """It is told the time that is left, and what it takes counts."""
+    time = Time()
+    request = Prepared(time)
+    loop = attempts(REFUSED, GOOD, time=time)
+    await loop.run(request, RetryPolicy(), 30)
+    assert request.left == pytest.approx([30, 28.9])
+    assert loop.transport.seconds == pytest.approx([29, 27.9])
+
+
+async def test_an_attempt_that_cannot_be_prepared_is_one_that_ended_so():
+    """It is told to the observer, and the policy decides whether another follows."""
+    time = Time()
+    seen: list[Attempt] = []
+    unsent = NotSentError("no login", reason="connect")
+    request = Prepared(time, unsent, RefusedError("no login", reason="authentication"))
+    with pytest.raises(RefusedError) as caught:
+        await attempts(time=time, on_attempt=seen.append).run(request, RetryPolicy(), 30)
+    assert [(one.outcome, one.reason) for one in seen] == [
+        (Outcome.NOT_SENT, "connect"),
+        (Outcome.REFUSED, "authentication"),
+    ]
+    assert (caught.value.attempts, caught.value.front_id) == (2, "mine")
+
+
+async def test_nothing_leaves_where_the_preparation_took_all_the_time():
+    """The deadline is over it, too."""
+    time = Time()
+    with pytest.raises(NotSentError) as caught:
+        await attempts(GOOD, time=time).run(Prepared(time, takes=31.0), RetryPolicy(), 30)
+    assert (caught.value.reason, caught.value.attempts) == ("deadline", 1)
 
 
 @attrs.define
@@ -91,7 +149,7 @@ async def test_a_good_answer_ends_the_send_at_once():
     """One attempt, no wait, the message returned."""
     seen: list[Attempt] = []
     loop = attempts(GOOD, on_attempt=seen.append)
-    message = await loop.run(PREPARED, RetryPolicy(), 30)
+    message = await loop.run(REQUEST, RetryPolicy(), 30)
     assert message.id == "m1"
     assert not message.maybe_duplicated
     assert seen == [Attempt(1, Outcome.DELIVERED, "", None, 0.0, "mine")]
@@ -101,7 +159,7 @@ async def test_what_was_not_sent_is_tried_again_with_growing_waits():
     """Failed connects wait 0.2, 0.4, 0.8 s at the most, half of it with a draw of one half."""
     time = Time()
     loop = attempts(REFUSED, REFUSED, REFUSED, GOOD, time=time)
-    await loop.run(PREPARED, RetryPolicy(), 30)
+    await loop.run(REQUEST, RetryPolicy(), 30)
     assert time.waits == pytest.approx([0.1, 0.2, 0.4])
 
 
@@ -109,23 +167,23 @@ async def test_the_last_failure_is_raised_with_its_facts():
     """When attempts run out, the exception says how many there were and how long they took."""
     loop = attempts(*[REFUSED] * 4)
     with pytest.raises(NotSentError) as caught:
-        await loop.run(PREPARED, RetryPolicy(unsent_attempts=4), 30)
+        await loop.run(REQUEST, RetryPolicy(unsent_attempts=4), 30)
     assert caught.value.attempts == 4
     assert caught.value.front_id == "mine"
     assert caught.value.elapsed == pytest.approx(0.7)
     assert caught.value.__cause__ is None
 
 
-async def test_a_create_of_unknown_fate_is_never_repeated_by_default():
+async def test_a_create_of_unknown_outcome_is_never_repeated_by_default():
     """A lost answer to a create ends the send."""
     loop = attempts(LOST, GOOD)
     with pytest.raises(OutcomeUnknownError) as caught:
-        await loop.run(PREPARED, RetryPolicy(), 30)
+        await loop.run(REQUEST, RetryPolicy(), 30)
     assert caught.value.attempts == 1
 
 
 async def test_an_edit_is_repeated_after_a_lost_answer():
-    """An edit does no harm twice, and says nothing of duplicates."""
+    """An edit is idempotent, and says nothing of duplicates."""
     answer = Answer(200, [], b'{"object": {"id": "m1", "front_id": "mine"}}')
     message = await attempts(LOST, answer).run(EDIT, RetryPolicy(), 30)
     assert not message.maybe_duplicated
@@ -134,7 +192,7 @@ async def test_an_edit_is_repeated_after_a_lost_answer():
 async def test_a_create_that_was_resent_says_that_it_may_stand_twice():
     """With the caller's leave a lost create is sent again, and the message carries the doubt."""
     policy = RetryPolicy(on_unknown="resend")
-    message = await attempts(LOST, GOOD).run(PREPARED, policy, 30)
+    message = await attempts(LOST, GOOD).run(REQUEST, policy, 30)
     assert message.maybe_duplicated
 
 
@@ -143,7 +201,7 @@ async def test_a_refusal_after_a_doubt_is_raised_as_the_doubt(last):
     """What came after a lost attempt proves nothing about it; the refusal stands as the cause."""
     policy = RetryPolicy(attempts=2, unsent_attempts=1, on_unknown="resend")
     with pytest.raises(OutcomeUnknownError) as caught:
-        await attempts(LOST, last).run(PREPARED, policy, 30)
+        await attempts(LOST, last).run(REQUEST, policy, 30)
     assert caught.value.reason == "lost"
     assert caught.value.attempts == 2
     assert isinstance(caught.value.__cause__, RefusedError | NotSentError)
@@ -153,14 +211,14 @@ async def test_a_refusal_after_a_doubt_is_raised_as_the_doubt(last):
 async def test_a_refusal_that_is_final_is_not_repeated():
     """Only "later" may be asked again."""
     with pytest.raises(RefusedError) as caught:
-        await attempts(Answer(401, [], b"")).run(PREPARED, RetryPolicy(), 30)
+        await attempts(Answer(401, [], b"")).run(REQUEST, RetryPolicy(), 30)
     assert caught.value.attempts == 1
 
 
 async def test_retry_after_is_waited_for_and_a_jitter_more():
     """The server's own seconds come first."""
     time = Time()
-    await attempts(later("7"), GOOD, time=time).run(PREPARED, RetryPolicy(), 30)
+    await attempts(later("7"), GOOD, time=time).run(REQUEST, RetryPolicy(), 30)
     assert time.waits == pytest.approx([7.1])
 
 
@@ -168,7 +226,7 @@ async def test_retry_after_may_be_a_date():
     """An HTTP date is measured against the time of day."""
     time = Time()
     date = formatdate(WALL + 5, usegmt=True)
-    await attempts(later(date), GOOD, time=time).run(PREPARED, RetryPolicy(), 30)
+    await attempts(later(date), GOOD, time=time).run(REQUEST, RetryPolicy(), 30)
     assert time.waits == pytest.approx([5.1])
 
 
@@ -176,7 +234,7 @@ async def test_retry_after_may_be_a_date():
 async def test_an_absurd_or_absent_retry_after_means_the_usual_wait(value):
     """A 429 that asks for nothing is tried again like any other."""
     time = Time()
-    await attempts(later(value), GOOD, time=time).run(PREPARED, RetryPolicy(), 30)
+    await attempts(later(value), GOOD, time=time).run(REQUEST, RetryPolicy(), 30)
     assert time.waits == pytest.approx([0.1])
 
 
@@ -184,7 +242,7 @@ async def test_no_wait_reaches_the_deadline():
     """A pause that ends after the deadline is not begun: the refusal is raised at once."""
     time = Time()
     with pytest.raises(RateLimitedError) as caught:
-        await attempts(later("31"), GOOD, time=time).run(PREPARED, RetryPolicy(), 30)
+        await attempts(later("31"), GOOD, time=time).run(REQUEST, RetryPolicy(), 30)
     assert caught.value.retry_after == 31
     assert time.waits == []
 
@@ -194,8 +252,8 @@ async def test_the_cooldown_holds_for_every_send_of_the_session():
     time = Time()
     loop = attempts(later("7"), GOOD, time=time)
     with pytest.raises(RateLimitedError):
-        await loop.run(PREPARED, RetryPolicy.never(), 30)
-    await loop.run(PREPARED, RetryPolicy.never(), 30)
+        await loop.run(REQUEST, RetryPolicy.never(), 30)
+    await loop.run(REQUEST, RetryPolicy.never(), 30)
     assert time.waits == pytest.approx([7.1])
 
 
@@ -204,9 +262,9 @@ async def test_a_send_whose_deadline_ends_within_the_cooldown_does_not_begin():
     time = Time()
     loop = attempts(later("7"), time=time)
     with pytest.raises(RateLimitedError):
-        await loop.run(PREPARED, RetryPolicy.never(), 30)
+        await loop.run(REQUEST, RetryPolicy.never(), 30)
     with pytest.raises(NotSentError) as caught:
-        await loop.run(PREPARED, RetryPolicy(), 5)
+        await loop.run(REQUEST, RetryPolicy(), 5)
     assert caught.value.reason == "cooldown"
     assert caught.value.attempts == 0
     assert time.waits == []
@@ -217,8 +275,8 @@ async def test_a_huge_retry_after_does_not_stop_the_session_for_good():
     time = Time()
     loop = attempts(later("99999999999999"), GOOD, time=time)
     with pytest.raises(RateLimitedError):
-        await loop.run(PREPARED, RetryPolicy.never(), 30)
-    await loop.run(PREPARED, RetryPolicy.never(), 2 * LONGEST_COOLDOWN)
+        await loop.run(REQUEST, RetryPolicy.never(), 30)
+    await loop.run(REQUEST, RetryPolicy.never(), 2 * LONGEST_COOLDOWN)
     assert time.waits == [pytest.approx(LONGEST_COOLDOWN + 0.1)]
 
 
@@ -227,8 +285,8 @@ async def test_a_shorter_retry_after_does_not_shorten_the_cooldown():
     time = Time()
     loop = attempts(later("20"), later("1"), GOOD, time=time)
     with pytest.raises(RateLimitedError):
-        await loop.run(PREPARED, RetryPolicy.never(), 30)
-    await loop.run(PREPARED, RetryPolicy(), 90)
+        await loop.run(REQUEST, RetryPolicy.never(), 30)
+    await loop.run(REQUEST, RetryPolicy(), 90)
     assert time.waits[0] == pytest.approx(20.1)
     assert time.waits[1] == pytest.approx(1.1)
 
@@ -238,7 +296,7 @@ async def test_a_deadline_that_is_over_sends_nothing(seconds):
     """No attempt is made where there is no time for one."""
     loop = attempts()
     with pytest.raises(NotSentError) as caught:
-        await loop.run(PREPARED, RetryPolicy(), seconds)
+        await loop.run(REQUEST, RetryPolicy(), seconds)
     assert caught.value.reason == "deadline"
     assert caught.value.attempts == 0
 
@@ -246,7 +304,7 @@ async def test_a_deadline_that_is_over_sends_nothing(seconds):
 async def test_each_attempt_gets_what_is_left_of_the_deadline():
     """The waits count, too."""
     loop = attempts(REFUSED, GOOD)
-    await loop.run(PREPARED, RetryPolicy(), 30)
+    await loop.run(REQUEST, RetryPolicy(), 30)
     assert loop.transport.seconds == pytest.approx([30, 29.9])
 
 
@@ -256,11 +314,11 @@ async def test_an_empty_budget_ends_the_retries_and_deliveries_fill_it():
     loop = attempts(slow, slow, slow, GOOD, GOOD, slow, GOOD, budget=RetryBudget(1, 0.5))
     for _ in range(2):
         with pytest.raises(RateLimitedError):
-            await loop.run(PREPARED, RetryPolicy(attempts=2), 30)
+            await loop.run(REQUEST, RetryPolicy(attempts=2), 30)
     assert loop.transport.seconds == [30, pytest.approx(29.9), 30]
-    await loop.run(PREPARED, RetryPolicy(), 30)
-    await loop.run(PREPARED, RetryPolicy(), 30)
-    await loop.run(PREPARED, RetryPolicy(), 30)
+    await loop.run(REQUEST, RetryPolicy(), 30)
+    await loop.run(REQUEST, RetryPolicy(), 30)
+    await loop.run(REQUEST, RetryPolicy(), 30)
     assert loop.transport.facts == []
 
 
@@ -268,12 +326,12 @@ async def test_what_never_left_is_tried_until_the_deadline_and_costs_no_budget()
     """Neither `attempts` nor the budget bounds what is proven to do no harm."""
     time = Time()
     loop = attempts(*[REFUSED] * 20, GOOD, budget=RetryBudget(0, 0), time=time)
-    await loop.run(PREPARED, RetryPolicy(attempts=1, max_wait=1), 30)
+    await loop.run(REQUEST, RetryPolicy(attempts=1, max_wait=1), 30)
     assert loop.transport.facts == []
     loop = attempts(*[REFUSED] * 99, time=time)
     began = time.at
     with pytest.raises(NotSentError) as caught:
-        await loop.run(PREPARED, RetryPolicy(max_wait=1), 30)
+        await loop.run(REQUEST, RetryPolicy(max_wait=1), 30)
     assert 28 < time.at - began <= 30
     assert caught.value.attempts > 50
 
@@ -283,11 +341,11 @@ async def test_unsent_attempts_and_the_others_are_counted_apart():
     policy = RetryPolicy(attempts=2, unsent_attempts=3)
     loop = attempts(REFUSED, REFUSED, later(), later(), GOOD)
     with pytest.raises(RateLimitedError) as caught:
-        await loop.run(PREPARED, policy, 30)
+        await loop.run(REQUEST, policy, 30)
     assert caught.value.attempts == 4
     loop = attempts(later(), REFUSED, REFUSED, REFUSED, GOOD)
     with pytest.raises(NotSentError) as caught:
-        await loop.run(PREPARED, policy, 30)
+        await loop.run(REQUEST, policy, 30)
     assert caught.value.attempts == 4
 
 
@@ -296,7 +354,7 @@ async def test_a_cancelled_attempt_is_told_to_the_observer_and_raised():
     seen: list[Attempt] = []
     loop = attempts(asyncio.CancelledError(), on_attempt=seen.append)
     with pytest.raises(asyncio.CancelledError):
-        await loop.run(PREPARED, RetryPolicy(), 30)
+        await loop.run(REQUEST, RetryPolicy(), 30)
     assert [(a.outcome, a.reason, a.wait) for a in seen] == [(Outcome.UNKNOWN, "cancelled", None)]
 
 
@@ -306,7 +364,7 @@ async def test_an_observer_that_raises_changes_nothing(caplog):
     def observer(_: Attempt) -> None:
         raise ZeroDivisionError
 
-    message = await attempts(GOOD, on_attempt=observer).run(PREPARED, RetryPolicy(), 30)
+    message = await attempts(GOOD, on_attempt=observer).run(REQUEST, RetryPolicy(), 30)
     assert message.id == "m1"
     assert "on_attempt raised" in caplog.text
 
@@ -314,7 +372,7 @@ async def test_an_observer_that_raises_changes_nothing(caplog):
 async def test_attempts_are_logged_at_debug_and_without_the_text(caplog):
     """The log tells facts, and is silent unless asked."""
     with caplog.at_level(logging.DEBUG, "twake_async"):
-        await attempts(REFUSED, GOOD).run(PREPARED, RetryPolicy(), 30)
+        await attempts(REFUSED, GOOD).run(REQUEST, RetryPolicy(), 30)
     assert len(caplog.records) == 2
     assert "connect" in caplog.text
     assert "Hello" not in caplog.text
@@ -341,7 +399,7 @@ async def test_a_listener_hears_of_each_attempt_and_may_forbid_another(doubt):
     first = LOST if doubt else REFUSED
     loop = attempts(first, REFUSED, GOOD)
     with pytest.raises(TwakeError) as caught:
-        await loop.run(PREPARED, RetryPolicy(on_unknown="resend"), 30, listener)
+        await loop.run(REQUEST, RetryPolicy(on_unknown="resend"), 30, listener)
     start = (Outcome.UNKNOWN, "lost", False) if doubt else (Outcome.NOT_SENT, "connect", False)
     assert listener.told == [start, "retry", (Outcome.NOT_SENT, "connect", False), "retry"]
     assert caught.value.outcome is start[0]
@@ -353,7 +411,7 @@ async def test_closing_wakes_a_send_that_waits_between_attempts():
     """A retry that is far away does not outlive the session."""
     closed = Failure(sent=False, reason="closed", detail="closed")
     loop = Attempts(Script([later("20"), closed]), Tokens(None))
-    sending = asyncio.create_task(loop.run(PREPARED, RetryPolicy(), 60))
+    sending = asyncio.create_task(loop.run(REQUEST, RetryPolicy(), 60))
     while loop.transport.seconds == []:
         await asyncio.sleep(0)
     await loop.aclose()
@@ -391,8 +449,8 @@ async def test_closing_in_a_cooldown_ends_the_wait_and_does_not_spin():
     closed = Failure(sent=False, reason="closed", detail="closed")
     loop = Attempts(Script([later("8"), closed, closed]), Tokens(None), clock=Clock(pause=pause))
     with pytest.raises(RateLimitedError):
-        await loop.run(PREPARED, RetryPolicy.never(), 60)
-    sending = asyncio.create_task(loop.run(PREPARED, RetryPolicy(), 60))
+        await loop.run(REQUEST, RetryPolicy.never(), 60)
+    sending = asyncio.create_task(loop.run(REQUEST, RetryPolicy(), 60))
     while not pauses:
         await asyncio.sleep(0)
     await loop.aclose()
@@ -406,7 +464,7 @@ async def test_an_unknown_end_is_not_its_own_cause(facts):
     """The last of several unknown attempts is raised, and nothing stands behind it."""
     policy = RetryPolicy(attempts=len(facts), on_unknown="resend")
     with pytest.raises(OutcomeUnknownError) as caught:
-        await attempts(*facts).run(PREPARED, policy, 30)
+        await attempts(*facts).run(REQUEST, policy, 30)
     assert caught.value.__cause__ is None
     assert caught.value.attempts == len(facts)
 
@@ -460,7 +518,7 @@ async def test_an_attempt_is_noted_before_anything_else_is_awaited(at):
     seen: list[Attempt] = []
     loop = Attempts(cancels, Tokens(None), seen.append, clock)
     try:
-        await loop.run(PREPARED, RetryPolicy(attempts=9, on_unknown="resend"), 30, cancels)
+        await loop.run(REQUEST, RetryPolicy(attempts=9, on_unknown="resend"), 30, cancels)
         ended = True
     except (asyncio.CancelledError, NotSentError):
         ended = False

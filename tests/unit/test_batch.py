@@ -49,6 +49,8 @@ from twake_async import (
 )
 from twake_async._batch.channels import Channels
 from twake_async._batch.engine import AHEAD, stream
+from twake_async._batch.input import Input
+from twake_async._batch.item import Item
 from twake_async._batch.proven_groups import ProvenGroups
 
 # --- what is yielded -----------------------------------------------------------------------------
@@ -200,10 +202,10 @@ async def test_a_wrong_address_costs_no_message(give):
     ],
 )
 async def test_what_every_message_would_meet_ends_the_batch_before_the_first(problem, kind):
-    """The error is that of a send, says what to mend, and comes after all that was taken."""
+    """The error is that of a send, says what to fix, and comes after all that was taken."""
     seen, send = [], Sender()
-    server = Known(Check(problem, "mend this"))
-    with pytest.raises(kind, match="mend this") as caught:
+    server = Known(Check(problem, "fix this"))
+    with pytest.raises(kind, match="fix this") as caught:
         await collect(stream(drafts(30, channels=30), send, plan(server=server)), seen)
     assert caught.value.reason == problem
     assert [delivery.error.reason for delivery in seen] == ["stopped"] * len(seen)
@@ -423,6 +425,20 @@ def test_channels_hand_out_one_at_a_time_in_order_and_lose_nothing(steps):
         assert of_taken + of_left == of_added
 
 
+async def test_a_worker_that_waited_for_room_reads_on():
+    """While one waits for room, another waits for its turn to read; both get their drafts."""
+    given = [MessageDraft("c0", "1"), MessageDraft("c0", "2"), MessageDraft("c1", "3")]
+    source = Input(given, lambda draft, _: Item(draft, draft.channel_id), lambda _: None, limit=1)
+    first = await source.next()
+    second, third = asyncio.create_task(source.next()), asyncio.create_task(source.next())
+    await settle()
+    source.release(first)
+    assert ((await second).draft, (await third).draft) == tuple(given[1:])
+    source.release(second.result())
+    assert await source.next() is None
+    assert source.read == 3
+
+
 # --- after an UNKNOWN ----------------------------------------------------------------------------
 
 
@@ -586,18 +602,18 @@ async def test_a_consumer_that_stops_stops_the_input(give, channels):
 
 async def test_a_slow_input_gets_no_more_workers_than_it_needs():
     """While the input has nothing to give, what was taken is sent and reported."""
-    gate = asyncio.Event()
+    go = asyncio.Event()
 
     async def two_then_wait():
         for draft in drafts(2, channels=2):
             yield draft
-        await gate.wait()
+        await go.wait()
         yield MessageDraft("c9", "late", front_id="c9:9")
 
     deliveries = stream(two_then_wait(), at_once, plan(in_flight=3))
     first = [(await anext(deliveries)).draft.front_id for _ in range(2)]
     assert sorted(first) == ["c0:0", "c1:1"]
-    gate.set()
+    go.set()
     assert [delivery.draft.front_id for delivery in await collect(deliveries)] == ["c9:9"]
 
 
@@ -687,7 +703,7 @@ async def test_leaving_early_waits_for_no_pause_of_the_server():
     closing = asyncio.create_task(deliveries.aclose())
     await settle()
     clock.cool_until = clock.time + 3600
-    await send.let_go("c1:1", wrong=NotSentError("a pause", reason="cooldown"))
+    await send.let_go("c1:1", error=NotSentError("a pause", reason="cooldown"))
     await closing
     assert [progress.delivery.outcome for progress in told] == [
         Outcome.DELIVERED,

@@ -70,9 +70,9 @@ class Backend:
         self.sent.append(request.front_id)
         await asyncio.sleep(0)
         if not self.is_up:
-            wrong = OutcomeUnknownError("it was lost", reason=self.reason)
-            wrong.attempts = 1
-            raise wrong
+            error = OutcomeUnknownError("it was lost", reason=self.reason)
+            error.attempts = 1
+            raise error
         self.stored.append(request.front_id)
         return await at_once(request, listener)
 
@@ -96,8 +96,8 @@ async def ended(deliveries) -> tuple[list[Delivery], BaseException | None]:
     seen: list[Delivery] = []
     try:
         await collect(deliveries, seen)
-    except Exception as wrong:  # noqa: BLE001 - looked at by the test
-        return seen, wrong
+    except Exception as exc:  # noqa: BLE001 - looked at by the test
+        return seen, exc
     return seen, None
 
 
@@ -107,10 +107,10 @@ async def ended(deliveries) -> tuple[list[Delivery], BaseException | None]:
 async def test_an_outage_costs_no_more_messages_than_were_on_their_way():
     """The others wait until the server answers, and arrive in the order of their channels."""
     backend = Backend()
-    seen, wrong = await ended(
+    seen, error = await ended(
         stream(drafts(400, 13), goes_down(backend, 60, seconds=40), backend.plan(in_flight=10))
     )
-    assert wrong is None
+    assert error is None
     outcomes = Counter(delivery.outcome for delivery in seen)
     assert outcomes == {Outcome.DELIVERED: 390, Outcome.UNKNOWN: 10}
     assert len(backend.stored) == len(set(backend.stored)) == 390
@@ -142,7 +142,7 @@ async def test_after_a_pause_messages_go_one_then_two_then_four():
     backend, send = Backend(), Sender()
     batch = asyncio.create_task(ended(stream(drafts(60, 60), send, backend.plan(in_flight=8))))
     await settle()
-    await send.let_go(*list(send.waiting)[:1], wrong=OutcomeUnknownError("?", reason="gateway"))
+    await send.let_go(*list(send.waiting)[:1], error=OutcomeUnknownError("?", reason="gateway"))
     await send.let_go(*list(send.waiting)[:7])  # those of before the pause
     widths = []
     while len(widths) < 5:
@@ -164,8 +164,8 @@ async def test_a_single_lost_answer_costs_one_probe_and_is_no_pause():
             raise OutcomeUnknownError("lost", reason="lost")
         return await backend(request, listener)
 
-    seen, wrong = await ended(stream(drafts(60, 9), send, backend.plan(on_progress=told.append)))
-    assert (len(seen), wrong, len(backend.probes)) == (60, None, 1)
+    seen, error = await ended(stream(drafts(60, 9), send, backend.plan(on_progress=told.append)))
+    assert (len(seen), error, len(backend.probes)) == (60, None, 1)
     assert [progress.pause for progress in told] == [None] * 60
 
 
@@ -217,10 +217,10 @@ async def test_an_observer_that_fails_during_a_pause_changes_nothing():
             raise ZeroDivisionError
 
     backend = Backend()
-    seen, wrong = await ended(
+    seen, error = await ended(
         stream(drafts(30, 9), goes_down(backend, 9, 1.0), backend.plan(on_progress=broken))
     )
-    assert (len(seen), wrong) == (30, None)
+    assert (len(seen), error) == (30, None)
 
 
 async def test_the_rate_holds_after_a_pause_too():
@@ -232,8 +232,8 @@ async def test_the_rate_holds_after_a_pause_too():
         times.append(backend.clock.time)
         return await send(request, listener)
 
-    seen, wrong = await ended(stream(drafts(40, 40), timed, backend.plan(in_flight=5, rate=4)))
-    assert (len(seen), wrong) == (40, None)
+    seen, error = await ended(stream(drafts(40, 40), timed, backend.plan(in_flight=5, rate=4)))
+    assert (len(seen), error) == (40, None)
     assert all(later - sooner >= 0.25 for sooner, later in itertools.pairwise(times))
     assert max(times) <= 100 + 40 * 0.25 + 3 + 5 * 0.25 + 2
 
@@ -253,7 +253,7 @@ async def test_who_waits_for_the_rate_while_the_server_goes_down_does_not_send()
     await settle()
     assert (send.begun, len(turns)) == (["c0:0"], 1)
     backend.is_up = False
-    await send.let_go("c0:0", wrong=OutcomeUnknownError("?", reason="gateway"))
+    await send.let_go("c0:0", error=OutcomeUnknownError("?", reason="gateway"))
     turns[0].set_result(None)
     await settle()
     assert send.begun == ["c0:0"]
@@ -263,8 +263,8 @@ async def test_who_waits_for_the_rate_while_the_server_goes_down_does_not_send()
             if not turn.done():
                 turn.set_result(None)
         await send.let_go()
-    seen, wrong = await batch
-    assert (len(seen), wrong) == (4, None)
+    seen, error = await batch
+    assert (len(seen), error) == (4, None)
     assert by_channel(send.begun).keys() == {"c0", "c1", "c2", "c3"}
 
 
@@ -292,8 +292,8 @@ async def test_a_message_that_waits_out_a_pause_is_not_in_the_journal_yet(tmp_pa
             during.append(Journal(path).counts())
 
     backend_plan = backend.plan(journal=Journal(path), on_progress=look, in_flight=4)
-    seen, wrong = await ended(stream(drafts(40, 40), goes_down(backend, 8, 2.0), backend_plan))
-    assert (len(seen), wrong) == (40, None)
+    seen, error = await ended(stream(drafts(40, 40), goes_down(backend, 8, 2.0), backend_plan))
+    assert (len(seen), error) == (40, None)
     assert [sum(counts.values()) for counts in during] == [8 + 4] * 5
 
 
@@ -303,17 +303,17 @@ async def test_a_message_that_waits_out_a_pause_is_not_in_the_journal_yet(tmp_pa
 async def test_a_server_that_stays_away_ends_the_batch_after_its_time():
     """What is left is NOT_SENT for the outage, which the batch raises."""
     backend, told = Backend(), []
-    seen, wrong = await ended(
+    seen, error = await ended(
         stream(
             drafts(400, 13),
             goes_down(backend, 60, seconds=1e9),
             backend.plan(outage_timeout=120.0, on_progress=told.append),
         )
     )
-    assert isinstance(wrong, NotSentError)
-    assert wrong.reason == "outage"
-    assert "120 s" in str(wrong)
-    assert "'gateway'" in str(wrong)
+    assert isinstance(error, NotSentError)
+    assert error.reason == "outage"
+    assert "120 s" in str(error)
+    assert "'gateway'" in str(error)
     assert backend.clock.time == 100.0 + 120.0
     assert max(backend.deadlines) == 120.0
     ends = Counter((delivery.outcome, getattr(delivery.error, "reason", "")) for delivery in seen)
@@ -331,14 +331,14 @@ async def test_a_server_that_stays_away_ends_the_batch_after_its_time():
 async def test_without_a_limit_a_batch_waits_for_as_long_as_it_takes():
     """outage_timeout=None: a day is not too long."""
     backend = Backend()
-    seen, wrong = await ended(
+    seen, error = await ended(
         stream(
             drafts(40, 13),
             goes_down(backend, 20, seconds=86_400),
             backend.plan(outage_timeout=None),
         )
     )
-    assert wrong is None
+    assert error is None
     assert len(seen) == 40
     assert backend.deadlines[0] == float("inf")
 
@@ -351,12 +351,12 @@ async def test_three_pauses_that_bring_no_message_through_end_the_batch():
         await asyncio.sleep(0)
         raise OutcomeUnknownError("no answer in time", reason="timeout")
 
-    seen, wrong = await ended(
+    seen, error = await ended(
         stream(drafts(50, 50), hangs, backend.plan(in_flight=4, on_progress=told.append))
     )
-    assert isinstance(wrong, NotSentError)
-    assert wrong.reason == "outage"
-    assert "3 pauses" in str(wrong)
+    assert isinstance(error, NotSentError)
+    assert error.reason == "outage"
+    assert "3 pauses" in str(error)
     ends = Counter(delivery.outcome for delivery in seen)
     assert ends[Outcome.UNKNOWN] == 4 + 1 + 1
     assert len(backend.probes) == 2
@@ -373,8 +373,8 @@ async def test_single_messages_that_a_gateway_rejects_do_not_end_a_batch():
             raise OutcomeUnknownError("403", reason="gateway_answer")
         return await backend(request, listener)
 
-    seen, wrong = await ended(stream(drafts(300, 30), send, backend.plan(in_flight=8)))
-    assert wrong is None
+    seen, error = await ended(stream(drafts(300, 30), send, backend.plan(in_flight=8)))
+    assert error is None
     assert Counter(delivery.outcome for delivery in seen) == {
         Outcome.DELIVERED: 270,
         Outcome.UNKNOWN: 30,
@@ -391,12 +391,12 @@ async def test_single_messages_that_a_gateway_rejects_do_not_end_a_batch():
     ],
 )
 async def test_a_probe_that_meets_what_every_message_would_meet_ends_the_batch(problem, kind):
-    """Nothing more is sent; the rest is NOT_SENT, and the error says what to mend."""
+    """Nothing more is sent; the rest is NOT_SENT, and the error says what to fix."""
     backend = Backend()
-    backend.found = Check(problem, "mend this")
-    seen, wrong = await ended(stream(drafts(90, 9), goes_down(backend, 30, 1e9), backend.plan()))
-    assert isinstance(wrong, kind)
-    assert "mend this" in str(wrong)
+    backend.found = Check(problem, "fix this")
+    seen, error = await ended(stream(drafts(90, 9), goes_down(backend, 30, 1e9), backend.plan()))
+    assert isinstance(error, kind)
+    assert "fix this" in str(error)
     ends = Counter(getattr(delivery.error, "reason", "") for delivery in seen)
     assert ends == {"": 30, "gateway": ends["gateway"], "stopped": ends["stopped"]}
     assert 1 <= ends["gateway"] <= 10
@@ -410,9 +410,9 @@ async def test_an_empty_500_for_a_group_that_was_proven_is_an_outage_and_no_wron
     backend.is_proven = is_proven
     backend.found = Check("group", "an empty 500", "2023")
     send = goes_down(backend, 5, seconds=3)
-    seen, wrong = await ended(stream(drafts(20, 20), send, backend.plan(in_flight=2)))
-    assert (wrong is None) == is_proven
-    assert is_proven or isinstance(wrong, InvalidGroupError)
+    seen, error = await ended(stream(drafts(20, 20), send, backend.plan(in_flight=2)))
+    assert (error is None) == is_proven
+    assert is_proven or isinstance(error, InvalidGroupError)
     assert (len(backend.stored) == 18) == is_proven
     assert {delivery.outcome for delivery in seen} >= {Outcome.DELIVERED, Outcome.UNKNOWN}
 
@@ -423,8 +423,8 @@ async def test_no_answer_of_the_servers_own_is_no_end_of_a_pause(problem):
     backend = Backend()
     backend.found = Check(problem, "not yet")
     send = goes_down(backend, 5, seconds=3)
-    seen, wrong = await ended(stream(drafts(20, 20), send, backend.plan(in_flight=2)))
-    assert (len(seen), wrong) == (20, None)
+    seen, error = await ended(stream(drafts(20, 20), send, backend.plan(in_flight=2)))
+    assert (len(seen), error) == (20, None)
     assert len(backend.probes) > 2
 
 
@@ -497,8 +497,8 @@ async def test_a_fault_of_the_machinery_during_a_probe_is_raised():
 
     backend.probe = probe
     async with asyncio.timeout(5):
-        _, wrong = await ended(stream(drafts(90, 9), goes_down(backend, 3, 9), backend.plan()))
-    assert isinstance(wrong, ZeroDivisionError)
+        _, error = await ended(stream(drafts(90, 9), goes_down(backend, 3, 9), backend.plan()))
+    assert isinstance(error, ZeroDivisionError)
 
 
 @pytest.mark.parametrize("value", [0, -1, True, float("inf"), float("nan"), "300"])

@@ -13,7 +13,7 @@ from twake_async import ConfigurationError, TwakeSession
 from twake_async._protocol.exchange import Answer, Context, Failure
 from twake_async._protocol.server import Server
 from twake_async._protocol.v1.api import Api
-from twake_async._protocol.v1.probes import NOBODYS, examine
+from twake_async._protocol.v1.probes import NIL_GROUP, examine
 from twake_async.sandbox._seed import DEFAULT_SEED
 
 CASES = [
@@ -92,12 +92,39 @@ def test_the_second_request_fits_the_release_and_the_first_names_nobodys_group()
     for release, body in (("2020", {"group_id": "g"}), ("2023", None)):
         steps = examine("g", Api())
         request = next(steps)
-        assert json.loads(request.body) == {"group_id": NOBODYS}
+        assert json.loads(request.body) == {"group_id": NIL_GROUP}
         _, first = recorded(UNKNOWN_GROUP, release, "8.2")
         second = json.loads(steps.send(request.judge(first, Context(0.0))).body)
         assert second["group_id"] == "g"
         assert "channel_id" not in second.get("message", {})
         assert body is None or second == body
+
+
+def test_an_api_that_is_not_served_and_a_port_of_tls_are_named():
+    """Both are told in words, so that the advice can be exact."""
+    json_type = [(b"content-type", b"application/json")]
+    check = found(Answer(404, json_type, b'{"error":"Not found"}'))
+    assert check.problem == "api"
+    assert 'api="node"' in check.advice
+    check = found(Answer(400, [], b"The plain HTTP request was sent to HTTPS port"))
+    assert check.problem == "address"
+    assert "https://" in check.advice
+
+
+@pytest.mark.parametrize(
+    ("answer", "named"),
+    [
+        (Failure(sent=False, reason="connect", detail="nobody"), True),
+        (Answer(502, [], b""), True),
+        (Answer(404, [], b""), True),
+        (Answer(429, [], b""), True),
+        (Answer(200, [], b'{"error":"unknown_application_or_bad_private_key"}'), False),
+    ],
+)
+def test_a_proxy_is_named_where_it_may_have_a_part_in_it(answer, named):
+    """What only Twake says is Twake's."""
+    check = found(answer, proxy="http://proxy.example.org")
+    assert ("through the proxy http://proxy.example.org" in check.advice) is named
 
 
 @pytest.mark.parametrize(
@@ -157,7 +184,7 @@ async def test_a_check_of_a_session_stores_nothing_and_names_the_release(
         ("capability", {}),
     ],
 )
-async def test_each_broken_session_is_told_what_to_mend(problem, changed, release, twake_sandbox):
+async def test_each_broken_session_is_told_what_is_wrong(problem, changed, release, twake_sandbox):
     """A wrong key, group, path or capability is named, on servers of both releases."""
     assert twake_sandbox.release == release
     given = {name: value.format(url=twake_sandbox.url) for name, value in changed.items()}

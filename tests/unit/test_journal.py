@@ -182,9 +182,9 @@ async def test_a_disk_that_fills_between_two_attempts_forbids_the_second(server,
     def full(file, entries):
         entries = list(entries)
         if any(entry.attempts and entry.outcome is None for entry in entries):
-            wrong = sqlite3.OperationalError("full")
-            wrong.sqlite_errorcode = sqlite3.SQLITE_FULL
-            raise wrong
+            error = sqlite3.OperationalError("full")
+            error.sqlite_errorcode = sqlite3.SQLITE_FULL
+            raise error
         write(file, entries)
 
     monkeypatch.setattr(JournalFile, "write", full)
@@ -256,7 +256,7 @@ async def test_what_is_certainly_not_in_the_channel_is_sent_again_under_its_fron
     assert rows(path) == [("000000000", "delivered")]
 
 
-# --- what an earlier run lost sight of -----------------------------------------------------------
+# --- what an earlier run left unknown ------------------------------------------------------------
 
 
 async def test_an_unknown_message_is_reported_and_not_sent(path):
@@ -680,12 +680,12 @@ async def test_a_batch_cancelled_while_its_intents_are_written_knows_that_nothin
     path, monkeypatch
 ):
     """An intent whose send never began ends as not sent."""
-    writing, gate = threading.Event(), threading.Event()
+    writing, go = threading.Event(), threading.Event()
     write = JournalFile.write
 
     def slow(file, entries):
         writing.set()
-        gate.wait()
+        go.wait()
         write(file, entries)
 
     monkeypatch.setattr(JournalFile, "write", slow)
@@ -694,7 +694,7 @@ async def test_a_batch_cancelled_while_its_intents_are_written_knows_that_nothin
     await until(writing.is_set)
     batch.cancel()
     await settle()
-    gate.set()
+    go.set()
     with pytest.raises(asyncio.CancelledError):
         await batch
     assert send.begun == []
@@ -805,9 +805,9 @@ async def test_a_schema_of_another_release_is_refused(path):
     """A journal from the future is not misread."""
     await collect(stream(drafts(1), at_once, plan(path)))
     rows(path, f"PRAGMA user_version = {VERSION + 1}")
-    wrong = await fails(path)
-    assert wrong.reason == "version"
-    assert f"schema {VERSION + 1}" in str(wrong)
+    error = await fails(path)
+    assert error.reason == "version"
+    assert f"schema {VERSION + 1}" in str(error)
 
 
 async def test_a_journal_that_cannot_be_made_is_a_clear_error(tmp_path):
@@ -832,9 +832,9 @@ async def test_a_fault_of_the_machinery_is_an_error_and_no_endless_wait(path, mo
 async def test_a_lock_file_that_is_something_else_is_named(path):
     """What stands in the lock's place is left alone, and the error names it."""
     pathlib.Path(f"{path}-lock").write_bytes(b"important words, " * 100)
-    wrong = await fails(path)
-    assert wrong.reason == "foreign"
-    assert f"{path}-lock" in str(wrong)
+    error = await fails(path)
+    assert error.reason == "foreign"
+    assert f"{path}-lock" in str(error)
 
 
 async def test_more_than_a_group_goes_to_the_disk_in_several(path, monkeypatch):
@@ -993,7 +993,7 @@ async def test_people_can_count_and_read_during_a_run(path):
     batch = asyncio.create_task(collect(stream(drafts(3, 3), send, plan(path, in_flight=2))))
     await until(lambda: len(send.waiting) == 2)
     assert Journal(path).counts() == {None: 2}
-    await send.let_go("c0:0", wrong=OutcomeUnknownError("lost", reason="lost"))
+    await send.let_go("c0:0", error=OutcomeUnknownError("lost", reason="lost"))
     while not batch.done():
         await send.let_go() if send.waiting else await asyncio.sleep(0.001)
     journal = Journal(path)

@@ -303,7 +303,7 @@ async def test_a_journal_that_is_taken_away_ends_the_batch(path, take):
     with pytest.raises(JournalError) as caught:
         await collect(stream(drafts(50), send, plan(path, in_flight=1)), seen)
     assert caught.value.reason == "moved"
-    assert "is certain" in str(caught.value)
+    assert "are certain" in str(caught.value)
     assert path in str(caught.value)
     assert len(sent) == 5
     ends = [delivery.outcome for delivery in seen]
@@ -450,8 +450,8 @@ async def test_a_row_that_is_not_what_was_written_is_named(path, change):
     rows(path, "SELECT 1")
     with contextlib.closing(sqlite3.connect(path)) as connection, connection:
         connection.execute(change)
-    wrong = await refused(path, "damaged")
-    assert "copy" in str(wrong)
+    error = await refused(path, "damaged")
+    assert "copy" in str(error)
 
 
 def test_rows_out_of_order_are_named(path):
@@ -603,7 +603,7 @@ async def test_a_journal_of_the_first_version_is_told_and_left_alone(path):
         connection.execute(f"PRAGMA application_id = {0x54574B4A}")
         connection.execute("PRAGMA user_version = 1")
     before = pathlib.Path(path).read_bytes()
-    assert "end its run with the release that began it" in str(await refused(path, "version"))
+    assert "finish its run with the release that began it" in str(await refused(path, "version"))
     with pytest.raises(JournalError) as caught:
         Journal(path).counts()
     assert caught.value.reason == "version"

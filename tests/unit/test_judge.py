@@ -15,7 +15,16 @@ from hypothesis import strategies as st
 from recorded import ALL, MINTED, REMOVES, SAVES, last_line
 from strategies import JSON
 
-from twake_async._protocol.exchange import Answer, Context, Failure
+from twake_async._protocol.exchange import (
+    CONNECTIONS_BUSY,
+    LOST,
+    NO_TLS_THERE,
+    Answer,
+    Context,
+    Failure,
+)
+from twake_async._protocol.server import Server
+from twake_async._protocol.v1.api import Api
 from twake_async._protocol.v1.encode import encode_save
 from twake_async._protocol.v1.requests import Remove, Save
 from twake_async.errors import (
@@ -641,6 +650,130 @@ def test_an_attempt_without_an_answer(failure, kind, outcome):
     error = CREATE.judge(failure, Context(0.0))
     assert (type(error), error.outcome, error.reason) == (kind, outcome, failure.reason)
     assert failure.detail in str(error)
+
+
+def asked_of(base_url="http://twake.example.org", **server):
+    """Return a create that was asked of a server."""
+    return Save(b"{}", "create", "ours", None, api=Api(Server(base_url, **server)))
+
+
+def test_a_connection_that_ends_on_a_port_of_tls_is_told_so():
+    """Most servers that expect TLS close a plain connection without a word."""
+    for base_url, hinted in (
+        ("http://twake.example.org:8443", True),
+        ("http://twake.example.org:8080", False),
+        ("https://twake.example.org:8443", False),
+    ):
+        error = asked_of(base_url).judge(LOST, Context(0.0))
+        assert ("speaks TLS on this port" in str(error)) is hinted
+
+
+def test_a_proxy_is_named_where_it_may_have_a_part_in_a_failure():
+    """Not where the connections were busy; one over TLS may be the one that speaks none."""
+    through = asked_of(proxy="http://proxy.example.org:3128")
+    assert "through the proxy http://proxy" in str(through.judge(LOST, Context(0.0)))
+    assert "through the proxy" not in str(through.judge(CONNECTIONS_BUSY, Context(0.0)))
+    no_tls = Failure(sent=False, reason="tls", detail=NO_TLS_THERE)
+    over_tls = asked_of(proxy="https://proxy.example.org")
+    assert "or the proxy's address" in str(over_tls.judge(no_tls, Context(0.0)))
+    assert "or the proxy's address" not in str(through.judge(no_tls, Context(0.0)))
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [(Answer(502, [], b""), "gateway"), (Answer(200, [], b"<html>"), "unreadable")],
+)
+def test_a_proxy_is_named_where_it_may_have_made_the_answer(answer, reason):
+    """What goes through its tunnel, over TLS, it cannot answer."""
+    for base_url, named in (
+        ("http://twake.example.org", True),
+        ("https://twake.example.org", False),
+    ):
+        error = asked_of(base_url, proxy="http://proxy.example.org").judge(answer, Context(0.0))
+        assert error.reason == reason
+        assert ("through the proxy" in str(error)) is named
+
+
+JSON_TYPE = [(b"Content-Type", b"application/json; charset=utf-8")]
+
+
+def test_a_server_without_this_api_is_told_apart():
+    """The last release says so in its own words; any other 404 may be a gateway's."""
+    answer = Answer(404, JSON_TYPE, b'{"error":"Not found"}')
+    for request in (CREATE, EDIT, EPHEMERAL, REMOVAL):
+        error = request.judge(answer, Context(0.0))
+        assert (error.outcome, error.reason) == (REFUSED, "api")
+        assert 'api="node"' in str(error)
+
+
+@pytest.mark.parametrize("status", [200, 400, 403, 404])
+def test_a_refusal_of_the_node_service_is_refused(status):
+    """Its 4xx stored nothing in all recorded cases, also inside a 200."""
+    inner = 403 if status == 200 else status
+    body = json.dumps({"statusCode": inner, "error": "Forbidden", "message": "no"}).encode()
+    error = CREATE.judge(Answer(status, JSON_TYPE, body), Context(0.0))
+    assert (error.outcome, error.reason, error.status) == (REFUSED, "status", inner)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"statusCode": 403, "error": "Forbidden"},
+        {"statusCode": 403, "error": "Forbidden", "message": 5},
+        {"statusCode": 403, "error": "Forbidden", "message": "no", "object": {}},
+        {"statusCode": 500, "error": "Internal", "message": "no"},
+        {"statusCode": "403", "error": "Forbidden", "message": "no"},
+        {"statusCode": 403.0, "error": "Forbidden", "message": "no"},
+    ],
+)
+def test_what_only_resembles_a_refusal_of_the_node_service_is_unknown(document):
+    """Its form is known to the last field."""
+    for status in (200, 403):
+        answer = Answer(status, JSON_TYPE, json.dumps(document).encode())
+        assert CREATE.judge(answer, Context(0.0)).outcome is UNKNOWN
+
+
+@pytest.mark.parametrize("status", [301, 302, 308])
+def test_a_redirect_to_the_same_over_tls_is_refused(status):
+    """A gateway that redirects from http to https does so before it forwards; 302 proves less."""
+    answer = Answer(status, [(b"Location", b"https://twake.example.org/api/v1/messages/save")], b"")
+    error = asked_of().judge(answer, Context(0.0))
+    assert error.outcome is (UNKNOWN if status == 302 else REFUSED)
+
+
+def test_a_trusted_status_is_refused():
+    """The caller knows of it that the gateway says it before it forwards."""
+    answer = Answer(403, [], b"")
+    assert asked_of(trusted_statuses={403}).judge(answer, Context(0.0)).outcome is REFUSED
+    assert asked_of(trusted_statuses={404}).judge(answer, Context(0.0)).outcome is UNKNOWN
+
+
+@pytest.mark.parametrize("request_", [CREATE, EPHEMERAL, EDIT])
+def test_an_id_that_the_connection_named_before_is_not_a_new_message(request_):
+    """The answer before may have come twice: for a create it proves nothing."""
+    body = as_object(id="m", front_id="ours")
+    result = request_.judge(Answer(200, [], body), Context(0.0, seen="m"))
+    assert isinstance(result, TwakeError) is (request_ is CREATE)
+
+
+@pytest.mark.parametrize("request_", [CREATE, EPHEMERAL, EDIT])
+def test_a_delivery_after_a_doubt_may_stand_twice(request_):
+    """An edit is the same once or twice."""
+    answer = Answer(200, [], as_object(id="m", front_id="ours"))
+    for in_doubt in (True, False):
+        message = request_.judge(answer, Context(0.0, in_doubt=in_doubt))
+        assert message.maybe_duplicated is (in_doubt and request_ is not EDIT)
+
+
+def test_what_an_answer_names_is_the_message_that_it_proves_delivered():
+    """A remove names none, nor does an edit that may have been answered another edit's answer."""
+    message = Message(id="m", content="Hello")
+    assert CREATE.named_by(message) == "m"
+    assert EPHEMERAL.named_by(Message(id="m", ephemeral_id="e")) == "e"
+    assert REMOVAL.named_by(None) is None
+    for sent, named in (("Hello", "m"), ("Bye", None)):
+        edit = Save(b"{}", "edit", None, "m", content=sent)
+        assert edit.named_by(message) == named
 
 
 def portable(original, fallback, prepared):

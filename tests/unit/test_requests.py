@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import uuid
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from strategies import JSON, TEXT
 
-from twake_async._protocol.v1.encode import encode_remove, encode_save
+from twake_async._protocol.v1.encode import check_draft, encode_remove, encode_save
 from twake_async.errors import ConfigurationError, InvalidDraftError, Outcome
 from twake_async.messages import MessageDraft, MessageRef
+from twake_async.twacode import Bold
 from twake_async.twacode._rules import why_blank
 
 
@@ -365,3 +367,59 @@ def test_a_minted_front_id_is_a_random_uuid():
     assert [str(each) for each in found] == minted
     assert {(each.version, each.variant) for each in found} == {(4, uuid.RFC_4122)}
     assert len(set(minted)) == 100
+
+
+# --- a check without a request -------------------------------------------------------------------
+
+KINDS = st.sampled_from(["bold", "br", "button", "compile", "img", "input", "nop", "select", "url"])
+CONTENT = st.recursive(
+    st.one_of(TEXT, JSON, st.just("\ud83d"), st.builds(Bold, TEXT.filter(str.strip))),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=4),
+        st.fixed_dictionaries({"type": KINDS}, optional={"content": inner, "user_id": inner}),
+        st.dictionaries(st.sampled_from(["prepared", "formatted", "start", "end"]), inner),
+    ),
+    max_leaves=12,
+)
+
+
+def refusal(function, *args, **named) -> str:
+    """Return why a draft is refused; empty where it is not."""
+    try:
+        function(*args, **named)
+    except InvalidDraftError as exc:
+        return str(exc)
+    return ""
+
+
+@given(
+    content=CONTENT,
+    front_id=st.one_of(st.none(), st.text(max_size=3)),
+    extra=st.dictionaries(st.sampled_from(["content", "a", "b"]), JSON, max_size=2),
+    edit=st.booleans(),
+)
+@example(content="a text", front_id=None, extra={"a": 1}, edit=False)
+@example(content="a text", front_id="mine", extra={}, edit=True)
+@example(content="half a pair: \ud83d", front_id=None, extra={}, edit=False)
+@example(content=[{"type": "bold", "content": "x"}], front_id=None, extra={}, edit=True)
+def test_a_check_refuses_what_an_encoding_refuses(content, front_id, extra, *, edit):
+    """In the same words, though it makes no request."""
+    try:
+        draft = MessageDraft(
+            "c", content, front_id=front_id, extra=extra, id="m1" if edit else None
+        )
+    except InvalidDraftError:
+        return
+    assert refusal(check_draft, draft) == refusal(encode_save, draft, group_id="g")
+
+
+@pytest.mark.parametrize("depth", [499, 500, 501, 600])
+def test_a_check_knows_the_depth_that_can_be_sent(depth):
+    """It is the server's, for lists and for nodes."""
+    lists = functools.reduce(lambda inner, _: [inner], range(depth), "x")
+    nodes = functools.reduce(
+        lambda inner, _: [{"type": "bold", "content": inner}], range(depth), "x"
+    )
+    for content in (lists, nodes):
+        draft = MessageDraft("c", content)
+        assert refusal(check_draft, draft) == refusal(encode_save, draft, group_id="g")

@@ -1,4 +1,4 @@
-"""The sandbox as its users meet it: served, in-process, bounded, and failing on request."""
+"""The sandbox: served, in-process, bounded, and failing on request."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ KEY = DEFAULT_SEED["apps"]["bot"]["key"]
 
 
 def raw(sandbox: Sandbox, path: str = "/api/v1/messages/save", **message: Any) -> bytes:
-    """A request as bytes; a save of "hello" to the first channel unless more is said."""
+    """Return a request as bytes; by default a save of "hello" to the first channel."""
     given = {"channel_id": sandbox.channel_id, "content": "hello"} | message
     return raw_message(sandbox, path, given)
 
@@ -77,7 +77,7 @@ def stored(sandbox: Sandbox) -> list[Any]:
 
 
 def test_a_save_over_a_socket_is_answered_and_stored() -> None:
-    """The default seed is ready to use: a save with its ids and key ends up in the channel."""
+    """The default seed is ready to use: a save with its ids and key is stored in the channel."""
     with Sandbox() as sandbox:
         status, headers, body = split(exchange(sandbox))
         [message] = sandbox.messages(sandbox.channel_id)
@@ -88,7 +88,7 @@ def test_a_save_over_a_socket_is_answered_and_stored() -> None:
 
 
 def test_leaving_ends_the_thread_and_closes_the_port() -> None:
-    """After `with` there is no thread left, and nothing listens any more."""
+    """After `with` there is no thread, and nothing listens."""
     with Sandbox() as sandbox:
         assert len(sandbox_threads()) == 1
         idle = connect(sandbox)
@@ -100,7 +100,7 @@ def test_leaving_ends_the_thread_and_closes_the_port() -> None:
 
 
 async def test_async_with_serves_as_with_does() -> None:
-    """The running loop may use it at once; afterwards there is no thread left."""
+    """The running loop can use it at once; afterwards there is no thread."""
     async with Sandbox() as sandbox:
         async with httpx.AsyncClient(auth=(sandbox.public_id, KEY), trust_env=False) as client:
             message = {"channel_id": sandbox.channel_id, "content": "hello"}
@@ -132,7 +132,7 @@ def test_two_sandboxes_know_nothing_of_each_other() -> None:
 
 
 def test_a_taken_port_is_an_error_and_leaves_nothing_behind() -> None:
-    """`port=` that somebody else listens on raises OSError from `with`."""
+    """If another server listens on `port=`, `with` raises OSError."""
     with closing(socket.create_server(("127.0.0.1", 0))) as taken:
         sandbox = Sandbox(port=taken.getsockname()[1])
         with pytest.raises(OSError, match="in use"), sandbox:
@@ -143,7 +143,7 @@ def test_a_taken_port_is_an_error_and_leaves_nothing_behind() -> None:
 
 
 def test_a_sandbox_can_be_served_again_but_not_twice_at_once() -> None:
-    """Messages outlive the serving; a second `with` inside the first is refused."""
+    """Messages stay when it is no longer served; a second `with` inside the first is refused."""
     sandbox = Sandbox()
     with sandbox:
         exchange(sandbox)
@@ -160,7 +160,7 @@ def test_a_sandbox_can_be_served_again_but_not_twice_at_once() -> None:
 def test_leaving_does_not_wait_for_requests_under_way(
     hold: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A request that is never answered neither delays the end nor makes noise."""
+    """A request that is never answered neither delays the end nor is logged."""
     with Sandbox() as sandbox:
         if hold == "slow":
             sandbox.slow(60)
@@ -178,7 +178,7 @@ def test_leaving_does_not_wait_for_requests_under_way(
 
 
 def test_without_uvicorn_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In-process use needs nothing; serving names the extra."""
+    """In-process use needs no extra; to serve it does, and the error names it."""
     monkeypatch.setitem(sys.modules, "uvicorn", None)
     sandbox = Sandbox()
     with pytest.raises(ImportError, match=re.escape("twake-async[sandbox]")), sandbox:
@@ -187,7 +187,7 @@ def test_without_uvicorn_the_error_says_what_to_install(monkeypatch: pytest.Monk
 
 
 async def test_the_transport_is_for_httpx_and_needs_no_serving() -> None:
-    """`.transport` goes into an httpx client as it is."""
+    """`.transport` can be given to a client of httpx."""
     sandbox = Sandbox()
     async with httpx.AsyncClient(transport=sandbox.transport) as client:
         answer = await client.post("http://sandbox/api/v1/messages/save")
@@ -213,7 +213,7 @@ async def test_the_app_answers_in_process_without_being_served() -> None:
 
 @pytest.mark.parametrize("action", ["close", "reset", "cut", "cut_chunked"])
 async def test_in_process_a_broken_connection_is_raised(action: str) -> None:
-    """Where there is no connection to break, the application raises ConnectionResetError."""
+    """In-process there is no connection, so the application raises ConnectionResetError."""
     sandbox = Sandbox()
     sandbox.fail_next(after_storing=action)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app=sandbox.app)) as client:
@@ -222,7 +222,7 @@ async def test_in_process_a_broken_connection_is_raised(action: str) -> None:
 
 
 async def test_in_process_silence_lasts_until_cancelled() -> None:
-    """Silence is for ever; a deadline of the caller ends it."""
+    """Only a deadline of the caller ends it."""
     sandbox = Sandbox()
     sandbox.fail_next(before_storing="silent")
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app=sandbox.app)) as client:
@@ -235,7 +235,7 @@ async def test_in_process_silence_lasts_until_cancelled() -> None:
 
 
 def test_what_is_kept_is_bounded() -> None:
-    """Past `max_messages` and `max_requests` the oldest go."""
+    """Past `max_messages` and `max_requests` the oldest are dropped."""
     with Sandbox(max_messages=2, max_requests=3) as sandbox:
         for number in range(5):
             exchange(sandbox, raw(sandbox, content=f"{number}"))
@@ -248,7 +248,7 @@ def test_what_is_kept_is_bounded() -> None:
 
 
 def test_threads_and_ephemerals_are_told_apart() -> None:
-    """A reply carries its parent's id; an ephemeral message is not among the stored ones."""
+    """A reply has its parent's id; an ephemeral message is not among the stored ones."""
     with Sandbox() as sandbox:
         parent = json.loads(split(exchange(sandbox))[2])["object"]["id"]
         exchange(sandbox, raw(sandbox, content="reply", parent_message_id=parent))
@@ -261,7 +261,7 @@ def test_threads_and_ephemerals_are_told_apart() -> None:
 
 
 def test_an_ephemeral_message_sent_again_replaces_itself() -> None:
-    """With the `ephemeral_id` of the answer there is still one, with the new content."""
+    """Sent with the `ephemeral_id` of the answer, it is still one message, with the new content."""
     with Sandbox() as sandbox:
         answer = exchange(sandbox, raw(sandbox, _once_ephemeral_message=True))
         ephemeral_id = json.loads(split(answer)[2])["object"]["ephemeral_id"]
@@ -271,7 +271,7 @@ def test_an_ephemeral_message_sent_again_replaces_itself() -> None:
 
 
 def test_requests_are_kept_without_their_headers() -> None:
-    """Method, path, status and decoded body; no trace of the key."""
+    """Method, path, status and decoded body are kept, and no key."""
     with Sandbox() as sandbox:
         exchange(sandbox)
         sandbox.fail_next(before_storing="close")
@@ -291,7 +291,7 @@ def test_requests_are_kept_without_their_headers() -> None:
 
 
 def test_reset_begins_anew() -> None:
-    """No messages, no requests, no faults to come, no delay."""
+    """There are no messages, no requests, no faults to come and no delay."""
     with Sandbox() as sandbox:
         exchange(sandbox)
         sandbox.fail_next(before_storing=500, times=3)
@@ -302,7 +302,7 @@ def test_reset_begins_anew() -> None:
 
 
 def test_the_environment_is_what_from_env_reads() -> None:
-    """Four variables, of which the base URL is where the sandbox is."""
+    """It has four variables, one of them the address of the sandbox."""
     with Sandbox() as sandbox:
         assert sandbox.environment == {
             "TWAKE_PUBLIC_ID": sandbox.public_id,
@@ -313,7 +313,7 @@ def test_the_environment_is_what_from_env_reads() -> None:
 
 
 def test_a_seed_may_be_a_mapping_or_a_file(tmp_path: Path) -> None:
-    """The format is that of the default seed; ids, key and channel come from it."""
+    """It has the format of the default seed; ids, key and channel come from it."""
     seed = json.loads(json.dumps(DEFAULT_SEED))
     seed["channels"] = {"only": {**seed["channels"]["random"], "id": "0" * 32}}
     seed["channel_members"] = [["only", "alice"]]
@@ -327,7 +327,7 @@ def test_a_seed_may_be_a_mapping_or_a_file(tmp_path: Path) -> None:
 
 
 def test_bad_arguments_are_refused_with_the_choices() -> None:
-    """An unknown release, a bound of nothing, a seed that is none."""
+    """An unknown release, a bound of zero and a seed that is a list are refused."""
     with pytest.raises(ValueError, match="2020, 2023"):
         Sandbox(release="2021")
     with pytest.raises(ValueError, match="at least 1"):
@@ -337,7 +337,7 @@ def test_bad_arguments_are_refused_with_the_choices() -> None:
 
 
 def test_release_2023_keeps_the_first_character_of_plain_text() -> None:
-    """What users of such a server would see."""
+    """So do its servers."""
     with Sandbox(release="2023") as sandbox:
         body = split(exchange(sandbox))[2]
     assert json.loads(body)["object"]["content"]["prepared"] == "h"
@@ -347,7 +347,7 @@ def test_release_2023_keeps_the_first_character_of_plain_text() -> None:
 
 
 def test_the_log_has_a_line_for_each_request_and_never_the_key() -> None:
-    """Method, path, an excerpt of the content, the id or the refusal, the fault."""
+    """A line has method, path, an excerpt of the content, the id or the refusal, and the fault."""
     lines: list[str] = []
     with Sandbox(log=lines.append) as sandbox:
         exchange(sandbox, raw(sandbox, content="a\nb" + "c" * 100))
@@ -376,7 +376,7 @@ def test_without_a_callback_the_line_goes_to_the_logger(caplog: pytest.LogCaptur
 
 
 def test_the_key_is_in_no_repr() -> None:
-    """Neither of the sandbox nor of the world behind it."""
+    """Neither the sandbox nor the world behind it shows it."""
     with Sandbox() as sandbox:
         exchange(sandbox)
         assert KEY not in repr(sandbox)
@@ -384,7 +384,7 @@ def test_the_key_is_in_no_repr() -> None:
         assert sandbox.url in repr(sandbox)
 
 
-# What goes wrong
+# Faults
 
 
 @pytest.mark.parametrize("when", ["before_storing", "after_storing"])
@@ -413,7 +413,7 @@ def test_the_key_is_in_no_repr() -> None:
 def test_a_failure_before_storing_stores_nothing_and_one_after_it_does(
     action: str | int, when: str
 ) -> None:
-    """Whatever the action, only the moment decides whether the message is there."""
+    """For every action, only the moment decides whether the message is stored."""
     with Sandbox() as sandbox:
         sandbox.fail_next(**{when: action})
         exchange(sandbox)
@@ -428,7 +428,7 @@ def faulty(action: str | int) -> tuple[int, dict[str, str], bytes]:
 
 
 def test_close_answers_no_byte() -> None:
-    """The connection ends in order, and empty."""
+    """The connection ends with a FIN, without any byte."""
     with Sandbox() as sandbox:
         sandbox.fail_next(after_storing="close")
         assert exchange(sandbox) == b""
@@ -445,7 +445,7 @@ def test_reset_is_an_rst(stores: bool) -> None:
 
 
 def test_silence_leaves_the_connection_open() -> None:
-    """Nothing arrives, and nothing ends."""
+    """No byte comes, and the connection does not end."""
     with Sandbox() as sandbox:
         sandbox.fail_next(after_storing="silent")
         with closing(connect(sandbox)) as client:
@@ -464,7 +464,7 @@ def test_cut_promises_more_than_it_sends() -> None:
 
 
 def test_cut_chunked_never_ends_its_chunks() -> None:
-    """There is no closing chunk of length zero."""
+    """There is no last chunk of length zero."""
     _, headers, body = faulty("cut_chunked")
     assert headers["transfer-encoding"] == "chunked"
     assert body
@@ -473,7 +473,7 @@ def test_cut_chunked_never_ends_its_chunks() -> None:
 
 @pytest.mark.parametrize("when", ["before_storing", "after_storing"])
 def test_drip_sends_one_byte_after_the_other(when: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The whole answer, in many small pieces; somebody else's, if nothing was stored."""
+    """The whole answer comes in single bytes; if nothing was stored, it is another message's."""
     monkeypatch.setattr("twake_async.sandbox._serving.delivery._DRIP", 0.001)
     with Sandbox() as sandbox:
         sandbox.fail_next(**{when: "drip"})
@@ -502,7 +502,7 @@ def test_drip_sends_one_byte_after_the_other(when: str, monkeypatch: pytest.Monk
     ],
 )
 def test_bad_answers_are_200s(action: str, content_type: str, body: bytes) -> None:
-    """Each looks like success from its status alone."""
+    """By its status alone, each looks like a success."""
     status, headers, found = faulty(action)
     assert status == 200
     assert headers["content-type"].startswith(content_type)
@@ -519,14 +519,14 @@ def test_cut_json_is_whole_to_http_and_half_to_json() -> None:
 
 
 def test_cut_reset_and_cut_silent_stop_halfway() -> None:
-    """Half of the answer arrives; then an RST, or nothing."""
-    for action, wrong in (("cut_reset", ConnectionResetError), ("cut_silent", TimeoutError)):
+    """Half of the answer comes, then an RST, or nothing."""
+    for action, expected in (("cut_reset", ConnectionResetError), ("cut_silent", TimeoutError)):
         with Sandbox() as sandbox:
             sandbox.fail_next(after_storing=action)  # type: ignore[arg-type]
             with closing(connect(sandbox)) as client:
                 client.sendall(raw(sandbox))
                 client.settimeout(0.2)
-                with pytest.raises(wrong):
+                with pytest.raises(expected):
                     list(iter(lambda: client.recv(65536), b""))
             assert stored(sandbox) == ["hello"]
 
@@ -559,7 +559,7 @@ def test_a_good_answer_may_have_another_form(form: Any, header: str, value: str)
 
 
 def test_hang_up_ends_a_connection_that_was_to_be_kept() -> None:
-    """Nothing in the answer says so, and then the connection is at its end."""
+    """The answer does not say so, and then the connection ends."""
     with Sandbox() as sandbox:
         sandbox.answer_next("hang_up")
         request = raw(sandbox).replace(b"Connection: close\r\n", b"")
@@ -569,7 +569,7 @@ def test_hang_up_ends_a_connection_that_was_to_be_kept() -> None:
 
 
 def test_slow_next_holds_back_one_answer() -> None:
-    """The next is late and stored; the one after it is not late."""
+    """The next answer is late and its message stored; the one after it is not late."""
     with Sandbox() as sandbox:
         sandbox.slow_next(0.5)
         took = []
@@ -582,7 +582,7 @@ def test_slow_next_holds_back_one_answer() -> None:
 
 
 def test_a_status_may_come_with_retry_after() -> None:
-    """As a proxy's 503 does, stored or not."""
+    """A proxy sends such a 503, with the message stored or not."""
     with Sandbox() as sandbox:
         sandbox.fail_next(after_storing=503, retry_after=2)
         status, headers, _ = split(exchange(sandbox))
@@ -591,7 +591,7 @@ def test_a_status_may_come_with_retry_after() -> None:
 
 
 def test_unreachable_refuses_connections_and_keeps_the_port() -> None:
-    """Inside the block nobody listens, and nobody else can; afterwards it is as before."""
+    """Inside the block no server listens, and none can; afterwards all is as before."""
     with Sandbox() as sandbox:
         url, port = sandbox.url, httpx.URL(sandbox.url).port
         with sandbox.unreachable():
@@ -608,7 +608,7 @@ def test_unreachable_refuses_connections_and_keeps_the_port() -> None:
 
 
 def test_messages_are_those_of_one_channel_or_of_all() -> None:
-    """Without a channel, all of them, oldest first."""
+    """Without a channel, all messages are returned, oldest first."""
     other = DEFAULT_SEED["channels"]["random"]["id"]
     with Sandbox() as sandbox:
         exchange(sandbox, raw(sandbox, channel_id=other, content="elsewhere"))
@@ -618,7 +618,7 @@ def test_messages_are_those_of_one_channel_or_of_all() -> None:
 
 
 def test_other_message_is_about_somebody_else() -> None:
-    """A message in good order, whose ids are not ours."""
+    """The answer is a complete message with other ids."""
     with Sandbox() as sandbox:
         sandbox.fail_next(after_storing="other_message")
         answer = exchange(sandbox, raw(sandbox, front_id="mine"))
@@ -630,7 +630,7 @@ def test_other_message_is_about_somebody_else() -> None:
 
 
 def test_a_status_is_answered_as_asked() -> None:
-    """5xx are bare; a redirect has a target; a 2xx after storing still has the message."""
+    """A 5xx has no body, a redirect has a target, and a 2xx after storing has the message."""
     assert faulty(502)[::2] == (502, b"")
     assert faulty(302)[1]["location"]
     status, _, body = faulty(201)
@@ -638,7 +638,7 @@ def test_a_status_is_answered_as_asked() -> None:
 
 
 def test_warnings_stand_in_front_of_a_good_answer() -> None:
-    """As text/html, and the message is stored."""
+    """The answer is text/html, and the message is stored."""
     with Sandbox() as sandbox:
         sandbox.warn_next()
         status, headers, body = split(exchange(sandbox))
@@ -652,7 +652,7 @@ def test_warnings_stand_in_front_of_a_good_answer() -> None:
     ("retry_after", "header"), [(None, None), (1, "1"), (2.5, "2.5"), ("soon", "soon")]
 )
 def test_a_refusal_stores_nothing(retry_after: Any, header: str | None) -> None:
-    """429 by default; Retry-After in seconds, or whatever string is given."""
+    """The default is 429; Retry-After is in seconds, or any string."""
     with Sandbox() as sandbox:
         sandbox.refuse_next(retry_after=retry_after)
         status, headers, _ = split(exchange(sandbox))
@@ -669,7 +669,7 @@ def test_a_refusal_stores_nothing(retry_after: Any, header: str | None) -> None:
     ],
 )
 def test_a_refusal_in_words_is_a_200(word: Any, error: str) -> None:
-    """The server's own words, and nothing stored."""
+    """It has the server's own words, and nothing is stored."""
     with Sandbox() as sandbox:
         sandbox.refuse_next(word)
         status, _, body = split(exchange(sandbox))
@@ -678,7 +678,7 @@ def test_a_refusal_in_words_is_a_200(word: Any, error: str) -> None:
 
 
 def test_faults_wait_in_line() -> None:
-    """First in, first out, each for so many requests, then all is well."""
+    """They apply in order, each to so many requests; after them requests succeed."""
     with Sandbox() as sandbox:
         sandbox.fail_next(before_storing=503)
         sandbox.refuse_next(429, times=2)
@@ -696,7 +696,7 @@ def test_faults_meet_saves_and_removes_only() -> None:
 
 
 def test_faults_may_be_asked_for_from_any_thread() -> None:
-    """None is lost when many ask at once."""
+    """None is lost if several threads ask at the same time."""
     sandbox = Sandbox()
     threads = [
         threading.Thread(target=lambda: [sandbox.fail_next(before_storing=500) for _ in range(200)])
@@ -713,7 +713,7 @@ def test_faults_may_be_asked_for_from_any_thread() -> None:
 
 
 def test_slow_holds_answers_back_until_it_is_taken_back() -> None:
-    """The message is stored at once; the answer comes so many seconds later."""
+    """The message is stored at once, and the answer comes later by so many seconds."""
     with Sandbox() as sandbox:
         sandbox.slow(0.2)
         begun = time.perf_counter()
@@ -739,13 +739,13 @@ def test_slow_holds_answers_back_until_it_is_taken_back() -> None:
 def test_a_fault_that_is_none_is_refused_with_the_choices(
     arguments: dict[str, Any], words: str
 ) -> None:
-    """A typing error in a test must not pass for a fault."""
+    """A typing error must not pass for a fault."""
     with pytest.raises(ValueError, match=re.escape(words)):
         Sandbox().fail_next(**arguments)
 
 
 def test_a_refusal_that_is_none_is_refused_with_the_choices() -> None:
-    """The words are few, and named."""
+    """The error names the choices."""
     with pytest.raises(ValueError, match="authentication, group, capability"):
         Sandbox().refuse_next("whim")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="no header"):

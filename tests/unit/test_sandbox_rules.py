@@ -1,4 +1,4 @@
-"""Rules of the server that the recorded cases touch lightly, each on its own."""
+"""Rules of the server that the recorded cases show only in part, each on its own."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ UNKNOWN = "deadbeef-0f99-11eb-9a99-0242ac1b0006"
 
 
 class Server:
-    """A world, and the shortest way to ask it something."""
+    """A world, and short methods to send it requests."""
 
     def __init__(self, release: str = "2020", **bounds: int) -> None:
         self.world = seeded_world(DEFAULT_SEED, **bounds)
@@ -76,7 +76,7 @@ class Server:
     ],
 )
 def test_a_front_id_is_stored_as_the_rewritten_statement_has_it(sent: str, kept: str) -> None:
-    """The answer shows what was sent, and a later edit what was stored."""
+    """The answer has the front_id that was sent, and a later edit the one that was stored."""
     server = Server()
     made = server.save(front_id=sent)
     assert made["front_id"] == sent
@@ -99,7 +99,7 @@ def test_a_front_id_is_stored_as_the_rewritten_statement_has_it(sent: str, kept:
 def test_a_front_id_that_breaks_the_statement_is_answered_and_stored_nowhere(
     front_id: Any,
 ) -> None:
-    """The thread's first message counts the reply all the same: that is a statement of its own."""
+    """The thread's first message counts the reply all the same, in another statement."""
     server = Server()
     first = server.save()
     reply = server.save(front_id=front_id, parent_message_id=first["id"])
@@ -131,13 +131,13 @@ def test_a_front_id_that_breaks_the_statement_is_answered_and_stored_nowhere(
     ],
 )
 def test_json_is_written_as_php_writes_it(value: Any, text: str) -> None:
-    """Integral floats without a fraction, slashes and all but ASCII escaped."""
+    """Whole floats have no fraction; the slash, and all that is not ASCII, is escaped."""
     assert php_json.encode(value) == text.encode()
 
 
 @pytest.mark.parametrize("value", [float("inf"), float("nan"), "\ud83d", {"\ud83d": 1}])
 def test_what_json_cannot_hold_is_not_written(value: Any) -> None:
-    """`json_encode` gives false."""
+    """`json_encode` returns false."""
     assert php_json.encode(value) is None
 
 
@@ -162,7 +162,7 @@ def test_what_json_cannot_hold_is_not_written(value: Any) -> None:
     ],
 )
 def test_json_is_read_as_php_reads_it(text: str, value: Any) -> None:
-    """Objects are arrays, large integers floats, and what PHP refuses is null."""
+    """Objects are arrays, large integers are floats, and what PHP refuses is null."""
     read = php_json.decode(text.encode())
     if value == "deep":
         assert read is not None
@@ -178,7 +178,7 @@ VALUES = st.recursive(
 
 @given(VALUES)
 def test_what_is_written_is_read_back(value: Any) -> None:
-    """Writing and reading lose nothing but the kinds of numbers; Python reads the same."""
+    """Only the types of numbers change; Python reads the same."""
     text = php_json.encode(value)
     assert text is not None
     assert php_json.decode(text) == value
@@ -211,7 +211,7 @@ def test_values_are_compared_as_php_8_compares_them(left: Any, right: Any, equal
 
 
 def test_form_fields_nest_by_their_brackets() -> None:
-    """`a[b][]=1` is what PHP makes of it, and bytes that are not UTF-8 stay what they are."""
+    """`a[b][]=1` is nested as in PHP, and bytes that are not UTF-8 stay unchanged."""
     body = b"a[b][]=1&a[b][]=2&a[c]=x+y&d.e=%FF&=lost&f"
     assert post_fields("application/x-www-form-urlencoded", body) == {
         "a": {"b": ["1", "2"], "c": "x y"},
@@ -225,7 +225,7 @@ def test_form_fields_nest_by_their_brackets() -> None:
 
 
 def test_a_reply_is_counted_and_its_parent_cannot_be_removed() -> None:
-    """Until the reply is gone: then it can."""
+    """Once the reply is removed, its parent can be removed."""
     server = Server()
     parent = server.save()
     reply = server.save(parent_message_id=parent["id"])
@@ -240,12 +240,12 @@ def test_a_reply_is_counted_and_its_parent_cannot_be_removed() -> None:
 
 @pytest.mark.parametrize("parent", [UNKNOWN, "abc", 5])
 def test_a_reply_to_nothing_lands_at_the_root(parent: Any) -> None:
-    """The server does not say so, but for the empty parent in its answer."""
+    """Only the empty parent in the answer shows it."""
     assert Server().save(parent_message_id=parent)["parent_message_id"] == ""
 
 
 def test_a_reply_to_a_message_of_another_channel_lands_at_the_root() -> None:
-    """A foreign parent is as good as none."""
+    """A parent in another channel counts as none."""
     server = Server()
     foreign = server.save(channel_id=RANDOM)
     assert server.save(parent_message_id=foreign["id"])["parent_message_id"] == ""
@@ -262,7 +262,7 @@ def test_an_edit_in_the_wrong_channel_changes_nothing() -> None:
 
 
 def test_the_same_content_again_is_no_edit() -> None:
-    """By PHP's `==`; another content is one, and so is an empty string."""
+    """PHP's `==` decides; other content is an edit, and so is an empty string."""
     server = Server()
     message = server.save(content="1")
     assert server.edit(message, content="01")["edited"] is False
@@ -270,7 +270,7 @@ def test_the_same_content_again_is_no_edit() -> None:
 
 
 def test_pinned_is_shown_as_given_and_kept_as_a_boolean() -> None:
-    """A string is true, as long as it is not empty or "0"."""
+    """A string is true unless it is empty or "0"."""
     server = Server()
     message = server.save(pinned="false")
     assert message["pinned"] == "false"
@@ -278,7 +278,7 @@ def test_pinned_is_shown_as_given_and_kept_as_a_boolean() -> None:
 
 
 def test_ids_may_be_in_upper_case() -> None:
-    """The answer has the channel as it was given, the row as it is."""
+    """The answer has the channel's id as it was sent; the row has it in lower case."""
     server = Server()
     message = server.save(channel_id=GENERAL.upper())
     assert message["channel_id"] == GENERAL.upper()
@@ -287,7 +287,7 @@ def test_ids_may_be_in_upper_case() -> None:
 
 @pytest.mark.parametrize("name", ["channel_id", "id", "parent_message_id"])
 def test_a_list_in_place_of_an_id_is_a_500(name: str) -> None:
-    """PHP 8 fails before anything is written."""
+    """PHP 8 fails before anything is stored."""
     server = Server()
     given = {"channel_id": GENERAL, "content": "x"} | {name: [GENERAL]}
     assert server.ask("save", given).status == 500
@@ -295,7 +295,7 @@ def test_a_list_in_place_of_an_id_is_a_500(name: str) -> None:
 
 
 def test_a_sender_outside_the_channel_is_stored_and_answered_with_a_500() -> None:
-    """Each time anew; but an edit does not mind."""
+    """Every create does so; an edit does not."""
     server = Server()
     given = {"channel_id": RANDOM, "content": "x", "sender": CAROL}
     assert [server.ask("save", given).status for _ in range(2)] == [500, 500]
@@ -305,7 +305,7 @@ def test_a_sender_outside_the_channel_is_stored_and_answered_with_a_500() -> Non
 
 
 def test_a_message_that_opens_a_channel_needs_no_member() -> None:
-    """hidden_data of the type init_channel skips what fails for others."""
+    """With hidden_data of type init_channel the membership is not checked."""
     given = {"channel_id": RANDOM, "content": "x", "sender": CAROL}
     hidden = {"type": "init_channel"}
     assert Server().ask("save", {**given, "hidden_data": hidden}).status == 200
@@ -315,14 +315,14 @@ def test_a_message_that_opens_a_channel_needs_no_member() -> None:
     ("given", "kept"), [("0", []), ("1e999", []), ('""', ""), ("false", False), ("{}", [])]
 )
 def test_hidden_data_of_odd_kinds(given: str, kept: Any) -> None:
-    """Zero, and what JSON cannot hold, come back as an empty array."""
+    """Zero, and what cannot be JSON, become an empty array."""
     message = f'{{"channel_id": "{GENERAL}", "hidden_data": {given}}}'
     response = Server().send("save", f'{{"group_id": "{GROUP}", "message": {message}}}')
     assert json.loads(response.body)["object"]["hidden_data"] == kept
 
 
 def test_a_reaction_comes_changes_and_goes() -> None:
-    """One a person; without any, `reactions` is an empty list again."""
+    """Each user has one; without any, `reactions` is an empty list again."""
     server = Server()
     message = server.save()
     one = server.edit(message, sender=ALICE, _user_reaction=":+1:")
@@ -333,7 +333,7 @@ def test_a_reaction_comes_changes_and_goes() -> None:
 
 
 def test_user_specific_content_is_merged_or_replaced() -> None:
-    """One update, or a list of them."""
+    """The request has one update, or a list of them."""
     server = Server()
     one = {"user_id": ALICE, "modifiers": {"a": 1}}
     other = {"user_id": CAROL, "modifiers": {"b": 2}}
@@ -347,7 +347,7 @@ def test_user_specific_content_is_merged_or_replaced() -> None:
 
 
 def test_a_message_moves_with_its_replies() -> None:
-    """Under a root message, all of them become its replies."""
+    """Under a root message, it and its replies become replies of that message."""
     server = Server()
     target, moved = server.save(), server.save()
     reply = server.save(parent_message_id=moved["id"])
@@ -382,7 +382,7 @@ def test_ids_sort_as_the_messages_were_made() -> None:
 def test_2023_cuts_plain_text_and_keeps_the_portable_form(
     content: Any, prepared: Any, text: Any
 ) -> None:
-    """On PHP 7.1 an offset of a string is its first byte; "0" is falsy."""
+    """On PHP 7.1 an offset of a string is its first byte; "0" is false."""
     shown = Server("2023").save(content=content)["content"]
     assert shown == {"fallback_string": text, "original_str": text, "prepared": prepared}
 
@@ -395,7 +395,7 @@ def test_2023_answers_an_unknown_id_with_a_null_id() -> None:
 
 
 def test_2023_replies_edits_and_removes() -> None:
-    """A reply is found under its parent, and an edit keeps the text that it does not give."""
+    """A reply is found under its parent; an edit without text keeps the text in the answer."""
     server = Server("2023")
     parent = server.save(content={"original_str": "p"})
     reply = server.save(content={"original_str": "r"}, parent_message_id=parent["id"])
@@ -412,7 +412,7 @@ WIPED = {"original_str": None, "fallback_string": None, "prepared": None}
 
 
 def test_2023_an_edit_keeps_nothing_that_it_does_not_give() -> None:
-    """Content is wiped, hidden data lost, a pinned message unpinned; 2020 keeps all three."""
+    """Content and hidden data are lost, and the message is unpinned; 2020 keeps all three."""
     for release, content, data, pinned in (
         ("2020", PORTABLE, {"k": 1}, True),
         ("2023", WIPED, {"_front_id": None}, False),
@@ -427,7 +427,7 @@ def test_2023_an_edit_keeps_nothing_that_it_does_not_give() -> None:
 
 
 def test_2023_answers_an_edit_without_content_with_the_old_text_and_no_elements() -> None:
-    """As recorded; a second such edit has no old text left to show."""
+    """So it was recorded; a second such edit has no old text left."""
     server = Server("2023")
     message = server.save(content=PORTABLE)
     assert server.edit(message, pinned=True)["content"] == {**PORTABLE, "prepared": None}
@@ -435,7 +435,7 @@ def test_2023_answers_an_edit_without_content_with_the_old_text_and_no_elements(
 
 
 def test_2023_a_reaction_unpins_and_changes_nothing_else() -> None:
-    """PHP passes `pinned` on before it looks for a reaction."""
+    """PHP forwards `pinned` before it looks for a reaction."""
     server = Server("2023")
     message = server.save(content=PORTABLE, hidden_data={"k": 1})
     server.edit(message, content=PORTABLE, hidden_data={"k": 1}, pinned=True)
@@ -446,6 +446,6 @@ def test_2023_a_reaction_unpins_and_changes_nothing_else() -> None:
 
 
 def test_2023_fails_without_a_company() -> None:
-    """A bare 500, for a wrong one as for none."""
+    """An unknown company, and none at all, lead to an empty 500."""
     for group_id in (None, UNKNOWN, [GROUP]):
         assert Server("2023").ask("save", {"channel_id": GENERAL}, group_id).status == 500

@@ -1,4 +1,4 @@
-"""The testing kit as its users meet it: in projects of their own, and in this suite."""
+"""The fixtures for pytest: in projects of their users, and in this suite."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SENDS = "await twake_session.send_message(twake_sandbox.channel_id, 'Hello')"
 
 @pytest.fixture
 def project(pytester, monkeypatch):
-    """Give a user's project, whose settings make every warning an error."""
+    """Return a user's project in which every warning is an error."""
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     pytester.makeini(SETTINGS)
     pytester.makeconftest('pytest_plugins = ["twake_async.testing"]')
@@ -36,7 +36,7 @@ def project(pytester, monkeypatch):
 
 
 def files_of(page):
-    """Give the files that a page of the documentation shows, each with its text."""
+    """Return the files that a page of the documentation shows, each with its text."""
     files = {}
     text = (ROOT / "docs" / page).read_text(encoding="utf-8")
     for block in re.findall(r"^```\w+\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
@@ -50,7 +50,7 @@ def files_of(page):
 
 @pytest.mark.parametrize("processes", ["0", "2"])
 def test_every_snippet_of_the_page_runs_also_in_two_processes(pytester, monkeypatch, processes):
-    """The files of the page make a project, whose tests all pass, side by side too."""
+    """The files of the page are a project, whose tests all pass, also in parallel."""
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     files = files_of("testing.md")
     assert {"conftest.py", "pyproject.toml", "orders.py", "test_orders.py"} < files.keys()
@@ -62,7 +62,7 @@ def test_every_snippet_of_the_page_runs_also_in_two_processes(pytester, monkeypa
 
 
 def test_the_page_names_everything_that_can_be_asked_for():
-    """No action, form or refusal is missing in its words."""
+    """The page names every action, form and refusal."""
     text = (ROOT / "docs" / "testing.md").read_text(encoding="utf-8")
     words = {*names.ACTIONS, *names.FORMS, *names.REFUSALS}
     assert {word for word in words if f'"{word}"' not in text} == set()
@@ -72,7 +72,7 @@ def test_the_page_names_everything_that_can_be_asked_for():
 
 
 def test_each_test_has_a_sandbox_of_its_own_and_leaves_nothing(project, monkeypatch):
-    """No message, fault, thread, socket or variable of one test is there for the next."""
+    """No message, fault, thread, socket or variable of one test is left for the next."""
     monkeypatch.setenv("TWAKE_BASE_URL", "https://real.invalid")
     project.makepyfile(f"""
         import gc, os, threading
@@ -140,7 +140,7 @@ def test_the_marker_and_the_settings_choose_release_and_seed(project):
 
 @pytest.mark.parametrize(("scope", "ends"), [("module", "passed"), ("function", "failed")])
 def test_strict_mode_and_a_shared_loop(project, scope, ends):
-    """Marked tests run, too; a loop that tests share has to be the fixture's, as the page says."""
+    """Marked tests run; tests that share a loop must share it with the fixture, as the page says."""
     project.makeini(f"[pytest]\nasyncio_default_fixture_loop_scope = {scope}")
     project.makepyfile(f"""
         import pytest
@@ -156,7 +156,7 @@ def test_strict_mode_and_a_shared_loop(project, scope, ends):
 
 
 def test_misuse_is_told_in_one_sentence(project):
-    """An unknown word, a positional argument, an unknown release, a fault that is none."""
+    """An unknown word, a positional argument, an unknown release and an unknown fault are errors."""
     project.makepyfile("""
         import pytest
 
@@ -202,7 +202,7 @@ def test_a_failed_test_shows_what_its_sandbox_received(project):
 
 @pytest.mark.parametrize("release", ["2020", "2023"])
 def test_a_failed_test_shows_no_check_as_a_refused_message(project, release):
-    """Its questions are named as such."""
+    """The requests of a check are marked as such."""
     project.makeini(f"{SETTINGS}\ntwake_release = {release}\n")
     project.makepyfile("""
         async def test_it(twake_session):
@@ -218,7 +218,7 @@ def test_a_failed_test_shows_no_check_as_a_refused_message(project, release):
 
 
 def test_without_pytest_asyncio_the_session_says_what_to_install(project):
-    """One sentence, and the sandbox works without it."""
+    """The error is one sentence, and the sandbox works without pytest-asyncio."""
     project.makeini("[pytest]\nfilterwarnings = error")
     project.makeconftest("""
         import sys
@@ -237,7 +237,7 @@ def test_without_pytest_asyncio_the_session_says_what_to_install(project):
 
 
 def test_the_fixtures_and_the_marker_are_listed_with_what_they_are(project):
-    """`--fixtures` and `--markers` say what each is for."""
+    """`--fixtures` and `--markers` describe them."""
     result = project.runpytest_subprocess("--fixtures")
     result.stdout.fnmatch_lines(["twake_sandbox --*", "*fresh `Sandbox`*"])
     result.stdout.fnmatch_lines(["twake_session --*", "*`TwakeSession` on*"])
@@ -249,7 +249,7 @@ def test_the_fixtures_and_the_marker_are_listed_with_what_they_are(project):
 
 
 async def test_a_proxy_of_the_environment_is_not_asked(monkeypatch, request):
-    """Neither session of a test leaves loopback, whatever the developer's shell says."""
+    """No session of a test leaves loopback, whatever the variables of the developer's shell."""
     monkeypatch.setenv("http_proxy", "http://proxy.invalid:3128")
     monkeypatch.setenv("no_proxy", "intranet")
     box = request.getfixturevalue("twake_sandbox")
@@ -298,7 +298,7 @@ LEFT_OUT = {
 
 
 def stem(name):
-    """Give the name of a fault without the moment at which it strikes."""
+    """Return the name of a fault without the moment at which it happens."""
     return re.sub("^(stores|loses)_", "", name)
 
 
@@ -306,7 +306,7 @@ COVERED = sorted(name for name in FAULTS if stem(name) not in set().union(*LEFT_
 
 
 def ask(sandbox, fault):
-    """Ask the sandbox for what the fault server does: by the same name."""
+    """Ask the sandbox for a fault of the fault server, by the same name."""
     name = stem(fault.name)
     if fault.name.startswith("refuses_429_"):
         value = RETRY_AFTER[fault.name.removeprefix("refuses_429_")]
@@ -327,13 +327,13 @@ def ask(sandbox, fault):
 
 
 def test_what_is_left_out_exists():
-    """A fault that is no longer in the catalogue needs no reason."""
+    """A fault that the catalogue no longer has is not left out."""
     known = {stem(name) for name in FAULTS}
     assert set().union(*LEFT_OUT.values()) - known == set()
 
 
 def test_the_sandbox_and_the_fault_server_use_the_same_names():
-    """What can be asked of the sandbox has its name in the catalogue of the tests, too."""
+    """Every fault that the sandbox offers has the same name in the catalogue of the tests."""
     known = {stem(name) for name in FAULTS}
     asked = {*names.ACTIONS, *(f"good_{form}" for form in names.FORMS)}
     asked |= {f"refuses_{word}" for word in names.REFUSALS}
@@ -342,7 +342,7 @@ def test_the_sandbox_and_the_fault_server_use_the_same_names():
 
 @pytest.mark.parametrize("name", COVERED)
 async def test_what_the_fault_server_does_the_sandbox_does(name, twake_sandbox, twake_session):
-    """Each fault at the level of HTTP leads to the same claim, and the same truth, here."""
+    """Each fault at the level of HTTP leads to the same claim and stores the same here."""
     fault = FAULTS[name]
     ask(twake_sandbox, fault)
     endless = stem(name) in {"silent", "cut_silent", "drip"}
@@ -400,7 +400,7 @@ print("done")
 
 
 def test_a_sandbox_that_ends_while_a_fault_is_pending_prints_nothing():
-    """Nor does one whose client has gone before the fault strikes: no word of uvicorn's."""
+    """Nor does a sandbox whose client has left before the fault: uvicorn logs nothing."""
     command = [sys.executable, "-W", "error", "-c", NOISE]
     ended = subprocess.run(
         command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60

@@ -1,4 +1,4 @@
-"""Twacode: what can be built is shown, what breaks a message cannot be built, nothing is lost."""
+"""Twacode: what can be built is shown, what would break a message cannot be built, JSON is kept."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def js_true(value):
 
 
 def client_shows(content):
-    """Walk over content as the client does; raise Blank where its code throws."""
+    """Walk over content as the client does; raise Blank if its code throws."""
     if isinstance(content, dict):
         forms = [content[form] for form in ("formatted", "prepared") if js_true(content.get(form))]
         content = forms[0] if forms else content
@@ -148,7 +148,7 @@ def client_shows_attributes(kind, node, content):
 
 
 def client_shows_reader(content, modifiers):
-    """Give the content that a reader with such modifiers sees."""
+    """Return the content that a reader with such modifiers sees."""
     if isinstance(content, list):
         return [client_shows_reader(item, modifiers) for item in content]
     if not isinstance(content, dict) or not js_true(content.get("content")):
@@ -272,7 +272,7 @@ def test_no_tree_that_can_be_built_is_blanked_by_the_client(tree):
 
 @given(trees, st.dictionaries(st.sampled_from(["vote", "map"]), leaves.filter(bool), max_size=3))
 def test_no_reader_sees_a_blank_message_after_an_update(tree, modifiers):
-    """What an update puts in place of keyed children is shown as well."""
+    """The client shows the replacement of keyed children, too."""
     update = user_specific_update([UserSpecific("u", modifiers, replace_all=True)])
     seen = client_shows_reader(portable(tree)["prepared"], update["modifiers"])
     client_shows(seen)
@@ -284,7 +284,7 @@ def test_no_reader_sees_a_blank_message_after_an_update(tree, modifiers):
     trees.filter(lambda tree: tree != ""),
 )
 def test_a_keyed_node_shows_its_reader_the_replacement(cls, children, replacement):
-    """Whatever a keyed node holds, the client finds it and shows the replacement."""
+    """The client finds every keyed node and shows the replacement."""
     if children == [""]:
         return
     try:
@@ -297,7 +297,7 @@ def test_a_keyed_node_shows_its_reader_the_replacement(cls, children, replacemen
 
 @given(trees)
 def test_the_fallback_text_is_what_print_shows(tree):
-    """A tree is read alike by `str`, `fallback_text` and the portable form."""
+    """`str`, `fallback_text` and the portable form have the same text."""
     sent = portable(tree)
     assert sent["fallback_string"] == sent["original_str"] == fallback_text(tree)
     assert isinstance(tree, str) or str(tree) == fallback_text(tree)
@@ -305,7 +305,7 @@ def test_the_fallback_text_is_what_print_shows(tree):
 
 @given(trees, trees)
 def test_plus_is_the_sequence_of_both_sides(left, right):
-    """`+` gives a flat `Content` of what stands on its sides."""
+    """`+` returns one flat `Content`."""
     if isinstance(left, str) and isinstance(right, str):
         return
     items = [
@@ -317,14 +317,14 @@ def test_plus_is_the_sequence_of_both_sides(left, right):
 
 @given(trees)
 def test_trees_pickle_and_copy(tree):
-    """A tree goes through a process pool, and copies equal it."""
+    """A pickled tree and a copied tree equal the first."""
     assert pickle.loads(pickle.dumps(tree)) == tree
     assert copy.deepcopy(tree) == tree
 
 
 @given(raw_contents)
 def test_nothing_is_lost_of_any_json(content):
-    """Decoding any JSON and encoding it again gives the same JSON, to the type of each number."""
+    """JSON that is decoded and encoded is the same JSON, down to the type of each number."""
     assert json.dumps(encode(decode(content)), sort_keys=True) == json.dumps(
         content, sort_keys=True
     )
@@ -332,7 +332,7 @@ def test_nothing_is_lost_of_any_json(content):
 
 @given(st.lists(raw_contents, max_size=3))
 def test_raw_json_is_refused_exactly_where_the_client_would_show_an_error(content):
-    """`portable` refuses raw JSON if, and only if, the client's rules blank it."""
+    """`portable` refuses raw JSON if, and only if, the client would show an error."""
     blank = False
     try:
         client_shows(content)
@@ -350,7 +350,7 @@ def test_raw_json_is_refused_exactly_where_the_client_would_show_an_error(conten
 
 @pytest.mark.parametrize("name", ["constructor", "toString", "__proto__"])
 def test_a_type_that_every_javascript_object_has_is_refused(name):
-    """The client finds a member of every object in place of a node type, and throws."""
+    """The client takes the member of the object for a node type, and throws."""
     for node in ({"type": name}, {"start": name}):
         with pytest.raises(InvalidDraftError, match=name):
             portable([node])
@@ -376,7 +376,7 @@ def test_a_type_that_every_javascript_object_has_is_refused(name):
     ],
 )
 def test_what_blanks_a_message_is_refused_wherever_it_stands(raw):
-    """JSON that makes the client's code throw is no message, nor part of one."""
+    """JSON that makes the client's code throw is refused at any depth."""
     with pytest.raises(Blank):
         client_shows([raw])
     with pytest.raises(InvalidDraftError, match="the client would show an error"):
@@ -398,7 +398,7 @@ def test_what_blanks_a_message_is_refused_wherever_it_stands(raw):
     ],
 )
 def test_what_the_client_leaves_out_is_sent(raw):
-    """JSON that is merely not shown by this client may be of use to another."""
+    """JSON that this client does not show may be shown by another."""
     client_shows([raw])
     assert portable(["x", raw])["prepared"] == ["x", raw]
 
@@ -407,7 +407,7 @@ def test_what_the_client_leaves_out_is_sent(raw):
 
 
 def wire_contents():
-    """Give every value under `content` in the recorded requests and answers."""
+    """Return every value of `content` in the recorded requests and answers."""
     found = []
     for line in (WIRE / "cases.jsonl").read_text().splitlines():
         work = [json.loads(line)]
@@ -422,7 +422,7 @@ def wire_contents():
 
 
 def parsed(body):
-    """Give the JSON in a body, with PHP's warnings in front of it or not."""
+    """Return the JSON in a body, with or without PHP's warnings before it."""
     start = body.find('{"') if isinstance(body, str) else -1
     try:
         return json.JSONDecoder().raw_decode(body, start)[0] if start >= 0 else None
@@ -504,13 +504,13 @@ def test_compiled_nodes_decode_into_the_same_classes():
     ],
 )
 def test_what_is_no_node_of_ours_is_kept_as_it_came(raw):
-    """JSON that no class says without loss becomes an `Unknown`, which encodes back to it."""
+    """JSON that no class can encode again becomes an `Unknown`, which encodes to it."""
     assert decode(raw) == Unknown(raw)
     assert encode(decode([raw])) == [raw]
 
 
 def test_an_unknown_child_leaves_its_parent_known():
-    """Only the node that is not understood is unknown, not what it stands in."""
+    """Only the child is unknown, not its parent."""
     assert decode({"type": "bold", "content": 5}) == Bold(Unknown(5))
     assert decode({"type": "bold", "content": ["a", None]}) == Bold("a", Unknown(None))
 
@@ -592,7 +592,7 @@ RECORDED = [
 
 @pytest.mark.parametrize("case", RECORDED, ids=lambda case: case["tree"][:40])
 def test_the_json_of_each_tree_is_the_recorded_one(case):
-    """To the byte, as it was written before the nodes had a base class; so are `repr` and text."""
+    """JSON, `repr` and text are those recorded before the nodes had a base class."""
     tree = eval(case["tree"], dict(vars(twacode)))
     assert json.dumps(encode(tree)) == case["json"]
     assert repr(tree) == case["repr"]
@@ -601,7 +601,7 @@ def test_the_json_of_each_tree_is_the_recorded_one(case):
 
 
 def test_every_node_class_is_recorded():
-    """So that a change of any of them is seen."""
+    """Otherwise a change of its JSON would not be seen."""
     text = " ".join(case["repr"] for case in RECORDED)
     missing = [cls.__name__ for cls in NODE_CLASSES.values() if f"{cls.__name__}(" not in text]
     assert missing == []
@@ -617,7 +617,7 @@ def public_nodes():
 
 
 def test_every_node_class_is_known_to_decode():
-    """`decode` makes a node of each class, but for a sequence and what is unknown."""
+    """`decode` returns every class for its type; a list is a `Content`, all else `Unknown`."""
     assert public_nodes() == {*NODE_CLASSES.values(), Content, Unknown}
 
 
@@ -629,13 +629,13 @@ def test_a_node_class_is_slotted(cls):
 
 @pytest.mark.parametrize("base", [Node, Bold, Content, Unknown])
 def test_a_node_class_of_a_users_is_refused_where_it_is_defined(base):
-    """The client shows no nodes but its own; the error names `Unknown`, which holds any JSON."""
+    """The error names `Unknown`, which holds any JSON."""
     with pytest.raises(TypeError, match=r"^Mine: .*Unknown"):
         type("Mine", (base,), {"reading": lambda self: ("x",)})
 
 
 def test_what_only_looks_like_a_node_is_refused():
-    """A class with the methods of a node is none: the error names the field and the class."""
+    """A class with the methods of a node is not a node; the error names field and class."""
 
     class Mine:
         def reading(self):
@@ -779,12 +779,12 @@ def test_plus_takes_only_text_and_nodes(other):
 
 @pytest.mark.parametrize("key", ["values", "at", "map"])
 def test_a_key_that_lists_have_is_no_trap(key):
-    """The client looks keys up in an empty list inside a replacement, where none can stand."""
+    """The client looks for keys in an empty list inside a replacement, which has none."""
     assert encode(Nop(key=key)) == {"type": "nop", "content": [], "key": key}
 
 
 def nest(depth):
-    """Give a tree of so many lists and objects in each other, the list around it included."""
+    """Return a tree of `depth` nested lists and objects, with the list around it."""
     tree = "x"
     for _ in range(depth - 1):
         tree = Nop(tree)
@@ -801,7 +801,7 @@ def test_nesting_is_refused_past_the_servers_limit():
 
 
 def test_json_that_is_nested_without_end_is_kept():
-    """Deeper JSON than any message can have decodes without recursion, and encodes back."""
+    """JSON that is too deep for a message is decoded without recursion, and encoded again."""
     deep = "x"
     for _ in range(509):
         deep = [deep]
@@ -809,7 +809,7 @@ def test_json_that_is_nested_without_end_is_kept():
 
 
 def test_a_list_that_holds_itself_is_refused():
-    """Content that has no end is met with an error, not with an endless loop."""
+    """It is an error, and not an endless loop."""
     endless = []
     endless.append(endless)
     with pytest.raises(InvalidDraftError, match="500 levels"):
@@ -887,14 +887,14 @@ def test_what_is_unknown_reads_as_the_client_shows_it(raw, text):
 
 
 def test_the_portable_form_has_a_list_and_a_text():
-    """Text, a node and a sequence go out in the one form that every release takes."""
+    """Text, a node and a sequence are sent in the form that every release accepts."""
     assert portable("hi") == {"fallback_string": "hi", "original_str": "hi", "prepared": ["hi"]}
     assert portable(Bold("hi"))["prepared"] == [{"type": "bold", "content": "hi"}]
     assert portable("a" + Bold("b"))["prepared"] == ["a", {"type": "bold", "content": "b"}]
 
 
 def test_the_fallback_text_can_be_given_by_hand():
-    """What notifications show need not be what the tree reads as."""
+    """Notifications can show another text than the tree's."""
     sent = portable(Image("https://e.org/i.png"), fallback="A cat")
     assert sent == {
         "fallback_string": "A cat",
@@ -904,7 +904,7 @@ def test_the_fallback_text_can_be_given_by_hand():
 
 
 def test_json_of_other_mappings_goes_out_as_dicts():
-    """They are nodes as dicts are, at any depth, and beside the tree too."""
+    """Other mappings are nodes as dicts are, at any depth, and in the fields beside the tree."""
     inner = MappingProxyType({"type": "italic", "content": "i"})
     outer = MappingProxyType({"type": "bold", "content": [inner, "t", inner]})
     plain = {"type": "bold", "content": [dict(inner), "t", dict(inner)]}
@@ -918,7 +918,7 @@ def test_json_of_other_mappings_goes_out_as_dicts():
 
 
 def test_a_context_of_other_mappings_is_kept_as_dicts():
-    """A private copy, at any depth."""
+    """The node keeps a copy with dicts at any depth."""
     context = MappingProxyType({"a": [ChainMap({"b": 1})]})
     button = Button("x", action_id="y", interactive_context=context)
     assert button.interactive_context == {"a": [{"b": 1}]}
@@ -926,7 +926,7 @@ def test_a_context_of_other_mappings_is_kept_as_dicts():
 
 
 def test_a_mapping_within_itself_is_refused_as_a_dict_would_be():
-    """Nothing recurses until the stack ends."""
+    """Nothing recurses until the stack is full."""
     inner: dict[str, object] = {}
     inner["content"] = [MappingProxyType(inner)]
     with pytest.raises(InvalidDraftError, match="nested deeper"):
@@ -935,19 +935,19 @@ def test_a_mapping_within_itself_is_refused_as_a_dict_would_be():
 
 @pytest.mark.parametrize("thing", [b"x", {1}, object()])
 def test_what_is_neither_json_nor_a_mapping_is_refused(thing):
-    """Also where it is kept as it came."""
+    """It is refused inside an `Unknown`, too."""
     with pytest.raises(InvalidDraftError, match="JSON cannot hold it"):
         portable({"type": "nop", "content": [thing]})
 
 
 @given(json_values)
 def test_json_without_other_mappings_is_not_copied(value):
-    """What is a dict is left where it is."""
+    """Dicts stay where they are."""
     assert with_dicts(value) is value
 
 
 def test_json_and_lists_of_both_go_out_as_well():
-    """Whoever has dictionaries sends them, alone or among nodes."""
+    """Dicts can be sent alone or among nodes."""
     node = {"type": "bold", "content": "b"}
     assert portable(node)["prepared"] == [node]
     assert portable(MappingProxyType(node))["prepared"] == [node]
@@ -961,7 +961,7 @@ def test_json_and_lists_of_both_go_out_as_well():
 
 @pytest.mark.parametrize("slot", ["prepared", "formatted"])
 def test_the_portable_form_comes_back_as_such(slot):
-    """What a server answers decodes to a tree and what stands around it, and can be sent again."""
+    """An answer decodes to a tree and the fields beside it, and can be sent again."""
     answer = {
         "fallback_string": "hi",
         "original_str": "**hi**",
@@ -985,12 +985,12 @@ def test_the_portable_form_comes_back_as_such(slot):
 
 @pytest.mark.parametrize("text", [None, "", 5])
 def test_a_portable_form_without_a_text_reads_as_its_tree(text):
-    """A server of 2023 answers null for the texts that it was not given."""
+    """A server of 2023 answers null for texts that were not sent."""
     assert str(decode({"fallback_string": text, "prepared": ["a", {"type": "br"}, "b"]})) == "a\nb"
 
 
 def test_a_portable_form_without_a_tree_is_unknown():
-    """A server of 2023 answers null for a tree that it did not keep."""
+    """A server of 2023 answers null for a tree that it did not store."""
     raw = {"fallback_string": "hi", "original_str": "hi", "prepared": None}
     assert decode(raw) == Unknown(raw)
 
@@ -1006,7 +1006,7 @@ def test_a_content_is_a_sequence():
 
 
 def test_a_context_is_the_nodes_own():
-    """Changing a context afterwards, before or behind the encoder, changes no node."""
+    """A change of the mapping that was given, or of the encoded JSON, changes no node."""
     context = {"n": [1]}
     button = Button("x", action_id="a", interactive_context=context)
     context["n"].append(2)
@@ -1015,13 +1015,13 @@ def test_a_context_is_the_nodes_own():
 
 
 def test_an_empty_context_is_none():
-    """The client takes none for an empty one, and the server turns `{}` into `[]`."""
+    """The client treats both alike, and the server turns `{}` into `[]`."""
     assert Button("x", action_id="a", interactive_context={}) == Button("x", action_id="a")
     assert Input("p", interactive_context={}) == Input("p")
 
 
 def test_nodes_are_frozen_and_can_stand_in_a_set():
-    """A node cannot be changed, has no room for more, and hashes."""
+    """A node cannot be changed, takes no other attributes, and can be hashed."""
     button = Button("x", action_id="a", interactive_context={"n": 1})
     with pytest.raises(AttributeError):
         button.style = "danger"
@@ -1034,7 +1034,7 @@ def test_nodes_are_frozen_and_can_stand_in_a_set():
 
 
 def test_one_update_is_an_object_and_several_are_a_list():
-    """The server takes both; the form of one is that of the recorded cases 17d and 17e."""
+    """The server accepts both; one update has the form of the recorded cases 17d and 17e."""
     voted = UserSpecific("alice", {"vote": "You voted " + Bold("yes"), "note": Content()})
     forget = UserSpecific("bob", {}, replace_all=True)
     one = {
@@ -1048,7 +1048,7 @@ def test_one_update_is_an_object_and_several_are_a_list():
 
 
 def test_a_reader_sees_the_replacement_and_others_the_message():
-    """A keyed node shows its children to all but the reader with an update for its key."""
+    """Only the reader with an update for the key sees the replacement."""
     message = portable(Attachment("Lunch?", Nop(Button("Yes", action_id="y"), key="vote")))
     update = user_specific_update([UserSpecific("alice", {"vote": "You voted"})])
     assert (
@@ -1059,7 +1059,7 @@ def test_a_reader_sees_the_replacement_and_others_the_message():
 
 
 def test_an_empty_keyed_node_is_shown_to_its_reader_alone():
-    """A keyed node without children is visited by the client, since a list is never falsy."""
+    """The client visits a keyed node without children, as a list is never false."""
     message = portable(Nop(key="vote"))
     assert message["fallback_string"] == ""
     assert str(decode(client_shows_reader(message["prepared"], {"vote": "for you"}))) == "for you"
@@ -1069,7 +1069,7 @@ def test_an_empty_keyed_node_is_shown_to_its_reader_alone():
 
 
 def test_hidden_data_holds_what_was_given():
-    """The client's conventions and an application's own data stand side by side."""
+    """It contains the settings for the client and the application's own data."""
     votes = {"alice": [1]}
     given = hidden_data(
         allow_delete="administrators",
@@ -1091,7 +1091,7 @@ def test_hidden_data_holds_what_was_given():
 
 
 def message_of(draft):
-    """Give the `message` of the request that saves a draft."""
+    """Return the `message` of the request that saves a draft."""
     return json.loads(encode_save(draft, group_id="g").body)["message"]
 
 
@@ -1107,7 +1107,7 @@ def message_of(draft):
     ],
 )
 def test_a_draft_sends_rich_content_in_the_portable_form(content):
-    """However rich content was written, it goes out with a text beside it."""
+    """Rich content in any form is sent with a text beside it."""
     sent = {
         "fallback_string": "hi",
         "original_str": "hi",
@@ -1117,7 +1117,7 @@ def test_a_draft_sends_rich_content_in_the_portable_form(content):
 
 
 def test_a_draft_sends_plain_text_as_it_stands():
-    """A string is no rich content: no markup is read out of it."""
+    """A string is plain text: its markup is not compiled."""
     kept = {"original_str": "*hi*", "fallback_string": "*hi*", "prepared": ["*hi*"]}
     assert message_of(MessageDraft("c", "*hi*"))["content"] == kept
 
@@ -1130,7 +1130,7 @@ def test_a_new_message_needs_content(content):
 
 
 def test_a_draft_sends_updates_for_its_readers():
-    """One update is an object, two are a list, none is nothing."""
+    """One update is an object, two are a list, and none is left out."""
     one, other = UserSpecific("u", {"k": "you"}), UserSpecific("v", {"k": Bold("you")})
     field = "_once_user_specific_update"
     assert field not in message_of(MessageDraft("c", "x"))

@@ -1,1 +1,1 @@
-"""The journal of a batch: its file, its rows, and what they say of a draft."""
+"""The journal of a batch: its file, its rows, its writer, and what it says of a draft."""

@@ -1,4 +1,4 @@
-"""Whether a file is a journal, and holds what was written: schema, pages, rows. It only reads."""
+"""Checks that a file is a journal and holds what was written: schema, pages and rows."""
 
 from __future__ import annotations
 
@@ -21,7 +21,17 @@ _SELECT_RUNS = "SELECT number, began, ended, checksum FROM run ORDER BY number"
 
 
 def check_schema(connection: sqlite3.Connection, path: str, *, may_be_empty: bool = True) -> bool:
-    """Say whether the file is a journal already; False where it is empty."""
+    """Say whether the file is a journal already; False where it is empty.
+
+    Args:
+        connection: The open file.
+        path: Its name, for errors.
+        may_be_empty: Whether an empty file is no error.
+
+    Raises:
+        JournalError: It is no journal (reason `foreign`), or has another schema (`version`).
+
+    """
     tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
     mark = connection.execute("PRAGMA application_id").fetchone()[0]
     version = connection.execute("PRAGMA user_version").fetchone()[0]
@@ -31,7 +41,7 @@ def check_schema(connection: sqlite3.Connection, path: str, *, may_be_empty: boo
         raise foreign(path, "it is empty, or another program's")
     if version != VERSION:
         raise JournalError(
-            f"the journal {path!r} has schema {version}, and this release knows {VERSION}: end "
+            f"the journal {path!r} has schema {version}, and this release knows {VERSION}: finish "
             "its run with the release that began it",
             reason="version",
         )
@@ -39,20 +49,44 @@ def check_schema(connection: sqlite3.Connection, path: str, *, may_be_empty: boo
 
 
 def check_wal(file: str, path: str) -> None:
-    """Raise `JournalError` where the last rows are lost; call it before SQLite opens the file."""
+    """Check that the last rows are not lost; call it before SQLite opens the file.
+
+    Args:
+        file: The file's name without links.
+        path: The name of the journal, for errors.
+
+    Raises:
+        JournalError: They are (reason `damaged`).
+
+    """
     if has_lost_rows(f"{file}-wal"):
         raise damaged(path, "its -wal file, which holds the last rows")
 
 
 def check_pages(connection: sqlite3.Connection, path: str) -> None:
-    """Raise `JournalError` where SQLite finds the file's pages damaged."""
+    """Have SQLite check the file's pages.
+
+    Raises:
+        JournalError: They are damaged (reason `damaged`).
+
+    """
     found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
     if found != "ok":
         raise damaged(path, found)
 
 
 def check_target(connection: sqlite3.Connection, path: str, wanted: tuple[str, str]) -> None:
-    """Raise `JournalError` where the journal is of another target, or has other keys."""
+    """Check that the journal has the same target and the same kind of keys.
+
+    Args:
+        connection: The open file.
+        path: Its name, for errors.
+        wanted: The target and the kind of keys of this run.
+
+    Raises:
+        JournalError: It has others (reason `target`), or is damaged.
+
+    """
     rows = connection.execute("SELECT target, keys, checksum FROM journal").fetchall()
     if len(rows) != 1:
         raise damaged(path, "its table journal has no row, or several")
@@ -67,7 +101,12 @@ def check_target(connection: sqlite3.Connection, path: str, wanted: tuple[str, s
 
 
 def last_run(connection: sqlite3.Connection, path: str) -> int:
-    """Return the number of the last run; each one has its row."""
+    """Return the number of the last run; 0 where there was none.
+
+    Raises:
+        JournalError: A run has no row (reason `damaged`).
+
+    """
     number = 0
     for number, row in enumerate(connection.execute(_SELECT_RUNS), 1):
         if checked(row, path)[0] != number:
@@ -76,9 +115,13 @@ def last_run(connection: sqlite3.Connection, path: str) -> int:
 
 
 def check_messages(connection: sqlite3.Connection, path: str) -> tuple[str, list[JournalEntry]]:
-    """Return the last key, and the entries that a killed run left open.
+    """Return the last key, and the entries without an outcome, which a killed run left.
 
     Every row is checked: a message whose row cannot be found would be sent again.
+
+    Raises:
+        JournalError: A row is not what was written (reason `damaged`).
+
     """
     last, open_entries = "", []
     for row in connection.execute(f"{SELECT} ORDER BY key"):

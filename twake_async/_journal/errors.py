@@ -1,4 +1,4 @@
-"""The errors of a journal: one function for each thing that can be wrong with its file."""
+"""The errors of a journal: one function for each fault that its file can have."""
 
 from __future__ import annotations
 
@@ -11,7 +11,13 @@ __all__ = ["as_journal_error", "damaged", "foreign", "linked", "locked", "moved"
 
 
 def as_journal_error(path: str, exc: Exception) -> JournalError:
-    """Return the error for what SQLite or the system said in a run, with what to do about it."""
+    """Return the error for a failure of SQLite or of the system during a run.
+
+    Args:
+        path: The journal.
+        exc: The exception that was caught.
+
+    """
     if isinstance(exc, JournalError):
         return exc
     code = getattr(exc, "sqlite_errorcode", 0) & 0xFF
@@ -27,18 +33,24 @@ def as_journal_error(path: str, exc: Exception) -> JournalError:
         return damaged(path, str(exc))
     return JournalError(
         f"the journal {path!r} cannot be opened, read or written ({exc}): nothing more was "
-        "sent. Mend that, or go back to a copy, and run again with the same input",
+        "sent. Fix that, or go back to a copy, and run again with the same input",
         reason="broken",
     )
 
 
 def _is_no_text(exc: Exception) -> bool:
-    # It is Python that finds a text, or an error of SQLite's about one, to be no UTF-8.
+    # Python finds that a text, or an error of SQLite's about one, is no UTF-8.
     return isinstance(exc, UnicodeDecodeError) or "Could not decode to UTF-8" in str(exc)
 
 
 def unreadable(path: str, exc: Exception) -> JournalError:
-    """Return the error for what SQLite said to somebody who only wants to see the journal."""
+    """Return the error for a failure of SQLite where a journal is only read.
+
+    Args:
+        path: The journal.
+        exc: The exception that was caught.
+
+    """
     error = as_journal_error(path, exc)
     if error.reason != "broken":
         return error
@@ -50,20 +62,32 @@ def unreadable(path: str, exc: Exception) -> JournalError:
 
 
 def foreign(path: str, why: str) -> JournalError:
-    """Return the error for a file that is no journal."""
+    """Return the error for a file that is no journal.
+
+    Args:
+        path: The file.
+        why: How that shows, in a clause.
+
+    """
     return JournalError(
-        f"{path!r} is no journal: {why}. If it was one, it is damaged: go back to a copy. Else "
-        "give the journal another name",
+        f"{path!r} is no journal: {why}. If it was a journal, it is damaged: go back to a copy. "
+        "If not, give the journal another name",
         reason="foreign",
     )
 
 
 def damaged(path: str, what: str) -> JournalError:
-    """Return the error for a journal whose content is not what was written."""
+    """Return the error for a journal whose content is not what was written.
+
+    Args:
+        path: The journal.
+        what: Where the damage is.
+
+    """
     return JournalError(
-        f"the journal {path!r} is damaged ({what}): it is not believed, and no batch sends by it. "
-        "Go back to a copy, and look in the channels for what was delivered since the copy was "
-        "made: a run with the copy sends that again",
+        f"the journal {path!r} is damaged ({what}): no batch uses it. Go back to a copy. A run "
+        "with the copy sends again what was delivered after the copy was made: look for that in "
+        "the channels first",
         reason="damaged",
     )
 
@@ -71,30 +95,43 @@ def damaged(path: str, what: str) -> JournalError:
 def locked(path: str) -> JournalError:
     """Return the error for a journal that another batch uses."""
     return JournalError(
-        f"the journal {path!r} is used by another batch: wait for its end, or give each "
+        f"the journal {path!r} is used by another batch: wait until that has ended, or give each "
         "batch a journal of its own",
         reason="locked",
     )
 
 
 def linked(path: str, names: int) -> JournalError:
-    """Return the error for a journal that has several names."""
+    """Return the error for a journal that has several names.
+
+    Args:
+        path: The journal.
+        names: How many.
+
+    """
     return JournalError(
-        f"the journal {path!r} has {names} names (hard links), and its last rows may stand in a "
-        "-wal file beside another one: nothing was sent. Use the name of the earlier runs, and "
-        "remove the others",
+        f"the journal {path!r} has {names} names (hard links), and its last rows may be in a -wal "
+        "file beside another name: nothing was sent. Use the name of the earlier runs, and remove "
+        "the others",
         reason="linked",
     )
 
 
 def moved(path: str, name: str) -> JournalError:
-    """Return the error for a journal whose file is no longer the one that its name leads to."""
+    """Return the error for a journal whose name leads to another file than before, or to none.
+
+    Args:
+        path: The journal.
+        name: The name, which may be that of a file beside it.
+
+    """
     what = f"the journal {path!r}"
     if name != os.path.realpath(path):
         what = f"{name!r}, which belongs to {what},"
     return JournalError(
-        f"{what} was deleted, moved or replaced while a batch used it: nothing more was sent. What "
-        "this run reported is certain, and the journal's own file has it. A run with another file, "
-        "or with none, would send it again: put the file back first",
+        f"{what} was deleted, moved or replaced while a batch used it: nothing more was sent. The "
+        "outcomes that this run reported are certain, and they are in the journal's own file. A "
+        "run with another file, or with none, would send those messages again: put the file back "
+        "first",
         reason="moved",
     )

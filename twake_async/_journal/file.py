@@ -1,6 +1,6 @@
-"""The journal as an SQLite file: opening it, checking it, reading a row and writing groups of them.
+"""The journal as an SQLite file: opens it, checks it, reads a row, writes groups of rows.
 
-Nothing here knows an event loop.
+It needs no event loop.
 """
 
 from __future__ import annotations
@@ -50,12 +50,12 @@ Keys = Literal["position", "caller"]
 
 @attrs.define(eq=False)
 class JournalFile:
-    """An open journal, locked against others. One thread writes, one reads."""
+    """An open journal, locked against other batches. One thread writes, one reads."""
 
     path: str
     run: int
     last_key: str
-    """The last key that earlier runs began, in the order of keys; empty where there is none."""
+    """The last key of the earlier runs, in the order of keys; empty where there is none."""
     _began: float
     _lock: JournalLock
     _writer: sqlite3.Connection
@@ -65,12 +65,12 @@ class JournalFile:
     def open(cls, path: str, *, target: str, keys: Keys) -> Self:
         """Open or make a journal, lock it, and begin a run in it.
 
-        What an earlier run left in flight is `UNKNOWN` from here on.
+        Messages that an earlier run left without an outcome are `UNKNOWN` from then on.
 
         Args:
             path: The file.
-            target: The server and group that its messages go to.
-            keys: How its keys are made.
+            target: The server and the group that the messages go to.
+            keys: How the keys are made.
 
         Raises:
             JournalError: It is locked, foreign, damaged, of another version, for another target.
@@ -100,11 +100,16 @@ class JournalFile:
         return None if row is None else entry_of(checked(row, self.path))
 
     def check(self) -> None:
-        """Raise `JournalError` where the journal's name no longer leads to this file."""
+        """Check that the journal's name still leads to this file.
+
+        Raises:
+            JournalError: It does not (reason `moved`).
+
+        """
         self._lock.check()
 
     def write(self, entries: Iterable[JournalEntry]) -> None:
-        """Put entries on the disk, all or none; they are there when this returns."""
+        """Put entries on the disk, all or none. They are there when this returns."""
         rows = [row_of(entry) for entry in entries]
         if len(rows) <= ROWS:
             _write_rows(self._writer, rows)
@@ -114,18 +119,18 @@ class JournalFile:
             _write_rows(self._writer, rows)
 
     def end_run(self) -> None:
-        """Note that the run came to its end."""
+        """Write that the run has ended."""
         _write_run(self._writer, self.run, self._began, time.time())
 
     def close(self) -> None:
-        """Close the file and give up the lock."""
+        """Close the file and release the lock."""
         _close([self._writer, self._reader], self._lock)
 
 
 def _close(connections: list[sqlite3.Connection], lock: JournalLock) -> None:
     try:
         if connections and lock.is_moved():
-            # SQLite leaves the last rows in the -wal file then, which stays behind.
+            # Else SQLite leaves the last rows in the -wal file, which is not moved with it.
             connections[0].execute("PRAGMA wal_checkpoint(TRUNCATE)")
     finally:
         for connection in reversed(connections):
@@ -134,7 +139,7 @@ def _close(connections: list[sqlite3.Connection], lock: JournalLock) -> None:
 
 
 def _connect(path: str) -> sqlite3.Connection:
-    # The reader is used by the event loop's thread, the writer by the journal's own.
+    # The thread of the event loop uses the reader, the journal's own thread the writer.
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     try:
         connection.execute("PRAGMA synchronous = FULL")
@@ -145,7 +150,7 @@ def _connect(path: str) -> sqlite3.Connection:
 
 
 def _write_rows(writer: sqlite3.Connection, rows: list[tuple[object, ...]]) -> None:
-    # One statement for many rows: each one lets go of the interpreter's lock and waits for
+    # One statement for many rows: each statement releases the interpreter's lock and waits for
     # it again, which beside a busy event loop costs more than the writing.
     for start in range(0, len(rows), ROWS):
         group = rows[start : start + ROWS]

@@ -1,9 +1,9 @@
-"""The hold on a journal's file: one batch at a time, and it notices when the file is taken away.
+"""The lock on a journal's file: one batch uses it at a time, and notices when the file is moved.
 
-Two locks. One is a file of its own beside the journal, found by name, which every system has. The
-other one is on the journal's file itself, so that another name for the same file makes no
-difference. Nothing else may open and close the journal's file while SQLite has it open: closing it
-would drop SQLite's own locks in this process.
+There are two locks. One is a file of its own beside the journal, found by name; it works on every
+system. The other is on the journal's file itself, so that a second name of the file does not help.
+Nothing else may open and close the journal's file while SQLite has it open: closing it would drop
+SQLite's own locks in this process.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ if TYPE_CHECKING:
 
 __all__ = ["JournalLock"]
 
-#: A byte to lock. SQLite locks the 512 bytes from 1 GiB on, and keeps no content in their page.
+#: The byte to lock. SQLite locks the 512 bytes from 1 GiB on, and keeps no content in that page.
 _BYTE = 0x40000000 + 600
 
-#: The journals that this process has open, by device and inode, and the descriptors of their locks.
+#: The journals that this process has open: the descriptors of their locks, by device and inode.
 _open: dict[Inode, int] = {}
 _guard = threading.Lock()
 
 
 def _close_in_child() -> None:
-    # A child would keep the lock of a parent that is gone.
+    # Otherwise a child would keep the lock after its parent has ended.
     for fd in _open.values():
         os.close(fd)
     _open.clear()
@@ -50,9 +50,9 @@ class JournalLock:
     """The lock on one journal, from `take` to `release`."""
 
     path: str
-    """The journal as its user names it."""
+    """The journal's name as the caller gave it."""
     file: str
-    """The same file without links in its name; SQLite's own files stand beside it."""
+    """The file's name without links; SQLite's own files are beside it."""
     _fd: int
     _inode: Inode
     _named: sqlite3.Connection
@@ -75,18 +75,23 @@ class JournalLock:
             named.close()
             raise
         lock = cls(path, file, fd, inode, named)
-        # The name as it was given may lead over links, which may be changed, too.
+        # The name as it was given may contain links, which may be changed, too.
         lock._watched = dict.fromkeys((os.path.abspath(path), file), inode)  # noqa: PTH100
         return lock
 
     def watch_wal(self) -> None:
-        """Watch SQLite's file of new rows, too; it is there from the first transaction on."""
+        """Watch SQLite's -wal file, too; it exists from the first transaction on."""
         found = _inode_of(self.file + "-wal")
         if found is not None:
             self._watched[self.file + "-wal"] = found
 
     def check(self) -> None:
-        """Raise `JournalError` (reason `moved`) where a name leads to another file, or to none."""
+        """Check that each watched name leads to the same file as before.
+
+        Raises:
+            JournalError: One does not (reason `moved`).
+
+        """
         for name, inode in self._watched.items():
             if _inode_of(name) != inode:
                 raise moved(self.path, name)
@@ -96,7 +101,7 @@ class JournalLock:
         return _inode_of(self.file) != self._inode
 
     def release(self) -> None:
-        """Give up both locks; SQLite must have closed the journal before."""
+        """Release both locks. SQLite must have closed the journal before."""
         with _guard:
             if _open.pop(self._inode, None) is not None:  # else a fork closed it
                 os.close(self._fd)
@@ -112,7 +117,7 @@ def _inode_of(name: str) -> Inode | None:
 
 
 def _new_file(name: str) -> int | None:
-    """Make a file that only its owner may read; None where there is one."""
+    """Make a file that only its owner may read, and return its descriptor; None if it exists."""
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     try:
         return os.open(name, flags, 0o600)
@@ -121,7 +126,7 @@ def _new_file(name: str) -> int | None:
 
 
 def _lock_by_name(path: str, file: str) -> sqlite3.Connection:
-    # SQLite's locks work alike on every system, within a process too, and end with the process.
+    # SQLite's locks work on every system and within one process, and end with the process.
     name = f"{file}-lock"
     fd = _new_file(name)
     if fd is not None:
@@ -146,14 +151,14 @@ def _open_and_lock(path: str, file: str) -> tuple[int, Inode]:
             fd = _open_known(path, file)
         found = os.fstat(fd)
         inode = found.st_dev, found.st_ino
-        wrong = None
+        error = None
         if not _lock_byte(fd):
-            wrong = locked(path)
+            error = locked(path)
         elif found.st_nlink > 1:
-            wrong = linked(path, found.st_nlink)
-        if wrong is not None:
+            error = linked(path, found.st_nlink)
+        if error is not None:
             os.close(fd)
-            raise wrong
+            raise error
         _open[inode] = fd
     return fd, inode
 
@@ -163,7 +168,7 @@ def _open_known(path: str, file: str) -> int:
     if (found.st_dev, found.st_ino) in _open:
         raise locked(path)
     if not stat.S_ISREG(found.st_mode):
-        raise foreign(path, "it is no regular file, and would keep nothing")
+        raise foreign(path, "it is no regular file, which could keep nothing")
     return os.open(file, os.O_RDWR | getattr(os, "O_BINARY", 0))
 
 
@@ -184,10 +189,10 @@ else:
     import fcntl
 
     def _lock_byte(fd: int) -> bool:
-        """Lock a byte of an open file; False where somebody else has it.
+        """Lock a byte of an open file; False where another holds the lock.
 
-        The lock belongs to the open file, not to the process, so that no other closing of the
-        file drops it. A system without such locks has the lock by name alone.
+        The lock belongs to the open file, not to the process, so it stays when the process closes
+        the file elsewhere. A system without such locks has only the lock by name.
         """
         command = getattr(fcntl, "F_OFD_SETLK", None)
         if sys.platform != "linux" or command is None:

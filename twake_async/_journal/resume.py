@@ -109,7 +109,7 @@ def _report(draft: MessageDraft, found: JournalEntry) -> Delivery:
         error = error_for(
             found.outcome,
             found.reason,
-            'an earlier run left it unknown; give resume="resend" to send it again',
+            'an earlier run did not learn its outcome; give resume="resend" to send it again',
         )
         error.front_id = found.front_id
     return Delivery(draft, found.outcome, message, error, key=found.key, from_journal=True)

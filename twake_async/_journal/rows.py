@@ -1,6 +1,6 @@
-"""The journal's rows, without I/O: the schema, an entry as a row, and the checksum of each row.
+"""The journal's rows: the schema, an entry as a row, and the checksum of each row. No I/O.
 
-docs/journal.md tells people the schema; a test holds the two together.
+docs/journal.md shows the schema, too; a test compares the two.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ __all__ = [
     "with_checksum",
 ]
 
-#: "TWKJ": by it a journal is told from any other SQLite file.
+#: "TWKJ": it marks an SQLite file as a journal.
 APPLICATION_ID = 0x54574B4A
 VERSION = 2
 SCHEMA = """\
@@ -69,19 +69,24 @@ CREATE TABLE message (
 ) WITHOUT ROWID;
 """
 
-#: Rows in one statement at the most; SQLite takes 32,766 values.
+#: The most rows in one statement; SQLite takes 32,766 values.
 ROWS = 64
 
 _NAMES = tuple(field.name for field in attrs.fields(JournalEntry))
 _COLUMNS = ", ".join((*_NAMES, "checksum"))
 SELECT = f"SELECT {_COLUMNS} FROM message"  # noqa: S608 - names of this module
-#: Where a row that was selected has its outcome.
+#: The column of the outcome in a row of `SELECT`.
 OUTCOME = _NAMES.index("outcome")
 
 
 @functools.cache
 def upsert(rows: int) -> str:
-    """Return the statement that writes so many rows of `message`, new ones or over old ones."""
+    """Return the statement that writes rows of `message`, new ones or in place of old ones.
+
+    Args:
+        rows: How many.
+
+    """
     values = ", ".join([f"({', '.join('?' * (len(_NAMES) + 1))})"] * rows)
     updates = ", ".join(f"{name} = excluded.{name}" for name in (*_NAMES[1:], "checksum"))
     return (
@@ -91,18 +96,18 @@ def upsert(rows: int) -> str:
 
 
 def _checksum(values: Row) -> int:
-    # Version 2 of marshal's format is the same in every release of Python 3; a test holds that.
+    # Version 2 of marshal's format is the same in every release of Python 3; a test checks that.
     # JSON or repr() would take three times as long, twice for each message.
     return zlib.crc32(marshal.dumps(values, 2))
 
 
 def with_checksum(*values: object) -> Row:
-    """Return a row of these values: the values, and their checksum in the last column."""
+    """Return a row: the values, and their checksum in the last column."""
     return (*values, _checksum(values))
 
 
 def checked(row: Row, path: str) -> Row:
-    """Return a row that was read.
+    """Return a row that was read, after its checksum was compared.
 
     Raises:
         JournalError: It is not what was written (reason `damaged`).
@@ -124,7 +129,7 @@ def row_of(entry: JournalEntry) -> Row:
         entry.began,
         entry.outcome.value if entry.outcome else None,
         entry.reason,
-        # A server may give an id that holds half a character, which no file can.
+        # A server may give an id with a lone surrogate, which no file can hold.
         entry.message_id and entry.message_id.encode(errors="replace").decode(),
         int(entry.maybe_duplicated),
         entry.attempts,
@@ -135,7 +140,7 @@ def row_of(entry: JournalEntry) -> Row:
 
 
 def entry_of(row: Row) -> JournalEntry:
-    """Return the entry of a row that was read and checked."""
+    """Return the entry of a row that was checked."""
     values = dict(zip(_NAMES, row, strict=False))
     values["outcome"] = Outcome(values["outcome"]) if values["outcome"] is not None else None
     values["maybe_duplicated"] = bool(values["maybe_duplicated"])
@@ -144,9 +149,9 @@ def entry_of(row: Row) -> JournalEntry:
 
 
 def interrupted(entry: JournalEntry) -> JournalEntry:
-    """Return the entry of a message that was on its way when its run was killed.
+    """Return the entry of a message whose run was killed while it was on its way.
 
-    One more of its requests is in doubt: the one that the open row was written for.
+    One more of its requests is in doubt: the request that the row was written for.
     """
     return attrs.evolve(
         entry,

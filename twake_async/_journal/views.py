@@ -1,4 +1,4 @@
-"""What a journal holds, for people who look: during a run, after it, or without write access."""
+"""Reads a journal for people: during a run, after it, or without write access."""
 
 from __future__ import annotations
 
@@ -25,13 +25,23 @@ __all__ = ["read_counts", "read_entries"]
 
 
 def read_counts(path: str) -> dict[Outcome | None, int]:
-    """Return how many messages of a journal ended how; None stands for those on their way."""
+    """Return how many messages have each outcome; None stands for those on their way.
+
+    Raises:
+        JournalError: The file is no journal, or cannot be read.
+
+    """
     counts = Counter(row[OUTCOME] for row in _rows(path))
     return {word and Outcome(word): count for word, count in counts.items()}
 
 
 def read_entries(path: str) -> Iterator[JournalEntry]:
-    """Yield the entries of a journal, in the order of their keys."""
+    """Yield the entries of a journal, in the order of their keys.
+
+    Raises:
+        JournalError: The file is no journal, or cannot be read.
+
+    """
     return (entry_of(row) for row in _rows(path))
 
 
@@ -52,9 +62,9 @@ def _rows(path: str) -> Iterator[Row]:
 
 
 def _address(file: str) -> str:
-    """Return the URI that opens a journal without making or needing a file that is not there."""
-    # Without write access SQLite can make no files beside the journal. It needs none where no run
-    # goes on or was killed, as then there is no -wal file, or an empty one.
+    """Return the URI that opens a journal and makes no file."""
+    # Without write access SQLite can make no files beside the journal. It needs none if no run is
+    # going on or was killed: then there is no -wal file, or an empty one.
     how = "mode=rw"
     if not (_is_writable(file) and _is_writable(os.path.dirname(file))):  # noqa: PTH120
         how = "mode=ro" if _size(f"{file}-wal") else "mode=ro&immutable=1"
@@ -62,9 +72,9 @@ def _address(file: str) -> str:
 
 
 def _is_writable(name: str) -> bool:
-    # Some systems know only the real user's rights, some forget what root gave up.
-    ways = {False, os.access in os.supports_effective_ids}
-    return all(os.access(name, os.W_OK, effective_ids=way) for way in ways)
+    # Some systems check the rights of the real user only, some ignore what root gave up.
+    effective = {False, os.access in os.supports_effective_ids}
+    return all(os.access(name, os.W_OK, effective_ids=each) for each in effective)
 
 
 def _size(name: str) -> int:

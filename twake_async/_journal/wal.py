@@ -1,8 +1,8 @@
-"""Whether rows are lost in SQLite's file of new rows (`-wal`), found before SQLite reads it.
+"""Finds lost rows in SQLite's `-wal` file, before SQLite reads it.
 
-SQLite reads such a file up to the first frame that does not fit, and forgets the rest without a
-word, since a power cut may have left the last transaction half written. A flipped bit would make it
-forget every transaction behind it, too. https://www.sqlite.org/fileformat2.html#walformat
+SQLite reads such a file up to the first frame with a wrong checksum, and ignores the rest without
+an error, since a power cut may have left the last transaction half written. After a flipped bit it
+ignores every later transaction, too. https://www.sqlite.org/fileformat2.html#walformat
 """
 
 from __future__ import annotations
@@ -19,12 +19,17 @@ _MAGIC = {b"\x37\x7f\x06\x82": "<", b"\x37\x7f\x06\x83": ">"}
 #: Bytes of the header, and of a frame's header, that their checksums cover.
 _HEADER_SUMMED, _FRAME_SUMMED = 24, 8
 
-#: A running batch may write while the file is read: only what is seen each time is believed.
+#: A running batch may write while the file is read: a loss must be seen in each of three tries.
 _TRIES, _PAUSE = 3, 0.02
 
 
 def has_lost_rows(name: str) -> bool:
-    """Say whether the file of that name has lost rows; one that is not there has none."""
+    """Say whether a file has lost rows.
+
+    Args:
+        name: The name of the file; a file that does not exist has lost none.
+
+    """
     for _ in range(_TRIES):
         try:
             data = Path(name).read_bytes()
@@ -37,7 +42,7 @@ def has_lost_rows(name: str) -> bool:
 
 
 def loses_rows(data: bytes) -> bool:
-    """Say whether SQLite would forget transactions that were written as a whole.
+    """Say whether SQLite would ignore transactions that were written completely.
 
     Args:
         data: The whole file.
@@ -62,7 +67,7 @@ def _lost_transactions(
     size = _FRAME.size + page_size
     for start in range(_HEADER.size, len(data) - size + 1, size):
         ends_transaction, frame_salt, stored = _FRAME.unpack_from(data, start)
-        if frame_salt != salt:  # of an earlier round, which is in the journal's own file by now
+        if frame_salt != salt:  # an older frame: its page is in the journal's own file by now
             fits = False
             continue
         if fits:

@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from twake_async.errors import TwakeError
 
 __all__ = [
-    "ASIDE_BYTES",
-    "ASIDE_SECONDS",
     "CLOSED",
     "CONNECTIONS_BUSY",
+    "ERROR_BODY_BYTES",
+    "ERROR_BODY_SECONDS",
     "LATE",
     "LOST",
     "NOT_YET",
@@ -28,22 +28,16 @@ __all__ = [
     "Context",
     "Failure",
     "Judge",
-    "Pool",
     "Prepare",
     "Request",
-    "Trace",
-    "Transport",
     "Verdict",
 ]
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
-C = TypeVar("C")
-C_co = TypeVar("C_co", covariant=True)
-S = TypeVar("S", bound="Trace")
 
-#: Bytes and seconds that the body of an answer may take whose status alone decides.
-ASIDE_BYTES, ASIDE_SECONDS = 65_536, 1.0
+#: The most bytes and seconds that the body of an answer takes whose status is not 200.
+ERROR_BODY_BYTES, ERROR_BODY_SECONDS = 65_536, 1.0
 
 
 @attrs.frozen
@@ -167,7 +161,7 @@ class Request(Protocol[T]):
 
     @property
     def repeatable(self) -> bool:
-        """Whether it does no harm to send it twice."""
+        """Whether it is idempotent: to send it twice has the effect of once."""
         ...
 
     @property
@@ -199,7 +193,7 @@ class Prepare(Protocol):
     """What must happen before an attempt."""
 
     async def __call__(self, seconds: float, /) -> TwakeError | None:
-        """Do it within a number of seconds, or return the error that ends the send."""
+        """Do it within a number of seconds, or return the error that the attempt ends with."""
         ...
 
 
@@ -220,78 +214,4 @@ class Judge(Protocol[T_co]):
 
     def __call__(self, answer: Answer | Failure, seen: str | None, /) -> Verdict[T_co]:
         """Return what the answer proves; `seen` is what the connection's last answer named."""
-        ...
-
-
-class Trace(Protocol):
-    """What is seen of one attempt while it runs."""
-
-    def proof(self) -> str | None:
-        """Return the word for a request that provably never left, or None."""
-        ...
-
-
-class Pool(Protocol[C_co]):
-    """Where an attempt gets its connection."""
-
-    def acquire_nowait(self, about: str | None, /) -> C_co | None:
-        """Return a connection that was used before, or None.
-
-        Args:
-            about: The id of the message that the request is about; None for a new one.
-
-        """
-        ...
-
-    async def acquire(self, about: str | None, seconds: float, /, *, once: bool) -> C_co | Failure:
-        """Return a connection, or say why there is none.
-
-        Args:
-            about: The id of the message that the request is about; None for a new one.
-            seconds: How long to wait at the most.
-            once: Whether to wait no longer than for one attempt to connect that fails.
-
-        """
-        ...
-
-
-class Transport(Protocol[C, S]):
-    """How requests travel to a server: `C` is a connection, `S` the trace of an attempt."""
-
-    @property
-    def proxy(self) -> str:
-        """The proxy that it goes through, without its user and password; empty for none."""
-        ...
-
-    @property
-    def pool(self) -> Pool[C]:
-        """Where an attempt gets its connection."""
-        ...
-
-    def start_trace(self) -> S:
-        """Return the trace of an attempt that is about to begin."""
-        ...
-
-    async def attempt(
-        self, connection: C, request: Request[T], trace: S, seconds: float, judge: Judge[T], /
-    ) -> T | TwakeError:
-        """Make one attempt and return the result of its verdict.
-
-        It releases the connection in any case.
-
-        Args:
-            connection: The connection to use.
-            request: The request.
-            trace: Notes what is seen of the attempt.
-            seconds: How long it may take.
-            judge: Judges the answer.
-
-        Raises:
-            asyncio.CancelledError: It was cancelled; the trace knows how far it came.
-
-        """
-        ...
-
-    async def aclose(self) -> None:
-        """Close the connections."""
         ...

@@ -1,8 +1,8 @@
-"""The answers that come in on one connection, byte by byte as the network cuts them; no I/O.
+"""HTTP answers, read from the bytes of one connection as the network cuts them. No I/O.
 
-httptools, an extra, reads HTTP; what is decided here is when an answer is whole, and what it
-proves where it never is. What httptools does not take, such as folded headers, h11 reads again: it
-reads all answers of the default transport, so that both judge alike.
+httptools, an extra, reads HTTP. This room decides when an answer is whole, and what it proves where
+it never is. What httptools refuses, such as folded headers, h11 reads again: h11 reads all answers
+of the default transport, so that both transports judge alike.
 """
 
 from __future__ import annotations
@@ -13,29 +13,38 @@ from typing import Any
 import attrs
 import h11
 
-from .exchange import ASIDE_BYTES, LATE, LOST, TLS_ALERT, TLS_SPOKEN, TOO_LARGE, Answer, Failure
+from .exchange import (
+    ERROR_BODY_BYTES,
+    LATE,
+    LOST,
+    TLS_ALERT,
+    TLS_SPOKEN,
+    TOO_LARGE,
+    Answer,
+    Failure,
+)
 
-__all__ = ["Incoming"]
+__all__ = ["AnswerReader"]
 
-#: Bytes that may come beside a body: heads, trailers, and what chunks are wrapped in.
-_BESIDE = 102_400
-#: A chunk of one byte is wrapped in five.
-_WRAPPED = 6
+#: The most bytes of heads and trailers.
+_HEAD_BYTES = 102_400
+#: A chunk of one byte takes six: its size, two line ends, and the byte.
+_CHUNKED = 6
 
 _START = b"HTTP/"
-#: What h11 refuses in the words behind a status, and httptools does not.
-_ODD = re.compile(rb"[\x00\x0b\x0c]")
+#: What h11 refuses in the reason phrase, and httptools does not.
+_CONTROLS = re.compile(rb"[\x00\x0b\x0c]")
 _CODING = b"transfer-encoding"
 
-_GARBLED = Failure(sent=True, reason="lost", detail="what came is no HTTP answer")
+_GARBLED = Failure(sent=True, reason="lost", detail="the server sent what is no HTTP answer")
 
 
 @attrs.define(eq=False)
-class Incoming:
-    """One connection's answers, one after another, each after a `begin`."""
+class AnswerReader:
+    """Reads the answers of one connection, one after another, each after a `begin`."""
 
     reusable: bool = attrs.field(default=False, init=False)
-    """Whether the answer was whole, and another request may follow it on this connection."""
+    """Whether the answer was whole, and the connection may carry another request."""
     _kept_alive: bool = attrs.field(default=False, init=False)
     _parser: Any = attrs.field(init=False)
     _limit: int = attrs.field(default=0, init=False)
@@ -43,12 +52,12 @@ class Incoming:
     _headers: list[tuple[bytes, bytes]] = attrs.field(factory=list, init=False)
     _chunks: list[bytes] = attrs.field(factory=list, init=False)
     _size: int = attrs.field(default=0, init=False)
-    _came: int = attrs.field(default=0, init=False)
-    _fact: Answer | Failure | None = attrs.field(default=LOST, init=False)
+    _received: int = attrs.field(default=0, init=False)
+    _result: Answer | Failure | None = attrs.field(default=LOST, init=False)
     _raw: list[bytes] = attrs.field(factory=list, init=False)
-    """What came of the answer, until h11 reads it."""
-    _again: Any = attrs.field(default=None, init=False)
-    """h11, once it reads the answer again."""
+    """The bytes of the answer so far, for h11."""
+    _h11: Any = attrs.field(default=None, init=False)
+    """h11's connection, once it reads the answer again."""
 
     def __attrs_post_init__(self) -> None:
         import httptools  # noqa: PLC0415 - an extra, imported when it is used
@@ -56,71 +65,76 @@ class Incoming:
         self._parser = httptools.HttpResponseParser(self)
 
     @property
-    def aside(self) -> bool:
-        """Whether the status is known, and tells all that the answer has to tell."""
+    def status_decides(self) -> bool:
+        """Whether the status is known, and proves all that the answer can prove."""
         return self._status not in (0, 200)
 
     def begin(self, limit: int) -> None:
-        """Expect an answer whose body has at most so many bytes."""
-        self._limit, self._size, self._came = limit, 0, 0
-        self._fact, self.reusable = None, False
-        self._raw, self._again = [], None
+        """Expect an answer.
+
+        Args:
+            limit: The most bytes that its body may have.
+
+        """
+        self._limit, self._size, self._received = limit, 0, 0
+        self._result, self.reusable = None, False
+        self._raw, self._h11 = [], None
         self._start()
 
     def _start(self) -> None:
         self._status, self._headers, self._chunks = 0, [], []
 
     def feed(self, data: bytes) -> Answer | Failure | None:
-        """Take what came, and return the answer once it is certain."""
-        self._came += len(data)
-        if self._again is not None:
-            return self._read_again(data)
+        """Read bytes that were received; return the answer once it is certain, else None."""
+        self._received += len(data)
+        if self._h11 is not None:
+            return self._read_with_h11(data)
         self._raw.append(data)
         try:
             self._parser.feed_data(data)
-        except Exception:  # noqa: BLE001 - httptools has two kinds, and no base of both
+        except Exception:  # noqa: BLE001 - httptools raises two unrelated kinds
             self.reusable = False
-            return self._fact or self._begin_again()
-        return self._seen()
+            return self._result or self._start_h11()
+        return self._take_result()
 
-    def _seen(self) -> Answer | Failure | None:
-        fact = self._fact
-        if fact is not None:
-            # What was handed out is not kept until the next answer comes, much later perhaps.
-            self._fact, self._chunks, self._raw = LOST, [], []
-        elif self._came > _BESIDE + _WRAPPED * self._size:
-            fact = self._without(TOO_LARGE if self._size else _GARBLED)
-        return fact
+    def _take_result(self) -> Answer | Failure | None:
+        result = self._result
+        if result is not None:
+            # Nothing of it is kept until the next answer, which may come much later.
+            self._result, self._chunks, self._raw = LOST, [], []
+        elif self._received > _HEAD_BYTES + _CHUNKED * self._size:
+            result = self._cut_short(TOO_LARGE if self._size else _GARBLED)
+        return result
 
-    def _begin_again(self) -> Answer | Failure | None:
+    def _start_h11(self) -> Answer | Failure | None:
         """Let h11 read the answer from its start."""
-        if not self._begins():
+        if not self._starts_like_http():
             alert = self._raw[0].startswith(TLS_ALERT)
-            return self._without(TLS_SPOKEN if alert else _GARBLED)
+            return self._cut_short(TLS_SPOKEN if alert else _GARBLED)
         self._start()
         self._size = 0
-        self._again = h11.Connection(h11.CLIENT, max_incomplete_event_size=_BESIDE)
-        # It expects an answer only after a request.
-        self._again.send(h11.Request(method="POST", target="/", headers=[("Host", "x")]))
-        self._again.send(h11.EndOfMessage())
-        came, self._raw = b"".join(self._raw), []
-        return self._read_again(came)
+        self._h11 = h11.Connection(h11.CLIENT, max_incomplete_event_size=_HEAD_BYTES)
+        # h11 expects an answer only after a request.
+        self._h11.send(h11.Request(method="POST", target="/", headers=[("Host", "x")]))
+        self._h11.send(h11.EndOfMessage())
+        received, self._raw = b"".join(self._raw), []
+        return self._read_with_h11(received)
 
-    def _begins(self) -> bool:
+    def _starts_like_http(self) -> bool:
         first = self._raw[0]
         return first.startswith(_START[: len(first)])
 
-    def _read_again(self, data: bytes) -> Answer | Failure | None:
+    def _read_with_h11(self, data: bytes) -> Answer | Failure | None:
         try:
-            self._again.receive_data(data)
-            while self._fact is None and self._take(self._again.next_event()):
+            self._h11.receive_data(data)
+            while self._result is None and self._handle(self._h11.next_event()):
                 pass
         except h11.RemoteProtocolError:
-            return self._without(_GARBLED)
-        return self._seen()
+            return self._cut_short(_GARBLED)
+        return self._take_result()
 
-    def _take(self, event: Any) -> bool:
-        """Note one of h11's events; say whether there may be more."""
+    def _handle(self, event: Any) -> bool:
+        """Handle an event of h11's; return whether there may be another."""
         if event is h11.NEED_DATA or event is h11.PAUSED:
             return False
         if isinstance(event, h11.Response):
@@ -128,53 +142,58 @@ class Incoming:
         elif isinstance(event, h11.Data):
             self.on_body(bytes(event.data))
         elif isinstance(event, h11.EndOfMessage):
-            self._fact = Answer(self._status, self._headers, b"".join(self._chunks))
+            self._result = Answer(self._status, self._headers, b"".join(self._chunks))
         return True
 
     def end(self, *, clean: bool) -> Answer | Failure:
-        """Return the fact where the connection ended; clean is an end that the server announced."""
-        if clean and self._again is not None:
-            return self._read_again(b"") or self._without(LOST)
+        """Return what an answer is when its connection ends.
+
+        Args:
+            clean: Whether the server closed it in order.
+
+        """
+        if clean and self._h11 is not None:
+            return self._read_with_h11(b"") or self._cut_short(LOST)
         names = {name.lower() for name, _ in self._headers}
-        # An answer that says nothing of its length has no other end.
+        # The end of the connection is the end of an answer that does not say its length.
         if clean and self._status and not names & {b"content-length", b"transfer-encoding"}:
             return Answer(self._status, self._headers, b"".join(self._chunks))
-        return self._without(LOST)
+        return self._cut_short(LOST)
 
     def late(self) -> Answer | Failure:
-        """Return the fact where time is over."""
-        return self._without(LATE)
+        """Return what an answer is when its time is over."""
+        return self._cut_short(LATE)
 
     def close(self) -> None:
-        """Let go of the parser, which holds this object in a circle."""
+        """Drop the parser, which refers back to this object."""
         self._parser = None
 
-    def _without(self, failure: Failure) -> Answer | Failure:
-        """Return what an answer that is not whole proves: a status other than 200 proves enough."""
-        return Answer(self._status, self._headers, b"") if self.aside else failure
+    def _cut_short(self, failure: Failure) -> Answer | Failure:
+        """Return what an answer that is not whole proves: a status other than 200 is enough."""
+        return Answer(self._status, self._headers, b"") if self.status_decides else failure
 
-    # --- what httptools calls ------------------------------------------------------------------
+    # --- callbacks of httptools ------------------------------------------------------------------
 
     def on_message_begin(self) -> None:
-        """Note the first byte of an answer: after the one asked for there is to be none."""
-        if self._fact is not None:
+        """Note the first byte of an answer; there must be none after the one that was asked for."""
+        if self._result is not None:
             self.reusable = False
-        elif not self._begins():
-            raise ValueError("it begins with something else")
+        elif not self._starts_like_http():
+            raise ValueError("it does not begin like HTTP")
 
-    def on_status(self, words: bytes) -> None:
-        """Look at the words behind the status."""
-        if _ODD.search(words):
+    def on_status(self, phrase: bytes) -> None:
+        """Check the reason phrase."""
+        if _CONTROLS.search(phrase):
             raise ValueError("control characters in the status line")
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep a header; what comes behind a body is none."""
+        """Keep a header; what follows a body is a trailer."""
         if not self._status:
             self._headers.append((name, value))
 
     def on_headers_complete(self) -> None:
-        """Note the status; one below 200 only announces another."""
-        if self._fact is None:
+        """Note the status; an answer below 200 only announces another."""
+        if self._result is None:
             codings = [value for name, value in self._headers if name.lower() == _CODING]
             status = self._parser.get_status_code()
             if status < 100 or (codings and [value.lower() for value in codings] != [b"chunked"]):
@@ -185,17 +204,17 @@ class Incoming:
     def on_body(self, body: bytes) -> None:
         """Keep a piece of the body, up to the limit."""
         self._size += len(body)
-        if self._size <= (ASIDE_BYTES if self.aside else self._limit):
+        if self._size <= (ERROR_BODY_BYTES if self.status_decides else self._limit):
             self._chunks.append(body)
-        elif self._fact is None:
-            self._fact = self._without(TOO_LARGE)
+        elif self._result is None:
+            self._result = self._cut_short(TOO_LARGE)
 
     def on_message_complete(self) -> None:
         """Note that the answer is whole."""
-        if self._fact is not None:
+        if self._result is not None:
             return
         if self._status < 200:
             self._start()
         else:
             self.reusable = self._kept_alive
-            self._fact = Answer(self._status, self._headers, b"".join(self._chunks))
+            self._result = Answer(self._status, self._headers, b"".join(self._chunks))

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["judge_status", "name_proxy", "speaks_tls"]
 
-#: Statuses that nobody found a way to get after the request was forwarded; 401 is an assumption
-#: that the documentation of the promise names.
+#: Statuses that no gateway was seen to answer after it forwarded the request. For 401 this is an
+#: assumption, which the documentation of the promise names.
 _BEFORE_FORWARDING = frozenset({401, 407, 411, 413, 414, 431})
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from twake_async._arguments import check_choice
 
 if TYPE_CHECKING:
-    from twake_async._protocol.exchange import Transport
+    from .interface import Transport
 
 __all__ = ["open_transport"]
 
@@ -18,7 +18,7 @@ def open_transport(
     http_client: Any,
     transport: Any,
     **network: Any,
-) -> Transport[Any, Any]:
+) -> Transport[Any]:
     """Return the transport of a session. It connects with the first send.
 
     Args:
@@ -53,7 +53,7 @@ def open_transport(
 
 def _open_own(
     base_url: str, max_connections: int, name: str | None, *, verify: Any, proxy: Any
-) -> Transport[Any, Any]:
+) -> Transport[Any]:
     """Return a transport whose connections are the session's own."""
     from .http_library import httpx2_library, httpx_library  # noqa: PLC0415
     from .httpx.connection import connection_factory  # noqa: PLC0415

@@ -14,7 +14,7 @@ from ._signals import INTERRUPTED, Signals
 
 __all__ = ["main"]
 
-#: What the `sandbox` extra brings.
+#: The packages of the `sandbox` extra.
 _NEEDED = ("click", "rich", "uvicorn")
 
 
@@ -26,7 +26,7 @@ def main() -> NoReturn:
         status = _run(signals)
     except KeyboardInterrupt:
         status = INTERRUPTED
-    signals.end_with(status)
+    signals.finish_with(status)
     sys.exit(status)
 
 
@@ -37,9 +37,9 @@ def _run(signals: Signals) -> int:
             f"twake-async: its command line needs {', '.join(missing)}; to get it, run "
             'pip install "twake-async[sandbox]"'
         )
-    # Only now: the commands import what was just looked for.
+    # Imported only now: the commands import the packages that were just looked for.
     from ._commands import run  # noqa: PLC0415
-    from ._streams import fill_closed  # noqa: PLC0415
+    from ._streams import replace_closed  # noqa: PLC0415
 
-    fill_closed()
+    replace_closed()
     return run(sys.argv[1:], signals)

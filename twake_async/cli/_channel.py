@@ -1,4 +1,4 @@
-"""A channel as a person sees it: who, when, what; replies under what they reply to."""
+"""A channel as a person sees it: sender, time and text; each reply under its message."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from rich.tree import Tree
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-__all__ = ["Line", "channel_lines", "channel_tree", "fold_runs"]
+__all__ = ["Line", "channel_lines", "channel_tree", "shorten_series"]
 
-#: A run of alike lines longer than this is shown by its ends.
-_RUN = 6
+#: A series of similar lines longer than this is shortened.
+_LONG = 6
 
 
 @attrs.frozen
 class Line:
-    """One message as it is shown; `alike` names the run of messages that it belongs to."""
+    """One message as it is shown; `series` is the same for similar messages."""
 
     who: str
     when: str
     text: str
     note: str = ""
     replies: Sequence[Line] = ()
-    alike: str = ""
+    series: str = ""
 
 
 def channel_lines(
@@ -37,11 +37,11 @@ def channel_lines(
     ephemerals: Iterable[Mapping[str, Any]],
     names: Mapping[str, str],
 ) -> list[Line]:
-    """Return what is shown of a channel's stored and ephemeral messages, in order of their time.
+    """Return the lines of a channel's stored and ephemeral messages, in order of their time.
 
     Args:
         messages: The stored messages, as the server keeps them.
-        ephemerals: Those that were only shown.
+        ephemerals: The messages that were shown and not stored.
         names: The names of users and applications, by id.
 
     """
@@ -50,7 +50,7 @@ def channel_lines(
         threads[message["parent_message_id"]].append(message)
     roots = [(message, "") for message in threads[""]]
     roots += [(message, _seen_by(message, names)) for message in ephemerals]
-    # The ids are UUIDs of version 1, and finer than the dates, which are whole seconds.
+    # The ids are UUIDs of version 1, more precise than the dates, which are whole seconds.
     roots.sort(key=lambda root: uuid.UUID(root[0]["id"]).time)
     return [
         _line(message, names, note, [_line(reply, names) for reply in threads[message["id"]]])
@@ -79,31 +79,31 @@ def _line(
         text=text,
         note=note or ("(edited)" if message["edited"] else ""),
         replies=replies,
-        alike=text.rstrip("0123456789") if text[-1:].isdigit() and not replies else "",
+        series=text.rstrip("0123456789") if text[-1:].isdigit() and not replies else "",
     )
 
 
-def fold_runs(lines: Sequence[Line]) -> list[Line | int]:
-    """Return the lines, with the middle of each long run of alike ones replaced by its count."""
-    folded: list[Line | int] = []
+def shorten_series(lines: Sequence[Line]) -> list[Line | int]:
+    """Return the lines, with the middle of each long series replaced by its number of lines."""
+    shortened: list[Line | int] = []
     start = 0
     while start < len(lines):
         end = start + 1
-        while end < len(lines) and lines[start].alike and lines[end].alike == lines[start].alike:
+        while end < len(lines) and lines[start].series and lines[end].series == lines[start].series:
             end += 1
-        run = lines[start:end]
-        if len(run) > _RUN:
-            folded += [*run[:2], len(run) - 3, run[-1]]
+        series = lines[start:end]
+        if len(series) > _LONG:
+            shortened += [*series[:2], len(series) - 3, series[-1]]
         else:
-            folded += run
+            shortened += series
         start = end
-    return folded
+    return shortened
 
 
 def channel_tree(title: str, lines: Sequence[Line]) -> Tree:
     """Return the channel as rich prints it, threads indented."""
     tree = Tree(Text(title, "bold"), guide_style="dim")
-    for item in fold_runs(lines):
+    for item in shorten_series(lines):
         if isinstance(item, int):
             tree.add(Text(f"... {item} more ...", "dim"))
             continue

@@ -1,4 +1,4 @@
-"""`twake-async check`: whether a server would take our messages, and if not, what to mend."""
+"""`twake-async check`: says whether a server would take messages, and if not, what to fix."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 
 __all__ = ["check"]
 
-#: What is looked at, in its order, with the problems that end the look.
+#: What is checked, in order, with the problems that end the check.
 _STEPS = {
     "address": ("unreachable", "address", "api", "later", "unclear"),
     "credentials": ("authentication",),
     "group": ("group",),
     "capability messages_save": ("capability",),
 }
-#: What a send would come to.
+#: The outcome that a send would have.
 _OUTCOMES = {"": Outcome.DELIVERED, "unreachable": Outcome.NOT_SENT, "unclear": Outcome.UNKNOWN}
 
 
@@ -65,7 +65,7 @@ def check(deadline: float, *, as_json: bool, options: Options) -> int:
     """Verify address, credentials, group and capability, without storing anything.
 
     Makes two requests that servers of both known releases answer without storing a message, and
-    says in words what to mend. It cannot tell whether a channel exists.
+    says in words what to fix. It cannot tell whether a channel exists.
     """
     try:
         session = open_session(options, os.environ, deadline=deadline)

@@ -17,7 +17,7 @@ from ._sandbox import sandbox
 from ._send import send
 from ._send_many import send_many
 from ._signals import Signals
-from ._statuses import FAILED, INTERRUPTED, USAGE, complain, give_up_output, tell
+from ._statuses import FAILED, INTERRUPTED, USAGE, complain, stop_output, tell
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,7 +61,7 @@ Exit statuses, the same for send, send-many and check:
 )
 @click.version_option(_version())
 def twake_async() -> None:
-    """Send messages to Twake, and know for certain what became of each one."""
+    """Send messages to Twake, and know the outcome of each one for certain."""
 
 
 for command in (demo, sandbox, check, send, send_many, journal, completion):
@@ -73,7 +73,7 @@ def run(arguments: Sequence[str], signals: Signals | None = None) -> int:
 
     Args:
         arguments: The command line, without the program's name.
-        signals: Those of the process; None to handle them no longer than this runs.
+        signals: The signals of the process; None to handle them only while this runs.
 
     """
     if signals is None:
@@ -81,16 +81,16 @@ def run(arguments: Sequence[str], signals: Signals | None = None) -> int:
             return run(arguments, own)
     try:
         return _run(arguments, signals)
-    except click.ClickException as wrong:
+    except click.ClickException as exc:
         shown = io.StringIO()
-        wrong.show(shown)
+        exc.show(shown)
         tell(shown.getvalue().removesuffix("\n"))
-        return USAGE if isinstance(wrong, click.UsageError) else wrong.exit_code
+        return USAGE if isinstance(exc, click.UsageError) else exc.exit_code
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
-    except OSError as wrong:  # standard output: the rest is typed where it arises
-        give_up_output()
-        complain(f"it cannot go on: {wrong.strerror or wrong}")
+    except OSError as exc:  # of standard output: all others are caught where they occur
+        stop_output()
+        complain(f"it cannot go on: {exc.strerror or exc}")
         return FAILED
 
 
@@ -101,13 +101,13 @@ def _run(arguments: Sequence[str], signals: Signals) -> int:
         with twake_async.make_context("twake-async", [], resilient_parsing=True) as context:
             tell(context.get_help())
         return USAGE
-    # Not by `main`, which makes a failure of its own of a reader that has gone.
+    # Not by `main`, which fails where the reader of the output has gone.
     try:
         with twake_async.make_context("twake-async", list(arguments), obj=signals) as context:
             status = twake_async.invoke(context)
     except click.exceptions.Exit as ended:  # help, or the version, was asked for
         return ended.exit_code
-    except BrokenPipeError:  # whoever asked has seen enough
-        give_up_output()
+    except BrokenPipeError:  # the reader has stopped reading
+        stop_output()
         return 0
     return status if isinstance(status, int) else 0

@@ -1,4 +1,4 @@
-"""Where the credentials come from: the environment, or a file that only its owner may read."""
+"""Reads the credentials from the environment, or from a file that only its owner may read."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ __all__ = ["Options", "default_files", "open_session", "read_file"]
 _PAIR = ("public_id", "private_api_key")
 _NAMES = (*_PAIR, "group_id", "base_url", "text_form")
 _VARIABLES = {name: f"TWAKE_{name.upper()}" for name in _NAMES if name != "text_form"}
-#: Where the file lay on every platform before each had its own folder; it is still found there.
+#: The place of the file on every platform before each had its own; it is still looked for there.
 _FIRST_FILE = "~/.config/twake-async.toml"
-#: No configuration is longer; a device has no end.
+#: The most bytes of a configuration file; a device may have no end.
 _LONGEST = 1_048_576
 
 
 @attrs.frozen
 class Options:
-    """What the command line itself says about the session; there is no place for a key in it."""
+    """The options of a session on the command line, which takes no key."""
 
     config: str | None = None
     group_id: str | None = None
@@ -42,25 +42,25 @@ class Options:
 
 
 def open_session(options: Options, environ: Mapping[str, str], **more: Any) -> TwakeSession:
-    """Return the session that the command line, the environment and the file describe.
+    """Return a session with the settings of the command line, the environment and the file.
 
     Args:
-        options: The command line's.
+        options: The options of the command line.
         environ: The environment.
         **more: Further arguments of the session.
 
     Raises:
-        ConfigurationError: Something is missing, cannot work, or lies open to others.
+        ConfigurationError: A setting is missing or cannot work, or others may read the file.
 
     """
     settings: dict[str, Any] = {**_settings(options, environ)}
-    check_group(settings.get("group_id"))  # no command can do without
+    check_group(settings.get("group_id"))  # every command needs one
     public_id, key = (settings.pop(name) for name in _PAIR)
     return TwakeSession(public_id, key, **settings, **more)
 
 
 def _settings(options: Options, environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the session's arguments; who names one first, decides."""
+    """Return the session's arguments; the first place that has one decides."""
     asked = {name: getattr(options, name, None) for name in _NAMES}
     environment = {name: environ.get(variable) for name, variable in _VARIABLES.items()}
     # A file that was named on the command line goes before the environment.
@@ -81,7 +81,7 @@ def _settings(options: Options, environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def _check_pair(layers: list[Mapping[str, str | None]]) -> None:
-    """Raise unless id and key come from the same place: one of each would open nothing."""
+    """Check that id and key come from the same place: the pair would be refused otherwise."""
     for layer in layers:
         given = [name for name in _PAIR if layer.get(name)]
         if len(given) == len(_PAIR):
@@ -101,37 +101,37 @@ def _check_pair(layers: list[Mapping[str, str | None]]) -> None:
 
 
 def default_files() -> list[Path]:
-    """Return where the file is looked for, where none is named: in the platform's own folder first.
+    """Return where the file is looked for if none is named: first in the platform's own folder.
 
     That is `$XDG_CONFIG_HOME` or `~/.config`, `~/Library/Application Support` on macOS, and
     `%APPDATA%` on Windows.
     """
     first = os.path.expanduser(_FIRST_FILE)  # noqa: PTH111 - Path's raises where there is no home
     names = dict.fromkeys((f"{click.get_app_dir('twake-async')}.toml", first))
-    # One that is not absolute would be looked for in the working folder, which may be anybody's:
-    # XDG_CONFIG_HOME may be empty, and there may be no home.
+    # A path that is not absolute would be looked for in the working folder, which may be another
+    # user's: XDG_CONFIG_HOME may be empty, and there may be no home.
     return [path for path in map(Path, names) if path.is_absolute()] or [Path(_FIRST_FILE)]
 
 
 def _existing() -> Path | None:
-    """Return the file that is there; one in a folder that is closed to us is none."""
+    """Return the first file that exists, or None; a folder that may not be entered has none."""
     found = (path for path in default_files() if os.path.exists(path))  # noqa: PTH110 - as above
     return next(found, None)
 
 
 def read_file(path: Path) -> dict[str, str | None]:
-    """Return what a configuration file says.
+    """Return the settings of a configuration file.
 
     Raises:
-        ConfigurationError: It cannot be read, others may read it, or it says what is not known.
+        ConfigurationError: It cannot be read, others may read it, or it has an unknown setting.
 
     """
     try:
         with path.open("rb") as file:
             _check_private(path, os.fstat(file.fileno()))
             text = file.read(_LONGEST)
-    except OSError as wrong:
-        raise ConfigurationError(f"{path} cannot be read: {wrong.strerror}") from None
+    except OSError as exc:
+        raise ConfigurationError(f"{path} cannot be read: {exc.strerror}") from None
     if len(text) == _LONGEST:
         raise ConfigurationError(
             f"{path} is no configuration: it is longer than {_LONGEST:,} bytes"
@@ -146,7 +146,7 @@ def read_file(path: Path) -> dict[str, str | None]:
 
 
 def _parsed(path: Path, text: bytes) -> dict[str, Any]:
-    # The parser's own words could quote what stands there.
+    # The parser's own message could quote the key.
     if text.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         raise ConfigurationError(f"{path} is UTF-16: save it as UTF-8") from None
     try:
@@ -160,7 +160,7 @@ def _parsed(path: Path, text: bytes) -> dict[str, Any]:
 
 
 def _check_private(path: Path, status: os.stat_result) -> None:
-    if os.name != "posix":  # elsewhere the bits say nothing
+    if os.name != "posix":  # on other systems the bits mean nothing
         return
     if is_open(status.st_mode, owned=status.st_uid == os.geteuid()):
         raise ConfigurationError(
@@ -170,15 +170,15 @@ def _check_private(path: Path, status: os.stat_result) -> None:
 
 
 def is_open(mode: int, *, owned: bool) -> bool:
-    """Say whether a file with a key in it is open to people that nobody chose.
+    """Say whether a file with a key is open to users whom its owner did not choose.
 
-    That a group may read it is taken for a choice in two cases: nobody may write the file, as
-    secrets are mounted into containers and services (0440); or it is another user's, so that only
-    the group lets us in (0640, of root and a service's group).
+    Reading by a group is a choice in two cases: nobody may write the file, as secrets are mounted
+    into containers and services (0440); or another user owns it, so that only the group lets this
+    process read it (0640, of root and a service's group).
 
     Args:
         mode: The bits of its permissions.
-        owned: Whether it is ours.
+        owned: Whether this process's user owns it.
 
     """
     shared = mode & (stat.S_IRWXG | stat.S_IRWXO)

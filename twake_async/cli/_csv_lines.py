@@ -1,4 +1,4 @@
-"""Rows of CSV to drafts: what the first row names, and what stands below it. No I/O."""
+"""Makes drafts of rows of CSV: the first row names the fields. No I/O."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ._lines import (
     NotTakenError,
     Reading,
     bad_line,
-    checked_line,
+    draft_line,
     load_json,
     named_source,
     named_twice,
@@ -28,29 +28,29 @@ if TYPE_CHECKING:
 
 __all__ = ["header_of", "read_csv"]
 
-#: Fields whose cells are JSON; the others are taken as they stand.
+#: Fields whose cells are JSON; the cells of the others are text.
 _AS_JSON = frozenset(
     {"ephemeral", "ephemeral_to", "extra", "hidden_data", "pinned", "user_specific"}
 )
-#: Of these, the ones that are true or false, which spreadsheets write in capitals.
+#: Fields that are true or false, which spreadsheets write in capitals.
 _FLAGS = frozenset({"ephemeral", "pinned"})
-#: What Excel writes before the first row, and reads there.
+#: A line that Excel writes before the first row to name the delimiter.
 _SEP = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
 
 
 @attrs.frozen
 class _Header:
     names: list[str]
-    """The columns as the first row names them."""
+    """The names of the columns in the first row."""
 
     fields: list[str]
-    """The field that each column is; empty for one that is left out."""
+    """The field of each column; empty for a column to skip."""
 
 
 def read_csv(chunks: Iterable[bytes], reading: Reading | None = None) -> Iterator[Line]:
-    """Yield what stands in each row; the first row names the fields, an empty cell is not given.
+    """Yield a line for each row. The first row names the fields; an empty cell is no field.
 
-    Where the first row is wrong, only that is told.
+    If the first row has a problem, only that is yielded.
     """
     reading = reading or Reading()
     table = _table(text_lines(chunks, reading.encoding), reading)
@@ -59,32 +59,39 @@ def read_csv(chunks: Iterable[bytes], reading: Reading | None = None) -> Iterato
         return
     header = _header(first, reading)
     hint = "; if it is JSON Lines, give --format jsonl" if first.text.startswith("{") else ""
-    problems = [first.wrong + hint] if first.wrong else _problems(header, reading)
+    problems = [first.problem + hint] if first.problem else _problems(header, reading)
     for problem in problems:
         yield _bad_row(first, problem)
     if not problems:
         for row in table:
-            if any(row.cells) or row.wrong:
+            if any(row.cells) or row.problem:
                 yield _line(row, header, reading)
 
 
 def header_of(text: str, delimiter: str, reading: Reading) -> tuple[int, int]:
-    """Return how many cells of a first row are fields if this delimits them, and how many not."""
+    """Return how many cells of a first row are fields, and how many are not.
+
+    Args:
+        text: The row.
+        delimiter: The character between its cells.
+        reading: How it is to be read.
+
+    """
     row = next(rows([TextLine(1, text)], delimiter), None)
-    if row is None or row.wrong:
+    if row is None or row.problem:
         return 0, 0
     known = sum(field in reading.fields for field in _header(row, reading).fields)
     return known, len(row.cells) - known
 
 
 def _table(lines: Iterator[TextLine], reading: Reading) -> Iterator[Row]:
-    first = next((line for line in lines if line.text.strip() or line.wrong), None)
+    first = next((line for line in lines if line.text.strip() or line.problem), None)
     if first is None:
         return iter(())
     said = _SEP.fullmatch(first.text.strip())
-    if said is not None and not first.wrong:
+    if said is not None and not first.problem:
         return rows(lines, reading.delimiter or said[1])
-    # The first of those that find as many.
+    # The first of those that find the most fields.
     best = max(DELIMITERS, key=lambda one: header_of(first.text, one, reading))
     return rows(chain([first], lines), reading.delimiter or best)
 
@@ -95,7 +102,7 @@ def _header(row: Row, reading: Reading) -> _Header:
 
 
 def _problems(header: _Header, reading: Reading) -> list[str]:
-    """Return what is wrong with the first row."""
+    """Return the problems of the first row."""
     found = [
         f"there is no column {column!r}, which --map names"
         for column in reading.names
@@ -130,25 +137,25 @@ def _unknown(name: str, reading: Reading) -> str:
     )
 
 
-def _bad_row(row: Row, wrong: str) -> Line:
-    source = named_source(row.number, wrong, row=row.text or row.cells)
-    return bad_line(row.number, source, wrong)
+def _bad_row(row: Row, problem: str) -> Line:
+    source = named_source(row.number, problem, row=row.text or row.cells)
+    return bad_line(row.number, source, problem)
 
 
 def _line(row: Row, header: _Header, reading: Reading) -> Line:
     fields: dict[str, Any] = {}
-    wrong = _misfit(row, header)
-    if not wrong:
-        fields, wrong = _fields(row, header)
-    if wrong:
-        return _bad_row(row, wrong)
-    return checked_line(row.number, reading.dump(fields), fields, reading)
+    problem = _misfit(row, header)
+    if not problem:
+        fields, problem = _fields(row, header)
+    if problem:
+        return _bad_row(row, problem)
+    return draft_line(row.number, reading.dump(fields), fields, reading)
 
 
 def _misfit(row: Row, header: _Header) -> str:
-    """Return why a row does not fit the first one; empty where it does."""
-    if row.wrong:
-        return row.wrong
+    """Return why a row does not fit the first row; empty where it does."""
+    if row.problem:
+        return row.problem
     if len(row.cells) != len(header.names):
         more = "more" if len(row.cells) > len(header.names) else "fewer"
         counts = f"{len(row.cells)}, not {len(header.names)}"
@@ -162,7 +169,7 @@ def _misfit(row: Row, header: _Header) -> str:
 
 
 def _fields(row: Row, header: _Header) -> tuple[dict[str, Any], str]:
-    """Return what the cells say, and what is wrong with the first one that says nothing."""
+    """Return the fields of a row, and the problem of its first bad cell; empty for none."""
     fields: dict[str, Any] = {}
     for number, (field, cell) in enumerate(zip(header.fields, row.cells, strict=True), 1):
         if not field or not cell:
@@ -170,8 +177,8 @@ def _fields(row: Row, header: _Header) -> tuple[dict[str, Any], str]:
         place = f"column {number} ({header.names[number - 1]})"
         try:
             fields[field] = _value(field, cell)
-        except NotTakenError as wrong:
-            return fields, f"{place}: {wrong}"
+        except NotTakenError as exc:
+            return fields, f"{place}: {exc}"
         except ValueError:
             wanted = "true or false" if field in _FLAGS else "JSON"
             return fields, f"{place} must hold {wanted}"

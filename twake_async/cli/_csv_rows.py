@@ -1,7 +1,7 @@
-"""Strict CSV: lines of text to rows of cells. What RFC 4180 does not allow is told. No I/O.
+"""Strict CSV: makes rows of cells of lines of text. What RFC 4180 forbids is a problem. No I/O.
 
-The standard library's reader is not used: even with `strict=True` it takes a quote inside a cell
-that does not begin with one, and a quote that is never closed swallows the rest of the file.
+The standard library's reader is not used: even with `strict=True` it accepts a quote inside a cell
+that does not begin with one, and takes the rest of the file for one cell if a quote is not closed.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DELIMITERS", "Row", "rows"]
 
-#: Those that are looked for in the first row, with their names.
+#: The delimiters that are tried on the first row, with their names.
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
 
 
@@ -31,20 +31,20 @@ class Row:
     """The number of its first line."""
 
     cells: list[str]
-    """Its cells, as far as they could be read."""
+    """The cells that could be read."""
 
     text: str = ""
-    """The row as it stands in the file; kept only where it is wrong."""
+    """The row as it is in the file; kept only where it has a problem."""
 
-    wrong: str = ""
+    problem: str = ""
     """Why it cannot be used; empty where it can."""
 
 
 def rows(lines: Iterable[TextLine], delimiter: str) -> Iterator[Row]:
-    """Yield the rows; blank lines between them are left out."""
+    """Yield the rows; blank lines between them are skipped."""
     quoted: _Quoted | None = None
     for line in lines:
-        if quoted is None and not line.wrong and '"' not in line.text:
+        if quoted is None and not line.problem and '"' not in line.text:
             if line.text and not line.text.isspace():
                 yield Row(line.number, line.text.split(delimiter))
             continue
@@ -58,54 +58,54 @@ def rows(lines: Iterable[TextLine], delimiter: str) -> Iterator[Row]:
 
 @attrs.define(eq=False)
 class _Quoted:
-    """A row with quotes, which may go on over several lines."""
+    """A row with quotes, which may span several lines."""
 
     number: int
     delimiter: str
     _cells: list[str] = attrs.field(factory=list, init=False)
     _texts: list[str] = attrs.field(factory=list, init=False)
     _length: int = attrs.field(default=0, init=False)
-    _wrong: str = attrs.field(default="", init=False)
-    #: The parts of the cell whose quote is open; None where none is.
+    _fault: str = attrs.field(default="", init=False)
+    #: The parts of the cell whose quote is open; None where no quote is open.
     _open: list[str] | None = attrs.field(default=None, init=False)
     _opened: str = attrs.field(default="", init=False)
 
     def take(self, line: TextLine) -> bool:
-        """Take one more line; return whether the row ends with it, well or not."""
+        """Add one more line; return whether the row is complete, or has a problem."""
         self._texts.append(line.text + line.end)
         self._length += len(line.text)
-        self._wrong = self._problem(line)
-        if self._wrong and line.number != self.number:
-            self._wrong = f"on line {line.number}: {self._wrong}"
-        return bool(self._wrong) or self._open is None
+        self._fault = self._problem(line)
+        if self._fault and line.number != self.number:
+            self._fault = f"on line {line.number}: {self._fault}"
+        return bool(self._fault) or self._open is None
 
     def row(self) -> Row:
-        """Return the row that has ended."""
-        text = "".join(self._texts) if self._wrong else ""
-        return Row(self.number, self._cells, text, self._wrong)
+        """Return the complete row."""
+        text = "".join(self._texts) if self._fault else ""
+        return Row(self.number, self._cells, text, self._fault)
 
     def unclosed(self) -> Row:
-        """Return the row that the end of the file cuts off."""
-        self._wrong = f"{self._opened} is never closed"
+        """Return the row whose quote the file does not close."""
+        self._fault = f"{self._opened} is never closed"
         return self.row()
 
     def _problem(self, line: TextLine) -> str:
-        if line.wrong:
-            return line.wrong
+        if line.problem:
+            return line.problem
         if self._length > LONGEST:
             return f"{self._opened} is not closed within {LONGEST:,} characters"
         at: int | None = 0
         while at is not None:
             if self._open is None:
-                at, wrong = self._begin(line.text, at)
+                at, problem = self._begin(line.text, at)
             else:
-                at, wrong = self._go_on(line, at)
-            if wrong:
-                return wrong
+                at, problem = self._go_on(line, at)
+            if problem:
+                return problem
         return ""
 
     def _begin(self, text: str, at: int) -> tuple[int | None, str]:
-        """Read one cell from its first character; return where the next one is."""
+        """Read one cell from its first character; return where the next cell begins."""
         if text.startswith('"', at):
             self._open, self._opened = [], f"the quote at {self._place(at)}"
             return at + 1, ""
@@ -118,9 +118,9 @@ class _Quoted:
         return None if end < 0 else end + 1, ""
 
     def _go_on(self, line: TextLine, at: int) -> tuple[int | None, str]:
-        """Read on in a quoted cell; return where the next cell or part of it is."""
+        """Read on in a quoted cell; return where the next cell, or the next part of it, begins."""
         text = line.text
-        assert self._open is not None  # noqa: S101 - its caller looked
+        assert self._open is not None  # noqa: S101 - its caller has checked
         quote = text.find('"', at)
         if quote < 0:
             self._open.append(text[at:] + line.end)

@@ -31,7 +31,7 @@ _STYLES = {
     Outcome.NOT_SENT: "bold yellow",
     Outcome.UNKNOWN: "bold magenta",
 }
-#: Where the text beside an outcome begins.
+#: The column where the text of an outcome begins.
 _HANG = 15
 _MEANINGS = {
     Outcome.DELIVERED: "the server has it",
@@ -61,7 +61,9 @@ async def _demo(console: Console) -> None:
         page.open(sandbox.url)
         async with _session(sandbox) as twake:
             await _what_goes_right(page, twake, sandbox.channel_id)
-            await _what_goes_wrong(page, twake, sandbox)
+            await _many_at_once(page, twake, sandbox.channel_id)
+            await _what_goes_wrong(page, sandbox)
+            await _a_lost_answer(page, twake, sandbox)
         page.channel(sandbox)
     page.close(time.perf_counter() - began)
 
@@ -100,6 +102,8 @@ async def _what_goes_right(page: _Page, twake: TwakeSession, channel: str) -> No
     await twake.remove_message(oops)
     page.outcome(Outcome.DELIVERED, "it is gone from the channel below")
 
+
+async def _many_at_once(page: _Page, twake: TwakeSession, channel: str) -> None:
     page.code("asyncio.gather(*[twake.send_message(channel, ...) for n in range(100)])")
     began = time.perf_counter()
     sends = (twake.send_message(channel, f"Number {n}") for n in range(1, 101))
@@ -108,14 +112,14 @@ async def _what_goes_right(page: _Page, twake: TwakeSession, channel: str) -> No
     page.outcome(Outcome.DELIVERED, f"all {len(messages)}, sent at once, in {took:.2f} s")
 
 
-async def _what_goes_wrong(page: _Page, twake: TwakeSession, sandbox: Sandbox) -> None:
+async def _what_goes_wrong(page: _Page, sandbox: Sandbox) -> None:
     page.chapter("What goes wrong, and how you know")
     channel = sandbox.channel_id
 
     page.story("A wrong private key.")
-    async with _session(sandbox, key="a-wrong-key") as wrong:
-        page.error(await _failure(wrong.send_message(channel, "Let me in")))
-    page.moral("Nothing was stored. The same again would be refused again: mend the key.")
+    async with _session(sandbox, key="a-wrong-key") as stranger:
+        page.error(await _failure(stranger.send_message(channel, "Let me in")))
+    page.moral("Nothing was stored. The same again would be refused again: fix the key.")
 
     page.story("A server that does not run: nobody listens on its port.")
     with socket.socket() as nobody:
@@ -126,13 +130,16 @@ async def _what_goes_wrong(page: _Page, twake: TwakeSession, sandbox: Sandbox) -
             page.error(await _failure(early.send_message(channel, "Is anybody there?")))
     page.moral("That is proven, so it was tried again by itself: a repeat does no harm.")
 
+
+async def _a_lost_answer(page: _Page, twake: TwakeSession, sandbox: Sandbox) -> None:
+    channel = sandbox.channel_id
     page.story("A lost answer: the server stores the message, and the connection ends.")
     sandbox.fail_next(after_storing="close")
     question = "Did this one arrive?"
     page.error(await _failure(twake.send_message(channel, question)))
     arrived = any(m["content"] == question for m in sandbox.messages(channel))
     page.moral(
-        "Twake does not recognise a repeat, so none is made behind your back: you decide. "
+        "Twake does not recognise a repeat, so none is made without you: you decide. "
         f"This one {'did' if arrived else 'did not'} arrive, as you see below."
     )
 
@@ -142,12 +149,12 @@ async def _failure(sending: Awaitable[object]) -> TwakeError:
         await sending
     except TwakeError as error:
         return error
-    raise RuntimeError("the demo met no error where it had arranged for one")
+    raise RuntimeError("the demo met no error where it had prepared one")
 
 
 @attrs.frozen
 class _Page:
-    """The demo on paper: one method for each kind of line."""
+    """Prints the demo: one method for each kind of line."""
 
     console: Console
 
@@ -197,7 +204,7 @@ class _Page:
         self._print(Text("twake-async send --help  sends a message from the shell"), 2)
 
     def _print(self, text: Text, indent: int = 0, head: tuple[str, str] = ("", "")) -> None:
-        """Print wrapped text behind an indent, in whose first line the head stands."""
+        """Print wrapped text with an indent; the head is in the indent of the first line."""
         width = max(self.console.width - indent, 20)
         for line in text.wrap(self.console, width):
             line.rstrip()

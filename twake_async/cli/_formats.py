@@ -1,4 +1,4 @@
-"""Which format an input has: what was asked for, its name, or how it begins. No I/O."""
+"""The format of an input, by the option, by its name, or by its first bytes. No I/O."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 __all__ = ["ENOUGH", "is_csv", "no_text"]
 
-#: As many bytes of the beginning are enough to tell.
+#: How many of the first bytes are enough to know the format.
 ENOUGH = 65_536
 
 _CSV_NAMES = frozenset({".csv", ".tsv", ".tab"})
 _JSON_NAMES = frozenset({".jsonl", ".ndjson", ".json"})
-#: Files that are often given in place of a CSV, by how they begin.
+#: Files that are often given in place of a CSV, by their first bytes.
 _NO_TEXT = (
     (b"PK\x03\x04", "a workbook or a zip archive: save it as CSV first"),
     (b"\xd0\xcf\x11\xe0", "an old workbook of Excel: save it as CSV first"),
@@ -29,7 +29,7 @@ _NO_TEXT = (
 
 
 def no_text(head: bytes) -> str:
-    """Return what a file is that cannot be read as text; empty for any other."""
+    """Return what a file is if it is no text; empty for any other."""
     return next((what for begins, what in _NO_TEXT if head.startswith(begins)), "")
 
 
@@ -37,10 +37,10 @@ def is_csv(asked: str | None, name: str, head: bytes, reading: Reading) -> bool:
     """Say whether an input is CSV; else it is JSON Lines.
 
     Args:
-        asked: The format that was asked for, `"csv"` or `"jsonl"`.
-        name: The name of the file; its ending tells, in capitals too.
-        head: How the input begins, which tells where its name does not.
-        reading: How it is to be read; a delimiter makes it CSV.
+        asked: The format that was asked for, `"csv"` or `"jsonl"`; None for none.
+        name: The name of the file; its ending may be in capitals.
+        head: The first bytes, for a name that says nothing.
+        reading: How it is to be read; a delimiter means CSV.
 
     """
     ending = PurePath(name).suffix.casefold()

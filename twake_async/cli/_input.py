@@ -1,4 +1,4 @@
-"""Where the lines of a batch come from: a file, read twice, or a pipe, as it comes."""
+"""The input of a batch: a file, which is read twice, or a pipe, which is read as it comes."""
 
 from __future__ import annotations
 
@@ -15,6 +15,9 @@ from typing import IO, TYPE_CHECKING
 import attrs
 import click
 
+from twake_async._protocol.v1.encode import check_draft
+from twake_async.errors import InvalidDraftError
+
 from ._csv_lines import read_csv
 from ._formats import is_csv, no_text
 from ._lines import JsonLines, Line, Reading, read_jsonl
@@ -28,6 +31,7 @@ from ._sources import (
     read_chunks,
     standard_input,
 )
+from ._words import of_error
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -35,9 +39,9 @@ if TYPE_CHECKING:
 
 __all__ = ["FileInput", "StreamInput", "open_input"]
 
-#: Chunks that are read ahead of the batch.
+#: How many chunks are read ahead of the batch.
 _AHEAD = 8
-#: Seconds that `StreamInput.rest` waits for more, and how long it reads at all.
+#: Seconds that `StreamInput.rest` waits for one chunk, and for all of them.
 _PAUSE, _PATIENCE = 1.0, 30.0
 
 
@@ -54,23 +58,23 @@ class FileInput:
 
     @property
     def is_changed(self) -> bool:
-        """Whether somebody wrote to the file after its check began."""
+        """Whether the file was written to after its check began."""
         return self._state is not None and self._state != self._stat()
 
     def check(self) -> Iterator[Line]:
-        """Yield its lines, from the first, and remember them."""
+        """Yield its lines from the first, each checked, and remember their checksums."""
         self._state = self._stat()
         self._checked = array.array("I")
         keys: dict[str, int] = {}
         for line in self._read():
             self._checked.append(_checksum(line))
-            yield _with_new_key(line, keys)
+            yield _with_new_key(_with_checked_draft(line), keys)
 
     def lines(self) -> Iterator[Line]:
-        """Yield its lines again, as long as they are those that were checked.
+        """Yield its lines again, and compare them with those that were checked.
 
         Raises:
-            InputError: They are not, or cannot be read.
+            InputError: A line is not the one that was checked, or the file cannot be read.
 
         """
         count = 0
@@ -82,7 +86,7 @@ class FileInput:
             raise InputError("the file has become shorter since it was checked")
 
     def rest(self, after: int) -> Iterator[Line]:
-        """Yield the lines behind the one of this number, as the file has them now."""
+        """Yield the lines after a number, as the file has them now."""
         return (line for line in self._read() if line.number > after)
 
     def _compare(self, count: int, line: Line) -> None:
@@ -102,7 +106,7 @@ class FileInput:
     def _stat(self) -> tuple[int, int] | None:
         try:
             found = os.fstat(self.file.fileno())
-        except OSError:  # it is gone, or has no number
+        except OSError:  # it was closed, or has no descriptor
             return None
         return found.st_size, found.st_mtime_ns
 
@@ -111,13 +115,13 @@ class FileInput:
         return read(self._chunks(), self.reading)
 
     def _chunks(self) -> Iterator[bytes]:
-        at = 0  # its own place: another pass may move that of the file
+        at = 0  # a position of its own: another pass may move that of the file
         while True:
             try:
                 self.file.seek(at)
                 chunk = self.file.read(CHUNK)
-            except OSError as wrong:
-                raise InputError(f"the input cannot be read: {wrong.strerror}") from wrong
+            except OSError as exc:
+                raise InputError(f"the input cannot be read: {exc.strerror}") from exc
             if not chunk:
                 return
             at += len(chunk)
@@ -128,23 +132,33 @@ def _checksum(line: Line) -> int:
     return zlib.crc32(line.source.encode("utf-8", "surrogateescape"), line.number & 0xFFFFFFFF)
 
 
+def _with_checked_draft(line: Line) -> Line:
+    if line.draft is None:
+        return line
+    try:
+        check_draft(line.draft)
+    except InvalidDraftError as exc:
+        return attrs.evolve(line, draft=None, problem=of_error(exc))
+    return line
+
+
 def _with_new_key(line: Line, keys: dict[str, int]) -> Line:
     if line.key is None:
         return line
     first = keys.setdefault(line.key, line.number)
     if first == line.number:
         return line
-    wrong = f"its key {line.key!r} is that of line {first} too"
-    return attrs.evolve(line, draft=None, wrong=wrong)
+    problem = f"its key {line.key!r} is that of line {first} too"
+    return attrs.evolve(line, draft=None, problem=problem)
 
 
 class StreamInput:
-    """A pipe, read by a thread that never holds up the event loop or the process's end.
+    """A pipe, read by a thread, so that neither the event loop nor the exit waits for it.
 
     Args:
-        source: The file descriptor. It is left open: the thread may wait in it until the end.
+        source: The file descriptor. It stays open: the thread may wait for it until the exit.
         reading: How its lines are to be read; it is JSON Lines.
-        head: What was read of it already.
+        head: The bytes that were read already.
 
     """
 
@@ -163,7 +177,7 @@ class StreamInput:
         return self._ended
 
     def stop(self) -> None:
-        """Yield no more lines; what was read is left to `rest`."""
+        """Yield no more lines; `rest` yields what was read."""
         self._stopped = True
         if self._came is not None:
             self._came.set()
@@ -191,8 +205,8 @@ class StreamInput:
             except queue.Empty:
                 await came.wait()
 
-    def rest(self, after: int) -> Iterator[Line]:  # noqa: ARG002 - it knows by itself
-        """Yield what was read and not given, and what still comes without a long pause."""
+    def rest(self, after: int) -> Iterator[Line]:  # noqa: ARG002 - as FileInput has it
+        """Yield the lines that were read and not yielded, and those that still come soon."""
         until = time.monotonic() + _PATIENCE
         self._start(lambda: None)
         yield from self._ready
@@ -224,11 +238,11 @@ class StreamInput:
             self._room.acquire()
             try:
                 chunk: bytes | OSError = next(chunks, b"")
-            except OSError as wrong:
-                chunk = wrong
+            except OSError as exc:
+                chunk = exc
             ended = not chunk or isinstance(chunk, OSError)
             self._chunks.put(chunk)
-            with contextlib.suppress(RuntimeError):  # the loop is gone; `rest` needs none
+            with contextlib.suppress(RuntimeError):  # the loop is closed; `rest` needs none
                 wake()
 
 
@@ -237,8 +251,8 @@ def open_input(
 ) -> FileInput | StreamInput:
     """Return the input of a batch.
 
-    A file is read twice. A pipe can be read only once: JSON Lines are sent as they come, and CSV,
-    whose rows may span lines, is copied first.
+    A file is read twice. A pipe can be read only once: JSON Lines are sent as they come. CSV, whose
+    rows may span lines, is copied to a file first.
 
     Args:
         name: The name of the file; "-" for standard input.

@@ -1,4 +1,4 @@
-"""The options that say how the lines of an input are to be read."""
+"""The options for reading the lines of an input."""
 
 from __future__ import annotations
 
@@ -42,26 +42,26 @@ _OPTIONS = (
         "--format",
         "file_format",
         type=click.Choice(["jsonl", "csv"]),
-        help="Else FILE tells by its name, or by how it begins; standard input is JSON Lines.",
+        help="Without it, the name or the beginning of FILE decides; standard input is JSON Lines.",
     ),
     click.option(
         "--encoding",
         metavar="NAME",
         callback=_encoding,
-        help="Such as cp1252; else UTF-8, or what a byte order mark says.",
+        help="Such as cp1252. Without it, the byte order mark decides, or it is UTF-8.",
     ),
     click.option(
         "--delimiter",
         metavar="CHAR",
         callback=_delimiter,
-        help='Between the cells of CSV, such as ";" or tab; else the first row tells.',
+        help='Between the cells of CSV, such as ";" or tab. Without it, the first row decides.',
     ),
     click.option(
         "--map",
         "renamed",
         metavar="COLUMN=FIELD",
         multiple=True,
-        help="Which field a column is; COLUMN= leaves it out. May be given several times.",
+        help="The field of a column; COLUMN= skips the column. May be given several times.",
     ),
     click.option(
         "--key",
@@ -72,9 +72,9 @@ _OPTIONS = (
 
 
 def input_options(command: Callable[..., int]) -> Callable[..., int]:
-    """Give a command the options that say how an input is to be read.
+    """Add the options for reading an input to a command.
 
-    It gets them as `reading`, and `--format` as `file_format`.
+    It gets them as one argument `reading`, and `--format` as `file_format`.
     """
 
     @functools.wraps(command)
@@ -100,7 +100,7 @@ def input_options(command: Callable[..., int]) -> Callable[..., int]:
 
 
 def _names(renamed: Sequence[str], key: str | None) -> dict[str, str]:
-    """Return what `--map` says, from columns to fields."""
+    """Return the fields that `--map` names, by column."""
     if key is not None and not key.strip():
         raise click.UsageError("--key is empty: name a field.")
     reading = Reading(key=key)

@@ -1,4 +1,4 @@
-"""`twake-async journal`: the state of a run, during it or after it."""
+"""`twake-async journal`: shows the state of a run, during it or after it."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ Examples:
     "--list",
     "listed",
     type=click.Choice([*(outcome.value for outcome in Outcome), _IN_FLIGHT]),
-    help="Print each message that ended so, as a JSON object on a line.",
+    help="Print each message with this outcome, as a JSON object on a line.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the counts as one JSON object.")
 def journal(file: str, listed: str | None, *, as_json: bool) -> int:
-    """Count the messages in the journal FILE by what became of them.
+    """Count the messages in the journal FILE by their outcomes.
 
-    What is "in flight" is on its way now, or was when the run was killed; the next run will
-    report it as unknown.
+    A message "in flight" is on its way now, or was when the run was killed. The next run reports
+    it as unknown.
     """
     try:
         if listed is not None:

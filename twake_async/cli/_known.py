@@ -1,7 +1,7 @@
-"""What a journal knows of lines that a batch ended too early to take.
+"""Looks up in the journal the lines that a batch did not reach.
 
-They must not be listed as undelivered because this run did not reach them: an earlier one may have
-delivered them, and whoever feeds the list back in would send them twice.
+They must not simply be listed as undelivered: an earlier run may have delivered them, and a run
+with that list would send them twice.
 """
 
 from __future__ import annotations
@@ -27,14 +27,16 @@ if TYPE_CHECKING:
 
 __all__ = ["Known"]
 
-_TABLE = "CREATE TABLE known (key TEXT PRIMARY KEY, mark TEXT, outcome TEXT) WITHOUT ROWID"
-_BY_KEY = "SELECT mark, outcome FROM known WHERE key = ?"
-_BY_MARK = "SELECT 1 FROM known WHERE mark = ? AND outcome IN ('delivered', 'unknown')"
+_TABLE = "CREATE TABLE known (key TEXT PRIMARY KEY, fingerprint TEXT, outcome TEXT) WITHOUT ROWID"
+_BY_KEY = "SELECT fingerprint, outcome FROM known WHERE key = ?"
+_BY_FINGERPRINT = (
+    "SELECT 1 FROM known WHERE fingerprint = ? AND outcome IN ('delivered', 'unknown')"
+)
 
 
 @attrs.define(eq=False)
 class Known:
-    """The journal's rows in a file of their own without a name, which bounds the memory."""
+    """The journal's rows in a temporary database, which bounds the memory."""
 
     _changed: bool
     _rows: sqlite3.Connection | None = None
@@ -46,9 +48,9 @@ class Known:
         """Read the journal of a run that has begun.
 
         Args:
-            path: The journal; without one, no earlier run is known.
-            changed: Whether the run found that its input is not the one that the journal knows.
-            moved: Whether it found that another file is there than the journal that it began with.
+            path: The journal; None without one.
+            changed: Whether the run found that its input is not the one of the journal.
+            moved: Whether the run found another file under the journal's name.
 
         """
         if path is None:
@@ -62,20 +64,19 @@ class Known:
 
         Args:
             line: The line.
-            position: How many lines stand before it, by which the journal knows it if it has no
-                key of its own.
+            position: How many lines come before it: its key, if it has no key of its own.
 
         """
         if self._rows is None or line.draft is None:
             return Outcome.NOT_SENT
         if not self._is_readable:
             return Outcome.UNKNOWN
-        mark = _mark(line.draft)
+        wanted = _fingerprint(line.draft)
         found = self._rows.execute(_BY_KEY, (line.key or f"{position:09d}",)).fetchone()
-        if found is not None and found[0] == mark:
+        if found is not None and found[0] == wanted:
             return Outcome(found[1])
-        # The same message may have been sent from another place of an input that was changed.
-        if self._changed and self._rows.execute(_BY_MARK, (mark,)).fetchone() is not None:
+        # The same message may have been sent from another position of an input that was changed.
+        if self._changed and self._rows.execute(_BY_FINGERPRINT, (wanted,)).fetchone() is not None:
             return Outcome.UNKNOWN
         return Outcome.NOT_SENT
 
@@ -89,13 +90,13 @@ def _read(path: str, rows: sqlite3.Connection) -> bool:
         rows.execute(_TABLE)
         with rows:
             rows.executemany("INSERT OR REPLACE INTO known VALUES (?, ?, ?)", entries)
-        rows.execute("CREATE INDEX by_mark ON known (mark)")
+        rows.execute("CREATE INDEX by_fingerprint ON known (fingerprint)")
     except (JournalError, sqlite3.Error):
         return False
     return True
 
 
-def _mark(draft: MessageDraft) -> str:
+def _fingerprint(draft: MessageDraft) -> str:
     try:
         return encode_draft(draft, group_id="-").fingerprint()
     except InvalidDraftError:  # it was never sent

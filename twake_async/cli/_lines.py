@@ -1,4 +1,4 @@
-"""Lines of an input to drafts: JSON Lines here, CSV in `_csv_lines`. What is wrong is told."""
+"""Makes drafts of the lines of an input: JSON Lines here, CSV in `_csv_lines`. No I/O."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from twake_async._protocol.v1.encode import encode_save
 from twake_async.errors import InvalidDraftError
 from twake_async.messages import MessageDraft
 
@@ -30,7 +29,7 @@ __all__ = [
     "NotTakenError",
     "Reading",
     "bad_line",
-    "checked_line",
+    "draft_line",
     "load_json",
     "named_source",
     "named_twice",
@@ -40,9 +39,9 @@ __all__ = [
 
 #: The fields that a line may have.
 FIELDS = tuple(field.name for field in attrs.fields(MessageDraft))
-#: What `send-many` puts into the lines of its lists: why each is there. A reader leaves it out.
+#: The member that `send-many` adds to the lines of its lists: their result. A reader skips it.
 RESULT = "_result"
-#: What may stand around a line of JSON.
+#: Characters that may surround a line of JSON.
 _BLANK = " \t\r\n\v\f\ufeff"
 
 
@@ -55,13 +54,13 @@ class Reading:
     """How the lines of an input are to be read."""
 
     encoding: str = ""
-    """The character set, by its standard name; empty for UTF-8, or what a byte order mark says."""
+    """The character set, by its standard name; empty for that of the byte order mark, or UTF-8."""
 
     delimiter: str = ""
-    """What stands between the cells of CSV; empty where the first row tells."""
+    """The character between the cells of CSV; empty to find it in the first row."""
 
     names: Mapping[str, str] = attrs.field(factory=dict)
-    """Columns, or fields of JSON, that have another name here; an empty one is left out."""
+    """The fields of a draft by the names that columns, or members, have; empty for one to skip."""
 
     key: str | None = None
     """The field that holds the journal's key of a line."""
@@ -72,50 +71,64 @@ class Reading:
     """The fields that a line may have: those of a draft, and the key's."""
 
     def rename(self, name: str) -> str:
-        """Return the field that a column is; empty for a column that is left out."""
+        """Return the field of a column; empty for a column to skip."""
         return self.names.get(name, name)
 
     def dump(self, fields: Mapping[str, Any]) -> str:
-        """Return fields as a line of JSON that can be read with the same options."""
+        """Return fields as a line of JSON that the same options can read."""
         return json.dumps(fields, ensure_ascii=not is_utf8(self.encoding))
 
 
 @attrs.frozen(eq=False)
 class Line:
-    """One line of the input: its draft, or what is wrong with it."""
+    """One line of the input: its draft, or its problem."""
 
     number: int
     """The line's number in the file, from 1; of a row of CSV, that of its first line."""
 
     source: str
-    """The line as it is to be written to a file that can be fed back in; never empty.
+    """The line as it is written to a list, which can be sent again; never empty.
 
-    It has no line break. Bytes that are not UTF-8 stand in it as `surrogateescape` has them: a file
-    of UTF-8 with that error handler gets them back as they were.
+    It has no line break. It holds bytes that are not UTF-8 as `surrogateescape` does: a file of
+    UTF-8 with that error handler gets the same bytes.
     """
 
     draft: MessageDraft | None
-    """The draft; None where there is none to be made."""
+    """The draft; None where the line makes none."""
 
-    wrong: str = ""
-    """Why there is none."""
+    problem: str = ""
+    """Why there is no draft; empty where there is one."""
 
     key: str | None = None
-    """The journal's key, where a field was named for it."""
+    """Its key in the journal; None where no field was named for it."""
 
 
-def bad_line(number: int, source: str, wrong: str) -> Line:
-    """Return the line of something that is no draft."""
-    return Line(number, source or named_source(number, wrong), None, wrong)
+def bad_line(number: int, source: str, problem: str) -> Line:
+    """Return a line that makes no draft.
+
+    Args:
+        number: Its number.
+        source: The line as it was.
+        problem: Why it makes none.
+
+    """
+    return Line(number, source or named_source(number, problem), None, problem)
 
 
-def named_source(number: int, wrong: str, **more: Any) -> str:
-    """Return what is written of a line that cannot be written as it was: where, why and what."""
-    return json.dumps({"line": number, "problem": wrong, **more})
+def named_source(number: int, problem: str, **more: Any) -> str:
+    """Return a line of JSON in place of a line that cannot be written as it was.
+
+    Args:
+        number: Its number.
+        problem: What is wrong with it.
+        **more: What is known of its content.
+
+    """
+    return json.dumps({"line": number, "problem": problem, **more})
 
 
 def read_jsonl(chunks: Iterable[bytes], reading: Reading | None = None) -> Iterator[Line]:
-    """Yield what stands on each line of a whole input that is not blank."""
+    """Yield the lines of a whole input that are not blank."""
     lines = JsonLines(reading or Reading())
     for chunk in chunks:
         yield from lines.feed(chunk)
@@ -123,7 +136,7 @@ def read_jsonl(chunks: Iterable[bytes], reading: Reading | None = None) -> Itera
 
 
 class JsonLines:
-    """Takes bytes of JSON Lines as they come, and gives the lines that they complete."""
+    """Reads JSON Lines from bytes as they come."""
 
     def __init__(self, reading: Reading) -> None:
         self._reading = reading
@@ -134,16 +147,16 @@ class JsonLines:
         return self._read(self._lines.feed(chunk))
 
     def finish(self) -> Iterator[Line]:
-        """Yield what is left when no more bytes come."""
+        """Yield the last line when no more bytes come."""
         return self._read(self._lines.finish())
 
     def _read(self, lines: Iterable[TextLine]) -> Iterator[Line]:
         for line in lines:
             text = line.text.strip(_BLANK)
             if line.is_cut:
-                text = named_source(line.number, line.wrong, begins=text)
-            if line.wrong:
-                yield bad_line(line.number, text, line.wrong)
+                text = named_source(line.number, line.problem, begins=text)
+            if line.problem:
+                yield bad_line(line.number, text, line.problem)
             elif text:
                 yield _json_line(line.number, text, self._reading)
 
@@ -151,8 +164,8 @@ class JsonLines:
 def _json_line(number: int, text: str, reading: Reading) -> Line:
     try:
         given = load_json(text)
-    except ValueError as wrong:
-        return bad_line(number, text, f"{_not_json(wrong)}{_hint(number, text)}")
+    except ValueError as exc:
+        return bad_line(number, text, f"{_not_json(exc)}{_hint(number, text)}")
     if not isinstance(given, dict):
         return bad_line(number, text, f"it is not a JSON object{_hint(number, text)}")
     given.pop(RESULT, None)
@@ -163,25 +176,29 @@ def _json_line(number: int, text: str, reading: Reading) -> Line:
         if twice := named_twice([name for name, _ in pairs]):
             return bad_line(number, text, f"two fields of it are {twice!r}, by --map")
     if reading.names or not is_utf8(reading.encoding):
-        return checked_line(number, reading.dump(given), given, reading)
-    return checked_line(number, text, given, reading)
+        return draft_line(number, reading.dump(given), given, reading)
+    return draft_line(number, text, given, reading)
 
 
 class NotTakenError(ValueError):
-    """A JSON text whose value would not be what was meant."""
+    """A JSON text whose value would not be what its writer meant."""
 
 
 def load_json(text: str) -> Any:
-    """Return the value of a JSON text; raise `ValueError` where it is none.
+    """Return the value of a JSON text.
 
-    A field that is named twice is an error (`NotTakenError`): one of its values would be lost.
+    Raises:
+        ValueError: It is no JSON.
+        NotTakenError: It names a field twice, and one of the values would be lost; or it is too
+            deep, or has a number with too many digits.
+
     """
     try:
         return _decode(text)
     except RecursionError:
         raise NotTakenError("it is nested too deeply") from None
-    except ValueError as wrong:
-        if isinstance(wrong, (json.JSONDecodeError, NotTakenError)):
+    except ValueError as exc:
+        if isinstance(exc, (json.JSONDecodeError, NotTakenError)):
             raise
         raise NotTakenError("a number in it has too many digits") from None
 
@@ -198,18 +215,18 @@ _decode = json.JSONDecoder(object_pairs_hook=_object).decode
 
 
 def named_twice(names: Sequence[str]) -> str | None:
-    """Return the first name that is there twice."""
+    """Return the first name that occurs twice; None if none does."""
     return next((name for name, count in Counter(names).items() if count > 1), None)
 
 
-def _not_json(wrong: ValueError) -> str:
-    if isinstance(wrong, json.JSONDecodeError):
-        return f"it is not JSON: {wrong.msg}, at character {wrong.colno}"
-    return f"it is not JSON that can be sent: {wrong}"
+def _not_json(problem: ValueError) -> str:
+    if isinstance(problem, json.JSONDecodeError):
+        return f"it is not JSON: {problem.msg}, at character {problem.colno}"
+    return f"it is not JSON that can be sent: {problem}"
 
 
 def _hint(number: int, text: str) -> str:
-    """Return what else the first line of an input may be."""
+    """Return a hint about the format of an input, by its first line; empty for none."""
     if number != 1 or not text:
         return ""
     if text[0] == "[":
@@ -222,7 +239,7 @@ def _hint(number: int, text: str) -> str:
 
 
 def nearest(name: str, reading: Reading) -> str:
-    """Return the field whose spelling is the nearest to a name; empty where none is near."""
+    """Return the field whose spelling is nearest to a name; empty where none is near."""
     plain = "_".join(name.casefold().replace("-", " ").split())
     return next(iter(difflib.get_close_matches(plain, reading.fields, 1, 0.7)), "")
 
@@ -234,8 +251,16 @@ def _unknown(name: str, reading: Reading) -> str:
     return f"{why}: there are {', '.join(reading.fields)}"
 
 
-def checked_line(number: int, source: str, fields: dict[str, Any], reading: Reading) -> Line:
-    """Return the line for its fields, with the draft where they make one."""
+def draft_line(number: int, source: str, fields: dict[str, Any], reading: Reading) -> Line:
+    """Return a line, with its draft if its fields make one. It is not encoded here.
+
+    Args:
+        number: Its number.
+        source: The line as it is written to a list.
+        fields: Its fields.
+        reading: How it is to be read.
+
+    """
     key = None if reading.key is None else fields.get(reading.key)
     why = _problem(key, fields, reading)
     if why:
@@ -243,9 +268,8 @@ def checked_line(number: int, source: str, fields: dict[str, Any], reading: Read
     given = {name: value for name, value in fields.items() if name in FIELDS}
     try:
         draft = MessageDraft(**given)
-        encode_save(draft, group_id="-")
-    except InvalidDraftError as wrong:
-        return bad_line(number, source, of_error(wrong))
+    except InvalidDraftError as exc:
+        return bad_line(number, source, of_error(exc))
     return Line(number, source, draft, key=key)
 
 

@@ -1,4 +1,4 @@
-"""The lists of a batch: what was not delivered, what is unknown, and what became of each line."""
+"""The lists of a batch: what was not delivered, what is unknown, and the result of each line."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ import click
 from twake_async.errors import Outcome
 
 from ._outputs import Output, check_outputs
-from ._results import beside
+from ._results import with_result
 from ._statuses import complain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from typing import Self
 
-    from ._results import End
+    from ._results import LineResult
 
 __all__ = ["Lists", "list_options"]
 
-#: Runs of lines that are told one by one where they could not be written.
+#: How many ranges of missing lines are printed one by one.
 _SHOWN = 20
-#: What SQLite and the journal's lock put beside a journal.
+#: The endings of the files that SQLite and the lock put beside a journal.
 _BESIDE = ("wal", "shm", "journal", "lock")
 
 
 @attrs.define(eq=False)
 class Lists:
-    """Writes each line to the list that it belongs to, as it ends."""
+    """Writes each line to the list that it belongs to, as soon as it has an outcome."""
 
     undelivered: Output | None
     unknown: Output | None
@@ -40,19 +40,19 @@ class Lists:
 
     is_begun: bool = attrs.field(default=False, init=False)
     _missing: list[list[int]] = attrs.field(factory=list, init=False)
-    """The first and the last number of each run of lines that are in no list, as far as shown."""
+    """The first and the last number of each range of lines that could not be written."""
     _more: int = attrs.field(default=0, init=False)
-    """How many lines more are in no list."""
-    _told: list[Output] = attrs.field(factory=list, init=False)
+    """How many more lines could not be written."""
+    _reported: list[Output] = attrs.field(factory=list, init=False)
 
     @property
     def outputs(self) -> list[Output]:
-        """Those that were asked for."""
+        """The lists that were asked for."""
         return [one for one in (self.undelivered, self.unknown, self.results) if one is not None]
 
     @property
     def failed(self) -> bool:
-        """Whether one of them is not whole."""
+        """Whether one of them is not complete."""
         return any(output.failure is not None for output in self.outputs)
 
     @property
@@ -61,15 +61,15 @@ class Lists:
         return any(output.is_standard for output in self.outputs)
 
     def check(self, file: str, journal: str | None, configs: Iterable[str]) -> None:
-        """Raise unless each list, and the journal, is a file of its own.
+        """Check that each list, and the journal, is a file of its own.
 
         Args:
             file: The input; "-" for standard input.
             journal: The journal.
-            configs: Where the credentials may come from.
+            configs: The files that may hold the credentials.
 
         Raises:
-            UsageError: One of them is a directory, another one, or one of these.
+            UsageError: One of them is a directory, or the same file as another.
 
         """
         others = {"the input": "/dev/stdin" if file == "-" else file}
@@ -94,54 +94,54 @@ class Lists:
             output.close()
 
     def begin(self) -> None:
-        """Begin them anew: from here on they are of this run."""
+        """Empty the lists: from here on they are those of this run."""
         for output in self.outputs:
             output.make()
         for output in self.outputs:
             output.begin()
         self.is_begun = True
 
-    def put(self, end: End) -> None:
+    def put(self, result: LineResult) -> None:
         """Write a line to the lists that it belongs to."""
-        written = [output.write(line) for output, line in self._places(end)]
+        written = [output.write(line) for output, line in self._places(result)]
         if not all(written):
-            self._miss(end.line.number)
+            self._note_missing(result.line.number)
 
-    def _places(self, end: End) -> Iterator[tuple[Output, str]]:
-        unknown = end.outcome is Outcome.UNKNOWN
+    def _places(self, result: LineResult) -> Iterator[tuple[Output, str]]:
+        unknown = result.outcome is Outcome.UNKNOWN
         listed = self.unknown if unknown else self.undelivered
-        if listed is not None and end.outcome is not Outcome.DELIVERED:
-            yield listed, beside(end)
+        if listed is not None and result.outcome is not Outcome.DELIVERED:
+            yield listed, with_result(result)
         if self.results is not None:
-            yield self.results, end.as_json()
+            yield self.results, result.as_json()
 
-    def _miss(self, number: int) -> None:
-        runs = self._missing
-        if runs and runs[-1][1] == number - 1:
-            runs[-1][1] = number
-        elif len(runs) < _SHOWN:
-            runs.append([number, number])
+    def _note_missing(self, number: int) -> None:
+        ranges = self._missing
+        if ranges and ranges[-1][1] == number - 1:
+            ranges[-1][1] = number
+        elif len(ranges) < _SHOWN:
+            ranges.append([number, number])
         else:
             self._more += 1
         for output in self.outputs:
-            if output.failure is not None and output not in self._told:
-                self._told.append(output)
-                self._tell(output, output.failure)
+            if output.failure is not None and output not in self._reported:
+                self._reported.append(output)
+                self._report(output, output.failure)
 
-    def _tell(self, output: Output, failure: OSError) -> None:
-        # Without the results nobody could tell what was sent; the other lists are short of a few.
+    def _report(self, output: Output, failure: OSError) -> None:
+        # Without the results nobody would know what was sent. The other lists lack a few lines.
         stops = output is self.results
-        what = "nothing more is sent" if stops else "the lines that it lacks are named at the end"
+        what = "nothing more is sent" if stops else "the missing lines are named at the end"
         complain(f"{output.option} {output.path} cannot be written ({failure.strerror}): {what}")
         if stops:
             self.on_failure()
 
-    def tell_missing(self) -> None:
-        """Name the lines that are not where they belong."""
+    def report_missing(self) -> None:
+        """Print the numbers of the lines that could not be written."""
         if not self._missing:
             return
-        runs = [str(a) if a == b else f"{a} to {b}" for a, b in self._missing]
-        names = ", ".join(runs) + (f" and {self._more:,} more" if self._more else "")
+        ranges = [str(a) if a == b else f"{a} to {b}" for a, b in self._missing]
+        names = ", ".join(ranges) + (f" and {self._more:,} more" if self._more else "")
         complain(f"not in the lists where they belong: line {names}")
 
 

@@ -1,4 +1,4 @@
-"""The options that every command has which talks to a server."""
+"""The options of every command that talks to a server."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["FiniteNumber", "attempts_option", "policy_for", "process_signals", "
 
 
 class FiniteNumber(click.FloatRange):
-    """A number of more than 0 that is a number: neither `inf` nor `nan`, which floats may be."""
+    """A number of more than 0, neither infinite nor `nan`."""
 
     def __init__(self) -> None:
         super().__init__(min=0, min_open=True)
@@ -35,7 +35,7 @@ class FiniteNumber(click.FloatRange):
 
 
 def process_signals() -> Signals:
-    """Return the signals of the process, which `run` handles; else those until the command ends."""
+    """Return the signals that `run` handles; outside of it, signals for this command alone."""
     context = click.get_current_context()
     found = context.find_object(Signals)
     return context.with_resource(Signals()) if found is None else found
@@ -45,13 +45,18 @@ attempts_option = click.option(
     "--attempts",
     metavar="N",
     type=click.IntRange(min=1),
-    help="How often to try each message, the first time included. Without it 4 times, and what "
-    "never left until its deadline.",
+    help="How often to try each message, the first time included. Without it 4 times, and until "
+    "the deadline while the message could not leave.",
 )
 
 
 def policy_for(attempts: int | None) -> RetryPolicy:
-    """Return the policy for `--attempts`, which bounds every attempt, or the default one."""
+    """Return the retry policy for `--attempts`; None means the default policy.
+
+    Args:
+        attempts: The most attempts of one message, also of those whose request never left.
+
+    """
     return RetryPolicy(attempts=attempts, unsent_attempts=attempts) if attempts else RetryPolicy()
 
 
@@ -69,7 +74,7 @@ _OPTIONS = (
 
 
 def session_options(command: Callable[..., int]) -> Callable[..., int]:
-    """Give a command the options that describe a session, as one argument `options`."""
+    """Add the options of a session to a command, which gets them as one argument `options`."""
 
     @functools.wraps(command)
     def with_options(

@@ -1,7 +1,7 @@
-"""The files that a batch writes its lists to: checked, opened late, whole up to the last line.
+"""The files of a batch's lists: checked, opened late, complete up to the last line.
 
-A list is written where it was asked for: through links, into pipes and devices, never by a rename.
-Nothing is lost of a file that was there before until the batch has begun.
+A list is written under the name that was given, through links, into pipes and devices; it is never
+renamed. A file that exists keeps its content until the batch has begun.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Output", "check_outputs"]
 
-#: What stands for standard output, which must not be opened anew: that would begin it again.
+#: Names of standard output, which must not be opened again: that would write at its beginning.
 _STANDARD = ("-", "/dev/stdout", "/dev/fd/1")
 
 
@@ -35,10 +35,10 @@ class Output:
     """The option that names it."""
 
     path: str
-    """Its name, as it was given."""
+    """Its name as it was given."""
 
     failure: OSError | None = attrs.field(default=None, init=False)
-    """Why it could not be written further; nothing is written after that."""
+    """Why it could not be written. After a failure nothing more is written."""
 
     _file: int = attrs.field(default=-1, init=False)
     _is_regular: bool = attrs.field(default=False, init=False)
@@ -49,16 +49,16 @@ class Output:
         return self.path in _STANDARD
 
     def open(self) -> None:
-        """Open it where it is there, and see whether it can be made where it is not.
+        """Open the file if it exists; else check whether it can be made.
 
-        What stands in it stays. A file that is not there is not made before `begin`, so that one
-        that is there is the list of a run that has begun.
+        Its content stays. A new file is made by `make`, so a file that exists is the list of a run
+        that has begun.
 
         Raises:
             UsageError: It cannot be written.
 
         """
-        with self._told():
+        with self._as_usage_error():
             if self.is_standard:
                 self._file = os.dup(sys.stdout.fileno())
             elif Path(self.path).exists():
@@ -67,13 +67,18 @@ class Output:
                 _check_folder(Path(os.path.realpath(self.path)).parent)
 
     def make(self) -> None:
-        """Make the file where it is not there; raise `UsageError` where that fails."""
+        """Make the file if it does not exist.
+
+        Raises:
+            UsageError: It cannot be made.
+
+        """
         if self._file < 0:
-            with self._told():
+            with self._as_usage_error():
                 self._open(os.O_CREAT)
 
     def begin(self) -> None:
-        """Forget what stood in it: from here on it is the list of this run."""
+        """Empty the file: from here on it is the list of this run."""
         if self._is_regular:
             os.ftruncate(self._file, 0)
 
@@ -83,15 +88,15 @@ class Output:
         self._is_regular = stat.S_ISREG(os.fstat(self._file).st_mode)
 
     @contextlib.contextmanager
-    def _told(self) -> Iterator[None]:
+    def _as_usage_error(self) -> Iterator[None]:
         try:
             yield
-        except OSError as wrong:
-            why = f"{self.option} {self.path} cannot be written: {wrong.strerror}."
+        except OSError as exc:
+            why = f"{self.option} {self.path} cannot be written: {exc.strerror}."
             raise click.UsageError(why) from None
 
     def write(self, line: str) -> bool:
-        """Write one line, whole or not at all; say whether it was written."""
+        """Write one complete line or nothing; say whether it was written."""
         if self.failure is not None:
             return False
         data = _encoded(line) + b"\n"
@@ -99,15 +104,15 @@ class Output:
         try:
             while written < len(data):
                 written += os.write(self._file, data[written:])
-        except OSError as wrong:
-            self.failure = wrong
-            if written and self._is_regular:  # half a line would be a bad one when it is fed back
+        except OSError as exc:
+            self.failure = exc
+            if written and self._is_regular:  # half a line could not be sent again
                 with contextlib.suppress(OSError):
                     os.ftruncate(self._file, os.fstat(self._file).st_size - written)
         return self.failure is None
 
     def close(self) -> None:
-        """Close it."""
+        """Close the file."""
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
@@ -123,16 +128,16 @@ def _check_folder(folder: Path) -> None:
 def _encoded(line: str) -> bytes:
     try:
         return line.encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError:  # half a character, which JSON can spell
+    except UnicodeEncodeError:  # a lone surrogate, which JSON can spell
         return line.encode("utf-8", "backslashreplace")
 
 
 def check_outputs(outputs: Mapping[str, str], others: Mapping[str, str]) -> None:
-    """Raise unless each output is a file of its own, and may be one.
+    """Check that each output is a file of its own.
 
     Args:
         outputs: The names of the files to be written, by what each one is.
-        others: The names of what they must not be, by what each one is.
+        others: The names of the files that they must not be, by what each one is.
 
     Raises:
         UsageError: An output is a directory, another output, or one of the others.
@@ -159,14 +164,14 @@ def _is_file(stream: TextIO) -> bool:
 
 
 def _identity(path: str) -> object:
-    """Return what two names of the same file have in common; None where sharing does no harm."""
+    """Return what identifies a file under any name; None for a file that may be shared."""
     try:
         status = os.fstat(sys.stdout.fileno()) if path in _STANDARD else Path(path).stat()
-    except (OSError, ValueError):  # it is not there: it would be made in its folder
+    except (OSError, ValueError):  # it does not exist: it would be made in its folder
         made = Path(os.path.realpath(path))
         with contextlib.suppress(OSError):
             folder = made.parent.stat()
             return folder.st_dev, folder.st_ino, made.name
         return None
-    # Terminals and the null device keep nothing that could be lost.
+    # Terminals and the null device keep no content.
     return None if stat.S_ISCHR(status.st_mode) else (status.st_dev, status.st_ino)

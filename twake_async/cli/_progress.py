@@ -1,4 +1,4 @@
-"""How a batch is doing: a bar on a terminal, plain lines elsewhere; always on standard error."""
+"""Shows the progress of a batch on standard error: a bar on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ _EVERY = 5.0
 
 def counted(counts: Counter[Outcome]) -> str:
     """Return the counts in words, in the order of outcomes; empty where nothing was counted."""
-    told = [f"{counts[outcome]:,} {outcome.value}" for outcome in Outcome if counts[outcome]]
-    return ", ".join(told)
+    words = [f"{counts[outcome]:,} {outcome.value}" for outcome in Outcome if counts[outcome]]
+    return ", ".join(words)
 
 
 def _now() -> datetime.datetime:
@@ -50,7 +50,7 @@ class Display:
     shown: bool = True
     counts: Counter[Outcome] = attrs.field(factory=Counter, init=False)
     _resumed: int = attrs.field(default=0, init=False)
-    """How many an earlier run ended; they tell nothing about the rate."""
+    """How many outcomes are those of an earlier run; they do not count for the rate."""
     _bar: rich.progress.Progress | None = attrs.field(default=None, init=False)
     _task: rich.progress.TaskID = attrs.field(default=rich.progress.TaskID(0), init=False)
     _began: float = attrs.field(init=False)
@@ -82,7 +82,7 @@ class Display:
     def __exit__(
         self,
         kind: type[BaseException] | None,
-        wrong: BaseException | None,
+        problem: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
         if self._bar is not None:
@@ -90,7 +90,13 @@ class Display:
                 self._bar.stop()
 
     def note(self, outcome: Outcome, *, resumed: bool = False) -> None:
-        """Count one message, and say whether an earlier run ended it."""
+        """Count one message.
+
+        Args:
+            outcome: Its outcome.
+            resumed: Whether an earlier run had it.
+
+        """
         self.counts[outcome] += 1
         self._resumed += resumed
         now = self.clock()
@@ -110,7 +116,7 @@ class Display:
             bar.update(self._task, completed=sent, total=total, description=self._words())
 
     def note_pause(self, pause: Pause) -> None:
-        """Say that the batch pauses, once when it begins and once when it is over."""
+        """Print that the batch pauses, once at the beginning and once at the end."""
         if self.shown and pause.is_over:
             complain(f"the server answers again after {pause.seconds:.0f} s: going on")
         elif self.shown and not self._paused:

@@ -1,4 +1,4 @@
-"""What is told of a batch: each failure, the sum of it, how to go on, and the exit status."""
+"""Reports a batch: each failure, the counts, how to go on, and the exit status."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ if TYPE_CHECKING:
     from collections import Counter
 
     from ._lists import Lists
-    from ._results import End
+    from ._results import LineResult
 
 __all__ = ["SHOWN", "Report"]
 
-#: Bad lines and failed messages that are shown one by one.
+#: How many bad lines and failed messages are printed one by one.
 SHOWN = 20
-#: What keeps a message from leaving and lasts: the same command again would meet it again.
+#: Reasons of a message that was not sent, which the same command would meet again.
 _LASTING = ("certificate", "held", "proxy_refused")
 _KEEP = "to be able to go on after an interruption, give --journal FILE"
 
 
 @attrs.define(eq=False)
 class Report:
-    """Counts what became of the lines of a batch, and tells it."""
+    """Counts the outcomes of a batch's lines, and prints them."""
 
     lists: Lists
     as_json: bool
@@ -38,10 +38,10 @@ class Report:
     journal: str | None
     interrupted: bool = False
     error: TwakeError | None = None
-    """What ended the batch before its input did."""
+    """The error that ended the batch early."""
 
     left: int | None = 0
-    """How many lines the batch did not take; None where nobody knows."""
+    """How many lines the batch did not reach; None where that is not known."""
 
     display: Display = attrs.field(init=False)
     _shown: int = attrs.field(default=0, init=False)
@@ -62,47 +62,53 @@ class Report:
 
     @property
     def counts(self) -> Counter[Outcome]:
-        """How many lines ended how."""
+        """How many lines have each outcome."""
         return self.display.counts
 
-    def note(self, end: End, error: TwakeError | None) -> None:
-        """Count a line that has ended, list it, and show it where it failed."""
-        self.lists.put(end)
-        self.display.note(end.outcome, resumed=end.from_journal)
-        if end.outcome is Outcome.DELIVERED:
+    def note(self, result: LineResult, error: TwakeError | None) -> None:
+        """Count a line that has its outcome, list it, and print it where it failed.
+
+        Args:
+            result: The line and its outcome.
+            error: The error of its message, if there is one.
+
+        """
+        self.lists.put(result)
+        self.display.note(result.outcome, resumed=result.from_journal)
+        if result.outcome is Outcome.DELIVERED:
             return
         self._may_pass |= _may_pass(error)
         self._shown += 1
         if self._shown <= SHOWN and not self.quiet:
-            complain(f"line {end.line.number}: {end.outcome.value}: {end.why}")
+            complain(f"line {result.line.number}: {result.outcome.value}: {result.error}")
 
-    def stopped_by(self, error: TwakeError) -> None:
-        """Note what ended the batch before its input did."""
+    def note_error(self, error: TwakeError) -> None:
+        """Note the error that ended the batch early, and print it."""
         self.error = error
         complain(of_error(error))
 
-    def end_early(self, *, interrupted: bool = False) -> int:
+    def finish_early(self, *, interrupted: bool = False) -> int:
         """Print that nothing was sent; return the exit status."""
         if interrupted:
             complain("interrupted")
         self.interrupted, self.left = interrupted, self.total
-        return self.end()
+        return self.finish()
 
-    def end(self) -> int:
-        """Print the sum of it, and how to go on; return the exit status."""
+    def finish(self) -> int:
+        """Print the counts, and how to go on; return the exit status."""
         if self._shown > SHOWN and not self.quiet:
             complain(f"... and {self._shown - SHOWN:,} more")
-        self.lists.tell_missing()
+        self.lists.report_missing()
         status = self._status()
         if hint := self._hint():
             complain(hint)
         if self.as_json or status or not self.quiet:
-            self._sum()
+            self._print_counts()
         return status
 
-    def _sum(self) -> None:
+    def _print_counts(self) -> None:
         text = self._json() if self.as_json else self._words()
-        if self.lists.fill_output:  # there the sum would be a bad line
+        if self.lists.fill_output:  # there the counts would be a bad line
             complain(text)
         else:
             say(printable(text))
@@ -133,13 +139,13 @@ class Report:
 
     def _status(self) -> int:
         if isinstance(self.error, RefusedError) and not self.counts[Outcome.UNKNOWN]:
-            return STATUSES[Outcome.REFUSED]  # the same command again would end in the same way
+            return STATUSES[Outcome.REFUSED]  # the same command would be refused again
         stopped = self.interrupted or self.error is not None or self.lists.failed
         for outcome in (Outcome.UNKNOWN, Outcome.NOT_SENT, Outcome.REFUSED):
             left = outcome is Outcome.NOT_SENT and self.left != 0 and stopped
             if self.counts[outcome] or left:
                 return STATUSES[outcome]
-        # All were delivered, but what keeps account of it is not whole.
+        # All were delivered, but the journal or a list is not complete.
         broken = self.error is not None or self.lists.failed
         return FAILED if broken else STATUSES[Outcome.DELIVERED]
 

@@ -1,4 +1,4 @@
-"""What became of a message, as JSON: in `--results`, and beside its line in a list. No I/O."""
+"""The result of a line as JSON: for `--results`, and inside its line in a list. No I/O."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ if TYPE_CHECKING:
 
     from ._lines import Line
 
-__all__ = ["End", "beside", "end_of", "untaken"]
+__all__ = ["LineResult", "result_of", "unsent_result", "with_result"]
 
 _FIRST = re.compile(rf'\{{\s*"{RESULT}"\s*:\s*')
 _COMMA = re.compile(r"\s*,?\s*")
 
 
 @attrs.frozen
-class End:
-    """What became of one line."""
+class LineResult:
+    """The outcome of one line."""
 
     line: Line
     outcome: Outcome
     reason: str = ""
-    why: str = ""
-    """The reason in a sentence; empty for what was delivered."""
+    error: str = ""
+    """The error in a sentence; empty for what was delivered."""
     id: str | None = None
     front_id: str | None = None
     channel_id: str | None = None
@@ -48,7 +48,7 @@ class End:
             "key": self.key,
             "outcome": self.outcome.value,
             "reason": self.reason,
-            "error": self.why,
+            "error": self.error,
             "id": self.id,
             "front_id": self.front_id,
             "channel_id": self.channel_id,
@@ -59,15 +59,21 @@ class End:
         return json.dumps(facts)
 
 
-def end_of(line: Line, delivery: Delivery) -> End:
-    """Return the end of a line whose message the batch gave back."""
+def result_of(line: Line, delivery: Delivery) -> LineResult:
+    """Return the result of a line that the batch has reported.
+
+    Args:
+        line: The line.
+        delivery: What the batch reported.
+
+    """
     message, error, draft = delivery.message, delivery.error, line.draft
     sent = message or error or draft
-    return End(
+    return LineResult(
         line,
         delivery.outcome,
         reason="" if error is None else error.reason,
-        why=line.wrong or of_delivery(delivery),
+        error=line.problem or of_delivery(delivery),
         id=message.id if message else None,
         front_id=(sent.front_id if sent else None) or (draft.front_id if draft else None),
         channel_id=draft.channel_id if draft else None,
@@ -78,54 +84,59 @@ def end_of(line: Line, delivery: Delivery) -> End:
     )
 
 
-_UNTAKEN = {
+_NOT_REACHED = {
     Outcome.DELIVERED: "",
     Outcome.UNKNOWN: "an earlier run may have sent it, and this one ended before it",
 }
 
 
-def untaken(line: Line, outcome: Outcome) -> End:
-    """Return the end of a line that a run did not take.
+def unsent_result(line: Line, outcome: Outcome) -> LineResult:
+    """Return the result of a line that a run did not reach.
 
     Args:
         line: The line.
         outcome: What is certain about it, from earlier runs.
 
     """
-    why = line.wrong or _UNTAKEN.get(outcome, "the run ended before it")
+    error = line.problem or _NOT_REACHED.get(outcome, "the run ended before it")
     reason = "" if outcome is Outcome.DELIVERED else "stopped"
     draft = line.draft
-    return End(
+    return LineResult(
         line,
         outcome,
         reason,
-        why,
+        error,
         channel_id=draft.channel_id if draft else None,
         front_id=draft.front_id if draft else None,
         key=line.key,
     )
 
 
-def beside(end: End) -> str:
-    """Return the line to be fed back in, with its result as a first member that a reader skips.
+def with_result(result: LineResult) -> str:
+    """Return a line that can be sent again, with its result as the first member.
 
-    What is no JSON object is returned as it is.
+    A reader of lines skips that member. A line that is no JSON object is returned as it is.
     """
-    source = end.line.source
+    source = result.line.source
     try:
         fields = json.loads(source)
     except (ValueError, RecursionError):
         return source
     if not isinstance(fields, dict):
         return source
-    result = {"line": end.line.number, "outcome": end.outcome.value, "reason": end.reason}
-    member = f'"{RESULT}": {json.dumps({**result, "error": end.why})}'
+    facts = {
+        "line": result.line.number,
+        "outcome": result.outcome.value,
+        "reason": result.reason,
+        "error": result.error,
+    }
+    member = f'"{RESULT}": {json.dumps(facts)}'
     rest = _without_result(source, fields)
     return f"{{{member}}}" if rest == "}" else f"{{{member}, {rest}"
 
 
 def _without_result(source: str, fields: dict[str, Any]) -> str:
-    """Return the object behind its brace, less the result of an earlier run."""
+    """Return the object after its brace, without the result of an earlier run."""
     if RESULT not in fields:
         return source[1:].lstrip()
     if found := _FIRST.match(source):

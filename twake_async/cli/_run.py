@@ -1,4 +1,4 @@
-"""One batch, from its first line to its exit status, with the signals that come meanwhile."""
+"""Runs one batch, from its first line to its exit status, and handles the signals meanwhile."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from twake_async.errors import JournalError, Outcome, TwakeError
 
 from ._input import FileInput, StreamInput
 from ._known import Known
-from ._results import End, end_of, untaken
+from ._results import LineResult, result_of, unsent_result
 from ._sources import InputError
 from ._statuses import complain
 
@@ -36,57 +36,62 @@ log = logging.getLogger("twake_async")
 
 @attrs.define(eq=False)
 class Run:
-    """Sends the lines of an input, and accounts for each one, however it ends."""
+    """Sends the lines of an input, and reports each of them, however the run ends."""
 
     source: FileInput | StreamInput
     report: Report
     signals: Signals
     batch: dict[str, Any]
-    """The arguments of `send_many` that the command line gives."""
+    """The arguments of `send_many` that come from the command line."""
 
     keyed: bool = False
-    """Whether the lines have keys of their own for the journal."""
+    """Whether a field of each line holds its key for the journal."""
 
     _loop: asyncio.AbstractEventLoop | None = attrs.field(default=None, init=False)
     _task: asyncio.Task[Any] | None = attrs.field(default=None, init=False)
     _lines: dict[int, tuple[int, Line]] = attrs.field(factory=dict, init=False)
-    """Those whose end is not known, with their positions, by the identity of what was given."""
+    """The lines that have no outcome yet, with their positions, by the id of what the batch got."""
     _taken: int = attrs.field(default=0, init=False)
     _last: int = attrs.field(default=0, init=False)
-    """The number of the line that was taken last."""
+    """The number of the line that the batch read last."""
     _all_taken: bool = attrs.field(default=False, init=False)
     _stopped: asyncio.Event = attrs.field(factory=asyncio.Event, init=False)
-    _misplaced: list[tuple[int, Line, Delivery]] = attrs.field(factory=list, init=False)
-    """Those that are not what the journal has in their place; they are judged at the end."""
+    _moved: list[tuple[int, Line, Delivery]] = attrs.field(factory=list, init=False)
+    """Lines that are not what the journal has at their position; they are judged at the end."""
 
-    def to_end(self, session: TwakeSession) -> int:
-        """Send all, and return the exit status; after a first signal only what was begun."""
+    def run(self, session: TwakeSession) -> int:
+        """Send all lines, and return the exit status. A first signal stops the reading.
+
+        Args:
+            session: The session to send with; it is closed.
+
+        """
         self.report.lists.on_failure = self._stop
         with asyncio.Runner() as runner:
-            self.signals.pass_to(self._signalled)
+            self.signals.call(self._on_signal)
             try:
                 runner.run(self._send(session))
             except TwakeError as error:
-                self.report.stopped_by(error)
+                self.report.note_error(error)
             except asyncio.CancelledError:  # a second signal
                 pass
             except click.UsageError:  # a list could not be made: nothing was sent
                 raise
-            except Exception as wrong:  # the lines must be accounted for
+            except Exception as exc:  # each line must be reported
                 log.debug("the batch ended", exc_info=True)
-                said = getattr(wrong, "strerror", None) or str(wrong) or type(wrong).__name__
-                self.report.stopped_by(TwakeError(f"it cannot go on: {said}", reason="broken"))
-            self._account_for_rest()
-            self._tell_change()
-            status = self.report.end()
-            # What idles in the loop, such as a look-up of a name, needs no end of its own.
-            self.signals.end_with(status)
+                said = getattr(exc, "strerror", None) or str(exc) or type(exc).__name__
+                self.report.note_error(TwakeError(f"it cannot go on: {said}", reason="broken"))
+            self._report_rest()
+            self._warn_of_change()
+            status = self.report.finish()
+            # Whatever is idle in the loop, such as a look-up of a name, need not end first.
+            self.signals.finish_with(status)
         return status
 
     async def _send(self, session: TwakeSession) -> None:
         self._task = asyncio.current_task()
         self._loop = asyncio.get_running_loop()
-        self._heed()
+        self._handle_signals()
         async with session as twake:
             with self.report.display:
                 deliveries = twake.send_many(
@@ -100,7 +105,7 @@ class Run:
                     async for _ in deliveries:
                         pass  # `_note` has it
 
-    # --- what goes in ---------------------------------------------------------------------------
+    # --- the input ---------------------------------------------------------------------------
 
     async def _drafts(self) -> AsyncIterator[Any]:
         self.report.lists.begin()
@@ -115,7 +120,7 @@ class Run:
         self._all_taken = not self._stopped.is_set()
 
     def _take(self, line: Line) -> MessageDraft | Line:
-        """Remember a line until its end, and return what the batch is given for it."""
+        """Remember a line until it has its outcome, and return what the batch gets for it."""
         given = line if line.draft is None else line.draft
         self._lines[id(given)] = self._taken, line
         self._taken += 1
@@ -127,14 +132,14 @@ class Run:
             return None
         return lambda draft: self._lines[id(draft)][1].key
 
-    # --- what asks to stop ----------------------------------------------------------------------
+    # --- signals ----------------------------------------------------------------------
 
-    def _signalled(self) -> None:
+    def _on_signal(self) -> None:
         if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._heed)
+            self._loop.call_soon_threadsafe(self._handle_signals)
 
-    def _heed(self) -> None:
-        """Do what the signals ask for that came so far."""
+    def _handle_signals(self) -> None:
+        """Stop after the first signal, cancel after the second."""
         if self.signals.count and not self.report.interrupted:
             self.report.interrupted = True
             complain("interrupted: waiting for what is on its way; Ctrl-C again to cut it off")
@@ -144,12 +149,12 @@ class Run:
             self._task = None
 
     def _stop(self) -> None:
-        """Take nothing more, and let end what was begun."""
+        """Read nothing more; the sends that are under way end."""
         self._stopped.set()
         if isinstance(self.source, StreamInput):
             self.source.stop()
 
-    # --- what comes out -------------------------------------------------------------------------
+    # --- the output -------------------------------------------------------------------------
 
     def _note(self, progress: Progress) -> None:
         if progress.pause is not None:
@@ -159,26 +164,26 @@ class Run:
             return
         position, line = self._lines.pop(id(delivery.draft))
         if self._is_misplaced(delivery):
-            self._misplaced.append((position, line, delivery))
+            self._moved.append((position, line, delivery))
         else:
-            self.report.note(end_of(line, delivery), delivery.error)
+            self.report.note(result_of(line, delivery), delivery.error)
 
     def _is_misplaced(self, delivery: Delivery) -> bool:
-        """Say whether the message may stand elsewhere in the journal, whose keys are positions."""
+        """Say whether the journal, whose keys are positions, may have the message elsewhere."""
         error = delivery.error
         changed = isinstance(error, JournalError) and error.reason == "changed"
         return changed and not self.keyed
 
-    def _tell_change(self) -> None:
-        """Warn of a file that is no longer what was sent, where its lines did not show it."""
+    def _warn_of_change(self) -> None:
+        """Warn of a file that was changed meanwhile, where its lines did not show it."""
         source = self.source
         if isinstance(source, FileInput) and source.is_changed and self.report.error is None:
             complain("warning: the file was changed meanwhile; what was sent is what was checked")
 
-    def _account_for_rest(self) -> None:
-        """Account for each line whose end the batch did not tell, and for those it did not take."""
+    def _report_rest(self) -> None:
+        """Report the lines whose outcome the batch did not report, and those it did not read."""
         for _, line in self._lines.values():
-            self.report.note(End(line, Outcome.UNKNOWN, "cancelled", "it was cut off"), None)
+            self.report.note(LineResult(line, Outcome.UNKNOWN, "cancelled", "it was cut off"), None)
         self._lines.clear()
         if not self.report.lists.is_begun:
             self.report.left = self.report.total
@@ -187,31 +192,32 @@ class Run:
         total = self.report.total
         if not self._all_taken:
             self.report.left = None if total is None else total - self._taken
-        if self._misplaced or listed:
-            self._judge_rest(listed=listed)
+        if self._moved or listed:
+            self._look_up_rest(listed=listed)
 
-    def _judge_rest(self, *, listed: bool) -> None:
-        """Ask the journal about lines that this run did not send."""
+    def _look_up_rest(self, *, listed: bool) -> None:
+        """Look up in the journal the lines that this run did not send."""
         error = self.report.error
         moved = isinstance(error, JournalError) and error.reason == "moved"
-        with Known.of(self.report.journal, changed=bool(self._misplaced), moved=moved) as known:
-            for position, line, delivery in self._misplaced:
+        with Known.of(self.report.journal, changed=bool(self._moved), moved=moved) as known:
+            for position, line, delivery in self._moved:
                 outcome = known.outcome(line, position)
-                judged = attrs.evolve(end_of(line, delivery), outcome=outcome)
-                self.report.note(judged, delivery.error)
+                result = attrs.evolve(result_of(line, delivery), outcome=outcome)
+                self.report.note(result, delivery.error)
             if listed:
                 self.report.left = self._list_rest(known)
 
     def _list_rest(self, known: Known) -> int | None:
-        """List the lines that were not taken; return how many there are, None if nobody knows."""
+        """List the lines that were not read; return how many, or None if that is not known."""
         left = 0
         try:
             for left, line in enumerate(self.source.rest(self._last), 1):
-                self.report.lists.put(untaken(line, known.outcome(line, self._taken + left - 1)))
+                outcome = known.outcome(line, self._taken + left - 1)
+                self.report.lists.put(unsent_result(line, outcome))
         except InputError as error:
-            complain(f"what is left of the input is in no list: {error}")
+            complain(f"the rest of the input is in no list: {error}")
             return None
         if isinstance(self.source, StreamInput) and not self.source.ended:
-            complain("the input had not ended: what it still gives is in no list")
+            complain("the input had not ended: its rest is in no list")
             return None
         return left

@@ -1,4 +1,4 @@
-"""`twake-async sandbox`: a Twake of one's own, until Ctrl-C."""
+"""`twake-async sandbox`: runs a Twake on this machine until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def _checked_hosts(
     del context, parameter
     try:
         checked_names(names)
-    except ValueError as wrong:
-        raise click.BadParameter(str(wrong)) from None
+    except ValueError as exc:
+        raise click.BadParameter(str(exc)) from None
     return names
 
 
@@ -77,8 +77,8 @@ def sandbox(port: int, seed: str | None, release: str, allow_hosts: tuple[str, .
     try:
         world = Sandbox(seed, release=release, port=port, allow_hosts=allow_hosts, log=_log)
         _ = world.public_id, world.group_id, world.channel_id
-    except (OSError, ValueError, TypeError, LookupError, AttributeError) as wrong:
-        complain(f"the seed cannot be used: {_why(wrong)}")
+    except (OSError, ValueError, TypeError, LookupError, AttributeError) as exc:
+        complain(f"the seed cannot be used: {_why(exc)}")
         return FAILED
     signals = process_signals()
     signals.guard(0, in_background=True)
@@ -88,20 +88,20 @@ def sandbox(port: int, seed: str | None, release: str, allow_hosts: tuple[str, .
         return 0
 
 
-def _why(wrong: Exception) -> str:
-    if isinstance(wrong, LookupError):
-        return f"it lacks {wrong}"
-    if isinstance(wrong, TypeError | AttributeError):
+def _why(problem: Exception) -> str:
+    if isinstance(problem, LookupError):
+        return f"it lacks {problem}"
+    if isinstance(problem, TypeError | AttributeError):
         return "it does not describe a world"
-    return getattr(wrong, "strerror", None) or str(wrong)
+    return getattr(problem, "strerror", None) or str(problem)
 
 
 async def _serve(world: Sandbox, port: int, signals: Signals) -> int:
     async with contextlib.AsyncExitStack() as stack:
         try:
             await stack.enter_async_context(world)
-        except OSError as wrong:
-            complain(f"port {port} cannot be used: {wrong.strerror or wrong}")
+        except OSError as exc:
+            complain(f"port {port} cannot be used: {exc.strerror or exc}")
             return FAILED
         channel = {"TWAKE_CHANNEL_ID": world.channel_id}
         for name, value in {**world.environment, **channel}.items():
@@ -114,7 +114,7 @@ async def _serve(world: Sandbox, port: int, signals: Signals) -> int:
 
 async def _until_interrupted(signals: Signals) -> None:
     end, loop = asyncio.Event(), asyncio.get_running_loop()
-    signals.pass_to(lambda: loop.call_soon_threadsafe(end.set))
+    signals.call(lambda: loop.call_soon_threadsafe(end.set))
     await end.wait()
 
 
@@ -123,5 +123,5 @@ def _log(line: str) -> None:
 
 
 def _note(line: str) -> None:
-    # A log that nobody can read any more must not fail the request that it tells of.
+    # A log line that cannot be printed must not fail the request that it is about.
     tell(printable(line))

@@ -1,4 +1,4 @@
-"""`twake-async send`: one message, and what became of it as the exit status."""
+"""`twake-async send`: sends one message; the exit status is its outcome."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from ._statuses import STATUSES, complain, printable, say
 from ._words import of_error
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from twake_async.messages import Message
     from twake_async.retry import Attempt
@@ -36,7 +36,7 @@ __all__ = ["send"]
 
 
 @click.command(
-    short_help="Send one message; the exit status tells what became of it.",
+    short_help="Send one message; the exit status is its outcome.",
     epilog="""\b
 Examples:
   twake-async send --channel 3b4c5d5f-0f1f-11eb-9a1f-0242ac1b0006 "Build 51 is out"
@@ -45,7 +45,7 @@ Examples:
   twake-async send --channel "$CHANNEL" --reply-to "$id" "... done"
 
 \b
-Exit status: what became of the message, and what a script may do:
+Exit status: the outcome of the message, and what a script may do:
   0   delivered
   2   refused: nothing was stored; the same again would be refused again
   3   not sent: no server can have acted on it; it may be sent again
@@ -113,21 +113,28 @@ def send(
     TEXT is read from standard input when it is "-", or when it is missing and standard input is
     not a terminal; one line break at the end is dropped.
     """
+    policy = attrs.evolve(policy_for(attempts), on_unknown="resend" if resend else "raise")
     report = _Report(as_json)
     signals = process_signals()
     signals.guard(STATUSES[Outcome.NOT_SENT])
-    policy = attrs.evolve(policy_for(attempts), on_unknown="resend" if resend else "raise")
+
+    def prepare() -> tuple[TwakeSession, MessageDraft]:
+        session = open_session(options, os.environ, deadline=deadline, on_attempt=report.note)
+        return session, _draft(channel, text, reply_to, ephemeral_to)
+
+    return _send(prepare, policy, report, signals)
+
+
+def _send(
+    prepare: Callable[[], tuple[TwakeSession, MessageDraft]],
+    policy: RetryPolicy,
+    report: _Report,
+    signals: Signals,
+) -> int:
     with warnings.catch_warnings(record=True) as caught, asyncio.Runner() as runner:
         warnings.simplefilter("always", TextCutWarning)
         try:
-            session = open_session(options, os.environ, deadline=deadline, on_attempt=report.note)
-            draft = MessageDraft(
-                channel,
-                _text(text),
-                parent_message_id=reply_to,
-                ephemeral=bool(ephemeral_to),
-                ephemeral_to=ephemeral_to,
-            )
+            session, draft = prepare()
             message = runner.run(_deliver(session, draft, policy, signals))
         except TwakeError as error:
             status = report.failure(error)
@@ -135,9 +142,21 @@ def send(
             status = report.interrupted()
         else:
             status = report.delivery(message, draft, cut=bool(caught))
-        # What idles in the loop, such as a look-up of a name, needs no end of its own.
-        signals.end_with(status)
+        # Whatever is idle in the loop, such as a look-up of a name, need not end first.
+        signals.finish_with(status)
     return status
+
+
+def _draft(
+    channel: str, text: str | None, reply_to: str | None, ephemeral_to: tuple[str, ...]
+) -> MessageDraft:
+    return MessageDraft(
+        channel,
+        _text(text),
+        parent_message_id=reply_to,
+        ephemeral=bool(ephemeral_to),
+        ephemeral_to=ephemeral_to,
+    )
 
 
 def _text(given: str | None) -> str:
@@ -153,24 +172,24 @@ async def _deliver(
 ) -> Message:
     task, loop = asyncio.current_task(), asyncio.get_running_loop()
     assert task is not None  # noqa: S101 - a coroutine runs in one
-    signals.pass_to(lambda: loop.call_soon_threadsafe(task.cancel))
+    signals.call(lambda: loop.call_soon_threadsafe(task.cancel))
     async with session as twake:
         return await twake.send(draft, retry=policy)
 
 
 @attrs.define
 class _Report:
-    """What is printed of a send, and the exit status that goes with it."""
+    """Prints the outcome of a send, and returns its exit status."""
 
     as_json: bool
     _attempts: list[Attempt] = attrs.field(factory=list)
 
     def note(self, attempt: Attempt) -> None:
-        """Remember one attempt, for the case that nothing but an interrupt ends the send."""
+        """Remember one attempt, for the outcome of a send that is interrupted."""
         self._attempts.append(attempt)
 
     def delivery(self, message: Message, draft: MessageDraft, *, cut: bool) -> int:
-        """Print the id, and warn where it is not quite what was asked for."""
+        """Print the id, and a warning where the message is not as it was asked for."""
         warned = list(_warnings(message, draft, cut=cut))
         for sentence in warned:
             complain(f"warning: {sentence}")
@@ -189,7 +208,7 @@ class _Report:
         return STATUSES[Outcome.DELIVERED]
 
     def failure(self, error: TwakeError) -> int:
-        """Print the one sentence, and what it is about."""
+        """Print the error in one sentence."""
         words = of_error(error, send=True)
         complain(f"{error.outcome.value}: {words}")
         self._json(
@@ -204,7 +223,7 @@ class _Report:
         return STATUSES[error.outcome]
 
     def interrupted(self) -> int:
-        """Say what an interrupted send came to, as far as its attempts tell."""
+        """Print the outcome of an interrupted send, as far as its attempts prove it."""
         outcome = combine(attempt.outcome for attempt in self._attempts)
         complain(f"{outcome.value}: interrupted")
         front_id = self._attempts[-1].front_id if self._attempts else None

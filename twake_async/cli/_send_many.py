@@ -1,4 +1,4 @@
-"""`twake-async send-many`: a file of messages, and what became of each one."""
+"""`twake-async send-many`: sends a file of messages, and reports the outcome of each one."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import warnings
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
+import attrs
 import click
 
 from twake_async.errors import ConfigurationError, Outcome, TextCutWarning, TwakeError
@@ -27,8 +28,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ._credentials import Options
+    from ._input import StreamInput
     from ._lines import Reading
     from ._lists import Lists
+    from ._signals import Signals
 
 __all__ = ["send_many"]
 
@@ -49,7 +52,7 @@ A line of JSON, or a row of CSV under a first row that names the fields:
   {"channel_id": "3b4c5d5f-0f1f-11eb-9a1f-0242ac1b0006", "content": "Hello"}
 
 \b
-Exit status: the worst that became of any message:
+Exit status: the worst outcome of any message:
   0   all were delivered
   1   all were delivered, but a list could not be written
   2   some were refused, or the server refuses this address, these
@@ -62,7 +65,7 @@ Exit status: the worst that became of any message:
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True))
 @click.option("--journal", metavar="FILE", help="Keep what was sent there, and go on from it.")
 @click.option(
-    "--resend", is_flag=True, help="Send again what an earlier run of the journal lost sight of."
+    "--resend", is_flag=True, help="Send again what an earlier run of the journal left unknown."
 )
 @click.option(
     "--in-flight",
@@ -114,7 +117,7 @@ def send_many(
     options: Options,
     **batch: Any,
 ) -> int:
-    """Send the messages in FILE, or "-" for standard input, and tell what became of each.
+    """Send the messages in FILE, or "-" for standard input, and report the outcome of each.
 
     Every line of a file is checked before anything is sent; JSON Lines from standard input are
     sent as they come. Ctrl-C lets what is on its way end; a second one does not wait.
@@ -125,24 +128,53 @@ def send_many(
     configs = (options.config, os.environ.get("TWAKE_CONFIG"), *map(str, default_files()))
     lists.check(file, journal, [config for config in configs if config])
     report = Report(lists, as_json, quiet, journal)
-    with ExitStack() as stack:
-        try:
-            source = open_input(file, file_format, reading, stack, whole=dry_run)
-            if isinstance(source, FileInput):
-                report.total, bad = _check(source)
-                if bad or dry_run:
-                    say(f"{report.total:,} messages, {bad:,} bad lines; nothing was sent")
-                    return STATUSES[Outcome.NOT_SENT if bad else Outcome.DELIVERED]
-            session = open_session(options, os.environ)
-            stack.enter_context(lists)
-        except TwakeError as error:
-            report.stopped_by(error)
-            return report.end_early()
-        except KeyboardInterrupt:
-            return report.end_early(interrupted=True)
-        stack.enter_context(_warnings_told_once())
-        keyed = reading.key is not None
-        return Run(source, report, signals, arguments, keyed).to_end(session)
+    job = _Job(file, file_format, reading, dry_run, options, arguments, report, signals)
+    return job.run()
+
+
+@attrs.frozen
+class _Job:
+    """One call of `send-many`, after its command line was checked."""
+
+    file: str
+    file_format: str | None
+    reading: Reading
+    dry_run: bool
+    options: Options
+    arguments: dict[str, Any]
+    report: Report
+    signals: Signals
+
+    def run(self) -> int:
+        """Check the input and send it; return the exit status."""
+        report = self.report
+        with ExitStack() as stack:
+            try:
+                source = open_input(
+                    self.file, self.file_format, self.reading, stack, whole=self.dry_run
+                )
+                if (status := self._check(source)) is not None:
+                    return status
+                session = open_session(self.options, os.environ)
+                stack.enter_context(report.lists)
+            except TwakeError as error:
+                report.note_error(error)
+                return report.finish_early()
+            except KeyboardInterrupt:
+                return report.finish_early(interrupted=True)
+            stack.enter_context(_warnings_shown_once())
+            keyed = self.reading.key is not None
+            return Run(source, report, self.signals, self.arguments, keyed).run(session)
+
+    def _check(self, source: FileInput | StreamInput) -> int | None:
+        """Check the lines of a file; return the exit status if nothing is to be sent."""
+        if not isinstance(source, FileInput):
+            return None
+        self.report.total, bad = _count(source)
+        if not (bad or self.dry_run):
+            return None
+        say(f"{self.report.total:,} messages, {bad:,} bad lines; nothing was sent")
+        return STATUSES[Outcome.NOT_SENT if bad else Outcome.DELIVERED]
 
 
 def _arguments(
@@ -159,8 +191,8 @@ def _arguments(
         raise click.UsageError("--resend means nothing without --journal.")
     try:
         kept = None if journal is None else Journal(journal)
-    except ConfigurationError as wrong:
-        raise click.UsageError(f"--journal: {of_error(wrong)}.") from None
+    except ConfigurationError as exc:
+        raise click.UsageError(f"--journal: {of_error(exc)}.") from None
     return {
         "journal": kept,
         "resume": "resend" if resend else "report",
@@ -171,8 +203,8 @@ def _arguments(
     }
 
 
-def _check(source: FileInput) -> tuple[int, int]:
-    """Return how many good and bad lines there are, and show the first bad ones."""
+def _count(source: FileInput) -> tuple[int, int]:
+    """Return how many good and bad lines there are, and print the first bad ones."""
     good = bad = 0
     for line in source.check():
         if line.draft is not None:
@@ -180,17 +212,17 @@ def _check(source: FileInput) -> tuple[int, int]:
             continue
         bad += 1
         if bad <= SHOWN:
-            complain(f"line {line.number}: {line.wrong}")
+            complain(f"line {line.number}: {line.problem}")
     return good, bad
 
 
 @contextlib.contextmanager
-def _warnings_told_once() -> Iterator[None]:
-    def tell(message: Warning | str, *_: object) -> None:
+def _warnings_shown_once() -> Iterator[None]:
+    def show(message: Warning | str, *_: object) -> None:
         if isinstance(message, TextCutWarning):
             complain("warning: the server kept only the start of a text: use --text-form portable")
 
     with warnings.catch_warnings():
         warnings.simplefilter("once", TextCutWarning)
-        warnings.showwarning = tell  # type: ignore[assignment]
+        warnings.showwarning = show  # type: ignore[assignment]
         yield

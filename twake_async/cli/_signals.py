@@ -1,6 +1,6 @@
-"""What asks a command to end: Ctrl-C, SIGTERM, SIGHUP; the first one, the second, and later ones.
+"""Handles the signals that ask a command to stop: Ctrl-C, SIGTERM, SIGHUP.
 
-What a command does must not be cut where it would lose something, so its signals are handled here
+A command must not be interrupted where it would lose something. So its signals are handled here
 from the first moment of the process to its last. This room imports nothing that takes long.
 """
 
@@ -18,25 +18,25 @@ if TYPE_CHECKING:
 
 __all__ = ["INTERRUPTED", "Signals"]
 
-#: What a shell gives a process that was ended by Ctrl-C.
+#: The exit status that a shell gives to a process that Ctrl-C ended.
 INTERRUPTED = 130
 
-#: Those by which people, supervisors and closed terminals end a process, as far as there are any.
+#: The signals that supervisors and closed terminals send, where the system has them.
 _MORE = ("SIGTERM", "SIGHUP", "SIGBREAK")
 
 
 class Signals:
-    """Counts the signals that ask the process to end, and passes them on.
+    """Counts the signals that ask the process to stop.
 
-    At first, one raises `KeyboardInterrupt`, and a second one ends the process at once: nothing
-    has begun that could be lost. A command that has more to say about it calls `pass_to`.
+    At first, one signal raises `KeyboardInterrupt`, and a second one ends the process at once:
+    nothing has begun that could be lost. A command that needs more sets a function with `call`.
     """
 
     def __init__(self) -> None:
         self.count = 0
-        self._act: Callable[[], object] | None = None
+        self._function: Callable[[], object] | None = None
         self._status = INTERRUPTED
-        self._ends = False
+        self._is_finished = False
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
@@ -52,8 +52,8 @@ class Signals:
 
         Args:
             status: The exit status while nothing has begun.
-            in_background: Whether to handle SIGINT also where the shell lets it be ignored, as it
-                does for the jobs of a script that run in the background.
+            in_background: Handle SIGINT also where the shell has it ignored, as it has for a
+                script's jobs in the background.
 
         """
         self._status = status
@@ -62,38 +62,43 @@ class Signals:
         if in_background:
             self._handle("SIGINT", ignored=True)
 
-    def pass_to(self, act: Callable[[], object]) -> None:
-        """Call this for each signal from now on; it is called at any point of the main thread."""
-        self._act = act
+    def call(self, function: Callable[[], object]) -> None:
+        """Call a function for each signal from now on, at any point of the main thread."""
+        self._function = function
 
-    def end_with(self, status: int) -> None:
-        """End the process at once when a signal comes: all is written and said, the rest idles."""
-        self._status, self._ends = status, True
+    def finish_with(self, status: int) -> None:
+        """End the process at once on a signal from now on: all is written and printed.
+
+        Args:
+            status: The exit status of the process.
+
+        """
+        self._status, self._is_finished = status, True
 
     def ignore(self) -> None:
-        """Ignore what comes while the interpreter takes itself apart, which asks nobody any more.
+        """Ignore all signals while the interpreter shuts down.
 
-        It puts the handlers of the system back, which would change the exit status.
+        It restores the system's handlers then, and a signal would change the exit status.
         """
         for number in self._before:
             signal.signal(number, signal.SIG_IGN)
 
     def _handle(self, name: str, *, ignored: bool = False) -> None:
         number = getattr(signal, name, None)
-        # What nohup started goes on when its terminal is closed: there SIGHUP is ignored.
+        # A program that nohup started goes on when its terminal is closed: it ignores SIGHUP.
         if number is None or (signal.getsignal(number) is signal.SIG_IGN and not ignored):
             return
-        # Only the main thread may; elsewhere the program around us has its own way.
+        # Only the main thread may set a handler.
         with contextlib.suppress(ValueError):
-            self._before.setdefault(number, signal.signal(number, self._come))
+            self._before.setdefault(number, signal.signal(number, self._receive))
 
-    def _come(self, *_: object) -> None:
+    def _receive(self, *_: object) -> None:
         self.count += 1
-        if self._ends:
+        if self._is_finished:
             _exit(self._status)
-        if self._act is not None:
+        if self._function is not None:
             with contextlib.suppress(RuntimeError):  # an event loop that is closed
-                self._act()
+                self._function()
             return
         if self.count > 1:
             _exit(self._status)

@@ -1,4 +1,4 @@
-"""Bytes from files and pipes: opened, read and copied; what cannot be read is told."""
+"""Opens, reads and copies files and pipes."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ __all__ = [
     "standard_text",
 ]
 
-#: Bytes that are read at once.
+#: How many bytes are read at once.
 CHUNK = 65_536
 
 
@@ -45,7 +45,12 @@ class InputError(TwakeError):
 
 
 def standard_input() -> int:
-    """Return the file descriptor of standard input; it is a wrong command line if there is none."""
+    """Return the file descriptor of standard input.
+
+    Raises:
+        click.UsageError: It is closed.
+
+    """
     try:
         return sys.stdin.fileno()
     except (AttributeError, ValueError, io.UnsupportedOperation):  # None, or closed
@@ -53,11 +58,11 @@ def standard_input() -> int:
 
 
 def standard_text() -> str:
-    """Return all of standard input, which is UTF-8, without a byte order mark.
+    """Return all of standard input, as UTF-8 without a byte order mark.
 
     Raises:
         click.UsageError: It is closed.
-        InvalidDraftError: It is no such text, cannot be read, or is too long for a message.
+        InvalidDraftError: It is not UTF-8, cannot be read, or is too long for a message.
 
     """
     given = bytearray()
@@ -69,8 +74,8 @@ def standard_text() -> str:
                     f"standard input is longer than {LONGEST:,} bytes", field="content"
                 )
         return given.decode("utf-8-sig")
-    except OSError as wrong:
-        why = f"standard input cannot be read: {wrong.strerror}"
+    except OSError as exc:
+        why = f"standard input cannot be read: {exc.strerror}"
         raise InvalidDraftError(why, field="content") from None
     except UnicodeDecodeError:
         raise InvalidDraftError("standard input is not UTF-8 text", field="content") from None
@@ -83,26 +88,31 @@ def _standard_chunks() -> Iterator[bytes]:
     except click.UsageError:
         if stdin is None or stdin.closed:
             raise
-        return iter([stdin.buffer.read()])  # one that a program put there, without a descriptor
+        return iter([stdin.buffer.read()])  # an object of the program, without a descriptor
 
 
 def opened(name: str) -> int:
-    """Return the file descriptor of a file; it is a wrong command line if it cannot be opened."""
+    """Return the file descriptor of a file.
+
+    Raises:
+        click.UsageError: It cannot be opened.
+
+    """
     try:
         return os.open(name, os.O_RDONLY | getattr(os, "O_BINARY", 0))
-    except OSError as wrong:
-        raise click.UsageError(f"{name} cannot be read: {wrong.strerror}.") from None
+    except OSError as exc:
+        raise click.UsageError(f"{name} cannot be read: {exc.strerror}.") from None
 
 
 def is_file(source: int) -> bool:
-    """Say whether it can be read from its beginning again."""
+    """Say whether a file descriptor is a regular file, which can be read twice."""
     return stat.S_ISREG(os.fstat(source).st_mode)
 
 
 def read_chunks(source: int) -> Iterator[bytes]:
-    """Yield what comes from a file descriptor, also from one that does not block."""
-    # Not through a file object, whose lock a thread would hold while the process ends, and which
-    # takes a pipe that has nothing for the moment for one that has ended.
+    """Yield the bytes of a file descriptor, also of one that does not block."""
+    # A thread would hold the lock of a file object at the exit, and a file object takes a pipe
+    # without data at the moment for one that has ended.
     while True:
         try:
             chunk = os.read(source, CHUNK)
@@ -117,20 +127,20 @@ def read_chunks(source: int) -> Iterator[bytes]:
 
 
 def first_line(source: int) -> bytes:
-    """Return what comes until a line has ended, or until it is enough to tell what it is."""
+    """Return the first bytes: up to the end of a line, or enough of them to know the format."""
     head = b""
     try:
         for chunk in read_chunks(source):
             head += chunk
             if b"\n" in head or len(head) >= ENOUGH:
                 break
-    except OSError as wrong:
-        raise InputError(f"the input cannot be read: {wrong.strerror}") from wrong
+    except OSError as exc:
+        raise InputError(f"the input cannot be read: {exc.strerror}") from exc
     return head
 
 
 def copied(source: int, head: bytes = b"") -> IO[bytes]:
-    """Return a copy, without a name, of all that comes from a pipe; the caller closes it."""
+    """Return a temporary copy of a pipe; the caller closes it."""
     try:
         with contextlib.ExitStack() as stack:
             copy = stack.enter_context(tempfile.TemporaryFile())
@@ -140,5 +150,5 @@ def copied(source: int, head: bytes = b"") -> IO[bytes]:
             copy.flush()
             stack.pop_all()
             return copy
-    except OSError as wrong:
-        raise InputError(f"the input cannot be copied: {wrong.strerror}") from wrong
+    except OSError as exc:
+        raise InputError(f"the input cannot be copied: {exc.strerror}") from exc

@@ -1,4 +1,4 @@
-"""Exit statuses, and what is said on the two standard outputs."""
+"""Exit statuses, and printing on standard output and standard error."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from twake_async._printable import printable
 from twake_async.errors import Outcome
 
 from ._signals import INTERRUPTED
-from ._streams import lead_nowhere
+from ._streams import redirect_to_null
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,9 +22,9 @@ __all__ = [
     "STATUSES",
     "USAGE",
     "complain",
-    "give_up_output",
     "printable",
     "say",
+    "stop_output",
     "tell",
 ]
 
@@ -37,44 +37,44 @@ STATUSES: Mapping[Outcome, int] = {
 }
 #: The command itself could not run.
 FAILED = 1
-#: EX_USAGE of sysexits.h: click's own 2 would be taken for "refused".
+#: EX_USAGE of sysexits.h: click's own 2 would mean "refused".
 USAGE = 64
 
 
 def say(line: str) -> None:
-    """Print a line on standard output; where that is closed or full, what became of it stands.
+    """Print a line on standard output. A failure does not change the exit status.
 
-    The exit status tells of the message, so a reader that has gone away must not change it.
+    The exit status is that of the message, whoever reads the output.
     """
     try:
         _echo(line, err=False)
-    except BrokenPipeError:  # the reader has seen enough
-        give_up_output()
-    except OSError as wrong:
-        give_up_output()
-        complain(f"warning: standard output cannot be written ({wrong.strerror}): {line}")
+    except BrokenPipeError:  # the reader has stopped reading
+        stop_output()
+    except OSError as exc:
+        stop_output()
+        complain(f"warning: standard output cannot be written ({exc.strerror}): {line}")
 
 
-def give_up_output() -> None:
+def stop_output() -> None:
     """Print no more on standard output."""
-    lead_nowhere(sys.stdout)
+    redirect_to_null(sys.stdout)
 
 
 def complain(sentence: str) -> None:
-    """Print one sentence on standard error, if there is anybody to read it."""
+    """Print one sentence on standard error; a failure is ignored."""
     tell(f"twake-async: {printable(sentence)}")
 
 
 def tell(text: str) -> None:
-    """Print text on standard error as it is, if there is anybody to read it."""
+    """Print text on standard error as it is; a failure is ignored."""
     try:
         _echo(text, err=True)
     except OSError:
-        lead_nowhere(sys.stderr)
+        redirect_to_null(sys.stderr)
 
 
 def _echo(text: str, *, err: bool) -> None:
     try:
         click.echo(text, err=err)
-    except UnicodeEncodeError:  # a terminal that knows fewer characters than the text has
+    except UnicodeEncodeError:  # the terminal does not know all its characters
         click.echo(text.encode("ascii", "backslashreplace").decode(), err=err)

@@ -1,4 +1,4 @@
-"""The standard streams, any of which may be closed, full, or without a reader."""
+"""The standard streams. Any of them may be closed, full, or without a reader."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from typing import TextIO
 
-__all__ = ["fill_closed", "lead_nowhere"]
+__all__ = ["redirect_to_null", "replace_closed"]
 
 
-def fill_closed() -> None:
-    """Put something in the place of standard streams that are closed; standard input stays None.
+def replace_closed() -> None:
+    """Open the null device for each standard stream that is closed; `sys.stdin` stays None.
 
-    The next file that is opened would get its number: a journal, for example, which others take
-    for standard error. What is printed to a closed standard output fails, as it does on a full
-    disk; what is printed to a closed standard error has nobody to read it.
+    Otherwise the next file that is opened would get the stream's number: a journal, for example,
+    would become standard error. A print to a closed standard output fails, as it does on a full
+    disk. A print to a closed standard error is lost.
     """
     for number, mode in enumerate((os.O_WRONLY, os.O_RDONLY, os.O_RDWR)):
         try:
@@ -32,9 +32,9 @@ def fill_closed() -> None:
                 setattr(sys, name, open(number, "w", encoding="utf-8", closefd=False))  # noqa: SIM115
 
 
-def lead_nowhere(stream: TextIO | None) -> None:
-    """Let a stream lead to the null device: what it still holds must not raise at the very end."""
+def redirect_to_null(stream: TextIO | None) -> None:
+    """Redirect a stream to the null device, so that its buffer does not raise at the exit."""
     with contextlib.suppress(OSError, ValueError, AttributeError):
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, stream.fileno())  # type: ignore[union-attr]
-        os.close(nowhere)
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, stream.fileno())  # type: ignore[union-attr]
+        os.close(null)

@@ -1,4 +1,4 @@
-"""Bytes to numbered lines of text: encodings, byte order marks and line ends. No I/O."""
+"""Makes numbered lines of text of bytes: encodings, byte order marks, line endings. No I/O."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["LONGEST", "TextLine", "TextLines", "is_utf8", "text_encoding", "text
 
 #: The most characters of one line, or of one row of CSV.
 LONGEST = 64 * 1_048_576
-#: How much of a longer line is kept, to show which one it was.
+#: How many characters of a longer line are kept, to show which one it was.
 _SHOWN = 200
 
 _BOMS = (
@@ -25,12 +25,12 @@ _BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
-#: Codecs of Python that are no character sets of files.
+#: Codecs of Python that are no character sets.
 _NO_CHARSETS = frozenset(
     {"idna", "mbcs", "oem", "punycode", "raw-unicode-escape", "undefined", "unicode-escape"}
 )
 _ENDS = re.compile(r"(\r\n|\n|\r)")
-#: What stands for a byte that could not be decoded: U+DC00 and the byte.
+#: A character that marks a byte that could not be decoded: U+DC00 plus the byte.
 _MARK = re.compile("[\ud800-\udfff]")
 _HANDLER = "twake-async-mark"
 
@@ -38,27 +38,36 @@ _HANDLER = "twake-async-mark"
 def _mark(error: UnicodeError) -> tuple[str, int]:
     if not isinstance(error, UnicodeDecodeError):
         raise error
-    # As "surrogateescape" has it, but for bytes below 0x80 too, which UTF-16 can end in.
-    return "".join(chr(0xDC00 + byte) for byte in error.object[error.start : error.end]), error.end
+    return _marks(error.object[error.start : error.end]), error.end
+
+
+def _marks(undecodable: bytes) -> str:
+    # As "surrogateescape" does, but also for bytes below 0x80, with which UTF-16 can end.
+    return "".join(chr(0xDC00 + byte) for byte in undecodable)
 
 
 codecs.register_error(_HANDLER, _mark)
 
 
 def text_encoding(name: str) -> str:
-    """Return the standard name of a character set; raise `LookupError` where it is none."""
+    """Return the standard name of a character set.
+
+    Raises:
+        LookupError: Python has no such character set.
+
+    """
     try:
         found = codecs.lookup(name).name
         b"a".decode(found)
-    except (ValueError, LookupError) as wrong:
-        raise LookupError(name) from wrong
+    except (ValueError, LookupError) as exc:
+        raise LookupError(name) from exc
     if found.replace("_", "-") in _NO_CHARSETS:
         raise LookupError(name)
     return found
 
 
 def is_utf8(encoding: str) -> bool:
-    """Say whether a standard name, or none, means UTF-8."""
+    """Say whether a standard name, or an empty one, means UTF-8."""
     return encoding in ("", "utf-8", "utf-8-sig")
 
 
@@ -70,27 +79,27 @@ class TextLine:
     """Its number, from 1."""
 
     text: str
-    """The line without its end. A byte that is no UTF-8 is U+DC00 and the byte in it."""
+    """The line without its ending. A byte that could not be decoded is U+DC00 plus the byte."""
 
     end: str = ""
-    """How it ends: CR LF, LF, CR, or not at all."""
+    """Its ending: CR LF, LF, CR, or nothing."""
 
-    wrong: str = ""
+    problem: str = ""
     """Why it cannot be used; empty where it can."""
 
     is_cut: bool = False
-    """Whether only the beginning of a line that is too long is kept."""
+    """Whether the line was too long, and only its beginning is kept."""
 
 
 @attrs.define(eq=False)
 class TextLines:
-    """Takes bytes as they come, and gives the lines that they complete."""
+    """Reads lines from bytes as they come."""
 
     encoding: str = ""
-    """The character set, by its standard name; empty for UTF-8 or what a byte order mark says."""
+    """The character set, by its standard name; empty for that of the byte order mark, or UTF-8."""
 
     eager: bool = False
-    """Whether a line that ends in CR is given before it is known whether LF follows."""
+    """Whether to return a line that ends with CR before it is known whether LF follows."""
 
     _decoder: codecs.IncrementalDecoder | None = attrs.field(default=None, init=False)
     _conflict: str = attrs.field(default="", init=False)
@@ -106,7 +115,7 @@ class TextLines:
         return self._split(self._decode(chunk, final=False), final=False)
 
     def finish(self) -> list[TextLine]:
-        """Return what is left when no more bytes come."""
+        """Return the last line when no more bytes come."""
         lines = self._split(self._decode(b"", final=True), final=True)
         if self._length:
             lines.append(self._line("", ""))
@@ -116,18 +125,23 @@ class TextLines:
         if self._decoder is None:
             chunk = self._head = self._head + chunk
             if len(chunk) < 4 and not final and not chunk.endswith(b"\n"):
-                return ""  # it may be a part of a byte order mark
+                return ""  # it may be part of a byte order mark
             chunk = chunk[self._begin(chunk) :]
         assert self._decoder is not None  # noqa: S101 - `_begin` made it
-        return self._decoder.decode(chunk, final)
+        state = self._decoder.getstate()
+        try:
+            return self._decoder.decode(chunk, final)
+        except UnicodeError:  # a decoder of ISO 2022 can keep only 8 bytes of a character
+            self._decoder.setstate(state)
+            return _decode_bytes(self._decoder, chunk)
 
     def _begin(self, head: bytes) -> int:
-        """Choose the decoder; return how many bytes the byte order mark has."""
+        """Choose the decoder; return the length of the byte order mark in bytes."""
         bom, marked = next(((b, n) for b, n in _BOMS if head.startswith(b)), (b"", ""))
         if marked and not marked.startswith(self.encoding.removesuffix("-sig")):
             self._conflict = (
                 f"the file begins with the mark of {marked.upper()}, and --encoding says "
-                f"{self.encoding}: leave --encoding away"
+                f"{self.encoding}: omit --encoding"
             )
         self.encoding = marked or _without_mark(self.encoding, head)
         self._decoder = codecs.getincrementaldecoder(self.encoding)(_HANDLER)
@@ -148,7 +162,7 @@ class TextLines:
         return lines
 
     def _keep(self, piece: str) -> None:
-        # Of a line that is too long only the first pieces are kept.
+        # Only the first pieces of a line that is too long are kept.
         if piece and self._length <= LONGEST:
             self._pieces.append(piece)
         self._length += len(piece)
@@ -164,12 +178,12 @@ class TextLines:
         if length > LONGEST:
             why = f"it is longer than {LONGEST:,} characters"
             return TextLine(self._number, text[:_SHOWN], end, why, is_cut=True)
-        wrong = self._wrong(text)
-        if wrong and self.encoding != "utf-8":
+        problem = self._problem_of(text)
+        if problem and self.encoding != "utf-8":
             text = _MARK.sub(lambda mark: f"\\x{ord(mark[0]) & 0xFF:02x}", text)
-        return TextLine(self._number, text, end, wrong)
+        return TextLine(self._number, text, end, problem)
 
-    def _wrong(self, text: str) -> str:
+    def _problem_of(self, text: str) -> str:
         if self._conflict:
             return self._conflict
         if not text.isascii() and (mark := _MARK.search(text)):
@@ -179,11 +193,24 @@ class TextLines:
         return ""
 
 
+def _decode_bytes(decoder: codecs.IncrementalDecoder, chunk: bytes) -> str:
+    """Decode byte by byte, and mark those with which the decoder fails."""
+    decoded = []
+    for byte in chunk:
+        state = decoder.getstate()
+        try:
+            decoded.append(decoder.decode(bytes([byte])))
+        except UnicodeError:
+            decoded.append(_marks(state[0] + bytes([byte])))
+            decoder.reset()
+    return "".join(decoded)
+
+
 def _without_mark(named: str, head: bytes) -> str:
     """Return the character set of an input that has no byte order mark."""
     if named not in ("", "utf-16"):
         return {"utf-32": "utf-32-le", "utf-8-sig": "utf-8"}.get(named, named)
-    # JSON and the first row of a CSV begin with ASCII, so the zeros of UTF-16 show.
+    # JSON and the first row of a CSV begin with ASCII, so UTF-16 shows by its zeros.
     zeros = tuple(byte == 0 for byte in head[:4])
     if zeros == (True, False, True, False):
         return "utf-16-be"
@@ -204,7 +231,7 @@ def _undecodable(text: str, at: int, encoding: str) -> str:
     if encoding != "utf-8":
         return f"{why}: name the right encoding"
     if not _MARK.sub("", text).isascii():
-        return f"{why}, as the rest of the line is: mend it, or name the encoding with --encoding"
+        return f"{why}, as the rest of the line is: fix it, or name the encoding with --encoding"
     start = max(0, at - 15)
     try:
         read = text[start : at + 15].encode("utf-8", "surrogateescape").decode("cp1252")

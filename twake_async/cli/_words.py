@@ -1,4 +1,4 @@
-"""What errors say, in the words of the command line instead of those of the library. No I/O."""
+"""Puts the messages of errors into the words of the command line. No I/O."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 __all__ = ["of_delivery", "of_error", "of_text"]
 
-#: What the library calls an argument, and how the command line is given it.
+#: The arguments of the library, and the options of the command line for them.
 _OPTIONS = {
     "base_url": "--base-url (TWAKE_BASE_URL)",
     "channel_id": "--channel",
@@ -22,17 +22,17 @@ _OPTIONS = {
     "parent_message_id": "--reply-to",
     "text_form": "--text-form",
 }
-#: Those that every command has; the others are fields of a line for `send-many`.
+#: The arguments that every command has; the others are fields of a line for `send-many`.
 _COMMON = ("base_url", "group_id", "text_form")
-#: A name that stands alone; not part of an address, a path or what somebody quoted.
+#: A name that stands alone, and is not part of an address, a path or a quotation.
 _NAME = r"(?<![\w/?&=.'\"-]){}(?![\w/='\"-])(?: \({}\))?"
-#: What a sentence says of its outcome, which is printed before it.
+#: How a message names its outcome, which is printed before it.
 _RESTATED = (
     "the message was not sent: ",
     "it is not known whether the message arrived: ",
     "the server answered, and stored nothing: ",
 )
-#: Other words of Python's, and those that a line of JSON or a shell has for them.
+#: Other words of Python, and the words of JSON or a shell for them.
 _PHRASES = (
     (", or say allow_plain_http=True", ""),
     (", or edit the Message that was answered, whose content is known", ""),
@@ -57,7 +57,7 @@ _NO_GROUP = (
     "there is no group, or it is no id: give --group, set TWAKE_GROUP_ID, or write group_id into "
     "the configuration file"
 )
-#: What a batch that ends says of a message, by the reason.
+#: Messages for a line of a batch that was ended early, by the reason.
 _ENDED = {
     "cancelled": "it was cut off on its way",
     "stopped": "the run ended before it",
@@ -65,7 +65,7 @@ _ENDED = {
 
 
 def of_error(error: TwakeError, *, send: bool = False) -> str:
-    """Return what an error says.
+    """Return the message of an error.
 
     Args:
         error: The error.
@@ -81,7 +81,7 @@ def of_error(error: TwakeError, *, send: bool = False) -> str:
 
 
 def of_delivery(delivery: Delivery) -> str:
-    """Return why a message was not, or not certainly, delivered; empty where it was."""
+    """Return the message of a delivery's error; empty where it has none."""
     error = delivery.error
     if error is None:
         return ""
@@ -89,7 +89,13 @@ def of_delivery(delivery: Delivery) -> str:
 
 
 def of_text(text: str, *, send: bool = False) -> str:
-    """Return a sentence of the library's with options and JSON instead of arguments and Python."""
+    """Return a message of the library with options and JSON in place of arguments and Python.
+
+    Args:
+        text: The message.
+        send: Whether the fields of a message are options, as they are for `send`.
+
+    """
     for words, better in _PHRASES:
         text = text.replace(words, better)
     text = re.sub(rf"\bnot ({'|'.join(_TYPES)})\b", lambda found: f"not {_TYPES[found[1]]}", text)

@@ -1,6 +1,6 @@
-"""A Twake on loopback that answers as the real one does: for trying things out, and for tests.
+"""A Twake on loopback that answers as the real one does: to try things out, and for tests.
 
-Serving it needs the `sandbox` extra (uvicorn); in-process it needs nothing more.
+To serve it needs the `sandbox` extra (uvicorn); in-process it needs nothing more.
 """
 
 from __future__ import annotations

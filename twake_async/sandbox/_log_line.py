@@ -1,4 +1,4 @@
-"""The line that the log has for each request. Words of the client's are cleaned and cut."""
+"""The line of the log for a request. Text that the client sent is cleaned and shortened."""
 
 from __future__ import annotations
 
@@ -78,6 +78,6 @@ def _excerpt(content: Any) -> str:
 
 
 def _cleaned(text: str, longest: int = _LONGEST) -> str:
-    """A text that moves no cursor, ends no line and turns no reading direction."""
+    """Return a text without control characters, line ends or changes of direction, shortened."""
     cut = text if len(text) <= longest else text[: longest - 1] + "…"
     return "".join(one if one.isprintable() else "?" for one in cut)

@@ -28,14 +28,14 @@ class ReceivedRequest:
     path: str
     """The path, without the query."""
     status: int | None
-    """The status that was answered; None where no byte was answered."""
+    """The status of the answer; None if no byte was answered."""
     body: Any
-    """The body, decoded if it is JSON; text otherwise. Empty where the sandbox did not take it."""
+    """The body: decoded if it is JSON, text otherwise, empty if the sandbox refused it."""
 
 
 @define(slots=True)
 class Received:
-    """The requests that are kept, with the size of each: bounded in number and in bytes."""
+    """The requests that are kept, with their sizes, up to a number and a sum of bytes."""
 
     _most: int
     _bytes: int = 0
@@ -44,24 +44,24 @@ class Received:
     )
 
     def add(self, request: ReceivedRequest, size: int) -> None:
-        """Keep a request; the oldest make room, and the newest always stays."""
+        """Keep a request; past a limit, remove the oldest, but never the newest."""
         self._held.append((request, size))
         self._bytes += size
         while len(self._held) > self._most or (self._bytes > _KEPT_BYTES and len(self._held) > 1):
             self._bytes -= self._held.popleft()[1]
 
     def all(self) -> list[ReceivedRequest]:
-        """What is kept, oldest first."""
+        """Return what is kept, oldest first."""
         return [request for request, _ in self._held]
 
     def clear(self) -> None:
-        """Forget all of it."""
+        """Remove all of it."""
         self._held.clear()
         self._bytes = 0
 
 
 def received(request: Request, response: Response, fault: Fault | None) -> ReceivedRequest:
-    """What to keep of a request."""
+    """Return what is kept of a request."""
     unanswered = fault is not None and fault.action in SILENCES
     body = php_json.decode(request.body)
     return ReceivedRequest(

@@ -1,4 +1,4 @@
-"""The world that a sandbox begins with, in the format of `world.json`."""
+"""The seed: the world that a sandbox begins with, as JSON."""
 
 from __future__ import annotations
 
@@ -89,7 +89,14 @@ DEFAULT_SEED: Mapping[str, Any] = {
 
 
 def read_seed(seed: Mapping[str, Any] | str | Path | None) -> Mapping[str, Any]:
-    """The seed itself, or the one in the JSON file of that path, or the default one."""
+    """Return a seed: the mapping itself, the one in a JSON file, or the default one.
+
+    Raises:
+        TypeError: It is no mapping.
+        OSError: The file cannot be read.
+        ValueError: The file is no JSON.
+
+    """
     if seed is None:
         return DEFAULT_SEED
     if isinstance(seed, str | Path):

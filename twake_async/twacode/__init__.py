@@ -1,10 +1,13 @@
-"""Twacode: Twake's rich messages, as a tree of nodes that composes like text.
+"""Twacode: Twake's rich messages, as a tree of nodes that is composed like text.
 
     Bold("hi ", Italic("you")) + Break() + UserMention("bob", bob_id) + "look at this"
 
-Strings stand where text is meant, children are positional arguments, and `+` makes a `Content`.
-What would blank the message in the client, or do nothing there, is refused when the node is made.
-`Markdown("**hi**")` leaves it all to the reader's client.
+Text is a string, children are positional arguments, and `+` makes a `Content`. A node is refused
+when it is made, if the client would show an error in place of the message, or would ignore the
+node. `Markdown("**hi**")` is compiled by the reader's client.
+
+A node type is a class in `_nodes/`. How a tree becomes JSON stands in `_json.py`, and what the
+client cannot show in `_rules.py`.
 """
 
 from ._hidden_data import hidden_data

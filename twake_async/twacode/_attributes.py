@@ -1,4 +1,4 @@
-"""How the fields of one node stand in its JSON object, and how they are read back."""
+"""The fields of one node as attributes of its JSON object, and back."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _JOINED: Final[dict[type[Any], tuple[str, str, str]]] = {
     ChannelMention: ("name", ":", "id"),
     MarkdownLink: ("title", "](", "url"),
 }
-"""Nodes that keep two fields in one `content`, and what stands between them."""
+"""Nodes that have two fields in one `content`, and what separates them."""
 
 
 def _names(cls: type[Any]) -> set[str]:
@@ -33,11 +33,11 @@ def _needed(cls: type[Any]) -> set[str]:
     return {field.name for field in fields if field.default is attrs.NOTHING} & _names(cls)
 
 
-# ---- packing: None stands for the children, which the codec fills in ----------------------------
+# ---- to JSON: None stands for the children, which `_json` fills in -----------------------------
 
 
 def pack(node: Any) -> Object:
-    """Give the attributes of a node, without those that were not given."""
+    """Return the attributes of a node; those with a default value are left out."""
     cls = type(node)
     if cls in _JOINED:
         first, between, second = _JOINED[cls]
@@ -67,11 +67,11 @@ def _reshape(node: Any, packed: Object) -> Object:
     return packed
 
 
-# ---- unpacking ----------------------------------------------------------------------------------
+# ---- from JSON ----------------------------------------------------------------------------------
 
 
 def inside(cls: type[Any], raw: Object) -> tuple[Json, ...]:
-    """Give the JSON of the children of an object: nothing, or its content."""
+    """Return the JSON of the children of an object: its content, or nothing."""
     if "content" not in raw or "children" not in attrs.fields_dict(cls):
         return ()
     if cls is Url and "url" not in raw:
@@ -90,7 +90,7 @@ def _is_link_button(cls: type[Any], raw: Object) -> bool:
 
 
 def unpack(cls: type[Any], raw: Object, children: tuple[Child, ...]) -> Child | None:
-    """Make the node of an object, or give None if its attributes are not those of the class.
+    """Return the node of an object, or None if the object has other attributes than the class.
 
     Raises:
         InvalidDraftError: The class refuses the attributes.
@@ -112,7 +112,7 @@ def unpack(cls: type[Any], raw: Object, children: tuple[Child, ...]) -> Child | 
 
 
 def _unshape(cls: type[Any], raw: Object, named: Object) -> Object:
-    """Read what `pack` writes otherwise than as one attribute for each field."""
+    """Return the fields of a node whose attributes `pack` does not write one by one."""
     content = named.pop("content", None) if cls in {*_JOINED, Url} else None
     if cls in _JOINED and isinstance(content, str):
         first, between, second = _JOINED[cls]
@@ -126,7 +126,7 @@ def _unshape(cls: type[Any], raw: Object, named: Object) -> Object:
 
 
 def _options(values: Json) -> tuple[Json, ...]:
-    """Give the options of a select; what is none is left to be refused."""
+    """Return the options of a select; anything else stays as it is, and the class refuses it."""
     return tuple(
         Option(**item)
         if isinstance(item, dict) and _needed(Option) <= item.keys() <= _names(Option)

@@ -1,4 +1,4 @@
-"""What a message's `hidden_data` says to the client, beside what it keeps for the application."""
+"""`hidden_data` of a message: settings for the client, and data of the application."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ def hidden_data(
     custom_icon: str | None = None,
     **own: Json,
 ) -> dict[str, Json]:
-    """Give the hidden data of a message: the conventions of the client, and data of your own.
+    """Return the hidden data of a message: settings that the client reads, and data of your own.
 
     Args:
-        allow_delete: Who may delete the message, beside its sender: `everyone`, or the
-            `administrators` of the workspace. The default leaves it to the sender alone.
+        allow_delete: Who may delete the message besides its sender: `everyone`, or the
+            `administrators` of the workspace. Default: nobody else.
         custom_title: A name to show in place of the application's.
         custom_icon: The `http://` or `https://` address of an image to show in place of its icon.
-        **own: Anything else that JSON can hold. It comes back with each interaction.
+        **own: Anything else that is JSON. Each interaction returns it to the application.
 
     Returns:
-        What was given, for the `hidden_data` of a `MessageDraft`.
+        The `hidden_data` of a `MessageDraft`.
 
     Raises:
         InvalidDraftError: A value is not one that the client knows, or JSON cannot hold it.
@@ -40,6 +40,6 @@ def hidden_data(
     said = {"allow_delete": allow_delete, "custom_title": custom_title, "custom_icon": custom_icon}
     try:
         kept: dict[str, Json] = json_copy(own)
-    except ValueError as error:
-        refuse(None, "hidden_data.own", f"JSON cannot hold it: {error}")
+    except ValueError as exc:
+        refuse(None, "hidden_data.own", f"JSON cannot hold it: {exc}")
     return kept | {name: value for name, value in said.items() if value is not None}

@@ -1,4 +1,4 @@
-"""From a tree of nodes to JSON and back. Neither way recurses, and nothing is lost on either."""
+"""A tree of nodes to JSON and back, without recursion and without loss."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 NESTING_LIMIT: Final = 500
-"""How deep lists and objects may stand in each other. PHP refuses a request past 512 levels."""
+"""How deep lists and objects may be nested. PHP refuses a request with more than 512 levels."""
 
 
 # ---- encoding -----------------------------------------------------------------------------------
 
 
 def to_json(tree: Child) -> Json:
-    """Give the JSON of a tree."""
+    """Return the JSON of a tree."""
     out: list[Json] = [None]
     work: list[tuple[Child, Any, int | str]] = [(tree, out, 0)]
     while work:
@@ -48,7 +48,7 @@ def _listed(items: tuple[Child, ...], work: list[tuple[Child, Any, int | str]]) 
 
 
 def _outline(node: Any, work: list[tuple[Child, Any, int | str]]) -> dict[str, Json]:
-    """Give a node's JSON, and put its children to work."""
+    """Return the JSON of a node, and add its children to the work."""
     marker: Marker | None = getattr(node, "marker", None)
     head = {"type": node.type_name} if marker is None else {"start": marker.start}
     outline = {**head, **pack(node)}
@@ -67,7 +67,7 @@ def _outline(node: Any, work: list[tuple[Child, Any, int | str]]) -> dict[str, J
 
 
 def from_json(value: Json) -> Child:
-    """Give the tree of a JSON value, as `json.loads` gives it."""
+    """Return the tree of a JSON value, as `json.loads` gives it."""
     found: list[tuple[Json, list[int]]] = []
     work: list[tuple[Json, list[int], int]] = [(value, [], 1)]
     while work:
@@ -90,7 +90,7 @@ def _class_of(raw: Mapping[str, Json]) -> type[Any] | None:
 
 
 def _within(value: Json) -> tuple[Json, ...] | list[Json]:
-    """Give what a JSON value holds that becomes children."""
+    """Return the parts of a JSON value that become children."""
     if isinstance(value, list):
         return value
     if isinstance(value, dict) and (cls := _class_of(value)):
@@ -109,7 +109,7 @@ def _build(value: Json, children: tuple[Child, ...]) -> Child:
 
 
 def _node(cls: type[Any], raw: dict[str, Json], children: tuple[Child, ...]) -> Child | None:
-    """Give the node of a JSON object, or None if it would not encode back to the same."""
+    """Return the node of a JSON object, or None if it would encode to other JSON."""
     try:
         node = unpack(cls, raw, children)
     except InvalidDraftError:
@@ -120,7 +120,7 @@ def _node(cls: type[Any], raw: dict[str, Json], children: tuple[Child, ...]) -> 
 
 
 def _same(made: dict[str, Json], raw: dict[str, Json], *, but_for: str | None) -> bool:
-    """Tell whether two objects are the same JSON, where 1, 1.0 and true are three values."""
+    """Return whether two objects are the same JSON; 1, 1.0 and true are different."""
     if made.keys() != raw.keys():
         return False
     pairs = [(made[name], raw[name]) for name in made if name != but_for]

@@ -1,4 +1,4 @@
-"""Trees as they are sent and as they come back: the portable form, and what one reader sees."""
+"""The content of a message: trees as they are sent, and as they are read."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from ._rules import is_truthy, why_blank
 
 @attrs.frozen
 class Portable:
-    """A message's content in the form that every release of Twake takes: a tree, and its texts.
+    """A message's content in the form that every release of Twake accepts: a tree, and its texts.
 
-    `decode` makes it of what `portable` made, or the web client, or a server of 2023.
+    `decode` returns it for the content of `portable`, of the web client, and of a server of 2023.
     """
 
     content: Child
     """The tree."""
 
     around: Mapping[str, Json] = attrs.field(factory=dict, hash=False)
-    """What stands beside the tree, as it came: `fallback_string`, `original_str`, and others."""
+    """The other fields, unchanged: `fallback_string`, `original_str` and so on."""
 
     slot: Literal["prepared", "formatted"] = "prepared"
-    """The name that the tree stands under."""
+    """The field that has the tree."""
 
     def __str__(self) -> str:
         text = self.around.get("fallback_string")
@@ -55,10 +55,10 @@ def fallback_text(tree: Child | Portable) -> str:
 
 
 def decode(content: Json) -> Child | Portable:
-    """Give the tree of a message's content. Nothing is lost: `encode` gives the same JSON back.
+    """Return the tree of a message's content. `encode` returns the same JSON for it.
 
     Args:
-        content: The content as `json.loads` gives it, whatever it is.
+        content: The content as `json.loads` returns it; any JSON.
 
     Returns:
         Text for a string, a `Content` for a list, a node for an object with the type and the
@@ -75,10 +75,10 @@ def decode(content: Json) -> Child | Portable:
 
 
 def encode(tree: Child | Portable) -> Json:
-    """Give a tree as JSON: the inverse of `decode`.
+    """Return a tree as JSON: the inverse of `decode`.
 
-    Text stays text, a `Content` becomes a list, and a node an object with its `type`. This is the
-    bare tree: what is to be sent goes through `portable`.
+    Text stays text, a `Content` becomes a list, and a node an object with its `type`. A message is
+    sent with the tree in the form that `portable` returns.
 
     Args:
         tree: Text, a node, a `Content` or a `Portable`.
@@ -96,19 +96,19 @@ def portable(
     content: Child | Portable | Sequence[Child | Mapping[str, Json]] | Mapping[str, Json],
     fallback: str | None = None,
 ) -> dict[str, Json]:
-    """Give a message's content in the form that every release of Twake takes.
+    """Return a message's content in the form that every release of Twake accepts.
 
     Args:
         content: Text, a node, a `Content`, a list of nodes, or JSON as it is sent.
-        fallback: What notifications and search show; None makes it of the tree, as a reader would
-            read it (`fallback_text`), unless the content brings its own.
+        fallback: What notifications and search show. Default: the text that the content brings, or
+            else `fallback_text` of the tree.
 
     Returns:
         `{"fallback_string": text, "original_str": text, "prepared": list of nodes}`.
 
     Raises:
-        InvalidDraftError: The tree is nested deeper than 500 levels, or holds JSON that is none,
-            or that the client cannot show.
+        InvalidDraftError: The tree is nested deeper than 500 levels, is not JSON, or contains JSON
+            that the client cannot show.
 
     """
     tree = _tree(content)
@@ -141,9 +141,9 @@ def _item(item: Any) -> Child:
 
 
 def with_dicts(value: Json) -> Json:
-    """Give JSON with a dict for each mapping of another class; what has none comes back itself.
+    """Return JSON with a dict for each mapping of another class; without one, the same object.
 
-    It does not recurse, and copies what stands in a value twice, or in itself, once.
+    It does not recurse. A part that occurs several times, or in itself, is copied once.
     """
     if not _has_other_mapping(value):
         return value
@@ -180,7 +180,7 @@ def _has_other_mapping(value: Json) -> bool:
 
 
 def why_unsendable(content: Json) -> str | None:
-    """Tell why JSON cannot be sent as content: too deep, none at all, or not to be shown."""
+    """Return why a value cannot be sent as content: too deep, not JSON, or not to be shown."""
     if _is_deeper(content, NESTING_LIMIT):
         return f"it is nested deeper than {NESTING_LIMIT} levels"
     if trouble := _why_not_json(content):
@@ -192,13 +192,13 @@ def why_unsendable(content: Json) -> str | None:
 def _why_not_json(content: Json) -> str | None:
     try:
         json_copy(content)
-    except ValueError as error:
-        return f"JSON cannot hold it: {error}"
+    except ValueError as exc:
+        return f"JSON cannot hold it: {exc}"
     return None
 
 
 def _is_deeper(value: Json, limit: int) -> bool:
-    """Tell whether lists and objects stand in each other more than so many times."""
+    """Return whether lists and objects are nested more than `limit` deep."""
     work = [(value, 1)]
     while work:
         item, depth = work.pop()

@@ -1,8 +1,8 @@
-"""What the client cannot show: pure rules over the JSON that is about to be sent.
+"""Which JSON the client cannot show.
 
-A node that this package makes keeps them by itself. They are for what was kept as it came, and
-stand in `PseudoMarkdownDictionary.js` and `pseudoMarkdownCompiler.js` of the client: where its code
-throws, it shows "An error occured while showing this message." instead.
+The nodes of this package follow these rules already. The rules are for other JSON, as in `Unknown`.
+They come from `PseudoMarkdownDictionary.js` and `pseudoMarkdownCompiler.js` of the client. If its
+code throws, it shows "An error occured while showing this message." in place of the message.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _STRING_CONTENT: Final = frozenset({"user", "channel", "mcode", "icode", "markdo
 
 
 def why_blank(content: Json) -> str | None:
-    """Tell why the client could not show a message's content; None if it can."""
+    """Return why the client cannot show a message's content; None if it can."""
     work: list[Json] = [content]
     while work:
         value = _listed(work.pop())
@@ -38,12 +38,12 @@ def why_blank(content: Json) -> str | None:
 
 
 def is_truthy(value: Json) -> bool:
-    """Tell whether JavaScript takes a value for true: an empty list or object is."""
+    """Return whether a value is true in JavaScript: an empty list or object is."""
     return isinstance(value, list | dict) or bool(value)
 
 
 def _listed(value: Json) -> list[Json] | None:
-    """Give the items that the client walks over; None where it would throw."""
+    """Return the items that the client shows; None if its code throws."""
     if isinstance(value, dict):
         forms = (value.get("formatted"), value.get("prepared"))
         value = next((form for form in forms if is_truthy(form)), value)
@@ -55,7 +55,7 @@ def _listed(value: Json) -> list[Json] | None:
 
 
 def _trouble(item: dict[str, Any]) -> str | None:
-    """Tell what is wrong with one object in a list of nodes, its content aside."""
+    """Return what is wrong with one object in a list of nodes; its content is not checked."""
     claimed = item.get("type") or item.get("start")
     if isinstance(claimed, str) and claimed in OBJECT_MEMBERS:
         return f"the client takes the type {claimed!r} for a member of every object"
@@ -70,7 +70,7 @@ def _trouble(item: dict[str, Any]) -> str | None:
 
 
 def _href(item: dict[str, Any]) -> Json:
-    """Give what the client makes a link of; a url that is there but empty becomes `#`."""
+    """Return the address of a link, as the client takes it; "" for an empty one."""
     href = item["url"] if "url" in item else item.get("content")
     return href if is_truthy(href) else ""
 

@@ -1,4 +1,4 @@
-"""What one reader sees in place of what all see: updates of keyed nodes."""
+"""What one reader sees in keyed nodes: `UserSpecific`."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _is_modifier(owner: object, field: attrs.Attribute[Any], key: str, tree: Chi
 
 
 def _nested_key(content: Json) -> str | None:
-    """Tell of a key inside a replacement: the client looks for none there."""
+    """Return what is wrong if a replacement contains a key: the client looks for none there."""
     work = [content]
     while work:
         item = work.pop()
@@ -51,16 +51,16 @@ def _nested_key(content: Json) -> str | None:
 
 @attrs.frozen
 class UserSpecific:
-    """What one reader sees in keyed nodes, where all others see the nodes' own children.
+    """What one reader sees in keyed nodes. All others see the children of the nodes.
 
-    The server keeps it beside the message, until an update for the same user replaces it. Sent
-    with a draft, as `_once_user_specific_update`.
+    The server stores it with the message, until an update for the same user replaces it. A draft
+    sends it as `_once_user_specific_update`.
 
     Source: `Messages.js` lines 406-459; wire cases 17d, 17e, 17f.
 
     Raises:
         InvalidDraftError: The user id is empty, there is nothing to update, a key could not be
-            matched, or a replacement is empty text, holds a key of its own or could not be shown.
+            matched, or a replacement is empty text, contains a key or cannot be shown.
 
     """
 
@@ -70,10 +70,10 @@ class UserSpecific:
     modifiers: Mapping[str, Child] = attrs.field(
         converter=_copy, validator=_are_modifiers, hash=False
     )
-    """For each key of a node in the message, what to show in place of its children."""
+    """For each key of a node in the message: what the reader sees in place of its children."""
 
     replace_all: bool = attrs.field(default=False, validator=is_flag)
-    """Whether to forget what earlier updates said of other keys; with no modifiers, of all."""
+    """Whether to remove what earlier updates set for other keys, or, without modifiers, for all."""
 
     def __attrs_post_init__(self) -> None:
         if not self.modifiers and not self.replace_all:
@@ -81,14 +81,14 @@ class UserSpecific:
 
 
 def user_specific_update(updates: Sequence[UserSpecific | Mapping[str, Json]]) -> Json:
-    """Give the value of a message's `_once_user_specific_update`.
+    """Return the value of a message's `_once_user_specific_update`.
 
     Args:
-        updates: One update for each reader, in the order in which the server is to do them; each
-            a `UserSpecific`, or the same as JSON.
+        updates: One update for each reader, in the order in which the server applies them; each a
+            `UserSpecific`, or the same as JSON.
 
     Returns:
-        An object for one update, and a list for several: the server takes both.
+        An object for one update, a list for several: the server accepts both.
 
     Raises:
         InvalidDraftError: An update is neither.

@@ -1,4 +1,4 @@
-"""A Twake on loopback that fails at exact bytes, on real sockets, and remembers what it stored."""
+"""A Twake on loopback that fails at exact bytes on real sockets, and knows what it stored."""
 
 from .catalogue import FAULTS, RETRY_AFTER
 from .fault import Fault

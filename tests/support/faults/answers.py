@@ -1,4 +1,4 @@
-"""What goes on the wire: whole answers as bytes, good ones, bad ones and monsters."""
+"""Whole answers as bytes: good ones, bad ones and huge ones."""
 
 from __future__ import annotations
 

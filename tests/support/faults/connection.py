@@ -57,6 +57,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         if self.stuck:
+            self.server.dropped += nbytes
             return
         if not self.data:
             self.server.begun += 1
@@ -149,7 +150,7 @@ class Connection(asyncio.BufferedProtocol):
         return len(self.data) >= fault.at + (self.head_size if fault.where == "body" else 0)
 
     def _answer_question(self, request: Request, fault: Fault | None) -> None:
-        """Answer as the real server does; what was to happen befalls the next message."""
+        """Answer as the real server does; the fault is kept for the next message."""
         self.server.questions += 1
         self.server.begun -= 1
         if self.borrowed:
@@ -177,7 +178,7 @@ class Connection(asyncio.BufferedProtocol):
         self.transport.write(data)
 
     def stick(self) -> None:
-        """Take no more notice of what the client sends; wait for it to leave."""
+        """Ignore what the client sends from now on, and wait for it to leave."""
         self.stuck = True
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""One fault: what the server does to one connection or request, and the truth about it."""
+"""One fault: what the server does to one connection or request, and what is stored then."""
 
 from __future__ import annotations
 
@@ -46,5 +46,5 @@ class Fault:
 
     @property
     def retry_after_text(self) -> str | None:
-        """The header's value now (a date is made when it is asked for)."""
+        """Return the value of the header (a date is made at this moment)."""
         return self.retry_after() if callable(self.retry_after) else self.retry_after

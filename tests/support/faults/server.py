@@ -12,7 +12,7 @@ from .connection import Connection
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from .fault import Fault
     from .request import Request
@@ -22,7 +22,7 @@ _FRONT_IDS_KEPT = 200_000
 
 
 class Script(Protocol):
-    """Says what befalls each connection and each request; None is nothing."""
+    """Chooses the fault of each connection and each request; None for no fault."""
 
     def for_connection(self) -> Fault | None: ...
 
@@ -32,8 +32,8 @@ class Script(Protocol):
 class RandomScript:
     """Picks a fault with probability `rate`, the same ones for the same seed and order.
 
-    Connections and requests draw from two generators: how often the client connects does not
-    change what befalls its requests. Each name is as likely as any other of its kind.
+    Connections and requests use two generators, so that the number of connections does not change
+    the faults of the requests. Each name has the same probability as any other of its kind.
     """
 
     def __init__(self, seed: int, faults: Iterable[str], rate: float = 0.3) -> None:
@@ -61,8 +61,9 @@ class FaultServer:
 
     `accepted` counts connections (behind TLS: completed handshakes), `begun` requests of which a
     byte was read, `received` requests read to the end; `questions`, the requests of a check, count
-    apart: no fault befalls them but those that act before a request is read. `stored` counts the copies of each
-    front_id in the channel, `edits` and `removed` count by message id, `shown` the ephemerals.
+    apart: they meet only faults that act before a request is read. `stored` counts the copies of each
+    front_id in the channel, `edits` and `removed` count by message id, `shown` the ephemerals. `dropped`
+    counts the bytes that came while a fault took no notice of them.
     """
 
     def __init__(
@@ -73,7 +74,7 @@ class FaultServer:
         self.edits: Counter[str] = Counter()
         self.removed: Counter[str] = Counter()
         self.shown: Counter[str] = Counter()
-        self.accepted = self.begun = self.received = self.questions = 0
+        self.accepted = self.begun = self.received = self.questions = self.dropped = 0
         self.requests: deque[dict[str, Any]] = deque(maxlen=_KEPT)
         self.heads: deque[bytes] = deque(maxlen=_KEPT)
         self.front_ids: Counter[str] = Counter()
@@ -102,7 +103,7 @@ class FaultServer:
             raise self.failures[0]
 
     async def open_port(self) -> None:
-        """Listen, again on the same port where there was one."""
+        """Listen; the second time on the same port."""
         timeouts = {"ssl_handshake_timeout": 5.0, "ssl_shutdown_timeout": 0.2} if self._ssl else {}
         self._server = await asyncio.get_running_loop().create_server(
             lambda: Connection(self),
@@ -115,7 +116,7 @@ class FaultServer:
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def close_port(self) -> None:
-        """Listen no more, and cut all connections."""
+        """Stop listening, and abort all connections."""
         self._server.close()
         for connection in list(self.connections):
             connection.transport.abort()
@@ -136,8 +137,19 @@ class FaultServer:
             queue = self._for_connections if fault.stage == "accept" else self._for_requests
             queue.append(fault)
 
+    def next_silence(self, fault: Fault) -> Callable[[], bool]:
+        """Return a function that says whether a silent or slow fault acts on a further request.
+
+        From then on the client can only wait: its request has left, at least in part.
+        """
+        counted = self._acted_on(fault)
+        return lambda: self._acted_on(fault) > counted
+
+    def _acted_on(self, fault: Fault) -> int:
+        return self.dropped if fault.stage == "accept" else self.acted[fault.name]
+
     def behave(self) -> None:
-        """Behave well from now on, whatever script or queue there was."""
+        """Do no fault from now on, whatever the script or the queue says."""
         self._behaves = True
 
     async def quiet(self, within: float = 5.0) -> None:
@@ -163,7 +175,7 @@ class FaultServer:
         return self.script.for_request() if self.script else None
 
     def give_back(self, fault: Fault | None) -> None:
-        """Take back what was chosen for a request that never came, so that the next one meets it."""
+        """Take back a fault whose request never came, for the next request."""
         if self._for_requests or self.script or fault:
             self._for_requests.appendleft(fault)
 

@@ -1,4 +1,4 @@
-"""TLS on loopback: an authority, certificates that fit and that do not, and broken handshakes."""
+"""TLS on loopback: an authority, good and bad certificates, and broken handshakes."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def server_context(kind: Kind = "good") -> ssl.SSLContext:
 
 
 class HandshakeServer:
-    """Accepts TCP, and never finishes a TLS handshake; how is told by its name."""
+    """Accepts TCP, and never finishes a TLS handshake; its name says how."""
 
     def __init__(self, how: Handshake) -> None:
         self.how = how

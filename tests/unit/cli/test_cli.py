@@ -23,7 +23,7 @@ from command_line import (
     at_home,
     environment,
     file_settings,
-    heed_ctrl_c,
+    restore_ctrl_c,
     spawn,
     texts,
     wait_for,
@@ -325,7 +325,7 @@ def test_an_id_that_cannot_be_printed_changes_no_outcome(sandbox):
 
 @pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
 def test_an_interrupted_send_tells_what_its_attempt_came_to(sandbox):
-    """Ctrl-C while the answer is awaited: the request left, so the fate is unknown."""
+    """Ctrl-C while the answer is awaited: the request left, so the outcome is unknown."""
     sandbox.fail_next(before_storing="silent")
     arguments = ["send", "--channel", sandbox.channel_id, "x"]
     with subprocess.Popen(
@@ -333,7 +333,7 @@ def test_an_interrupted_send_tells_what_its_attempt_came_to(sandbox):
         env=environment(**sandbox.environment),
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=heed_ctrl_c,  # noqa: PLW1509 - it only sets a signal
+        preexec_fn=restore_ctrl_c,  # noqa: PLW1509 - it only sets a signal
     ) as process:
         wait_for(lambda: sandbox.requests)
         process.send_signal(signal.SIGINT)
@@ -464,7 +464,7 @@ def test_a_file_may_be_a_pipe(sandbox, cli, tmp_path):
 
 
 def test_a_file_named_on_the_command_line_goes_before_the_environment(sandbox, cli, tmp_path):
-    """The pair comes from one place: the environment's good key does not mend the file's."""
+    """The pair comes from one place: the environment's good key does not complete the file's."""
     path = write_config(tmp_path / "c.toml", public_id=sandbox.public_id, private_api_key="wrong")
     assert cli("send", "--config", str(path), "x")[0] == 2
 

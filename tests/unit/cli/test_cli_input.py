@@ -26,7 +26,7 @@ from twake_async.cli._csv_rows import rows  # noqa: E402
 from twake_async.cli._formats import is_csv  # noqa: E402
 from twake_async.cli._input import FileInput, StreamInput  # noqa: E402
 from twake_async.cli._lines import JsonLines, Reading, read_jsonl  # noqa: E402
-from twake_async.cli._results import End, beside  # noqa: E402
+from twake_async.cli._results import LineResult, with_result  # noqa: E402
 from twake_async.cli._sources import InputError  # noqa: E402
 from twake_async.cli._text_lines import TextLines, text_encoding, text_lines  # noqa: E402
 from twake_async.errors import Outcome  # noqa: E402
@@ -54,7 +54,7 @@ def only_wrong(lines) -> str:
     """Return what is wrong with the only line."""
     [line] = lines
     assert line.draft is None
-    return line.wrong
+    return line.problem
 
 
 def in_pieces(data: bytes, size: int) -> list[bytes]:
@@ -82,7 +82,7 @@ def test_lines_are_the_same_however_their_bytes_come(encoding, eager, size):
         "last",
     ]
     assert [line.number for line in found] == [1, 2, 3, 4, 5, 6]
-    assert not any(line.wrong for line in found)
+    assert not any(line.problem for line in found)
     if not eager:
         assert [line.end for line in found] == ["\r\n", "\r", "\n", "\n", "\r\n", ""]
 
@@ -117,7 +117,7 @@ def test_utf_16_without_a_byte_order_mark_is_seen_by_its_zeros():
 def test_a_byte_that_is_no_utf_8_is_named_and_kept():
     """The line says where it is and what it may be; its bytes can be written as they were."""
     [line] = text_lines([b'{"content": "h\xe9llo"}'])
-    assert line.wrong == (
+    assert line.problem == (
         "character 15 is the byte 0xE9, which is not UTF-8; it looks like cp1252: "
         'give --encoding cp1252 to read \'{"content": "héllo"}\''
     )
@@ -125,10 +125,10 @@ def test_a_byte_that_is_no_utf_8_is_named_and_kept():
 
 
 @pytest.mark.parametrize(
-    ("data", "encoding", "wrong"),
+    ("data", "encoding", "problem"),
     [
         (b"\x81", "", "0x81, which is not UTF-8: name the right encoding"),
-        ("é".encode() + b"\xe9", "", "as the rest of the line is: mend it"),
+        ("é".encode() + b"\xe9", "", "as the rest of the line is: fix it"),
         (b"a\x81", "cp1252", "character 2 is the byte 0x81, which is not CP1252"),
         (b"a\0b", "", "character 2 is NUL: this is no text, or not UTF-8"),
         (codecs.BOM_UTF8 + b"a", "cp1252", "begins with the mark of UTF-8, and --encoding says"),
@@ -136,10 +136,10 @@ def test_a_byte_that_is_no_utf_8_is_named_and_kept():
         (codecs.BOM_UTF16_LE + b"a\0\0", "", "the byte 0x00, which is not UTF-16-LE"),
     ],
 )
-def test_what_cannot_be_decoded_is_told(data, encoding, wrong):
+def test_what_cannot_be_decoded_is_told(data, encoding, problem):
     """By its place, its byte and what would help."""
     [line] = text_lines([data], encoding)
-    assert wrong in line.wrong
+    assert problem in line.problem
 
 
 def test_a_line_without_an_end_is_bounded(monkeypatch):
@@ -149,7 +149,7 @@ def test_a_line_without_an_end_is_bounded(monkeypatch):
     found = [line for _ in range(100) for line in lines.feed(b"x" * 999)]
     assert sum(map(len, lines._pieces)) < 3000
     found += lines.feed(b"\nshort\n" + b"y" * 1001 + b"\n")
-    assert [(line.number, line.wrong) for line in found] == [
+    assert [(line.number, line.problem) for line in found] == [
         (1, "it is longer than 1,000 characters"),
         (2, ""),
         (3, "it is longer than 1,000 characters"),
@@ -167,6 +167,8 @@ def test_not_every_codec_of_python_is_a_character_set(name):
 
 
 @given(st.binary(max_size=60), st.sampled_from(["", *CHARSETS]), st.integers(1, 9))
+@example(b"\x1b$" + b"\0" * 8, "iso2022_jp", 1)
+@example(b"ok\n\x1b$" + b"\0" * 40 + b"\nafter", "iso2022_kr", 1000)
 @settings(deadline=None, max_examples=400)
 @example(b"", "utf-16", 1)
 @example(codecs.BOM_UTF32_LE, "", 1)
@@ -178,7 +180,7 @@ def test_any_bytes_are_lines_in_any_character_set(data, encoding, size):
     assert [line.number for line in found] == list(range(1, len(found) + 1))
     for line in found:
         assert not set(line.text) & set("\r\n")
-        if not line.wrong:
+        if not line.problem:
             line.text.encode()
 
 
@@ -211,7 +213,7 @@ def test_cells_are_what_stands_there():
 
 
 @pytest.mark.parametrize(
-    ("row", "wrong"),
+    ("row", "problem"),
     [
         ('a,"b', "the quote at character 3 (column 2) is never closed"),
         ('a,"', "the quote at character 3 (column 2) is never closed"),
@@ -225,26 +227,26 @@ def test_cells_are_what_stands_there():
         ('"a\nb\nc"d', "on line 4: there is text after the closing quote, at character 3"),
     ],
 )
-def test_what_rfc_4180_does_not_allow_is_told(row, wrong):
+def test_what_rfc_4180_does_not_allow_is_told(row, problem):
     """The csv module reads most of these as text that nobody wrote."""
     found = table("x,y\n" + row + "\n")
     assert len(found) == 2
     assert found[1].number == 2
-    assert wrong in found[1].wrong
+    assert problem in found[1].problem
     assert found[1].text == row + "\n"
 
 
 def test_the_next_line_is_read_as_ever():
     """One bad row is one bad row, where it is known where it ends."""
     found = table('a,b"\n1,2\n"3"x,4\n5,6\n')
-    assert [bool(row.wrong) for row in found] == [True, False, True, False]
+    assert [bool(row.problem) for row in found] == [True, False, True, False]
 
 
 def test_a_quote_that_is_closed_too_late_is_bounded(monkeypatch):
     """A row longer than anything that can be sent is not collected."""
     monkeypatch.setattr("twake_async.cli._csv_rows.LONGEST", 20)
     found = table('"a\n' + "xxxxxxxx\n" * 4 + "1,2\n")
-    assert "is not closed within 20 characters" in found[0].wrong
+    assert "is not closed within 20 characters" in found[0].problem
     assert found[-1].cells == ["1", "2"]
 
 
@@ -260,7 +262,7 @@ def test_what_the_csv_module_writes_is_read_as_it_was(table_written, delimiter):
     csv.writer(out, delimiter=delimiter, quoting=csv.QUOTE_ALL).writerows(table_written)
     read = table(out.getvalue(), delimiter)
     assert [row.cells for row in read] == table_written
-    assert not any(row.wrong for row in read)
+    assert not any(row.problem for row in read)
 
 
 @given(st.text(st.sampled_from('a",;\n\r \0'), max_size=30))
@@ -270,7 +272,7 @@ def test_each_line_is_in_one_row_or_blank(text):
     numbers = [row.number for row in table(text)]
     assert numbers == sorted(set(numbers))
     for row in table(text):
-        if not row.wrong:
+        if not row.problem:
             assert not row.text
 
 
@@ -299,7 +301,7 @@ def test_what_excel_saves_is_read():
 
 
 @pytest.mark.parametrize(
-    ("text", "wrong"),
+    ("text", "problem"),
     [
         ("channel_id,content,content\nc,a,b\n", "two columns are 'content'"),
         ("Channel,content\nc,a\n", "give --map Channel=channel_id, or --map Channel= to leave"),
@@ -317,13 +319,12 @@ def test_what_excel_saves_is_read():
             'channel_id,content,extra\nc,a,"{""x"":1,""x"":2}"\n',
             "column 3 (extra): the field 'x' is named twice",
         ),
-        ("channel_id,content\nc,\n", "content is empty"),
         ("channel_id,content\n,a\n", "it has no channel_id"),
     ],
 )
-def test_what_is_wrong_with_a_csv_file_is_told(text, wrong):
+def test_what_is_wrong_with_a_csv_file_is_told(text, problem):
     """By its line, its column and why."""
-    assert wrong in only_wrong(from_csv(text))
+    assert problem in only_wrong(from_csv(text))
 
 
 def test_columns_are_renamed_and_left_out():
@@ -333,10 +334,10 @@ def test_columns_are_renamed_and_left_out():
     [line] = from_csv(text, names=names)
     assert line.draft.content == "hello"
     assert json.loads(line.source) == {"channel_id": "c", "content": "hello"}
-    wrong = only_wrong(from_csv(text, names=names | {"Text": "sender"}))
-    assert wrong == "there is no column 'Text', which --map names"
-    wrong = only_wrong(from_csv("content,Text\na,b\n", names={"Text": "content"}))
-    assert "two columns are 'content'" in wrong
+    problem = only_wrong(from_csv(text, names=names | {"Text": "sender"}))
+    assert problem == "there is no column 'Text', which --map names"
+    problem = only_wrong(from_csv("content,Text\na,b\n", names={"Text": "content"}))
+    assert "two columns are 'content'" in problem
 
 
 def test_large_cells_are_read():
@@ -349,7 +350,7 @@ def test_large_cells_are_read():
 
 
 @pytest.mark.parametrize(
-    ("text", "wrong"),
+    ("text", "problem"),
     [
         ('{"channel_id": "c", "content": "a", "content": "b"}', "'content' is named twice"),
         ('{"channel_id": "c", "extra": {"a": 1, "a": 2}}', "'a' is named twice"),
@@ -364,9 +365,9 @@ def test_large_cells_are_read():
         ("hello", "it is not JSON: Expecting value, at character 1"),
     ],
 )
-def test_what_is_wrong_with_a_line_of_json_is_told(text, wrong):
+def test_what_is_wrong_with_a_line_of_json_is_told(text, problem):
     """By its place and why, and what else the file may be."""
-    assert wrong in only_wrong(from_json(text))
+    assert problem in only_wrong(from_json(text))
 
 
 def test_fields_of_json_are_renamed_and_left_out_too():
@@ -378,8 +379,8 @@ def test_fields_of_json_are_renamed_and_left_out_too():
     for again in ({}, names):
         [read] = from_json(line.source, names=again)
         assert read.draft == line.draft
-    wrong = only_wrong(from_json('{"channel_id": "c", "text": "a", "content": "b"}', names=names))
-    assert "two fields of it are 'content', by --map" in wrong
+    problem = only_wrong(from_json('{"channel_id": "c", "text": "a", "content": "b"}', names=names))
+    assert "two fields of it are 'content', by --map" in problem
 
 
 def test_a_byte_order_mark_and_cr_are_no_part_of_a_line():
@@ -426,7 +427,7 @@ def test_a_field_may_be_the_key():
 
 
 @pytest.mark.parametrize(
-    ("more", "wrong"),
+    ("more", "problem"),
     [
         ("", "it has no order, which --key names"),
         (', "order": 17', "order, which --key names, must be a string that can be printed"),
@@ -435,17 +436,49 @@ def test_a_field_may_be_the_key():
         (', "order": null', "must be a string that can be printed"),
     ],
 )
-def test_a_line_without_a_key_is_told(more, wrong):
+def test_a_line_without_a_key_is_told(more, problem):
     """It is there, a string, and can be printed."""
-    assert wrong in only_wrong(
+    assert problem in only_wrong(
         from_json('{"channel_id": "c", "content": "a"' + more + "}", key="order")
     )
 
 
 def test_a_csv_file_without_the_column_of_the_key_is_told():
     """In its first row, once."""
-    wrong = only_wrong(from_csv("channel_id,content\nc,a\nc,b\n", key="order"))
-    assert wrong == "there is no column order; there are 'channel_id', 'content'"
+    problem = only_wrong(from_csv("channel_id,content\nc,a\nc,b\n", key="order"))
+    assert problem == "there is no column order; there are 'channel_id', 'content'"
+
+
+@pytest.mark.parametrize(
+    ("more", "problem"),
+    [
+        ({"content": ""}, "content is empty"),
+        ({"content": "half a pair: \ud83d"}, "content holds a lone surrogate"),
+        ({"content": 5}, "text, a node or a list of them is needed, not a number"),
+        ({"content": [{"type": "bold", "content": True}]}, "the client would show an error"),
+        ({"content": "x", "front_id": "a b"}, "front_id holds white space"),
+        ({"content": "x", "extra": {"content": "y"}}, "extra['content'] is a field"),
+    ],
+)
+def test_a_check_finds_what_could_not_be_encoded(more, problem):
+    """Before anything is sent, though nothing is encoded yet."""
+    given = json.dumps({"channel_id": "c"} | more).encode()
+    [line] = FileInput(io.BytesIO(given), is_csv=False).check()
+    assert line.draft is None
+    assert problem in line.problem
+
+
+@pytest.mark.parametrize(
+    ("row", "problem"),
+    [("c,,", "content is empty"), ("c,x,a b", "front_id holds white space")],
+)
+def test_a_check_of_rows_finds_it_too(row, problem):
+    """The row is given as it can be fed back in."""
+    given = f"channel_id,content,front_id\n{row}\n".encode()
+    [line] = FileInput(io.BytesIO(given), is_csv=True).check()
+    assert (line.number, line.draft) == (2, None)
+    assert problem in line.problem
+    assert json.loads(line.source)["channel_id"] == "c"
 
 
 def test_keys_of_a_file_are_its_own(tmp_path):
@@ -455,7 +488,11 @@ def test_keys_of_a_file_are_its_own(tmp_path):
         for key in ("a", "b", "a")
     )
     source = FileInput(io.BytesIO(given), is_csv=False, reading=Reading(key="order"))
-    assert [line.wrong for line in source.check()] == ["", "", "its key 'a' is that of line 1 too"]
+    assert [line.problem for line in source.check()] == [
+        "",
+        "",
+        "its key 'a' is that of line 1 too",
+    ]
 
 
 # --- any input -----------------------------------------------------------------------------------
@@ -494,7 +531,7 @@ anything = st.lists(st.sampled_from(PIECES) | st.binary(max_size=6), max_size=12
 def test_any_bytes_give_drafts_or_what_is_wrong(data, reading, read):
     """Nothing else is raised; each line can be written as one line, and a draft has no other."""
     for line in read(in_pieces(data, 5), reading):
-        assert (line.draft is None) == bool(line.wrong)
+        assert (line.draft is None) == bool(line.problem)
         assert line.source
         assert not set(line.source) & set("\r\n")
         line.source.encode("utf-8", "surrogateescape")
@@ -536,9 +573,9 @@ def test_what_is_written_of_a_line_is_the_same_draft(given_lines, encoding, asci
         if line.draft is not None:
             [again] = read_jsonl([line.source.encode()])
             [listed] = read_jsonl(
-                [beside(End(again, Outcome.NOT_SENT, why="it was held")).encode()]
+                [with_result(LineResult(again, Outcome.NOT_SENT, error="it was held")).encode()]
             )
-            [twice] = read_jsonl([beside(End(listed, Outcome.UNKNOWN)).encode()])
+            [twice] = read_jsonl([with_result(LineResult(listed, Outcome.UNKNOWN)).encode()])
             assert again.draft == listed.draft == twice.draft == line.draft
 
 
@@ -819,8 +856,8 @@ def taken(source: FileInput) -> tuple[list[str], str]:
     contents = []
     try:
         contents.extend(line.draft.content for line in source.lines())
-    except InputError as wrong:
-        return contents, str(wrong)
+    except InputError as exc:
+        return contents, str(exc)
     return contents, ""
 
 
@@ -843,9 +880,9 @@ def test_what_was_not_checked_is_not_sent(tmp_path, now, sent, said):
     """A file that changes after the check ends the batch at the first line that differs."""
     path, source = checked(tmp_path, ROWS)
     path.write_text(now)
-    contents, wrong = taken(source)
+    contents, problem = taken(source)
     assert contents == sent
-    assert said in wrong
+    assert said in problem
     left = [line.source for line in source.rest(2)]
     source.file.close()
     assert len(left) == max(0, now.count("\n") - 2) + (not now.endswith("\n") and now != "")

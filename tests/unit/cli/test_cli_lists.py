@@ -20,7 +20,7 @@ from command_line import file_settings, listed, message, spawned, texts, wait_fo
 from twake_async import Journal
 from twake_async.cli._known import Known
 from twake_async.cli._lines import Line, read_jsonl
-from twake_async.cli._results import beside, untaken
+from twake_async.cli._results import unsent_result, with_result
 from twake_async.errors import Outcome
 
 FULL = pathlib.Path("/dev/full")
@@ -385,7 +385,7 @@ def test_the_results_of_a_resumed_run_tell_what_the_journal_knows(sandbox, folde
     again = [json.loads(line) for line in _lines("results")]
     assert [one["from_journal"] for one in again] == [True, True]
     assert [one["outcome"] for one in again] == ["unknown", "delivered"]
-    assert again[0]["error"] == "an earlier run lost sight of it; --resend sends it again"
+    assert again[0]["error"] == "an earlier run did not learn its outcome; --resend sends it again"
     assert again[0]["key"] == "000000000"
     assert again[1]["id"] == first[1]["id"]
     assert cli(*given, "--resend")[0] == 0
@@ -422,7 +422,7 @@ def test_each_line_says_why_it_is_there_and_is_fed_back_as_it_was(sandbox, folde
 )
 def test_a_result_is_put_into_any_object(source, rest):
     """In front, once, and nothing else of the line changes."""
-    line = beside(untaken(Line(1, source, None, "wrong"), Outcome.NOT_SENT))
+    line = with_result(unsent_result(Line(1, source, None, "wrong"), Outcome.NOT_SENT))
     head = json.dumps(
         {"_result": {"line": 1, "outcome": "not sent", "reason": "stopped", "error": "wrong"}}
     )[:-1]
@@ -442,7 +442,7 @@ def test_a_result_changes_nothing_else_of_any_object(fields, plain):
     """Put in twice, as when a list is fed back in and fails again: the last one counts."""
     source = json.dumps(fields, ensure_ascii=plain, separators=(",", " : ") if plain else None)
     for why in ("first", "second"):
-        source = beside(untaken(Line(1, source, None, why), Outcome.NOT_SENT))
+        source = with_result(unsent_result(Line(1, source, None, why), Outcome.NOT_SENT))
     back = json.loads(source)
     assert back.pop("_result")["error"] == "second"
     assert source.count('"_result": {"line"') >= 1
@@ -452,7 +452,7 @@ def test_a_result_changes_nothing_else_of_any_object(fields, plain):
 @pytest.mark.parametrize("source", ["", "no JSON", "[1]", "{", '"text"', "[" * 100_000])
 def test_what_is_no_object_is_listed_as_it_is(source):
     """It is a bad line before and after."""
-    assert beside(untaken(Line(1, source, None, "wrong"), Outcome.NOT_SENT)) == source
+    assert with_result(unsent_result(Line(1, source, None, "wrong"), Outcome.NOT_SENT)) == source
 
 
 # --- what an earlier run delivered ----------------------------------------------------------------

@@ -60,6 +60,16 @@ def test_standard_input_is_sent_as_it_comes(sandbox):
     assert texts(sandbox) == ["message 1", "message 2"]
 
 
+def test_a_piped_line_that_cannot_be_encoded_ends_nothing(sandbox):
+    """It is told with its line and in the words of a file's check; the others are sent."""
+    with spawned(sandbox, "-") as process:
+        lines = (message(sandbox, 1), message(sandbox, 2, content=""), message(sandbox, 3))
+        out, err = process.communicate("\n".join(map(json.dumps, lines)))
+    assert (process.returncode, out) == (3, "2 delivered, 1 not sent\n")
+    assert "line 2: not sent: content is empty: a new message needs some" in err
+    assert texts(sandbox) == ["message 1", "message 3"]
+
+
 def test_csv_from_standard_input_is_checked_first(sandbox):
     """Rows may span lines, so that CSV is read to its end before anything is sent."""
     with spawned(sandbox, "-", "--format", "csv") as process:
@@ -99,23 +109,22 @@ def test_only_the_first_bad_lines_are_shown(cli, write):
 
 
 @pytest.mark.parametrize(
-    ("line", "wrong"),
+    ("line", "problem"),
     [
         (b"[1]", "not a JSON object"),
         (b"\xff", "not UTF-8"),
         (b"[" * 100_000, "not JSON"),
         (b'{"content": "x"}', "channel_id"),
-        (b'{"channel_id": "c"}', "content is empty"),
         (b'{"channel_id": "c", "content": "x", "ephemeral_to": 5}', "ephemeral_to must be a list"),
         (b'{"channel_id": "c", "content": "x", "pinned": "yes"}', "pinned"),
     ],
 )
-def test_what_is_wrong_with_a_line_is_said(line, wrong):
-    """The sentence names what to mend."""
+def test_what_is_wrong_with_a_line_is_said(line, problem):
+    """The sentence names what to fix."""
     [read] = read_jsonl([b"\n", line])
     assert read.draft is None
     assert read.number == 2
-    assert wrong in read.wrong
+    assert problem in read.problem
 
 
 def test_what_is_wrong_with_a_row_is_said():
@@ -123,8 +132,8 @@ def test_what_is_wrong_with_a_row_is_said():
     rows = b"channel_id,content,pinned\nc,x,true,more\nc,x,maybe\nc,good,\n\n", b""
     read = list(read_csv(rows))
     assert [line.number for line in read] == [2, 3, 4]
-    assert "more cells" in read[0].wrong
-    assert "column 3 (pinned) must hold true or false" in read[1].wrong
+    assert "more cells" in read[0].problem
+    assert "column 3 (pinned) must hold true or false" in read[1].problem
     assert read[2].draft.content == "good"
     assert list(read_csv([])) == []
 

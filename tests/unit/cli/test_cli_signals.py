@@ -25,7 +25,7 @@ import pytest
 pytest.importorskip("click")
 
 from click.testing import CliRunner
-from command_line import COMMAND, environment, heed_ctrl_c, texts, wait_for
+from command_line import COMMAND, environment, restore_ctrl_c, texts, wait_for
 
 from twake_async.cli._commands import twake_async
 
@@ -130,7 +130,7 @@ def check(trial: Trial) -> None:
 
 
 def one_moment(sandbox, folder, number: int, times: int, source: str, *, journal: bool) -> int:
-    """End a run at a random moment, check it, and go on from where it ended; return its status."""
+    """LineResult a run at a random moment, check it, and go on from where it ended; return its status."""
     sandbox.reset()
     sandbox.slow(0.015)
     trial = Trial(sandbox, folder, source, journal)
@@ -259,5 +259,5 @@ def started(sandbox, *arguments: str) -> subprocess.Popen:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=heed_ctrl_c,  # noqa: PLW1509 - it only sets a signal
+        preexec_fn=restore_ctrl_c,  # noqa: PLW1509 - it only sets a signal
     )

@@ -122,13 +122,16 @@ def test_nothing_is_said_twice(sandbox, cli, write):
         assert cli(*command)[2].count("refused") == 1
 
 
-def test_what_an_earlier_run_lost_sight_of_is_told_with_the_option(sandbox, cli, write, tmp_path):
+def test_what_an_earlier_run_did_not_learn_is_told_with_the_option(sandbox, cli, write, tmp_path):
     """`--resend`, which a shell has, and not the argument of the library."""
     given = (write(message(sandbox, 1)), "--journal", str(tmp_path / "run.sqlite"))
     sandbox.fail_next(after_storing="close")
     cli("send-many", *given)
     err = cli("send-many", *given)[2]
-    assert "line 1: unknown: an earlier run lost sight of it; --resend sends it again\n" in err
+    assert (
+        "line 1: unknown: an earlier run did not learn its outcome; --resend sends it again\n"
+        in err
+    )
     assert "resend=" not in err
 
 

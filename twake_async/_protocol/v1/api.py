@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import TYPE_CHECKING
 
 import attrs
@@ -12,7 +13,7 @@ from twake_async._protocol.server import Server
 if TYPE_CHECKING:
     from twake_async._arguments import Credentials
 
-__all__ = ["NOBODYS_API", "REMOVE", "SAVE", "Api"]
+__all__ = ["DEFAULT_API", "REMOVE", "SAVE", "Api"]
 
 SAVE = "/api/v1/messages/save"
 REMOVE = "/api/v1/messages/remove"
@@ -20,20 +21,21 @@ REMOVE = "/api/v1/messages/remove"
 
 @attrs.frozen
 class Api:
-    """A server's API, and who asks it."""
+    """The API of a server, and the application that asks it."""
 
     server: Server = attrs.field(factory=Server)
     credentials: Credentials | None = attrs.field(default=None, repr=False)
-    """Who asks; None for requests that are encoded and never sent."""
+    """The application that asks; None for requests that are encoded and not sent."""
     codec: Codec = PLAIN
     """What writes and reads JSON."""
 
     def headers(self) -> tuple[tuple[bytes, bytes], ...]:
-        """Return the headers that say who asks: built for each request, kept nowhere."""
+        """Return the headers that name the application, built for each request and not kept."""
         if self.credentials is None:
             return ()
-        return ((b"Authorization", self.credentials.header()),)
+        pair = f"{self.credentials.public_id}:{self.credentials.reveal()}"
+        return ((b"Authorization", b"Basic " + base64.b64encode(pair.encode())),)
 
 
-#: For requests that are encoded and never sent.
-NOBODYS_API = Api()
+#: For requests that are encoded and not sent.
+DEFAULT_API = Api()

@@ -1,4 +1,4 @@
-"""The body of a 200: its content coding, what PHP writes in front of JSON, and the JSON. No I/O."""
+"""Reads the body of a 200: content coding, lines that PHP writes before JSON, JSON. No I/O."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ def read_document(answer: Answer, limit: int, codec: Codec) -> Mapping[str, Any]
 
     Args:
         answer: A whole answer.
-        limit: The most bytes that it may have without its content coding.
-        codec: What reads JSON.
+        limit: The most bytes that the body may have, decoded.
+        codec: Reads the JSON.
 
     Raises:
-        ValueError: It is no answer of Twake's; the words are for a person.
+        ValueError: It is no answer of Twake's; the message is for a person.
 
     """
     body = _without_coding(answer, limit)
@@ -56,8 +56,8 @@ def _without_coding(answer: Answer, limit: int) -> bytes:
     return body
 
 
-#: A line that PHP itself writes in front of an answer (wire cases 16k, 17f, 19t, 21i): a message of
-#: its own, in HTML or plain, or a line of a trace that `var_dump` prints.
+#: A line that PHP itself writes before an answer (wire cases 16k, 17f, 19t, 21i): a message, in
+#: HTML or plain text, or a line of a trace that `var_dump` prints.
 _PHP_LINE = re.compile(
     rb"""
     (?: <br[ ]/>
@@ -72,11 +72,11 @@ _PHP_LINE = re.compile(
 
 
 def _behind_php(body: bytes) -> bytes:
-    # JSON as PHP writes it holds no line break, so the last line is all of it. What stands before
-    # may be anybody's words, unless PHP is known to write it.
+    # PHP writes JSON without line breaks, so the last line is all of it. The lines before it must
+    # be lines that PHP is known to write: any others may come from somebody else.
     lines = body.strip().split(b"\n")
     if not lines[-1]:
         raise ValueError("its body is empty")
     if not all(_PHP_LINE.fullmatch(line.strip()) for line in lines[:-1]):
-        raise ValueError("other words than PHP's stand before its last line")
+        raise ValueError("before its last line it holds what PHP does not write")
     return lines[-1]

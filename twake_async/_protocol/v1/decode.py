@@ -1,4 +1,4 @@
-"""The answer's `object` to a `Message`: one converter, one type for each field, nothing lost."""
+"""Decodes the `object` of an answer as a `Message`; no field of it is lost. No I/O."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = ["decode_message", "shown_content"]
 
-# Each of these takes what PHP may have made of a field, and raises ValueError for what does not
-# fit: such a value is kept in `extra` under its name.
+# Each of these hooks accepts the forms that PHP may give a field. It raises ValueError for any
+# other value, which is then kept in `extra` under its name.
 
 
 def _misfit(value: Any) -> ValueError:
@@ -78,7 +78,7 @@ def _users(value: Any, _: Any) -> tuple[str, ...]:
 
 
 def _reactions(value: Any, _: Any) -> dict[str, Reaction]:
-    if value in (None, [], {}):  # so it is in the answer to each new message
+    if value in (None, [], {}):  # as in the answer to each new message
         return {}
     found = _mapping(value, None)
     for reaction in found.values():
@@ -88,9 +88,9 @@ def _reactions(value: Any, _: Any) -> dict[str, Reaction]:
 
 
 def shown_content(content: Any, _: Any = None) -> Any:
-    """Return the text of a content that carries nothing but a plain text, or the content.
+    """Return the text of a content that is a plain text in the portable form, else the content.
 
-    The portable form says a plain text three times.
+    The portable form holds a plain text three times.
     """
     if type(content) is dict and len(content) == 3:
         text = content.get("original_str")
@@ -127,7 +127,7 @@ _HOOKS: dict[str, Callable[[Any, Any], Any]] = {
 
 @functools.cache
 def _converter() -> cattrs.Converter:
-    # Made with the first answer: cattrs writes and compiles code for it.
+    # Made for the first answer, because it takes time: cattrs generates and compiles code.
     converter = cattrs.Converter(detailed_validation=False)
     hooks: Any = {"users": override(struct_hook=_users), "count": override(struct_hook=_count)}
     converter.register_structure_hook(
@@ -142,9 +142,10 @@ def _converter() -> cattrs.Converter:
 def decode_message(found: Mapping[str, Any]) -> Message:
     """Return the message of an answer's `object`, which must have an `id`.
 
-    What has no field, and what does not fit its field's type, is in `extra` under its name.
+    Fields that `Message` does not know, and values of another type, are in `extra` under their
+    names.
     """
-    # Every hook makes of None what the field's default is.
+    # Every hook returns the default of its field for None.
     known = {n: value for n, value in found.items() if value is not None and n in _HOOKS}
     extra: dict[str, Any] = {}
     if not found.keys() <= _HOOKS.keys():

@@ -1,4 +1,4 @@
-"""A draft, or a reference to a message, as a request: what it says, to the byte. No I/O."""
+"""Encodes drafts and references to messages as requests. No I/O."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from twake_async._protocol.fingerprint import fingerprint
 from twake_async._protocol.json_codec import check_json, dump
 from twake_async.errors import InvalidDraftError
 
-from .api import NOBODYS_API, Api
+from .api import DEFAULT_API, Api
 from .requests import Remove, Save
 
 if TYPE_CHECKING:
     from twake_async.messages import MessageDraft, MessageRef
 
-__all__ = ["EncodedDraft", "encode_draft", "encode_remove", "encode_save"]
+__all__ = ["EncodedDraft", "check_draft", "encode_draft", "encode_remove", "encode_save"]
 
 Operation = Literal["create", "edit", "ephemeral"]
 
@@ -61,7 +61,7 @@ def _message_fields(draft: MessageDraft, front_id: str | None, content: Any) -> 
     return fields
 
 
-#: What the caller knows under another name than the server, for errors.
+#: The caller's names of fields that have another name on the server, for errors.
 _DRAFT_NAMES = {"_once_user_specific_update": "user_specific"}
 
 
@@ -80,16 +80,19 @@ _REWRITTEN = re.compile(r"[\s\x00-\x1f\x7f-\x9f(]")
 
 
 def _front_id(draft: MessageDraft, operation: Operation) -> str | None:
-    front_id = draft.front_id
-    if front_id is None:
+    if draft.front_id is None:
         return None if operation == "edit" else str(uuid.uuid4())
+    _check_front_id(draft.front_id)
+    return draft.front_id
+
+
+def _check_front_id(front_id: str) -> None:
     if _REWRITTEN.search(front_id):
         raise InvalidDraftError(
             "front_id holds white space, a control character or an opening parenthesis, with "
             "which the server may lose the message: use letters, digits and hyphens",
             field="front_id",
         )
-    return front_id
 
 
 def _check_content(draft: MessageDraft, operation: Operation) -> None:
@@ -170,7 +173,7 @@ def encode_draft(
     *,
     group_id: str | None,
     text_form: str = "portable",
-    api: Api = NOBODYS_API,
+    api: Api = DEFAULT_API,
 ) -> EncodedDraft:
     """Return the encoded draft; a create gets its `front_id` here, once for each send.
 
@@ -199,10 +202,37 @@ def encode_save(
     *,
     group_id: str | None,
     text_form: str = "portable",
-    api: Api = NOBODYS_API,
+    api: Api = DEFAULT_API,
 ) -> Save:
     """Return the request that saves a draft; arguments and errors are those of `encode_draft`."""
     return encode_draft(draft, group_id=group_id, text_form=text_form, api=api).request()
+
+
+def check_draft(draft: MessageDraft) -> None:
+    """Check whether a draft can be encoded; it takes less time than to encode it.
+
+    Raises:
+        InvalidDraftError: A field cannot be sent as it is; the error names it.
+
+    """
+    _check_content(draft, _operation(draft))
+    if draft.front_id is not None:
+        _check_front_id(draft.front_id)
+    is_text = isinstance(draft.content, str)
+    if not is_text:
+        _check_tree(draft)
+    # What `_check_tree` has checked needs no second check.
+    fields = _message_fields(draft, draft.front_id, draft.content if is_text else None)
+    _check_fields(fields, is_text=True)
+    dump({"message": fields}, _DRAFT_NAMES)
+
+
+def _check_tree(draft: MessageDraft) -> None:
+    from twake_async.twacode._portable import why_unsendable  # noqa: PLC0415 - as above
+
+    # A list of JSON is sent as it is; anything else is judged by its portable form.
+    if not isinstance(draft.content, list) or why_unsendable(draft.content):
+        _content(draft, "portable")
 
 
 def _check_fields(fields: dict[str, Any], *, is_text: bool) -> None:
@@ -214,7 +244,7 @@ def _check_fields(fields: dict[str, Any], *, is_text: bool) -> None:
         check_json(_DRAFT_NAMES.get(name, name), inner)
 
 
-def encode_remove(ref: MessageRef, *, group_id: str | None, api: Api = NOBODYS_API) -> Remove:
+def encode_remove(ref: MessageRef, *, group_id: str | None, api: Api = DEFAULT_API) -> Remove:
     """Return the request that removes a message.
 
     Args:

@@ -1,20 +1,20 @@
-"""Would this server take our messages? Asked by saves that no server stores. No I/O.
+"""The requests of a check: saves that no server stores, and what their answers prove. No I/O.
 
 Two requests are made, each of a kind that both recorded releases, on both PHPs, answer without
 storing anything:
 
-1. A save without a message, to a group that nobody has. The server looks at the credentials first,
-   and at the group before the message: v2020.Q3.107 refuses the group in words (wire case 21b), and
+1. A save without a message, to a group that does not exist. The server checks the credentials
+   first, and the group before the message: v2020.Q3.107 refuses the group in words (wire case 21b),
    v2023.Q1.1223 answers an empty 500 (its case 21b). So a refusal of the credentials is certain,
    and the release is known.
-2. A save to the caller's own group that cannot be stored, and whose answer, once the group and the
-   capability were accepted, is unlike all others. For 2020 one without a message: `unknown error or
-   malformed query.` (19j). For 2023 one without a channel: the plain text `ERROR with persist`; it
-   asks the service behind for a channel without an id, and passes no message on (its case 19g).
+2. A save to the caller's own group that cannot be stored. Where the group and the capability are
+   accepted, its answer is unlike all others. For 2020 it has no message: `unknown error or
+   malformed query.` (19j). For 2023 it has no channel: the plain text `ERROR with persist`; PHP
+   asks the Node service for a channel without an id, and passes no message on (its case 19g).
 
-What it cannot tell: whether a channel exists, and whether the service behind 2023's answers works.
-An empty 500 to the second request is what 2023 gives for an unknown group; a server that fails at
-everything looks the same.
+A check cannot tell whether a channel exists, nor whether the Node service behind 2023 works. To the
+second request, 2023 answers an empty 500 for an unknown group; a server that always fails does so,
+too.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from twake_async.errors import (
 )
 
 from .answers import read_answer
-from .api import NOBODYS_API, SAVE, Api
+from .api import DEFAULT_API, SAVE, Api
 from .requests import answer_limit
 
 if TYPE_CHECKING:
@@ -52,15 +52,15 @@ if TYPE_CHECKING:
 
     Release = Literal["2020", "2023"]
 
-__all__ = ["NOBODYS", "Probe", "examine"]
+__all__ = ["NIL_GROUP", "Probe", "examine"]
 
-#: A group that nobody has: the nil UUID.
-NOBODYS = "00000000-0000-0000-0000-000000000000"
+#: The nil UUID, which is the id of no group.
+NIL_GROUP = "00000000-0000-0000-0000-000000000000"
 
 _MALFORMED = b"unknown error or malformed query."
 _NOT_PERSISTED = b"ERROR with persist"
 _FATAL = b"<br />\n<b>Fatal error</b>"
-#: The content of case 19g; it goes nowhere.
+#: The content of case 19g; no server shows it.
 _NOTHING = {"original_str": "check", "prepared": ["check"]}
 
 
@@ -91,11 +91,11 @@ class Probe:
         return self.api.headers()
 
     def judge(self, answer: Answer | Failure, context: Context) -> Check | TwakeError:
-        """Return what an answer says is wrong, or the error that there is none."""
+        """Return what an answer says is wrong, or the error that there is no answer."""
         if not isinstance(answer, Answer):
             return _without_answer(answer)
         if self.release is None:
-            return _judge_nobodys_group(answer, context)
+            return _judge_nil_group(answer, context)
         return _judge_own_group(answer, self.release, context)
 
     def named_by(self, result: Check) -> None:
@@ -115,7 +115,7 @@ def examine(group_id: str | None, api: Api) -> Generator[Probe, Check | TwakeErr
     """
     group = check_group(group_id)
     proxy = api.server.proxy
-    found = _finding((yield _probe({"group_id": NOBODYS}, None, api)), proxy)
+    found = _finding((yield _probe({"group_id": NIL_GROUP}, None, api)), proxy)
     if found.problem or found.release is None:
         return found
     release = found.release
@@ -153,8 +153,8 @@ def _without_answer(failure: Failure) -> TwakeError:
     )
 
 
-def _judge_nobodys_group(answer: Answer, context: Context) -> Check:
-    """Return whose answer it is, if the server knows the application, or what is wrong."""
+def _judge_nil_group(answer: Answer, context: Context) -> Check:
+    """Return the release that answers, if the server knows the application, or what is wrong."""
     if _crashed(answer):
         return Check("", "the server answers as the release of 2023", "2023")
     found = _verdict(answer, context)
@@ -178,14 +178,14 @@ def _judge_own_group(answer: Answer, release: Release, context: Context) -> Chec
 
 
 def _crashed(answer: Answer) -> bool:
-    """Say whether PHP gave up: an empty 500, or with `display_errors` its words."""
+    """Say whether PHP failed: an empty 500, or its message where `display_errors` is on."""
     return (answer.status == 500 and not answer.body.strip()) or answer.body.startswith(_FATAL)
 
 
 def _verdict(answer: Answer, context: Context) -> Check:
     """Return what an answer says is wrong."""
-    # What the caller knows of the gateway does not count: this is to find out.
-    error = read_answer(answer, SAVE, answer_limit(b""), NOBODYS_API, context)
+    # The trusted statuses of the session do not count here: a check shows what the server says.
+    error = read_answer(answer, SAVE, answer_limit(b""), DEFAULT_API, context)
     for kind, problem, advice in _ADVICE:
         if isinstance(error, kind):
             names = ", ".join(error.missing) if isinstance(error, MissingCapabilityError) else ""

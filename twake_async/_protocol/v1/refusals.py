@@ -1,4 +1,4 @@
-"""The words by which the server refuses: a new word is one more line here. No I/O."""
+"""The words by which this API refuses a request; a new word is one more entry here. No I/O."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["judge_words"]
 
-#: The value of `error`, and the class, the reason and the sentence of the refusal that it is.
+#: The value of `error` in the answer: the class, the reason and the message of its refusal.
 _REFUSALS: dict[str, tuple[type[RefusedError], str, str]] = {
     "unknown_application_or_bad_private_key": (
         AuthenticationError,

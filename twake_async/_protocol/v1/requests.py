@@ -9,7 +9,7 @@ import attrs
 from twake_async.errors import TwakeError
 
 from .answers import mismatch, read_answer
-from .api import NOBODYS_API, REMOVE, SAVE, Api
+from .api import DEFAULT_API, REMOVE, SAVE, Api
 from .decode import decode_message, shown_content
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class Save:
     """A text that was sent as the bare string; None otherwise."""
     content: Any = attrs.field(default=None, repr=False, eq=False)
     """The content of an edit, as it was sent; None otherwise."""
-    api: Api = attrs.field(default=NOBODYS_API, repr=False, eq=False)
+    api: Api = attrs.field(default=DEFAULT_API, repr=False, eq=False)
 
     method = "POST"
     path = SAVE
@@ -54,7 +54,7 @@ class Save:
 
     @property
     def repeatable(self) -> bool:
-        """Whether it does no harm to send it twice. A create is not, whatever its `front_id`."""
+        """Whether it is idempotent. A create is not, whatever its `front_id`."""
         return self.operation == "edit"
 
     @property
@@ -126,7 +126,7 @@ class Remove:
     body: bytes = attrs.field(repr=_show_size)
     target: str
     """The message that it is about."""
-    api: Api = attrs.field(default=NOBODYS_API, repr=False, eq=False)
+    api: Api = attrs.field(default=DEFAULT_API, repr=False, eq=False)
 
     method = "POST"
     path = REMOVE

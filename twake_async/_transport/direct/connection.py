@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from twake_async._protocol.exchange import ASIDE_SECONDS
-from twake_async._protocol.http_answer import Incoming
+from twake_async._protocol.exchange import ERROR_BODY_SECONDS
+from twake_async._protocol.http_answer import AnswerReader
 from twake_async._transport.connect import has_unread, read_leftover
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ class DirectConnection(asyncio.Protocol):
         self.transport: Any = None
         self._tcp: Any = None
         self._loop = asyncio.get_running_loop()
-        self._incoming = Incoming()
+        self._reader = AnswerReader()
         self._awaited: asyncio.Future[Answer | Failure] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._hurried = False
@@ -42,24 +42,24 @@ class DirectConnection(asyncio.Protocol):
         if self._awaited is None:
             self.transport.abort()  # unsolicited data
             return
-        answer = self._incoming.feed(data)
+        answer = self._reader.feed(data)
         if answer is not None:
             self._settle(answer)
-        elif self._incoming.aside and not self._hurried:
+        elif self._reader.status_decides and not self._hurried:
             self._hurried = True
-            self._set_timer(self._loop.time() + ASIDE_SECONDS)
+            self._set_timer(self._loop.time() + ERROR_BODY_SECONDS)
 
     def eof_received(self) -> None:
         self._ended = True
-        self._settle(self._incoming.end(clean=True))
+        self._settle(self._reader.end(clean=True))
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._ended = True
         leftover = b"" if exc is None or self._awaited is None else read_leftover(self.transport)
         if leftover:
             self.data_received(leftover)
-        self._settle(self._incoming.end(clean=False))
-        self._incoming.close()
+        self._settle(self._reader.end(clean=False))
+        self._reader.close()
 
     # --- called by a send ---
 
@@ -80,7 +80,7 @@ class DirectConnection(asyncio.Protocol):
         """
         answer: asyncio.Future[Answer | Failure] = self._loop.create_future()
         self._awaited = answer
-        self._incoming.begin(limit)
+        self._reader.begin(limit)
         self._hurried = False
         self._set_timer(ends)
         self.transport.write(request)
@@ -100,7 +100,7 @@ class DirectConnection(asyncio.Protocol):
     def is_reusable(self) -> bool:
         """Say whether the last answer was complete, and nothing is unsent or unread."""
         return (
-            self._incoming.reusable
+            self._reader.reusable
             and not self._ended
             and not self.transport.is_closing()
             and not self.transport.get_write_buffer_size()
@@ -115,7 +115,7 @@ class DirectConnection(asyncio.Protocol):
         self._timer = self._loop.call_at(when, self._time_out) if when < math.inf else None
 
     def _time_out(self) -> None:
-        self._settle(self._incoming.late())
+        self._settle(self._reader.late())
 
     def _settle(self, answer: Answer | Failure) -> None:
         awaited, self._awaited = self._awaited, None

@@ -5,7 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, Protocol
 
-from twake_async._protocol.exchange import ASIDE_BYTES, ASIDE_SECONDS, TOO_LARGE, Answer, Failure
+from twake_async._protocol.exchange import (
+    ERROR_BODY_BYTES,
+    ERROR_BODY_SECONDS,
+    TOO_LARGE,
+    Answer,
+    Failure,
+)
 
 if TYPE_CHECKING:
     import httpx
@@ -67,8 +73,8 @@ def answer_by_status(trace: Trace) -> Answer | None:
 async def _read(response: httpx.Response, limit: int) -> tuple[Answer | Failure, bool]:
     """Return the answer, and whether it was read to its end."""
     if response.status_code != 200:
-        async with asyncio.timeout(ASIDE_SECONDS):
-            body = await _read_body(response, ASIDE_BYTES)
+        async with asyncio.timeout(ERROR_BODY_SECONDS):
+            body = await _read_body(response, ERROR_BODY_BYTES)
         return Answer(response.status_code, response.headers.raw, body or b""), body is not None
     body = await _read_body(response, limit)
     if body is None:

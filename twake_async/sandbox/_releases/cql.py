@@ -1,11 +1,11 @@
-"""What the server of 2020 stores for a `front_id`: its database adapter rewrites whole statements.
+"""What the server of 2020 stores for a `front_id`: its database adapter rewrites statements.
 
-It writes each value into the text of its INSERT and then changes that text with regular
-expressions, to turn SQL into CQL. They change the values, too. Where they break the statement, the
-database refuses it; the server logs this and answers as if all were well.
+The adapter writes each value into the text of an INSERT. Then it turns SQL into CQL with regular
+expressions, which also change the values. If the statement is no longer valid, the database refuses
+it; the server logs that, and answers as after a success.
 
-Only `front_id` meets these rules as it was sent. Ids are checked first, and texts are encrypted.
-The rules work on bytes, as PHP's do.
+These rules concern only `front_id`: ids are checked before, and texts are encrypted. They work on
+bytes, as PHP's strings do.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _RESERVED = (b"token", b"from", b"to", b"default")
 
 
 def stored_front_id(front_id: Any) -> str | None:
-    """The `front_id` in the stored row; None where the statement fails and nothing is stored."""
+    """Return the `front_id` in the stored row; None if the statement fails: nothing is stored."""
     if not isinstance(front_id, str):  # written without quotes, which is no text for the database
         return None
     statement = _BEFORE + _quoted(front_id.encode("utf-8", "surrogateescape")) + _AFTER
@@ -36,13 +36,13 @@ def stored_front_id(front_id: Any) -> str | None:
 
 
 def _quoted(value: bytes) -> bytes:
-    """A value as text of the statement: PHP's addslashes, and then CQL's quotes."""
+    """Return a value as text of the statement: PHP's addslashes, then CQL's quotes."""
     escaped = re.sub(rb"(['\"\\])", rb"\\\1", value).replace(b"\0", b"\\0")
     return b"'" + escaped.replace(b"'", b"''") + b"'"
 
 
 def _unquoted(text: bytes) -> bytes:
-    """The value that comes back from the database: CQL's quotes, and then PHP's stripslashes."""
+    """Return the value that the database returns: without CQL's quotes, then PHP's stripslashes."""
     escaped = text.replace(b"''", b"'")
     return re.sub(rb"\\(.?)", lambda m: b"\0" if m[1] == b"0" else m[1], escaped, flags=re.DOTALL)
 
@@ -56,7 +56,7 @@ def _join_white_space(statement: bytes) -> bytes:
 
 
 def _drop_table_alias(statement: bytes) -> bytes:
-    """Take the second word behind the first `FROM ` for the alias of a table, and remove it."""
+    """Remove the second word after the first `FROM `, which is taken for the alias of a table."""
     before, found, after = statement.partition(b"FROM ")
     words = after.split(b" ", 2)
     if not found or len(words) < 2 or words[1].upper() == b"WHERE":
@@ -71,7 +71,7 @@ def _write_count(statement: bytes) -> bytes:
 
 
 def _quote_reserved_words(statement: bytes) -> bytes:
-    """Put quotes around the reserved words that it takes for the names of columns."""
+    """Put quotes around reserved words, which are taken for names of columns."""
     before, found, after = statement.partition(b"FROM ")
     statement = (_quote_columns(before) if found else before) + found + after
     before, found, after = statement.partition(b"WHERE ")

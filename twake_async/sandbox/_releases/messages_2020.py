@@ -1,7 +1,7 @@
-"""Saving and removing a message as release v2020.Q3.107 does, in the order in which it does it.
+"""Save and remove a message as release v2020.Q3.107 does, in the same order of steps.
 
-A save works on a copy of the row, as each PHP request does on what it loaded, and stores it at the
-end. `False` is what the server answers "unknown error or malformed query." to.
+A save works on a copy of the row and stores it at the end, as a PHP request does. For `False` the
+server answers "unknown error or malformed query.".
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _KEPT = ("front_id", "hidden_data", "content", "pinned")
 
 
 def remove(world: World, given: Any) -> None:
-    """Remove a message, unless it is not there, or has replies."""
+    """Remove a message that exists and has no replies."""
     channel_id = php.field(given, "channel_id")
     if not php.truthy(channel_id):
         return
@@ -45,7 +45,7 @@ def remove(world: World, given: Any) -> None:
 
 
 def save(world: World, given: Any, user: User | None, app: App) -> dict[str, Any] | Literal[False]:
-    """Create or edit a message, or show an ephemeral one; the message as the answer shows it."""
+    """Create or edit a message, or show an ephemeral one; return the message of the answer."""
     if not php.truthy(php.field(given, "channel_id")):
         return False
     asked = dict(given)
@@ -87,7 +87,7 @@ def _edit(
 
 
 def _row(message: Message) -> Message:
-    """A copy with the types that the database keeps."""
+    """Return a copy with the types that the database stores."""
     return evolve(
         message,
         channel_id=message.channel_id.lower(),
@@ -100,7 +100,7 @@ def _row(message: Message) -> Message:
 
 
 def _loaded(row: Message) -> Message:
-    """A copy with the types that the database gives back: no zeros, and a boolean `pinned`."""
+    """Return a copy with the types that the database returns: null in place of 0."""
     return evolve(
         row,
         responses_count=row.responses_count or None,
@@ -110,7 +110,7 @@ def _loaded(row: Message) -> Message:
 
 
 def _move(world: World, message: Message, parent: Message | None) -> None:
-    """Put a message, and its replies, under another one, or at the root."""
+    """Move a message and its replies under another message, or to the root."""
     if parent is None and not message.parent_message_id:
         return
     if parent is not None and message.parent_message_id == parent.id:
@@ -145,17 +145,28 @@ def _create(
         return _shown(world, message, asked)
     if channel is None:
         raise php.PhpError("Call to a member function getOriginalWorkspaceId() on null")
+    _store(world, message, parent)
+    if (
+        user is not None
+        and not _opens_channel(asked)
+        and not world.is_member(channel["id"], user.id)
+    ):
+        raise php.PhpError("Call to a member function setLastMessagesIncrement() on null")
+    return message.as_array()
+
+
+def _store(world: World, message: Message, parent: Message | None) -> None:
     stored_as = stored_front_id(message.front_id)
     if stored_as is not None:  # otherwise it is answered, and not stored
         world.add(_row(evolve(message, front_id=stored_as)))
     if parent is not None:
         parent.responses_count = (parent.responses_count or 0) + 1
-    opens_the_channel = php.has(asked.get("hidden_data"), "type") and php.loosely_equal(
-        asked["hidden_data"]["type"], "init_channel"
-    )
-    if user is not None and not opens_the_channel and not world.is_member(channel["id"], user.id):
-        raise php.PhpError("Call to a member function setLastMessagesIncrement() on null")
-    return message.as_array()
+
+
+def _opens_channel(asked: dict[str, Any]) -> bool:
+    """Return whether a message is the first of its channel, for which no membership is needed."""
+    hidden_data: Any = asked.get("hidden_data")
+    return php.has(hidden_data, "type") and php.loosely_equal(hidden_data["type"], "init_channel")
 
 
 def _new(world: World, asked: dict[str, Any], user: User | None, app: App) -> Message:
@@ -177,7 +188,7 @@ def _new(world: World, asked: dict[str, Any], user: User | None, app: App) -> Me
 
 
 def _fill(message: Message, asked: dict[str, Any], user: User | None) -> None:
-    """What creating and editing set alike; what JSON cannot hold becomes null, or empty."""
+    """Set the fields that a create and an edit have in common; what is not JSON becomes null."""
     if php.has(asked, "_once_user_specific_update"):
         updates = asked["_once_user_specific_update"]
         specific = _specific(message.user_specific_content, updates)
@@ -192,7 +203,7 @@ def _fill(message: Message, asked: dict[str, Any], user: User | None) -> None:
 
 
 def _specific(held: Any, updates: Any) -> Any:
-    """Content that only some people see: a list of updates, or one that has a `user_id`."""
+    """Return the content for single users, after a list of updates or one update."""
     specific = dict(php.items(held))
     if php.truthy(php.field(updates, "user_id")):
         updates = [updates]
@@ -208,7 +219,7 @@ def _specific(held: Any, updates: Any) -> Any:
 
 
 def _shown(world: World, message: Message, asked: dict[str, Any]) -> dict[str, Any]:
-    """An ephemeral message: shown to those who are there, never stored."""
+    """Show an ephemeral message, which is not stored; return the message of the answer."""
     shown = message.as_array()
     shown["ephemeral_id"] = message.id
     shown["_user_ephemeral"] = True

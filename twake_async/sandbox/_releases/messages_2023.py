@@ -1,10 +1,10 @@
-"""Saving and removing a message as release v2023.Q1.1223 does on PHP 7.1.
+"""Save and remove a message as release v2023.Q1.1223 does on PHP 7.1.
 
-PHP hands messages on to a Node service there. What PHP does is recorded; the Node service was a
-stand-in, so the answers go no further than the recorded ones, and an id that it does not know gets
-the recorded answer for that: a message whose id is null.
+There PHP forwards messages to a Node service. PHP's part was recorded with a substitute for the
+Node service, so only the recorded answers are given. For an unknown id that is a message whose id
+is null.
 
-On PHP 7.1 `"Hello"["formatted"]` is `"H"`: this is how plain text loses all but its first byte.
+On PHP 7.1 `"Hello"["formatted"]` is `"H"`. So plain text is cut to its first byte.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ _FROM_AN_APPLICATION = 1
 
 
 def remove(world: World, given: dict[str, Any]) -> None:
-    """Remove a message, if the id is known in that thread."""
+    """Remove a message, if its thread has that id."""
     message = _known(world, given)
     if message is not None:
         world.remove(message)
 
 
 def save(world: World, given: dict[str, Any], app: App) -> dict[str, Any]:
-    """Create or edit a message; the message as the answer shows it."""
+    """Create or edit a message; return the message of the answer."""
     if php.truthy(given.get("id")):
         return _edit(world, given)
     if php.has(given, "_user_reaction"):
@@ -48,7 +48,7 @@ def save(world: World, given: dict[str, Any], app: App) -> dict[str, Any]:
 
 
 def _offset(value: Any, key: str) -> Any:
-    """`$value[$key]` on PHP 7.1: of a string, its first byte."""
+    """Return `$value[$key]` on PHP 7.1: for a string, its first byte."""
     if isinstance(value, str):
         first = value.encode("utf-8", "surrogateescape")[:1]
         return first.decode("utf-8", "surrogateescape")
@@ -56,12 +56,12 @@ def _offset(value: Any, key: str) -> Any:
 
 
 def _either(*values: Any) -> Any:
-    """What `a ?: b ?: c` gives."""
+    """Return `a ?: b ?: c`."""
     return next((value for value in values if php.truthy(value)), values[-1])
 
 
 def _resource(given: dict[str, Any]) -> dict[str, Any]:
-    """What PHP sends to the Node service."""
+    """Return what PHP sends to the Node service."""
     content = given.get("content")
     formatted, prepared = _offset(content, "formatted"), _offset(content, "prepared")
     return {
@@ -73,7 +73,10 @@ def _resource(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _context(hidden_data: Any, front_id: Any) -> Any:
-    """`$hidden_data["_front_id"] = $front_id` on PHP 7.1: of a string, it takes the first byte."""
+    """Return the hidden data after `$hidden_data["_front_id"] = $front_id` on PHP 7.1.
+
+    In a string, this replaces the first byte.
+    """
     if isinstance(hidden_data, str) and hidden_data:
         start = _offset(front_id, "") if isinstance(front_id, str) else ""
         return start + hidden_data[1:] if start else hidden_data
@@ -141,10 +144,10 @@ def _content(text: Any, elements: Any) -> dict[str, Any]:
 
 
 def _edit(world: World, given: dict[str, Any]) -> dict[str, Any]:
-    """An edit replaces everything: what is not given is wiped, lost, or unpinned.
+    """Replace all of a message: content, hidden data and pin that are not given are lost.
 
-    Where no text is given, the recorded answer still shows the old one: its Node service was a
-    stand-in that kept it. The real one was recorded alone, and stores the null that PHP sends.
+    Without a text, the recorded answer shows the old one, as the substitute for the Node service
+    kept it. The real Node service, recorded alone, stores the null that PHP sends.
     """
     message = _known(world, given)
     if message is None:
@@ -162,7 +165,7 @@ def _edit(world: World, given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _known(world: World, given: dict[str, Any]) -> Message | None:
-    """The message, if it is in the thread that is named: its own, unless a parent is given."""
+    """Return the message, if it is in the given thread, or at the root if none is given."""
     thread_id = given.get("parent_message_id")
     thread_id = thread_id if php.truthy(thread_id) else ""
     message_id = given.get("id")
@@ -170,7 +173,7 @@ def _known(world: World, given: dict[str, Any]) -> Message | None:
 
 
 def _shown(message: Message) -> dict[str, Any]:
-    """What PHP makes of the Node service's message, and that message's own fields after it."""
+    """Return PHP's form of the Node service's message, then that message's own fields."""
     shown = message.as_array()
     text, context = message.content["original_str"], message.hidden_data
     ordered: dict[str, Any] = {}
@@ -196,7 +199,7 @@ def _shown(message: Message) -> dict[str, Any]:
 
 
 def _shown_once(world: World, message: Message, given: dict[str, Any]) -> dict[str, Any]:
-    """An ephemeral message."""
+    """Show an ephemeral message; return the message of the answer."""
     recipients = php.items(given.get("ephemeral_message_recipients"))
     shown = _shown(message) | {
         "front_id": message.id,
@@ -209,7 +212,7 @@ def _shown_once(world: World, message: Message, given: dict[str, Any]) -> dict[s
 
 
 def _nothing(channel_id: Any) -> dict[str, Any]:
-    """The 200 for what the Node service did not answer, or did not know."""
+    """Return the message of the answer for an id that the Node service does not know."""
     empty = Message(
         id="",
         front_id=None,

@@ -1,6 +1,6 @@
-"""Who may come in: application and key, company, capabilities, privileges, in the server's order.
+"""What an application is permitted: key, company, capabilities, privileges, in this order.
 
-All of these answer HTTP 200 with an `error`, before anything is written.
+Each refusal is HTTP 200 with an `error`, and comes before anything is stored.
 """
 
 from __future__ import annotations
@@ -34,25 +34,25 @@ _PARTS = 2
 
 
 def bad_group(group_id: Any) -> dict[str, Any]:
-    """The answer to a company that is unknown, or that has not installed the application."""
+    """Return the error for a company that is unknown or has not installed the application."""
     error = "you_need_to_provide_a_valid_group_id_field_in_any_api_request"
     return {"error": error, "group_id": group_id}
 
 
 def missing_capabilities(capabilities: Sequence[str]) -> dict[str, Any]:
-    """The answer to an application that may not do what it asks for."""
+    """Return the error for an application without these capabilities."""
     error = "you_do_not_have_this_set_of_required_capabilities"
     return {"error": error, "capabilities": list(capabilities)}
 
 
 def missing_privileges(privileges: Sequence[str]) -> dict[str, Any]:
-    """The answer to an application that may not ask for this kind of thing."""
+    """Return the error for an application without these privileges."""
     error = "you_do_not_have_this_set_of_required_privileges"
     return {"error": error, "privileges": list(privileges)}
 
 
 def credentials(authorization: str) -> tuple[str, str] | None:
-    """The id and key in an Authorization header: "Basic", one space, exactly one colon inside."""
+    """Return the id and key of an Authorization header: "Basic", one space, one colon inside."""
     parts = authorization.split(" ")
     if len(parts) != _PARTS or parts[0] != "Basic":
         return None
@@ -61,14 +61,14 @@ def credentials(authorization: str) -> tuple[str, str] | None:
 
 
 def _lenient_base64(text: str) -> bytes:
-    """PHP skips what is not in the alphabet, and needs no padding."""
+    """Decode base64 as PHP does: skip other characters, need no padding."""
     digits = _NOT_BASE64.sub("", text)
     digits = digits[: len(digits) - 1] if len(digits) % 4 == 1 else digits
     return base64.b64decode(digits + "=" * (-len(digits) % 4))
 
 
 def application(world: World, authorization: str) -> App | None:
-    """The application whose credentials these are; None for a wrong id or key."""
+    """Return the application with these credentials; None for a wrong id or key."""
     pair = credentials(authorization)
     app = world.app(pair[0]) if pair else None
     if pair is None or app is None or not php.loosely_equal(app.key, pair[1]):
@@ -83,7 +83,7 @@ def permitted(
     capabilities: Sequence[str] = (),
     privileges: Sequence[str] = (),
 ) -> App | dict[str, Any]:
-    """The application, or the error that the server of 2020 answers."""
+    """Return the application, or the error of the server of 2020."""
     app = application(world, authorization)
     if app is None:
         return BAD_CREDENTIALS
@@ -104,10 +104,10 @@ def permitted_2023(
     capabilities: Sequence[str] = (),
     privileges: Sequence[str] = (),
 ) -> App | dict[str, Any]:
-    """The application, or the error that the server of 2023 answers.
+    """Return the application, or the error of the server of 2023.
 
-    A company that is unknown, or without the application, is a bare 500; one whose list of
-    privileges is null is not asked anything more.
+    A company that is unknown, or without the application, leads to an empty 500. If its list of
+    privileges is null, nothing more is checked.
     """
     app = application(world, authorization)
     if app is None:
@@ -125,7 +125,7 @@ def permitted_2023(
 
 
 def _granted(app: App, known: GroupApp, group_id: Any, wanted: Sequence[str], kind: str) -> bool:
-    """Granted by the company; or declared by the application, if that company develops it."""
+    """Return whether the company granted it, or develops the application, which declares it."""
     if all(one in (getattr(known, kind) or ()) for one in wanted):
         return True
     return all(one in getattr(app, kind) for one in wanted) and group_id == app.group_id

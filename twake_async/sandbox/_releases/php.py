@@ -1,7 +1,7 @@
-"""PHP's own ways with values, as far as the server's answers show them.
+"""PHP's rules for values: truth, arrays, comparison.
 
 A PHP array is a `list` when its keys are 0, 1, 2, … in order, and a `dict` with string keys
-otherwise; an empty `dict` is an object of which JSON shows nothing. A PHP string is a `str`; bytes
+otherwise; an empty `dict` is an object without visible fields. A PHP string is a `str`; bytes
 that are not UTF-8 are kept as lone surrogates (`surrogateescape`), which `php_json.encode` refuses
 as `json_encode` does.
 """
@@ -32,28 +32,28 @@ _INTEGER_KEY = re.compile(r"0|-?[1-9]\d{0,17}")
 
 
 class PhpError(Exception):
-    """A PHP `Error` that nothing in the server catches: the answer is a bare 500."""
+    """A PHP `Error` that the server does not catch: the answer is an empty 500."""
 
 
 def truthy(value: Any) -> bool:
-    """What `if ($value)` says."""
+    """Return what `if ($value)` tests."""
     return bool(value) and value != "0"
 
 
 def has(array: Any, key: str) -> bool:
-    """What `isset($array[$key])` says: null is as good as absent, and a scalar has no keys."""
+    """Return `isset($array[$key])`: false for null, and for a key of a scalar."""
     return isinstance(array, dict) and array.get(key) is not None
 
 
 def field(array: Any, key: str) -> Any:
-    """`$array[$key]` in PHP 8: null for what is not there, an error on a string."""
+    """Return `$array[$key]` in PHP 8: null for a missing key; raise `PhpError` for a string."""
     if isinstance(array, str):
         raise PhpError(f"Cannot access offset of type string on string: {key}")
     return array.get(key) if isinstance(array, dict) else None
 
 
 def items(value: Any) -> list[tuple[str, Any]]:
-    """What `foreach ($value as $key => $item)` walks over; nothing, when it is no array."""
+    """Return the pairs of `foreach ($value as $key => $item)`; none if it is not an array."""
     if isinstance(value, dict):
         return list(value.items())
     if isinstance(value, list):
@@ -62,7 +62,7 @@ def items(value: Any) -> list[tuple[str, Any]]:
 
 
 def array(pairs: Iterable[tuple[str, Any]] | Mapping[str, Any]) -> Any:
-    """Key and value pairs as a PHP array: `{}` and `{"0": …, "1": …}` are lists."""
+    """Return pairs as a PHP array: `{}` and `{"0": …, "1": …}` are lists."""
     found = dict(pairs)
     if all(key == str(index) for index, key in enumerate(found)):
         return list(found.values())
@@ -70,14 +70,14 @@ def array(pairs: Iterable[tuple[str, Any]] | Mapping[str, Any]) -> Any:
 
 
 def append(value: Any, item: Any) -> Any:
-    """`$value[] = $item`, as a new array."""
+    """Return the array after `$value[] = $item`."""
     pairs = items(value)
     taken = [int(key) for key, _ in pairs if _INTEGER_KEY.fullmatch(key)]
     return array([*pairs, (str(max(taken, default=-1) + 1), item)])
 
 
 def key(value: Any) -> str:
-    """A value as the key of an array."""
+    """Return a value as the key of an array."""
     if isinstance(value, list | dict):
         raise PhpError("Illegal offset type")
     if isinstance(value, bool | float):
@@ -86,7 +86,7 @@ def key(value: Any) -> str:
 
 
 def loosely_equal(left: Any, right: Any) -> bool:
-    """What `$left == $right` says in PHP 8, for the values that JSON can make."""
+    """Return `$left == $right` in PHP 8, for values that JSON can have."""
     if isinstance(left, bool | None) or isinstance(right, bool | None):
         return _equal_to_bool_or_null(left, right)
     if isinstance(left, list | dict) or isinstance(right, list | dict):
@@ -109,7 +109,7 @@ def _equal_to_bool_or_null(left: Any, right: Any) -> bool:
 
 
 def _equal_arrays(left: Any, right: Any) -> bool:
-    """Walk both at once, without recursion: contents may be nested 512 deep."""
+    """Compare without recursion: contents may be nested 512 deep."""
     pending = [(left, right)]
     while pending:
         one, other = pending.pop()

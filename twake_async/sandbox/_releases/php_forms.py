@@ -1,4 +1,4 @@
-"""What PHP puts into `$_POST`: form-encoded and multipart bodies, with names like `message[id]`."""
+"""PHP's `$_POST`: form-encoded and multipart bodies, with names like `message[id]`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _KEY = re.compile(r"\[([^\]]*)\]")
 
 
 def post_fields(content_type: str, body: bytes) -> Any:
-    """The fields of a body as a PHP array; empty for a content type that is not a form's."""
+    """Return the fields of a body as a PHP array; empty if its content type is not a form's."""
     kind = content_type.partition(";")[0].strip().lower()
     if kind == "application/x-www-form-urlencoded":
         return _nested(_urlencoded(body))

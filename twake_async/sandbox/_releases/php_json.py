@@ -24,7 +24,7 @@ _SHORT = {'"': '\\"', "\\": "\\\\", "/": "\\/", "\b": "\\b", "\f": "\\f"} | {
 
 
 def decode(body: bytes) -> Any:
-    """What `json_decode($body, true)` makes of it: None for whatever PHP cannot read."""
+    """Return `json_decode($body, true)`: None for what PHP cannot read."""
     try:
         text = body.decode("utf-8")
         if text.startswith("\ufeff"):
@@ -69,7 +69,7 @@ def _deeper_than(value: Any, limit: int) -> bool:
 
 
 def encode(value: Any) -> bytes | None:
-    """What `json_encode($value)` gives: None where PHP gives false."""
+    """Return `json_encode($value)`: None for PHP's false."""
     if _deeper_than(value, MAX_DEPTH):
         return None
     written: list[str] = []
@@ -89,7 +89,7 @@ def encode(value: Any) -> bytes | None:
 
 
 def _unfolded(value: Any) -> list[tuple[str, Any]]:
-    """The pieces of an array, last one first."""
+    """Return the pieces of an array, the last one first."""
     opening, closing = "{}" if isinstance(value, dict) else "[]"
     pieces: list[tuple[str, Any]] = [("text", opening)]
     for index, (key, item) in enumerate(items(value)):
@@ -110,7 +110,7 @@ def _scalar(value: Any) -> str:
 
 
 def _float(value: float) -> str:
-    """`1.0` is written `1`, and exponents begin at 1.0e+17 and 1.0e-5."""
+    """Return a number as PHP writes it: 1.0 as `1`, exponents from 1.0e+17 and 1.0e-5 on."""
     if not math.isfinite(value):
         raise ValueError("Inf and NaN cannot be JSON encoded")
     exponent = int(f"{value:e}".partition("e")[2])
@@ -123,7 +123,7 @@ def _float(value: float) -> str:
 
 
 def _string(value: str) -> str:
-    r"""Everything outside ASCII as \uXXXX, and the slash escaped."""
+    r"""Return a string with \uXXXX for all that is not ASCII, and with the slash escaped."""
     value.encode("utf-8")  # a lone surrogate, or a byte that is not UTF-8, is an error
     return f'"{_ESCAPED.sub(_escape, value)}"'
 
@@ -137,6 +137,6 @@ def _escape(match: re.Match[str]) -> str:
 
 
 def stored(value: Any, *, otherwise: Any = None) -> Any:
-    """What comes back of `json_decode(json_encode($value), true)`; `otherwise` if it cannot be."""
+    """Return `json_decode(json_encode($value), true)`, or `otherwise` if it cannot be encoded."""
     text = encode(value)
     return otherwise if text is None else decode(text)

@@ -13,7 +13,7 @@ __all__ = ["react"]
 
 
 def react(message: Message, user: User, wanted: Any) -> None:
-    """One reaction a person and message: a new one replaces it, an empty one takes it away."""
+    """Set the reaction of a user to a message; an empty one removes it."""
     had = message.reacted.get(user.id)
     if had is not None and php.loosely_equal(wanted, had):
         return
@@ -35,7 +35,7 @@ def _added(reactions: Any, name: str, user_id: str) -> Any:
 
 
 def _removed(reactions: Any, name: str, user_id: str) -> Any:
-    """The users that stay keep their keys: after the first of two left, `users` is a map."""
+    """Return reactions without one user. The others keep their keys: `users` may become a map."""
     held = dict(php.items(reactions))
     if name not in held:
         return reactions

@@ -1,7 +1,7 @@
-"""What each path of the API does, in both releases. Bodies are PHP arrays by now.
+"""What each path of the API does, in both releases. Bodies are decoded to PHP arrays before.
 
-Messages are what the sandbox is for. Of the other paths it answers those that need nothing but
-the seed; the rest check who asks, as the real ones do, and then say that they are not served.
+The sandbox is for messages. It also serves the other paths that need only the seed. The rest check
+the credentials, as the real ones do, and then answer that they are not served.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ __all__ = ["ROUTES", "Answer", "Call"]
 
 _MALFORMED = {"error": "unknown error or malformed query."}
 _TRACE = 'string(27) "#0 RepositoryAdapter->find()"\n'
-"""Where the real server dumps a stack trace, in front of what it then answers."""
+"""The stack trace that the real server writes before its answer."""
 
 
 @define(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Call:
     fields: Any
 
     def permitted(self, *capabilities: str, privileges: tuple[str, ...] = ()) -> Any:
-        """The application that asks, or the error that it gets."""
+        """Return the application that sent the request, or the error that it gets."""
         group_id = php.field(self.fields, "group_id")
         ask = permissions.permitted if self.release == "2020" else permissions.permitted_2023
         return ask(self.world, self.authorization, group_id, capabilities, privileges)
@@ -45,11 +45,11 @@ class Call:
 
 @define(frozen=True, slots=True)
 class Answer:
-    """An array, which goes out as JSON; or text, which goes out as HTML."""
+    """An array, which is sent as JSON, or text, which is sent as HTML."""
 
     value: dict[str, Any] | str
     before: str = ""
-    """What stands in front of it."""
+    """What is sent before it."""
     status: int = 200
 
 
@@ -83,14 +83,14 @@ def _remove(call: Call) -> Answer:
 
 
 def _told_2023(call: Call, given: Any) -> Answer | None:
-    """The answer to whatever is not a message to a known channel."""
+    """Return the error for all that is not a message to a known channel."""
     channel_id = given.get("channel_id") if isinstance(given, dict) else None
     known = isinstance(channel_id, str) and call.world.channel(channel_id)
     return None if known else Answer("ERROR with persist")
 
 
 def _user(world: World, user_id: Any) -> tuple[User | None, str]:
-    """The person of that id; an array without an id leaves a stack trace behind."""
+    """Return the user with that id, and PHP's stack trace if an array without an id was given."""
     if isinstance(user_id, list | dict) and user_id:
         if not php.has(user_id, "id"):
             return None, _TRACE
@@ -134,7 +134,7 @@ def _profile(world: World, user: User) -> dict[str, Any]:
 
 
 def _needing(*names: str) -> Callable[[Call], Answer]:
-    """A path that does nothing here, but wants these fields."""
+    """Return a route that does nothing here, but requires these fields."""
 
     def route(call: Call) -> Answer:
         app = call.permitted("display_modal")
@@ -149,7 +149,7 @@ def _needing(*names: str) -> Callable[[Call], Answer]:
 
 
 def _unserved(*capabilities: str, privileges: tuple[str, ...] = ()) -> Callable[[Call], Answer]:
-    """A path of the real server that the sandbox does not have."""
+    """Return a route for a path of the real server that the sandbox does not serve."""
 
     def route(call: Call) -> Answer:
         app = call.permitted(*capabilities, privileges=privileges)

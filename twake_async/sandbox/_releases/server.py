@@ -1,6 +1,6 @@
-"""One request in, one response out: the server as a function, without I/O.
+"""The server as a function: one request in, one response out, without I/O.
 
-`answer` is all there is to it; it changes nothing but the world it is given.
+`answer` changes only the world that it is given.
 """
 
 from __future__ import annotations
@@ -19,7 +19,14 @@ RELEASES = ("2020", "2023")
 
 
 def answer(world: World, request: Request, *, release: str = "2020") -> Response:
-    """What the server of that release answers, having done to the world what it does."""
+    """Carry out a request as the server of a release does, and return its response.
+
+    Args:
+        world: The world, which the request may change.
+        request: The request.
+        release: "2020" or "2023".
+
+    """
     method = request.method.lower()
     if method == "options":
         return Response(200, HTML)
@@ -38,7 +45,7 @@ def answer(world: World, request: Request, *, release: str = "2020") -> Response
 
 
 def _routed_path(target: str) -> str:
-    """The path that the router sees: of `//host/path` it takes the first part for a host."""
+    """Return the path that the router sees: it takes the first part of `//host/path` for a host."""
     path = target.partition("?")[0]
     if path.startswith("//"):
         path = "/" + path[2:].partition("/")[2]
@@ -46,7 +53,7 @@ def _routed_path(target: str) -> str:
 
 
 def _fields(request: Request, release: str) -> Any:
-    """The body as a PHP array; 2023 takes JSON under any content type."""
+    """Return the body as a PHP array; 2023 accepts JSON with any content type."""
     content_type = request.headers.get("content-type", "")
     is_json = content_type.startswith("application/json")
     decoded = php_json.decode(request.body) if is_json or release == "2023" else None
@@ -56,7 +63,7 @@ def _fields(request: Request, release: str) -> Any:
 
 
 def _written(answer: Answer) -> Response:
-    """An answer as bytes; what JSON cannot hold is an empty 200."""
+    """Return an answer as bytes; what cannot be JSON is an empty 200."""
     if isinstance(answer.value, str):
         return Response(answer.status, HTML, (answer.before + answer.value).encode())
     body = php_json.encode({**answer.value, "_cookies": []}) or b""

@@ -1,4 +1,4 @@
-"""The rows of the database: people, applications, what a company lets them do, and messages."""
+"""The rows of the database: users, applications, what companies permit them, and messages."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def same_id(left: Any, right: Any) -> bool:
 
 @define(frozen=True, slots=True)
 class User:
-    """A person."""
+    """A user."""
 
     id: str
     name: str
@@ -46,7 +46,7 @@ class App:
 
 @define(frozen=True, slots=True)
 class GroupApp:
-    """What one company lets one application do."""
+    """What one company permits one application."""
 
     app_id: str
     group_id: str
@@ -58,7 +58,7 @@ class GroupApp:
 class Message:
     """A message as its row in the database.
 
-    `reacted` is who reacted with what; `node` what only the server of 2023 keeps.
+    `reacted` is the reaction of each user; `node` has the fields of the server of 2023 alone.
     """
 
     id: Any
@@ -82,7 +82,7 @@ class Message:
     node: Mapping[str, Any] = field(factory=dict)
 
     def as_array(self) -> dict[str, Any]:
-        """The fields in the order in which the server writes them."""
+        """Return the fields in the order in which the server writes them."""
         return {
             "id": self.id,
             "front_id": self.front_id,

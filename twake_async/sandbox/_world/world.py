@@ -31,7 +31,7 @@ def _check_id(identifier: Any) -> None:
 
 
 def _new_ids() -> Callable[[], str]:
-    """Time UUIDs (version 1) of one random node: they sort as they were made."""
+    """Return a maker of time UUIDs (version 1) of one random node: they sort by time."""
     node = randbits(48) | 1 << 40
     sequence = randbits(14)
     return lambda: str(uuid.uuid1(node, sequence))
@@ -39,7 +39,7 @@ def _new_ids() -> Callable[[], str]:
 
 @define(slots=True)
 class World:
-    """All that exists, and the messages that were stored: `max_messages` of them at most."""
+    """All rows; of the messages, the last `max_messages`."""
 
     groups: dict[str, str] = field(factory=dict)
     channels: dict[str, Mapping[str, Any]] = field(factory=dict)
@@ -54,28 +54,28 @@ class World:
     new_id: Callable[[], str] = field(factory=_new_ids)
 
     def now(self) -> int:
-        """Unix seconds."""
+        """Return the time in Unix seconds."""
         return int(self.clock())
 
     def new_front_id(self) -> str:
-        """The shape of those that the server makes: Unix seconds and 40 hexadecimal digits."""
+        """Return a new front_id in the server's form: Unix seconds and 40 hexadecimal digits."""
         return f"{self.now()}{token_hex(20)}"
 
     def channel(self, channel_id: Any) -> Mapping[str, Any] | None:
-        """The channel of that id."""
+        """Return the channel with that id."""
         _check_id(channel_id)
         return self.channels.get(row_key(channel_id)) if isinstance(channel_id, str) else None
 
     def user(self, user_id: Any) -> User | None:
-        """The person of that id."""
+        """Return the user with that id."""
         return self.users.get(row_key(user_id)) if isinstance(user_id, str) else None
 
     def app(self, app_id: str) -> App | None:
-        """The application of that id."""
+        """Return the application with that id."""
         return self.apps.get(row_key(app_id))
 
     def group_app(self, app_id: str, group_id: Any) -> GroupApp | None:
-        """What the company of that id lets the application do; None if it is not installed."""
+        """Return what a company permits an application; None if it has not installed it."""
         _check_id(group_id)
         for entry in self.group_apps:
             if same_id(entry.app_id, app_id) and same_id(entry.group_id, group_id):
@@ -83,11 +83,11 @@ class World:
         return None
 
     def is_member(self, channel_id: str, user_id: str) -> bool:
-        """Whether the person is in the channel."""
+        """Return whether the user is in the channel."""
         return (row_key(channel_id), row_key(user_id)) in self.members
 
     def find(self, channel_id: Any, parent_id: Any, message_id: Any) -> Message | None:
-        """The stored message, if it is in that channel and under that parent ("" is the root)."""
+        """Return the message, if it is in that channel and under that parent ("" is the root)."""
         _check_id(channel_id)
         _check_id(message_id)
         message = self.messages.get(row_key(message_id)) if isinstance(message_id, str) else None
@@ -96,7 +96,7 @@ class World:
         return message if message.parent_message_id == parent_id else None
 
     def replies(self, message: Message) -> list[Message]:
-        """The messages under that one."""
+        """Return the replies to a message."""
         return [
             one
             for one in self.messages.values()
@@ -105,20 +105,20 @@ class World:
         ]
 
     def in_channel(self, channel_id: str) -> Iterator[Message]:
-        """The stored messages of a channel, oldest first."""
+        """Return the messages of a channel, oldest first."""
         return (one for one in self.messages.values() if same_id(one.channel_id, channel_id))
 
     def add(self, message: Message) -> None:
-        """Store a message; the oldest ones make room past `max_messages`."""
+        """Store a message; past `max_messages`, remove the oldest."""
         self.messages[row_key(message.id)] = message
         _trim(self.messages, self.max_messages)
 
     def remove(self, message: Message) -> None:
-        """Forget a stored message."""
+        """Remove a message."""
         self.messages.pop(row_key(message.id), None)
 
     def show(self, shown: dict[str, Any]) -> None:
-        """Keep an ephemeral message as it was shown; one of the same id is replaced."""
+        """Keep an ephemeral message as it was shown, in place of one with the same id."""
         self.ephemerals[str(shown["id"])] = shown
         _trim(self.ephemerals, self.max_messages)
 

@@ -1,4 +1,4 @@
-"""Nodes that hold their children together: groups, notices, quotes and blocks."""
+"""Nodes that group their children: groups, notices, quotes and blocks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .node import MarkdownParent, Parent, Part, on_own_lines
 @final
 @attrs.frozen(init=False)
 class TextBlock(Parent, type_name="text_block_parent"):
-    """Text without a style, as the client wraps what stands beside a block.
+    """Text without a style, as the client writes it around a block.
 
     Source: `text_block_parent`, dictionary line 17-30.
 
@@ -26,7 +26,7 @@ class TextBlock(Parent, type_name="text_block_parent"):
 @final
 @attrs.frozen(init=False)
 class Nop(Parent, type_name="nop"):
-    """A group of nodes that looks like nothing: the usual holder of a key.
+    """A group of nodes without a look of its own: the usual node for a key.
 
     Source: `nop`, dictionary line 75-81.
 
@@ -39,7 +39,7 @@ class Nop(Parent, type_name="nop"):
 @final
 @attrs.frozen(init=False)
 class System(Parent, type_name="system"):
-    """Small grey text, as Twake itself writes notices.
+    """Small grey text, as in the notices of Twake.
 
     Source: `system`, dictionary line 125.
 
@@ -86,7 +86,7 @@ class MultilineQuote(MarkdownParent, type_name="mquote"):
 @final
 @attrs.frozen(init=False)
 class Attachment(Parent, type_name="attachment"):
-    """A block with a bar beside it, set apart from the text around it.
+    """A block with a bar beside it, apart from the text around it.
 
     Source: `attachment`, dictionary line 151.
 

@@ -1,4 +1,4 @@
-"""What is refused when a node is made: validators, each of which names the node and the field."""
+"""Validators of the fields of nodes. Each error names the node and the field."""
 
 from __future__ import annotations
 
@@ -16,42 +16,42 @@ if TYPE_CHECKING:
 
 
 def refuse(owner: object, field: str, why: str) -> NoReturn:
-    """Refuse a field of a node, or one of that name: the one place where this package raises."""
+    """Raise `InvalidDraftError` for a field of a node; without a node, for a field of that name."""
     name = f"{type(owner).__name__}.{field}" if owner is not None else field
     raise InvalidDraftError(f"{name}: {why}", field=name)
 
 
 def is_clean(text: str) -> bool:
-    """Tell whether JSON can hold a text: one with a lone surrogate cannot be sent."""
+    """Return whether a text can be sent as JSON: one with a lone surrogate cannot."""
     return text.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
 def json_copy(value: Any) -> Any:
-    """Give a private copy of a JSON value, with a dict for each mapping.
+    """Return a copy of a JSON value, with a dict for each mapping.
 
     Raises:
-        ValueError: JSON cannot hold it: NaN, infinities, lone surrogates, cycles, other types.
+        ValueError: It is not JSON: NaN, an infinity, a lone surrogate, a cycle, another type.
 
     """
     try:
         text = json.dumps(value, allow_nan=False, ensure_ascii=False, default=_as_dict)
         text.encode()
-    except (TypeError, RecursionError) as error:
-        raise ValueError(str(error)) from error
+    except (TypeError, RecursionError) as exc:
+        raise ValueError(str(exc)) from exc
     return json.loads(text)
 
 
 def _as_dict(value: object) -> dict[Any, Any]:
     if isinstance(value, Mapping):
         return dict(value)
-    raise TypeError(f"JSON has nothing for a {type(value).__name__}")
+    raise TypeError(f"a {type(value).__name__} is not JSON")
 
 
 # ---- validators: the signature is the one that attrs calls --------------------------------------
 
 
 def is_string(owner: object, field: Attribute[Any], value: object) -> None:
-    """Refuse what is not text that JSON can hold."""
+    """Refuse what is not text, or cannot be sent as JSON."""
     if not isinstance(value, str):
         refuse(owner, field.name, f"a str is needed here, not {type(value).__name__}")
     if not is_clean(value):
@@ -72,7 +72,7 @@ def is_flag(owner: object, field: Attribute[Any], value: object) -> None:
 
 
 def is_key(owner: object, field: Attribute[Any], value: str | None) -> None:
-    """Refuse a key that no update could match, or that the client would mistake."""
+    """Refuse a key that no update can match, or that the client takes for something else."""
     if value is None:
         return
     is_said(owner, field, value)
@@ -86,15 +86,15 @@ def is_key(owner: object, field: Attribute[Any], value: str | None) -> None:
 
 
 def is_context(owner: object, field: Attribute[Any], value: object) -> None:
-    """Refuse an interactive context that JSON cannot hold as an object."""
+    """Refuse an interactive context that is not a JSON object."""
     if value is None:
         return
     if not isinstance(value, Mapping):
         refuse(owner, field.name, f"a mapping is needed here, not {type(value).__name__}")
     try:
         json_copy(value)
-    except ValueError as error:
-        refuse(owner, field.name, f"JSON cannot hold it: {error}")
+    except ValueError as exc:
+        refuse(owner, field.name, f"JSON cannot hold it: {exc}")
 
 
 def is_marker(owner: Any, field: Attribute[Any], value: Any) -> None:
@@ -107,7 +107,7 @@ _NAME = re.compile(r"[^:\x00-\x1f]*[^:\s][^:\x00-\x1f]*")
 
 
 def is_name(owner: object, field: Attribute[Any], value: object) -> None:
-    """Refuse a name or an id that cannot stand in `name:id`."""
+    """Refuse a name or an id that cannot be sent as part of `name:id`."""
     is_said(owner, field, value)
     if not _NAME.fullmatch(str(value)):
         refuse(
@@ -123,10 +123,10 @@ def is_word(owner: object, field: Attribute[Any], value: object) -> None:
 
 
 def is_link(owner: object, field: Attribute[Any], value: object) -> None:
-    """Refuse a link that the client would change into another one.
+    """Refuse a link that the client would change.
 
-    The client puts `https://` in front of everything that does not contain `http://`, and makes
-    everything that does contain it a link to `http://`.
+    The client adds `https://` to all that does not contain `http://`, and makes all that contains
+    it a link to `http://`.
     """
     is_word(owner, field, value)
     link = str(value)
@@ -139,7 +139,7 @@ def is_link(owner: object, field: Attribute[Any], value: object) -> None:
 
 
 def is_title(owner: object, field: Attribute[Any], value: object) -> None:
-    """Refuse what cannot stand in `title](url`."""
+    """Refuse what cannot be sent as part of `title](url`."""
     is_said(owner, field, value)
     if "](" in str(value):
         refuse(owner, field.name, "'](' would end it: it is sent as title](url")
@@ -156,7 +156,7 @@ def is_emoji(owner: object, field: Attribute[Any], value: object) -> None:
 
 
 def is_icon(owner: object, field: Attribute[Any], value: object) -> None:
-    """Refuse what the client shows as text, or as HTML, instead of an icon."""
+    """Refuse what the client would show as text or HTML."""
     is_word(owner, field, value)
     text = str(value)
     if not (
@@ -170,7 +170,7 @@ def _wrapped(text: str) -> bool:
 
 
 def is_source(owner: object, field: Attribute[Any], value: object) -> None:
-    """Refuse an image that the reader's browser would look for on the Twake server."""
+    """Refuse an address that the reader's browser would look up on the Twake server."""
     is_word(owner, field, value)
     if not str(value).startswith(("http://", "https://", "data:image/")):
         refuse(owner, field.name, "an http(s) address or a data:image/ one is needed")
@@ -211,4 +211,4 @@ def _is_one_of(
 def has_label(owner: object, field: Attribute[Any], value: tuple[object, ...]) -> None:
     """Refuse a label that shows nothing."""
     if all(isinstance(child, str) and not child.strip() for child in value):
-        refuse(owner, field.name, "without a label nobody sees what to click on")
+        refuse(owner, field.name, "a button needs a label")

@@ -1,4 +1,4 @@
-"""Nodes that readers act on: buttons, inputs and selects. Each tells the application of it."""
+"""Nodes that readers use: buttons, inputs and selects. The application gets what they do."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .node import Child, Json, Node, Part, are_children, fill, in_brackets, norm
 
 
 def _context(context: Mapping[str, Json] | None) -> Mapping[str, Json] | None:
-    """Give a private copy of a context; one that cannot be copied is left for the validator."""
+    """Return a copy of a context; what cannot be copied stays, and the validator refuses it."""
     try:
         return json_copy(dict(context)) or None if isinstance(context, Mapping) else context
     except ValueError:
@@ -50,12 +50,12 @@ class Button(Node, type_name="button"):
     """The label."""
 
     action_id: str = attrs.field(validator=is_said)
-    """What the application knows the click by."""
+    """The name of the click for the application."""
 
     style: Literal["default", "primary", "danger"] | None = attrs.field(
         default=None, validator=is_style
     )
-    """`default`, `primary` or `danger`; None leaves it to the client."""
+    """`default`, `primary` or `danger`; None is the client's own default."""
 
     inline: bool = attrs.field(default=False, validator=is_flag)
     """Whether to show it as underlined text within the line."""
@@ -63,10 +63,10 @@ class Button(Node, type_name="button"):
     interactive_context: Mapping[str, Json] | None = attrs.field(
         default=None, validator=is_context, hash=False
     )
-    """What the application gets back with the click, beside the message."""
+    """What the application gets with the click, besides the message."""
 
     key: str | None = attrs.field(default=None, validator=is_key)
-    """What `UserSpecific` calls this node by, to show a reader another label."""
+    """The name that `UserSpecific` calls this node by, to show one reader another label."""
 
     def __init__(
         self,
@@ -95,24 +95,24 @@ class Button(Node, type_name="button"):
 @final
 @attrs.frozen
 class Input(Node, type_name="input"):
-    """A field to write in. What was written is sent along with the next click, as `form`.
+    """A field to write in. The next click sends its text, in `form`.
 
     Source: `input`, dictionary lines 210-232.
 
     Raises:
-        InvalidDraftError: There is no passive id (nobody would learn what was written), or JSON
+        InvalidDraftError: There is no passive id (the application would not get the text), or JSON
             cannot hold the context.
 
     """
 
     passive_id: str = attrs.field(validator=is_said)
-    """What the application knows the field by."""
+    """The name of the field for the application."""
 
     content: str | None = attrs.field(default=None, validator=_optional_text, kw_only=True)
-    """What stands in it at first."""
+    """The text at first."""
 
     placeholder: str | None = attrs.field(default=None, validator=_optional_text, kw_only=True)
-    """What the empty field shows."""
+    """What the field shows while it is empty."""
 
     full_width: bool = attrs.field(default=False, validator=is_flag, kw_only=True)
     """Whether it takes the whole width of the message."""
@@ -120,10 +120,10 @@ class Input(Node, type_name="input"):
     interactive_context: Mapping[str, Json] | None = attrs.field(
         default=None, validator=is_context, converter=_context, hash=False, kw_only=True
     )
-    """What the application gets back, beside the message."""
+    """What the application gets, besides the message."""
 
     def reading(self) -> Iterable[Part]:
-        """Return what a reader reads: what stands in the field, in brackets."""
+        """Return what a reader reads: the text of the field, in brackets."""
         return in_brackets(self.content or self.placeholder or "")
 
 
@@ -147,7 +147,7 @@ class Option:
 
 
 def _are_options(owner: object, field: attrs.Attribute[Any], value: tuple[object, ...]) -> None:
-    """Refuse no options, what is no option, and two that are selected."""
+    """Refuse an empty list, what is not an option, and two options that are selected."""
     if not value:
         refuse(owner, field.name, "a select without values blanks the whole message")
     for place, option in enumerate(value):
@@ -166,8 +166,8 @@ class Select(Node, type_name="select"):
 
     Raises:
         InvalidDraftError: There is no option (which blanks the whole message), more than one is
-            selected, there is neither an action id nor a passive id (nobody would learn of the
-            choice), or JSON cannot hold the context.
+            selected, there is neither an action id nor a passive id (the application would not
+            get the choice), or JSON cannot hold the context.
 
     """
 
@@ -178,10 +178,10 @@ class Select(Node, type_name="select"):
     """What it shows while nothing is chosen."""
 
     action_id: str | None = attrs.field(default=None, validator=_optional_id)
-    """If given, each choice is sent to the application at once."""
+    """If given, the application gets each choice at once."""
 
     passive_id: str | None = attrs.field(default=None, validator=_optional_id)
-    """If given, the choice is sent along with the next click, as `form`."""
+    """If given, the next click sends the choice, in `form`."""
 
     full_width: bool = attrs.field(default=False, validator=is_flag)
     """Whether it takes the whole width of the message."""
@@ -189,7 +189,7 @@ class Select(Node, type_name="select"):
     interactive_context: Mapping[str, Json] | None = attrs.field(
         default=None, validator=is_context, hash=False
     )
-    """What the application gets back, beside the message."""
+    """What the application gets, besides the message."""
 
     def __init__(
         self,
@@ -211,7 +211,11 @@ class Select(Node, type_name="select"):
             interactive_context=_context(interactive_context),
         )
         if action_id is None and passive_id is None:
-            refuse(self, "action_id", "without it, or a passive_id, nobody learns of the choice")
+            refuse(
+                self,
+                "action_id",
+                "without it, or a passive_id, the application does not get the choice",
+            )
 
     def reading(self) -> Iterable[Part]:
         """Return what a reader reads: the title and what is selected, in brackets."""

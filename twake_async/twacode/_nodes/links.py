@@ -1,4 +1,4 @@
-"""Nodes that lead somewhere: links and addresses."""
+"""Nodes that are links."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Url(Node, type_name="url"):
     """
 
     url: str = attrs.field(validator=is_link)
-    """Where it leads. The client puts `https://` in front if no protocol is given."""
+    """The address. The client adds `https://` if it has no protocol."""
 
     children: tuple[Child, ...] = attrs.field(validator=are_children)
     """The text and nodes to click on; none shows the address itself."""
@@ -58,7 +58,7 @@ class Url(Node, type_name="url"):
     """Whether the client adds `twake_user=<id of the reader>` to the address."""
 
     key: str | None = attrs.field(default=None, validator=is_key)
-    """What `UserSpecific` calls this node by, to show a reader other children."""
+    """The name that `UserSpecific` calls this node by, to show one reader other children."""
 
     def __init__(
         self,
@@ -81,7 +81,7 @@ class Url(Node, type_name="url"):
 @final
 @attrs.frozen
 class MarkdownLink(MarkdownLeaf, type_name="markdown_link"):
-    """A link as markdown has it: `[title](url)`.
+    """A link as in markdown: `[title](url)`.
 
     Source: `markdown_link`, dictionary line 106; sent as `title](url`.
 
@@ -95,7 +95,7 @@ class MarkdownLink(MarkdownLeaf, type_name="markdown_link"):
     """The text to click on."""
 
     url: str = attrs.field(validator=[is_link, is_title])
-    """Where it leads. The client puts `https://` in front if no protocol is given."""
+    """The address. The client adds `https://` if it has no protocol."""
 
     def reading(self) -> Iterable[Part]:
         """Return what a reader reads: the title."""

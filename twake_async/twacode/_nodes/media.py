@@ -1,4 +1,4 @@
-"""Nodes that show a thing rather than text: images, icons, files, progress, text to copy."""
+"""Nodes that show more than text: images, icons, files, progress, text to copy."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Image(Node, type_name="image"):
     Source: `image`, dictionary line 138.
 
     Raises:
-        InvalidDraftError: It is not such an address; any other would be looked for at the Twake
+        InvalidDraftError: It is another address: the reader's browser would look it up on the Twake
             server.
 
     """
@@ -28,7 +28,7 @@ class Image(Node, type_name="image"):
     """Its address, `http://`, `https://` or `data:image/`."""
 
     def reading(self) -> Iterable[Part]:
-        """Return what a reader reads: that there is an image."""
+        """Return what a reader reads: `[image]`."""
         return on_own_lines("[image]")
 
 
@@ -40,7 +40,7 @@ class Icon(Node, type_name="icon"):
     Source: `icon`, dictionary line 143.
 
     Raises:
-        InvalidDraftError: It is neither; the client would show it as text, or as HTML.
+        InvalidDraftError: It is neither, and the client would show it as text or HTML.
 
     """
 
@@ -71,14 +71,14 @@ class File(Node, type_name="file"):
     """`mini` for a small view of it."""
 
     def reading(self) -> Iterable[Part]:
-        """Return what a reader reads: that there is a file."""
+        """Return what a reader reads: `[file]`."""
         return on_own_lines("[file]")
 
 
 @final
 @attrs.frozen
 class ProgressBar(Node, type_name="progress_bar"):
-    """A bar that is filled so far.
+    """A progress bar.
 
     Source: `progress_bar`, dictionary line 144.
 
@@ -88,10 +88,10 @@ class ProgressBar(Node, type_name="progress_bar"):
     """
 
     progress: float = attrs.field(validator=is_percentage)
-    """How far, from 0 to 100 per cent."""
+    """The progress, from 0 to 100 per cent."""
 
     def reading(self) -> Iterable[Part]:
-        """Return what a reader reads: the percentage, as the client's own short view has it."""
+        """Return what a reader reads: the percentage, as in the client's preview."""
         return on_own_lines(f"{self.progress:g}%")
 
 

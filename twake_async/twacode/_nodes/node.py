@@ -82,18 +82,18 @@ def _items(child: Child) -> tuple[Child, ...]:
 
 @attrs.frozen
 class Marker:
-    """How the client's markdown compiler wrote a node, for a node that it made.
+    """How the client's markdown compiler wrote a node.
 
-    `decode` sets it, so that the node encodes back to the same JSON. A node that is made by hand
-    needs none: it is then sent by its type.
+    `decode` sets it, so that the node encodes to the same JSON. A node that is made by hand needs
+    none: it is sent with its type.
 
     """
 
     start: str
-    """The marker in front, such as `**`."""
+    """The marker before the content, such as `**`."""
 
     end: str | None = None
-    """The marker behind; None if the compiler wrote none."""
+    """The marker after the content; None if the compiler wrote none."""
 
 
 # ---- nodes with children ------------------------------------------------------------------------
@@ -119,9 +119,9 @@ def fill(node: Any, **values: object) -> None:
 @final
 @attrs.frozen(init=False)
 class Content(Node, type_name=None):
-    """A sequence of text and nodes, shown one after the other: what `+` makes.
+    """A sequence of text and nodes, shown one after the other: the result of `+`.
 
-    Iterating over it, its length and its indices are those of `items`. Sent as a JSON list.
+    It can be iterated, measured and indexed like its `items`. It is sent as a JSON list.
 
     Raises:
         InvalidDraftError: An item is neither text nor a node.
@@ -129,7 +129,7 @@ class Content(Node, type_name=None):
     """
 
     items: tuple[Child, ...] = attrs.field(validator=are_children)
-    """The text and nodes, in order. It may be empty, which shows nothing."""
+    """The text and nodes, in order. An empty sequence shows nothing."""
 
     def __init__(self, *items: Child) -> None:
         fill(self, items=items)
@@ -149,10 +149,10 @@ class Content(Node, type_name=None):
 
 
 def normal(children: tuple[Child, ...]) -> tuple[Child, ...]:
-    """Return children in the one form that encodes and decodes to itself.
+    """Return children in the form in which `decode` returns them.
 
     One child is sent as itself, none or several as a list, and a `Content` as a list, too. So a
-    single `Content` says the same as its items, unless it has exactly one.
+    single `Content` is the same as its items, unless it has exactly one.
     """
     if len(children) == 1 and type(only := children[0]) is Content and len(only) != 1:
         return only.items
@@ -235,5 +235,5 @@ def on_own_lines(*parts: Part) -> tuple[Part, ...]:
 
 
 def in_brackets(*parts: Part) -> tuple[Part, ...]:
-    """Return parts that are read in square brackets, apart from the words around them."""
+    """Return parts that are read in square brackets, with spaces around them."""
     return (Space.WORD, "[", *parts, "]", Space.WORD)

@@ -1,4 +1,4 @@
-"""Nodes that show their children in a style, within the line. They take children like text."""
+"""Nodes that show their children in a style, within the line."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .node import Child, MarkdownParent, Marker, Node, Parent, Part, are_childre
 @final
 @attrs.frozen(init=False)
 class Text(Parent, type_name="text"):
-    """Text without a style: a way to give text a key.
+    """Text without a style; it can have a key.
 
     Source: `text`, dictionary line 17-30.
 
@@ -27,7 +27,7 @@ class Text(Parent, type_name="text"):
 @final
 @attrs.frozen(init=False)
 class Break(Node, type_name="br"):
-    """A new line, and what stands on it.
+    """A new line, and what is on it.
 
     Source: `br`, dictionary line 31.
 
@@ -37,7 +37,7 @@ class Break(Node, type_name="br"):
     """
 
     children: tuple[Child, ...] = attrs.field(validator=are_children)
-    """What to show after the break; usually nothing, since what follows stands there."""
+    """What to show after the break; usually nothing, and the text follows the node."""
 
     marker: Marker | None = attrs.field(default=None, validator=is_marker, repr=False)
     """Set by `decode` for a node that the markdown compiler made."""

@@ -1,4 +1,4 @@
-"""What a message holds that this package has no class for: kept as it came."""
+"""JSON that this package has no class for."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _SILENT: Final = frozenset({"image", "icon", "file", "progress_bar", "select", "
 @final
 @attrs.frozen
 class Unknown(Node, type_name=""):
-    """JSON that is no node of this package, or one with attributes of its own: kept as it came.
+    """JSON that is not a node of this package, or a node with other attributes. It stays unchanged.
 
     `decode` makes it, so that nothing is lost. It can also be made by hand, for a node type that
-    is newer than this package; nothing is checked then until `portable` looks whether the client
-    could show the message.
+    this package does not have. It is checked when the message is sent: `portable` refuses what the
+    client cannot show.
 
-    Source: the client leaves out what it does not know, children included (compiler line 546).
+    Source: the client shows no unknown node, nor its children (compiler line 546).
     """
 
     raw: Json = attrs.field(hash=False)

@@ -1,4 +1,4 @@
-"""Nodes that stand for one thing in the text: code, a mention, an emoji, markdown."""
+"""Nodes without children within the text: code, mentions, emojis, markdown."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class BlockCode(MarkdownLeaf, type_name="mcode"):
 class UserMention(MarkdownLeaf, type_name="user"):
     """A mention of a user, who is notified: the server looks for the id in the message.
 
-    `@all` and `@here` are no users: write them as plain text.
+    `@all` and `@here` are not users: write them as plain text.
 
     Source: `user`, dictionary line 39; sent as `name:id`.
 
@@ -66,13 +66,13 @@ class UserMention(MarkdownLeaf, type_name="user"):
     """
 
     name: str = attrs.field(validator=is_name)
-    """What to show behind the `@`."""
+    """What to show after the `@`."""
 
     id: str = attrs.field(validator=is_name)
     """The user's id."""
 
     def reading(self) -> Iterable[Part]:
-        """Return what a reader reads: the name behind an `@`. The client shows a space after it."""
+        """Return what a reader reads: the name after an `@`; the client shows a space after it."""
         return (f"@{self.name}", Space.WORD)
 
 
@@ -89,13 +89,13 @@ class ChannelMention(MarkdownLeaf, type_name="channel"):
     """
 
     name: str = attrs.field(validator=is_name)
-    """What to show behind the `#`."""
+    """What to show after the `#`."""
 
     id: str = attrs.field(validator=is_name)
     """The channel's id."""
 
     def reading(self) -> Iterable[Part]:
-        """Return what a reader reads: the name behind a `#`. The client shows a space after it."""
+        """Return what a reader reads: the name after a `#`; the client shows a space after it."""
         return (f"#{self.name}", Space.WORD)
 
 
@@ -128,8 +128,8 @@ class Markdown(Node, type_name="compile"):
     `> quote`, `:emoji:`, `[title](url)`, and bare links work; so do `@name` and `#channel` where
     the reader's client knows them, but nobody is notified: use `UserMention` for that.
 
-    Source: `compile`, compiler line 536. The one-line preview of a thread leaves it out
-    (lines 636-641), and shows nothing in its place.
+    Source: `compile`, compiler line 536. The one-line preview of a thread does not show it
+    (lines 636-641).
 
     Raises:
         InvalidDraftError: It is not text, or empty.

@@ -1,4 +1,4 @@
-"""_settings.py: what cannot work is refused before anything is opened, with the way to mend it."""
+"""Arguments of a session: what cannot work is refused before anything is opened."""
 
 from __future__ import annotations
 
@@ -26,8 +26,9 @@ from twake_async._arguments import (
     check_credentials,
     check_deadline,
     check_kind,
+    check_statuses,
 )
-from twake_async._protocol.v1.api import SAVE
+from twake_async._protocol.v1.api import SAVE, Api
 from twake_async._transport.http_library import httpx2_library, httpx_library
 from twake_async._transport.request_parts import parse_url
 from twake_async.errors import ConfigurationError, Outcome
@@ -50,8 +51,14 @@ def refused(field, check, *args, **kwargs):
 
 def test_the_header_is_the_documented_one():
     """Basic, one space, the base64 of id, colon and key."""
-    header = check_credentials("id-é", SECRET).header()
-    assert header == b"Basic " + base64.b64encode(f"id-é:{SECRET}".encode())
+    headers = Api(credentials=check_credentials("id-é", SECRET)).headers()
+    pair = base64.b64encode(f"id-é:{SECRET}".encode())
+    assert headers == ((b"Authorization", b"Basic " + pair),)
+
+
+def test_a_request_that_is_never_sent_needs_no_credentials():
+    """Encoding alone, as a check of an input does, asks for no key."""
+    assert Api().headers() == ()
 
 
 @pytest.mark.parametrize("field", ["public_id", "private_api_key"])
@@ -104,7 +111,8 @@ def test_credentials_either_log_in_or_are_refused(public_id, key):
     """What passes gives a header that the server splits into exactly these two."""
     found = check_credentials(public_id, key)
     if isinstance(found, Credentials):
-        pair = base64.b64decode(found.header().removeprefix(b"Basic ")).decode()
+        ((_, value),) = Api(credentials=found).headers()
+        pair = base64.b64decode(value.removeprefix(b"Basic ")).decode()
         assert pair.split(":") == [public_id, key]
     else:
         assert found.field in ("public_id", "private_api_key")
@@ -242,8 +250,8 @@ def test_any_text_is_an_address_or_refused(url):
     kept, field = "", "base_url"
     try:
         kept = check_base_url(url, allow_plain_http=False)
-    except ConfigurationError as wrong:
-        field = wrong.field
+    except ConfigurationError as exc:
+        field = exc.field
     assert field == "base_url"
     assert url.startswith(kept)
     assert not kept.endswith("/")
@@ -399,3 +407,17 @@ def test_a_choice_is_one_of_its_words():
     assert check_choice("text_form", "portable", words) == "portable"
     message = refused("text_form", check_choice, "text_form", "rich", words)
     assert message == "text_form must be one of plain, portable"
+
+
+@pytest.mark.parametrize("value", [403, "403", None, {200}, {600}, {500}, {403.0}, {"403"}, {True}])
+def test_what_is_no_set_of_trusted_statuses_is_refused(value):
+    """500 is none either: the application itself says it, also after it stored."""
+    with pytest.raises(ConfigurationError) as caught:
+        check_statuses("trusted_statuses", value)
+    assert caught.value.field == "trusted_statuses"
+
+
+@pytest.mark.parametrize("value", [[403, 404], (403, 404), {403, 404}, frozenset({403, 404})])
+def test_trusted_statuses_may_come_in_any_collection(value):
+    """They are kept as a set that does not change."""
+    assert check_statuses("trusted_statuses", value) == frozenset({403, 404})

@@ -1,4 +1,4 @@
-"""Answers put together from bytes: however they are cut, and whatever is wrong with them."""
+"""Reading answers from bytes: however they are cut, and whatever is wrong with them."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from twake_async._protocol.exchange import ASIDE_BYTES, Answer, Failure
-from twake_async._protocol.http_answer import Incoming
+from twake_async._protocol.exchange import ERROR_BODY_BYTES, Answer, Failure
+from twake_async._protocol.http_answer import AnswerReader
 
 BODY = b'{"object":{"id":"m1"}}'
 WHOLE = b"HTTP/1.1 200 OK\r\nServer: x\r\nContent-Length: %d\r\n\r\n%b" % (len(BODY), BODY)
@@ -23,19 +23,19 @@ REFUSED = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\n{}"
 EARLY = b"HTTP/1.1 100 Continue\r\nLink: y\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: z\r\n\r\n"
 
 
-def awaiting(limit: int = 1_000) -> Incoming:
-    """Return what awaits an answer of so many bytes."""
-    incoming = Incoming()
-    incoming.begin(limit)
-    return incoming
+def awaiting(limit: int = 1_000) -> AnswerReader:
+    """Return a reader that expects an answer of so many bytes."""
+    reader = AnswerReader()
+    reader.begin(limit)
+    return reader
 
 
-def feed(incoming: Incoming, data: bytes, *cuts: int) -> Answer | Failure | None:
-    """Feed data in pieces, and return the first fact; nothing is fed after it."""
+def feed(reader: AnswerReader, data: bytes, *cuts: int) -> Answer | Failure | None:
+    """Feed data in pieces, and return the first result; nothing is fed after it."""
     for start, stop in zip((0, *cuts), (*cuts, len(data)), strict=True):
-        if start < stop and (fact := incoming.feed(data[start:stop])) is not None:
+        if start < stop and (result := reader.feed(data[start:stop])) is not None:
             assert stop == len(data)
-            return fact
+            return result
     return None
 
 
@@ -45,42 +45,42 @@ def feed(incoming: Incoming, data: bytes, *cuts: int) -> Answer | Failure | None
 )
 def test_however_an_answer_is_cut_it_is_the_same(data, cuts):
     """Its status, headers and body do not depend on the network's pieces, nor on what hints came."""
-    fact = feed(awaiting(), data, *sorted(min(cut, len(data)) for cut in cuts))
-    assert isinstance(fact, Answer)
-    assert fact == feed(awaiting(), data.removeprefix(EARLY))
-    assert fact.body == (b"{}" if data is REFUSED else BODY)
-    assert not fact.header(b"link")
-    assert not fact.header(b"retry-after")
+    result = feed(awaiting(), data, *sorted(min(cut, len(data)) for cut in cuts))
+    assert isinstance(result, Answer)
+    assert result == feed(awaiting(), data.removeprefix(EARLY))
+    assert result.body == (b"{}" if data is REFUSED else BODY)
+    assert not result.header(b"link")
+    assert not result.header(b"retry-after")
 
 
 @given(st.binary(max_size=300), st.booleans())
 def test_no_bytes_raise(noise, clean):
-    """Whatever a server says, it becomes a fact."""
-    incoming = awaiting()
-    fact = incoming.feed(noise) or incoming.end(clean=clean)
-    assert isinstance(fact, Answer | Failure)
-    assert not isinstance(fact, Failure) or fact.sent
+    """Whatever a server says, it becomes a result."""
+    reader = awaiting()
+    result = reader.feed(noise) or reader.end(clean=clean)
+    assert isinstance(result, Answer | Failure)
+    assert not isinstance(result, Failure) or result.sent
 
 
 @given(st.integers(1, len(WHOLE) - 1), st.booleans())
 def test_an_answer_that_ends_early_is_lost(length, clean):
     """Cut anywhere, a 200 that told its length proves nothing."""
-    incoming = awaiting()
-    assert incoming.feed(WHOLE[:length]) is None
-    fact = incoming.end(clean=clean)
-    assert isinstance(fact, Failure)
-    assert fact.reason == "lost"
-    assert not incoming.reusable
+    reader = awaiting()
+    assert reader.feed(WHOLE[:length]) is None
+    result = reader.end(clean=clean)
+    assert isinstance(result, Failure)
+    assert result.reason == "lost"
+    assert not reader.reusable
 
 
 def test_one_answer_after_another_on_a_connection():
     """Nothing of the first is in the second, nor kept after it was handed out."""
-    incoming = awaiting()
-    first = feed(incoming, WHOLE)
-    assert incoming.reusable
-    incoming.begin(1_000)
-    assert not incoming.reusable
-    second = feed(incoming, REFUSED)
+    reader = awaiting()
+    first = feed(reader, WHOLE)
+    assert reader.reusable
+    reader.begin(1_000)
+    assert not reader.reusable
+    second = feed(reader, REFUSED)
     assert (first.status, first.body, second.status, second.body) == (200, BODY, 403, b"{}")
     assert first.headers == [(b"Server", b"x"), (b"Content-Length", b"22")]
 
@@ -95,11 +95,11 @@ def test_one_answer_after_another_on_a_connection():
     ],
 )
 def test_what_servers_do_is_understood(data):
-    """Apache offers HTTP/2 with each answer; some leave out the words of a status."""
-    incoming = awaiting()
-    fact = incoming.feed(data)
-    assert isinstance(fact, Answer)
-    assert (fact.status, fact.body, incoming.reusable) == (200, BODY, True)
+    """Apache offers HTTP/2 with each answer; some leave out the reason phrase."""
+    reader = awaiting()
+    result = reader.feed(data)
+    assert isinstance(result, Answer)
+    assert (result.status, result.body, reader.reusable) == (200, BODY, True)
 
 
 @pytest.mark.parametrize(
@@ -114,22 +114,22 @@ def test_what_servers_do_is_understood(data):
 )
 def test_what_was_not_asked_for_ends_the_use_of_a_connection(data):
     """The answer counts; the bytes behind it belong to nobody."""
-    incoming = awaiting()
-    fact = incoming.feed(data)
-    assert isinstance(fact, Answer)
-    assert fact.body == BODY
-    assert not incoming.reusable
+    reader = awaiting()
+    result = reader.feed(data)
+    assert isinstance(result, Answer)
+    assert result.body == BODY
+    assert not reader.reusable
 
 
 @pytest.mark.parametrize(("clean", "kind"), [(True, Answer), (False, Failure)])
 def test_an_answer_without_a_length_ends_with_its_connection(clean, kind):
     """But only where the server ended it, not where it broke."""
-    incoming = awaiting()
-    assert incoming.feed(UNTIL_THE_END) is None
-    fact = incoming.end(clean=clean)
-    assert isinstance(fact, kind)
-    assert getattr(fact, "body", BODY) == BODY
-    assert not incoming.reusable
+    reader = awaiting()
+    assert reader.feed(UNTIL_THE_END) is None
+    result = reader.end(clean=clean)
+    assert isinstance(result, kind)
+    assert getattr(result, "body", BODY) == BODY
+    assert not reader.reusable
 
 
 @pytest.mark.parametrize(
@@ -153,28 +153,43 @@ def test_an_answer_without_a_length_ends_with_its_connection(clean, kind):
 )
 def test_what_is_no_answer_or_too_much_proves_nothing(data, reason):
     """A head, a body and what wraps its chunks are bounded, each."""
-    incoming = awaiting()
-    fact = incoming.feed(data)
-    assert isinstance(fact, Failure)
-    assert (fact.sent, fact.reason, incoming.reusable) == (True, reason, False)
+    reader = awaiting()
+    result = reader.feed(data)
+    assert isinstance(result, Failure)
+    assert (result.sent, result.reason, reader.reusable) == (True, reason, False)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        WHOLE.replace(b" OK", b" O\x0bK"),
+        CHUNKED.replace(b": chunked", b": gzip, chunked"),
+    ],
+)
+def test_what_only_one_of_two_readers_takes_is_lost(data):
+    """h11 refuses control characters in the reason phrase, and codings beyond chunked."""
+    reader = awaiting()
+    result = reader.feed(data) or reader.end(clean=False)
+    assert isinstance(result, Failure)
+    assert (result.reason, reader.reusable) == ("lost", False)
 
 
 FOLDED = WHOLE.replace(b"Server: x", b"Server: x\r\n y")
-"""What httptools does not take, and h11 reads again."""
+"""What httptools refuses, and h11 reads again."""
 
 
 def test_what_is_read_again_is_the_same_however_it_is_cut():
-    """Its connection is not used again; the next answer is read as ever."""
+    """Its connection is not used again; the next answer is read as usual."""
     for cut in range(1, len(FOLDED)):
-        incoming = awaiting()
-        assert incoming.feed(FOLDED[:cut]) is None
-        fact = incoming.feed(FOLDED[cut:])
-        assert isinstance(fact, Answer)
-        assert (fact.status, fact.header(b"server"), fact.body) == (200, "x y", BODY)
-        assert not incoming.reusable
-        incoming = awaiting()
-        assert incoming.feed(FOLDED[:cut]) is None
-        assert incoming.end(clean=True).reason == "lost"
+        reader = awaiting()
+        assert reader.feed(FOLDED[:cut]) is None
+        result = reader.feed(FOLDED[cut:])
+        assert isinstance(result, Answer)
+        assert (result.status, result.header(b"server"), result.body) == (200, "x y", BODY)
+        assert not reader.reusable
+        reader = awaiting()
+        assert reader.feed(FOLDED[:cut]) is None
+        assert reader.end(clean=True).reason == "lost"
 
 
 @pytest.mark.parametrize(
@@ -193,11 +208,11 @@ def test_what_is_read_again_is_the_same_however_it_is_cut():
 )
 def test_what_is_read_again_may_be_cut_or_wrong_too(data, clean, expected):
     """The rules are those of any answer."""
-    incoming = awaiting()
-    fact = incoming.feed(data) or incoming.end(clean=clean)
-    found = (fact.status, fact.body) if isinstance(fact, Answer) else fact.reason
+    reader = awaiting()
+    result = reader.feed(data) or reader.end(clean=clean)
+    found = (result.status, result.body) if isinstance(result, Answer) else result.reason
     assert found == expected
-    assert not incoming.reusable
+    assert not reader.reusable
 
 
 def test_a_body_in_chunks_of_one_byte_is_no_abuse():
@@ -209,42 +224,42 @@ def test_a_body_in_chunks_of_one_byte_is_no_abuse():
 @pytest.mark.parametrize("how", ["late", "end", "garbage", "too much"])
 def test_a_status_that_refuses_tells_enough(how):
     """Its body may be cut, late, broken or huge."""
-    incoming = awaiting(10 * ASIDE_BYTES)
-    assert not incoming.aside
-    fact = incoming.feed(b"HTTP/1.1 403 Forbidden\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n")
-    assert fact is None
-    assert incoming.aside
+    reader = awaiting(10 * ERROR_BODY_BYTES)
+    assert not reader.status_decides
+    result = reader.feed(b"HTTP/1.1 403 Forbidden\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n")
+    assert result is None
+    assert reader.status_decides
     if how == "late":
-        fact = incoming.late()
+        result = reader.late()
     elif how == "end":
-        fact = incoming.end(clean=False)
+        result = reader.end(clean=False)
     elif how == "garbage":
-        fact = incoming.feed(b"?\r\n")
+        result = reader.feed(b"?\r\n")
     else:
-        fact = incoming.feed(b"%x\r\n%b\r\n" % (ASIDE_BYTES, b"x" * ASIDE_BYTES))
-    assert isinstance(fact, Answer)
-    assert (fact.status, fact.body, incoming.reusable) == (403, b"", False)
+        result = reader.feed(b"%x\r\n%b\r\n" % (ERROR_BODY_BYTES, b"x" * ERROR_BODY_BYTES))
+    assert isinstance(result, Answer)
+    assert (result.status, result.body, reader.reusable) == (403, b"", False)
 
 
 def test_being_late_proves_nothing_before_the_status():
     """Nor does a 200 that is not whole."""
     for come in (b"", WHOLE[:-1]):
-        incoming = awaiting()
-        incoming.feed(come)
-        fact = incoming.late()
-        assert isinstance(fact, Failure)
-        assert (fact.sent, fact.reason) == (True, "timeout")
+        reader = awaiting()
+        reader.feed(come)
+        result = reader.late()
+        assert isinstance(result, Failure)
+        assert (result.sent, result.reason) == (True, "timeout")
 
 
-def test_a_closed_one_is_let_go_without_the_collector():
+def test_a_closed_one_is_freed_without_the_collector():
     """The parser and its owner hold each other; closing parts them."""
-    incoming = awaiting()
-    incoming.feed(WHOLE)
-    incoming.close()
-    gone = weakref.ref(incoming)
+    reader = awaiting()
+    reader.feed(WHOLE)
+    reader.close()
+    gone = weakref.ref(reader)
     gc.disable()
     try:
-        del incoming
+        del reader
         assert gone() is None
     finally:
         gc.enable()

@@ -1,4 +1,4 @@
-"""What the sandbox turns away at its door, what it bounds, and what its log says of it."""
+"""What the sandbox refuses at once, its limits, and its log."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def status(found: bytes) -> int:
 
 
 def closes_within(client: socket.socket, seconds: float) -> bool:
-    """Say whether the server ends the connection, without having answered anything."""
+    """Return whether the server ends the connection without any answer."""
     client.settimeout(seconds)
     try:
         return client.recv(1) == b""
@@ -83,7 +83,7 @@ def closes_within(client: socket.socket, seconds: float) -> bool:
 
 @pytest.mark.parametrize("length", ["1048577", "400000000", "9" * 18])
 def test_a_body_that_is_too_large_is_answered_413_before_it_is_sent(length: str) -> None:
-    """No key is asked for, no byte of it is read, and the connection ends."""
+    """The key is not checked, the body is not read, and the connection ends."""
     with Sandbox() as box, closing(connect(box)) as client:
         client.sendall(head(Content_Length=length))
         found = answer(client)
@@ -96,7 +96,7 @@ def test_a_body_that_is_too_large_is_answered_413_before_it_is_sent(length: str)
 
 
 def test_a_body_in_chunks_is_read_as_far_as_the_limit() -> None:
-    """A client that never ends its body is answered, and cut off soon after."""
+    """A client that never ends its body gets an answer, and soon after the connection ends."""
     sent = 0
     with Sandbox() as box, closing(connect(box)) as client:
         client.sendall(head(Transfer_Encoding="chunked"))
@@ -115,7 +115,7 @@ def test_a_body_in_chunks_is_read_as_far_as_the_limit() -> None:
 
 
 def test_who_sends_all_of_a_large_body_before_reading_is_told_too() -> None:
-    """The rest is read and dropped, so that no reset takes the answer away."""
+    """The sandbox reads and drops the rest, so that no reset destroys the answer."""
     with Sandbox(max_body=1000) as box:
         found = ask(box, head(Content_Length="5000000") + b" " * 5_000_000)
         assert status(found) == 413
@@ -138,7 +138,7 @@ async def test_in_process_the_limit_holds_too() -> None:
 
 
 def test_a_client_that_leaves_in_the_middle_of_a_body_has_asked_for_nothing() -> None:
-    """Half a form would be a message; it is neither stored nor kept."""
+    """Half a form could be a message. It is neither stored nor kept."""
     with Sandbox() as box:
         form = f"group_id={box.group_id}&message[channel_id]={box.channel_id}&message[content]=x"
         whole = good(box).partition(b"\r\n\r\n")[0].replace(b"json", b"x-www-form-urlencoded")
@@ -152,7 +152,7 @@ def test_a_client_that_leaves_in_the_middle_of_a_body_has_asked_for_nothing() ->
 
 
 def test_the_bodies_that_are_kept_are_bounded_together() -> None:
-    """Beside their number; the last one stays, whatever its size."""
+    """Their number has a limit, and so has the sum of their sizes; the last one always stays."""
     held = Received(3)
     one = ReceivedRequest("POST", SAVE, 200, "")
     for size in (60_000_000, 1, 2, 3):
@@ -171,7 +171,7 @@ def test_the_bodies_that_are_kept_are_bounded_together() -> None:
 
 
 @pytest.mark.parametrize(
-    ("host", "let_in"),
+    ("host", "accepted"),
     [
         ("localhost", True),
         ("LOCALHOST:8080", True),
@@ -197,14 +197,14 @@ def test_the_bodies_that_are_kept_are_bounded_together() -> None:
         ("[::2]", False),
     ],
 )
-def test_the_names_of_this_machine_are_let_in(host: str, let_in: bool) -> None:
-    """And those that were asked for; no name that only begins or ends like one."""
+def test_the_names_of_this_machine_are_accepted(host: str, accepted: bool) -> None:
+    """So are the allowed names; a name that only begins or ends like one is not."""
     refusal = Limits(1000, frozenset({"box.test"})).refusal({"host": host})
-    assert (refusal is None) == let_in
+    assert (refusal is None) == accepted
 
 
 def test_a_program_that_uses_the_sdk_may_have_its_own_name_for_the_sandbox() -> None:
-    """A browser sends an Origin with each POST, whatever else a page makes it send."""
+    """A browser always sends an Origin with a POST, so a request without one is no web page's."""
     limits = Limits(1000, frozenset())
     sdk = {"host": "chat.test", "user-agent": "twake-async"}
     assert limits.refusal(sdk) is None
@@ -213,8 +213,8 @@ def test_a_program_that_uses_the_sdk_may_have_its_own_name_for_the_sandbox() -> 
     assert limits.refusal(sdk | {"host": "evil.test, localhost"}) is not None
 
 
-def test_a_foreign_host_is_turned_away_with_the_way_out() -> None:
-    """Though its key is right: 421, nothing stored, and no fault used up."""
+def test_a_foreign_host_is_refused_and_told_what_to_set() -> None:
+    """Its key is right, and still: 421, nothing is stored, and no fault is used up."""
     lines: list[str] = []
     with Sandbox(log=lines.append) as box:
         box.fail_next(after_storing=503)
@@ -226,8 +226,8 @@ def test_a_foreign_host_is_turned_away_with_the_way_out() -> None:
     assert lines[0] == f'POST {SAVE} -> 421 refused: the Host "evil.test" is not allowed'
 
 
-def test_an_allowed_host_is_let_in_and_the_others_still_are_not() -> None:
-    """As a container needs it, whose name for this machine is none of this machine's."""
+def test_an_allowed_host_is_accepted_and_the_others_still_are_not() -> None:
+    """A container needs this: its name for this machine is not a name of this machine."""
     with Sandbox(allow_hosts=["host.docker.internal"]) as box:
         for host, expected in (
             ("host.docker.internal:8080", 200),
@@ -237,32 +237,32 @@ def test_an_allowed_host_is_let_in_and_the_others_still_are_not() -> None:
             assert status(ask(box, good(box, host=host))) == expected
 
 
-def test_a_request_without_a_host_is_turned_away() -> None:
-    """HTTP/1.0 lets it out; no browser does."""
+def test_a_request_without_a_host_is_refused() -> None:
+    """HTTP/1.0 permits it, but no browser sends it."""
     with Sandbox() as box:
         assert status(ask(box, f"POST {SAVE} HTTP/1.0\r\n\r\n".encode())) == 421
 
 
 @pytest.mark.parametrize("name", ["", "http://box", "box:80", "box/x", "*.box", "a b", "[::1"])
 def test_an_allowed_host_must_be_a_name(name: str) -> None:
-    """Or it would never match, or too much."""
+    """Anything else would match nothing, or too much."""
     with pytest.raises(ValueError, match="no name of a host"):
         Sandbox(allow_hosts=[name])
 
 
 def test_a_string_of_allowed_hosts_is_refused() -> None:
-    """Its letters are not what was meant."""
+    """Each of its letters would be a name."""
     with pytest.raises(TypeError, match="a list of names"):
         Sandbox(allow_hosts="box")
 
 
-def test_the_command_line_lets_a_name_in() -> None:
-    """`--allow-host`, as often as it is given; what is no name is a wrong command line."""
+def test_the_command_line_accepts_a_name() -> None:
+    """`--allow-host` can be repeated; what is not a name of a host is a usage error."""
     command = [sys.executable, "-m", "twake_async", "sandbox", "--allow-host"]
-    wrong = subprocess.run(
+    refused = subprocess.run(
         [*command, "http://box"], capture_output=True, text=True, check=False, timeout=60
     )
-    assert (wrong.returncode, "no name of a host" in wrong.stderr) == (64, True)
+    assert (refused.returncode, "no name of a host" in refused.stderr) == (64, True)
     running = subprocess.Popen(
         [*command, "other", "--allow-host", "box.test"], stdout=subprocess.PIPE, text=True
     )
@@ -294,7 +294,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("begun", [b"", b"POST /api HTTP/1.1\r\nHost: loc"])
 def test_half_a_head_is_waited_for_no_longer_than_so(begun: bytes) -> None:
-    """Nor is a client that says nothing."""
+    """A client that sends nothing has the same limit."""
     with Sandbox() as box, closing(connect(box)) as client:
         client.sendall(begun)
         assert closes_within(client, 3)
@@ -303,7 +303,7 @@ def test_half_a_head_is_waited_for_no_longer_than_so(begun: bytes) -> None:
 
 @pytest.mark.usefixtures("impatient")
 def test_a_head_that_drips_is_waited_for_no_longer_either() -> None:
-    """Its bytes win it no time."""
+    """Single bytes do not extend the limit."""
     with Sandbox() as box, closing(connect(box)) as client:
         began = time.monotonic()
         with suppress(ConnectionError):
@@ -315,7 +315,7 @@ def test_a_head_that_drips_is_waited_for_no_longer_either() -> None:
 
 @pytest.mark.usefixtures("impatient")
 def test_half_a_body_is_answered_408() -> None:
-    """And the connection ends; nothing of it is kept."""
+    """The connection ends, and nothing of the request is kept."""
     with Sandbox() as box, closing(connect(box)) as client:
         client.sendall(good(box)[:-1])
         found = answer(client)
@@ -326,7 +326,7 @@ def test_half_a_body_is_answered_408() -> None:
 @pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("together", [True, False])
 def test_half_of_a_second_request_is_waited_for_no_longer(together: bool) -> None:
-    """The first one is answered, and so is a second one that comes in time."""
+    """The first request is answered, and so is a second one that comes in time."""
     with Sandbox() as box, closing(connect(box)) as client:
         client.sendall(good(box))
         assert status(answer(client)) == 200
@@ -340,7 +340,7 @@ def test_half_of_a_second_request_is_waited_for_no_longer(together: bool) -> Non
 
 @pytest.mark.usefixtures("impatient")
 def test_a_slow_answer_is_no_half_open_request() -> None:
-    """What the sandbox itself holds back may last."""
+    """The limit does not concern the time that the sandbox takes for the answer."""
     with Sandbox() as box:
         box.slow(0.5)
         assert status(ask(box, good(box))) == 200
@@ -349,7 +349,7 @@ def test_a_slow_answer_is_no_half_open_request() -> None:
 def test_connections_are_bounded_and_who_waits_is_served_in_turn(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Those past the limit stay in the backlog until one ends."""
+    """Connections past the limit wait in the backlog until one ends."""
     monkeypatch.setattr(listener, "_MOST", 3)
     with Sandbox() as box, ExitStack() as stack:
         idle = [stack.enter_context(closing(connect(box))) for _ in range(5)]
@@ -367,7 +367,7 @@ def test_connections_are_bounded_and_who_waits_is_served_in_turn(
 
 
 def test_without_files_to_open_it_waits_and_does_not_spin(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It tries again, some times a second, and then serves."""
+    """It tries again every 0.1 seconds, and then serves."""
     real: Callable[[socket.socket], Any] = socket.socket.accept
     tries: list[float] = []
 
@@ -387,14 +387,14 @@ def test_without_files_to_open_it_waits_and_does_not_spin(monkeypatch: pytest.Mo
 # The log
 
 
-async def lines_of(box_lines: list[str], **message: Any) -> str:
-    box = Sandbox(log=box_lines.append)
+async def lines_of(lines: list[str], **message: Any) -> str:
+    box = Sandbox(log=lines.append)
     auth = (box.public_id, box.private_api_key)
     async with httpx.AsyncClient(transport=box.transport, auth=auth) as client:
         given = {"channel_id": box.channel_id, "content": "x"} | message
         document = {"group_id": box.group_id, "message": given}
         await client.post(f"http://box{SAVE}", json=document)
-    [line] = box_lines
+    [line] = lines
     return line
 
 
@@ -419,7 +419,7 @@ async def test_the_log_holds_the_words_of_the_client_cleaned(message: dict[str, 
 
 
 async def test_the_log_cuts_what_is_long() -> None:
-    """Whoever writes it."""
+    """Paths and ids are shortened."""
     assert len(await lines_of([], ephemeral_id="x" * 100_000)) < 400
     lines: list[str] = []
     box = Sandbox(log=lines.append)
@@ -429,7 +429,7 @@ async def test_the_log_cuts_what_is_long() -> None:
 
 
 def test_a_foreign_host_is_cleaned_too() -> None:
-    """The header may hold what latin-1 has beyond ASCII."""
+    """The Host header can contain the characters of latin-1 beyond ASCII."""
     lines: list[str] = []
     with Sandbox(log=lines.append) as box:
         ask(box, head("evil\x9b31m\xad.test", Content_Length="0"))
@@ -438,7 +438,7 @@ def test_a_foreign_host_is_cleaned_too() -> None:
 
 @pytest.mark.parametrize("release", ["2020", "2023"])
 async def test_a_check_is_no_refused_message_in_the_log(release: str) -> None:
-    """Where all is well its questions are named; what it finds wrong is told."""
+    """If all is well, its requests are marked as a check; a problem that it finds is shown."""
     lines: list[str] = []
 
     async def check(**more: Any) -> None:

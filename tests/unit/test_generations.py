@@ -1,0 +1,255 @@
+"""The seam between generations of servers: the Node API runs through the same session and loop."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+from node_server import APPLICATION, CASES, CHANNEL, COMPANY, SECRET, WORKSPACE, NodeServer
+from node_spike import Login, NewThread, Node, Token
+
+from twake_async import (
+    Attempt,
+    AuthenticationError,
+    Message,
+    NotSentError,
+    Outcome,
+    OutcomeUnknownError,
+    RefusedError,
+    RetryPolicy,
+    TwakeError,
+    TwakeSession,
+)
+from twake_async._arguments import Credentials
+from twake_async._protocol.exchange import Answer, Context, Failure
+from twake_async._protocol.server import Server
+from twake_async._transport.http_library import httpx2_library, httpx_library
+from twake_async._transport.httpx.request_builder import RequestBuilder
+from twake_async.messages import MessageDraft
+
+TRANSPORTS = [None, "httpx2", "fast"]
+
+
+@pytest.fixture
+async def server():
+    async with NodeServer() as server:
+        yield server
+
+
+@pytest.fixture(params=TRANSPORTS)
+async def twake(request, server):
+    """A session whose generation is the spike of the Node API."""
+    async with node_session(server, transport=request.param) as twake:
+        yield twake
+
+
+def node_session(server, secret=SECRET, application=APPLICATION, **options):
+    twake = TwakeSession(application, secret, group_id=COMPANY, base_url=server.url, **options)
+    credentials = Credentials(application, secret)
+    twake._sender.api = Node(Server(server.url), credentials, WORKSPACE, twake._attempts.ask)
+    return twake
+
+
+async def test_a_login_and_two_messages(server, twake):
+    """The credentials stand in the login's body, its token in the header of each message."""
+    first = await twake.send_message(CHANNEL, "hello", front_id="f-1")
+    second = await twake.send_message(CHANNEL, "hello")
+    assert (first.channel_id, first.content, first.front_id) == (CHANNEL, "hello", "f-1")
+    assert first.id != second.id
+    login, *messages = server.asked
+    assert login.body == {"id": APPLICATION, "secret": SECRET}
+    assert login.authorization == ""
+    assert [one.authorization for one in messages] == ["Bearer token-1"] * 2
+    assert messages[0].path == CASES["send-text"]["request"]["path"]
+    assert messages[0].body["options"]["message"]["context"] == {"_front_id": "f-1"}
+    assert server.stored == 2
+    assert server.connections == 2  # an answer that named its message is followed by the next
+
+
+def test_a_message_is_the_recorded_request_and_its_front_id():
+    """Field by field it is what the real server took."""
+    node = Node(Server(), Credentials("a", "b"), WORKSPACE, None)
+    body = node.encode(MessageDraft(CHANNEL, "hello"), COMPANY).request().body.decode()
+    recorded = CASES["send-text"]["request"]["body"].replace(" ", "")
+    start, end = body.split(',"context":')
+    assert start + end[end.index("}") + 1 :] == recorded
+
+
+#: What each recorded answer proves; it is an error inside a 200, or the real status.
+ENDS = {
+    "send-text": (Outcome.DELIVERED, ""),
+    "body-text-plain": (Outcome.REFUSED, "status"),
+    "reply-users-thread": (Outcome.REFUSED, "status"),
+    "body-bad-json": (Outcome.REFUSED, "status"),
+    "right-ip": (Outcome.REFUSED, "status"),
+    "send-ephemeral": (Outcome.UNKNOWN, "mismatch"),
+    "path-double-slash": (Outcome.UNKNOWN, "unreadable"),
+    "send-client-id": (Outcome.UNKNOWN, "server_error"),
+    "fault-messages-swallow": (Outcome.UNKNOWN, "mismatch"),
+    "fault-threads-swallow": (Outcome.UNKNOWN, "server_error"),
+    "fault-find-threads": (Outcome.UNKNOWN, "server_error"),
+    "fault-threads-write": (Outcome.UNKNOWN, "timeout"),
+}
+
+
+@pytest.mark.parametrize("name", ENDS)
+async def test_no_outcome_contradicts_what_the_recorded_server_stored(server, twake, name):
+    """Each answer goes through the real loop and transport, and is followed by no second attempt."""
+    server.next.append(name)
+    seen: list[Attempt] = []
+    twake._attempts.on_attempt = seen.append
+    await twake._sender.api.log_in(5)
+    try:
+        await twake.send_message(CHANNEL, "hello", deadline=0.3)
+        outcome, reason = Outcome.DELIVERED, ""
+    except TwakeError as exc:
+        outcome, reason = exc.outcome, exc.reason
+    assert (outcome, reason) == ENDS[name]
+    assert [(one.outcome, one.reason) for one in seen] == [(outcome, reason)]
+    if outcome is Outcome.DELIVERED:
+        assert server.stored == 1
+    elif outcome is Outcome.REFUSED:
+        assert server.stored == 0
+
+
+@pytest.mark.parametrize(
+    ("application", "secret"), [(APPLICATION, "wrong"), ("another-id", SECRET)]
+)
+async def test_a_refused_login_refuses_the_message(server, application, secret):
+    """The message never leaves; the error names the login, and tells the send's own facts."""
+    async with node_session(server, secret, application) as twake:
+        with pytest.raises(AuthenticationError, match="refused the login") as caught:
+            await twake.send_message(CHANNEL, "hello", front_id="mine")
+    assert (caught.value.front_id, caught.value.attempts) == ("mine", 1)
+    assert server.messages() == []
+    assert secret not in str(caught.value)
+
+
+async def test_many_sends_wait_for_one_login(server, twake):
+    """However many sends begin at once, one login is made."""
+    sent = await asyncio.gather(*[twake.send_message(CHANNEL, f"hello {n}") for n in range(20)])
+    assert len({message.id for message in sent}) == 20
+    assert server.logins() == 1
+
+
+async def test_a_token_that_ends_is_renewed_before_the_next_attempt(server, twake):
+    """No message is sent with a token whose time is over."""
+    await twake.send_message(CHANNEL, "hello")
+    twake._sender.api._token = Token("token-1", time.time() - 1)
+    await twake.send_message(CHANNEL, "hello")
+    assert [one.authorization for one in server.messages()] == ["Bearer token-1", "Bearer token-2"]
+
+
+async def test_a_token_that_the_server_forgot_is_refused_and_renewed(server, twake):
+    """A 401 stored nothing; the next send logs in anew."""
+    await twake.send_message(CHANNEL, "hello")
+    server.tokens.append("given to another")
+    with pytest.raises(RefusedError) as caught:
+        await twake.send_message(CHANNEL, "hello")
+    assert caught.value.status == 401
+    await twake.send_message(CHANNEL, "hello")
+    assert server.logins() == 2
+    assert server.stored == 2
+
+
+async def test_a_lost_login_is_an_attempt_that_never_left(server, twake):
+    """It is told and tried again as such; the message goes out once."""
+    server.logins_to_lose = 2
+    seen: list[Attempt] = []
+    twake._attempts.on_attempt = seen.append
+    await twake.send_message(CHANNEL, "hello", retry=RetryPolicy(initial_wait=0.01))
+    unsent = (Outcome.NOT_SENT, "connect")
+    assert [(one.outcome, one.reason) for one in seen] == [unsent, unsent, (Outcome.DELIVERED, "")]
+    assert len(server.messages()) == server.stored == 1
+
+
+async def test_a_login_that_takes_too_long_ends_the_send_not_sent(server, twake):
+    """The deadline is over the login, too; others go on to wait for it."""
+    server.login_takes = 0.3
+    other = asyncio.create_task(twake.send_message(CHANNEL, "hello"))
+    with pytest.raises(NotSentError) as caught:
+        await twake.send_message(CHANNEL, "hello", deadline=0.05)
+    assert caught.value.reason == "deadline"
+    assert isinstance(await other, Message)
+    assert server.logins() == 1
+
+
+async def test_a_send_that_is_cancelled_during_the_login_was_not_sent(server, twake):
+    """The login, which others may wait for, goes on."""
+    server.login_takes = 0.1
+    seen: list[Attempt] = []
+    twake._attempts.on_attempt = seen.append
+    sending = asyncio.create_task(twake.send_message(CHANNEL, "hello"))
+    while not server.asked:
+        await asyncio.sleep(0)
+    sending.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await sending
+    assert [(one.outcome, one.reason) for one in seen] == [(Outcome.NOT_SENT, "cancelled")]
+    await twake.send_message(CHANNEL, "hello")
+    assert server.logins() == 1
+
+
+async def test_a_batch_goes_through_it_too(server, twake):
+    """The engine of batches asks the generation for each draft, and knows no API either."""
+    twake._sender.proven.add(COMPANY)
+    drafts = [(CHANNEL, f"hello {n}") for n in range(5)]
+    ended = [one async for one in twake.send_many(drafts, retry=RetryPolicy.never())]
+    assert [one.outcome for one in ended] == [Outcome.DELIVERED] * 5
+    texts = [one.body["options"]["message"]["text"] for one in server.messages()]
+    assert texts == [f"hello {n}" for n in range(5)]
+
+
+async def test_a_resent_message_says_that_it_may_stand_twice(server, twake):
+    """The doubt about an earlier attempt reaches the request that judges the next one."""
+    server.next.append("send-client-id")
+    policy = RetryPolicy(on_unknown="resend", initial_wait=0.01)
+    message = await twake.send_message(CHANNEL, "hello", retry=policy)
+    assert message.maybe_duplicated
+
+
+@pytest.mark.parametrize("library", [httpx_library, httpx2_library])
+def test_an_api_with_ids_in_its_paths_fills_no_memory(library):
+    """Parsed addresses are kept, but not for all paths that ever were."""
+    builder = RequestBuilder("https://twake.example.org/sub", library())
+    node = Node(Server(), Credentials("a", "b"), WORKSPACE, None)
+    for number in range(200):
+        company = f"company-{number}"
+        message = node.encode(MessageDraft(CHANNEL, "hello"), company).request()
+        built = builder.build(message, 30.0)
+        expected = f"https://twake.example.org/sub/api/messages/v1/companies/{company}/threads"
+        assert (built.method, str(built.url)) == ("POST", expected)
+        assert len(builder._urls) <= 64
+
+
+def test_requests_show_no_secret():
+    """Neither the key in a login's body nor the token shows in a repr."""
+    credentials = Credentials("an-id", SECRET)
+    node = Node(Server(), credentials, WORKSPACE, None)
+    node._token = Token("a-secret-token", 1.0)
+    login = Login(credentials, Server())
+    save = node.encode(MessageDraft(CHANNEL, "a secret text"), COMPANY).request()
+    for thing in (login, save, node, node._token):
+        assert "secret" not in repr(thing)
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"resource": {"access_token": []}}'])
+def test_what_is_no_token_is_none(body):
+    """Whatever answers a login, a message that lacks a token was not sent."""
+    login = Login(Credentials("an-id", SECRET), Server())
+    for answer in (Answer(200, [], body), Answer(403, [], body), Answer(502, [], body)):
+        assert login.judge(answer, Context(0.0)).outcome is Outcome.NOT_SENT
+
+
+@pytest.mark.parametrize("reason", ["lost", "timeout", "connect"])
+def test_a_failure_means_what_its_request_says(reason):
+    """A lost login sent no message; a lost message may have arrived."""
+    failure = Failure(sent=reason != "connect", reason=reason, detail="gone")
+    node = Node(Server(), Credentials("a", "b"), WORKSPACE, None)
+    message = node.encode(MessageDraft(CHANNEL, "hello"), COMPANY).request()
+    assert isinstance(message, NewThread)
+    login = Login(Credentials("a", "b"), Server()).judge(failure, Context(0.0))
+    assert login.outcome is Outcome.NOT_SENT
+    result = message.judge(failure, Context(0.0))
+    assert type(result) is (OutcomeUnknownError if failure.sent else NotSentError)

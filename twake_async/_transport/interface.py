@@ -1,0 +1,83 @@
+"""What every transport offers the attempt loop: connections, traces and attempts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from twake_async._protocol.exchange import Failure, Judge, Request
+    from twake_async.errors import TwakeError
+
+    from .trace import Trace
+
+__all__ = ["Pool", "Transport"]
+
+T = TypeVar("T")
+C = TypeVar("C")
+C_co = TypeVar("C_co", covariant=True)
+
+
+class Pool(Protocol[C_co]):
+    """Where an attempt gets its connection."""
+
+    def acquire_nowait(self, about: str | None, /) -> C_co | None:
+        """Return a connection that was used before, or None.
+
+        Args:
+            about: The id of the message that the request is about; None for a new one.
+
+        """
+        ...
+
+    async def acquire(self, about: str | None, seconds: float, /, *, once: bool) -> C_co | Failure:
+        """Return a connection, or say why there is none.
+
+        Args:
+            about: The id of the message that the request is about; None for a new one.
+            seconds: How long to wait at the most.
+            once: Whether to wait no longer than for one attempt to connect that fails.
+
+        """
+        ...
+
+
+class Transport(Protocol[C]):
+    """How requests travel to a server; `C` is a connection."""
+
+    @property
+    def proxy(self) -> str:
+        """The proxy that it goes through, without its user and password; empty for none."""
+        ...
+
+    @property
+    def pool(self) -> Pool[C]:
+        """Where an attempt gets its connection."""
+        ...
+
+    def start_trace(self) -> Trace:
+        """Return the trace of an attempt that is about to begin."""
+        ...
+
+    async def attempt(
+        self, connection: C, request: Request[T], trace: Trace, seconds: float, judge: Judge[T], /
+    ) -> T | TwakeError:
+        """Make one attempt and return the result of its verdict.
+
+        It releases the connection in any case.
+
+        Args:
+            connection: The connection to use.
+            request: The request.
+            trace: Notes what is seen of the attempt.
+            seconds: How long it may take.
+            judge: Judges the answer.
+
+        Raises:
+            asyncio.CancelledError: It was cancelled; the trace knows how far it came.
+
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        ...
