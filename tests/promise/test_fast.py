@@ -8,6 +8,7 @@ import random
 import sys
 from collections import Counter
 from functools import partial
+from types import SimpleNamespace
 
 import attrs
 import pytest
@@ -395,6 +396,18 @@ async def test_cookies_are_not_kept_and_headers_are_those_of_httpx(server):
         await pool.send_message("c1", "Hello")
     first, second, over_httpx = (sorted(head.lower().split(b"\r\n")) for head in server.heads)
     assert first == second == over_httpx
+
+
+async def test_beginnings_of_requests_are_kept_up_to_a_limit():
+    """An API may have ids in its paths."""
+    async with TwakeSession("app", "k" * 40, transport="fast") as twake:
+        transport = twake._attempts.transport
+        for number in range(200):
+            request = SimpleNamespace(method="GET", path=f"/messages/{number}")
+            head = transport._head(request)
+            assert head.startswith(b"GET /messages/%d HTTP/1.1\r\nHost: " % number)
+        assert transport._heads["GET", "/messages/199"] is head
+        assert len(transport._heads) <= 64
 
 
 async def test_the_same_session_checks_and_removes(server):

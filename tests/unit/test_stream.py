@@ -218,6 +218,24 @@ async def test_local_addresses_and_socket_options_are_used():
         await stream.aclose()
 
 
+async def test_a_preconnected_stream_that_ended_is_replaced():
+    """The first call after it gets an open one."""
+
+    async def close(reader, writer):
+        if len(peer.tasks) == 1:
+            writer.close()
+
+    async with Peer(close) as peer:
+        backend = Backend(TcpConnector(), httpcore)
+        with backend.preconnecting():
+            ended = await backend.connect_tcp("127.0.0.1", peer.port)
+        await until(lambda: not ended.is_fresh())
+        stream = await backend.connect_tcp("127.0.0.1", peer.port)
+        assert stream is not ended
+        assert not stream.get_extra_info("is_readable")
+        await stream.aclose()
+
+
 async def test_a_stream_continues_over_tls():
     """After the handshake, reads and writes go through TLS."""
     async with FaultServer(ssl_context=server_context()) as server:

@@ -29,6 +29,11 @@ from twake_async import (
     TwakeError,
     TwakeSession,
 )
+from twake_async._protocol.exchange import TOO_LARGE
+from twake_async._transport.http_library import httpx2_library, httpx_library
+from twake_async._transport.httpx.exchange import exchange
+from twake_async._transport.httpx.request_builder import RequestBuilder
+from twake_async._transport.trace import Trace
 
 ONCE = RetryPolicy.never()
 
@@ -314,6 +319,28 @@ async def test_the_exceptions_of_a_callers_transport_prove_nothing(server, error
     assert (type(found), found.reason) == (OutcomeUnknownError, "unproven")
 
 
+async def test_the_deadline_is_over_a_callers_transport():
+    """It may have sent the request, and may never answer."""
+
+    async def wait(request):
+        await asyncio.sleep(60)
+
+    found = await failure(
+        "https://twake.example", transport=httpx.MockTransport(wait), deadline=0.05
+    )
+    assert (type(found), found.reason) == (OutcomeUnknownError, "timeout")
+
+
+async def test_a_cancellation_in_a_callers_transport_is_raised(server):
+    """Its traceback holds no frame of the request, and so no key."""
+    async with session(server.url, transport=Broken(asyncio.CancelledError())) as twake:
+        with pytest.raises(asyncio.CancelledError) as caught:
+            await twake.send_message("c1", "Hello")
+    frames = [entry.name for entry in caught.traceback]
+    assert "attempt" in frames
+    assert "handle_async_request" not in frames
+
+
 class Chunks:
     """An asynchronous iterator that is not a generator: it cannot be closed."""
 
@@ -346,6 +373,25 @@ async def test_a_callers_transport_may_use_any_asynchronous_iterator():
     async with session("https://twake.example", transport=transport) as twake:
         message = await twake.send_message("c1", "Hello", front_id="mine")
     assert message.id == "m1"
+
+
+async def test_an_answer_beyond_its_limit_is_read_no_further():
+    """It proves nothing, and its connection is not used again."""
+    trace = Trace()
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, stream=Stream([b"x" * 6] * 2)))
+    request = httpx.Request("POST", "https://twake.example")
+    found = await exchange(transport.handle_async_request, request, trace, 10)
+    assert (found, trace.complete) == (TOO_LARGE, False)
+
+
+def test_parsed_addresses_are_kept_up_to_a_limit(http):
+    """An API may have ids in its paths."""
+    library = httpx_library() if http is httpx else httpx2_library()
+    builder = RequestBuilder("https://twake.example", library)
+    urls = [builder._url(f"/messages/{number}") for number in range(200)]
+    assert str(urls[-1]) == "https://twake.example/messages/199"
+    assert builder._url("/messages/199") is urls[-1]
+    assert len(builder._urls) <= 64
 
 
 async def test_an_application_in_this_process_can_be_the_server():

@@ -20,22 +20,22 @@ C_co = TypeVar("C_co", covariant=True)
 class Pool(Protocol[C_co]):
     """Where an attempt gets its connection."""
 
-    def acquire_nowait(self, about: str | None, /) -> C_co | None:
-        """Return a connection that was used before, or None.
+    def acquire_nowait(self, target: str | None, /) -> C_co | None:
+        """Return an idle connection, or None.
 
         Args:
-            about: The id of the message that the request is about; None for a new one.
+            target: The id of the message that the request changes; None for a new message.
 
         """
         ...
 
-    async def acquire(self, about: str | None, seconds: float, /, *, once: bool) -> C_co | Failure:
-        """Return a connection, or say why there is none.
+    async def acquire(self, target: str | None, seconds: float, /, *, once: bool) -> C_co | Failure:
+        """Return a connection, or the failure to get one. Wait in a queue if necessary.
 
         Args:
-            about: The id of the message that the request is about; None for a new one.
-            seconds: How long to wait at the most.
-            once: Whether to wait no longer than for one attempt to connect that fails.
+            target: The id of the message that the request changes; None for a new message.
+            seconds: How long to wait at most.
+            once: Whether to stop waiting when one attempt to connect fails.
 
         """
         ...

@@ -37,6 +37,9 @@ __all__ = ["DirectTransport", "direct_transport"]
 
 T = TypeVar("T")
 
+#: How many beginnings of requests are kept.
+_MOST_HEADS = 64
+
 
 @attrs.define(eq=False)
 class DirectTransport:
@@ -57,16 +60,11 @@ class DirectTransport:
     pool: ConnectionPool[Slot] = attrs.field(init=False)
     _connector: TcpConnector = attrs.field(factory=TcpConnector, init=False)
     _url: Any = attrs.field(init=False)
-    _base_path: bytes = attrs.field(init=False)
-    _fixed: bytes = attrs.field(init=False)
-    """What follows the path in every request, up to the headers of its own."""
+    _heads: dict[tuple[str, str], bytes] = attrs.field(factory=dict, init=False, repr=False)
+    """What requests begin with, by method and path: no secret."""
 
     def __attrs_post_init__(self) -> None:
-        library = httpx_library()
-        self._url = parse_url(self.base_url, library)
-        self._base_path = self._url.raw_path.rstrip(b"/")
-        fixed = fixed_headers(self.base_url, library)
-        self._fixed = b" HTTP/1.1\r\n" + b"".join(b"%b: %b\r\n" % header for header in fixed)
+        self._url = parse_url(self.base_url, httpx_library())
         self.pool = ConnectionPool(Slot, self.max_connections, self.connect)
 
     def start_trace(self) -> Trace:
@@ -190,16 +188,22 @@ class DirectTransport:
 
     def _bytes(self, request: Request[Any]) -> bytes:
         """Return all bytes of a request."""
-        body = request.body
-        head = b"%b %b%b%b" % (
-            request.method.encode(),
-            self._base_path,
-            request.path.encode(),
-            self._fixed,
-        )
+        head = self._heads.get((request.method, request.path)) or self._head(request)
         for header in request.headers():
             head += b"%b: %b\r\n" % header
-        return b"".join((head, b"Content-Length: %d\r\n\r\n" % len(body), body))
+        body = request.body
+        return b"%bContent-Length: %d\r\n\r\n%b" % (head, len(body), body)
+
+    def _head(self, request: Request[Any]) -> bytes:
+        """Return the first line, and the headers that are the same in every request."""
+        if len(self._heads) >= _MOST_HEADS:  # an API may have ids in its paths
+            self._heads.clear()
+        path = self._url.raw_path.rstrip(b"/") + request.path.encode()
+        fixed = fixed_headers(self.base_url, httpx_library())
+        lines = b"".join(b"%b: %b\r\n" % header for header in fixed)
+        head = b"%b %b HTTP/1.1\r\n%b" % (request.method.encode(), path, lines)
+        self._heads[request.method, request.path] = head
+        return head
 
     async def aclose(self) -> None:
         """Close every connection, those in use included; end the waits for one."""

@@ -76,14 +76,13 @@ def inject(http_client: Any, transport: Any, *, given: Mapping[str, bool]) -> In
 
 
 class NoPool:
-    """Stands in for a pool: the caller's client or transport has its own."""
+    """Replaces the pool: the caller's client or transport has its own."""
 
-    def acquire_nowait(self, target: str | None, /) -> NoPool:  # noqa: ARG002 - a pool's
-        """Return what stands for a connection: a request may leave at once."""
-        return self
+    def acquire_nowait(self, target: str | None, /) -> None:
+        """Return None: it holds no connections."""
 
     async def acquire(self, target: str | None, seconds: float, /, *, once: bool) -> NoPool:  # noqa: ARG002 - a pool's
-        """Return what stands for a connection."""
+        """Return what is passed as the connection: a request may leave at once."""
         return self
 
 
