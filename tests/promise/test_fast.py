@@ -15,7 +15,7 @@ from faults import FAULTS, FaultServer, RandomScript
 from faults.proxy import Proxy
 from faults.tls import HANDSHAKES, HandshakeServer, client_context, server_context
 from test_failure_table import EXECUTIONS, executions
-from test_promise import QUICK, SLOW, STORM, claim, contradictions, storm
+from test_promise import QUICK, STORM, claim, contradictions, ended, storm
 from test_transport import HANGING, Raw
 
 from twake_async import (
@@ -62,8 +62,9 @@ async def test_each_fault_leads_to_a_claim_that_its_truth_allows(server, name):
     """Each fault of the catalogue ends in an outcome that the evidence allows, without a further copy."""
     fault = FAULTS[name]
     server.do_next(fault)
-    async with session(server.url, deadline=0.3 if name in SLOW else 5.0) as twake:
-        outcome = await claim(twake.send_message("c1", "Hello", front_id="mine"))
+    async with session(server.url) as twake:
+        sending = twake.send_message("c1", "Hello", front_id="mine")
+        outcome = await claim(ended(twake, sending, server, fault))
     assert outcome.name.lower() in fault.allowed
     assert server.stored["mine"] == int(fault.stores)
 
@@ -129,7 +130,7 @@ async def test_a_storm_of_cancellations_leaves_every_slot_usable_and_no_socket_o
             await asyncio.gather(*(work() for _ in range(20)))
             server.behave()
             after = await asyncio.gather(
-                *(claim(twake.send_message("c1", "Hello")) for _ in range(1_000))
+                *(claim(twake.send_message("c1", "Hello", deadline=60)) for _ in range(1_000))
             )
             assert server.open_connections <= 10
         assert Counter(after) == {Outcome.DELIVERED: 1_000}

@@ -76,7 +76,7 @@ async def test_a_storm_of_cancellations_leaves_every_slot_usable_and_no_socket_o
             await asyncio.gather(*(work() for _ in range(20)))
             server.behave()
             after = await asyncio.gather(
-                *(claim(twake.send_message("c1", "Hello")) for _ in range(500))
+                *(claim(twake.send_message("c1", "Hello", deadline=60)) for _ in range(500))
             )
             assert server.open_connections <= 10
         assert Counter(after) == {Outcome.DELIVERED: 500}

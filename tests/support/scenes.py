@@ -131,11 +131,9 @@ async def fault(
     options.setdefault("deadline", 5.0)
     async with FaultServer(Always(met)) as server:
 
-        def acted() -> bool:
-            return bool(server.dropped if met.stage == "accept" else server.acted[name])
-
         async def around(twake: TwakeSession, call: Call) -> Any:
-            return await past_deadline(twake, call(), acted, options["deadline"])
+            reached = server.next_silence(met)
+            return await past_deadline(twake, call(), reached, options["deadline"])
 
         yield Scene(
             options={"base_url": server.url, **options},

@@ -26,6 +26,7 @@ from twake_async._arguments import (
     check_credentials,
     check_deadline,
     check_kind,
+    check_statuses,
 )
 from twake_async._protocol.v1.api import SAVE, Api
 from twake_async._transport.http_library import httpx2_library, httpx_library
@@ -406,3 +407,17 @@ def test_a_choice_is_one_of_its_words():
     assert check_choice("text_form", "portable", words) == "portable"
     message = refused("text_form", check_choice, "text_form", "rich", words)
     assert message == "text_form must be one of plain, portable"
+
+
+@pytest.mark.parametrize("value", [403, "403", None, {200}, {600}, {500}, {403.0}, {"403"}, {True}])
+def test_what_is_no_set_of_trusted_statuses_is_refused(value):
+    """500 is none either: the application itself says it, also after it stored."""
+    with pytest.raises(ConfigurationError) as caught:
+        check_statuses("trusted_statuses", value)
+    assert caught.value.field == "trusted_statuses"
+
+
+@pytest.mark.parametrize("value", [[403, 404], (403, 404), {403, 404}, frozenset({403, 404})])
+def test_trusted_statuses_may_come_in_any_collection(value):
+    """They are kept as a set that does not change."""
+    assert check_statuses("trusted_statuses", value) == frozenset({403, 404})

@@ -159,6 +159,21 @@ def test_what_is_no_answer_or_too_much_proves_nothing(data, reason):
     assert (result.sent, result.reason, reader.reusable) == (True, reason, False)
 
 
+@pytest.mark.parametrize(
+    "data",
+    [
+        WHOLE.replace(b" OK", b" O\x0bK"),
+        CHUNKED.replace(b": chunked", b": gzip, chunked"),
+    ],
+)
+def test_what_only_one_of_two_readers_takes_is_lost(data):
+    """h11 refuses control characters in the reason phrase, and codings beyond chunked."""
+    reader = awaiting()
+    result = reader.feed(data) or reader.end(clean=False)
+    assert isinstance(result, Failure)
+    assert (result.reason, reader.reusable) == ("lost", False)
+
+
 FOLDED = WHOLE.replace(b"Server: x", b"Server: x\r\n y")
 """What httptools refuses, and h11 reads again."""
 

@@ -15,7 +15,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from twake_async._protocol.json_codec import MAX_DEPTH, PLAIN, check_json, dump, fast_codec, load
+from twake_async._protocol.json_codec import (
+    MAX_DEPTH,
+    PLAIN,
+    Codec,
+    check_json,
+    dump,
+    fast_codec,
+    load,
+)
 from twake_async.errors import InvalidDraftError
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
@@ -189,6 +197,17 @@ def test_the_field_that_holds_the_lone_surrogate_is_named(at_fault):
     with pytest.raises(InvalidDraftError, match=rf"^{at_fault} holds a lone surrogate") as caught:
         dump({"group_id": fields["group_id"], "message": fields})
     assert caught.value.field == at_fault
+
+
+def test_where_no_field_is_at_fault_the_content_is_named():
+    """A document may be too deep only as a whole, with what wraps its fields."""
+
+    def encode(_):
+        raise RecursionError
+
+    with pytest.raises(InvalidDraftError, match="^content ") as caught:
+        dump({"group_id": "g", "message": {"content": "c"}}, {}, Codec(encode, json.loads))
+    assert caught.value.field == "content"
 
 
 def test_a_stack_that_is_nearly_full_is_an_error_of_the_draft():

@@ -384,7 +384,7 @@ def test_the_key_is_in_no_repr() -> None:
         assert sandbox.url in repr(sandbox)
 
 
-# What goes wrong
+# Faults
 
 
 @pytest.mark.parametrize("when", ["before_storing", "after_storing"])
@@ -520,13 +520,13 @@ def test_cut_json_is_whole_to_http_and_half_to_json() -> None:
 
 def test_cut_reset_and_cut_silent_stop_halfway() -> None:
     """Half of the answer comes, then an RST, or nothing."""
-    for action, wrong in (("cut_reset", ConnectionResetError), ("cut_silent", TimeoutError)):
+    for action, expected in (("cut_reset", ConnectionResetError), ("cut_silent", TimeoutError)):
         with Sandbox() as sandbox:
             sandbox.fail_next(after_storing=action)  # type: ignore[arg-type]
             with closing(connect(sandbox)) as client:
                 client.sendall(raw(sandbox))
                 client.settimeout(0.2)
-                with pytest.raises(wrong):
+                with pytest.raises(expected):
                     list(iter(lambda: client.recv(65536), b""))
             assert stored(sandbox) == ["hello"]
 

@@ -259,10 +259,10 @@ def test_a_string_of_allowed_hosts_is_refused() -> None:
 def test_the_command_line_accepts_a_name() -> None:
     """`--allow-host` can be repeated; what is not a name of a host is a usage error."""
     command = [sys.executable, "-m", "twake_async", "sandbox", "--allow-host"]
-    wrong = subprocess.run(
+    refused = subprocess.run(
         [*command, "http://box"], capture_output=True, text=True, check=False, timeout=60
     )
-    assert (wrong.returncode, "no name of a host" in wrong.stderr) == (64, True)
+    assert (refused.returncode, "no name of a host" in refused.stderr) == (64, True)
     running = subprocess.Popen(
         [*command, "other", "--allow-host", "box.test"], stdout=subprocess.PIPE, text=True
     )

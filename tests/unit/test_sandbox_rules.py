@@ -26,7 +26,7 @@ UNKNOWN = "deadbeef-0f99-11eb-9a99-0242ac1b0006"
 
 
 class Server:
-    """A world, and a short way to send it requests."""
+    """A world, and short methods to send it requests."""
 
     def __init__(self, release: str = "2020", **bounds: int) -> None:
         self.world = seeded_world(DEFAULT_SEED, **bounds)

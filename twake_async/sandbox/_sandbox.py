@@ -110,7 +110,7 @@ class Sandbox:
     def __exit__(self, *exc: object) -> None:
         if self._listener is not None:
             try:
-                self._listener.stop()  # until then, requests under way need it
+                self._listener.stop()  # requests use it until then
             finally:
                 self._listener = None
 
@@ -192,7 +192,7 @@ class Sandbox:
         """Begin again with the seed: no faults to come, no delay, nothing received."""
         self._twake.reset()
 
-    # What goes wrong
+    # Faults
 
     def fail_next(
         self,

@@ -40,6 +40,6 @@ def hidden_data(
     said = {"allow_delete": allow_delete, "custom_title": custom_title, "custom_icon": custom_icon}
     try:
         kept: dict[str, Json] = json_copy(own)
-    except ValueError as error:
-        refuse(None, "hidden_data.own", f"JSON cannot hold it: {error}")
+    except ValueError as exc:
+        refuse(None, "hidden_data.own", f"JSON cannot hold it: {exc}")
     return kept | {name: value for name, value in said.items() if value is not None}

@@ -192,8 +192,8 @@ def why_unsendable(content: Json) -> str | None:
 def _why_not_json(content: Json) -> str | None:
     try:
         json_copy(content)
-    except ValueError as error:
-        return f"JSON cannot hold it: {error}"
+    except ValueError as exc:
+        return f"JSON cannot hold it: {exc}"
     return None
 
 

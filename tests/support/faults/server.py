@@ -12,7 +12,7 @@ from .connection import Connection
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from .fault import Fault
     from .request import Request
@@ -61,7 +61,7 @@ class FaultServer:
 
     `accepted` counts connections (behind TLS: completed handshakes), `begun` requests of which a
     byte was read, `received` requests read to the end; `questions`, the requests of a check, count
-    apart: no fault befalls them but those that act before a request is read. `stored` counts the copies of each
+    apart: they meet only faults that act before a request is read. `stored` counts the copies of each
     front_id in the channel, `edits` and `removed` count by message id, `shown` the ephemerals. `dropped`
     counts the bytes that came while a fault took no notice of them.
     """
@@ -136,6 +136,17 @@ class FaultServer:
             fault = FAULTS[each] if isinstance(each, str) else each
             queue = self._for_connections if fault.stage == "accept" else self._for_requests
             queue.append(fault)
+
+    def next_silence(self, fault: Fault) -> Callable[[], bool]:
+        """Return a function that says whether a silent or slow fault acts on a further request.
+
+        From then on the client can only wait: its request has left, at least in part.
+        """
+        counted = self._acted_on(fault)
+        return lambda: self._acted_on(fault) > counted
+
+    def _acted_on(self, fault: Fault) -> int:
+        return self.dropped if fault.stage == "accept" else self.acted[fault.name]
 
     def behave(self) -> None:
         """Do no fault from now on, whatever the script or the queue says."""

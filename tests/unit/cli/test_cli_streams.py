@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pathlib
+import shlex
 import subprocess
 
 import pytest
@@ -136,7 +137,8 @@ def test_no_file_is_opened_under_the_number_of_a_closed_stream(sandbox, shell, t
     sandbox.slow(0.02)
     look = "for p in 0 1 2; do readlink /proc/$!/fd/$p; done"
     given = ("send-many", str(file), "--journal", str(tmp_path / "run.sqlite"))
-    ran = shell(f"COMMAND <&- >&- 2>&- & sleep 1.5; {look}; wait $!", *given)
+    begun = f"until [ -s {shlex.quote(given[-1])} ]; do sleep 0.05; done"
+    ran = shell(f"COMMAND <&- >&- 2>&- & {begun}; {look}; wait $!", *given)
     if pathlib.Path("/proc/self/fd").exists():
         assert ran.stdout.split() == [os.devnull] * 3
     assert ran.returncode == 0

@@ -1,1 +1,1 @@
-"""What goes wrong on request: the names of the faults, and what each makes of an answer."""
+"""The faults that can be asked for: their names, and what each makes of an answer."""

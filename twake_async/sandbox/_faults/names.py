@@ -1,7 +1,7 @@
 """The names of what can be asked for: failures, forms of a good answer, refusals.
 
 `tests/support/faults` calls the same faults by the same names. A new fault gets its name here; what
-it makes of the answer stands in `answers.py`, and how an answer breaks on its way in
+it makes of the answer stands in `answers.py`, and how an answer is cut or delayed in
 `_serving/delivery.py`.
 """
 
@@ -43,7 +43,7 @@ Refusal = Literal["authentication", "group", "capability", "privileges"]
 SILENCES: tuple[str, ...] = get_args(Silence)
 """Failures with no byte of an answer."""
 DELIVERIES: tuple[str, ...] = get_args(Delivery)
-"""Failures of a right answer on its way."""
+"""Failures while a right answer is sent."""
 ACTIONS: tuple[str, ...] = (*SILENCES, *DELIVERIES, *get_args(Content))
 FORMS: tuple[str, ...] = get_args(Form)
 REFUSALS: tuple[str, ...] = get_args(Refusal)

@@ -145,17 +145,28 @@ def _create(
         return _shown(world, message, asked)
     if channel is None:
         raise php.PhpError("Call to a member function getOriginalWorkspaceId() on null")
+    _store(world, message, parent)
+    if (
+        user is not None
+        and not _opens_channel(asked)
+        and not world.is_member(channel["id"], user.id)
+    ):
+        raise php.PhpError("Call to a member function setLastMessagesIncrement() on null")
+    return message.as_array()
+
+
+def _store(world: World, message: Message, parent: Message | None) -> None:
     stored_as = stored_front_id(message.front_id)
     if stored_as is not None:  # otherwise it is answered, and not stored
         world.add(_row(evolve(message, front_id=stored_as)))
     if parent is not None:
         parent.responses_count = (parent.responses_count or 0) + 1
-    opens_the_channel = php.has(asked.get("hidden_data"), "type") and php.loosely_equal(
-        asked["hidden_data"]["type"], "init_channel"
-    )
-    if user is not None and not opens_the_channel and not world.is_member(channel["id"], user.id):
-        raise php.PhpError("Call to a member function setLastMessagesIncrement() on null")
-    return message.as_array()
+
+
+def _opens_channel(asked: dict[str, Any]) -> bool:
+    """Return whether a message is the first of its channel, for which no membership is needed."""
+    hidden_data: Any = asked.get("hidden_data")
+    return php.has(hidden_data, "type") and php.loosely_equal(hidden_data["type"], "init_channel")
 
 
 def _new(world: World, asked: dict[str, Any], user: User | None, app: App) -> Message:

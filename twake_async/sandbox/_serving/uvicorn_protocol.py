@@ -39,14 +39,34 @@ def protocol_factory(
 
     """
     try:
-        from h11 import IDLE  # noqa: PLC0415
         from uvicorn import Config  # noqa: PLC0415
-        from uvicorn.protocols.http.h11_impl import H11Protocol  # noqa: PLC0415
         from uvicorn.server import ServerState  # noqa: PLC0415
+
+        connection = _connection_class(opened, lost, patience)
     except ImportError as exc:
         raise ImportError(
             "serving the sandbox needs uvicorn: pip install 'twake-async[sandbox]'"
         ) from exc
+    config = Config(
+        cast("Any", app),
+        http="h11",
+        interface="asgi3",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+    )
+    config.load()
+    state = ServerState()
+    return lambda: connection(config, state, {}), state.tasks
+
+
+def _connection_class(
+    opened: Callable[[asyncio.Transport], None], lost: Callable[[Any], None], patience: float
+) -> Callable[..., asyncio.Protocol]:
+    from h11 import IDLE  # noqa: PLC0415
+    from uvicorn.protocols.http.h11_impl import H11Protocol  # noqa: PLC0415
 
     class Connection(H11Protocol):
         """uvicorn's protocol that tells of its transport, and ends a head that takes too long."""
@@ -85,16 +105,4 @@ def protocol_factory(
                 self._time_limit.cancel()
                 self._time_limit = None
 
-    config = Config(
-        cast("Any", app),
-        http="h11",
-        interface="asgi3",
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        proxy_headers=False,
-    )
-    config.load()
-    state = ServerState()
-    return lambda: Connection(config, state, {}), state.tasks
+    return Connection

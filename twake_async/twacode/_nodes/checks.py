@@ -36,8 +36,8 @@ def json_copy(value: Any) -> Any:
     try:
         text = json.dumps(value, allow_nan=False, ensure_ascii=False, default=_as_dict)
         text.encode()
-    except (TypeError, RecursionError) as error:
-        raise ValueError(str(error)) from error
+    except (TypeError, RecursionError) as exc:
+        raise ValueError(str(exc)) from exc
     return json.loads(text)
 
 
@@ -93,8 +93,8 @@ def is_context(owner: object, field: Attribute[Any], value: object) -> None:
         refuse(owner, field.name, f"a mapping is needed here, not {type(value).__name__}")
     try:
         json_copy(value)
-    except ValueError as error:
-        refuse(owner, field.name, f"JSON cannot hold it: {error}")
+    except ValueError as exc:
+        refuse(owner, field.name, f"JSON cannot hold it: {exc}")
 
 
 def is_marker(owner: Any, field: Attribute[Any], value: Any) -> None:
@@ -211,4 +211,4 @@ def _is_one_of(
 def has_label(owner: object, field: Attribute[Any], value: tuple[object, ...]) -> None:
     """Refuse a label that shows nothing."""
     if all(isinstance(child, str) and not child.strip() for child in value):
-        refuse(owner, field.name, "without a label nobody sees what to click on")
+        refuse(owner, field.name, "a button needs a label")
