@@ -8,6 +8,7 @@ import gc
 import itertools
 import logging
 import re
+import weakref
 from collections import Counter
 
 import attrs
@@ -437,6 +438,21 @@ async def test_a_worker_that_waited_for_room_reads_on():
     source.release(second.result())
     assert await source.next() is None
     assert source.read == 3
+
+
+async def test_the_error_of_a_delivery_is_freed_with_it(server):
+    """It waits for no garbage collector, which takes seconds where thousands of messages fail."""
+    server.do_next("refuses_401")
+    async with session(server) as twake:
+        deliveries = await collect(twake.send_many(drafts(1)))
+        gc.collect()
+        gc.disable()
+        try:
+            error = weakref.ref(deliveries[0].error)
+            deliveries.clear()
+            assert error() is None
+        finally:
+            gc.enable()
 
 
 # --- after an UNKNOWN ----------------------------------------------------------------------------

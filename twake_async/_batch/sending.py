@@ -132,8 +132,12 @@ class Sending:
             return delivered(item, message)
         finally:
             worker.is_sending = False
-        self.breaker.record(permit, error)
-        return failed(item, error)
+        try:
+            self.breaker.record(permit, error)
+            return failed(item, error)
+        finally:
+            # Its traceback holds this frame: were it held here, only the collector would free both.
+            del error
 
     def _error_of(self, exc: BaseException) -> TwakeError:
         """Return the error for what a send raised; end the batch if all sends would raise it."""
