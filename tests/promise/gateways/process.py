@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import pathlib
 import subprocess
 import sys
@@ -13,7 +14,8 @@ import attrs
 from .gateway import end, wait_for_port
 from .upstream import Memory
 
-_TESTS = pathlib.Path(__file__).parents[2] / "support"
+_HERE = pathlib.Path(__file__).parents[1]
+_SUPPORT = _HERE.parent / "support"
 
 
 @attrs.define(eq=False)
@@ -31,7 +33,8 @@ class UpstreamProcess:
     def start(self) -> None:
         """Start the process and wait until it listens."""
         command = [sys.executable, "-m", "gateways.upstream", str(self.port), str(self.file)]
-        self._process = subprocess.Popen(command, cwd=_TESTS, start_new_session=True)
+        env = os.environ | {"PYTHONPATH": str(_SUPPORT)}
+        self._process = subprocess.Popen(command, cwd=_HERE, env=env, start_new_session=True)
         wait_for_port(self.port, self._process)
 
     def kill(self) -> None:
