@@ -190,7 +190,7 @@ async def test_a_refused_batch_leaves_the_locks_of_the_running_one(path, tmp_pat
 FORK = """
 file = JournalFile.open(sys.argv[1], target="", keys="position")
 child = os.fork()
-print(child, flush=True)  # in the child, too: by then it has closed what it inherited
+os.write(1, b"%d\\n" % child)  # in the child, too: by then it has closed what it inherited
 sys.stdin.read()
 """
 
