@@ -8,6 +8,7 @@ from email.utils import formatdate
 
 import attrs
 import pytest
+from encoding import encode_save
 
 from twake_async import (
     Attempt,
@@ -23,7 +24,6 @@ from twake_async import (
 )
 from twake_async._attempt_loop import LONGEST_COOLDOWN, Attempts
 from twake_async._protocol.exchange import Answer, Failure
-from twake_async._protocol.v1.encode import encode_save
 from twake_async._send import Clock
 from twake_async._transport.httpx.injected import NoPool
 from twake_async._transport.trace import Trace

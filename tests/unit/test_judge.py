@@ -10,6 +10,7 @@ import zlib
 
 import attrs
 import pytest
+from encoding import encode_save
 from hypothesis import given
 from hypothesis import strategies as st
 from recorded import ALL, MINTED, REMOVES, SAVES, last_line
@@ -25,7 +26,6 @@ from twake_async._protocol.exchange import (
 )
 from twake_async._protocol.server import Server
 from twake_async._protocol.v1.api import Api
-from twake_async._protocol.v1.encode import encode_save
 from twake_async._protocol.v1.requests import Remove, Save
 from twake_async.errors import (
     AuthenticationError,

@@ -7,11 +7,12 @@ import json
 import uuid
 
 import pytest
+from encoding import encode_save
 from hypothesis import example, given
 from hypothesis import strategies as st
 from strategies import JSON, TEXT
 
-from twake_async._protocol.v1.encode import check_draft, encode_remove, encode_save
+from twake_async._protocol.v1.encode import check_draft, encode_remove
 from twake_async.errors import ConfigurationError, InvalidDraftError, Outcome
 from twake_async.messages import MessageDraft, MessageRef
 from twake_async.twacode import Bold

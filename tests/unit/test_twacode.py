@@ -9,12 +9,12 @@ from collections import ChainMap, UserList
 from types import MappingProxyType
 
 import pytest
+from encoding import encode_save
 from hypothesis import given, reject
 from hypothesis import strategies as st
 from places import SUPPORT, WIRE
 
 from twake_async import MessageDraft, twacode
-from twake_async._protocol.v1.encode import encode_save
 from twake_async.errors import InvalidDraftError
 from twake_async.twacode import (
     Attachment,

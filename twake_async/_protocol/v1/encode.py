@@ -19,7 +19,7 @@ from .requests import Remove, Save
 if TYPE_CHECKING:
     from twake_async.messages import MessageDraft, MessageRef
 
-__all__ = ["EncodedDraft", "check_draft", "encode_draft", "encode_remove", "encode_save"]
+__all__ = ["EncodedDraft", "check_draft", "encode_draft", "encode_remove"]
 
 Operation = Literal["create", "edit", "ephemeral"]
 
@@ -195,17 +195,6 @@ def encode_draft(
     fields = _message_fields(draft, front_id, _content(draft, text_form))
     _check_fields(fields, is_text=isinstance(draft.content, str))
     return EncodedDraft(draft, group, operation, fields, text_form, api)
-
-
-def encode_save(
-    draft: MessageDraft,
-    *,
-    group_id: str | None,
-    text_form: str = "portable",
-    api: Api = DEFAULT_API,
-) -> Save:
-    """Return the request that saves a draft; arguments and errors are those of `encode_draft`."""
-    return encode_draft(draft, group_id=group_id, text_form=text_form, api=api).request()
 
 
 def check_draft(draft: MessageDraft) -> None:
