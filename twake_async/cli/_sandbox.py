@@ -103,19 +103,22 @@ async def _serve(world: Sandbox, port: int, signals: Signals) -> int:
         except OSError as exc:
             complain(f"port {port} cannot be used: {exc.strerror or exc}")
             return FAILED
+        # Before the first line: whoever reads it may send a signal at once.
+        ended = _interrupted(signals)
         channel = {"TWAKE_CHANNEL_ID": world.channel_id}
         for name, value in {**world.environment, **channel}.items():
             say(f"export {name}={shlex.quote(value)}")
         _note("# Paste these into another shell; end the sandbox with Ctrl-C.")
-        await _until_interrupted(signals)
+        await ended.wait()
     _note("# The sandbox has ended.")
     return 0
 
 
-async def _until_interrupted(signals: Signals) -> None:
-    end, loop = asyncio.Event(), asyncio.get_running_loop()
-    signals.call(lambda: loop.call_soon_threadsafe(end.set))
-    await end.wait()
+def _interrupted(signals: Signals) -> asyncio.Event:
+    """Return the event that a signal sets from now on."""
+    ended, loop = asyncio.Event(), asyncio.get_running_loop()
+    signals.call(lambda: loop.call_soon_threadsafe(ended.set))
+    return ended
 
 
 def _log(line: str) -> None:

@@ -7,6 +7,7 @@ The default run takes a few moments of each kind. All of it, ten moments each, t
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import functools
 import json
@@ -27,7 +28,10 @@ pytest.importorskip("click")
 from click.testing import CliRunner
 from command_line import COMMAND, environment, restore_ctrl_c, texts, wait_for
 
+from twake_async.cli import _sandbox
 from twake_async.cli._commands import twake_async
+from twake_async.cli._signals import Signals
+from twake_async.sandbox import Sandbox
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
 
@@ -261,3 +265,14 @@ def started(sandbox, *arguments: str) -> subprocess.Popen:
         text=True,
         preexec_fn=restore_ctrl_c,  # noqa: PLW1509 - it only sets a signal
     )
+
+
+async def test_a_sandbox_that_is_ended_at_its_first_line_ends_in_order(monkeypatch, capsys):
+    """Whoever reads the line may send a signal before the next one is printed."""
+    signals = Signals()
+    monkeypatch.setattr(
+        _sandbox, "say", lambda line: line.startswith("export") and signals._receive()
+    )
+    async with asyncio.timeout(20):
+        assert await _sandbox._serve(Sandbox(), 0, signals) == 0
+    assert capsys.readouterr().err.endswith("# The sandbox has ended.\n")
