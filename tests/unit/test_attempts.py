@@ -61,12 +61,21 @@ class Time:
 
 
 class Prepared:
-    """A request that must be prepared before each attempt."""
+    """A request that must be prepared before each attempt; it is its own steps."""
 
     target = None
     front_id = "mine"
     operation = "create"
     repeatable = False
+    is_ready = False
+    can_look = False
+
+    @property
+    def steps(self):
+        return self
+
+    def can_recover(self, error) -> bool:
+        return False
 
     def __init__(self, time: Time, *results, takes: float = 1.0) -> None:
         self.time, self.results, self.takes = time, list(results), takes
