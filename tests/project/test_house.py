@@ -8,6 +8,7 @@ import tomllib
 import pytest
 from floors import drawing
 from house import drawn
+from imports import imports_of
 from places import ROOT
 
 COMMANDS = (
@@ -64,6 +65,14 @@ def test_every_test_says_in_one_sentence_what_holds(path: pathlib.Path):
     ]
     silent = [test.name for test in tests if not (ast.get_docstring(test) or "").endswith(".")]
     assert silent == []
+
+
+@pytest.mark.parametrize("path", TEST_FILES, ids=lambda path: path.stem)
+def test_no_test_file_imports_another(path: pathlib.Path):
+    """What several test files use is in tests/support."""
+    names = {other.stem for other in TEST_FILES}
+    found = imports_of(path.read_text(encoding="utf-8"), path.stem)
+    assert [one.name for one in found if names & set(one.name.split("."))] == []
 
 
 def test_the_metadata_names_the_pythons_that_are_tested():
