@@ -9,7 +9,7 @@ import pytest
 from floors import drawing
 from house import drawn
 from imports import imports_of
-from places import ROOT
+from places import ROOT, TESTS
 
 COMMANDS = (
     'python3 -m venv .venv && .venv/bin/pip install ".[sandbox]" && .venv/bin/twake-async demo',
@@ -30,6 +30,32 @@ def test_the_readme_gives_the_two_commands_word_for_word(command: str):
     assert command in code_blocks("README.md").splitlines()
     first_screen = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()[:40]
     assert command in first_screen
+
+
+def paths_in(text: str) -> set[str]:
+    """Return the paths of the project that a Markdown text names in code and in links."""
+    prose = re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
+    words = {word for code in re.findall(r"`([^`]+)`", prose) for word in code.split()}
+    words |= set(re.findall(r"\]\(([^)#]+)", prose))
+    made = (".nox/", ".venv/")  # by a command
+    return {
+        word
+        for word in words
+        if re.fullmatch(r"[\w./-]+(/|\.(py|md|toml|txt))", word) and not word.startswith(made)
+    }
+
+
+def is_there(path: str) -> bool:
+    """Say whether a path begins at the top of the project, or in a folder of its package or tests."""
+    folders = (ROOT, *(ROOT / "twake_async").rglob("*/"), *TESTS.rglob("*/"))
+    return any((folder / path).exists() for folder in folders)
+
+
+def test_each_path_that_contributing_names_is_there():
+    """A newcomer finds each file and folder where CONTRIBUTING says that it is."""
+    named = paths_in((ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"))
+    assert {"twake_async/retry.py", "docs/connections.md"} <= named
+    assert [path for path in sorted(named) if not is_there(path)] == []
 
 
 def test_ci_runs_what_the_readme_says_and_nothing_else():
