@@ -145,7 +145,7 @@ async def test_what_has_ended_takes_no_memory():
         for turn in queue.turns()[1:]:
             turn.end("over")
         await asyncio.wait(tasks)
-    assert len(queue._line) < 1_000
+    assert len(queue._queue) < 1_000
     assert len(queue._by_time) < 1_000
     for _ in range(2_000):
         queue.join(queue.loop.time() + 60)
