@@ -39,8 +39,9 @@ class Sandbox:
         seed: The world to begin with: a mapping in the format of the default seed, or the path of
             a JSON file that holds one. Default: a small company with two channels, three people
             and one application that may do everything.
-        release: "2020" answers as v2020.Q3.107 on PHP 8.2 does, "2023" as v2023.Q1.1223 on
-            PHP 7.1, which keeps only the first character of plain text.
+        release: "2020" answers as v2020.Q3.107 on PHP 8.2 does, "2021" as the v1 API of
+            mid-2021 to 2022 does: recorded from the PHP of v2023.Q1.1223 on PHP 7.1, which keeps
+            only the first character of plain text.
         port: The port on 127.0.0.1; 0, the default, finds a free one.
         max_messages: How many messages are kept; the oldest are dropped. Default: 10,000.
         max_requests: How many received requests are kept, in at most 64 MiB of bodies; the oldest
@@ -90,7 +91,7 @@ class Sandbox:
 
     @property
     def release(self) -> str:
-        """Whose answers it gives: "2020" or "2023"."""
+        """Whose answers it gives: "2020" or "2021"."""
         return self._twake.release
 
     def __repr__(self) -> str:

@@ -15,7 +15,7 @@ from twake_async.sandbox._world.world import IdError, World
 
 __all__ = ["RELEASES", "answer"]
 
-RELEASES = ("2020", "2023")
+RELEASES = ("2020", "2021")
 
 
 def answer(world: World, request: Request, *, release: str = "2020") -> Response:
@@ -24,7 +24,7 @@ def answer(world: World, request: Request, *, release: str = "2020") -> Response
     Args:
         world: The world, which the request may change.
         request: The request.
-        release: "2020" or "2023".
+        release: "2020" or "2021".
 
     """
     method = request.method.lower()
@@ -53,10 +53,10 @@ def _routed_path(target: str) -> str:
 
 
 def _fields(request: Request, release: str) -> Any:
-    """Return the body as a PHP array; 2023 accepts JSON with any content type."""
+    """Return the body as a PHP array; 2021 accepts JSON with any content type."""
     content_type = request.headers.get("content-type", "")
     is_json = content_type.startswith("application/json")
-    decoded = php_json.decode(request.body) if is_json or release == "2023" else None
+    decoded = php_json.decode(request.body) if is_json or release == "2021" else None
     if isinstance(decoded, list | dict):
         return php.array(php.items(decoded))
     return [] if is_json else post_fields(content_type, request.body)
