@@ -45,7 +45,7 @@ class Check:
     """What is wrong and how to correct it, in a sentence for a person; or that all is well."""
 
     release: Literal["2020", "2021"] | None = None
-    """Whose answers the server gives: those of v2020.Q3.107, or of v1 from mid-2021 on, if known."""
+    """Whose answers the server gives: v2020.Q3.107, or v1 from mid-2021 on; None if unknown."""
 
     @property
     def ok(self) -> bool:
