@@ -179,7 +179,7 @@ def test_misuse_is_told_in_one_sentence(project):
         [
             "@pytest.mark.twake takes release= and seed=, not 'relase'",
             "@pytest.mark.twake takes release= and seed=, not '2021'",
-            "*unknown release '2019': use one of 2020, 2021",
+            "*unknown release '2019': use one of 2020, 2021, 2022, 2023",
         ]
     )
 

@@ -38,7 +38,7 @@ def _checked_hosts(
     epilog="""\b
 Examples:
   twake-async sandbox
-  twake-async sandbox --port 8080 --release 2021
+  twake-async sandbox --port 8080 --release 2023
   twake-async sandbox > twake.env &      # then: . ./twake.env
   twake-async sandbox --port 8080 --allow-host host.docker.internal
 
@@ -55,10 +55,10 @@ stored lives in memory and goes with the sandbox.
 @click.option("--seed", metavar="FILE", help="A JSON file with the world to begin with.")
 @click.option(
     "--release",
-    type=click.Choice(["2020", "2021"]),
+    type=click.Choice(["2020", "2021", "2022", "2023"]),
     default="2020",
     show_default=True,
-    help="Whose answers to give; 2021 cuts a plain text, as its servers do.",
+    help="Whose answers to give; 2022 and 2023 on the Node API.",
 )
 @click.option(
     "--allow-host",
