@@ -126,7 +126,7 @@ def react(call: Call) -> dict[str, Any]:
         for name, found in users.items()
         if found
     ]
-    return {"resource": shown(call, message)}
+    return {"resource": message.as_row(with_status=call.with_status)}
 
 
 def pin(call: Call) -> dict[str, Any]:
@@ -135,4 +135,4 @@ def pin(call: Call) -> dict[str, Any]:
     pinned = bool(field(call.body, "pin"))
     info = {"pinned_by": call.bearer.id, "pinned_at": call.now()}
     message.pinned_info = info if pinned else None
-    return {"resource": shown(call, message)}
+    return {"resource": message.as_row(with_status=call.with_status)}
