@@ -27,6 +27,7 @@ __all__ = [
     "check_group",
     "check_kind",
     "check_statuses",
+    "check_workspace",
     "from_environment",
     "taken_out",
 ]
@@ -197,6 +198,18 @@ def check_group(group_id: object) -> str:
     return group_id
 
 
+def check_workspace(workspace_id: object) -> str:
+    """Return a workspace's id; raise `ConfigurationError` for anything else."""
+    if not isinstance(workspace_id, str) or not workspace_id or not workspace_id.isprintable():
+        raise ConfigurationError(
+            'workspace_id is missing or no id: over api="node" the server would store a message '
+            "that nobody sees. Give it to the session, to the draft, or set TWAKE_WORKSPACE_ID; "
+            'it is "direct" for a direct channel',
+            field="workspace_id",
+        )
+    return workspace_id
+
+
 def check_deadline(deadline: object, *, positive: bool = False) -> float:
     """Return a number of seconds; raise `ConfigurationError` for anything else."""
     seconds = math.nan
@@ -260,7 +273,7 @@ def from_environment(overrides: dict[str, Any]) -> None:
             raise ConfigurationError(
                 f"the environment variable {variable} is not set", field=variable
             )
-    for name in ("public_id", "private_api_key", "group_id", "base_url"):
+    for name in ("public_id", "private_api_key", "group_id", "base_url", "api", "workspace_id"):
         value = os.environ.get(f"TWAKE_{name.upper()}")
         if value and not overrides.get(name):
             overrides[name] = value

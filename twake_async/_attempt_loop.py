@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 import attrs
 
 from ._protocol.exchange import Failure
-from ._send import Clock, Send
+from ._send import Clock, Found, Send
 from ._transport.interface import Transport  # noqa: TC001
 from ._waiting import Pauses
 from .errors import NotSentError, Outcome, RateLimitedError, TwakeError
@@ -68,13 +68,15 @@ class Attempts(Generic[C]):
 
         """
         send = Send(request, policy, self.clock, self.clock.now(), seconds, listener)
+        if (steps := request.steps) is not None:
+            send.use_steps(steps)
         pool, once = self.transport.pool, policy.unsent_attempts is not None
         acquired: C | Failure | TwakeError | None = None
         result: T | TwakeError | None = None
         while (error := await self._get_ready(send)) is None:
             send.number += 1
             try:
-                acquired = await send.prepare(request.prepare) if request.prepare else None
+                acquired = await send.prepare(steps) if steps and not steps.is_ready else None
                 acquired = acquired or pool.acquire_nowait(request.target)
                 if acquired is None:
                     acquired = await pool.acquire(request.target, send.left(), once=once)
@@ -84,7 +86,13 @@ class Attempts(Generic[C]):
                 raise
             if not isinstance(result, TwakeError):
                 return self._delivered(send, result)
-            if (wait := self._wait_after(send, result)) is None:
+            wait = self._wait_after(send, result)
+            if steps is not None:
+                step = await self._take_step(send, result)
+                if isinstance(step, Found):
+                    return step.result
+                wait = wait if step else None
+            if wait is None:
                 error = send.end_with(result)
                 break
             await self.clock.pause(wait, self._pauses)
@@ -175,6 +183,21 @@ class Attempts(Generic[C]):
         send.trace = None
         return result
 
+    async def _take_step(self, send: Send[T], result: TwakeError) -> Found[T] | bool:
+        """Take the step that follows an attempt, which is noted already.
+
+        Returns:
+            What a look found; else whether another attempt may follow.
+
+        """
+        if send.can_recover(result):
+            return await send.recover(result)
+        if result.outcome is Outcome.UNKNOWN and (found := await send.look()) is not None:
+            log.info("%s: a look found it, %s", send.request.operation, send.request.front_id)
+            self.tokens.give_back()
+            return found
+        return True
+
     def _delivered(self, send: Send[T], result: T) -> T:
         self.tokens.give_back()
         self._observe(send, Outcome.DELIVERED, "", None)
@@ -188,6 +211,8 @@ class Attempts(Generic[C]):
         return wait
 
     def _next_wait(self, send: Send[T], result: TwakeError) -> float | None:
+        if send.can_recover(result):
+            return 0.0
         now = self.clock.now()
         if isinstance(result, RateLimitedError) and result.retry_after is not None:
             until = now + min(result.retry_after, LONGEST_COOLDOWN)
@@ -198,7 +223,7 @@ class Attempts(Generic[C]):
             send.policy,
             result.outcome,
             result.reason,
-            number=send.number,
+            number=send.number - len(send.recovered),
             unsent=send.unsent,
             repeatable=send.request.repeatable,
             time_left=send.left(),

@@ -15,14 +15,17 @@ from .retry import combine
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from ._protocol.exchange import Answer, Failure, Prepare, Request
+    from ._protocol.exchange import Answer, Failure, Request, Steps
     from ._transport.trace import Trace
     from ._waiting import Pauses
     from .retry import RetryPolicy
 
-__all__ = ["Clock", "Listener", "Send"]
+__all__ = ["Clock", "Found", "Listener", "Send"]
 
 T = TypeVar("T")
+
+#: Seconds: the most that a send keeps of its deadline for a look.
+LONGEST_LOOK = 2.0
 
 
 class Listener(Protocol):
@@ -34,6 +37,13 @@ class Listener(Protocol):
     async def before_retry(self) -> TwakeError | None:
         """Prepare for another attempt; return an error to forbid it."""
         ...
+
+
+@attrs.frozen
+class Found(Generic[T]):
+    """What a look found to be delivered."""
+
+    result: T
 
 
 def _pause(seconds: float, pauses: Pauses) -> Awaitable[None]:
@@ -71,6 +81,14 @@ class Send(Generic[T]):
     """What the last attempt proved."""
     doubt: OutcomeUnknownError | None = None
     """What the last attempt proved whose outcome is unknown."""
+    doubts: int = 0
+    """How many attempts' outcomes are unknown."""
+    steps: Steps[T] | None = None
+    """What the session does for it around its attempts."""
+    kept: float = 0.0
+    """Seconds of its deadline that its attempts leave for a look."""
+    recovered: tuple[str, ...] = ()
+    """The reasons of refused attempts after which it was sent once more, at no cost."""
 
     def left(self) -> float:
         """Return the seconds until its deadline."""
@@ -81,12 +99,42 @@ class Send(Generic[T]):
         # The outcome of an attempt that was made tells more than that time is over.
         return self.last or NotSentError("the deadline was already over", reason="deadline")
 
-    async def prepare(self, prepare: Prepare) -> TwakeError | None:
+    async def prepare(self, steps: Steps[T]) -> TwakeError | None:
         """Do what must happen before an attempt, or return the error that the attempt ends with."""
-        error = await prepare(self.left())
+        error = await steps.prepare(self.left())
         if error is None and self.left() <= 0:
             return NotSentError("the deadline passed before the request left", reason="deadline")
         return error
+
+    def use_steps(self, steps: Steps[T]) -> None:
+        """Take the steps around its attempts; leave time for a look where there is one."""
+        self.steps = steps
+        if self.policy.reconcile and steps.can_look:
+            self.kept = min(LONGEST_LOOK, self.seconds / 10)
+            self.seconds -= self.kept
+
+    def can_recover(self, result: TwakeError) -> bool:
+        """Say whether a step may change that the last attempt was refused: once for a reason."""
+        return (
+            self.steps is not None
+            and result.outcome is Outcome.REFUSED
+            and result.reason not in self.recovered
+            and self.steps.can_recover(result)
+        )
+
+    async def recover(self, result: TwakeError) -> bool:
+        """Take the step that may change it; say whether the request may be sent once more."""
+        assert self.steps is not None  # noqa: S101 - only a step can recover
+        self.recovered += (result.reason,)
+        return await self.steps.recover(result, self.left())
+
+    async def look(self) -> Found[T] | None:
+        """Return what is delivered, if a look finds it after an attempt of unknown outcome."""
+        steps = self.steps
+        if steps is None or not (self.policy.reconcile and steps.can_look):
+            return None
+        found = await steps.look(max(0.0, self.left()) + self.kept, self.doubts)
+        return None if found is None else Found(found)
 
     def judge(self, answer: Answer | Failure, seen: str | None, /) -> Verdict[T]:
         """Return what an answer proves; `seen` is what the connection's last answer named."""
@@ -103,6 +151,7 @@ class Send(Generic[T]):
         self.last = result
         if isinstance(result, OutcomeUnknownError):
             self.doubt = result
+            self.doubts += 1
 
     def if_cancelled(self) -> Outcome:
         """Return what is certain of the running attempt if it is cancelled now."""

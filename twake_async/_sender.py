@@ -11,21 +11,22 @@ import attrs
 from ._arguments import check_deadline, check_kind
 from ._batch.proven_groups import ProvenGroups
 from ._protocol.generation import Generation  # noqa: TC001
-from .errors import InvalidDraftError, TextCutWarning
+from ._protocol.node.api import MARKER
+from .errors import ConfigurationError, InvalidDraftError, OutcomeUnknownError, TextCutWarning
 from .messages import Message, MessageDraft, MessageRef
 from .retry import RetryPolicy
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Coroutine, Mapping, Sequence
 
     from ._attempt_loop import Attempts
     from ._lifetime import Life
     from ._protocol.generation import EncodedDraft, SaveRequest
     from ._send import Listener
     from .check import Check
-    from .messages import ReaderUpdate
+    from .messages import ReaderUpdate, ReplyTarget
 
-__all__ = ["Sender", "draft_of_edit"]
+__all__ = ["Sender", "draft_of_edit", "draft_of_reply"]
 
 _CUT = (
     "the server kept only the start of the text: give the session "
@@ -63,6 +64,21 @@ class Sender:
             raise InvalidDraftError("send takes a MessageDraft", field="draft")
         return self.api.encode(draft, group_id or self.group_id)
 
+    def send(
+        self,
+        draft: MessageDraft,
+        *,
+        group_id: str | None,
+        deadline: float | None,
+        retry: RetryPolicy | None,
+        read_back: bool = False,
+    ) -> Coroutine[Any, Any, Message]:
+        """Return what sends a draft: `save` with its request."""
+        request = self.encode(draft, group_id).request()
+        return self.save(
+            request, group_id=group_id, deadline=deadline, retry=retry, read_back=read_back
+        )
+
     async def save(
         self,
         request: SaveRequest,
@@ -71,11 +87,17 @@ class Sender:
         group_id: str | None,
         deadline: float | None,
         retry: RetryPolicy | None,
+        read_back: bool = False,
     ) -> Message:
         """Send a message and return it as the server has it, or raise the error of the send."""
         seconds, policy = self._limits(deadline, retry)
+        ends = self.attempts.now() + seconds
+        if read_back:
+            _check_read_back(request)
         with self.life:  # no coroutine of its own: thousands may wait here
             message = await self.attempts.run(request, policy, seconds, listener)
+            if read_back:
+                await _confirm(request, message, ends - self.attempts.now())
         self.proven.add(group_id or self.group_id)
         if request.text_was_cut(message):
             try:
@@ -85,6 +107,30 @@ class Sender:
                 # delivered all the same.
                 log.warning(_CUT)
         return message
+
+    async def look(
+        self,
+        request: SaveRequest,
+        doubts: int,
+        *,
+        deadline: float | None,
+        retry: RetryPolicy | None,
+    ) -> Message | None:
+        """Return the message of a request that an earlier run sent, if a read finds it.
+
+        Args:
+            request: The request.
+            doubts: How many requests may have made the message.
+            deadline: How long to look at most, in seconds.
+            retry: Says whether to look.
+
+        """
+        seconds, policy = self._limits(deadline, retry)
+        steps = request.steps
+        if steps is None or not (policy.reconcile and steps.can_look):
+            return None
+        with self.life:
+            return await steps.look(seconds, doubts)
 
     async def remove(
         self,
@@ -108,6 +154,11 @@ class Sender:
             self.proven.add(group_id)
         return found
 
+    def target(self, base_url: str, group_id: str | None) -> str:
+        """Return what a journal belongs to: a server, a group, and an API that is not v1's."""
+        api = "" if self.api.name == "v1" else f" {self.api.name}"
+        return f"{base_url} {group_id}{api}"
+
     def seconds(self, deadline: float | None) -> float:
         """Return the deadline of a call in seconds."""
         return self.deadline if deadline is None else check_deadline(deadline)
@@ -119,6 +170,30 @@ class Sender:
         return self.seconds(deadline), policy
 
 
+def _check_read_back(request: SaveRequest) -> None:
+    """Raise `ConfigurationError` where no read can confirm what a request stores."""
+    if request.steps is None or request.operation == "ephemeral":
+        raise ConfigurationError(
+            'read_back needs api="node", and a message that is stored: no read shows what '
+            'api="v1" stored, nor an ephemeral message',
+            field="read_back",
+        )
+
+
+async def _confirm(request: SaveRequest, message: Message, seconds: float) -> None:
+    """Read a message back, or raise the error of one that no read shows."""
+    steps = request.steps
+    is_there = None if steps is None else await steps.confirm(message, max(0.0, seconds))
+    if is_there:
+        return
+    why = "a read does not show it" if is_there is False else "no read was answered"
+    error = OutcomeUnknownError(
+        f"the server said that it stored the message, but {why}", reason="unconfirmed"
+    )
+    error.front_id = request.front_id
+    raise error
+
+
 def draft_of_edit(
     message: Message | MessageRef,
     content: Any,
@@ -126,8 +201,13 @@ def draft_of_edit(
     hidden_data: Mapping[str, Any] | None,
     pinned: bool | None,
     user_specific: Sequence[ReaderUpdate],
+    replaces: bool,
 ) -> MessageDraft:
-    """Return the draft of an edit; it repeats what a `Message` holds and the caller did not give.
+    """Return the draft of an edit.
+
+    Where an edit replaces the whole message, the draft repeats what a `Message` holds and the
+    caller did not give. Where it does not, the draft repeats only the ids that stand beside new
+    hidden data.
 
     Args:
         message: The message to edit.
@@ -135,13 +215,18 @@ def draft_of_edit(
         hidden_data: The new hidden data; None for that of the `Message`.
         pinned: Whether to pin it; None leaves a pinned `Message` pinned.
         user_specific: What single readers see in keyed nodes.
+        replaces: Whether an edit loses what it does not hold.
 
     Raises:
         InvalidDraftError: It is no message.
 
     """
     ref = _ref(message)
-    if isinstance(message, Message):
+    front_id, extra = None, {}
+    if isinstance(message, Message) and not replaces:
+        front_id = message.front_id or None
+        extra = {name: message.extra[name] for name in (MARKER,) if name in message.extra}
+    elif isinstance(message, Message):
         content = message.content if content is None else content
         hidden_data = (message.hidden_data or None) if hidden_data is None else hidden_data
         # An unpinned message stays so on every release where the edit does not name `pinned`.
@@ -154,10 +239,51 @@ def draft_of_edit(
         hidden_data=hidden_data,
         pinned=pinned,
         user_specific=user_specific,
+        front_id=front_id,
+        workspace_id=ref.workspace_id or None,
+        extra=extra,
     )
 
 
-def _ref(message: Message | MessageRef) -> MessageRef:
+def draft_of_reply(
+    to: Message | MessageRef | ReplyTarget, content: Any, *, ephemeral: bool, **fields: Any
+) -> MessageDraft:
+    """Return the draft of a reply in the thread that a message stands in.
+
+    Args:
+        to: The message, what finds it, or an event that tells of it.
+        content: The content.
+        ephemeral: Whether only the user of the event sees it, without storing it.
+        **fields: Other fields of the draft.
+
+    Raises:
+        InvalidDraftError: It is no message, or the reply is for nobody.
+
+    """
+    given = {name: value for name, value in fields.items() if value is not None}
+    if ephemeral:
+        given |= _reader(to)
+    ref = _ref(to if isinstance(to, Message | MessageRef) else getattr(to, "message", None))
+    given.setdefault("workspace_id", ref.workspace_id or None)
+    thread = ref.parent_message_id or ref.id
+    return MessageDraft(
+        ref.channel_id, content, parent_message_id=thread, ephemeral=ephemeral, **given
+    )
+
+
+def _reader(to: Message | MessageRef | ReplyTarget) -> dict[str, Any]:
+    """Return who sees an ephemeral reply: the user of an event, over that user's connection."""
+    user_id = getattr(to, "user_id", None)
+    if isinstance(to, Message | MessageRef) or not user_id:
+        raise InvalidDraftError(
+            "an ephemeral reply is for the user of an event: give the event, or send_message with "
+            "ephemeral=True and ephemeral_to",
+            field="ephemeral",
+        )
+    return {"ephemeral_to": (user_id,), "connection_id": getattr(to, "connection_id", None)}
+
+
+def _ref(message: object) -> MessageRef:
     if isinstance(message, MessageRef):
         return message
     if isinstance(message, Message):

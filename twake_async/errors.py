@@ -227,6 +227,9 @@ class RefusedError(TwakeError):
     - `capability`: the application lacks a capability or a privilege;
     - `later`: the server asked for a pause;
     - `api`: the server does not serve this API at all;
+    - `token`: the server did not take the access token, nor another one after a new login;
+    - `thread`: the application takes no part in the thread, and may not reply in it;
+    - `owner`: the message to edit is not this application's;
     - `redirect`: a redirect from http to https, which is never followed;
     - `status`: another status, or words, that are only said before a message is stored;
     - `address`: a batch found no Twake at its address, before it sent anything or after a pause.
@@ -268,7 +271,7 @@ class NotSentError(TwakeError):
 
     `reason` is one of
 
-    - `connect`: no TCP connection came about;
+    - `connect`: no TCP connection could be made;
     - `dns`: the host's name does not resolve;
     - `tls`: the TLS handshake failed;
     - `certificate`: the server's certificate does not fit;
@@ -276,6 +279,7 @@ class NotSentError(TwakeError):
     - `proxy_refused`: the proxy said no to CONNECT in a way that lasts (a 4xx);
     - `connections_busy`: the deadline passed while all connections were busy;
     - `cooldown`: the server asked for a pause that ends after the deadline;
+    - `login`: no login gave an access token;
     - `deadline`: the deadline was already over;
     - `held`: a batch held it back, as its argument hold_after asks;
     - `stopped`: its batch ended before it began;
@@ -295,7 +299,9 @@ class OutcomeUnknownError(TwakeError):
     - `status`: another status that does not tell (5xx, or 2xx other than 200);
     - `server_error`: the server's words for every error that it swallowed;
     - `unreadable`: a 200 whose body is empty, too large or no answer of Twake's;
-    - `mismatch`: an answer without an id, or about another message;
+    - `mismatch`: an answer without an id, about another message, or with other content;
+    - `unconfirmed`: the server said that it stored it, and the read that was asked for did not
+      show it;
     - `unproven`: a transport of the caller's failed, and nothing proves how far it came;
     - `cancelled`: its batch was cancelled while it was on its way;
     - `interrupted`: an earlier run of the batch ended while it was on its way;

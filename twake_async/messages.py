@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import attrs
 
+from ._draft_checks import (
+    as_dict,
+    as_list,
+    as_override,
+    check_flag,
+    check_front_id,
+    check_id,
+)
 from .errors import InvalidDraftError
 
 if TYPE_CHECKING:
@@ -19,68 +27,11 @@ else:
     # takes whatever stands there as it is.
     ReaderUpdate = Any
 
-__all__ = ["Message", "MessageDraft", "MessageRef", "Reaction"]
+__all__ = ["Message", "MessageDraft", "MessageRef", "Reaction", "ReplyTarget"]
 
 
 #: The default of a list, to be told from an empty one that was given.
 _NOBODY: tuple[Any, ...] = ()
-
-
-def _check_id(field: str, value: object, *, empty: bool = False) -> None:
-    if not isinstance(value, str):
-        raise InvalidDraftError(
-            f"{field} must be a string, not {type(value).__name__}", field=field
-        )
-    if not value and not empty:
-        raise InvalidDraftError(f"{field} is empty: give the id that Twake shows", field=field)
-    if value and (not value.isprintable() or value.isspace()):
-        raise InvalidDraftError(
-            f"{field} is blank or holds a control character or a lone surrogate: "
-            "give the id that Twake shows",
-            field=field,
-        )
-
-
-def _check_front_id(value: object) -> None:
-    # The server answers an integer or a map as if stored and stores nothing; it replaces "" and
-    # "0", which PHP holds for empty, by an id of its own (wire cases 15c, 15i).
-    if not isinstance(value, str) or value in ("", "0"):
-        raise InvalidDraftError(
-            'front_id must be a non-empty string other than "0": the server loses or replaces '
-            "any other",
-            field="front_id",
-        )
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        raise InvalidDraftError("front_id holds a lone surrogate", field="front_id") from None
-
-
-def _flag(field: str, value: object, *, optional: bool) -> None:
-    # The server takes the string "false" for true (wire case 22y), so only real booleans pass.
-    if not isinstance(value, bool) and not (optional and value is None):
-        raise InvalidDraftError(f"{field} must be True or False", field=field)
-
-
-def _as_list(field: str, value: object, of: str) -> Sequence[Any]:
-    # An iterator would be empty when the message is sent, and show an ephemeral one to everyone.
-    if isinstance(value, list | tuple):
-        return value
-    if isinstance(value, Sequence) and not isinstance(value, str | bytes | bytearray | memoryview):
-        return tuple(value)
-    raise InvalidDraftError(
-        f"{field} must be a list of {of}, not {type(value).__name__}", field=field
-    )
-
-
-def _as_dict(field: str, value: object) -> dict[str, Any]:
-    # v2023.Q1.1223 answers 500 to hidden data that is a string, or stores it under another
-    # front_id (wire case 12b).
-    if isinstance(value, dict):
-        return value
-    if isinstance(value, Mapping):
-        return dict(value)
-    raise InvalidDraftError(f"{field} must be a mapping, not {type(value).__name__}", field=field)
 
 
 @attrs.frozen
@@ -96,10 +47,14 @@ class MessageRef:
     parent_message_id: str = ""
     """The message that it replies to; `""` at the root. The server finds no reply without it."""
 
+    workspace_id: str = ""
+    """The workspace of the channel, `"direct"` for a direct channel; `""` for the session's."""
+
     def __attrs_post_init__(self) -> None:
-        _check_id("channel_id", self.channel_id)
-        _check_id("id", self.id)
-        _check_id("parent_message_id", self.parent_message_id, empty=True)
+        check_id("channel_id", self.channel_id)
+        check_id("id", self.id)
+        check_id("parent_message_id", self.parent_message_id, empty=True)
+        check_id("workspace_id", self.workspace_id, empty=True)
 
 
 @attrs.frozen
@@ -153,23 +108,45 @@ class MessageDraft:
     user_specific: Sequence[ReaderUpdate] = attrs.field(default=_NOBODY, kw_only=True)
     """What single readers see in keyed nodes of the message: a `UserSpecific` for each."""
 
+    workspace_id: str | None = attrs.field(default=None, kw_only=True)
+    """The workspace of the channel, `"direct"` for a direct channel; None for the session's.
+
+    Only `api="node"` needs it.
+    """
+
+    connection_id: str | None = attrs.field(default=None, kw_only=True)
+    """The connection of the user who sees an ephemeral message, from an event of that user.
+
+    Only `api="node"` needs it.
+    """
+
+    override: Mapping[str, str] | None = attrs.field(default=None, kw_only=True)
+    """The `title` and the `picture` (an address) to show in place of the application's.
+
+    Only `api="node"` can do it.
+    """
+
     extra: Mapping[str, Any] = attrs.field(factory=dict, kw_only=True)
     """Further fields of the request's `message`, sent as they are."""
 
     def __attrs_post_init__(self) -> None:
-        _check_id("channel_id", self.channel_id)
+        check_id("channel_id", self.channel_id)
         if self.parent_message_id is not None:
-            _check_id("parent_message_id", self.parent_message_id, empty=True)
+            check_id("parent_message_id", self.parent_message_id, empty=True)
         if self.id is not None:
-            _check_id("id", self.id)
+            check_id("id", self.id)
         if self.sender is not None:
-            _check_id("sender", self.sender)
+            check_id("sender", self.sender)
         if self.ephemeral_id is not None:
-            _check_id("ephemeral_id", self.ephemeral_id)
+            check_id("ephemeral_id", self.ephemeral_id)
+        if self.workspace_id is not None:
+            check_id("workspace_id", self.workspace_id)
+        if self.connection_id is not None:
+            check_id("connection_id", self.connection_id)
         if self.front_id is not None:
-            _check_front_id(self.front_id)
-        _flag("pinned", self.pinned, optional=True)
-        _flag("ephemeral", self.ephemeral, optional=False)
+            check_front_id(self.front_id)
+        check_flag("pinned", self.pinned, optional=True)
+        check_flag("ephemeral", self.ephemeral, optional=False)
         if not self._is_bare():
             self._check_groups()
 
@@ -179,28 +156,31 @@ class MessageDraft:
             self.ephemeral_to is _NOBODY
             and self.user_specific is _NOBODY
             and self.hidden_data is None
+            and self.override is None
             and type(self.extra) is dict
             and not (self.extra or self.is_ephemeral)
         )
 
     def _check_groups(self) -> None:
         plain: dict[str, object] = {
-            "ephemeral_to": _as_list("ephemeral_to", self.ephemeral_to, "user ids"),
-            "user_specific": _as_list("user_specific", self.user_specific, "maps"),
-            "extra": _as_dict("extra", self.extra),
+            "ephemeral_to": as_list("ephemeral_to", self.ephemeral_to, "user ids"),
+            "user_specific": as_list("user_specific", self.user_specific, "maps"),
+            "extra": as_dict("extra", self.extra),
         }
         if self.hidden_data is not None:
-            plain["hidden_data"] = _as_dict("hidden_data", self.hidden_data)
+            plain["hidden_data"] = as_dict("hidden_data", self.hidden_data)
+        if self.override is not None:
+            plain["override"] = as_override(self.override)
         for name, value in plain.items():
             object.__setattr__(self, name, value)
         if not all(isinstance(name, str) and name.isprintable() for name in self.extra):
             raise InvalidDraftError(
-                "extra has a name that is no string, or holds a control character or half a "
-                "character: rename it",
+                "extra has a name that is no string, or holds a control character or a lone "
+                "surrogate: rename it",
                 field="extra",
             )
         for user_id in self.ephemeral_to:
-            _check_id("ephemeral_to", user_id)
+            check_id("ephemeral_to", user_id)
         if self.ephemeral_to and not self.is_ephemeral:
             raise InvalidDraftError(
                 "ephemeral_to without ephemeral=True would show the message to everyone",
@@ -218,6 +198,25 @@ class MessageDraft:
         return self.ephemeral or self.ephemeral_id is not None
 
 
+class ReplyTarget(Protocol):
+    """What an event has, as far as a reply to it needs that."""
+
+    @property
+    def message(self) -> Message | MessageRef | None:
+        """The message that it is about."""
+        ...
+
+    @property
+    def user_id(self) -> str | None:
+        """The user whom it came from: an ephemeral reply is shown to no other."""
+        ...
+
+    @property
+    def connection_id(self) -> str | None:
+        """The connection of that user, over which an ephemeral reply is shown."""
+        ...
+
+
 @attrs.frozen
 class Reaction:
     """Who reacted to a message with one emoji."""
@@ -233,7 +232,8 @@ class Reaction:
 class Message:
     """A message as the server answered it, with one type for each field whatever PHP made of it.
 
-    Source: the `object` of the answers recorded from releases v2020.Q3.107 and v2023.Q1.1223.
+    Source: the answers recorded from the releases v2020.Q3.107 and v2023.Q1.1223 over v1, and
+    from v2022.Q2.975 and v2023.Q1.1223 over the API of Node.
     """
 
     id: str
@@ -290,6 +290,12 @@ class Message:
     ephemeral_id: str | None = None
     """The id that replaces it, for an ephemeral message."""
 
+    workspace_id: str = ""
+    """The workspace of its channel; `""` where the server does not say it, as over `api="v1"`."""
+
+    override: Mapping[str, str] = attrs.field(factory=dict)
+    """The title and the picture that it is shown with in place of the application's."""
+
     maybe_duplicated: bool = False
     """Whether an earlier attempt of the same send may have put a second copy into the channel."""
 
@@ -308,4 +314,4 @@ class Message:
     @property
     def ref(self) -> MessageRef:
         """What an edit or a remove of this message needs."""
-        return MessageRef(self.channel_id, self.id, self.parent_message_id)
+        return MessageRef(self.channel_id, self.id, self.parent_message_id, self.workspace_id)

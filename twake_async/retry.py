@@ -76,6 +76,14 @@ class RetryPolicy:
     on_unknown: Literal["raise", "resend"] = "raise"
     """What follows an `UNKNOWN` attempt of a create: `"resend"` accepts a copy more for each."""
 
+    reconcile: bool = True
+    """Whether to look for a new message whose attempt ended `UNKNOWN`: over `api="node"` only.
+
+    The look is a read of the channel or the thread. It comes before any other attempt, and makes
+    the send `DELIVERED` where it finds the message; where it does not, it proves nothing. A send
+    keeps a tenth of its deadline for it, 2 seconds at the most.
+    """
+
     retry_later_statuses: frozenset[int] = attrs.field(
         default=frozenset({429}), converter=_statuses
     )
@@ -94,6 +102,8 @@ class RetryPolicy:
         _number("max_wait", self.max_wait, 0)
         if self.on_unknown not in ("raise", "resend"):
             raise ConfigurationError('on_unknown must be "raise" or "resend"', field="on_unknown")
+        if not isinstance(self.reconcile, bool):
+            raise ConfigurationError("reconcile must be True or False", field="reconcile")
         if not all(isinstance(s, int) and 400 <= s <= 599 for s in self.retry_later_statuses):
             raise ConfigurationError(
                 "retry_later_statuses must hold HTTP statuses from 400 to 599",

@@ -20,24 +20,24 @@ from ._arguments import (
     check_deadline,
     check_kind,
     check_statuses,
+    check_workspace,
     from_environment,
     taken_out,
 )
 from ._attempt_loop import Attempts
 from ._batch.engine import Plan, stream
 from ._batch.proven_groups import GroupServer
+from ._generations import APIS, choose_generation
 from ._lifetime import Life
 from ._protocol.json_codec import PLAIN, fast_codec
 from ._protocol.server import Server
-from ._protocol.v1.api import Api
-from ._protocol.v1.generation import V1
-from ._sender import Sender, draft_of_edit
+from ._sender import Sender, draft_of_edit, draft_of_reply
 from ._transport.choose import open_transport
 from .check import Check  # noqa: TC001
 from .deliveries import Delivery, Drafts, Progress  # noqa: TC001
 from .errors import ConfigurationError
 from .journal import Journal  # noqa: TC001
-from .messages import Message, MessageDraft, MessageRef, ReaderUpdate
+from .messages import Message, MessageDraft, MessageRef, ReaderUpdate, ReplyTarget
 from .retry import Attempt, RetryBudget, RetryPolicy, Tokens
 
 if TYPE_CHECKING:
@@ -64,9 +64,15 @@ class TwakeSession:
         retry: When a send is tried again.
         retry_budget: How many retries all sends together may spend; None for no limit.
         max_connections: How many connections at the most: how many sends are under way at once.
-        text_form: `"portable"` sends a text in the form that every release shows whole, `"plain"`
-            as the documented string, of which some releases keep only the first letter. See
-            `TextCutWarning`.
+        api: `"v1"` for servers of 2020 to 2022, `"node"` for those of 2022 on; `check` tells which
+            a server serves.
+        workspace_id: Over `api="node"`, the workspace of the channels, unless a draft says it;
+            `"direct"` for direct channels.
+        join_threads: Over `api="node"`, whether the application takes part in a thread of users
+            where a server of 2023 would refuse its reply.
+        text_form: Over `api="v1"`, `"portable"` sends a text in the form that every release shows
+            whole, `"plain"` as the documented string, of which some releases keep only the first
+            letter. See `TextCutWarning`.
         trusted_statuses: Statuses, such as 403 and 404, that your gateway says only before it
             forwards a request. A message that meets one is `REFUSED`; otherwise it is `UNKNOWN`,
             since a gateway may say nearly any status after the server has stored the message.
@@ -98,10 +104,13 @@ class TwakeSession:
         *,
         group_id: str | None = None,
         base_url: str = "https://api.twake.app",
+        api: Literal["v1", "node"] = "v1",
+        workspace_id: str | None = None,
         deadline: float = 30.0,
         retry: RetryPolicy = RetryPolicy(),  # noqa: B008 - frozen
         retry_budget: RetryBudget | None = RetryBudget(),  # noqa: B008 - frozen
         max_connections: int = 100,
+        join_threads: bool = True,
         text_form: Literal["plain", "portable"] = "portable",
         trusted_statuses: Collection[int] = frozenset(),
         verify: ssl.SSLContext | str | os.PathLike[str] | bool = True,
@@ -125,7 +134,11 @@ class TwakeSession:
         self._base_url = check_base_url(address.value, allow_plain_http=allow_plain_http)
         seconds = check_deadline(deadline, positive=True)
         check_kind("retry", retry, RetryPolicy)
+        check_choice("api", api, APIS)
         check_choice("text_form", text_form, ("plain", "portable"))
+        check_kind("join_threads", join_threads, bool)
+        if workspace_id is not None:
+            check_workspace(workspace_id)
         check_count("max_connections", max_connections)
         trusted = check_statuses("trusted_statuses", trusted_statuses)
         if retry_budget is not None:
@@ -136,17 +149,26 @@ class TwakeSession:
         )
         server = Server(self._base_url, trusted, opened.proxy)
         codec = fast_codec() if transport == "fast" else PLAIN
-        api = V1(Api(server, credentials, codec), text_form)
         self._attempts = Attempts(opened, Tokens(retry_budget), on_attempt)
         self._life = Life()
-        self._sender = Sender(api, self._attempts, self._life, group_id, seconds, retry)
+        generation = choose_generation(
+            api,
+            self._attempts,
+            server,
+            credentials,
+            codec,
+            text_form=text_form,
+            workspace_id=workspace_id,
+            join_threads=join_threads,
+        )
+        self._sender = Sender(generation, self._attempts, self._life, group_id, seconds, retry)
 
     @classmethod
     def from_env(cls, **overrides: Any) -> Self:
         """Return a session set up by the environment.
 
         Reads `TWAKE_PUBLIC_ID` and `TWAKE_PRIVATE_API_KEY`, and where they are set
-        `TWAKE_GROUP_ID` and `TWAKE_BASE_URL`.
+        `TWAKE_GROUP_ID`, `TWAKE_BASE_URL`, `TWAKE_API` and `TWAKE_WORKSPACE_ID`.
 
         Args:
             **overrides: Arguments of the session that go before the environment's.
@@ -204,6 +226,8 @@ class TwakeSession:
         hidden_data: Mapping[str, Any] | None = None,
         sender: str | None = None,
         front_id: str | None = None,
+        workspace_id: str | None = None,
+        read_back: bool = False,
         group_id: str | None = None,
         deadline: float | None = None,
         retry: RetryPolicy | None = None,
@@ -219,6 +243,9 @@ class TwakeSession:
             hidden_data: Data that comes back with each interaction.
             sender: A user's id, a member of the channel, to show it in their name.
             front_id: Your own id for it; minted when None.
+            workspace_id: The workspace of the channel over `api="node"`, if not the session's.
+            read_back: Over `api="node"`, whether a read confirms what the server said: a message
+                that the read does not show is `UNKNOWN`. It costs a request more.
             group_id: The group, if not the session's.
             deadline: Seconds for this send, if not the session's.
             retry: The policy for this send, if not the session's.
@@ -241,14 +268,61 @@ class TwakeSession:
             hidden_data=hidden_data,
             sender=sender,
             front_id=front_id,
+            workspace_id=workspace_id,
         )
-        request = self._sender.encode(draft, group_id).request()
-        return await self._sender.save(request, group_id=group_id, deadline=deadline, retry=retry)
+        return await self._sender.send(
+            draft, group_id=group_id, deadline=deadline, retry=retry, read_back=read_back
+        )
+
+    async def reply(
+        self,
+        to: Message | MessageRef | ReplyTarget,
+        content: Any,
+        *,
+        ephemeral: bool = False,
+        hidden_data: Mapping[str, Any] | None = None,
+        sender: str | None = None,
+        front_id: str | None = None,
+        read_back: bool = False,
+        group_id: str | None = None,
+        deadline: float | None = None,
+        retry: RetryPolicy | None = None,
+    ) -> Message:
+        """Send a reply in the thread of a message, and return it as the server has it.
+
+        Args:
+            to: A message at the root or a reply itself, what finds it, or an event about it.
+            content: A string, a Twacode node, or a list of both.
+            ephemeral: Show it only to the user of the event, without storing it.
+            hidden_data: Data that comes back with each interaction.
+            sender: A user's id, a member of the channel, to show it in their name.
+            front_id: Your own id for it; minted when None.
+            read_back: As for `send_message`.
+            group_id: The group, if not the session's.
+            deadline: Seconds for this send, if not the session's.
+            retry: The policy for this send, if not the session's.
+
+        Raises:
+            TwakeError: As for `send_message`.
+
+        """
+        draft = draft_of_reply(
+            to,
+            content,
+            ephemeral=ephemeral,
+            hidden_data=hidden_data,
+            sender=sender,
+            front_id=front_id,
+        )
+        return await self._sender.send(
+            draft, group_id=group_id, deadline=deadline, retry=retry, read_back=read_back
+        )
 
     async def send(
         self,
         draft: MessageDraft,
         *,
+        read_back: bool = False,
         group_id: str | None = None,
         deadline: float | None = None,
         retry: RetryPolicy | None = None,
@@ -257,8 +331,9 @@ class TwakeSession:
 
         Arguments and errors are those of `send_message`.
         """
-        request = self._sender.encode(draft, group_id).request()
-        return await self._sender.save(request, group_id=group_id, deadline=deadline, retry=retry)
+        return await self._sender.send(
+            draft, group_id=group_id, deadline=deadline, retry=retry, read_back=read_back
+        )
 
     def send_many(
         self,
@@ -348,11 +423,12 @@ class TwakeSession:
             key=key,
             retry=retry,
             encode=functools.partial(sender.encode, group_id=group),
+            look=functools.partial(sender.look, deadline=deadline, retry=retry),
             pace=self._attempts,
             server=server,
             outage_timeout=outage_timeout,
             stop=stop,
-            target=f"{self._base_url} {group}",
+            target=sender.target(self._base_url, group),
         )
         send = functools.partial(sender.save, group_id=group, deadline=deadline, retry=retry)
         return stream(drafts, send, plan)
@@ -371,11 +447,13 @@ class TwakeSession:
     ) -> Message:
         """Change a message and return it as the server has it now.
 
-        Servers of mid-2021 and later replace the whole message. So an edit of a `Message` sends
-        what that object holds where nothing is given: its content, its hidden data, and that it is
-        pinned. A `MessageRef` knows none of them: give the content, and give `hidden_data` and
-        `pinned` if the message has them, or such a server drops them. A server of 2020 keeps
-        what is not given.
+        Over `api="node"` what is not given stays as it is.
+
+        Over `api="v1"`, servers of mid-2021 and later replace the whole message. So an edit of a
+        `Message` sends what that object holds where nothing is given: its content, its hidden
+        data, and that it is pinned. A `MessageRef` knows none of them: give the content, and give
+        `hidden_data` and `pinned` if the message has them, or such a server drops them. A server
+        of 2020 keeps what is not given.
 
         An edit is idempotent, so it is tried again after a lost answer.
 
@@ -396,10 +474,14 @@ class TwakeSession:
 
         """
         draft = draft_of_edit(
-            message, content, hidden_data=hidden_data, pinned=pinned, user_specific=user_specific
+            message,
+            content,
+            hidden_data=hidden_data,
+            pinned=pinned,
+            user_specific=user_specific,
+            replaces=self._sender.api.edit_replaces,
         )
-        request = self._sender.encode(draft, group_id).request()
-        return await self._sender.save(request, group_id=group_id, deadline=deadline, retry=retry)
+        return await self._sender.send(draft, group_id=group_id, deadline=deadline, retry=retry)
 
     async def remove_message(
         self,

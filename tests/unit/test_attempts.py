@@ -61,12 +61,21 @@ class Time:
 
 
 class Prepared:
-    """A request that must be prepared before each attempt."""
+    """A request that must be prepared before each attempt; it is its own steps."""
 
     target = None
     front_id = "mine"
     operation = "create"
     repeatable = False
+    is_ready = False
+    can_look = False
+
+    @property
+    def steps(self):
+        return self
+
+    def can_recover(self, error) -> bool:
+        return False
 
     def __init__(self, time: Time, *results, takes: float = 1.0) -> None:
         self.time, self.results, self.takes = time, list(results), takes
@@ -443,7 +452,7 @@ async def test_closing_in_a_cooldown_ends_the_wait_and_does_not_spin():
 
     async def pause(seconds: float, line: Pauses) -> None:
         pauses.append(seconds)
-        assert len(pauses) < 10, "it waits again and again"
+        assert len(pauses) < 10, "it waits repeatedly"
         await line.wait(seconds)
 
     closed = Failure(sent=False, reason="closed", detail="closed")

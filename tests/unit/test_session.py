@@ -159,7 +159,7 @@ async def test_the_portable_form_says_a_text_three_times(server):
 async def test_a_cut_text_is_warned_of_where_it_was_sent(server, monkeypatch):
     """The warning names the setting and points at the caller's line."""
     cut = {"object": {"id": "m1", "front_id": "mine", "content": {"prepared": ["H"]}}}
-    monkeypatch.setattr("twake_async._protocol.v1.body.load", lambda *_: cut)
+    monkeypatch.setattr("twake_async._protocol.body.load", lambda *_: cut)
     async with session(server, text_form="plain") as twake:
         with pytest.warns(TextCutWarning, match="portable") as caught:
             await twake.send_message("c1", "Hello", front_id="mine")
@@ -181,7 +181,7 @@ async def test_a_cut_text_is_a_delivery_even_where_warnings_are_errors(
 
     async with session(server, text_form="plain") as twake:
         assert (await twake.check()).ok
-        monkeypatch.setattr("twake_async._protocol.v1.body.load", cut)
+        monkeypatch.setattr("twake_async._protocol.body.load", cut)
         with warnings.catch_warnings():
             warnings.simplefilter("error" if fault == "filter" else "always")
             if fault == "hook":

@@ -28,8 +28,8 @@ __all__ = [
     "Context",
     "Failure",
     "Judge",
-    "Prepare",
     "Request",
+    "Steps",
     "Verdict",
 ]
 
@@ -165,8 +165,8 @@ class Request(Protocol[T]):
         ...
 
     @property
-    def prepare(self) -> Prepare | None:
-        """What must happen before each attempt, such as a login; None for nothing."""
+    def steps(self) -> Steps[T] | None:
+        """What a session does for it around its attempts, such as a login; None for nothing."""
         ...
 
     # What its answer means.
@@ -189,11 +189,47 @@ class Request(Protocol[T]):
         ...
 
 
-class Prepare(Protocol):
-    """What must happen before an attempt."""
+class Steps(Protocol[T]):
+    """What a session does for one request around its attempts, with requests of its own.
 
-    async def __call__(self, seconds: float, /) -> TwakeError | None:
-        """Do it within a number of seconds, or return the error that the attempt ends with."""
+    Each step has its time limit in seconds. What several sends wait for belongs to the session: a
+    send that is cancelled ends only its own wait.
+    """
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether an attempt may begin without `prepare`."""
+        ...
+
+    @property
+    def can_look(self) -> bool:
+        """Whether `look` may find what became of it."""
+        ...
+
+    async def prepare(self, seconds: float, /) -> TwakeError | None:
+        """Do what must happen before an attempt, or return the error that the attempt ends with."""
+        ...
+
+    def can_recover(self, error: TwakeError, /) -> bool:
+        """Say whether `recover` may change that an attempt was refused."""
+        ...
+
+    async def recover(self, error: TwakeError, seconds: float, /) -> bool:
+        """Do what lets the server take the request; say whether it may be sent once more."""
+        ...
+
+    async def look(self, seconds: float, doubts: int, /) -> T | None:
+        """Return what is delivered, if a read finds it; None proves nothing.
+
+        Args:
+            seconds: How long it may take.
+            doubts: How many requests may have made it: more than one may have made copies.
+
+        """
+        ...
+
+    async def confirm(self, result: T, seconds: float, /) -> bool | None:
+        """Say whether a read shows what was delivered; None where no read was answered."""
         ...
 
 

@@ -38,6 +38,11 @@ class EncodedDraft(Protocol):
         """The `front_id` of the message, the caller's or a minted one; None where it has none."""
         ...
 
+    @property
+    def marker(self) -> str | None:
+        """The id that was minted beside a `front_id` of the caller's; None where there is none."""
+        ...
+
     def fingerprint(self) -> str:
         """Return a hash of what the draft asks for, without its `front_id`.
 
@@ -47,11 +52,12 @@ class EncodedDraft(Protocol):
         """
         ...
 
-    def request(self, front_id: str | None = None) -> SaveRequest:
+    def request(self, front_id: str | None = None, marker: str | None = None) -> SaveRequest:
         """Return the request that sends the draft, or edits the message whose id it has.
 
         Args:
             front_id: The `front_id` of an earlier run; None for the draft's own.
+            marker: The `marker` of that run.
 
         Raises:
             InvalidDraftError: A field cannot be sent as it is (outcome `NOT_SENT`).
@@ -62,6 +68,16 @@ class EncodedDraft(Protocol):
 
 class Generation(Protocol):
     """The API of a generation of servers, with the credentials of one session."""
+
+    @property
+    def name(self) -> str:
+        """Its name, as the caller of a session gives it."""
+        ...
+
+    @property
+    def edit_replaces(self) -> bool:
+        """Whether an edit loses what it does not hold."""
+        ...
 
     def encode(self, draft: MessageDraft, group_id: str | None) -> EncodedDraft:
         """Return the encoded draft.

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from twake_async._protocol.body import read_document
 from twake_async._protocol.exchange import Answer
 from twake_async._protocol.failures import judge_failure
 from twake_async._protocol.node_errors import json_of
 from twake_async._protocol.statuses import judge_status, name_proxy
 from twake_async.errors import OutcomeUnknownError, RefusedError, TwakeError
 
-from .body import read_document
 from .refusals import judge_words
 
 if TYPE_CHECKING:

@@ -96,6 +96,10 @@ def _check_front_id(front_id: str) -> None:
 
 
 def _check_content(draft: MessageDraft, operation: Operation) -> None:
+    if draft.override is not None:
+        raise InvalidDraftError(
+            'override can be sent over api="node" only, not over api="v1"', field="override"
+        )
     if operation != "edit" and not draft.content:
         raise InvalidDraftError("content is empty: a new message needs some", field="content")
     if draft.content is None:
@@ -125,6 +129,8 @@ class EncodedDraft:
     text_form: str
     api: Api = attrs.field(repr=False)
 
+    marker = None
+
     @property
     def front_id(self) -> str | None:
         """The draft's `front_id`, or the one that was minted for it; None for an edit."""
@@ -144,11 +150,12 @@ class EncodedDraft:
             fields["content"] = self.draft.content
         return fingerprint(fields, _DRAFT_NAMES)
 
-    def request(self, front_id: str | None = None) -> Save:
+    def request(self, front_id: str | None = None, marker: str | None = None) -> Save:  # noqa: ARG002
         """Return the request that saves the draft.
 
         Args:
             front_id: The `front_id` of an earlier run; None for the draft's own.
+            marker: Not used: no read of this API could find it.
 
         Raises:
             InvalidDraftError: A field cannot be sent as it is; the error names it.

@@ -31,6 +31,9 @@ class V1:
     api: Api
     text_form: Literal["plain", "portable"] = "portable"
 
+    name = "v1"
+    edit_replaces = True
+
     def encode(self, draft: MessageDraft, group_id: str | None) -> EncodedDraft:
         """Return the encoded draft, for the request that sends it."""
         return encode_draft(draft, group_id=group_id, text_form=self.text_form, api=self.api)

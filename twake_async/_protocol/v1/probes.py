@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import attrs
 
 from twake_async._arguments import check_group
+from twake_async._protocol.answer_limit import answer_limit
 from twake_async._protocol.exchange import TLS_THERE, Answer
 from twake_async._protocol.json_codec import dump
 from twake_async._protocol.statuses import speaks_tls
@@ -43,7 +44,6 @@ from twake_async.errors import (
 
 from .answers import read_answer
 from .api import DEFAULT_API, SAVE, Api
-from .requests import answer_limit
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -80,7 +80,7 @@ class Probe:
     front_id = None
     target = None
     repeatable = True
-    prepare = None
+    steps = None
 
     @property
     def answer_limit(self) -> int:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
 
+from twake_async._protocol.answer_limit import answer_limit
 from twake_async.errors import TwakeError
 
 from .answers import mismatch, read_answer
@@ -18,15 +19,7 @@ if TYPE_CHECKING:
     from twake_async._protocol.exchange import Answer, Context, Failure
     from twake_async.messages import Message
 
-__all__ = ["Remove", "Save", "answer_limit"]
-
-
-def answer_limit(body: bytes) -> int:
-    """Return the most bytes that an answer to a body can need.
-
-    PHP may write a character as twelve bytes.
-    """
-    return 4_194_304 + 12 * len(body)
+__all__ = ["Remove", "Save"]
 
 
 def _show_size(body: bytes) -> str:
@@ -50,7 +43,7 @@ class Save:
 
     method = "POST"
     path = SAVE
-    prepare = None
+    steps = None
 
     @property
     def repeatable(self) -> bool:
@@ -133,7 +126,7 @@ class Remove:
     operation = "remove"
     front_id = None
     repeatable = True
-    prepare = None
+    steps = None
 
     @property
     def answer_limit(self) -> int:

@@ -1,0 +1,1 @@
+"""What a session does around its sends to Node servers: logins, looks, and joining threads."""

@@ -1,0 +1,108 @@
+"""The login of a session: at the first send, before the token ends, and after a refused token."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from twake_async._protocol.node.api import Token
+from twake_async._protocol.node.login import Grant, log_in
+from twake_async.errors import NotSentError, SessionClosedError, TwakeError
+
+from .shared_call import SharedCall
+
+if TYPE_CHECKING:
+    from twake_async._attempt_loop import Attempts
+    from twake_async._protocol.node.api import Api
+
+__all__ = ["Logins"]
+
+#: Seconds that a login may take, and the most between two that fail.
+LIMIT, LONGEST_WAIT = 10.0, 10.0
+#: Seconds between the first two logins that fail; they double.
+FIRST_WAIT = 0.2
+#: The most seconds before its end at which a token is renewed, and not used any more.
+RENEW, UNUSED = 300.0, 30.0
+
+
+@attrs.define(eq=False)
+class Logins:
+    """Gets the access token. One login is under way at a time, for all sends that wait."""
+
+    attempts: Attempts[Any]
+    api: Api
+    _call: SharedCall[TwakeError | None] | None = attrs.field(default=None, init=False)
+    _failures: int = attrs.field(default=0, init=False)
+    _not_before: float = attrs.field(default=float("-inf"), init=False)
+    _last: TwakeError | None = attrs.field(default=None, init=False)
+    """The error of the last login that failed; None after one that did not."""
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether there is a token. Where it ends soon, another login begins beside the sends."""
+        token = self.api.token
+        if token is None:
+            return False
+        now = self.attempts.now()
+        if now >= token.renew_at:
+            if now >= token.ends:
+                return False
+            self._begin()
+        return True
+
+    async def log_in(self, seconds: float) -> TwakeError | None:
+        """Wait for a token, or return the error for want of one.
+
+        Args:
+            seconds: How long to wait at most.
+
+        """
+        while not self.is_ready:
+            began = self.attempts.now()
+            error = await self._begin().wait(seconds)
+            if error is not None:
+                return copy.copy(error)  # each send tells its own facts in its error
+            seconds -= self.attempts.now() - began
+        return None
+
+    def _begin(self) -> SharedCall[TwakeError | None]:
+        if self._call is None or self._call.task.done():
+            self._call = SharedCall(self._run(), self._late)
+        return self._call
+
+    def _late(self) -> TwakeError:
+        return self._last or NotSentError(
+            "the message was not sent: the deadline passed during the login", reason="login"
+        )
+
+    async def _run(self) -> TwakeError | None:
+        pause = self._not_before - self.attempts.now()
+        if pause > 0:
+            await self.attempts.wait(pause)
+        asked = self.attempts.now()
+        credentials = self.api.credentials
+        assert credentials is not None  # noqa: S101 - a session has some
+        result = await self.attempts.converse(log_in(credentials, self.api.server), LIMIT)
+        if isinstance(result, Grant):
+            self._keep(result, asked)
+            return None
+        self._note_failure(result)
+        return result
+
+    def _keep(self, grant: Grant, asked: float) -> None:
+        self._failures, self._last = 0, None
+        ends = asked + grant.seconds
+        tenth = grant.seconds / 10
+        self.api.token = Token(
+            grant.header(), ends - min(RENEW, tenth), ends - min(UNUSED, tenth / 2)
+        )
+
+    def _note_failure(self, error: TwakeError) -> None:
+        if isinstance(error, SessionClosedError):
+            return
+        self._last = error
+        wait = min(LONGEST_WAIT, FIRST_WAIT * 2.0 ** min(self._failures, 60))
+        self._not_before = self.attempts.now() + wait * (0.5 + self.attempts.clock.draw() / 2)
+        self._failures += 1

@@ -1,0 +1,87 @@
+"""The second look: reads that find messages whose answers were lost, one for many sends."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from twake_async._protocol.node.reads import Page, pages
+from twake_async._protocol.node.requests import Place, finds
+
+from .shared_call import SharedCall
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from twake_async._attempt_loop import Attempts
+    from twake_async._protocol.node.api import Api
+    from twake_async._protocol.node.reads import Rows
+
+    from .login import Logins
+
+__all__ = ["Looks"]
+
+#: Seconds that one look may take, and the waits before each try of it.
+LIMIT, WAITS = 10.0, (0.0, 0.2, 0.8)
+
+
+@attrs.define(eq=False)
+class Looks:
+    """Looks for messages. One read of a place serves all sends whose attempts ended before it."""
+
+    attempts: Attempts[Any]
+    api: Api
+    logins: Logins
+    _next: dict[Place, SharedCall[Rows]] = attrs.field(factory=dict, init=False)
+    """The look that has not begun, by place."""
+    _running: dict[Place, SharedCall[Rows]] = attrs.field(factory=dict, init=False)
+
+    async def find(
+        self, place: Place, evidence: Mapping[str, str], seconds: float
+    ) -> Mapping[str, Any] | None:
+        """Return the message of this application that has an id which was minted for it.
+
+        Args:
+            place: Where the message was sent to.
+            evidence: The id, under its key.
+            seconds: How long to look at most.
+
+        """
+        if place.thread:
+            place = Place(place.company, "", "", place.thread)
+        for row in await self._join(place).wait(seconds):
+            if row.get("application_id") == self.api.application_id and finds(evidence, row):
+                return row
+        return None
+
+    def _join(self, place: Place) -> SharedCall[Rows]:
+        call = self._next.get(place)
+        if call is None:
+            call = SharedCall(self._run(place, self._running.get(place)), tuple)
+            self._next[place] = call
+        return call
+
+    async def _run(self, place: Place, before: SharedCall[Rows] | None) -> Rows:
+        if before is not None:
+            await before.wait(LIMIT)
+        call = self._running[place] = self._next.pop(place)
+        try:
+            return await self._read(place)
+        finally:
+            if self._running.get(place) is call:
+                del self._running[place]
+
+    async def _read(self, place: Place) -> Rows:
+        page = Page(())
+        for wait in WAITS:
+            if wait:
+                await self.attempts.wait(wait)
+            if not self.logins.is_ready and await self.logins.log_in(LIMIT) is not None:
+                continue
+            page = await self.attempts.converse(pages(place, self.api), LIMIT)
+            if page.error is None:
+                break
+            if page.error.reason == "token":
+                self.api.forget(page.token)
+        return page.rows

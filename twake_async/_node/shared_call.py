@@ -1,0 +1,51 @@
+"""A call that several sends wait for: a task of the session, never of one send."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from twake_async._waiting import Waiting
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+__all__ = ["SharedCall"]
+
+T = TypeVar("T")
+
+
+class SharedCall(Generic[T]):
+    """A call under way. Who is cancelled while it waits for the result ends only its own wait.
+
+    Args:
+        call: The call; an exception that it raises is given to nobody.
+        late: Returns what a wait gives whose time is over, or that waits for a call that raised.
+
+    """
+
+    def __init__(self, call: Coroutine[Any, Any, T], late: Callable[[], T]) -> None:
+        self._late = late
+        self._waiting = Waiting(late)
+        self.task = asyncio.create_task(self._run(call))
+
+    async def _run(self, call: Coroutine[Any, Any, T]) -> T:
+        try:
+            result = await call
+        except BaseException:
+            self._waiting.close(self._late())
+            raise
+        self._waiting.close(result)
+        return result
+
+    async def wait(self, seconds: float) -> T:
+        """Return the result, or what stands for none if it takes longer.
+
+        Args:
+            seconds: How long to wait at most.
+
+        """
+        if self.task.done():
+            is_good = not self.task.cancelled() and self.task.exception() is None
+            return self.task.result() if is_good else self._late()
+        return await self._waiting.join(self._waiting.loop.time() + seconds)

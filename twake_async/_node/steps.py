@@ -1,0 +1,151 @@
+"""The steps around the attempts of a request to a Node server."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from twake_async._protocol.node.decode import decode_message
+from twake_async._protocol.node.reads import read_message
+
+from .join import Joins
+from .login import Logins
+from .look import Looks
+
+if TYPE_CHECKING:
+    from twake_async._attempt_loop import Attempts
+    from twake_async._protocol.node.api import Api
+    from twake_async._protocol.node.requests import Remove, Save
+    from twake_async.errors import TwakeError
+    from twake_async.messages import Message
+
+__all__ = ["NodeSession"]
+
+
+@attrs.define(eq=False)
+class NodeSession:
+    """What one session does around all its sends to a Node server.
+
+    Args:
+        attempts: Makes the requests.
+        api: The API to ask, and the access token.
+        join_threads: Whether to take part in a thread that refuses a reply.
+
+    """
+
+    attempts: Attempts[Any]
+    api: Api
+    join_threads: bool = True
+    logins: Logins = attrs.field(init=False)
+    looks: Looks = attrs.field(init=False)
+    joins: Joins = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.logins = Logins(self.attempts, self.api)
+        self.looks = Looks(self.attempts, self.api, self.logins)
+        self.joins = Joins(self.attempts, self.api)
+
+    def steps_of_save(self, save: Save) -> SaveSteps:
+        """Return the steps around the attempts of a save."""
+        return SaveSteps(self, save)
+
+    def steps_of_remove(self, remove: Remove) -> RemoveSteps:
+        """Return the steps around the attempts of a remove."""
+        return RemoveSteps(self, remove)
+
+
+@attrs.frozen(eq=False)
+class RemoveSteps:
+    """The steps around the attempts of a remove."""
+
+    session: NodeSession
+    request: Remove
+
+    can_look = False
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether there is an access token."""
+        return self.session.logins.is_ready
+
+    async def prepare(self, seconds: float) -> TwakeError | None:
+        """Log in, or return the error that the attempt ends with."""
+        return await self.session.logins.log_in(seconds)
+
+    def can_recover(self, error: TwakeError) -> bool:
+        """Say whether another login may change that it was refused."""
+        return error.reason == "token"
+
+    async def recover(self, error: TwakeError, seconds: float) -> bool:  # noqa: ARG002
+        """Forget the token that was refused; the next attempt logs in."""
+        self.session.api.forget(self.request.used)
+        return True
+
+    async def look(self, seconds: float, doubts: int) -> None:
+        """Return None: a remove is sent again instead."""
+
+    async def confirm(self, result: None, seconds: float) -> bool | None:
+        """Return None: nothing is read back."""
+
+
+@attrs.frozen(eq=False)
+class SaveSteps:
+    """The steps around the attempts of a save."""
+
+    session: NodeSession
+    request: Save
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether there is an access token."""
+        return self.session.logins.is_ready
+
+    @property
+    def can_look(self) -> bool:
+        """Whether a look may find it: an edit is sent again, an ephemeral message is not stored."""
+        return self.request.operation == "create"
+
+    async def prepare(self, seconds: float) -> TwakeError | None:
+        """Log in, or return the error that the attempt ends with."""
+        return await self.session.logins.log_in(seconds)
+
+    def can_recover(self, error: TwakeError) -> bool:
+        """Say whether another login or joining the thread may change that it was refused."""
+        if error.reason == "thread":
+            return self.session.join_threads and self.request.is_reply
+        return error.reason == "token"
+
+    async def recover(self, error: TwakeError, seconds: float) -> bool:
+        """Do what lets the server take it; say whether it may be sent once more."""
+        if error.reason == "thread":
+            return await self.session.joins.join(self.request.place, seconds)
+        self.session.api.forget(self.request.used)
+        return True
+
+    async def look(self, seconds: float, doubts: int) -> Message | None:
+        """Return the message if a read finds it.
+
+        Args:
+            seconds: How long to look at most.
+            doubts: How many requests may have made it.
+
+        """
+        place, evidence = self.request.place, self.request.evidence
+        found = await self.session.looks.find(place, evidence, seconds)
+        if found is None:
+            return None
+        message = decode_message(found)
+        return attrs.evolve(message, maybe_duplicated=True) if doubts > 1 else message
+
+    async def confirm(self, result: Message, seconds: float) -> bool | None:
+        """Say whether a read shows the message; None where no read was answered.
+
+        Args:
+            result: The message that the server said it stored.
+            seconds: How long to read at most.
+
+        """
+        ask = read_message(self.request.place, result.id, self.session.api)
+        found = await self.session.attempts.ask(ask, seconds)
+        return found if isinstance(found, bool) else None

@@ -1,0 +1,97 @@
+"""What any answer to this API proves, before the message in it is looked at. No I/O.
+
+The proxy before the service of messages drops its statuses: an error is a 200 with `statusCode`.
+A 4xx stored nothing in all 128 recorded cases, whether HTTP's status or the one in the body; a 500
+may come after the message was stored.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from twake_async._protocol.body import read_document
+from twake_async._protocol.exchange import Answer
+from twake_async._protocol.failures import judge_failure
+from twake_async._protocol.node_errors import json_of, refused_by_node
+from twake_async._protocol.statuses import judge_status, name_proxy
+from twake_async.errors import OutcomeUnknownError, RefusedError, TwakeError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from twake_async._protocol.exchange import Context, Failure
+
+    from .api import Api
+
+__all__ = ["NOT_FOUND", "mismatch", "read_answer"]
+
+#: What a Node server answers where it has no such route, as HTTP 404 or inside a 200.
+NOT_FOUND: dict[str, Any] = {"error": "Not found"}
+#: The words of 2023 for a reply into a thread that the application takes no part in.
+_OUTSIDE = "You can't post in this thread"
+
+
+def read_answer(
+    answer: Answer | Failure, path: str, limit: int, api: Api, context: Context
+) -> Mapping[str, Any] | TwakeError:
+    """Return the document of a 200 that is no error, or the error that the answer is.
+
+    Args:
+        answer: The whole answer, or why there is none.
+        path: The path that was asked.
+        limit: The most bytes that the body may have without its content coding.
+        api: The API that was asked.
+        context: What is known beside the answer.
+
+    """
+    if not isinstance(answer, Answer):
+        return judge_failure(answer, api.server)
+    if answer.status != 200:
+        return _judge_status(answer, path, api, context)
+    try:
+        document = read_document(answer, limit, api.codec)
+    except ValueError as exc:
+        unreadable = OutcomeUnknownError(
+            f"the server answered 200 with what is no answer of Twake's: {exc}",
+            reason="unreadable",
+            status=200,
+        )
+        return name_proxy(unreadable, api.server)
+    return _judge_error(document) if "error" in document else document
+
+
+def mismatch(why: str) -> OutcomeUnknownError:
+    """Return the error for an answer that does not prove anything about our message."""
+    return OutcomeUnknownError(f"the server's answer {why}", reason="mismatch", status=200)
+
+
+def _judge_status(answer: Answer, path: str, api: Api, context: Context) -> TwakeError:
+    document = json_of(answer)
+    if answer.status == 401 and isinstance(document, dict) and document.get("statusCode") == 401:
+        # Expired, foreign, garbage or none: all the same words, and nothing was stored.
+        return RefusedError("the server does not take the access token", reason="token", status=401)
+    if answer.status == 404 and document == NOT_FOUND:
+        return RefusedError(
+            "this server has no such API: if it is a Twake of 2020 to 2022, it needs "
+            'api="v1"; check() tells which APIs it serves',
+            reason="api",
+            status=404,
+        )
+    return judge_status(answer, path, api.server, context)
+
+
+def _judge_error(document: Mapping[str, Any]) -> TwakeError:
+    """Return what an error inside a 200 proves."""
+    if document == NOT_FOUND:
+        return RefusedError("the server has no such route", reason="status", status=200)
+    refused = refused_by_node(document)
+    if refused is None:
+        return OutcomeUnknownError(
+            "the server answered with an error that may come after the message was stored",
+            reason="server_error",
+            status=200,
+        )
+    if refused.status == 404 and document["message"] == _OUTSIDE:
+        refused.reason = "thread"
+        refused.args = ("the application takes no part in this thread, and may not reply in it",)
+    return refused

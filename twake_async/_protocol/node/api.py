@@ -1,0 +1,69 @@
+"""What all requests of a session to this API share: the access token among it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+import attrs
+
+from twake_async._protocol.json_codec import PLAIN, Codec
+from twake_async._protocol.server import Server
+
+if TYPE_CHECKING:
+    from twake_async._arguments import Credentials
+
+__all__ = ["FRONT_ID", "MARKER", "Api", "Token", "company_path"]
+
+#: Twake's own key for the id that a client minted, in the `context` of a message.
+FRONT_ID = "_front_id"
+#: The key of the marker that stands beside a `front_id` of the caller's, in the same place.
+MARKER = "_twake_async"
+
+
+@attrs.frozen(eq=False)
+class Token:
+    """An access token: it stands for the application until it ends."""
+
+    header: tuple[bytes, bytes] = attrs.field(repr=False)
+    """The header that says who sends a request."""
+    renew_at: float = 0.0
+    """When another one is asked for, by a clock that is never set back."""
+    ends: float = 0.0
+    """When it is not used any more."""
+
+
+@attrs.define(eq=False)
+class Api:
+    """The API of a server, and the application that asks it."""
+
+    server: Server = attrs.field(factory=Server)
+    credentials: Credentials | None = attrs.field(default=None, repr=False)
+    """The application that asks; None for requests that are encoded and not sent."""
+    codec: Codec = PLAIN
+    """What writes and reads JSON."""
+    token: Token | None = attrs.field(default=None, repr=False)
+    """The access token of the moment; None where there is none."""
+
+    @property
+    def application_id(self) -> str:
+        """The id of the application that asks."""
+        return "" if self.credentials is None else self.credentials.public_id
+
+    def forget(self, token: Token | None) -> None:
+        """Forget a token that the server does not take, unless another one is there already."""
+        if self.token is token:
+            self.token = None
+
+
+def company_path(company: str, *parts: str) -> str:
+    """Return the path of something of a company: of its threads, for example.
+
+    Args:
+        company: The id of the company.
+        parts: The names and ids below it.
+
+    """
+    return "/".join(
+        ("/api/messages/v1/companies", quote(company, safe=""), *(quote(p, safe="") for p in parts))
+    )

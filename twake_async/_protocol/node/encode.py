@@ -1,0 +1,267 @@
+"""Encodes drafts and references to messages as requests. No I/O."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING, Any, Literal
+
+import attrs
+
+from twake_async._arguments import check_group, check_workspace
+from twake_async._protocol.fingerprint import fingerprint
+from twake_async._protocol.json_codec import check_json, dump
+from twake_async.errors import InvalidDraftError
+
+from .api import FRONT_ID, MARKER, Api, company_path
+from .checks import check_draft
+from .requests import Place, Remove, Save
+
+if TYPE_CHECKING:
+    from twake_async.messages import MessageDraft, MessageRef
+
+    from .requests import Session
+
+
+__all__ = ["EncodedDraft", "encode_draft", "encode_remove"]
+
+Operation = Literal["create", "edit", "ephemeral"]
+
+#: The most bytes that a Node server takes: it answers 413 to more.
+LARGEST_BODY = 1_048_576
+#: The caller's names of fields that have another name on the server, for errors.
+_DRAFT_NAMES = {
+    "text": "content",
+    "blocks": "content",
+    "context": "hidden_data",
+    "user_id": "sender",
+}
+
+
+@attrs.frozen
+class EncodedDraft:
+    """A draft as the fields of its request: encoded once, for the request and the fingerprint."""
+
+    draft: MessageDraft
+    operation: Operation
+    fields: dict[str, Any] = attrs.field(repr=False)
+    place: Place
+    api: Api = attrs.field(repr=False)
+    session: Session | None = attrs.field(repr=False)
+
+    @property
+    def front_id(self) -> str | None:
+        """The draft's `front_id`, or the one that was minted for it; None for an edit."""
+        return None if self.operation == "edit" else self.fields["context"][FRONT_ID]
+
+    @property
+    def marker(self) -> str | None:
+        """The marker that was minted beside a `front_id` of the caller's; None without one."""
+        return None if self.operation == "edit" else self.fields["context"].get(MARKER)
+
+    def fingerprint(self) -> str:
+        """Return a hash of what the draft asks for, without its `front_id`.
+
+        Raises:
+            InvalidDraftError: A field cannot be sent as it is; the error names it.
+
+        """
+        fields = dict(self.fields)
+        if self.operation != "edit":
+            fields["context"] = self.draft.hidden_data
+        if self.operation == "ephemeral":
+            fields["ephemeral"] = {
+                **fields["ephemeral"],
+                "id": self.draft.ephemeral_id,
+                "version": "",
+            }
+        fields["place"] = [
+            self.place.channel,
+            self.place.workspace,
+            self.place.thread,
+            self.draft.id,
+        ]
+        return fingerprint(fields, _DRAFT_NAMES)
+
+    def request(self, front_id: str | None = None, marker: str | None = None) -> Save:
+        """Return the request that saves the draft.
+
+        Args:
+            front_id: The `front_id` of an earlier run; None for the draft's own.
+            marker: The marker of that run beside it.
+
+        Raises:
+            InvalidDraftError: A field cannot be sent as it is; the error names it.
+
+        """
+        fields = self.fields
+        if front_id is not None:
+            ids = {FRONT_ID: front_id, MARKER: marker}
+            context = fields["context"] | {name: one for name, one in ids.items() if one}
+            fields = fields | {"context": context}
+        body = self._body(fields)
+        if len(body) > LARGEST_BODY:
+            raise InvalidDraftError(
+                f"the message takes {len(body)} bytes, and a server of Node takes at most "
+                f"{LARGEST_BODY}: make it shorter",
+                field="content",
+            )
+        return Save(
+            self._path(),
+            body,
+            self.operation,
+            self.draft,
+            fields,
+            self.place,
+            self.api,
+            self.session,
+        )
+
+    def _body(self, fields: dict[str, Any]) -> bytes:
+        try:
+            return dump(self._document(fields), _DRAFT_NAMES, self.api.codec)
+        except InvalidDraftError:
+            # The same document without what stands around it, for an error that names the field.
+            return dump({"message": fields}, _DRAFT_NAMES)
+
+    def _path(self) -> str:
+        place = self.place
+        if self.draft.id is not None:
+            thread = place.thread or self.draft.id
+            return company_path(place.company, "threads", thread, "messages", self.draft.id)
+        if place.thread:
+            return company_path(place.company, "threads", place.thread, "messages")
+        return company_path(place.company, "threads")
+
+    def _document(self, fields: dict[str, Any]) -> dict[str, Any]:
+        place = self.place
+        if self.draft.id is not None or place.thread:
+            return {"resource": fields}
+        channel = {
+            "type": "channel",
+            "id": place.channel,
+            "company_id": place.company,
+            "workspace_id": place.workspace,
+        }
+        return {"resource": {"participants": [channel]}, "options": {"message": fields}}
+
+
+def encode_draft(
+    draft: MessageDraft,
+    *,
+    group_id: str | None,
+    workspace_id: str | None,
+    api: Api,
+    session: Session | None = None,
+) -> EncodedDraft:
+    """Return the encoded draft; a create gets its `front_id` here, once for each send.
+
+    Args:
+        draft: The draft.
+        group_id: The group (company) of its channel.
+        workspace_id: The workspace of its channel, where the draft does not say it.
+        api: The API to ask, and who asks.
+        session: What does the steps around its attempts; None for one that is not sent.
+
+    Raises:
+        ConfigurationError: There is no group, or a message of the channel has no workspace.
+        InvalidDraftError: A field cannot be sent as it is; the error names it.
+
+    """
+    company = check_group(group_id)
+    check_draft(draft)
+    thread = draft.parent_message_id or ""
+    workspace = draft.workspace_id or workspace_id
+    if draft.id is None and not thread:
+        workspace = check_workspace(workspace)
+    operation = _operation(draft)
+    fields = _message_fields(draft, operation)
+    for name, value in fields.items():
+        if not isinstance(value, str):
+            check_json(_DRAFT_NAMES.get(name, name), value)
+    place = Place(company, draft.channel_id, workspace or "", thread)
+    return EncodedDraft(draft, operation, fields, place, api, session)
+
+
+def _operation(draft: MessageDraft) -> Operation:
+    if draft.is_ephemeral:
+        return "ephemeral"
+    return "create" if draft.id is None else "edit"
+
+
+def _message_fields(draft: MessageDraft, operation: Operation) -> dict[str, Any]:
+    given = {
+        **_content(draft),
+        "subtype": None if operation == "edit" else "application",
+        "context": _context(draft, operation),
+        "user_id": draft.sender,
+        "override": draft.override,
+        "ephemeral": _ephemeral(draft) if operation == "ephemeral" else None,
+    }
+    # A server keeps what an edit omits, so what was not given must not be named.
+    fields = {name: value for name, value in given.items() if value is not None}
+    for name, value in draft.extra.items():
+        if name in given:
+            raise InvalidDraftError(
+                f"extra[{name!r}] is a field of MessageDraft: give it there", field="extra"
+            )
+        if name != MARKER:
+            fields[name] = value
+    return fields
+
+
+def _content(draft: MessageDraft) -> dict[str, Any]:
+    content = draft.content
+    if content is None:
+        return {}
+    if isinstance(content, str):
+        return {"text": content, "blocks": [{"type": "twacode", "elements": [content]}]}
+    from twake_async.twacode import portable  # noqa: PLC0415 - plain text need not wait for its import
+
+    tree = portable(content)
+    blocks = [{"type": "twacode", "elements": tree["prepared"]}]
+    return {"text": tree["fallback_string"], "blocks": blocks}
+
+
+def _context(draft: MessageDraft, operation: Operation) -> dict[str, Any] | None:
+    """Return what is kept beside the content: the caller's data and the ids of the message."""
+    if operation == "edit":
+        if draft.hidden_data is None:
+            return None
+        # The server replaces the whole context, the ids in it included.
+        ids = {FRONT_ID: draft.front_id, MARKER: draft.extra.get(MARKER)}
+        return {**draft.hidden_data, **{name: one for name, one in ids.items() if one}}
+    minted = str(uuid.uuid4())
+    if draft.front_id is None:
+        return {**(draft.hidden_data or {}), FRONT_ID: minted}
+    return {**(draft.hidden_data or {}), FRONT_ID: draft.front_id, MARKER: minted}
+
+
+def _ephemeral(draft: MessageDraft) -> dict[str, str]:
+    # The clients show the latest version, by the time in a UUID; its node is no address of ours.
+    version = uuid.uuid1(node=uuid.uuid4().int >> 80 | 1 << 40)
+    return {
+        "id": draft.ephemeral_id or str(uuid.uuid4()),
+        "version": str(version),
+        "recipient": draft.ephemeral_to[0],
+        "recipient_context_id": draft.connection_id or "",
+    }
+
+
+def encode_remove(
+    ref: MessageRef, *, group_id: str | None, api: Api, session: Session | None = None
+) -> Remove:
+    """Return the request that removes a message.
+
+    Args:
+        ref: The message.
+        group_id: The group (company) of its channel.
+        api: The API to ask, and who asks.
+        session: What does the steps around its attempts; None for one that is not sent.
+
+    Raises:
+        ConfigurationError: There is no group.
+
+    """
+    thread = ref.parent_message_id or ref.id
+    parts = ("threads", thread, "messages", ref.id, "delete")
+    return Remove(company_path(check_group(group_id), *parts), ref.id, api, session)

@@ -1,0 +1,188 @@
+"""The login, which gives the access token, and the question why there is none. No I/O."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from twake_async._protocol.exchange import Answer
+from twake_async._protocol.failures import judge_failure
+from twake_async._protocol.json_codec import load
+from twake_async._protocol.node_errors import json_of, refused_by_node
+from twake_async._protocol.statuses import name_proxy
+from twake_async.errors import (
+    AuthenticationError,
+    NotSentError,
+    OutcomeUnknownError,
+    RefusedError,
+    TwakeError,
+)
+
+from .answers import NOT_FOUND
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from twake_async._arguments import Credentials
+    from twake_async._protocol.exchange import Context, Failure, Request
+    from twake_async._protocol.server import Server
+
+__all__ = ["LOGIN", "SERVER", "Grant", "Login", "log_in"]
+
+LOGIN = "/api/console/v1/login"
+#: Tells the release of a Node server; needs no login.
+SERVER = "/internal/services/general/v1/server"
+
+
+@attrs.frozen
+class Grant:
+    """What a login gives. The refresh token beside it is not read: it is a key for 30 days."""
+
+    value: str = attrs.field(repr=False)
+    seconds: float
+    """How long the access token is good."""
+
+    def header(self) -> tuple[bytes, bytes]:
+        """Return the header that says who sends a request."""
+        return (b"Authorization", b"Bearer " + self.value.encode())
+
+
+@attrs.frozen(eq=False)
+class Login:
+    """A request for an access token. The credentials stand in its body."""
+
+    credentials: Credentials = attrs.field(repr=False)
+    server: Server = attrs.field(repr=False)
+
+    method = "POST"
+    path = LOGIN
+    answer_limit = 65_536
+    operation = "login"
+    front_id = None
+    target = None
+    repeatable = True
+    steps = None
+
+    @property
+    def body(self) -> bytes:
+        """The body, built for each attempt and not kept."""
+        fields = {"id": self.credentials.public_id, "secret": self.credentials.reveal()}
+        return json.dumps(fields).encode()
+
+    def headers(self) -> tuple[()]:
+        """Return none: the credentials stand in the body."""
+        return ()
+
+    def judge(self, answer: Answer | Failure, context: Context) -> Grant | TwakeError:  # noqa: ARG002
+        """Return the token, or the error for a message that was not sent for want of one."""
+        if not isinstance(answer, Answer):
+            return self._without_answer(answer)
+        if answer.status == 200:
+            return _grant(answer) or self._failed("the answer to the login holds no access token")
+        document = json_of(answer)
+        if answer.status == 403 and isinstance(document, dict) and _refused(document):
+            return AuthenticationError(
+                f"the server refused the login: {document['message']!r}: copy public_id and "
+                "private_api_key anew from the application's page in Twake",
+                reason="authentication",
+                status=403,
+            )
+        if answer.status == 404 and document == NOT_FOUND:
+            return _no_node_api(404)
+        return self._failed(f"the server answered {answer.status} to the login", answer.status)
+
+    def _without_answer(self, failure: Failure) -> TwakeError:
+        error = judge_failure(failure, self.server)
+        if not isinstance(error, OutcomeUnknownError):
+            return error
+        return self._failed(f"the login was not answered: {failure.detail}")
+
+    def _failed(self, why: str, status: int | None = None) -> TwakeError:
+        error = NotSentError(f"the message was not sent: {why}", reason="login", status=status)
+        return name_proxy(error, self.server)
+
+    def named_by(self, result: Grant) -> None:
+        """Return None: it names no message, and its connection is not used again."""
+
+
+@attrs.frozen(eq=False)
+class _FrontPage:
+    """Asks for the server's own page: a Twake without Node answers its web client there."""
+
+    server: Server = attrs.field(repr=False)
+
+    method = "GET"
+    path = SERVER
+    body = b""
+    answer_limit = 4_194_304
+    operation = "login"
+    front_id = None
+    target = None
+    repeatable = True
+    steps = None
+
+    def headers(self) -> tuple[()]:
+        """Return none."""
+        return ()
+
+    def judge(self, answer: Answer | Failure, context: Context) -> Grant | TwakeError:  # noqa: ARG002
+        """Return the error of a server without Node, or one that says nothing of it."""
+        if isinstance(answer, Answer) and answer.status == 200 and _is_html(answer):
+            return _no_node_api(200)
+        return NotSentError("it is not known which APIs the server has", reason="login")
+
+    def named_by(self, result: Grant) -> None:
+        """Return None: it names no message, and its connection is not used again."""
+
+
+def log_in(
+    credentials: Credentials, server: Server
+) -> Generator[Request[Grant], Grant | TwakeError, Grant | TwakeError]:
+    """Yield the requests of a login, be sent what each proved, and return what all prove.
+
+    Args:
+        credentials: The application that logs in.
+        server: What is known of the server.
+
+    """
+    result = yield Login(credentials, server)
+    if isinstance(result, NotSentError) and result.status == 500:
+        # A server of PHP alone answers so to a route that it does not know.
+        why = yield _FrontPage(server)
+        if isinstance(why, RefusedError):
+            return why
+    return result
+
+
+def _is_html(answer: Answer) -> bool:
+    return answer.header(b"content-type").lower().startswith("text/html")
+
+
+def _no_node_api(status: int) -> RefusedError:
+    """Return the error of a server that does not serve this API."""
+    return RefusedError(
+        'this server has no such API, as a Twake of 2020 to 2022 has none: it needs api="v1" '
+        "(TWAKE_API=v1)",
+        reason="api",
+        status=status,
+    )
+
+
+def _refused(document: dict[str, Any]) -> bool:
+    error = refused_by_node(document)
+    return error is not None and error.status == 403
+
+
+def _grant(answer: Answer) -> Grant | None:
+    try:
+        token = load(answer.body)["resource"]["access_token"]
+        value, seconds = token["value"], token["expiration"] - token["time"]
+    except (ValueError, LookupError, TypeError):
+        return None
+    # A value with other characters would be a header of its own.
+    good = isinstance(value, str) and value.isascii() and value.isprintable() and " " not in value
+    if not good or not value or not isinstance(seconds, int | float) or seconds <= 0:
+        return None
+    return Grant(value, float(seconds))

@@ -1,0 +1,261 @@
+"""The requests: a save and a remove, each with what its answer proves. No I/O."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+import attrs
+
+from twake_async._protocol.answer_limit import answer_limit
+from twake_async.errors import OutcomeUnknownError, RefusedError, TwakeError
+from twake_async.messages import Message
+
+from .answers import mismatch, read_answer
+from .api import FRONT_ID, MARKER, Api, Token
+from .decode import decode_message
+from .same import is_same
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from twake_async._protocol.exchange import Answer, Context, Failure, Steps
+    from twake_async.messages import MessageDraft
+
+
+__all__ = ["Place", "Remove", "Save", "Session", "finds"]
+
+
+class Session(Protocol):
+    """Logs in, looks for messages and joins threads, for all sends of a session."""
+
+    def steps_of_save(self, save: Save, /) -> Steps[Message]:
+        """Return the steps around the attempts of a save."""
+        ...
+
+    def steps_of_remove(self, remove: Remove, /) -> Steps[None]:
+        """Return the steps around the attempts of a remove."""
+        ...
+
+
+def _show_size(body: bytes) -> str:
+    return f"<{len(body)} bytes>"
+
+
+@attrs.frozen
+class Place:
+    """Where a message stands."""
+
+    company: str
+    channel: str
+    workspace: str
+    thread: str
+    """The thread that it is a reply in; `""` for the first message of a thread."""
+
+
+@attrs.define(eq=False)
+class Save:
+    """A request that saves a message: a new one, an edit, or one that is only shown."""
+
+    path: str
+    body: bytes = attrs.field(repr=_show_size)
+    operation: Literal["create", "edit", "ephemeral"]
+    draft: MessageDraft = attrs.field(repr=False)
+    fields: Mapping[str, Any] = attrs.field(repr=False)
+    """The message as it is sent."""
+    place: Place
+    api: Api = attrs.field(repr=False)
+    session: Session | None = attrs.field(default=None, repr=False)
+    used: Token | None = attrs.field(default=None, init=False, repr=False)
+    """The access token that the last attempt was sent with."""
+
+    method = "POST"
+
+    @property
+    def front_id(self) -> str | None:
+        """The `front_id` of a message that is not an edit."""
+        if self.operation == "edit":
+            return None
+        front_id: str = self.fields["context"][FRONT_ID]
+        return front_id
+
+    @property
+    def target(self) -> str | None:
+        """The message that it is about: the edited one, or the ephemeral one that it replaces."""
+        return self.draft.id or self.draft.ephemeral_id
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether it is idempotent. A create is not, whatever its `front_id`."""
+        return self.operation == "edit"
+
+    @property
+    def answer_limit(self) -> int:
+        """The most bytes that the body of an answer may have."""
+        return answer_limit(self.body)
+
+    @property
+    def steps(self) -> Steps[Message] | None:
+        """What a session does for it around its attempts."""
+        return None if self.session is None else self.session.steps_of_save(self)
+
+    @property
+    def is_reply(self) -> bool:
+        """Whether it adds a message to a thread."""
+        return self.operation != "edit" and bool(self.place.thread)
+
+    @property
+    def markers(self) -> Mapping[str, str]:
+        """The ids in the context that were minted for this message or given by the caller."""
+        context = self.fields.get("context") or {}
+        return {name: context[name] for name in (FRONT_ID, MARKER) if name in context}
+
+    @property
+    def evidence(self) -> Mapping[str, str]:
+        """The id in the context that was minted for this message: it is no other message's."""
+        markers = self.markers
+        name = MARKER if MARKER in markers else FRONT_ID
+        return {name: markers[name]}
+
+    def headers(self) -> tuple[tuple[bytes, bytes], ...]:
+        """Return the headers that say who sends it: those of the token of that moment."""
+        self.used = token = self.api.token
+        return () if token is None else (token.header,)
+
+    def judge(self, answer: Answer | Failure, context: Context) -> Message | TwakeError:
+        """Return the message that an answer proves delivered, or the error that it is."""
+        document = read_answer(answer, self.path, self.answer_limit, self.api, context)
+        if isinstance(document, TwakeError):
+            return document
+        found = document.get("resource")
+        if not isinstance(found, dict):
+            return mismatch("holds no message")
+        if self.operation == "edit":
+            return self._judge_edit(found)
+        if self.operation == "ephemeral":
+            return self._judge_ephemeral(found)
+        return self._judge_create(found, context)
+
+    def _judge_create(self, found: Mapping[str, Any], context: Context) -> Message | TwakeError:
+        name, message = found.get("id"), found
+        if not self.place.thread:
+            message = found.get("message") or {}
+        if not (isinstance(name, str) and name and isinstance(message, dict)):
+            return mismatch("holds no message with an id")
+        if message.get("id") != name or not finds(self.markers, message):
+            return mismatch("is not about this message")
+        if self.place.thread and message.get("thread_id") != self.place.thread:
+            return mismatch("is about another thread")
+        if name == context.seen:
+            # The connection's last answer named it: the same front_id was given twice.
+            return mismatch("names a message that was there before")
+        result = decode_message(message)
+        return attrs.evolve(result, maybe_duplicated=True) if context.in_doubt else result
+
+    def _judge_edit(self, found: Mapping[str, Any]) -> Message | TwakeError:
+        if found.get("id") != self.draft.id:
+            return mismatch("is not about this message")
+        if all(is_same(value, found.get(name)) for name, value in self._shown()):
+            return decode_message(found)
+        owner = found.get("application_id")
+        if owner != self.api.application_id:
+            # Recorded: an edit of another's message changes nothing but its `updated_at`.
+            return RefusedError(
+                "the message is not this application's, so the server did not change it",
+                reason="owner",
+                status=200,
+            )
+        return mismatch("shows other content than was sent")
+
+    def _shown(self) -> list[tuple[str, Any]]:
+        """Return the fields of an edit that its answer shows."""
+        names = ("text", "blocks", "context", "override")
+        return [(name, self.fields[name]) for name in names if name in self.fields]
+
+    def _judge_ephemeral(self, found: Mapping[str, Any]) -> Message | TwakeError:
+        """Return the message that an answer proves shown: it has no id of its own."""
+        sent = self.fields["ephemeral"]["id"]
+        if self.place.thread:
+            echo = found.get("ephemeral")
+            if not isinstance(echo, dict) or echo.get("id") != sent:
+                return mismatch("is not about this message")
+        elif found != {"message": None}:
+            return mismatch("is not about this message")
+        place = self.place
+        return Message(
+            id=sent,
+            front_id=self.front_id or "",
+            channel_id=place.channel,
+            parent_message_id=place.thread,
+            content=self.draft.content,
+            hidden_data=self.draft.hidden_data or {},
+            ephemeral_id=sent,
+            workspace_id=place.workspace,
+        )
+
+    def named_by(self, result: Message) -> str | None:
+        """Return the id of the message that an answer named and proved delivered, or None.
+
+        The answer to an ephemeral message at the root names none.
+        """
+        if self.operation == "ephemeral" and not self.place.thread:
+            return None
+        return result.id
+
+    def text_was_cut(self, message: Message) -> bool:  # noqa: ARG002
+        """Say that it was not: this API keeps texts whole."""
+        return False
+
+
+def finds(markers: Mapping[str, str], found: Mapping[str, Any]) -> bool:
+    """Say whether a message that a server answered has the markers of one that was sent."""
+    context = found.get("context")
+    return isinstance(context, dict) and all(
+        context.get(name) == value for name, value in markers.items()
+    )
+
+
+@attrs.define(eq=False)
+class Remove:
+    """A request that removes a message."""
+
+    path: str
+    target: str
+    """The message that it is about."""
+    api: Api = attrs.field(repr=False)
+    session: Session | None = attrs.field(default=None, repr=False)
+    used: Token | None = attrs.field(default=None, init=False, repr=False)
+    """The access token that the last attempt was sent with."""
+
+    method = "POST"
+    body = b"{}"
+    answer_limit = 4_194_304
+    operation = "remove"
+    front_id = None
+    repeatable = True
+
+    @property
+    def steps(self) -> Steps[None] | None:
+        """What a session does for it around its attempts."""
+        return None if self.session is None else self.session.steps_of_remove(self)
+
+    def headers(self) -> tuple[tuple[bytes, bytes], ...]:
+        """Return the headers that say who sends it: those of the token of that moment."""
+        self.used = token = self.api.token
+        return () if token is None else (token.header,)
+
+    def judge(self, answer: Answer | Failure, context: Context) -> TwakeError | None:
+        """Return None where an answer proves that the server took it, or the error that it is.
+
+        The server says the same of a message that was never there.
+        """
+        document = read_answer(answer, self.path, self.answer_limit, self.api, context)
+        if isinstance(document, OutcomeUnknownError) and document.reason == "server_error":
+            document.args = (
+                f"{document.args[0]}; so it answers where the message is not this application's",
+            )
+        if isinstance(document, TwakeError):
+            return document
+        return None if document == {"status": "success"} else mismatch("is about something else")
+
+    def named_by(self, result: None) -> None:
+        """Return None: the answer to a remove names nothing."""
