@@ -62,7 +62,7 @@ def demo(release: str) -> None:
     asyncio.run(_demo(Console(highlight=False, markup=False), release))
 
 
-async def _demo(console: Console, release: str) -> None:
+async def _demo(console: Console, release: str = "2020") -> None:
     began = time.perf_counter()
     async with Sandbox(release=release, log=lambda _: None) as sandbox:
         page = _Page(console)
@@ -106,7 +106,7 @@ async def _what_goes_right(page: _Page, twake: TwakeSession, sandbox: Sandbox) -
     if sandbox.api == "v1":
         page.code('twake.send_message(channel, "Psst", ephemeral=True, ephemeral_to=[...])')
     else:  # shown on one connection of hers, which an event names
-        page.code('twake.reply(event, "Psst", ephemeral=True)')
+        page.code('twake.send(MessageDraft(channel, "Psst", ephemeral=True, ...))')
         draft = attrs.evolve(draft, connection_id="the connection of an event")
     await twake.send(draft)
     page.outcome(Outcome.DELIVERED, "shown to Alice alone, and not stored")
@@ -172,7 +172,8 @@ async def _a_lost_request(page: _Page, twake: TwakeSession, sandbox: Sandbox) ->
     sandbox.fail_next(before_storing="close")
     page.error(await _failure(twake.send_message(sandbox.channel_id, "And this one?")))
     page.moral(
-        "A look did not find it. It may still come, so it is not sent again without you: you decide."
+        "A look did not find it. It may still come, so it is not sent again without you: "
+        "you decide."
     )
 
 
