@@ -29,7 +29,8 @@ _FEED = re.compile(r"/workspaces/[^/]+/channels/([^/]+)/feed")
 
 def is_node(head: bytes) -> bool:
     """Say whether a request is one of the Node API."""
-    return b" /api/v1/" not in head[: head.find(b"\r\n")]
+    line = head[: head.find(b"\r\n")]
+    return b"/api/messages/" in line or b"/api/console/" in line
 
 
 def read_node_request(head: bytes, body: bytes, server: FaultServer) -> Request:
