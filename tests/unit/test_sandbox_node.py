@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import time
 import uuid
 from contextlib import closing
 from http.client import HTTPConnection
@@ -15,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from twake_async import MessageDraft, RetryPolicy, TwakeError, TwakeSession
-from twake_async.sandbox import Sandbox
+from twake_async.sandbox import Sandbox, _sandbox
 from twake_async.sandbox._faults import names
 from twake_async.sandbox._http import Request, Response
 from twake_async.sandbox._releases.node.errors import CrashError, NodeError
@@ -718,6 +719,10 @@ async def test_the_requests_of_a_check_meet_no_fault() -> None:
             assert sandbox._twake.handle(asked, None)[0].status == 403
             asked = Request("POST", "/api/v1/messages/save", JSON, b'{"group_id": "x"}')
             assert sandbox._twake.handle(asked, None)[1] is None
+            sandbox.fail_next(before_storing=500, on="read")
+            nobody = "00000000-0000-1000-8000-000000000000"
+            asked = Request("GET", f"/api/{MESSAGES}/threads/{nobody}/messages", {})
+            assert sandbox._twake.handle(asked, None)[0].status == 401
 
 
 # Over a socket
@@ -772,3 +777,18 @@ def posted(sandbox: Sandbox, size: int) -> tuple[int, str | None]:
         connection.request("POST", f"/api/{MESSAGES}/threads", body, headers)
         response = connection.getresponse()
         return response.status, json.loads(response.read()).get("code")
+
+
+def test_a_connection_without_a_request_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After 5 s, as Node does it; here after 1 s."""
+    assert _sandbox.IDLE == 5
+    monkeypatch.setattr(_sandbox, "IDLE", 1)
+    with Sandbox(release="2023") as sandbox:
+        port = int(sandbox.url.rpartition(":")[2])
+        with closing(HTTPConnection("127.0.0.1", port, 5)) as connection:
+            connection.request("GET", "/internal/services/general/v1/server")
+            assert b"2023.Q1.1223" in connection.getresponse().read()
+            began = time.monotonic()
+            assert connection.sock is not None
+            assert connection.sock.recv(1) == b""
+            assert 0.5 < time.monotonic() - began < 4

@@ -27,15 +27,19 @@ _FEED = re.compile(rf"{_MESSAGES}/workspaces/[^/]+/channels/[^/]+/feed")
 def aim_of(request: Request, release: str) -> Aim | None:
     """Return which faults a request meets; None for one that meets none, as those of `check`."""
     path = request.path.partition("?")[0]
+    kind = _kind(request.method, path, release)
+    return None if kind is None or is_check(path, php_json.decode(request.body)) else kind
+
+
+def _kind(method: str, path: str, release: str) -> Aim | None:
     if path.rstrip("/") in _V1:
-        writes = request.method == "POST" and release != "2023"
-        return "write" if writes and not _is_check(path, request) else None
+        return "write" if method == "POST" and release != "2023" else None
     if release not in NODE_RELEASES:
         return None
-    if request.method == "GET":
+    if method == "GET":
         return "read" if _FEED.fullmatch(path) or _THREADS.fullmatch(path) else None
     if path == LOGIN:
-        return None if _is_check(path, request) else "login"
+        return "login"
     if _THREAD.fullmatch(path):
         return "join"
     return "write" if _THREADS.fullmatch(path) else None
@@ -45,7 +49,3 @@ def thread_of(request: Request) -> str:
     """Return the id of the thread that a request to the Node server names; "" for none."""
     found = _ONE_THREAD.search(request.path.partition("?")[0])
     return found[1] if found else ""
-
-
-def _is_check(path: str, request: Request) -> bool:
-    return is_check(path, php_json.decode(request.body))

@@ -17,6 +17,7 @@ from twake_async.sandbox._serving.app import asgi_app
 from twake_async.sandbox._serving.asgi import ASGIApp  # noqa: TC001
 from twake_async.sandbox._serving.in_process import asgi_transport
 from twake_async.sandbox._serving.limits import (
+    IDLE,
     NODE_TOO_LARGE,
     PATIENCE,
     TOO_LARGE,
@@ -117,7 +118,7 @@ class Sandbox:
     def __enter__(self) -> Self:
         if self._listener is not None:
             raise RuntimeError("this sandbox is being served already")
-        listener = Listener(self._asgi_app(self._limits), self._port, PATIENCE)
+        listener = Listener(self._asgi_app(self._limits), self._port, PATIENCE, IDLE)
         listener.start()
         self._listener = listener
         return self
