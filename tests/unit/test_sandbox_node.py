@@ -426,12 +426,13 @@ async def test_messages_are_shown_as_those_of_v1(release: str) -> None:
         reply = sandbox.say("hi", user_id=BOB, parent_message_id=head)
         first, second = sandbox.messages(sandbox.channel_id)
         assert second == reply
+        assert sandbox.say("so", parent_message_id=second["id"])["parent_message_id"] == head
         shown = (first["content"], first["front_id"], first["hidden_data"])
         assert shown[:2] == ("hello", "mine")
         assert shown[2]["a"] == 1
         assert "_front_id" not in shown[2]
         assert (first["sender"], first["application_id"]) == (None, sandbox.public_id)
-        assert first["responses_count"] == 1
+        assert sandbox.messages()[0]["responses_count"] == 2
         assert first["workspace_id"] == sandbox.workspace_id
         assert (reply["sender"], reply["application_id"], reply["content"]) == (BOB, None, "hi")
         assert reply["parent_message_id"] == head
@@ -753,6 +754,8 @@ async def test_the_log_and_what_was_received_hold_no_key_and_no_token() -> None:
         assert APP["key"] not in kept
         assert "eyJ" not in kept
         assert sandbox.requests[0].body == {"id": sandbox.public_id}
+        [look] = [one for one in sandbox.requests if one.path.endswith("/feed")]
+        assert "direction=history" in look.query
         assert sandbox.requests[-1].body == {}
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from twake_async.sandbox._releases import php_json
 from twake_async.sandbox._releases.php_server import answer_php
 from twake_async.sandbox._world.rows import row_key
-from twake_async.sandbox._world.translate import adopt, as_v1
+from twake_async.sandbox._world.translate import as_v1, store_on_node
 
 if TYPE_CHECKING:
     from twake_async.sandbox._http import Request, Response
@@ -33,7 +33,7 @@ def answer_v1_of_2022(world: World, request: Request) -> Response:
     response = answer_php(world, request, release="2021")
     for key, message in world.messages.items():
         if message is not before.get(key):
-            adopt(world, message)
+            store_on_node(world, message)
     for key in before.keys() - world.messages.keys():
         world.node.remove(world.node.messages[key])
     world.messages = {}

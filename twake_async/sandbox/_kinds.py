@@ -11,10 +11,10 @@ from twake_async.sandbox._releases.node.server import LOGIN
 from twake_async.sandbox._releases.server import NODE_RELEASES
 
 if TYPE_CHECKING:
-    from twake_async.sandbox._faults.names import Aim
+    from twake_async.sandbox._faults.names import RequestKind
     from twake_async.sandbox._http import Request
 
-__all__ = ["aim_of", "thread_of"]
+__all__ = ["kind_of", "thread_of"]
 
 _V1 = ("/api/v1/messages/save", "/api/v1/messages/remove")
 _MESSAGES = r"/(?:api|internal/services)/messages/v1/companies/[^/]+"
@@ -24,14 +24,14 @@ _THREAD = re.compile(rf"{_MESSAGES}/threads/[^/]+")
 _FEED = re.compile(rf"{_MESSAGES}/workspaces/[^/]+/channels/[^/]+/feed")
 
 
-def aim_of(request: Request, release: str) -> Aim | None:
+def kind_of(request: Request, release: str) -> RequestKind | None:
     """Return which faults a request meets; None for one that meets none, as those of `check`."""
     path = request.path.partition("?")[0]
     kind = _kind(request.method, path, release)
     return None if kind is None or is_check(path, php_json.decode(request.body)) else kind
 
 
-def _kind(method: str, path: str, release: str) -> Aim | None:
+def _kind(method: str, path: str, release: str) -> RequestKind | None:
     if path.rstrip("/") in _V1:
         return "write" if method == "POST" and release != "2023" else None
     if release not in NODE_RELEASES:
