@@ -14,6 +14,7 @@ from twake_async.sandbox._world.translate import as_v1, store_on_node
 
 if TYPE_CHECKING:
     from twake_async.sandbox._http import Request, Response
+    from twake_async.sandbox._world.rows import Message
     from twake_async.sandbox._world.world import World
 
 __all__ = ["answer_v1_of_2022"]
@@ -28,7 +29,7 @@ def answer_v1_of_2022(world: World, request: Request) -> Response:
 
     """
     named = _named(php_json.decode(request.body))
-    world.messages = {key: as_v1(row, 0) for key in named if (row := world.node.messages.get(key))}
+    world.messages = {key: row for key in named if (row := _row(world, key))}
     before = dict(world.messages)
     response = answer_php(world, request, release="2021")
     for key, message in world.messages.items():
@@ -38,6 +39,17 @@ def answer_v1_of_2022(world: World, request: Request) -> Response:
         world.node.remove(world.node.messages[key])
     world.messages = {}
     return response
+
+
+def _row(world: World, message_id: str) -> Message | None:
+    """Return a message of the Node server as PHP has it: without a `front_id`, that is its id."""
+    found = world.node.messages.get(message_id)
+    if found is None:
+        return None
+    thread = world.node.thread(found.thread_id)
+    message = as_v1(found, thread.answers - 1 if thread else 0)
+    message.front_id = message.front_id or message.id
+    return message
 
 
 def _named(fields: Any) -> list[str]:
