@@ -601,11 +601,11 @@ async def test_every_fault_can_be_asked_for_on_the_node_api(kind: str, what: Any
         assert [one for one in sandbox.requests if one.method == "POST"]
 
 
-@pytest.mark.parametrize(("kind", "what"), ASKED)
+@pytest.mark.parametrize(
+    ("kind", "what"), [one for one in ASKED if one[1] not in names.NODE_ACTIONS]
+)
 async def test_a_fault_may_wait_for_a_login(kind: str, what: Any) -> None:
     """No message can be stored then; a good answer in another form lets the send go on."""
-    if what in names.NODE_ACTIONS:
-        pytest.skip("a login stores nothing")
     endless = what in ("silent", "cut_silent", "drip")
     with Sandbox(release="2023") as sandbox:
         ask_for(sandbox, kind, what, "login")
@@ -684,6 +684,26 @@ def test_a_reply_an_edit_and_a_removal_may_be_lost_in_the_database(action: Any) 
         assert server.feed() == expected[:1]
 
 
+@pytest.mark.parametrize("action", names.NODE_ACTIONS)
+async def test_what_v1_of_2022_writes_may_be_lost_in_the_database_too(action: Any) -> None:
+    """A new message, a reply and an edit of v1 go to the same database."""
+    with Sandbox(release="2022") as sandbox:
+        options = {"api": "v1", "retry": RetryPolicy.never(), "deadline": 0.4}
+        async with session(sandbox, **options) as twake:
+            head = await twake.send_message(sandbox.channel_id, "head", deadline=5)
+            for text, more in (("new", {}), ("reply", {"parent_message_id": head.id})):
+                sandbox.fail_next(before_storing=action)
+                if action == "later":
+                    with pytest.raises(TwakeError):
+                        await twake.send_message(sandbox.channel_id, text, **more)
+                else:
+                    await twake.send_message(sandbox.channel_id, text, **more)
+            assert len(sandbox.messages()) == (2 if action == "later" else 1)
+            await twake.remove_message(head)
+        contents = [one["content"] for one in sandbox.messages()]
+        assert contents == (["new", "reply"] if action == "later" else [])
+
+
 def test_a_request_that_is_refused_anyway_is_not_lost_in_the_database() -> None:
     """There is nothing to be written then."""
     with Sandbox(release="2023") as sandbox:
@@ -704,6 +724,8 @@ def test_what_only_the_node_api_has_is_refused_elsewhere() -> None:
         sandbox.slow_next(1, on="login")
     with pytest.raises(ValueError, match="'later' needs a release with the Node API"):
         sandbox.fail_next(before_storing="later")
+    with pytest.raises(ValueError, match="'swallowed' needs a release .* and a write"):
+        Sandbox(release="2023").fail_next(before_storing="swallowed", on="join")
     with pytest.raises(ValueError, match="'swallowed' is a failure before storing"):
         Sandbox(release="2023").fail_next(after_storing="swallowed")
     with pytest.raises(ValueError, match="use one of write, read, login, join"):

@@ -9,10 +9,12 @@ from twake_async.sandbox._checks import is_check
 from twake_async.sandbox._releases import php_json
 from twake_async.sandbox._releases.node.server import LOGIN
 from twake_async.sandbox._releases.server import NODE_RELEASES
+from twake_async.sandbox._releases.v1_of_2022 import named_messages
 
 if TYPE_CHECKING:
     from twake_async.sandbox._faults.names import RequestKind
     from twake_async.sandbox._http import Request
+    from twake_async.sandbox._world.world import World
 
 __all__ = ["kind_of", "thread_of"]
 
@@ -45,7 +47,10 @@ def _kind(method: str, path: str, release: str) -> RequestKind | None:
     return "write" if _THREADS.fullmatch(path) else None
 
 
-def thread_of(request: Request) -> str:
-    """Return the id of the thread that a request to the Node server names; "" for none."""
+def thread_of(world: World, request: Request) -> str:
+    """Return the id of the thread that a write names; "" for none."""
+    if request.path.startswith("/api/v1/"):
+        rows = (world.node.messages.get(one) for one in named_messages(request.body))
+        return next((row.thread_id for row in rows if row is not None), "")
     found = _ONE_THREAD.search(request.path.partition("?")[0])
     return found[1] if found else ""

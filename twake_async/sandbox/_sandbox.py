@@ -314,8 +314,8 @@ class Sandbox:
                 what only a release with the Node API has.
 
         """
-        if before_storing in NODE_ACTIONS and not self._twake.is_node:
-            raise ValueError(f"{before_storing!r} needs a release with the Node API")
+        if before_storing in NODE_ACTIONS and not (self._twake.is_node and on == "write"):
+            raise ValueError(f"{before_storing!r} needs a release with the Node API, and a write")
         self._add(failure(before_storing, after_storing, retry_after), times, on)
 
     def refuse_next(

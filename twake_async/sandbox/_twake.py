@@ -117,7 +117,7 @@ class Twake:
         def carry_out() -> Response:
             return answer(self.world, request, release=self.release)
 
-        thread_id = thread_of(request)
+        thread_id = thread_of(self.world, request)
         if fault.action == "swallowed":
             return lose_write(self.world.node, thread_id, carry_out)
         if fault.action == "later":

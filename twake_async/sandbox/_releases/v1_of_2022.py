@@ -5,7 +5,7 @@ No v1 of 2022 was recorded. It is answered as "2021" is, whose PHP is that of a 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from twake_async.sandbox._releases import php_json
 from twake_async.sandbox._releases.php_server import answer_php
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from twake_async.sandbox._world.rows import Message
     from twake_async.sandbox._world.world import World
 
-__all__ = ["answer_v1_of_2022"]
+__all__ = ["answer_v1_of_2022", "named_messages"]
 
 
 def answer_v1_of_2022(world: World, request: Request) -> Response:
@@ -28,7 +28,7 @@ def answer_v1_of_2022(world: World, request: Request) -> Response:
         request: The request.
 
     """
-    named = _named(php_json.decode(request.body))
+    named = named_messages(request.body)
     world.messages = {key: row for key in named if (row := _row(world, key))}
     before = dict(world.messages)
     response = answer_php(world, request, release="2021")
@@ -52,8 +52,9 @@ def _row(world: World, message_id: str) -> Message | None:
     return message
 
 
-def _named(fields: Any) -> list[str]:
-    """Return the ids of the messages that a request names."""
+def named_messages(body: bytes) -> list[str]:
+    """Return the ids of the messages that the body of a request to v1 names."""
+    fields = php_json.decode(body)
     message = fields.get("message") if isinstance(fields, dict) else None
     if not isinstance(message, dict):
         return []
