@@ -151,6 +151,12 @@ def _converter() -> cattrs.Converter:
     return converter
 
 
+@functools.cache
+def _structure() -> Callable[[Any, Any], Message]:
+    """Return what makes a `Message` of its fields."""
+    return _converter().get_structure_hook(Message)
+
+
 def decode_message(found: Mapping[str, Any]) -> Message:
     """Return the message of an answer's `object`, which must have an `id`.
 
@@ -162,13 +168,13 @@ def decode_message(found: Mapping[str, Any]) -> Message:
         extra.update((name, value) for name, value in found.items() if name not in _NAMES)
     known = {**found, "extra": extra}
     try:
-        return _converter().structure(known, Message)
+        return _structure()(known, Message)
     except (ValueError, TypeError, AttributeError, KeyError):
         pass
     for name, value in found.items():
         if name in _NAMES and not _fits(name, value):
             extra[name] = known.pop(name)
-    return _converter().structure(known, Message)
+    return _structure()(known, Message)
 
 
 def _fits(name: str, value: Any) -> bool:
