@@ -121,7 +121,7 @@ def _operation(draft: MessageDraft) -> Operation:
     return "create" if draft.id is None else "edit"
 
 
-@attrs.frozen
+@attrs.define  # made for each send, and so not frozen
 class EncodedDraft:
     """A draft as the fields of its request: encoded once, for the request and the fingerprint."""
 
