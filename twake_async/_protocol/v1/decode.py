@@ -6,6 +6,7 @@ import datetime
 import functools
 from typing import TYPE_CHECKING, Any
 
+import attrs
 import cattrs
 from cattrs.gen import make_dict_structure_fn, override
 
@@ -144,9 +145,10 @@ def _converter() -> cattrs.Converter:
     converter.register_structure_hook(
         Reaction, make_dict_structure_fn(Reaction, converter, **hooks)
     )
-    hooks = {name: override(struct_hook=hook) for name, hook in _HOOKS.items()}
+    # Fields that this API does not have keep their defaults.
+    hooks = {field.name: override(omit=True) for field in attrs.fields(Message)}
+    hooks |= {name: override(struct_hook=hook) for name, hook in _HOOKS.items()}
     hooks["extra"] = override(struct_hook=lambda value, _: value)
-    hooks["maybe_duplicated"] = override(omit=True)  # no field of the server's
     converter.register_structure_hook(Message, make_dict_structure_fn(Message, converter, **hooks))
     return converter
 
