@@ -14,20 +14,18 @@ from ._arguments import (
     Hidden,
     check_base_url,
     check_callback,
-    check_choice,
     check_count,
     check_credentials,
     check_deadline,
     check_kind,
     check_statuses,
-    check_workspace,
     from_environment,
     taken_out,
 )
 from ._attempt_loop import Attempts
 from ._batch.engine import Plan, stream
 from ._batch.proven_groups import GroupServer
-from ._generations import APIS, choose_generation
+from ._generations import Wanted, choose_generation
 from ._lifetime import Life
 from ._protocol.json_codec import PLAIN, fast_codec
 from ._protocol.server import Server
@@ -134,11 +132,7 @@ class TwakeSession:
         self._base_url = check_base_url(address.value, allow_plain_http=allow_plain_http)
         seconds = check_deadline(deadline, positive=True)
         check_kind("retry", retry, RetryPolicy)
-        check_choice("api", api, APIS)
-        check_choice("text_form", text_form, ("plain", "portable"))
-        check_kind("join_threads", join_threads, bool)
-        if workspace_id is not None:
-            check_workspace(workspace_id)
+        wanted = Wanted(api, text_form, workspace_id, join_threads)
         check_count("max_connections", max_connections)
         trusted = check_statuses("trusted_statuses", trusted_statuses)
         if retry_budget is not None:
@@ -151,16 +145,7 @@ class TwakeSession:
         codec = fast_codec() if transport == "fast" else PLAIN
         self._attempts = Attempts(opened, Tokens(retry_budget), on_attempt)
         self._life = Life()
-        generation = choose_generation(
-            api,
-            self._attempts,
-            server,
-            credentials,
-            codec,
-            text_form=text_form,
-            workspace_id=workspace_id,
-            join_threads=join_threads,
-        )
+        generation = choose_generation(wanted, self._attempts, server, credentials, codec)
         self._sender = Sender(generation, self._attempts, self._life, group_id, seconds, retry)
 
     @classmethod
