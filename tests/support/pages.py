@@ -208,7 +208,8 @@ def _serve(command: str) -> tuple[str, int]:
             break
     with _variables(environment):
         asyncio.run(_say_hello(environment["TWAKE_CHANNEL_ID"]))
-    shown += serving.stdout.readline()
+    while '"Hello"' not in shown:  # the message; a login may come before it
+        shown += serving.stdout.readline()
     serving.send_signal(signal.SIGINT)
     rest, _ = serving.communicate(timeout=30)
     return shown + rest, serving.returncode
