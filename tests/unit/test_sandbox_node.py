@@ -320,7 +320,7 @@ def test_a_lone_surrogate_is_written_as_an_escape() -> None:
     assert encode({"a": "é\ud83d\u2028\x00"}) == '{"a":"é\\ud83d\u2028\\u0000"}'.encode()
 
 
-@pytest.mark.parametrize("body", [gzip.compress(b"{}"), b'{"a":"\xff"}'])
+@pytest.mark.parametrize("body", [gzip.compress(b"{}", mtime=0), b'{"a":"\xff"}'])
 def test_a_body_that_is_no_utf8_is_a_400(body: bytes) -> None:
     """Compressed bodies are not read either: they have another length as text."""
     server = Server()
