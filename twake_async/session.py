@@ -224,7 +224,8 @@ class TwakeSession:
             content: A string, a Twacode node, or a list of both.
             parent_message_id: The message to reply to.
             ephemeral: Show it without storing it.
-            ephemeral_to: The ids of the only users to show an ephemeral message to.
+            ephemeral_to: The ids of the only users to show an ephemeral message to. Over
+                `api="node"` use `reply` or a draft: they hold the user's connection, too.
             hidden_data: Data that comes back with each interaction.
             sender: A user's id, a member of the channel, to show it in their name.
             front_id: Your own id for it; minted when None.
@@ -366,7 +367,8 @@ class TwakeSession:
             on_progress: Called with the `Progress` each time that a draft ends, also after the
                 iterator was left, and with each pause; it must not block.
             resume: With a journal: what to do with a message that an earlier run left unknown:
-                `"report"` it as `UNKNOWN`, or `"resend"` it, which may show it twice.
+                `"report"` it as `UNKNOWN`, or `"resend"` it, which may show it twice. Over
+                `api="node"` a look comes first, and what it finds is `DELIVERED`.
             key: With a journal: makes the key of a draft; None for its position in the input.
             outage_timeout: Seconds. A batch pauses while the server seems to be down, and ends
                 after a pause of so long, the rest `NOT_SENT`; None for no limit.
@@ -480,7 +482,7 @@ class TwakeSession:
 
         Returns nothing, since the server echoes the request whether or not anything was there to
         remove (wire cases 24, 24b, 24d): a return means that the server took the request, no
-        more. A message with replies stays.
+        more. Over `api="v1"`, a message with replies stays.
 
         Args:
             message: The message, or what finds it.
