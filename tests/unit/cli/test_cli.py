@@ -234,9 +234,9 @@ def test_a_reply_that_the_server_moves_to_the_root_warns(sandbox, cli):
 
 
 def test_a_cut_text_warns_and_portable_is_not_cut(monkeypatch, tmp_path, cli):
-    """A server of 2023 cuts a bare string: the warning names the option that helps."""
+    """A server of 2021 cuts a bare string: the warning names the option that helps."""
     at_home(monkeypatch, tmp_path)
-    with Sandbox(release="2023") as newer:
+    with Sandbox(release="2021") as newer:
         for name, value in newer.environment.items():
             monkeypatch.setenv(name, value)
         plain = ["--text-form", "plain"]
@@ -551,7 +551,7 @@ def test_no_option_takes_a_key():
 # --- check ---------------------------------------------------------------------------------------
 
 
-@pytest.fixture(params=["2020", "2023"])
+@pytest.fixture(params=["2020", "2021"])
 def either(request, monkeypatch, tmp_path):
     """Serve a sandbox of either release, with its credentials in the environment."""
     at_home(monkeypatch, tmp_path)

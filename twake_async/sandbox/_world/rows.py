@@ -58,7 +58,7 @@ class GroupApp:
 class Message:
     """A message as its row in the database.
 
-    `reacted` is the reaction of each user; `node` has the fields of the server of 2023 alone.
+    `reacted` is the reaction of each user; `node` has the fields of the server of 2021 alone.
     """
 
     id: Any
