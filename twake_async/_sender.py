@@ -10,6 +10,7 @@ import attrs
 
 from ._arguments import check_deadline, check_kind
 from ._batch.proven_groups import ProvenGroups
+from ._protocol.apis import can_tell, find_apis
 from ._protocol.generation import Generation  # noqa: TC001
 from ._protocol.node.api import MARKER
 from .errors import ConfigurationError, InvalidDraftError, OutcomeUnknownError, TextCutWarning
@@ -114,6 +115,16 @@ class Sender:
         if found.ok:
             self.proven.add(group_id)
         return found
+
+    async def check_all(self, group_id: str | None, seconds: float) -> Check:
+        """Make the requests of a check, and those that find out which APIs the server serves."""
+        ends = self.attempts.now() + seconds
+        with self.life:
+            found = await self.check(group_id, seconds)
+            left = ends - self.attempts.now()
+            if left <= 0 or not can_tell(found):
+                return found
+            return await self.attempts.converse(find_apis(self.api.name, found), left)
 
     def target(self, base_url: str, group_id: str | None) -> str:
         """Return what a journal belongs to: a server, a group, and an API that is not v1's."""
