@@ -70,10 +70,10 @@ def spawn(*arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
 
 
 def wait_for(condition) -> None:
-    """Wait until something holds that another process or thread brings about."""
+    """Wait until something holds that another process or thread does."""
     until = time.monotonic() + 10
     while not condition():
-        assert time.monotonic() < until, "it did not come about in time"
+        assert time.monotonic() < until, "it did not happen in time"
         time.sleep(0.01)
 
 

@@ -500,7 +500,7 @@ def test_compiled_nodes_decode_into_the_same_classes():
         None,
         5,
         True,
-        "half a character \ud83d",
+        "a lone surrogate \ud83d",
     ],
 )
 def test_what_is_no_node_of_ours_is_kept_as_it_came(raw):

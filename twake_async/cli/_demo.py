@@ -147,8 +147,8 @@ async def _a_lost_answer(page: _Page, twake: TwakeSession, sandbox: Sandbox) -> 
 async def _failure(sending: Awaitable[object]) -> TwakeError:
     try:
         await sending
-    except TwakeError as error:
-        return error
+    except TwakeError as exc:
+        return exc
     raise RuntimeError("the demo met no error where it had prepared one")
 
 

@@ -288,7 +288,7 @@ def test_a_wrong_command_line_is_64_and_never_an_outcome(sandbox, cli, arguments
     [["send", ""], ["send", "--base-url", "http://twake.example.org", "x"], ["send", "\udce9"]],
 )
 def test_what_cannot_be_sent_as_it_is_is_status_3(sandbox, cli, arguments):
-    """An empty text, plain http over a network, half a character: no byte leaves."""
+    """An empty text, plain http over a network, a lone surrogate: no byte leaves."""
     status, out, err = cli(*arguments)
     assert (status, out) == (3, "")
     assert err.startswith("twake-async: not sent: ")
