@@ -10,7 +10,7 @@ import httpx
 import pytest
 from places import WIRE
 
-from twake_async import Check, RefusedError, TwakeSession
+from twake_async import Check, NotSentError, RefusedError, RetryPolicy, TwakeSession
 from twake_async._protocol.apis import can_tell, find_apis
 from twake_async._protocol.exchange import LATE, Answer, Context
 from twake_async.sandbox import Sandbox
@@ -305,6 +305,26 @@ async def test_a_server_of_2020_behind_its_own_nginx_is_known(body):
     assert check.apis == ("v1",)
     assert 'api="v1"' in check.advice
     assert "TWAKE_API=v1" in check.advice
+
+
+async def test_a_login_that_fails_on_a_server_with_node_sent_no_message():
+    """Its version tells that the API is served: the send may be tried again."""
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.path.startswith("/internal/"):
+            return httpx.Response(200, headers=dict(JSON), content=told("2023.Q1.1223").body)
+        return httpx.Response(500, content=b"")
+
+    async with TwakeSession(
+        "an-id",
+        "a-key",
+        group_id="g",
+        workspace_id="w",
+        api="node",
+        transport=httpx.MockTransport(answer),
+    ) as twake:
+        with pytest.raises(NotSentError, match="answered 500 to the login"):
+            await twake.send_message("c", "Hello", retry=RetryPolicy(unsent_attempts=1))
 
 
 async def test_an_unreachable_server_is_asked_once():
