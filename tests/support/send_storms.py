@@ -46,13 +46,14 @@ async def storm(twake: TwakeSession, count: int, workers: int) -> dict[str, Clai
     return claims
 
 
-async def cancel_at_random(transport: str | None, *, each: int, then: int) -> None:
+async def cancel_at_random(transport: str | None, *, each: int, then: int, api: str = "v1") -> None:
     """Cancel sends of 20 tasks over 10 connections at random moments; all sends after that work.
 
     Args:
         transport: The transport of the session.
         each: How many sends each task makes.
         then: How many sends follow, all at once.
+        api: The API of the session.
 
     """
     script = RandomScript(3, ["good_late", "loses_silent", "stores_close"], rate=0.6)
@@ -62,6 +63,8 @@ async def cancel_at_random(transport: str | None, *, each: int, then: int) -> No
             "app",
             "k" * 40,
             group_id="g1",
+            api=api,
+            workspace_id="w1",
             base_url=server.url,
             retry=RetryPolicy.never(),
             deadline=5.0,

@@ -22,7 +22,7 @@ def is_check(path: str, body: Any) -> bool:
     These are saves that name no channel, and a login that names no application.
     """
     if path == LOGIN:
-        return bool(body == {})
+        return body in ({}, [])  # PHP reads an empty object as an empty list
     if path != _SAVE or not isinstance(body, dict):
         return False
     rest = {name: value for name, value in body.items() if name != "group_id"}

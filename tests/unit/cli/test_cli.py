@@ -78,6 +78,20 @@ def test_demo_prints_the_channel_as_a_person_sees_it():
     assert "Let me in" not in shown
 
 
+@pytest.mark.parametrize("release", ["2022", "2023"])
+def test_demo_on_the_node_api_finds_a_lost_answer_again(release):
+    """A look finds what was stored; what was not stored is as uncertain as ever."""
+    ran = CliRunner().invoke(twake_async, ["demo", "--release", release])
+    assert ran.exit_code == 0, ran.output
+    for word in ("DELIVERED", "REFUSED", "NOT SENT", "UNKNOWN"):
+        assert f"    {word}" in ran.output
+    assert "a look at the channel found it" in ran.output
+    channel = ran.output[ran.output.index("# General") :]
+    assert "only for Alice" in channel
+    assert channel.count("Did this one arrive?") == 1
+    assert "And this one?" not in channel
+
+
 def test_demo_needs_no_unicode_terminal():
     """A terminal that knows nothing but ASCII shows all of it too."""
     ran = spawn("demo", PYTHONIOENCODING="ascii", PYTHONUTF8="0", LC_ALL="C")

@@ -57,7 +57,7 @@ class _Before:
             else:
                 store.remove(row)
         for key in removed:
-            store.add(thread, self.messages[key])
+            store.put_back(thread, self.messages[key])
         return Unwritten(thread, changed, removed)
 
 

@@ -89,6 +89,12 @@ class NodeStore:
         if thread is not None and message.id in thread.message_ids:
             thread.message_ids.remove(message.id)
 
+    def put_back(self, thread: Thread, message: NodeMessage) -> None:
+        """Store a message that was removed, in its old place among the others."""
+        self.messages[message.id] = message
+        self.messages = dict(sorted(self.messages.items(), key=lambda item: moment(item[0])))
+        thread.message_ids = sorted([*thread.message_ids, message.id], key=moment)
+
     def show(self, thread: Thread, message_id: str) -> None:
         """Show a thread in its channels, as the one with the last activity."""
         for place in thread.places():

@@ -42,6 +42,8 @@ class App:
     group_id: str
     capabilities: tuple[str, ...]
     privileges: tuple[str, ...]
+    allowed_ips: str = "*"
+    """The addresses from which the Node server takes its requests, with commas between them."""
 
 
 @define(frozen=True, slots=True)

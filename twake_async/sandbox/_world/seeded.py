@@ -53,6 +53,7 @@ def _add_apps(world: World, seed: Mapping[str, Any]) -> None:
             world.groups.get(app.get("group"), ""),
             tuple(app.get("capabilities", ())),
             tuple(app.get("privileges", ())),
+            app.get("allowed_ips", "*"),
         )
     for entry in seed.get("group_apps", []):
         privileges = entry.get("privileges", ())

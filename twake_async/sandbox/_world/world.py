@@ -52,7 +52,7 @@ class World:
     messages: dict[str, Message] = field(factory=dict)
     ephemerals: dict[str, dict[str, Any]] = field(factory=dict)
     max_messages: int = 10_000
-    node: NodeStore = field()
+    node: NodeStore = field(factory=NodeStore)
     """The tables of the Node server."""
     tokens: Tokens = field(factory=Tokens)
     node_requests: int = 0
@@ -62,9 +62,8 @@ class World:
     clock: Callable[[], float] = time.time
     new_id: Callable[[], str] = field(factory=_new_ids)
 
-    @node.default
-    def _new_store(self) -> NodeStore:
-        return NodeStore(self.max_messages)
+    def __attrs_post_init__(self) -> None:
+        self.node.max_messages = self.max_messages
 
     def now(self) -> int:
         """Return the time in Unix seconds."""

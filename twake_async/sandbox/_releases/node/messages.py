@@ -26,7 +26,8 @@ _EDITABLE = ("text", "blocks", "context", "override")
 
 def save(call: Call) -> dict[str, Any]:
     """Edit the message that the path or the body names; without one, reply."""
-    given = field(call.body, "resource") or {}
+    given = field(call.body, "resource")
+    given = given if isinstance(given, dict) else {}
     message_id = call.path[2] if len(call.path) > 2 else field(given, "id")
     thread = _open_thread(call)
     if message_id:
@@ -63,7 +64,7 @@ def _is_own(call: Call, message: NodeMessage) -> bool:
     return message.application_id is None and message.user_id == call.bearer.id
 
 
-def _edit(call: Call, thread: Thread, given: Any, message_id: Any) -> dict[str, Any]:
+def _edit(call: Call, thread: Thread, given: dict[str, Any], message_id: Any) -> dict[str, Any]:
     """Replace the fields that are given; of somebody else's message, move `updated_at` alone.
 
     Raises:
@@ -78,7 +79,7 @@ def _edit(call: Call, thread: Thread, given: Any, message_id: Any) -> dict[str, 
     if not _is_own(call, message):
         return shown(call, message)
     for name in _EDITABLE:
-        if isinstance(given, dict) and name in given:
+        if name in given:
             setattr(message, name, given[name])
     message.blocks = message.blocks or []
     message.edited = {"edited_at": message.updated_at}
@@ -126,7 +127,7 @@ def react(call: Call) -> dict[str, Any]:
         for name, found in users.items()
         if found
     ]
-    return {"resource": shown(call, message)}
+    return {"resource": message.as_row(with_status=call.with_status)}
 
 
 def pin(call: Call) -> dict[str, Any]:
@@ -135,4 +136,4 @@ def pin(call: Call) -> dict[str, Any]:
     pinned = bool(field(call.body, "pin"))
     info = {"pinned_by": call.bearer.id, "pinned_at": call.now()}
     message.pinned_info = info if pinned else None
-    return {"resource": shown(call, message)}
+    return {"resource": message.as_row(with_status=call.with_status)}

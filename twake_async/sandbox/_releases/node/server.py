@@ -13,7 +13,13 @@ from urllib.parse import parse_qsl
 from twake_async.sandbox._http import Response
 from twake_async.sandbox._releases.node.bodies import read_body
 from twake_async.sandbox._releases.node.call import Call
-from twake_async.sandbox._releases.node.errors import NOT_FOUND, CrashError, NodeError, crashed
+from twake_async.sandbox._releases.node.errors import (
+    FOREIGN_ADDRESS,
+    NOT_FOUND,
+    CrashError,
+    NodeError,
+    crashed,
+)
 from twake_async.sandbox._releases.node.js_json import encode
 from twake_async.sandbox._releases.node.login import bearer_of, login
 from twake_async.sandbox._releases.node.routes import UNSERVED, find_route, unserved
@@ -32,6 +38,8 @@ LOGIN = "/api/console/v1/login"
 _SERVICES = "/internal/services/"
 _SERVER = f"{_SERVICES}general/v1/server"
 _PROXIED = re.compile(r"/api/([a-z]+/v[0-9]+/companies/.*)")
+_HERE = "127.0.0.1"
+"""The address of whoever asks a sandbox."""
 _PROXIED_METHODS = ("GET", "POST", "PUT", "DELETE")
 _CONSOLE = ("/api/console/v1/me", "/api/console/v1/configure")
 _WEB_APP = (
@@ -103,11 +111,14 @@ def _fields(query: str) -> dict[str, str]:
 def _passed_on(call: Call, method: str, path: str) -> Response:
     """Answer as the service does, with status 200 whatever it says.
 
-    Only applications may use the proxy: for a user it fails. A text is passed on without its
-    content type, so that the service does not take it.
+    Only applications may use the proxy, from addresses that are allowed them; for a user it fails.
+    A text is passed on without its content type, so that the service does not take it.
     """
     if not call.bearer.is_application:
         raise CrashError
+    app = call.world.app(call.bearer.id)
+    if app is not None and app.allowed_ips not in ("", "*") and _HERE not in app.allowed_ips:
+        return json_response(403, FOREIGN_ADDRESS)
     if isinstance(call.body, str):
         told = "%s" if call.release == "2022" else ""
         refused = NodeError(

@@ -68,8 +68,9 @@ def shown_thread(call: Call, thread: Thread) -> dict[str, Any]:
 def shown_reply(call: Call, message: NodeMessage, ephemeral: Any) -> dict[str, Any]:
     """Return the answer to a reply: in another order, and an ephemeral one without an id."""
     row = shown(call, message)
-    stored = {"id": row.pop("id")} if ephemeral is None else {}
-    updated = {"updated_at": row.pop("updated_at")} if ephemeral is None else {}
+    stored, updated = {"id": row.pop("id")}, {"updated_at": row.pop("updated_at")}
+    if ephemeral is not None:
+        stored, updated = {}, {}
     status = {"status": row.pop("status")} if call.with_status else {}
     cache = row.pop("cache")
     del row["links"]
