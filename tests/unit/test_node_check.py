@@ -75,7 +75,7 @@ def test_the_read_is_made_with_the_token_of_the_checks_own_login():
     read = steps.send(login.judge(LOGGED_IN, Context(0.0)))
     assert (read.method, read.body) == ("GET", b"")
     assert read.path == (
-        "/api/messages/v1/companies/the-group/threads/00000000-0000-1000-8000-000000000000/messages"
+        "/api/messages/v1/companies/the-group/threads/00000000-0000-1000-8000-000000000000/messages?limit=1"
     )
     assert read.headers() == ((b"Authorization", b"Bearer t"),)
     assert SECRET not in repr(login)

@@ -22,6 +22,11 @@ __all__ = ["is_node", "node_body", "read_node_request"]
 
 APPLICATION = "app"
 LOGIN = "/api/console/v1/login"
+SERVER = "/internal/services/general/v1/server"
+#: The thread that a check reads, which is nobody's.
+NO_THREAD = "00000000-0000-1000-8000-000000000000"
+#: What the paths of this API have in them.
+_PARTS = tuple(part.encode() for part in ("/api/messages/v1/", LOGIN, SERVER))
 _MESSAGES = re.compile(r"/api/messages/v1/companies/([^/]+)(/.*)")
 _THREADS = re.compile(r"/threads(?:/([^/]+)(/messages(?:/([^/]+)(/delete)?)?)?)?")
 _FEED = re.compile(r"/workspaces/[^/]+/channels/([^/]+)/feed")
@@ -29,7 +34,8 @@ _FEED = re.compile(r"/workspaces/[^/]+/channels/([^/]+)/feed")
 
 def is_node(head: bytes) -> bool:
     """Say whether a request is one of the Node API."""
-    return b" /api/v1/" not in head[: head.find(b"\r\n")]
+    line = head[: head.find(b"\r\n")]
+    return any(part in line for part in _PARTS)
 
 
 def read_node_request(head: bytes, body: bytes, server: FaultServer) -> Request:
@@ -47,7 +53,10 @@ def read_node_request(head: bytes, body: bytes, server: FaultServer) -> Request:
         front_id="",
         id="",
     )
-    if target == LOGIN:
+    if target == SERVER or (target == LOGIN and not document) or NO_THREAD in target:
+        request.kind = "question"
+        request.answer = {"resources": []} if NO_THREAD in target else {"error": "Not found"}
+    elif target == LOGIN:
         request.kind = "login"
         request.answer = _grant(server)
     elif method == "GET":

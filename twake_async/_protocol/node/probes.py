@@ -149,7 +149,7 @@ def examine(
     found = finding((yield LoginProbe(Login(credentials, api.server), api)), proxy)
     if found.problem:
         return found
-    path = company_path(group, "threads", NO_THREAD, "messages")
+    path = company_path(group, "threads", NO_THREAD, "messages") + "?limit=1"
     return finding((yield ReadProbe(path, api)), proxy)
 
 
