@@ -29,6 +29,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Sender", "draft_of_edit", "draft_of_reply"]
 
+#: Seconds that the requests may take at most that find out which APIs a server serves: a gateway
+#: may drop those that it does not know.
+FOR_APIS = 5.0
+
 _CUT = (
     "the server kept only the start of the text: give the session "
     'text_form="portable", which every release shows whole'
@@ -160,7 +164,7 @@ class Sender:
         ends = self.attempts.now() + seconds
         with self.life:
             found = await self.check(group_id, seconds)
-            left = ends - self.attempts.now()
+            left = min(FOR_APIS, ends - self.attempts.now())
             if left <= 0 or not can_tell(found):
                 return found
             return await self.attempts.converse(find_apis(self.api.name, found), left)

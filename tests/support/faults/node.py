@@ -29,6 +29,7 @@ NO_THREAD = "00000000-0000-1000-8000-000000000000"
 _PARTS = tuple(part.encode() for part in ("/api/messages/v1/", LOGIN, SERVER))
 _MESSAGES = re.compile(r"/api/messages/v1/companies/([^/]+)(/.*)")
 _THREADS = re.compile(r"/threads(?:/([^/]+)(/messages(?:/([^/]+)(/delete)?)?)?)?")
+_ORIGIN = re.compile(r"https?://[^/]*")
 _FEED = re.compile(r"/workspaces/[^/]+/channels/([^/]+)/feed")
 
 
@@ -41,6 +42,7 @@ def is_node(head: bytes) -> bool:
 def read_node_request(head: bytes, body: bytes, server: FaultServer) -> Request:
     """Return a complete request, with the good answer to it."""
     method, target = head.partition(b"\r\n")[0].decode().split(" ")[:2]
+    target = _ORIGIN.sub("", target)  # a proxy forwards the whole address
     document = json.loads(body) if body else {}
     request = Request(
         method=method,
