@@ -516,8 +516,8 @@ class TwakeSession:
         two are made with the session's API. Over `api="v1"` they verify the address, the
         credentials, the group and the `messages_save` capability; over `api="node"` the address
         and the credentials. The other three find out which APIs the server serves, and its
-        release, within five seconds. Requests of each kind are made once. It cannot tell whether a channel exists, nor
-        over `api="node"` a group or a workspace.
+        release, and take five seconds at most. No request is made twice. It cannot tell whether a
+        channel exists, nor over `api="node"` a group or a workspace.
 
         Args:
             group_id: The group, if not the session's.
