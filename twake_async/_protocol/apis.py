@@ -23,14 +23,13 @@ from twake_async.errors import AuthenticationError, RefusedError
 
 from .body import read_document
 from .exchange import Answer
-from .json_codec import PLAIN, dump
+from .json_codec import PLAIN
 from .node.answers import NOT_FOUND
 from .node.login import LOGIN, SERVER
 from .node_errors import json_of, refused_by_node
 from .php_errors import has_no_route
 from .v1.answers import read_answer
 from .v1.api import DEFAULT_API, SAVE
-from .v1.probes import NIL_GROUP
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
@@ -101,8 +100,7 @@ def find_apis(api: str, found: Check) -> Generator[Probe, Said | TwakeError, Che
     """
     # The version comes last: owners often close its path, and time may run out over it.
     served = {"node": (yield Probe("POST", LOGIN, b"{}", _serves_node)) is True}
-    save = dump({"group_id": NIL_GROUP})
-    served["v1"] = (yield Probe("POST", SAVE, save, _serves_v1)) is True
+    served["v1"] = (yield Probe("POST", SAVE, b"{}", _serves_v1)) is True
     version = yield Probe("GET", SERVER, b"", _version)
     apis = tuple(name for name in ("v1", "node") if served[name])
     version = version if isinstance(version, str) else None

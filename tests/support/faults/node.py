@@ -18,7 +18,9 @@ from .request import Request
 if TYPE_CHECKING:
     from .server import FaultServer
 
-__all__ = ["is_node", "node_body", "read_node_request"]
+__all__ = ["UNAUTHORIZED", "is_node", "is_refused", "node_body", "read_node_request"]
+
+UNAUTHORIZED = b'{"statusCode":401,"error":"Unauthorized","message":"Bad credentials"}'
 
 APPLICATION = "app"
 LOGIN = "/api/console/v1/login"
@@ -37,6 +39,17 @@ def is_node(head: bytes) -> bool:
     """Say whether a request is one of the Node API."""
     line = head[: head.find(b"\r\n")]
     return any(part in line for part in _PARTS)
+
+
+def is_refused(request: Request, server: FaultServer) -> bool:
+    """Say whether a request has another token than the last one; each is good for some requests."""
+    if request.kind in ("login", "question") or not is_node(request.head):
+        return False
+    server.token_uses += 1
+    if server.token_life and server.token_uses >= server.token_life:
+        server.token_uses = 0
+        server.tokens.append("nobody's")
+    return request.header("Authorization") != f"Bearer {server.tokens[-1]}"
 
 
 def read_node_request(head: bytes, body: bytes, server: FaultServer) -> Request:
