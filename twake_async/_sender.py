@@ -159,11 +159,12 @@ class Sender:
             self.proven.add(group_id)
         return found
 
-    async def check_all(self, group_id: str | None, seconds: float) -> Check:
+    async def check_all(self, group_id: str | None, deadline: float | None) -> Check:
         """Make the requests of a check, and those that find out which APIs the server serves."""
+        seconds = self.seconds(deadline)
         ends = self.attempts.now() + seconds
         with self.life:
-            found = await self.check(group_id, seconds)
+            found = await self.check(group_id or self.group_id, seconds)
             left = min(FOR_APIS, ends - self.attempts.now())
             if left <= 0 or not can_tell(found):
                 return found

@@ -530,5 +530,4 @@ class TwakeSession:
         `probe-*` of Node.
 
         """
-        sender = self._sender
-        return await sender.check_all(group_id or sender.group_id, sender.seconds(deadline))
+        return await self._sender.check_all(group_id, deadline)
