@@ -10,6 +10,7 @@ import attrs
 
 from ._arguments import check_deadline, check_kind
 from ._batch.proven_groups import ProvenGroups
+from ._protocol.apis import can_tell, find_apis
 from ._protocol.generation import Generation  # noqa: TC001
 from ._protocol.node.api import MARKER
 from .errors import ConfigurationError, InvalidDraftError, OutcomeUnknownError, TextCutWarning
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
     from .messages import ReaderUpdate, ReplyTarget
 
 __all__ = ["Sender", "draft_of_edit", "draft_of_reply"]
+
+#: Seconds that the requests may take at most that find out which APIs a server serves: a gateway
+#: may drop those that it does not know.
+FOR_APIS = 5.0
 
 _CUT = (
     "the server kept only the start of the text: give the session "
@@ -153,6 +158,17 @@ class Sender:
         if found.ok:
             self.proven.add(group_id)
         return found
+
+    async def check_all(self, group_id: str | None, deadline: float | None) -> Check:
+        """Make the requests of a check, and those that find out which APIs the server serves."""
+        seconds = self.seconds(deadline)
+        ends = self.attempts.now() + seconds
+        with self.life:
+            found = await self.check(group_id or self.group_id, seconds)
+            left = min(FOR_APIS, ends - self.attempts.now())
+            if left <= 0 or not can_tell(found):
+                return found
+            return await self.attempts.converse(find_apis(self.api.name, found), left)
 
     def target(self, base_url: str, group_id: str | None) -> str:
         """Return what a journal belongs to: a server, a group, and an API that is not v1's."""

@@ -44,8 +44,18 @@ class Check:
     advice: str = attrs.field(converter=printable)  # it may quote the server
     """What is wrong and how to correct it, in a sentence for a person; or that all is well."""
 
-    release: Literal["2020", "2021"] | None = None
-    """Whose answers the server gives: v2020.Q3.107, or v1 from mid-2021 on; None if unknown."""
+    release: Literal["2020", "2021", "2022", "2023"] | None = None
+    """Whose answers the server gives: the year of its release, None if it is not known.
+
+    2020 is known by the answers of v1. Later ones are known by `version`; without it, `"2021"`
+    stands for v1 as it is from mid-2021 on.
+    """
+
+    version: str | None = None
+    """The exact release, such as `"2023.Q1.1223"`, as a server of 2021 or later tells it."""
+
+    apis: tuple[str, ...] | None = None
+    """The APIs that the server proves to serve: `"v1"`, `"node"` or both; None if none is known."""
 
     @property
     def ok(self) -> bool:

@@ -499,19 +499,22 @@ class TwakeSession:
     async def check(self, *, group_id: str | None = None, deadline: float | None = None) -> Check:
         """Return whether the server would take messages, and if not, what to fix.
 
-        It verifies the address, the credentials, the group and the `messages_save` capability with
-        two requests that no known release stores anything for; both are made once. It cannot tell
-        whether a channel exists.
+        It makes five requests at most, and no known release stores anything for them. The first
+        two are made with the session's API. Over `api="v1"` they verify the address, the
+        credentials, the group and the `messages_save` capability; over `api="node"` the address
+        and the credentials. The other three find out which APIs the server serves, and its
+        release, and take five seconds at most. No request is made twice. It cannot tell whether a
+        channel exists, nor over `api="node"` a group or a workspace.
 
         Args:
             group_id: The group, if not the session's.
-            deadline: Seconds for both requests, if not the session's.
+            deadline: Seconds for all requests, if not the session's.
 
         Raises:
             ConfigurationError: There is no group.
 
-        Source: wire cases 19g, 19j and 21b, of the releases v2020.Q3.107 and v2023.Q1.1223.
+        Source: wire cases 19g, 19j and 21b of v1, and `list-thread-unknown`, `right-ip` and
+        `probe-*` of Node.
 
         """
-        sender = self._sender
-        return await sender.check(group_id or sender.group_id, sender.seconds(deadline))
+        return await self._sender.check_all(group_id, deadline)

@@ -278,8 +278,9 @@ async def test_a_check_that_fails_proves_nothing(server):
     server.do_next("close_at_first_byte")
     async with session(server) as twake:
         assert not (await twake.check()).ok
+        before = server.questions
         deliveries = await collect(twake.send_many(drafts(1)))
-    assert server.questions == 2
+    assert server.questions > before
     assert deliveries[0].outcome is Outcome.DELIVERED
 
 

@@ -170,9 +170,10 @@ async def test_a_check_of_a_session_stores_nothing_and_names_the_release(
     check = await twake_session.check()
     assert check.ok, check
     assert check.release == release
+    assert check.apis == ("v1",)
     assert twake_sandbox.messages() == []
     assert twake_sandbox.ephemerals(twake_sandbox.channel_id) == []
-    assert len(twake_sandbox.requests) == 2
+    assert len(twake_sandbox.requests) == 5
 
 
 @pytest.mark.twake(seed=POOR)

@@ -280,8 +280,9 @@ async def saying(*pieces: bytes, port: int = 0):
     async def serve(reader, writer):
         serving.append(asyncio.current_task())
         with contextlib.suppress(OSError, asyncio.IncompleteReadError):
-            await reader.readuntil(b"\r\n\r\n")
-            await reader.read(65_536)
+            head = await reader.readuntil(b"\r\n\r\n")
+            if not head.startswith(b"GET "):
+                await reader.read(65_536)
             for piece in pieces:
                 writer.write(piece)
                 await asyncio.sleep(0.01)

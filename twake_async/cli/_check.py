@@ -12,7 +12,7 @@ import click
 
 from twake_async.errors import Outcome, TwakeError
 
-from ._credentials import open_session
+from ._credentials import Settings
 from ._options import FiniteNumber, session_options
 from ._statuses import STATUSES, complain, printable, say
 from ._words import of_error, of_text
@@ -27,11 +27,14 @@ __all__ = ["check"]
 
 #: What is checked, in order, with the problems that end the check.
 _STEPS = {
-    "address": ("unreachable", "address", "api", "later", "unclear"),
+    "address": ("unreachable", "address", "later", "unclear"),
+    "api {api}": ("api",),
     "credentials": ("authentication",),
     "group": ("group",),
     "capability messages_save": ("capability",),
 }
+#: What a server of that API can be asked about.
+_ASKED = {"v1": tuple(_STEPS), "node": ("address", "api {api}", "credentials")}
 #: The outcome that a send would have.
 _OUTCOMES = {"": Outcome.DELIVERED, "unreachable": Outcome.NOT_SENT, "unclear": Outcome.UNKNOWN}
 
@@ -42,11 +45,12 @@ _OUTCOMES = {"": Outcome.DELIVERED, "unreachable": Outcome.NOT_SENT, "unclear": 
 Examples:
   twake-async check
   twake-async check --group 2738494b-0f0b-11eb-9a0b-0242ac1b0006 --json
+  twake-async check --api node
 
 \b
 Exit status:
   0   all is well
-  2   the server refuses: address, credentials, group or capability
+  2   the server refuses: address, API, credentials, group or capability
   3   the server is out of reach, or something is missing here
   4   the server's answers prove nothing
   64  the command line was wrong
@@ -62,14 +66,15 @@ Exit status:
 )
 @session_options
 def check(deadline: float, *, as_json: bool, options: Options) -> int:
-    """Verify address, credentials, group and capability, without storing anything.
+    """Verify address, API and credentials, and tell which APIs the server serves.
 
-    Makes two requests that servers of both known releases answer without storing a message, and
-    says in words what to fix. It cannot tell whether a channel exists.
+    With --api v1 it verifies the group and the capability, too. It makes five requests at most,
+    which no known release stores anything for, and says in words what to fix. It cannot tell
+    whether a channel exists.
     """
     try:
-        session = open_session(options, os.environ, deadline=deadline)
-        found = asyncio.run(_ask(session))
+        settings = Settings.read(options, os.environ)
+        found = asyncio.run(_ask(settings.open_session(deadline=deadline)))
     except TwakeError as exc:
         advice = of_error(exc)
         complain(advice)
@@ -78,10 +83,9 @@ def check(deadline: float, *, as_json: bool, options: Options) -> int:
         return STATUSES[exc.outcome]
     found = attrs.evolve(found, advice=of_text(found.advice))
     if as_json:
-        facts = {"ok": found.ok, "problem": found.problem, "advice": found.advice}
-        say(json.dumps({**facts, "release": found.release}))
+        say(json.dumps({"ok": found.ok, **attrs.asdict(found)}))
     else:
-        _show(found)
+        _show(found, settings.api)
     if not found.ok:
         complain(found.advice)
     return STATUSES[_OUTCOMES.get(found.problem, Outcome.REFUSED)]
@@ -92,10 +96,17 @@ async def _ask(session: TwakeSession) -> Check:
         return await twake.check()
 
 
-def _show(found: Check) -> None:
-    for step, problems in _STEPS.items():
-        if found.problem in problems:
-            say(f"wrong  {step}")
-            return
-        say(f"ok     {step}")
-    say(printable(found.advice))
+def _show(found: Check, api: str) -> None:
+    for step in _ASKED[api]:
+        is_wrong = found.problem in _STEPS[step]
+        say(f"{'wrong' if is_wrong else 'ok':<6} {step.format(api=api)}")
+        if is_wrong:
+            break
+    else:
+        say(printable(found.advice))
+    known = found.version or found.release
+    server = [f"its release is {known}"] if known else []
+    if found.apis:
+        server.append(f"it serves {' and '.join(found.apis)}")
+    if server:
+        say("; ".join(server))

@@ -18,12 +18,13 @@ from twake_async.errors import ConfigurationError
 from twake_async.session import TwakeSession
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+    from typing import Self
 
-__all__ = ["Options", "default_files", "open_session", "read_file"]
+__all__ = ["Options", "Settings", "default_files", "open_session", "read_file"]
 
 _PAIR = ("public_id", "private_api_key")
-_NAMES = (*_PAIR, "group_id", "base_url", "text_form")
+_NAMES = (*_PAIR, "group_id", "base_url", "api", "workspace_id", "text_form")
 _VARIABLES = {name: f"TWAKE_{name.upper()}" for name in _NAMES if name != "text_form"}
 #: The place of the file on every platform before each had its own; it is still looked for there.
 _FIRST_FILE = "~/.config/twake-async.toml"
@@ -38,7 +39,68 @@ class Options:
     config: str | None = None
     group_id: str | None = None
     base_url: str | None = None
+    api: str | None = None
+    workspace_id: str | None = None
     text_form: str | None = None
+
+
+@attrs.frozen
+class Settings:
+    """The settings of the command line, the environment and the file."""
+
+    _layers: Sequence[Mapping[str, str | None]] = attrs.field(repr=False)
+    """Those of each place; the first place that has a setting decides."""
+
+    @classmethod
+    def read(cls, options: Options, environ: Mapping[str, str]) -> Self:
+        """Return the settings.
+
+        Args:
+            options: The options of the command line.
+            environ: The environment.
+
+        Raises:
+            ConfigurationError: The file cannot be read, or others may read it.
+
+        """
+        asked = {name: getattr(options, name, None) for name in _NAMES}
+        environment = {name: environ.get(variable) for name, variable in _VARIABLES.items()}
+        # A file that was named on the command line goes before the environment.
+        layers: list[Mapping[str, str | None]] = [asked, environment]
+        if options.config is not None:
+            layers.insert(1, read_file(Path(options.config)))
+        elif environ.get("TWAKE_CONFIG"):
+            layers.append(read_file(Path(environ["TWAKE_CONFIG"])))
+        elif (default := _existing()) is not None:
+            layers.append(read_file(default))
+        return cls(layers)
+
+    def get(self, name: str) -> str | None:
+        """Return a setting; None where no place has it."""
+        return next((layer[name] for layer in self._layers if layer.get(name)), None)
+
+    @property
+    def api(self) -> str:
+        """The name of the API; that of a session where no place has one."""
+        return self.get("api") or "v1"
+
+    def open_session(self, **more: Any) -> TwakeSession:
+        """Return a session with these settings.
+
+        Args:
+            **more: Further arguments of the session.
+
+        Raises:
+            ConfigurationError: A setting is missing or cannot work.
+
+        """
+        _check_pair(self._layers)
+        check_group(self.get("group_id"))  # every command needs one
+        given = {name: value for name in _NAMES if (value := self.get(name))}
+        public_id, key = (given.pop(name) for name in _PAIR)
+        # A wrong name is refused by the session itself.
+        arguments: dict[str, Any] = {**given}
+        return TwakeSession(public_id, key, **arguments, **more)
 
 
 def open_session(options: Options, environ: Mapping[str, str], **more: Any) -> TwakeSession:
@@ -53,34 +115,10 @@ def open_session(options: Options, environ: Mapping[str, str], **more: Any) -> T
         ConfigurationError: A setting is missing or cannot work, or others may read the file.
 
     """
-    settings: dict[str, Any] = {**_settings(options, environ)}
-    check_group(settings.get("group_id"))  # every command needs one
-    public_id, key = (settings.pop(name) for name in _PAIR)
-    return TwakeSession(public_id, key, **settings, **more)
+    return Settings.read(options, environ).open_session(**more)
 
 
-def _settings(options: Options, environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the session's arguments; the first place that has one decides."""
-    asked = {name: getattr(options, name, None) for name in _NAMES}
-    environment = {name: environ.get(variable) for name, variable in _VARIABLES.items()}
-    # A file that was named on the command line goes before the environment.
-    layers: list[Mapping[str, str | None]] = [asked, environment]
-    if options.config is not None:
-        layers.insert(1, read_file(Path(options.config)))
-    elif environ.get("TWAKE_CONFIG"):
-        layers.append(read_file(Path(environ["TWAKE_CONFIG"])))
-    elif (default := _existing()) is not None:
-        layers.append(read_file(default))
-    _check_pair(layers)
-    found: dict[str, str] = {}
-    for layer in layers:
-        for name, value in layer.items():
-            if value:
-                found.setdefault(name, value)
-    return found
-
-
-def _check_pair(layers: list[Mapping[str, str | None]]) -> None:
+def _check_pair(layers: Sequence[Mapping[str, str | None]]) -> None:
     """Check that id and key come from the same place: the pair would be refused otherwise."""
     for layer in layers:
         given = [name for name in _PAIR if layer.get(name)]

@@ -30,7 +30,7 @@ __all__ = ["header_of", "read_csv"]
 
 #: Fields whose cells are JSON; the cells of the others are text.
 _AS_JSON = frozenset(
-    {"ephemeral", "ephemeral_to", "extra", "hidden_data", "pinned", "user_specific"}
+    {"ephemeral", "ephemeral_to", "extra", "hidden_data", "override", "pinned", "user_specific"}
 )
 #: Fields that are true or false, which spreadsheets write in capitals.
 _FLAGS = frozenset({"ephemeral", "pinned"})

@@ -15,12 +15,12 @@ from typing import IO, TYPE_CHECKING
 import attrs
 import click
 
-from twake_async._protocol.v1.encode import check_draft
-from twake_async.errors import InvalidDraftError
+from twake_async.errors import ConfigurationError, InvalidDraftError
 
 from ._csv_lines import read_csv
 from ._formats import is_csv, no_text
 from ._lines import JsonLines, Line, Reading, read_jsonl
+from ._offline import Offline
 from ._sources import (
     CHUNK,
     InputError,
@@ -61,14 +61,19 @@ class FileInput:
         """Whether the file was written to after its check began."""
         return self._state is not None and self._state != self._stat()
 
-    def check(self) -> Iterator[Line]:
-        """Yield its lines from the first, each checked, and remember their checksums."""
+    def check(self, offline: Offline = Offline()) -> Iterator[Line]:  # noqa: B008 - frozen
+        """Yield its lines from the first, each checked, and remember their checksums.
+
+        Args:
+            offline: Checks drafts as the run does.
+
+        """
         self._state = self._stat()
         self._checked = array.array("I")
         keys: dict[str, int] = {}
         for line in self._read():
             self._checked.append(_checksum(line))
-            yield _with_new_key(_with_checked_draft(line), keys)
+            yield _with_new_key(_with_checked_draft(line, offline), keys)
 
     def lines(self) -> Iterator[Line]:
         """Yield its lines again, and compare them with those that were checked.
@@ -132,12 +137,12 @@ def _checksum(line: Line) -> int:
     return zlib.crc32(line.source.encode("utf-8", "surrogateescape"), line.number & 0xFFFFFFFF)
 
 
-def _with_checked_draft(line: Line) -> Line:
+def _with_checked_draft(line: Line, offline: Offline) -> Line:
     if line.draft is None:
         return line
     try:
-        check_draft(line.draft)
-    except InvalidDraftError as exc:
+        offline.check(line.draft)
+    except (InvalidDraftError, ConfigurationError) as exc:
         return attrs.evolve(line, draft=None, problem=of_error(exc))
     return line
 

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from twake_async._protocol.v1.encode import encode_draft
-from twake_async.errors import InvalidDraftError, JournalError, Outcome
+from twake_async.errors import JournalError, Outcome, TwakeError
 from twake_async.journal import Journal
+
+from ._offline import Offline
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,25 +40,35 @@ class Known:
     """The journal's rows in a temporary database, which bounds the memory."""
 
     _changed: bool
+    _offline: Offline
     _rows: sqlite3.Connection | None = None
     _is_readable: bool = True
 
     @classmethod
     @contextlib.contextmanager
-    def of(cls, path: str | None, *, changed: bool = False, moved: bool = False) -> Iterator[Self]:
+    def of(
+        cls,
+        path: str | None,
+        offline: Offline = Offline(),  # noqa: B008 - frozen
+        *,
+        changed: bool = False,
+        moved: bool = False,
+    ) -> Iterator[Self]:
         """Read the journal of a run that has begun.
 
         Args:
             path: The journal; None without one.
+            offline: Hashes drafts as the run does.
             changed: Whether the run found that its input is not the one of the journal.
             moved: Whether the run found another file under the journal's name.
 
         """
         if path is None:
-            yield cls(changed)
+            yield cls(changed, offline)
             return
         with contextlib.closing(sqlite3.connect("")) as rows:
-            yield cls(changed, rows, not moved and Path(path).exists() and _read(path, rows))
+            is_readable = not moved and Path(path).exists() and _read(path, rows)
+            yield cls(changed, offline, rows, is_readable)
 
     def outcome(self, line: Line, position: int) -> Outcome:
         """Return what is certain about a line that this run did not send.
@@ -71,7 +82,7 @@ class Known:
             return Outcome.NOT_SENT
         if not self._is_readable:
             return Outcome.UNKNOWN
-        wanted = _fingerprint(line.draft)
+        wanted = self._fingerprint(line.draft)
         found = self._rows.execute(_BY_KEY, (line.key or f"{position:09d}",)).fetchone()
         if found is not None and found[0] == wanted:
             return Outcome(found[1])
@@ -79,6 +90,12 @@ class Known:
         if self._changed and self._rows.execute(_BY_FINGERPRINT, (wanted,)).fetchone() is not None:
             return Outcome.UNKNOWN
         return Outcome.NOT_SENT
+
+    def _fingerprint(self, draft: MessageDraft) -> str:
+        try:
+            return self._offline.fingerprint(draft)
+        except TwakeError:  # it was never sent
+            return ""
 
 
 def _read(path: str, rows: sqlite3.Connection) -> bool:
@@ -94,10 +111,3 @@ def _read(path: str, rows: sqlite3.Connection) -> bool:
     except (JournalError, sqlite3.Error):
         return False
     return True
-
-
-def _fingerprint(draft: MessageDraft) -> str:
-    try:
-        return encode_draft(draft, group_id="-").fingerprint()
-    except InvalidDraftError:  # it was never sent
-        return ""

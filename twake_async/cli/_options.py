@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from twake_async._generations import APIS
 from twake_async.retry import RetryPolicy
 
 from ._credentials import Options
@@ -64,6 +65,18 @@ _OPTIONS = (
     click.option("--group", metavar="ID", help="The group (company); else TWAKE_GROUP_ID."),
     click.option("--base-url", metavar="URL", help="The server; else TWAKE_BASE_URL."),
     click.option(
+        "--api",
+        type=click.Choice(APIS),
+        help="The API of the server: v1 of 2020 to 2022, the default, or node of 2022 on; else "
+        "TWAKE_API.",
+    ),
+    click.option(
+        "--workspace",
+        metavar="ID",
+        help="With --api node: the workspace of the channels, direct for direct channels; else "
+        "TWAKE_WORKSPACE_ID.",
+    ),
+    click.option(
         "--config",
         metavar="FILE",
         help="A TOML file with credentials, which only you may read; else TWAKE_CONFIG, else "
@@ -81,11 +94,13 @@ def session_options(command: Callable[..., int]) -> Callable[..., int]:
         *args: Any,
         group: str | None,
         base_url: str | None,
+        api: str | None,
+        workspace: str | None,
         config: str | None,
         text_form: str | None = None,
         **named: Any,
     ) -> int:
-        options = Options(config, group, base_url, text_form)
+        options = Options(config, group, base_url, api, workspace, text_form)
         return command(*args, options=options, **named)
 
     for option in reversed(_OPTIONS):

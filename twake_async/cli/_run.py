@@ -14,6 +14,7 @@ from twake_async.errors import JournalError, Outcome, TwakeError
 
 from ._input import FileInput, StreamInput
 from ._known import Known
+from ._offline import Offline
 from ._results import LineResult, result_of, unsent_result
 from ._sources import InputError
 from ._statuses import complain
@@ -46,6 +47,9 @@ class Run:
 
     keyed: bool = False
     """Whether a field of each line holds its key for the journal."""
+
+    offline: Offline = attrs.field(factory=Offline)
+    """Hashes drafts as the session does."""
 
     _loop: asyncio.AbstractEventLoop | None = attrs.field(default=None, init=False)
     _task: asyncio.Task[Any] | None = attrs.field(default=None, init=False)
@@ -199,7 +203,8 @@ class Run:
         """Look up in the journal the lines that this run did not send."""
         error = self.report.error
         moved = isinstance(error, JournalError) and error.reason == "moved"
-        with Known.of(self.report.journal, changed=bool(self._moved), moved=moved) as known:
+        changed = bool(self._moved)
+        with Known.of(self.report.journal, self.offline, changed=changed, moved=moved) as known:
             for position, line, delivery in self._moved:
                 outcome = known.outcome(line, position)
                 result = attrs.evolve(result_of(line, delivery), outcome=outcome)

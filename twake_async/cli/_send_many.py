@@ -14,10 +14,11 @@ import click
 from twake_async.errors import ConfigurationError, Outcome, TextCutWarning, TwakeError
 from twake_async.journal import Journal
 
-from ._credentials import default_files, open_session
+from ._credentials import Settings, default_files
 from ._input import FileInput, open_input
 from ._input_options import input_options
 from ._lists import list_options
+from ._offline import Offline
 from ._options import FiniteNumber, attempts_option, policy_for, process_signals, session_options
 from ._report import SHOWN, Report
 from ._run import Run
@@ -153,9 +154,11 @@ class _Job:
                 source = open_input(
                     self.file, self.file_format, self.reading, stack, whole=self.dry_run
                 )
-                if (status := self._check(source)) is not None:
+                settings = Settings.read(self.options, os.environ)
+                offline = Offline.of(settings)
+                if (status := self._check(source, offline)) is not None:
                     return status
-                session = open_session(self.options, os.environ)
+                session = settings.open_session()
                 stack.enter_context(report.lists)
             except TwakeError as exc:
                 report.note_error(exc)
@@ -164,13 +167,14 @@ class _Job:
                 return report.finish_early(interrupted=True)
             stack.enter_context(_warnings_shown_once())
             keyed = self.reading.key is not None
-            return Run(source, report, self.signals, self.arguments, keyed).run(session)
+            run = Run(source, report, self.signals, self.arguments, keyed, offline)
+            return run.run(session)
 
-    def _check(self, source: FileInput | StreamInput) -> int | None:
+    def _check(self, source: FileInput | StreamInput, offline: Offline) -> int | None:
         """Check the lines of a file; return the exit status if nothing is to be sent."""
         if not isinstance(source, FileInput):
             return None
-        self.report.total, bad = _count(source)
+        self.report.total, bad = _count(source, offline)
         if not (bad or self.dry_run):
             return None
         say(f"{self.report.total:,} messages, {bad:,} bad lines; nothing was sent")
@@ -203,10 +207,10 @@ def _arguments(
     }
 
 
-def _count(source: FileInput) -> tuple[int, int]:
+def _count(source: FileInput, offline: Offline) -> tuple[int, int]:
     """Return how many good and bad lines there are, and print the first bad ones."""
     good = bad = 0
-    for line in source.check():
+    for line in source.check(offline):
         if line.draft is not None:
             good += 1
             continue

@@ -36,7 +36,8 @@ _RESTATED = (
 _PHRASES = (
     (", or say allow_plain_http=True", ""),
     (", or edit the Message that was answered, whose content is known", ""),
-    (': it needs api="node"', ", which this command does not speak"),
+    ("a workspace_id", "--workspace"),
+    ("api must be one of", "--api (TWAKE_API) must be one of"),
     ('give resume="resend" to send it again', "--resend sends it again"),
     ("the draft is not the one that the journal knows", "it is not the message that is known"),
     ("is a field of MessageDraft: give it there", "is a field of the message itself"),
@@ -53,6 +54,13 @@ _TYPES = {
     "list": "a list",
     "str": "a string",
 }
+#: The API of a session, and the option for it.
+_API = re.compile(r'(over )?api="(v1|node)"')
+_NO_WORKSPACE = (
+    "there is no workspace, or it is no id: with --api node the server would store a message that "
+    "nobody sees. Give --workspace, set TWAKE_WORKSPACE_ID, or write workspace_id into the "
+    "configuration file or the line; it is direct for a direct channel"
+)
 _NO_GROUP = (
     "there is no group, or it is no id: give --group, set TWAKE_GROUP_ID, or write group_id into "
     "the configuration file"
@@ -74,6 +82,8 @@ def of_error(error: TwakeError, *, send: bool = False) -> str:
     """
     if isinstance(error, ConfigurationError) and error.field == "group_id":
         return _NO_GROUP
+    if isinstance(error, ConfigurationError) and error.field == "workspace_id":
+        return _NO_WORKSPACE
     text = str(error)
     for restated in _RESTATED:
         text = text.removeprefix(restated)
@@ -98,6 +108,7 @@ def of_text(text: str, *, send: bool = False) -> str:
     """
     for words, better in _PHRASES:
         text = text.replace(words, better)
+    text = _API.sub(lambda found: f"{'with ' if found[1] else ''}--api {found[2]}", text)
     text = re.sub(rf"\bnot ({'|'.join(_TYPES)})\b", lambda found: f"not {_TYPES[found[1]]}", text)
     for name, option in _OPTIONS.items():
         if send or name in _COMMON:

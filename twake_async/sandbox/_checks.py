@@ -13,20 +13,24 @@ _SAVE = "/api/v1/messages/save"
 _NO_GROUP = "00000000-0000-0000-0000-000000000000"
 _CONTENT = {"content": {"original_str": "check", "prepared": ["check"]}}
 _NO_THREAD = "/threads/00000000-0000-1000-8000-000000000000/messages"
-_NOT_FOUND_APPLICATION = 403
+_SERVER = "/internal/services/general/v1/server"
+#: A Node server knows no such application, and PHP no such path.
+_NO_LOGIN = (403, 500)
+_EMPTY: tuple[Any, ...] = ({}, [])  # PHP reads an empty object as an empty list
 _MALFORMED = "unknown error or malformed query."
 
 
 def is_check(path: str, body: Any) -> bool:
     """Return whether a request is one of those of `check`.
 
-    These are saves that name no channel, a login that names no application, and a read of a thread
-    that cannot be. The login with which it tries its credentials is like any other.
+    These are saves that name no channel, a login that names no application, a read of a thread
+    that cannot be, and the question for the version. The login with which it tries its credentials
+    is like any other.
     """
-    if path.endswith(_NO_THREAD):
+    if path == _SERVER or path.endswith(_NO_THREAD):
         return True
-    if path == LOGIN:
-        return body in ({}, [])  # PHP reads an empty object as an empty list
+    if path in (LOGIN, _SAVE) and body in _EMPTY:
+        return True
     if path != _SAVE or not isinstance(body, dict):
         return False
     rest = {name: value for name, value in body.items() if name != "group_id"}
@@ -40,7 +44,9 @@ def is_as_check_expects(path: str, body: Any, status: int | None, answer: Any) -
     if path.endswith(_NO_THREAD):
         return bool(answer == {"resources": []})
     if path == LOGIN:
-        return status == _NOT_FOUND_APPLICATION
+        return status in _NO_LOGIN
+    if path == _SERVER or body in _EMPTY:
+        return True
     error = answer.get("error") if isinstance(answer, dict) else None
     if body["group_id"] == _NO_GROUP:
         return bool(error != BAD_CREDENTIALS["error"])

@@ -24,20 +24,26 @@ UNAUTHORIZED = b'{"statusCode":401,"error":"Unauthorized","message":"Bad credent
 
 APPLICATION = "app"
 LOGIN = "/api/console/v1/login"
+SERVER = "/internal/services/general/v1/server"
+#: The thread that a check reads, which is nobody's.
+NO_THREAD = "00000000-0000-1000-8000-000000000000"
+#: What the paths of this API have in them.
+_PARTS = tuple(part.encode() for part in ("/api/messages/v1/", LOGIN, SERVER))
 _MESSAGES = re.compile(r"/api/messages/v1/companies/([^/]+)(/.*)")
 _THREADS = re.compile(r"/threads(?:/([^/]+)(/messages(?:/([^/]+)(/delete)?)?)?)?")
+_ORIGIN = re.compile(r"https?://[^/]*")
 _FEED = re.compile(r"/workspaces/[^/]+/channels/([^/]+)/feed")
 
 
 def is_node(head: bytes) -> bool:
     """Say whether a request is one of the Node API."""
     line = head[: head.find(b"\r\n")]
-    return b"/api/messages/" in line or b"/api/console/" in line
+    return any(part in line for part in _PARTS)
 
 
 def is_refused(request: Request, server: FaultServer) -> bool:
     """Say whether a request has another token than the last one; each is good for some requests."""
-    if request.kind == "login" or not is_node(request.head):
+    if request.kind in ("login", "question") or not is_node(request.head):
         return False
     server.token_uses += 1
     if server.token_life and server.token_uses >= server.token_life:
@@ -49,6 +55,7 @@ def is_refused(request: Request, server: FaultServer) -> bool:
 def read_node_request(head: bytes, body: bytes, server: FaultServer) -> Request:
     """Return a complete request, with the good answer to it."""
     method, target = head.partition(b"\r\n")[0].decode().split(" ")[:2]
+    target = _ORIGIN.sub("", target)  # a proxy forwards the whole address
     document = json.loads(body) if body else {}
     request = Request(
         method=method,
@@ -61,7 +68,10 @@ def read_node_request(head: bytes, body: bytes, server: FaultServer) -> Request:
         front_id="",
         id="",
     )
-    if target == LOGIN:
+    if target == SERVER or (target == LOGIN and not document) or NO_THREAD in target:
+        request.kind = "question"
+        request.answer = {"resources": []} if NO_THREAD in target else {"error": "Not found"}
+    elif target == LOGIN:
         request.kind = "login"
         request.answer = _grant(server)
     elif method == "GET":

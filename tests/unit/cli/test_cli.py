@@ -576,11 +576,12 @@ def either(request, monkeypatch, tmp_path):
 
 
 def test_check_says_that_all_is_well_and_stores_nothing(either, cli):
-    """Each of the four is told by name, on servers of both releases."""
+    """Each of the five is told by name, on servers of both releases."""
     status, out, err = cli("check")
     assert (status, err) == (0, "")
     assert [line.split()[1] for line in out.splitlines() if line.startswith("ok")] == [
         "address",
+        "api",
         "credentials",
         "group",
         "capability",

@@ -36,6 +36,7 @@ PYTHON = re.compile(
 #: Sentences for programmers: what they tell cannot come of a command line.
 FOR_PROGRAMS = (
     "send takes a MessageDraft",
+    "an ephemeral reply is for the user of an event",
     "where send_many takes",
     "a TwakeSession is not pickled",
     "process, with TwakeSession.from_env() perhaps",
@@ -79,6 +80,9 @@ def test_no_sentence_of_the_library_reaches_a_shell_in_words_of_python(room):
         ("check group_id (TWAKE_GROUP_ID), or", "check --group (TWAKE_GROUP_ID), or"),
         ("to 'https://a/?group_id=1&base_url=2'", "to 'https://a/?group_id=1&base_url=2'"),
         ("pinned must be True or False", "pinned must be true or false"),
+        ('one user over api="node" alone', "one user with --api node alone"),
+        ("api must be one of v1, node", "--api (TWAKE_API) must be one of v1, node"),
+        ('it needs api="node" and a workspace_id', "it needs --api node and --workspace"),
         ("hidden_data must be a dict, not list", "hidden_data must be a JSON object, not a list"),
     ],
 )

@@ -11,6 +11,7 @@ from twake_async._protocol.exchange import Answer
 from twake_async._protocol.failures import judge_failure
 from twake_async._protocol.json_codec import load
 from twake_async._protocol.node_errors import json_of, refused_by_node
+from twake_async._protocol.php_errors import has_no_route
 from twake_async._protocol.statuses import name_proxy
 from twake_async.errors import (
     AuthenticationError,
@@ -89,8 +90,8 @@ class Login:
                 reason="authentication",
                 status=403,
             )
-        if answer.status == 404 and document == NOT_FOUND:
-            return _no_node_api(404)
+        if has_no_route(answer) or (answer.status == 404 and document == NOT_FOUND):
+            return _no_node_api(answer.status)
         return self._failed(f"the server answered {answer.status} to the login", answer.status)
 
     def _without_answer(self, failure: Failure) -> TwakeError:
@@ -149,7 +150,7 @@ def log_in(
     """
     result = yield Login(credentials, server)
     if isinstance(result, NotSentError) and result.status == 500:
-        # A server of PHP alone answers so to a route that it does not know.
+        # A server of PHP alone may fail so. Most say in words that they have no such route.
         why = yield _FrontPage(server)
         if isinstance(why, RefusedError):
             return why

@@ -1,7 +1,11 @@
-"""The requests of a check: a login, and what its answer proves. No I/O.
+"""The requests of a check: a login, a read with its token, and what their answers prove. No I/O.
 
-No server stores anything for it. A check cannot tell whether a group, a workspace or a channel
-exists: the server itself does not look when it takes a message.
+No server stores anything for them. The read is of a thread that does not exist: the server answers
+no messages (recorded: `list-thread-unknown`). It passes the same proxy as a send, which refuses an
+application whose address is not allowed (recorded: `right-ip`); a login does not.
+
+A check cannot tell whether a group, a workspace or a channel exists: the server itself does not
+look when it takes a message.
 """
 
 from __future__ import annotations
@@ -11,27 +15,40 @@ from typing import TYPE_CHECKING
 import attrs
 
 from twake_async._arguments import check_group, check_workspace
+from twake_async._protocol.exchange import Answer
+from twake_async._protocol.findings import (
+    LATER,
+    finding,
+    unlike_twake,
+    without_answer,
+    wrong_address,
+)
+from twake_async._protocol.server import Server
 from twake_async.check import Check
-from twake_async.errors import AuthenticationError, Outcome, TwakeError
+from twake_async.errors import AuthenticationError, RateLimitedError, RefusedError, TwakeError
 
-from .login import LOGIN, Login
+from .answers import read_answer
+from .api import Api, Token, company_path
+from .login import LOGIN, Grant, Login
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from twake_async._protocol.exchange import Answer, Context, Failure
-    from twake_async.check import Problem
+    from twake_async._protocol.exchange import Context, Failure
 
-    from .api import Api
+__all__ = ["LoginProbe", "ReadProbe", "examine"]
 
-__all__ = ["Probe", "examine"]
+#: The first of all time-based UUIDs, which is the id of no thread.
+NO_THREAD = "00000000-0000-1000-8000-000000000000"
 
 
 @attrs.frozen(eq=False)
-class Probe:
-    """A login that gives no token away: only what it proves is kept."""
+class LoginProbe:
+    """A login for one check: its token is for the next request of the check alone."""
 
     login: Login = attrs.field(repr=False)
+    api: Api = attrs.field(repr=False)
+    """The API as the check asks it; it takes the token."""
 
     method = "POST"
     path = LOGIN
@@ -53,10 +70,55 @@ class Probe:
 
     def judge(self, answer: Answer | Failure, context: Context) -> Check | TwakeError:
         """Return what an answer says is wrong, or the error that there is no answer."""
+        if not isinstance(answer, Answer):
+            return without_answer(answer)
         result = self.login.judge(answer, context)
+        if isinstance(result, Grant):
+            self.api.token = Token(result.header())
+            return Check("", "the server knows the application")
+        if isinstance(result, AuthenticationError):
+            return Check("authentication", f"{result} (TWAKE_PUBLIC_ID, TWAKE_PRIVATE_API_KEY)")
+        if result.reason == "api":
+            return Check("api", str(result))
+        return LATER if answer.status == 429 else _not_twake(answer)
+
+    def named_by(self, result: Check) -> None:
+        """Return None: it names no message, and its connection is not used again."""
+
+
+@attrs.frozen(eq=False)
+class ReadProbe:
+    """A read of a thread that does not exist, with the token of the check."""
+
+    path: str
+    api: Api = attrs.field(repr=False)
+
+    method = "GET"
+    body = b""
+    answer_limit = 65_536
+    operation = "check"
+    front_id = None
+    target = None
+    repeatable = True
+    steps = None
+
+    def headers(self) -> tuple[tuple[bytes, bytes], ...]:
+        """Return the headers that say who sends it."""
+        token = self.api.token
+        return () if token is None else (token.header,)
+
+    def judge(self, answer: Answer | Failure, context: Context) -> Check | TwakeError:
+        """Return what an answer says is wrong, or the error that there is no answer."""
+        if not isinstance(answer, Answer):
+            return without_answer(answer)
+        result = read_answer(answer, self.path, self.answer_limit, self.api, context)
+        if isinstance(result, RefusedError):
+            return _refused(result) or _not_twake(answer)
         if isinstance(result, TwakeError):
-            return result
-        return Check("", "the server knows the application, and gives it access")
+            return _failed(result) or _not_twake(answer)
+        if isinstance(result.get("resources"), list):
+            return Check("", "the server knows the application, and takes its requests")
+        return unlike_twake(answer)
 
     def named_by(self, result: Check) -> None:
         """Return None: it names no message, and its connection is not used again."""
@@ -64,8 +126,8 @@ class Probe:
 
 def examine(
     group_id: str | None, workspace_id: str | None, api: Api
-) -> Generator[Probe, Check | TwakeError, Check]:
-    """Yield the request to make, be sent what it proved, and return what that says.
+) -> Generator[LoginProbe | ReadProbe, Check | TwakeError, Check]:
+    """Yield the requests to make, be sent what each proved, and return what all prove.
 
     Args:
         group_id: The caller's group (company).
@@ -76,22 +138,54 @@ def examine(
         ConfigurationError: There is no group, or a workspace that is no id.
 
     """
-    check_group(group_id)
+    group = check_group(group_id)
     if workspace_id is not None:
         check_workspace(workspace_id)
-    credentials = api.credentials
+    credentials, proxy = api.credentials, api.server.proxy
     assert credentials is not None  # noqa: S101 - a session has some
-    result = yield Probe(Login(credentials, api.server))
-    if isinstance(result, Check):
-        return result
-    return Check(_problem(result), str(result))
+    # The session's token is not touched. Its trusted statuses do not count here: a check shows
+    # what the server says.
+    api = attrs.evolve(api, server=Server(), token=None)
+    found = finding((yield LoginProbe(Login(credentials, api.server), api)), proxy)
+    if found.problem:
+        return found
+    path = company_path(group, "threads", NO_THREAD, "messages") + "?limit=1"
+    return finding((yield ReadProbe(path, api)), proxy)
 
 
-def _problem(error: TwakeError) -> Problem:
-    if isinstance(error, AuthenticationError):
-        return "authentication"
-    if error.reason == "api":
-        return "api"
-    if error.outcome is Outcome.NOT_SENT and error.reason != "login":
-        return "unreachable"
-    return "unclear"
+def _refused(error: RefusedError) -> Check | None:
+    """Return what a refusal in words says is wrong; None where it is none of Twake's."""
+    if isinstance(error, RateLimitedError):
+        return LATER
+    if error.reason == "token":
+        return Check(
+            "unclear",
+            "the server gave an access token and does not take it: check the server itself, "
+            "such as the clocks of its machines",
+        )
+    if error.status == 403:
+        return Check(
+            "authentication",
+            f"the server knows the application, but {error}: see its settings in Twake",
+        )
+    if error.reason == "api" or error.status in (200, 404):
+        return Check(
+            "api",
+            'the server gives access tokens, but does not serve api="node", as a Twake of 2021: '
+            'it needs api="v1" (TWAKE_API=v1)',
+        )
+    return None
+
+
+def _failed(error: TwakeError) -> Check | None:
+    """Return what an error inside a 200 says is wrong; None for any other answer."""
+    if error.reason != "server_error":
+        return None
+    return Check(
+        "unclear",
+        "the server knows the application, but fails to read messages: check the server itself",
+    )
+
+
+def _not_twake(answer: Answer) -> Check:
+    return wrong_address(answer) if 300 <= answer.status < 500 else unlike_twake(answer)

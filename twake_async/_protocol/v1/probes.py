@@ -26,17 +26,20 @@ import attrs
 
 from twake_async._arguments import check_group
 from twake_async._protocol.answer_limit import answer_limit
-from twake_async._protocol.exchange import TLS_THERE, Answer
+from twake_async._protocol.exchange import Answer
+from twake_async._protocol.findings import (
+    LATER,
+    finding,
+    unlike_twake,
+    without_answer,
+    wrong_address,
+)
 from twake_async._protocol.json_codec import dump
-from twake_async._protocol.statuses import speaks_tls
 from twake_async.check import Check
 from twake_async.errors import (
     AuthenticationError,
     InvalidGroupError,
     MissingCapabilityError,
-    NotSentError,
-    Outcome,
-    OutcomeUnknownError,
     RateLimitedError,
     RefusedError,
     TwakeError,
@@ -94,7 +97,7 @@ class Probe:
     def judge(self, answer: Answer | Failure, context: Context) -> Check | TwakeError:
         """Return what an answer says is wrong, or the error that there is no answer."""
         if not isinstance(answer, Answer):
-            return _without_answer(answer)
+            return without_answer(answer)
         if self.release is None:
             return _judge_nil_group(answer, context)
         return _judge_own_group(answer, self.release, context)
@@ -116,14 +119,14 @@ def examine(group_id: str | None, api: Api) -> Generator[Probe, Check | TwakeErr
     """
     group = check_group(group_id)
     proxy = api.server.proxy
-    found = _finding((yield _probe({"group_id": NIL_GROUP}, None, api)), proxy)
+    found = finding((yield _probe({"group_id": NIL_GROUP}, None, api)), proxy)
     if found.problem or found.release is None:
         return found
-    release = found.release
+    release: Release = "2020" if found.release == "2020" else "2021"
     document: dict[str, Any] = {"group_id": group}
     if release == "2021":
         document["message"] = {"content": _NOTHING}
-    found = _finding((yield _probe(document, release, api)), proxy)
+    found = finding((yield _probe(document, release, api)), proxy)
     return found if found.problem == "unclear" else attrs.evolve(found, release=release)
 
 
@@ -131,27 +134,7 @@ def _probe(document: dict[str, Any], release: Release | None, api: Api) -> Probe
     return Probe(dump(document), release, api)
 
 
-def _finding(result: Check | TwakeError, proxy: str) -> Check:
-    """Return what a request proved as a `Check`; it names a proxy that may have a part in it."""
-    if isinstance(result, TwakeError):
-        unsent = result.outcome is Outcome.NOT_SENT
-        result = Check("unreachable" if unsent else "unclear", str(result))
-    if proxy and result.problem in ("unreachable", "address", "unclear", "later"):
-        return attrs.evolve(result, advice=f"{result.advice} (through the proxy {proxy})")
-    return result
-
-
 # --- what one answer says ----------------------------------------------------------------------
-
-
-def _without_answer(failure: Failure) -> TwakeError:
-    if failure.sent:
-        return OutcomeUnknownError(
-            f"the server took the question, but {failure.detail}", reason=failure.reason
-        )
-    return NotSentError(
-        f"the server is out of reach: {failure.detail}; check base_url", reason=failure.reason
-    )
 
 
 def _judge_nil_group(answer: Answer, context: Context) -> Check:
@@ -194,8 +177,8 @@ def _verdict(answer: Answer, context: Context) -> Check:
     if isinstance(error, RefusedError) and error.reason == "api":
         return Check("api", str(error))
     if isinstance(error, RefusedError) or 300 <= answer.status < 500:
-        return Check("address", _wrong_address(answer))
-    return _unlike_twake(answer)
+        return wrong_address(answer)
+    return unlike_twake(answer)
 
 
 _ADVICE: tuple[tuple[type[RefusedError], Problem, str], ...] = (
@@ -223,26 +206,5 @@ _ADVICE: tuple[tuple[type[RefusedError], Problem, str], ...] = (
             "in the application's settings in Twake, and have the group accept it"
         ),
     ),
-    (RateLimitedError, "later", "the server asks for a pause (429): check again later"),
+    (RateLimitedError, "later", LATER.advice),
 )
-
-
-def _wrong_address(answer: Answer) -> str:
-    if 300 <= answer.status < 400:
-        where = repr(answer.header(b"location")) if answer.header(b"location") else "nowhere"
-        return f"the server redirects to {where}, which is never followed: check base_url"
-    if speaks_tls(answer):
-        return TLS_THERE
-    return f"the server answered {answer.status}, as no Twake does there: check base_url"
-
-
-def _unlike_twake(answer: Answer) -> Check:
-    if answer.status == 500 and b"Route" in answer.body:
-        return Check("address", "Twake answers, but not on this path: check base_url's path")
-    if answer.status == 200 and b"<html" in answer.body.lower():
-        return Check("address", "a web page answers there, not Twake's API: check base_url")
-    return Check(
-        "unclear",
-        f"the server answered {answer.status} with what no recorded release of Twake answers; "
-        "check base_url, and the server itself",
-    )

@@ -1,0 +1,175 @@
+"""The requests that find out which APIs a server serves, and its release. No I/O.
+
+Three requests are made (wire/node/README.md, section 1). None has credentials, and no server
+stores anything for them:
+
+1. A login without id and secret. Node servers of 2022 on refuse it in words. PHP alone says that it
+   has no such route, and a Node server of 2021 gives a token to anybody: neither serves Node's API.
+2. A save without credentials. v1 refuses them in words; Node alone has no such route.
+3. The question for the version, which Node servers answer since mid-2021.
+
+Only these answers prove something. Whatever else comes, such as a page, a redirect or a 4xx of a
+gateway, leaves it open.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+import attrs
+
+from twake_async.errors import AuthenticationError, RefusedError
+
+from .body import read_document
+from .exchange import Answer
+from .json_codec import PLAIN
+from .node.answers import NOT_FOUND
+from .node.login import LOGIN, SERVER
+from .node_errors import json_of, refused_by_node
+from .php_errors import has_no_route
+from .v1.answers import read_answer
+from .v1.api import DEFAULT_API, SAVE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Mapping
+
+    from twake_async.check import Check
+    from twake_async.errors import TwakeError
+
+    from .exchange import Context, Failure
+
+__all__ = ["Probe", "can_tell", "find_apis"]
+
+#: What an answer says: whether an API is served, or the version; None where it proves nothing.
+Said = bool | str | None
+
+_VERSION = re.compile(r"[\w.-]{1,40}")
+#: What a Node server says to a login without an id.
+_NOBODY = "Application not found"
+#: What the advice says of an API that is the only one.
+_SERVED = {
+    "v1": 'the server serves api="v1" (TWAKE_API=v1)',
+    "node": (
+        'the server serves api="node", which needs a workspace_id too (TWAKE_API=node, '
+        "TWAKE_WORKSPACE_ID)"
+    ),
+}
+
+
+@attrs.frozen(eq=False)
+class Probe:
+    """A request without credentials that no server stores anything for."""
+
+    method: str
+    path: str
+    body: bytes
+    read: Callable[[Answer, Context], Said] = attrs.field(repr=False)
+
+    answer_limit = 65_536
+    operation = "check"
+    front_id = None
+    target = None
+    repeatable = True
+    steps = None
+
+    def headers(self) -> tuple[()]:
+        """Return none: it says nothing of who sends it."""
+        return ()
+
+    def judge(self, answer: Answer | Failure, context: Context) -> Said:
+        """Return what an answer says; None where there is none."""
+        return self.read(answer, context) if isinstance(answer, Answer) else None
+
+    def named_by(self, result: Said) -> None:
+        """Return None: it names no message, and its connection is not used again."""
+
+
+def can_tell(found: Check) -> bool:
+    """Say whether a server that was checked may answer further requests."""
+    return found.problem not in ("unreachable", "later")
+
+
+def find_apis(api: str, found: Check) -> Generator[Probe, Said | TwakeError, Check]:
+    """Yield the requests to make, be sent what each said, and return the check with all of it.
+
+    Args:
+        api: The name of the session's API.
+        found: What a check of that API found.
+
+    """
+    # The version comes last: owners often close its path, and time may run out over it.
+    served = {"node": (yield Probe("POST", LOGIN, b"{}", _serves_node)) is True}
+    served["v1"] = (yield Probe("POST", SAVE, b"{}", _serves_v1)) is True
+    version = yield Probe("GET", SERVER, b"", _version)
+    apis = tuple(name for name in ("v1", "node") if served[name])
+    version = version if isinstance(version, str) else None
+    return attrs.evolve(
+        found,
+        advice=_advice(api, found, apis),
+        apis=apis or None,
+        version=version,
+        release=_release(found.release, version, apis),
+    )
+
+
+def _advice(api: str, found: Check, apis: tuple[str, ...]) -> str:
+    """Return what to do about a problem; where only the other API is served, that it may be set."""
+    if found.problem not in ("address", "unclear") or len(apis) != 1 or api in apis:
+        return found.advice
+    return f"{found.advice}; or set the other API: {_SERVED[apis[0]]}"
+
+
+def _release(
+    seen: str | None, version: str | None, apis: tuple[str, ...]
+) -> Literal["2020", "2021", "2022", "2023"] | None:
+    """Return the release by the version, unless the answers of the server contradict it."""
+    year = (version or "")[:4]
+    contradicted = seen == "2020" or (year == "2021" and "node" in apis)
+    known = year if year in ("2021", "2022", "2023") and not contradicted else seen
+    return cast('Literal["2020", "2021", "2022", "2023"] | None', known)
+
+
+# --- what one answer says ----------------------------------------------------------------------
+
+
+def _serves_node(answer: Answer, _: Context) -> bool | None:
+    document = json_of(answer)
+    refused = refused_by_node(document) if isinstance(document, dict) else None
+    if refused is not None and answer.status == refused.status == 403:
+        return True if document["message"] == _NOBODY else None
+    missing = refused is not None and answer.status == refused.status == 404
+    if missing or document == NOT_FOUND or has_no_route(answer) or _gives_a_token(answer):
+        return False
+    return None
+
+
+def _gives_a_token(answer: Answer) -> bool:
+    resource = _object(answer).get("resource")
+    return isinstance(resource, dict) and "access_token" in resource
+
+
+def _serves_v1(answer: Answer, context: Context) -> bool | None:
+    error = read_answer(answer, SAVE, Probe.answer_limit, DEFAULT_API, context)
+    if isinstance(error, AuthenticationError):
+        return True
+    return False if isinstance(error, RefusedError) and error.reason == "api" else None
+
+
+def _version(answer: Answer, _: Context) -> str | None:
+    told = _object(answer)
+    versions = told.get("version")
+    current = versions.get("current") if isinstance(versions, dict) else None
+    if told.get("status") != "ready" or not isinstance(current, str):
+        return None
+    return current if _VERSION.fullmatch(current) else None
+
+
+def _object(answer: Answer) -> Mapping[str, Any]:
+    """Return the JSON object of a 200; an empty one where it has none."""
+    if answer.status != 200:
+        return {}
+    try:
+        return read_document(answer, Probe.answer_limit, PLAIN)
+    except ValueError:
+        return {}
