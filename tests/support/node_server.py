@@ -20,6 +20,7 @@ CASES: dict[str, dict[str, Any]] = {
     for case in map(
         json.loads, (WIRE / "node" / "cases.jsonl").read_text(encoding="utf-8").splitlines()
     )
+    if case["server"] == "v2023.Q1.1223"
 }
 
 # The ids of the recorded world, and a key of our own.
