@@ -23,12 +23,24 @@ def content_of(text: Any, blocks: Any) -> Any:
         blocks: The `blocks` of the message.
 
     """
-    is_one = isinstance(blocks, list) and len(blocks) == 1 and isinstance(blocks[0], dict)
-    block = blocks[0] if is_one else {}
-    tree = block.get("elements")
-    if block.keys() != {"type", "elements"} or block["type"] != "twacode" or tree == [text]:
+    tree = _tree_of(blocks)
+    if not tree or _is_only(text, tree):
         return text
     return {"original_str": text, "fallback_string": text, "prepared": tree}
+
+
+def _tree_of(blocks: Any) -> Any:
+    """Return the tree of a Twacode block; None where there is another block, or several."""
+    if not isinstance(blocks, list) or len(blocks) != 1 or not isinstance(blocks[0], dict):
+        return None
+    block = blocks[0]
+    is_twacode = block.keys() == {"type", "elements"} and block["type"] == "twacode"
+    return block["elements"] if is_twacode else None
+
+
+def _is_only(text: Any, tree: Any) -> bool:
+    """Say whether a tree is a text and nothing else."""
+    return isinstance(text, str) and isinstance(tree, list) and len(tree) == 1 and tree[0] == text
 
 
 def decode_message(found: Mapping[str, Any]) -> Message:
@@ -43,22 +55,20 @@ def decode_message(found: Mapping[str, Any]) -> Message:
         if name in left and _fill(known, take, left[name]) and name not in _ALSO_KEPT:
             del left[name]
     _take_marker(found.get("context"), left)
-    text, blocks = found.get("text"), left.get("blocks")
-    known["content"] = content_of(text, blocks)
-    left.pop("text", None)
-    if known["content"] is not text or _is_plain(text, blocks):
-        left.pop("blocks", None)
+    text, blocks = left.pop("text", None), left.get("blocks")
+    content = known["content"] = content_of(text, blocks)
+    if content is not text or blocks == [] or _is_only(text, _tree_of(blocks)):
+        left.pop("blocks")
     _fill_from_others(known, left)
     return Message(**known, extra=left)
 
 
 def _take_marker(context: Any, left: dict[str, Any]) -> None:
-    if isinstance(context, dict) and isinstance(context.get(FRONT_ID), str) and MARKER in context:
-        left[MARKER] = context[MARKER]
-
-
-def _is_plain(text: Any, blocks: Any) -> bool:
-    return blocks in ([], [{"type": "twacode", "elements": [text]}])
+    """Keep the marker, which no field has: an edit with hidden data sends it again."""
+    if "context" in left or not isinstance(context, dict) or MARKER not in context:
+        return
+    if left.setdefault(MARKER, context[MARKER]) is not context[MARKER]:
+        left["context"] = context
 
 
 def _fill(
@@ -85,8 +95,8 @@ def _fill_from_others(known: dict[str, Any], left: dict[str, Any]) -> None:
     # The server says 1 for a user's message in `type`, too: who sent it tells.
     kind = 2 if left.get("subtype") == "system" else int(application is not None)
     known["message_type"] = kind
-    known["pinned"] = "pinned_info" in left
-    known["edited"] = "edited" in left
+    known["pinned"] = bool(left.get("pinned_info"))
+    known["edited"] = bool(left.get("edited"))
     replies = left["stats"].get("replies") if isinstance(left.get("stats"), dict) else None
     if type(replies) is int:
         known["responses_count"] = max(0, replies - 1)  # it counts the message itself
@@ -111,9 +121,9 @@ def _date(field: str) -> Callable[[Any], Mapping[str, Any] | None]:
 def _context(value: Any) -> Mapping[str, Any] | None:
     if not isinstance(value, dict):
         return None
-    front_id = value.get(FRONT_ID)
+    front_id = value.get(FRONT_ID) or ""
     if not isinstance(front_id, str):
-        return {"hidden_data": value}
+        return None
     hidden = {name: item for name, item in value.items() if name not in (FRONT_ID, MARKER)}
     return {"front_id": front_id, "hidden_data": hidden}
 
@@ -132,16 +142,20 @@ def _reactions(value: Any) -> Mapping[str, Any] | None:
     for one in value:
         if not isinstance(one, dict) or one.keys() != {"name", "users", "count"}:
             return None
-        if not isinstance(one["name"], str) or type(one["count"]) is not int:
+        name, users, count = one["name"], one["users"], one["count"]
+        if not isinstance(name, str) or name in reactions or type(count) is not int:
             return None
-        if not isinstance(one["users"], list):
+        if not isinstance(users, list) or not all(isinstance(user, str) for user in users):
             return None
-        reactions[one["name"]] = Reaction(tuple(map(str, one["users"])), one["count"])
+        reactions[name] = Reaction(tuple(users), count)
     return {"reactions": reactions}
 
 
 def _override(value: Any) -> Mapping[str, Any] | None:
-    return {"override": value} if isinstance(value, dict) else None
+    if not isinstance(value, dict):
+        return None
+    shown = {name: text for name, text in value.items() if text is not None}
+    return {"override": shown} if all(isinstance(text, str) for text in shown.values()) else None
 
 
 def _ephemeral(value: Any) -> Mapping[str, Any] | None:
