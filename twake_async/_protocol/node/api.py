@@ -64,6 +64,9 @@ def company_path(company: str, *parts: str) -> str:
         parts: The names and ids below it.
 
     """
-    return "/".join(
-        ("/api/messages/v1/companies", quote(company, safe=""), *(quote(p, safe="") for p in parts))
-    )
+    return "/".join(("/api/messages/v1/companies", *map(_quote, (company, *parts))))
+
+
+def _quote(part: str) -> str:
+    # A client may take "." and ".." for steps in the path, unless they are quoted, too.
+    return quote(part, safe="") if part.strip(".") else part.replace(".", "%2E")
