@@ -47,8 +47,9 @@ def decode_message(found: Mapping[str, Any]) -> Message:
     """Return the message of a `resource`, which must have an `id`.
 
     Fields that `Message` does not know, and values of another type, are in `extra` under their
-    names.
+    names. Private keys of applications are removed, from the `resource` too.
     """
+    _drop_keys([found[name] for name in _WITH_APPLICATIONS if name in found])
     left = {name: value for name, value in found.items() if value is not None}
     known: dict[str, Any] = {}
     for name, take in _TAKE.items():
@@ -61,6 +62,21 @@ def decode_message(found: Mapping[str, Any]) -> Message:
         left.pop("blocks")
     _fill_from_others(known, left)
     return Message(**known, extra=left)
+
+
+def _drop_keys(values: list[Any]) -> None:
+    """Remove the private keys of applications from the values of a message.
+
+    A server of 2023 answers the application whose message is quoted as a whole (`send-quote`).
+    """
+    while values:
+        value = values.pop()
+        if isinstance(value, dict):
+            if isinstance(value.get("api"), dict):
+                value["api"].pop("private_key", None)
+            values.extend(value[name] for name in _WITH_APPLICATIONS if name in value)
+        elif isinstance(value, list):
+            values.extend(value)
 
 
 def _take_marker(context: Any, left: dict[str, Any]) -> None:
@@ -165,6 +181,9 @@ def _ephemeral(value: Any) -> Mapping[str, Any] | None:
 def _has_id(value: Any) -> bool:
     return isinstance(value, dict) and isinstance(value.get("id"), str)
 
+
+#: Values of a message that are an application, or may hold one.
+_WITH_APPLICATIONS = ("application", "quote_message", "last_replies")
 
 #: Values that hold more than the message takes from them.
 _ALSO_KEPT = frozenset({"cache", "ephemeral"})
