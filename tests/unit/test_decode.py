@@ -17,10 +17,10 @@ FIELDS = {field.name for field in attrs.fields(Message)} - {"extra", "maybe_dupl
 
 #: The one type of each field, whatever PHP made of it.
 TYPES = {
-    **dict.fromkeys(("id", "front_id", "channel_id", "parent_message_id"), (str,)),
+    **dict.fromkeys(("id", "front_id", "channel_id", "parent_message_id", "workspace_id"), (str,)),
     **dict.fromkeys(("sender", "application_id", "ephemeral_id"), (str, type(None))),
     **dict.fromkeys(("edited", "pinned"), (bool,)),
-    **dict.fromkeys(("hidden_data", "reactions", "user_specific_content"), (dict,)),
+    **dict.fromkeys(("hidden_data", "reactions", "user_specific_content", "override"), (dict,)),
     **dict.fromkeys(("responses_count", "message_type", "increment_at_time"), (int,)),
     **dict.fromkeys(("creation_date", "modification_date"), (datetime.datetime, type(None))),
     "content": (object,),
