@@ -16,7 +16,7 @@ from test_decode import check_types
 
 from twake_async import twacode
 from twake_async._protocol.node.api import FRONT_ID, MARKER, Api
-from twake_async._protocol.node.decode import content_of, decode_message
+from twake_async._protocol.node.decode import decode_message
 from twake_async._protocol.node.encode import encode_draft
 from twake_async._protocol.node.same import is_same
 from twake_async._protocol.v1.decode import decode_message as decode_v1
@@ -198,7 +198,7 @@ def test_values_nested_deeper_than_the_stack_are_passed_on():
     message = decode_message({"id": "m", **dict.fromkeys(names, deep)})
     assert message.content is deep
     blocks = [{"type": "twacode", "elements": [same]}]
-    assert content_of(deep, blocks)["prepared"] == blocks[0]["elements"]
+    assert decode_message({"id": "m", "text": deep, "blocks": blocks}).content["prepared"] == [same]
 
 
 def test_the_key_of_an_application_is_in_no_message():

@@ -12,21 +12,7 @@ from .api import FRONT_ID, MARKER
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["content_of", "decode_message"]
-
-
-def content_of(text: Any, blocks: Any) -> Any:
-    """Return the content of a message: its text, or its tree in the portable form of Twacode.
-
-    Args:
-        text: The `text` of the message.
-        blocks: The `blocks` of the message.
-
-    """
-    tree = _tree_of(blocks)
-    if not tree or _is_only(text, tree):
-        return text
-    return {"original_str": text, "fallback_string": text, "prepared": tree}
+__all__ = ["decode_message"]
 
 
 def _tree_of(blocks: Any) -> Any:
@@ -53,13 +39,12 @@ def decode_message(found: Mapping[str, Any]) -> Message:
     left = {name: value for name, value in found.items() if value is not None}
     known: dict[str, Any] = {}
     for name, take in _TAKE.items():
-        if name in left and _fill(known, take, left[name]) and name not in _ALSO_KEPT:
-            del left[name]
+        if name in left and (fields := take(left[name])) is not None:
+            known.update(fields)
+            if name not in _ALSO_KEPT:
+                del left[name]
     _take_marker(found.get("context"), left)
-    text, blocks = left.pop("text", None), left.get("blocks")
-    content = known["content"] = content_of(text, blocks)
-    if content is not text or blocks == [] or _is_only(text, _tree_of(blocks)):
-        left.pop("blocks")
+    _take_content(known, left)
     _fill_from_others(known, left)
     return Message(**known, extra=left)
 
@@ -87,15 +72,16 @@ def _take_marker(context: Any, left: dict[str, Any]) -> None:
         left["context"] = context
 
 
-def _fill(
-    known: dict[str, Any], take: Callable[[Any], Mapping[str, Any] | None], value: Any
-) -> bool:
-    """Add the fields that a value gives; say whether nothing of it is left."""
-    fields = take(value)
-    if fields is None:
-        return False
-    known.update(fields)
-    return True
+def _take_content(known: dict[str, Any], left: dict[str, Any]) -> None:
+    """Add the content: the text, or the tree in the portable form of Twacode."""
+    text, blocks = left.pop("text", None), left.get("blocks")
+    tree = _tree_of(blocks)
+    known["content"] = text
+    if blocks == [] or _is_only(text, tree):
+        del left["blocks"]
+    elif tree:
+        known["content"] = {"original_str": text, "fallback_string": text, "prepared": tree}
+        del left["blocks"]
 
 
 def _fill_from_others(known: dict[str, Any], left: dict[str, Any]) -> None:

@@ -177,11 +177,17 @@ def encode_draft(
         workspace = check_workspace(workspace)
     operation = _operation(draft)
     fields = _message_fields(draft, operation)
-    for name, value in fields.items():
-        if not isinstance(value, str):
-            check_json(_DRAFT_NAMES.get(name, name), value)
+    _check_fields(fields, draft)
     place = Place(company, draft.channel_id, workspace or "", thread)
     return EncodedDraft(draft, operation, fields, place, api, session)
+
+
+def _check_fields(fields: dict[str, Any], draft: MessageDraft) -> None:
+    # What was made here of a text, or for want of hidden data, needs no check.
+    ours = {"blocks": isinstance(draft.content, str), "context": draft.hidden_data is None}
+    for name, value in fields.items():
+        if not isinstance(value, str) and not ours.get(name):
+            check_json(_DRAFT_NAMES.get(name, name), value)
 
 
 def _operation(draft: MessageDraft) -> Operation:
