@@ -151,6 +151,17 @@ def storm(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def node_storm(session: nox.Session) -> None:
+    """The same over the Node API: logins, looks and joins meet faults, too.
+
+    `nox -s node_storm -- 20000` makes so many sends, over each transport in part.
+    """
+    _install_group(session, "tests", "-e", ".[testing,fast,httpx2]")
+    session.chdir("tests/support")
+    session.run("python", "node_storms.py", *(session.posargs or ["20000"]))
+
+
+@nox.session(default=False)
 def bench(session: nox.Session) -> None:
     """What one send and one import cost, beside other clients; on a clean install of this package.
 

@@ -27,7 +27,7 @@ from .errors import (
     WrongEventLoopError,
 )
 from .journal import Journal
-from .messages import Message, MessageDraft, MessageRef, Reaction
+from .messages import Message, MessageDraft, MessageRef, Reaction, ReplyTarget
 from .retry import Attempt, RetryBudget, RetryPolicy
 from .session import TwakeSession
 
@@ -54,6 +54,7 @@ __all__ = [
     "RateLimitedError",
     "Reaction",
     "RefusedError",
+    "ReplyTarget",
     "RetryBudget",
     "RetryPolicy",
     "SessionClosedError",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import attrs
 
@@ -16,7 +16,7 @@ from .errors import NotSentError, Outcome, RateLimitedError, TwakeError
 from .retry import Attempt, RetryPolicy, next_wait
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Coroutine, Generator
 
     from ._protocol.exchange import Request
     from ._send import Listener
@@ -47,6 +47,7 @@ class Attempts(Generic[C]):
     clock: Clock = attrs.field(factory=Clock)
     _cool_until: float = attrs.field(default=float("-inf"), init=False)
     _pauses: Pauses = attrs.field(factory=Pauses, init=False)
+    _tasks: set[asyncio.Task[Any]] = attrs.field(factory=set, init=False)
 
     async def run(
         self,
@@ -134,10 +135,19 @@ class Attempts(Generic[C]):
                 found: R = end.value
                 return found
 
+    def start(self, call: Coroutine[Any, Any, R]) -> asyncio.Task[R]:
+        """Return the task of a call that several sends may wait for; it ends with the session."""
+        task = asyncio.create_task(call)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
     async def aclose(self) -> None:
         """Close the connections; sends that wait between attempts end at once."""
         self._pauses.end()
         await self.transport.aclose()
+        if self._tasks:  # they find the connections closed
+            await asyncio.wait(self._tasks)
 
     def cooling(self) -> float:
         """Return the seconds that are left of the pause that the server asked of all sends."""
@@ -193,8 +203,8 @@ class Attempts(Generic[C]):
         if send.can_recover(result):
             return await send.recover(result)
         if result.outcome is Outcome.UNKNOWN and (found := await send.look()) is not None:
-            log.info("%s: a look found it, %s", send.request.operation, send.request.front_id)
             self.tokens.give_back()
+            self._tell(send, Outcome.DELIVERED, "found", None)
             return found
         return True
 
@@ -237,6 +247,10 @@ class Attempts(Generic[C]):
         """Tell the listener and the observer what is certain after an attempt."""
         if send.listener is not None:
             send.listener.attempt_ended(outcome, reason, last=wait is None)
+        self._tell(send, outcome, reason, wait)
+
+    def _tell(self, send: Send[T], outcome: Outcome, reason: str, wait: float | None) -> None:
+        """Tell the observer and the log."""
         if self.on_attempt is None and not log.isEnabledFor(logging.DEBUG):
             return
         elapsed = self.clock.now() - send.began

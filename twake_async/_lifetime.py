@@ -36,7 +36,7 @@ class Life:
     def __exit__(
         self,
         kind: type[BaseException] | None,
-        wrong: BaseException | None,
+        exc: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
         self._under_way -= 1

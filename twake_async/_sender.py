@@ -17,7 +17,7 @@ from .messages import Message, MessageDraft, MessageRef
 from .retry import RetryPolicy
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Coroutine, Mapping, Sequence
 
     from ._attempt_loop import Attempts
     from ._lifetime import Life
@@ -64,6 +64,21 @@ class Sender:
             raise InvalidDraftError("send takes a MessageDraft", field="draft")
         return self.api.encode(draft, group_id or self.group_id)
 
+    def send(
+        self,
+        draft: MessageDraft,
+        *,
+        group_id: str | None,
+        deadline: float | None,
+        retry: RetryPolicy | None,
+        read_back: bool = False,
+    ) -> Coroutine[Any, Any, Message]:
+        """Return what sends a draft: `save` with its request."""
+        request = self.encode(draft, group_id).request()
+        return self.save(
+            request, group_id=group_id, deadline=deadline, retry=retry, read_back=read_back
+        )
+
     async def save(
         self,
         request: SaveRequest,
@@ -92,6 +107,30 @@ class Sender:
                 # delivered all the same.
                 log.warning(_CUT)
         return message
+
+    async def look(
+        self,
+        request: SaveRequest,
+        doubts: int,
+        *,
+        deadline: float | None,
+        retry: RetryPolicy | None,
+    ) -> Message | None:
+        """Return the message of a request that an earlier run sent, if a read finds it.
+
+        Args:
+            request: The request.
+            doubts: How many requests may have made the message.
+            deadline: How long to look at most, in seconds.
+            retry: Says whether to look.
+
+        """
+        seconds, policy = self._limits(deadline, retry)
+        steps = request.steps
+        if steps is None or not (policy.reconcile and steps.can_look):
+            return None
+        with self.life:
+            return await steps.look(seconds, doubts)
 
     async def remove(
         self,

@@ -1,8 +1,8 @@
-"""Tasks that wait in line for something, each until its own time; first come, first served.
+"""A queue of tasks that wait for something, each until its own time; first come, first served.
 
 Thousands may stop waiting at the same moment: their deadline passes, or they are cancelled. If
-all of them went on in one turn of the event loop, it would stand still for seconds. So they go on
-a few at a time, and one timer serves all.
+all of them went on in one turn of the event loop, the loop would be blocked for seconds. So they
+go on a few at a time, and one timer serves all.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ T = TypeVar("T")
 class Turn(asyncio.Future[T]):
     """What one task waits for."""
 
-    __slots__ = ("cancels", "ends", "last", "leaving", "line", "once")
+    __slots__ = ("cancels", "ends", "last", "leaving", "once", "queue")
 
-    def __init__(self, line: Waiting[T], ends: float, *, once: bool) -> None:
-        super().__init__(loop=line.loop)
-        self.line = line
+    def __init__(self, queue: Waiting[T], ends: float, *, once: bool) -> None:
+        super().__init__(loop=queue.loop)
+        self.queue = queue
         self.ends = ends
         self.once = once
         self.leaving = False
@@ -70,7 +70,7 @@ class Turn(asyncio.Future[T]):
     def _leave(self) -> None:
         if not self.leaving:
             self.leaving = True
-            self.line.leave(self)
+            self.queue.leave(self)
 
     def go_on(self) -> None:
         """Let the task of one that leaves go on."""
@@ -82,7 +82,7 @@ class Turn(asyncio.Future[T]):
 
 @attrs.define(eq=False)
 class Waiting(Generic[T]):
-    """The line.
+    """The queue.
 
     Args:
         late: Returns the result of a turn whose time is over.
@@ -93,7 +93,7 @@ class Waiting(Generic[T]):
     loop: asyncio.AbstractEventLoop = attrs.field(factory=asyncio.get_running_loop, init=False)
     _waits: int = attrs.field(default=0, init=False)
     # Both hold turns that wait no longer, too: taking one out of the middle would take long.
-    _line: deque[Turn[T]] = attrs.field(factory=deque, init=False)
+    _queue: deque[Turn[T]] = attrs.field(factory=deque, init=False)
     _by_time: list[Turn[T]] = attrs.field(factory=list, init=False)
     _leaving: deque[Turn[T]] = attrs.field(factory=deque, init=False)
     _timer: asyncio.TimerHandle | None = attrs.field(default=None, init=False)
@@ -103,10 +103,10 @@ class Waiting(Generic[T]):
 
     def turns(self) -> list[Turn[T]]:
         """Return all that wait, in order."""
-        return [turn for turn in self._line if turn.waits]
+        return [turn for turn in self._queue if turn.waits]
 
     def join(self, ends: float = math.inf, *, once: bool = False) -> Turn[T]:
-        """Return a turn at the end of the line.
+        """Return a turn at the end of the queue.
 
         Args:
             ends: When its time is over, by the clock of the event loop.
@@ -116,7 +116,7 @@ class Waiting(Generic[T]):
         turn = Turn(self, ends, once=once)
         self._drop_done()
         self._waits += 1
-        self._line.append(turn)
+        self._queue.append(turn)
         if ends < math.inf:
             heapq.heappush(self._by_time, turn)
             if self._by_time[0] is turn:
@@ -126,16 +126,16 @@ class Waiting(Generic[T]):
     def _drop_done(self) -> None:
         # Seldom enough that it costs a constant time for each turn.
         most = 2 * self._waits + _AT_ONCE
-        if len(self._line) > most:
-            self._line = deque(self.turns())
+        if len(self._queue) > most:
+            self._queue = deque(self.turns())
         if len(self._by_time) > most:
             self._by_time = [turn for turn in self._by_time if turn.waits]
             heapq.heapify(self._by_time)
 
     def serve(self, result: T) -> bool:
         """Give this to who waits longest; say whether anyone did."""
-        while self._line:
-            turn = self._line.popleft()
+        while self._queue:
+            turn = self._queue.popleft()
             if turn.waits:
                 self._waits -= 1
                 turn.set_result(result)
@@ -191,21 +191,21 @@ class Pauses:
     """The pauses of a session: each has its own length, and closing the session ends all."""
 
     over: bool = attrs.field(default=False, init=False)
-    _line: Waiting[None] | None = attrs.field(default=None, init=False)
+    _queue: Waiting[None] | None = attrs.field(default=None, init=False)
 
     async def wait(self, seconds: float) -> None:
         """Wait so many seconds, or until the session closes."""
         if self.over:
             return
-        if self._line is None:
-            self._line = Waiting(_nothing)
-        await self._line.join(self._line.loop.time() + seconds)
+        if self._queue is None:
+            self._queue = Waiting(_nothing)
+        await self._queue.join(self._queue.loop.time() + seconds)
 
     def end(self) -> None:
         """End all pauses, those to come included."""
         self.over = True
-        if self._line is not None:
-            self._line.close(None)
+        if self._queue is not None:
+            self._queue.close(None)
 
 
 def _nothing() -> None:

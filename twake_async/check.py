@@ -44,8 +44,8 @@ class Check:
     advice: str = attrs.field(converter=printable)  # it may quote the server
     """What is wrong and how to correct it, in a sentence for a person; or that all is well."""
 
-    release: Literal["2020", "2023"] | None = None
-    """Whose answers the server gives: those of v2020.Q3.107 or of v2023.Q1.1223, if it is known."""
+    release: Literal["2020", "2021"] | None = None
+    """Whose answers the server gives: v2020.Q3.107, or v1 from mid-2021 on; None if unknown."""
 
     @property
     def ok(self) -> bool:

@@ -144,6 +144,9 @@ class JournalEntry:
     minted: bool = False
     """Whether the `front_id` was minted for this message; False where the caller gave it."""
 
+    marker: str | None = None
+    """Over `api="node"`, the id that was minted beside a `front_id` of the caller's."""
+
 
 _KINDS = {Outcome.REFUSED: RefusedError, Outcome.NOT_SENT: NotSentError}
 _WORDS = {

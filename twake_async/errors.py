@@ -271,7 +271,7 @@ class NotSentError(TwakeError):
 
     `reason` is one of
 
-    - `connect`: no TCP connection came about;
+    - `connect`: no TCP connection could be made;
     - `dns`: the host's name does not resolve;
     - `tls`: the TLS handshake failed;
     - `certificate`: the server's certificate does not fit;

@@ -169,7 +169,8 @@ class Attempt:
     """What is certain after this attempt alone."""
 
     reason: str
-    """Empty when delivered; else a reason of the exceptions' lists, or `cancelled`."""
+    """Empty when delivered, `found` where a look found the message of an attempt before; else a
+    reason of the exceptions' lists, or `cancelled`."""
 
     wait: float | None
     """Seconds until the next attempt; None where none follows."""

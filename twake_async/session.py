@@ -270,9 +270,8 @@ class TwakeSession:
             front_id=front_id,
             workspace_id=workspace_id,
         )
-        request = self._sender.encode(draft, group_id).request()
-        return await self._sender.save(
-            request, group_id=group_id, deadline=deadline, retry=retry, read_back=read_back
+        return await self._sender.send(
+            draft, group_id=group_id, deadline=deadline, retry=retry, read_back=read_back
         )
 
     async def reply(
@@ -315,9 +314,8 @@ class TwakeSession:
             sender=sender,
             front_id=front_id,
         )
-        request = self._sender.encode(draft, group_id).request()
-        return await self._sender.save(
-            request, group_id=group_id, deadline=deadline, retry=retry, read_back=read_back
+        return await self._sender.send(
+            draft, group_id=group_id, deadline=deadline, retry=retry, read_back=read_back
         )
 
     async def send(
@@ -333,9 +331,8 @@ class TwakeSession:
 
         Arguments and errors are those of `send_message`.
         """
-        request = self._sender.encode(draft, group_id).request()
-        return await self._sender.save(
-            request, group_id=group_id, deadline=deadline, retry=retry, read_back=read_back
+        return await self._sender.send(
+            draft, group_id=group_id, deadline=deadline, retry=retry, read_back=read_back
         )
 
     def send_many(
@@ -426,6 +423,7 @@ class TwakeSession:
             key=key,
             retry=retry,
             encode=functools.partial(sender.encode, group_id=group),
+            look=functools.partial(sender.look, deadline=deadline, retry=retry),
             pace=self._attempts,
             server=server,
             outage_timeout=outage_timeout,
@@ -483,8 +481,7 @@ class TwakeSession:
             user_specific=user_specific,
             replaces=self._sender.api.edit_replaces,
         )
-        request = self._sender.encode(draft, group_id).request()
-        return await self._sender.save(request, group_id=group_id, deadline=deadline, retry=retry)
+        return await self._sender.send(draft, group_id=group_id, deadline=deadline, retry=retry)
 
     async def remove_message(
         self,

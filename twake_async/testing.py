@@ -111,6 +111,8 @@ async def twake_session(twake_sandbox: Sandbox) -> AsyncIterator[TwakeSession]:
         twake_sandbox.private_api_key,
         group_id=twake_sandbox.group_id,
         base_url=twake_sandbox.url,
+        api=twake_sandbox.api,
+        workspace_id=twake_sandbox.workspace_id,
         deadline=5.0,
         retry=RetryPolicy(initial_wait=0.001, max_wait=0.01),
         proxy=None,

@@ -378,10 +378,10 @@ async def answer_rounds(name: str, url: str) -> None:
                 found = await cold_round(name, url, int(words[1]))
             else:
                 await stack.aclose()
-        except Exception as wrong:  # noqa: BLE001 - a peer that fails has its reason in the table
-            found = {"error": f"{type(wrong).__name__}: {wrong}"[:200]}
-            if isinstance(wrong, ExceptionGroup):
-                found = {"error": repr(wrong.exceptions[0])[:200]}
+        except Exception as exc:  # noqa: BLE001 - a peer that fails has its reason in the table
+            found = {"error": f"{type(exc).__name__}: {exc}"[:200]}
+            if isinstance(exc, ExceptionGroup):
+                found = {"error": repr(exc.exceptions[0])[:200]}
         print(json.dumps(found), flush=True)
 
 

@@ -70,7 +70,7 @@ class Process:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *wrong: object) -> None:
+    def __exit__(self, *exc: object) -> None:
         self._process.kill()
         self._process.communicate()
 

@@ -119,11 +119,74 @@ def saved(request: bytes) -> bytes:
     return whole({"object": stored})
 
 
+_GRANT = {
+    "resource": {
+        "access_token": {
+            "time": 1_700_000_000,
+            "expiration": 1_700_003_600,
+            "refresh_expiration": 1_702_592_000,
+            "value": "an-access-token",
+            "refresh": "a-refresh-token",
+            "type": "Bearer",
+        }
+    }
+}
+_BOT = "10a03ab0-e914-11f1-a2d0-9f7cb434e27b"
+_TIME = 1_795_640_789_421
+
+
+def opened(request: bytes) -> bytes:
+    """The answer of a Node server to a new thread, as long as the recorded one (`send-text`)."""
+    given = json.loads(request)
+    [channel], sent = given["resource"]["participants"], given["options"]["message"]
+    name = f"{next(_NUMBERS):08x}-e914-11f1-a2d0-9f7cb434e27b"
+    nothing = ("files", "edited", "pinned_info", "quote_message", "reactions", "bookmarks")
+    message = {
+        "thread_id": name,
+        "id": name,
+        "type": "message",
+        "subtype": "application",
+        "created_at": _TIME,
+        "updated_at": _TIME,
+        "user_id": _BOT,
+        "application_id": _BOT,
+        **sent,
+        **dict.fromkeys(nothing),
+        "override": None,
+        "cache": {
+            "company_id": channel["company_id"],
+            "workspace_id": channel["workspace_id"],
+            "channel_id": channel["id"],
+        },
+        "links": None,
+        "status": "sent",
+    }
+    by = {"created_by": _BOT, "created_at": _TIME}
+    thread = {
+        "id": name,
+        **by,
+        "updated_at": _TIME,
+        "last_activity": _TIME,
+        "answers": 1,
+        "participants": [by, {**by, **channel}],
+        "message": {
+            **message,
+            "stats": {"replies": 1, "last_activity": _TIME},
+            "last_replies": [message],
+        },
+    }
+    return whole({"resource": thread})
+
+
 def answer_to(head: bytes, body: bytes) -> bytes:
     """The whole answer to one request."""
     path = head.split(b" ", 2)[1]
     if path == SAVE.encode():
         return saved(body)
+    if path.startswith(b"/api/messages/v1/companies/"):
+        return opened(body)
+    if path == b"/api/console/v1/login":
+        return whole(_GRANT)
     return next((answer for part, answer in _CANNED.items() if part in path), whole({}))
 
 

@@ -8,7 +8,8 @@ import tomllib
 import pytest
 from floors import drawing
 from house import drawn
-from places import ROOT
+from imports import imports_of
+from places import ROOT, TESTS
 
 COMMANDS = (
     'python3 -m venv .venv && .venv/bin/pip install ".[sandbox]" && .venv/bin/twake-async demo',
@@ -29,6 +30,32 @@ def test_the_readme_gives_the_two_commands_word_for_word(command: str):
     assert command in code_blocks("README.md").splitlines()
     first_screen = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()[:40]
     assert command in first_screen
+
+
+def paths_in(text: str) -> set[str]:
+    """Return the paths of the project that a Markdown text names in code and in links."""
+    prose = re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
+    words = {word for code in re.findall(r"`([^`]+)`", prose) for word in code.split()}
+    words |= set(re.findall(r"\]\(([^)#]+)", prose))
+    made = (".nox/", ".venv/")  # by a command
+    return {
+        word
+        for word in words
+        if re.fullmatch(r"[\w./-]+(/|\.(py|md|toml|txt))", word) and not word.startswith(made)
+    }
+
+
+def is_there(path: str) -> bool:
+    """Say whether a path begins at the top of the project, or in a folder of its package or tests."""
+    folders = (ROOT, *(ROOT / "twake_async").rglob("*/"), *TESTS.rglob("*/"))
+    return any((folder / path).exists() for folder in folders)
+
+
+def test_each_path_that_contributing_names_is_there():
+    """A newcomer finds each file and folder where CONTRIBUTING says that it is."""
+    named = paths_in((ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"))
+    assert {"twake_async/retry.py", "docs/connections.md"} <= named
+    assert [path for path in sorted(named) if not is_there(path)] == []
 
 
 def test_ci_runs_what_the_readme_says_and_nothing_else():
@@ -64,6 +91,14 @@ def test_every_test_says_in_one_sentence_what_holds(path: pathlib.Path):
     ]
     silent = [test.name for test in tests if not (ast.get_docstring(test) or "").endswith(".")]
     assert silent == []
+
+
+@pytest.mark.parametrize("path", TEST_FILES, ids=lambda path: path.stem)
+def test_no_test_file_imports_another(path: pathlib.Path):
+    """What several test files use is in tests/support."""
+    names = {other.stem for other in TEST_FILES}
+    found = imports_of(path.read_text(encoding="utf-8"), path.stem)
+    assert [one.name for one in found if names & set(one.name.split("."))] == []
 
 
 def test_the_metadata_names_the_pythons_that_are_tested():

@@ -12,8 +12,8 @@ import subprocess
 import sys
 
 import pytest
-from attrs import frozen
 from floors import PACKAGE, floors, folders, modules
+from imports import imports_of, module_name
 from places import ROOT
 
 #: The rooms above the core: these may import extras.
@@ -44,63 +44,6 @@ HTTP_LIBRARIES = frozenset({"httpx", "httpcore", "httpx2", "httpcore2"})
 HTTP_ROOMS = frozenset({"_transport.http_library", "sandbox._serving.in_process"})
 # Lines of a module, docstrings aside: what is documented well shall not have to be cut for it.
 LONGEST_ROOM = 300
-
-
-@frozen
-class Import:
-    """One name that a module imports: absolute, dotted, and where."""
-
-    name: str
-    line: int
-    at_run_time: bool
-
-
-def module_name(path: pathlib.Path) -> str:
-    """The dotted name of a module of the package, from its file."""
-    parts = path.relative_to(ROOT).with_suffix("").parts
-    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-
-
-def is_type_checking(node: ast.expr) -> bool:
-    """Whether an `if` asks for TYPE_CHECKING, by its bare or its dotted name."""
-    return (isinstance(node, ast.Name) and node.id == "TYPE_CHECKING") or (
-        isinstance(node, ast.Attribute) and node.attr == "TYPE_CHECKING"
-    )
-
-
-def absolute(node: ast.ImportFrom, module: str, *, is_package: bool) -> str:
-    """The module that a `from` import names, with its leading dots resolved."""
-    if not node.level:
-        return node.module or ""
-    parts = module.split(".")
-    keep = len(parts) - node.level + is_package
-    return ".".join([*parts[:keep], *([node.module] if node.module else [])])
-
-
-def imports_of(source: str, module: str, *, is_package: bool = False) -> list[Import]:
-    """Every import of a module, in functions and in branches too."""
-    found: list[Import] = []
-
-    def walk(node: ast.AST, *, at_run_time: bool) -> None:
-        if isinstance(node, ast.If) and is_type_checking(node.test):
-            for child in node.body:
-                walk(child, at_run_time=False)
-            for child in node.orelse:
-                walk(child, at_run_time=at_run_time)
-            return
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            start = absolute(node, module, is_package=is_package)
-            names = [f"{start}.{alias.name}" for alias in node.names]
-        else:
-            names = []
-        found.extend(Import(name, node.lineno, at_run_time) for name in names)
-        for child in ast.iter_child_nodes(node):
-            walk(child, at_run_time=at_run_time)
-
-    walk(ast.parse(source), at_run_time=True)
-    return found
 
 
 def complaints(source: str, module: str, *, is_package: bool = False) -> list[str]:

@@ -12,7 +12,7 @@ import inspect
 import pytest
 from floors import modules
 from h11 import IDLE, Connection
-from test_layers import imports_of, module_name
+from imports import imports_of, module_name
 from uvicorn import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState

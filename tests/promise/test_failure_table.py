@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from typing import Any
 
@@ -10,66 +9,18 @@ import attrs
 import httpx
 import httpx2
 import pytest
+from executions import EXECUTIONS, executions
 from failures import AGAIN, ALL, BEGIN, END, PAGE, ROWS, TABLES, Row, page, tables
 from faults import FAULTS
-from scenes import PROP, QUICK, Cause, perform
+from scenes import QUICK, Cause
 
-from twake_async import Attempt, MessageRef, Outcome, RetryPolicy, TwakeError, TwakeSession, errors
+from twake_async import MessageRef, Outcome, RetryPolicy, TwakeError, TwakeSession, errors
 from twake_async._send import Clock
 
-EXECUTIONS = [pytest.param(row, cause, id=cause.name) for row in ROWS for cause in row.causes]
 #: Its RST may destroy the refusal on its way: either claim is right, so no row can promise one.
 EITHER = {"refuses_413_early_reset"}
 #: Said by `send_many` alone, whose own tests bring it about.
 OF_BATCHES = {"address", "held", "outage", "stopped", "cancelled", "interrupted", "unexpected"}
-
-
-@attrs.define
-class Seen:
-    """What came of one execution."""
-
-    attempts: list[Attempt] = attrs.field(factory=list)
-    ended: BaseException | None = None
-    tries: int = 0
-    stored: int = 0
-
-    def observe(self, attempt: Attempt) -> None:
-        """Note an attempt, but for those of the send that only sets the scene."""
-        if attempt.front_id != PROP:
-            self.attempts.append(attempt)
-
-
-async def execute(cause: Cause, operation: str, given: dict[str, Any]) -> Seen:
-    """Bring a failure about, make the call, and return what was seen."""
-    seen = Seen()
-    async with cause.scene() as scene:
-        options: dict[str, Any] = {
-            "public_id": "app",
-            "private_api_key": "k" * 40,
-            "group_id": "g1",
-            "deadline": 5.0,
-            "retry": QUICK,
-            "proxy": None,
-            "on_attempt": seen.observe,
-        }
-        if not {"http_client", "transport"} & scene.options.keys():
-            options |= given
-        try:
-            async with TwakeSession(**options | dict(scene.options)) as twake:
-                await scene.around(twake, lambda: perform(twake, operation, scene.changed))
-        except (TwakeError, asyncio.CancelledError) as error:
-            seen.ended = error
-        seen.tries = scene.tries() if scene.tries else len(seen.attempts)
-        seen.stored = scene.stored()
-    return seen
-
-
-async def executions(row: Row, cause: Cause, **given: Any) -> dict[str, Seen]:
-    """Execute a row for each operation; what takes long, side by side."""
-    if cause.slow:
-        seen = await asyncio.gather(*(execute(cause, each, given) for each in row.operations))
-        return dict(zip(row.operations, seen, strict=True))
-    return {each: await execute(cause, each, given) for each in row.operations}
 
 
 @pytest.fixture(params=[httpx, httpx2], ids=["httpx", "httpx2"])

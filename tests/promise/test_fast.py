@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
-import random
 import sys
 from collections import Counter
-from functools import partial
 from types import SimpleNamespace
 
 import attrs
 import pytest
+from claims import claim, contradictions, ended
+from executions import EXECUTIONS, executions
 from faults import FAULTS, FaultServer, RandomScript
 from faults.proxy import Proxy
 from faults.tls import HANDSHAKES, HandshakeServer, client_context, server_context
-from test_failure_table import EXECUTIONS, executions
-from test_promise import QUICK, STORM, claim, contradictions, ended, storm
-from test_transport import HANGING, Raw
+from raw_server import HANGING, RawServer
+from send_storms import QUICK, STORM, UNPROVEN, cancel_at_random, storm
 
 from twake_async import (
     ConfigurationError,
@@ -100,9 +99,8 @@ async def test_a_storm_of_faults_brings_no_wrong_claim_and_no_second_copy(worker
 @pytest.mark.no_cover
 async def test_resending_loses_nothing():
     """With on_unknown="resend" each message is in the channel at least once, and the result says if twice."""
-    unproven = [name for name in STORM if FAULTS[name].allowed == {"unknown"}]
     policy = RetryPolicy(attempts=40, initial_wait=0.001, max_wait=0.002, on_unknown="resend")
-    async with FaultServer(RandomScript(7, unproven, rate=0.4)) as server:
+    async with FaultServer(RandomScript(7, UNPROVEN, rate=0.4)) as server:
         async with session(server.url, retry=policy, retry_budget=None, deadline=60) as twake:
             claims = await storm(twake, 1_000, 20)
         assert {claimed.outcome for claimed in claims.values()} == {Outcome.DELIVERED}
@@ -115,28 +113,7 @@ async def test_resending_loses_nothing():
 @pytest.mark.no_cover
 async def test_a_storm_of_cancellations_leaves_every_slot_usable_and_no_socket_open():
     """After thousands of cancelled sends over few connections, the next thousand all work."""
-    script = RandomScript(3, ["good_late", "loses_silent", "stores_close"], rate=0.6)
-    chance = random.Random(5)
-    async with FaultServer(script) as server:
-        async with session(server.url, max_connections=10) as twake:
-
-            async def work() -> None:
-                for _ in range(100):
-                    try:
-                        async with asyncio.timeout(chance.uniform(0, 0.01)):
-                            await claim(twake.send_message("c1", "Hello"))
-                    except TimeoutError:
-                        pass
-
-            await asyncio.gather(*(work() for _ in range(20)))
-            server.behave()
-            after = await asyncio.gather(
-                *(claim(twake.send_message("c1", "Hello", deadline=60)) for _ in range(1_000))
-            )
-            assert server.open_connections <= 10
-        assert Counter(after) == {Outcome.DELIVERED: 1_000}
-        await server.quiet()
-        assert server.open_connections == 0
+    await cancel_at_random("fast", each=100, then=1_000)
 
 
 # --- what is proven -----------------------------------------------------------------------------
@@ -454,7 +431,7 @@ def test_no_other_name_is_accepted():
 @pytest.mark.parametrize("deadline", [0.2, 5.0])
 async def test_a_refusal_whose_body_hangs_is_a_refusal(deadline):
     """It does not wait for the deadline, and does not become unknown."""
-    async with Raw(HANGING) as server:
+    async with RawServer(HANGING) as server:
         error = await failure(server.url, deadline=deadline)
     assert (type(error), error.status) == (RefusedError, 401)
 
@@ -469,10 +446,9 @@ _OTHER_TRANSPORTS = ("injected", "verify_and_transport", "both")
     ("row", "cause"),
     [each for each in EXECUTIONS if not any(word in each.id for word in _OTHER_TRANSPORTS)],
 )
-async def test_a_row_of_the_failure_table_has_the_same_outcome(row, cause, monkeypatch):
+async def test_a_row_of_the_failure_table_has_the_same_outcome(row, cause):
     """The outcome, the number of copies, and the retries are those of pooled connections over httpx."""
-    monkeypatch.setattr("test_failure_table.TwakeSession", partial(TwakeSession, transport="fast"))
-    for operation, seen in (await executions(row, cause)).items():
+    for operation, seen in (await executions(row, cause, transport="fast")).items():
         ended = seen.ended
         assert (operation, getattr(ended, "outcome", None)) == (
             operation,

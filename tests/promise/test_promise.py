@@ -2,40 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
-import random
 from collections import Counter
 
 import attrs
 import pytest
-from clock import past_deadline
+from claims import claim, contradictions, ended, may_be_unknown
 from faults import FAULTS, FaultServer, RandomScript
+from send_storms import QUICK, STORM, UNPROVEN, cancel_at_random, storm
 
-from twake_async import MessageRef, Outcome, RetryPolicy, TwakeError, TwakeSession
+from twake_async import MessageRef, Outcome, RetryPolicy, TwakeSession
 
 ONCE = RetryPolicy.never()
-#: Faults that only the deadline ends.
-SLOW = {name for name in FAULTS if any(word in name for word in ("silent", "drip"))}
 
 
 def session(server, **options):
     options = {"retry": ONCE, "deadline": 5.0} | options
     return TwakeSession("app", "k" * 40, group_id="g1", base_url=server.url, **options)
-
-
-async def claim(sending) -> Outcome:
-    try:
-        await sending
-    except TwakeError as error:
-        return error.outcome
-    return Outcome.DELIVERED
-
-
-def ended(twake, sending, server, fault):
-    """Return a send that ends; if only the deadline ends it, that passes once the fault acts."""
-    if fault.name not in SLOW:
-        return sending
-    return past_deadline(twake, sending, server.next_silence(fault), 5.0)
 
 
 @pytest.mark.parametrize("name", sorted(FAULTS))
@@ -68,59 +50,6 @@ async def test_edits_and_removes_keep_the_promise_too(server, name):
             assert outcome.name.lower() in fault.allowed or fault.good
 
 
-#: What a random storm is made of: all but what takes seconds, megabytes or a shared cooldown.
-STORM = sorted(
-    name
-    for name, fault in FAULTS.items()
-    if name not in SLOW
-    and not any(word in name for word in ("big", "bomb", "endless", "late"))
-    and (not name.startswith("refuses_429") or name in ("refuses_429_absent", "refuses_429_zero"))
-)
-QUICK = RetryPolicy(initial_wait=0.001, max_wait=0.004)
-
-
-@attrs.frozen
-class Claim:
-    """What a send said of its message."""
-
-    outcome: Outcome
-    maybe_duplicated: bool
-    attempts: int
-
-
-async def storm(twake, count: int, workers: int) -> dict[str, Claim]:
-    """Send `count` messages from `workers` tasks; return what was claimed of each front_id."""
-    claims: dict[str, Claim] = {}
-    numbers = iter(range(count))
-
-    async def work() -> None:
-        for number in numbers:
-            front_id = f"{workers}-{number}"
-            try:
-                message = await twake.send_message("c1", "Hello", front_id=front_id)
-            except TwakeError as error:
-                claims[front_id] = Claim(
-                    error.outcome, maybe_duplicated=False, attempts=error.attempts
-                )
-            else:
-                claims[front_id] = Claim(Outcome.DELIVERED, message.maybe_duplicated, 0)
-
-    await asyncio.gather(*(work() for _ in range(workers)))
-    return claims
-
-
-def contradictions(server, claims) -> list[str]:
-    """Name each claim that the server's own memory contradicts."""
-    wrong = []
-    for front_id, claimed in claims.items():
-        copies, outcome = server.stored[front_id], claimed.outcome
-        if (outcome is Outcome.DELIVERED and not copies) or (
-            outcome in (Outcome.REFUSED, Outcome.NOT_SENT) and copies
-        ):
-            wrong.append(f"{front_id}: {outcome}, {copies} copies, {server.history[front_id]}")
-    return wrong
-
-
 @pytest.mark.no_cover
 @pytest.mark.parametrize(("workers", "count"), [(1, 1_000), (10, 2_000), (100, 3_000)])
 async def test_a_storm_of_faults_brings_no_wrong_claim_and_no_second_copy(workers, count):
@@ -145,17 +74,10 @@ async def test_a_storm_of_faults_brings_no_wrong_claim_and_no_second_copy(worker
         ] == []
 
 
-def may_be_unknown(history: list[str], attempts: int) -> bool:
-    """Say whether a fault was met that proves nothing, or an attempt was cut before it was read."""
-    unproven = any(name in FAULTS and "unknown" in FAULTS[name].allowed for name in history)
-    return unproven or len(history) < attempts
-
-
 @pytest.mark.no_cover
 async def test_resending_loses_nothing():
     """With on_unknown="resend" each message is in the channel at least once, and says if twice."""
-    unproven = [name for name in STORM if FAULTS[name].allowed == {"unknown"}]
-    script = RandomScript(7, unproven, rate=0.4)
+    script = RandomScript(7, UNPROVEN, rate=0.4)
     policy = RetryPolicy(attempts=40, initial_wait=0.001, max_wait=0.002, on_unknown="resend")
     async with FaultServer(script) as server:
         async with session(server, retry=policy, retry_budget=None, deadline=60) as twake:
@@ -171,27 +93,7 @@ async def test_resending_loses_nothing():
 @pytest.mark.no_cover
 async def test_a_storm_of_cancellations_leaves_every_connection_usable_and_no_socket_open():
     """After thousands of cancelled sends over few pooled connections, the next thousand all work."""
-    script = RandomScript(3, ["good_late", "loses_silent", "stores_close"], rate=0.6)
-    chance = random.Random(5)
-    async with FaultServer(script) as server:
-        async with session(server, max_connections=10) as twake:
-
-            async def work() -> None:
-                for _ in range(100):
-                    try:
-                        async with asyncio.timeout(chance.uniform(0, 0.01)):
-                            await claim(twake.send_message("c1", "Hello"))
-                    except TimeoutError:
-                        pass
-
-            await asyncio.gather(*(work() for _ in range(20)))
-            server.behave()
-            after = await asyncio.gather(
-                *(claim(twake.send_message("c1", "Hello", deadline=60)) for _ in range(1_000))
-            )
-        assert Counter(after) == {Outcome.DELIVERED: 1_000}
-        await server.quiet()
-        assert server.open_connections == 0
+    await cancel_at_random(None, each=100, then=1_000)
 
 
 @pytest.mark.no_cover

@@ -15,8 +15,8 @@ import pytest
 import respx
 from faults import FaultServer
 from faults.proxy import Proxy
+from faults.socks import Socks
 from faults.tls import client_context, server_context
-from test_proxies import Socks
 
 from twake_async import (
     MessageDraft,

@@ -12,6 +12,7 @@ import time
 
 from places import ROOT
 
+from twake_async.cli._credentials import _NAMES
 from twake_async.sandbox import Sandbox
 from twake_async.sandbox._seed import DEFAULT_SEED
 
@@ -69,10 +70,10 @@ def spawn(*arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
 
 
 def wait_for(condition) -> None:
-    """Wait until something holds that another process or thread brings about."""
+    """Wait until something holds that another process or thread does."""
     until = time.monotonic() + 10
     while not condition():
-        assert time.monotonic() < until, "it did not come about in time"
+        assert time.monotonic() < until, "it did not happen in time"
         time.sleep(0.01)
 
 
@@ -91,9 +92,10 @@ def write_config(path: pathlib.Path, mode: int = 0o600, **settings: str) -> path
 
 def file_settings(sandbox: Sandbox) -> dict[str, str]:
     """Return what a file must say to reach the sandbox."""
-    return {
+    settings = {
         name.removeprefix("TWAKE_").lower(): value for name, value in sandbox.environment.items()
     }
+    return {name: value for name, value in settings.items() if name in _NAMES}
 
 
 def message(sandbox, number: int, **more) -> dict:

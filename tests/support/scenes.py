@@ -124,7 +124,7 @@ def _stored(server: FaultServer) -> int:
 async def fault(
     name: str, *, retry_after: str | None = None, **options: Any
 ) -> AsyncIterator[Scene]:
-    """Meet a fault of the catalogue, again and again."""
+    """Meet a fault of the catalogue in each attempt."""
     met = FAULTS[name]
     if retry_after is not None:
         met = attrs.evolve(met, retry_after=retry_after)
@@ -268,13 +268,13 @@ async def forward(how: Any) -> AsyncIterator[Scene]:
 
 
 @cause
-async def injected(kind: str, wrong: type[Exception]) -> AsyncIterator[Scene]:
+async def injected(kind: str, error: type[Exception]) -> AsyncIterator[Scene]:
     """Send through a transport of the caller's, or his client around it, that fails."""
     tried: list[object] = []
 
     def handle(request: httpx.Request) -> httpx.Response:
         tried.append(request)
-        raise wrong("as told")
+        raise error("as told")
 
     transport = httpx.MockTransport(handle)
     address = {"base_url": "https://twake.example", "proxy": "env"}
@@ -423,7 +423,7 @@ async def busy(around: Any, word: str, **changed: Any) -> AsyncIterator[Scene]:
 
 async def _to_its_place(call: Call) -> asyncio.Future[Any]:
     sending = asyncio.ensure_future(call())
-    for _ in range(10):  # no I/O lies on the way into the line
+    for _ in range(10):  # no I/O lies between the call and the queue
         await asyncio.sleep(0)
     return sending
 

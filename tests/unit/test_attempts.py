@@ -452,7 +452,7 @@ async def test_closing_in_a_cooldown_ends_the_wait_and_does_not_spin():
 
     async def pause(seconds: float, line: Pauses) -> None:
         pauses.append(seconds)
-        assert len(pauses) < 10, "it waits again and again"
+        assert len(pauses) < 10, "it waits repeatedly"
         await line.wait(seconds)
 
     closed = Failure(sent=False, reason="closed", detail="closed")

@@ -379,7 +379,7 @@ async def test_a_slow_channel_does_not_hold_up_the_others():
 
 
 async def test_a_channel_that_fills_the_line_stops_the_input_until_it_moves():
-    """Behind a slow channel only so many drafts stand in line; what comes after waits outside."""
+    """Behind a slow channel only so many drafts are in the queue; what comes after waits outside."""
     taken = 0
 
     def count(items):

@@ -237,7 +237,7 @@ def test_workers_that_are_torn_down_with_their_loop_end_at_once(waits_in):
 
 
 async def test_workers_that_strangers_cancel_leave_no_draft_unaccounted_for(tmp_path):
-    """What stood in line behind a busy channel is yielded before the cancellation is raised."""
+    """What waited behind a busy channel is yielded before the cancellation is raised."""
     taken, told, seen, send = [], [], [], Sender()
 
     def count():
@@ -393,7 +393,7 @@ class Cleaned:
 @WAYS
 @pytest.mark.parametrize("how", ["closed", "cancelled", "stopped", "refused", "ended"])
 async def test_a_generator_is_closed_when_its_batch_is_left(give, how):
-    """Its clean-up has run by the time that the batch is over, however that came about."""
+    """Its clean-up has run by the time that the batch is over, whatever ended it."""
     source, stop = Cleaned(give), asyncio.Event()
     server = Known(Check("address", "nobody")) if how == "refused" else Known()
     batch = stream(source.given, at_once, plan(stop=stop, server=server))

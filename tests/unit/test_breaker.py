@@ -405,10 +405,10 @@ async def test_a_probe_that_meets_what_every_message_would_meet_ends_the_batch(p
 
 @pytest.mark.parametrize("is_proven", [True, False])
 async def test_an_empty_500_for_a_group_that_was_proven_is_an_outage_and_no_wrong_group(is_proven):
-    """A server of 2023 says so of an unknown group, and any server whose database is away."""
+    """A server of 2021 says so of an unknown group, and any server whose database is away."""
     backend = Backend()
     backend.is_proven = is_proven
-    backend.found = Check("group", "an empty 500", "2023")
+    backend.found = Check("group", "an empty 500", "2021")
     send = goes_down(backend, 5, seconds=3)
     seen, error = await ended(stream(drafts(20, 20), send, backend.plan(in_flight=2)))
     assert (error is None) == is_proven

@@ -93,7 +93,7 @@ def test_the_docstring_draws_the_tree(kind):
 
 
 def test_bad_arguments_are_also_value_errors():
-    """Wrong settings and drafts are caught by code that knows only `ValueError`; fates are not."""
+    """Wrong settings and drafts are caught by code that knows only `ValueError`; what became of a send is not."""
     value_errors = {kind for kind in TREE if issubclass(kind, ValueError)}
     assert value_errors == {ConfigurationError, InvalidDraftError}
 

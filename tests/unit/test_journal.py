@@ -199,7 +199,7 @@ async def test_a_disk_that_fills_between_two_attempts_forbids_the_second(server,
 
 
 async def test_an_id_that_no_file_can_hold_stops_nothing(path):
-    """A server that answers with half a character in an id makes no batch hang."""
+    """A server that answers with a lone surrogate in an id makes no batch hang."""
 
     async def send(request, listener):
         return attrs.evolve(await at_once(request, listener), id="id\ud800")
@@ -212,7 +212,7 @@ async def test_an_id_that_no_file_can_hold_stops_nothing(path):
 
 
 async def test_a_target_that_no_file_can_hold_is_told(path):
-    """A group whose id holds half a character makes no batch hang."""
+    """A group whose id holds a lone surrogate makes no batch hang."""
     async with asyncio.timeout(10):
         with pytest.raises(JournalError) as caught:
             await collect(stream(drafts(1), at_once, plan(path, target="\ud800")))
@@ -575,7 +575,7 @@ async def test_a_changed_draft_under_a_key_of_the_caller_is_one_bad_draft(path):
 
 @pytest.mark.parametrize("in_flight", [1, 5])
 async def test_a_key_that_is_given_twice_is_sent_once(path, in_flight):
-    """Whether the first is still in line, on its way or at its end: the second is an error."""
+    """Whether the first is still in the queue, on its way or at its end: the second is an error."""
     items = [MessageDraft("a", "Hello")] * 4
     options = {"key": lambda draft: "same", "in_flight": in_flight}
     send = ended_as(Outcome.DELIVERED)

@@ -122,7 +122,7 @@ def test_types_that_json_does_not_know_are_refused(thing, wrap):
 
 @pytest.mark.parametrize("key", [1, None, True, 1.5, ("a",), b"a"])
 def test_keys_that_are_not_strings_are_refused(key):
-    """Python's encoder would write some of them as strings that nobody asked for."""
+    """Python's encoder would write some of them as strings that the caller did not give."""
     assert "key that is not a string: make it one" in refusal([{key: 1}])
 
 

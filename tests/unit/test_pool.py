@@ -685,7 +685,7 @@ async def test_a_connection_that_opens_after_the_pool_closed_is_closed():
 
 
 async def test_four_may_connect_at_once():
-    """The limiter gives four turns; the others wait in line."""
+    """The limiter gives four turns; the others wait in a queue."""
     limiter = ConnectLimiter()
     inside: list[int] = []
 

@@ -12,12 +12,12 @@ import ssl
 import subprocess
 import sys
 import urllib.request
-from typing import Self
 
 import httpx
 import pytest
 from faults import FaultServer
-from faults.proxy import Proxy, _closed, _either, _pipe
+from faults.proxy import Proxy
+from faults.socks import Socks
 from faults.tls import HandshakeServer, client_context, server_context
 
 from twake_async import (
@@ -517,55 +517,6 @@ async def test_no_log_shows_the_password_of_a_socks_proxy(caplog):
 
 
 # --- SOCKS --------------------------------------------------------------------------------------
-
-
-class Socks:
-    """A SOCKS5 proxy on loopback that asks for no password.
-
-    Args:
-        how: `"works"`, `"refuses"` to connect, or `"silent"`.
-
-    """
-
-    def __init__(self, how: str = "works") -> None:
-        self.how = how
-        self.accepted = 0
-        self.tasks: list[asyncio.Task] = []
-
-    async def __aenter__(self) -> Self:
-        self.server = await asyncio.start_server(self.serve, "127.0.0.1", 0)
-        self.port = self.server.sockets[0].getsockname()[1]
-        self.url = f"socks5://127.0.0.1:{self.port}"
-        return self
-
-    async def __aexit__(self, *exc: object) -> None:
-        self.server.close()
-        for task in self.tasks:
-            task.cancel()
-        await asyncio.gather(*self.tasks, return_exceptions=True)
-        await self.server.wait_closed()
-
-    async def serve(self, reader, writer) -> None:
-        self.tasks.append(asyncio.current_task())
-        self.accepted += 1
-        try:
-            await reader.readexactly(3)
-            if self.how == "silent":
-                await reader.read()
-            writer.write(b"\x05\x00")
-            asked = await reader.readexactly(10)  # to an address of IPv4
-            if self.how == "refuses":
-                writer.write(b"\x05\x05\x00\x01" + bytes(6))
-                return
-            port = int.from_bytes(asked[8:], "big")
-            back, onward = await asyncio.open_connection("127.0.0.1", port)
-            try:
-                writer.write(b"\x05\x00\x00\x01" + bytes(6))
-                await _either(_pipe(reader, onward, None), _pipe(back, writer, None))
-            finally:
-                await _closed(onward)
-        finally:
-            await _closed(writer)
 
 
 @pytest.mark.parametrize("tls", [True, False])

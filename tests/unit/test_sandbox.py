@@ -302,14 +302,20 @@ def test_reset_begins_anew() -> None:
 
 
 def test_the_environment_is_what_from_env_reads() -> None:
-    """It has four variables, one of them the address of the sandbox."""
-    with Sandbox() as sandbox:
-        assert sandbox.environment == {
-            "TWAKE_PUBLIC_ID": sandbox.public_id,
-            "TWAKE_PRIVATE_API_KEY": KEY,
-            "TWAKE_GROUP_ID": sandbox.group_id,
-            "TWAKE_BASE_URL": sandbox.url,
-        }
+    """It has the credentials, the address, the API of the release, and the workspace if any."""
+    apis = {"2020": "v1", "2021": "v1", "2022": "node", "2023": "node"}
+    for release, api in apis.items():
+        with Sandbox(release=release) as sandbox:
+            assert sandbox.environment == {
+                "TWAKE_PUBLIC_ID": sandbox.public_id,
+                "TWAKE_PRIVATE_API_KEY": KEY,
+                "TWAKE_GROUP_ID": sandbox.group_id,
+                "TWAKE_BASE_URL": sandbox.url,
+                "TWAKE_API": api,
+                "TWAKE_WORKSPACE_ID": DEFAULT_SEED["workspaces"]["main"]["id"],
+            }
+    with Sandbox(DEFAULT_SEED | {"workspaces": {}}) as sandbox:
+        assert "TWAKE_WORKSPACE_ID" not in sandbox.environment
 
 
 def test_a_seed_may_be_a_mapping_or_a_file(tmp_path: Path) -> None:
@@ -328,17 +334,17 @@ def test_a_seed_may_be_a_mapping_or_a_file(tmp_path: Path) -> None:
 
 def test_bad_arguments_are_refused_with_the_choices() -> None:
     """An unknown release, a bound of zero and a seed that is a list are refused."""
-    with pytest.raises(ValueError, match="2020, 2023"):
-        Sandbox(release="2021")
+    with pytest.raises(ValueError, match="2020, 2021, 2022, 2023"):
+        Sandbox(release="2019")
     with pytest.raises(ValueError, match="at least 1"):
         Sandbox(max_messages=0)
     with pytest.raises(TypeError, match="mapping"):
         Sandbox([])  # type: ignore[arg-type]
 
 
-def test_release_2023_keeps_the_first_character_of_plain_text() -> None:
+def test_release_2021_keeps_the_first_character_of_plain_text() -> None:
     """So do its servers."""
-    with Sandbox(release="2023") as sandbox:
+    with Sandbox(release="2021") as sandbox:
         body = split(exchange(sandbox))[2]
     assert json.loads(body)["object"]["content"]["prepared"] == "h"
 

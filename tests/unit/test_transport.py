@@ -18,6 +18,7 @@ import pytest
 from faults import FaultServer
 from faults.proxy import Proxy
 from faults.tls import HANDSHAKES, HandshakeServer, client_context, server_context
+from raw_server import HANGING, RawServer
 
 from twake_async import (
     ConfigurationError,
@@ -212,36 +213,10 @@ async def test_a_refusal_does_not_need_its_body(server):
     assert (type(error), error.status) == (RefusedError, 401)
 
 
-class Raw:
-    """A server that answers each request with the given bytes and keeps the connection open."""
-
-    def __init__(self, answer: bytes) -> None:
-        self.answer = answer
-        self.accepted = 0
-
-    async def __aenter__(self):
-        self.server = await asyncio.start_server(self.serve, "127.0.0.1", 0)
-        self.url = f"http://127.0.0.1:{self.server.sockets[0].getsockname()[1]}"
-        return self
-
-    async def __aexit__(self, *exc):
-        self.server.close()
-        await self.server.wait_closed()
-
-    async def serve(self, reader, writer):
-        self.accepted += 1
-        while await reader.read(65_536):
-            writer.write(self.answer)
-        writer.close()
-
-
-HANGING = b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 10\r\n\r\nha"
-
-
 @pytest.mark.parametrize("deadline", [0.2, 5.0])
 async def test_a_refusal_whose_body_hangs_is_a_refusal(deadline):
     """It does not wait for the deadline, and does not become unknown."""
-    async with Raw(HANGING) as server:
+    async with RawServer(HANGING) as server:
         before = time.monotonic()
         error = await failure(server.url, deadline=deadline)
         assert time.monotonic() - before < 1.5
@@ -278,7 +253,7 @@ async def test_a_refusal_with_a_huge_body_costs_the_connection_and_no_more():
     """What follows a deciding status is read up to a limit only."""
     page = b"x" * 100_000
     answer = b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 100000\r\n\r\n" + page
-    async with Raw(answer) as server, session(server.url) as twake:
+    async with RawServer(answer) as server, session(server.url) as twake:
         for _ in range(2):
             with pytest.raises(RefusedError):
                 await twake.send_message("c1", "Hello")
@@ -288,7 +263,7 @@ async def test_a_refusal_with_a_huge_body_costs_the_connection_and_no_more():
 async def test_an_unsolicited_upgrade_is_unknown():
     """Twake never answers 101."""
     answer = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n"
-    async with Raw(answer) as server:
+    async with RawServer(answer) as server:
         error = await failure(server.url, deadline=0.3)
     assert type(error) is OutcomeUnknownError
 

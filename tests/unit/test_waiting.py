@@ -1,4 +1,4 @@
-"""A line of tasks that wait: first come, first served, each until its own time, a few at a time."""
+"""A queue of tasks that wait: first come, first served, each until its own time, a few at a time."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from twake_async._waiting import Pauses, Waiting
 LATE = "late"
 
 
-def line_of() -> Waiting:
+def queue_of() -> Waiting:
     return Waiting(lambda: LATE)
 
 
-def waiting_in(line: Waiting, count: int, seconds: float = 60.0) -> list[asyncio.Task]:
-    """Return tasks that wait in a line, once they do."""
-    ends = line.loop.time() + seconds
+def waiting_in(queue: Waiting, count: int, seconds: float = 60.0) -> list[asyncio.Task]:
+    """Return tasks that wait in a queue, once they do."""
+    ends = queue.loop.time() + seconds
 
     async def wait() -> object:
-        return await line.join(ends)
+        return await queue.join(ends)
 
     return [asyncio.create_task(wait()) for _ in range(count)]
 
@@ -45,14 +45,14 @@ async def settle() -> None:
 
 
 async def test_first_come_first_served():
-    """Who waits longest is served first; with nobody in line nobody is."""
-    line = line_of()
-    assert not line.serve("nothing")
-    tasks = waiting_in(line, 3)
+    """Who waits longest is served first; with nobody in the queue nobody is."""
+    queue = queue_of()
+    assert not queue.serve("nothing")
+    tasks = waiting_in(queue, 3)
     await settle()
-    assert len(line) == 3
-    assert all(line.serve(number) for number in range(3))
-    assert len(line) == 0
+    assert len(queue) == 3
+    assert all(queue.serve(number) for number in range(3))
+    assert len(queue) == 0
     assert await asyncio.gather(*tasks) == [0, 1, 2]
 
 
@@ -60,19 +60,19 @@ async def test_first_come_first_served():
 async def test_many_end_a_few_at_a_time(how, monkeypatch):
     """The event loop turns in between, so that it serves others; and all end."""
     monkeypatch.setattr(_waiting, "_AT_ONCE", 7)
-    line = line_of()
-    tasks = waiting_in(line, 300, 0.05 if how == "late" else 60.0)
+    queue = queue_of()
+    tasks = waiting_in(queue, 300, 0.05 if how == "late" else 60.0)
     await settle()
     if how == "cancelled":
         for task in tasks:
             task.cancel()
     elif how == "closed":
-        line.close(LATE)
+        queue.close(LATE)
     else:
-        monkeypatch.setattr(line.loop, "time", lambda: 1e9)  # all are late in one moment
+        monkeypatch.setattr(queue.loop, "time", lambda: 1e9)  # all are late in one moment
     assert max(await ends_a_turn(tasks)) <= 7
     monkeypatch.undo()
-    assert len(line) == 0
+    assert len(queue) == 0
     if how == "cancelled":
         assert all(task.cancelled() for task in tasks)
     else:
@@ -81,27 +81,27 @@ async def test_many_end_a_few_at_a_time(how, monkeypatch):
 
 async def test_each_waits_until_its_own_time():
     """Whoever joins later may be late earlier, and the others wait on."""
-    line = line_of()
-    (patient,) = waiting_in(line, 1, 60.0)
-    (hasty,) = waiting_in(line, 1, 0.05)
-    (hastier,) = waiting_in(line, 1, 0.02)
-    (forever,) = waiting_in(line, 1, float("inf"))
+    queue = queue_of()
+    (patient,) = waiting_in(queue, 1, 60.0)
+    (hasty,) = waiting_in(queue, 1, 0.05)
+    (hastier,) = waiting_in(queue, 1, 0.02)
+    (forever,) = waiting_in(queue, 1, float("inf"))
     await hastier
     assert not hasty.done()
     await hasty
     assert not patient.done()
-    assert line.serve("yours")
-    assert line.serve("and yours")
+    assert queue.serve("yours")
+    assert queue.serve("and yours")
     assert (await patient, await forever) == ("yours", "and yours")
 
 
 async def test_who_is_about_to_leave_is_not_served():
     """A cancelled or late one has not gone on yet, and what comes goes to the next."""
-    line = line_of()
-    first, second = waiting_in(line, 2)
+    queue = queue_of()
+    first, second = waiting_in(queue, 2)
     await settle()
     first.cancel("enough")
-    assert line.serve("yours")
+    assert queue.serve("yours")
     assert await second == "yours"
     with pytest.raises(asyncio.CancelledError) as caught:
         await first
@@ -110,9 +110,9 @@ async def test_who_is_about_to_leave_is_not_served():
 
 async def test_a_cancellation_that_comes_too_late_is_the_tasks_own():
     """It was served and then cancelled: the task is cancelled, and its turn holds what it was given."""
-    line = line_of()
-    turn = line.join()
-    assert line.serve("yours")
+    queue = queue_of()
+    turn = queue.join()
+    assert queue.serve("yours")
     assert not turn.cancel()
     turn.end("late")
     assert turn.result() == "yours"
@@ -120,50 +120,50 @@ async def test_a_cancellation_that_comes_too_late_is_the_tasks_own():
 
 async def test_a_second_cancellation_changes_nothing():
     """The task is cancelled once, with the last message."""
-    line = line_of()
-    (task,) = waiting_in(line, 1)
+    queue = queue_of()
+    (task,) = waiting_in(queue, 1)
     await settle()
     task.cancel("first")
     task.cancel("second")
     with pytest.raises(asyncio.CancelledError) as caught:
         await task
     assert caught.value.args == ("second",)
-    assert len(line) == 0
+    assert len(queue) == 0
 
 
 async def test_what_has_ended_takes_no_memory():
     """Turns that were cancelled, late or served do not pile up while others wait."""
-    line = line_of()
-    (patient,) = waiting_in(line, 1, 600.0)
+    queue = queue_of()
+    (patient,) = waiting_in(queue, 1, 600.0)
     await settle()
     for _ in range(20):
-        tasks = waiting_in(line, 500, 300.0)
+        tasks = waiting_in(queue, 500, 300.0)
         await settle()
         for number, task in enumerate(tasks):
             if number % 3:
                 task.cancel()
-        for turn in line.turns()[1:]:
+        for turn in queue.turns()[1:]:
             turn.end("over")
         await asyncio.wait(tasks)
-    assert len(line._line) < 1_000
-    assert len(line._by_time) < 1_000
+    assert len(queue._queue) < 1_000
+    assert len(queue._by_time) < 1_000
     for _ in range(2_000):
-        line.join(line.loop.time() + 60)
-        assert line.serve("yours")
+        queue.join(queue.loop.time() + 60)
+        assert queue.serve("yours")
     assert await patient == "yours"
-    assert len(line._by_time) < 1_000
+    assert len(queue._by_time) < 1_000
 
 
 async def test_a_line_that_was_left_keeps_no_timer_and_no_turn():
     """Nothing of it is left behind when it is closed."""
-    line = line_of()
-    (task,) = waiting_in(line, 1)
+    queue = queue_of()
+    (task,) = waiting_in(queue, 1)
     await settle()
-    line.close("over")
-    line.close("over")
+    queue.close("over")
+    queue.close("over")
     assert await task == "over"
-    gone = weakref.ref(line)
-    del line, task
+    gone = weakref.ref(queue)
+    del queue, task
     await settle()
     gc.collect()
     assert gone() is None

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Literal
 
 import attrs
 
-from twake_async._journal.resume import given_twice, key_of, resume
+from twake_async._journal.resume import again, given_twice, key_of, resume
 from twake_async.deliveries import Delivery, JournalEntry
-from twake_async.errors import JournalError
+from twake_async.errors import JournalError, Outcome
 
 from .item import Item, not_sent
 
@@ -83,12 +83,16 @@ class Encoder:
         if self.key is not None or key <= writer.file.last_key:
             found = writer.find(key)
         entry = resume(draft, intent, found, self.policy)
-        if isinstance(entry, Delivery):
-            return Item(draft, draft.channel_id, known=entry)
+        known = entry if isinstance(entry, Delivery) else None
+        if known is not None and known.outcome is not Outcome.UNKNOWN:
+            return Item(draft, draft.channel_id, known=known)
         if self.key is not None:
             self._keys.add(key)
-        request = encoded.request(entry.front_id)
-        return Item(draft, draft.channel_id, request=request, entry=entry)
+        if isinstance(entry, Delivery):
+            assert found is not None  # noqa: S101 - what is reported was found
+            entry = again(intent, found)
+        request = encoded.request(entry.front_id, entry.marker)
+        return Item(draft, draft.channel_id, known=known, request=request, entry=entry)
 
     def _intent(
         self, draft: MessageDraft, encoded: EncodedDraft, position: int, run: int
@@ -102,4 +106,5 @@ class Encoder:
             run,
             time.time(),
             minted=encoded.front_id is not draft.front_id,
+            marker=encoded.marker,
         )

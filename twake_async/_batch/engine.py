@@ -107,7 +107,9 @@ class _Batch:
             self._progress.report_pause,
         )
         self._records = Records(self.writer, lambda error: self._halt(error, error))
-        self._sending = Sending(self.send, self._breaker, self._records, self._halt, self._finish)
+        self._sending = Sending(
+            self.send, plan.look, self._breaker, self._records, self._halt, self._finish
+        )
         self._workers = [Worker(self._records) for _ in range(plan.in_flight)]
 
     async def run(self) -> AsyncGenerator[Delivery, None]:

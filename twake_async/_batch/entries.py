@@ -94,6 +94,7 @@ def final_entry(item: Item, entry: JournalEntry, delivery: Delivery) -> JournalE
         time.time(),
         unknown,
         entry.minted,
+        entry.marker,
     )
 
 

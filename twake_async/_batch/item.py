@@ -11,11 +11,16 @@ from twake_async.errors import Outcome
 from twake_async.messages import MessageDraft
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from twake_async._protocol.generation import SaveRequest
     from twake_async.deliveries import JournalEntry
     from twake_async.errors import TwakeError
+    from twake_async.messages import Message
 
-__all__ = ["AttemptLog", "Item", "not_sent"]
+    Look = Callable[[SaveRequest, int], Awaitable[Message | None]]
+
+__all__ = ["AttemptLog", "Item", "no_look", "not_sent"]
 
 
 @attrs.define(eq=False)
@@ -46,6 +51,11 @@ class AttemptLog:
         self.begun = self.unknown = 0
 
 
+async def no_look(request: SaveRequest, doubts: int) -> Message | None:  # noqa: ARG001
+    """Return None: nothing is read."""
+    return None
+
+
 #: The log of a draft for which no attempt was made.
 _NO_ATTEMPTS = AttemptLog()
 
@@ -64,7 +74,7 @@ class Item:
     """Its outcome, where that is known without sending it."""
 
     request: SaveRequest | None = None
-    """The request that sends it; None where `known` is given."""
+    """The request that sends it; None where it is not sent, whatever a look finds."""
 
     entry: JournalEntry | None = None
     """The intent for the journal; None without a journal."""
@@ -84,6 +94,12 @@ class Item:
     def front_id(self) -> str | None:
         """The `front_id` that it is sent with; None where it is not sent, or has none."""
         return None if self.request is None else self.request.front_id
+
+    @property
+    def may_be_there(self) -> bool:
+        """Whether an earlier run left it unknown, so that a look may find it."""
+        steps = None if self.request is None else self.request.steps
+        return self.in_doubt > 0 and steps is not None and steps.can_look
 
     @property
     def in_doubt(self) -> int:

@@ -13,6 +13,8 @@ from twake_async.errors import ConfigurationError
 from twake_async.journal import Journal
 from twake_async.retry import RetryPolicy
 
+from .item import no_look
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from twake_async.messages import MessageDraft
 
     from .breaker import Pace, Server
+    from .item import Look
 
 __all__ = ["Plan"]
 
@@ -41,6 +44,8 @@ class Plan:
     retry: RetryPolicy | None
     encode: Callable[[MessageDraft], EncodedDraft]
     """Encodes a draft, or raises a `TwakeError`."""
+    look: Look = no_look
+    """Returns the message of a request that an earlier run sent, if a read finds it."""
     pace: Pace
     server: Server
     outage_timeout: float | None

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from twake_async.messages import Message
 
     from .breaker import Breaker
-    from .item import Item
+    from .item import Item, Look
     from .records import Records
     from .worker import Worker
 
@@ -51,6 +51,7 @@ class Sending:
 
     Args:
         send: Sends one request or raises a `TwakeError`, and tells the listener of each attempt.
+        look: Returns the message of a request that an earlier run sent, if a read finds it.
         breaker: Says when a draft may be sent.
         records: What the journal keeps of each draft.
         halt: Ends the batch: takes the error of each draft that is not sent any more, and the
@@ -60,6 +61,7 @@ class Sending:
     """
 
     send: Send
+    look: Look
     breaker: Breaker
     records: Records
     halt: Halt
@@ -72,9 +74,9 @@ class Sending:
 
     async def deliver(self, item: Item, worker: Worker) -> Delivery:
         """Return the delivery of a draft: what is known of it, or what its send came to."""
-        if item.known is not None:
+        if item.known is not None and not item.may_be_there:
             return item.known
-        if item.channel in self.held:
+        if item.known is None and item.channel in self.held:
             return failed(item, NotSentError(_HELD, reason="held"))
         worker.begin(item)
         try:
@@ -107,6 +109,8 @@ class Sending:
         """Put the intent on the disk, if there is a journal, and send the draft."""
         worker.is_busy = True
         try:
+            if item.may_be_there and (found := await self._look(item, permit)) is not None:
+                return found
             error = None if item.entry is None else await self.records.begin(item, item.entry)
             if error is None and self.error_of_rest is None:
                 return await self._send(item, worker, permit)
@@ -114,6 +118,21 @@ class Sending:
             return self.give_up(item) if error is None else failed(item, error)
         finally:
             worker.is_busy = False
+
+    async def _look(self, item: Item, permit: int) -> Delivery | None:
+        """Return the delivery of a draft that an earlier run left unknown; None to send it again.
+
+        A look that finds it decides, before anything is sent or reported.
+        """
+        assert item.request is not None  # noqa: S101 - it may be there
+        message = await self.look(item.request, item.in_doubt)
+        if message is not None:
+            item.begun = True
+            self.breaker.release(permit)
+            return delivered(item, message)
+        if item.known is not None:
+            self.breaker.release(permit)
+        return item.known
 
     async def _send(self, item: Item, worker: Worker, permit: int) -> Delivery:
         assert item.request is not None  # noqa: S101 - only a known item has none

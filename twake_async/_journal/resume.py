@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from twake_async.messages import MessageDraft
 
-__all__ = ["given_twice", "key_of", "resume"]
+__all__ = ["again", "given_twice", "key_of", "resume"]
 
 
 def key_of(draft: MessageDraft, position: int, make: Callable[[MessageDraft], str] | None) -> str:
@@ -73,13 +73,26 @@ def resume(
     is_unknown = found.outcome is Outcome.UNKNOWN
     if found.outcome is Outcome.DELIVERED or (is_unknown and policy == "report"):
         return _report(draft, found)
+    return again(intent, found, repeatable=draft.id is not None)
+
+
+def again(intent: JournalEntry, found: JournalEntry, *, repeatable: bool = False) -> JournalEntry:
+    """Return the intent to send a draft that an earlier run had begun: with the ids of that run.
+
+    Args:
+        intent: The entry with which this run would send it for the first time.
+        found: What the journal has.
+        repeatable: Whether to send it twice does no harm.
+
+    """
     in_doubt = found.unknown_requests
     return attrs.evolve(
         intent,
         front_id=found.front_id,
         minted=found.minted,
+        marker=found.marker,
         unknown_requests=in_doubt,
-        maybe_duplicated=in_doubt > 0 and draft.id is None,
+        maybe_duplicated=in_doubt > 0 and not repeatable,
     )
 
 

@@ -37,7 +37,7 @@ __all__ = [
 
 #: "TWKJ": it marks an SQLite file as a journal.
 APPLICATION_ID = 0x54574B4A
-VERSION = 2
+VERSION = 3
 SCHEMA = """\
 CREATE TABLE journal (
     target TEXT NOT NULL,
@@ -65,6 +65,7 @@ CREATE TABLE message (
     ended REAL,
     unknown_requests INTEGER NOT NULL,
     minted INTEGER NOT NULL,
+    marker TEXT,
     checksum INTEGER NOT NULL
 ) WITHOUT ROWID;
 """
@@ -136,6 +137,7 @@ def row_of(entry: JournalEntry) -> Row:
         entry.ended,
         entry.unknown_requests,
         int(entry.minted),
+        entry.marker,
     )
 
 

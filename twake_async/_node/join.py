@@ -53,7 +53,9 @@ class Joins:
             return True
         call = self._calls.get(place.thread)
         if call is None:
-            call = self._calls[place.thread] = SharedCall(self._run(place), _never)
+            call = self._calls[place.thread] = SharedCall(
+                self._run(place), self.attempts.start, _never
+            )
         return await call.wait(seconds)
 
     async def _run(self, place: Place) -> bool:

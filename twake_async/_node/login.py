@@ -9,7 +9,7 @@ import attrs
 
 from twake_async._protocol.node.api import Token
 from twake_async._protocol.node.login import Grant, log_in
-from twake_async.errors import NotSentError, SessionClosedError, TwakeError
+from twake_async.errors import NotSentError, Outcome, TwakeError
 
 from .shared_call import SharedCall
 
@@ -69,7 +69,7 @@ class Logins:
 
     def _begin(self) -> SharedCall[TwakeError | None]:
         if self._call is None or self._call.task.done():
-            self._call = SharedCall(self._run(), self._late)
+            self._call = SharedCall(self._run(), self.attempts.start, self._late)
         return self._call
 
     def _late(self) -> TwakeError:
@@ -100,9 +100,8 @@ class Logins:
         )
 
     def _note_failure(self, error: TwakeError) -> None:
-        if isinstance(error, SessionClosedError):
-            return
         self._last = error
-        wait = min(LONGEST_WAIT, FIRST_WAIT * 2.0 ** min(self._failures, 60))
+        # A refusal is the server's own word: to wait longer each time would not help it.
+        self._failures = 0 if error.outcome is Outcome.REFUSED else self._failures + 1
+        wait = min(LONGEST_WAIT, FIRST_WAIT * 2.0 ** min(max(0, self._failures - 1), 60))
         self._not_before = self.attempts.now() + wait * (0.5 + self.attempts.clock.draw() / 2)
-        self._failures += 1

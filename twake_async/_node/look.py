@@ -58,7 +58,9 @@ class Looks:
     def _join(self, place: Place) -> SharedCall[Rows]:
         call = self._next.get(place)
         if call is None:
-            call = SharedCall(self._run(place, self._running.get(place)), tuple)
+            call = SharedCall(
+                self._run(place, self._running.get(place)), self.attempts.start, tuple
+            )
             self._next[place] = call
         return call
 

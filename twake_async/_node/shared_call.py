@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from twake_async._waiting import Waiting
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable, Coroutine
 
 __all__ = ["SharedCall"]
@@ -20,14 +20,20 @@ class SharedCall(Generic[T]):
 
     Args:
         call: The call; an exception that it raises is given to nobody.
+        start: Makes its task.
         late: Returns what a wait gives whose time is over, or that waits for a call that raised.
 
     """
 
-    def __init__(self, call: Coroutine[Any, Any, T], late: Callable[[], T]) -> None:
+    def __init__(
+        self,
+        call: Coroutine[Any, Any, T],
+        start: Callable[[Coroutine[Any, Any, T]], asyncio.Task[T]],
+        late: Callable[[], T],
+    ) -> None:
         self._late = late
         self._waiting = Waiting(late)
-        self.task = asyncio.create_task(self._run(call))
+        self.task = start(self._run(call))
 
     async def _run(self, call: Coroutine[Any, Any, T]) -> T:
         try:

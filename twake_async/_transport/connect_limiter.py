@@ -23,7 +23,7 @@ class ServerUnreachable(Exception):  # noqa: N818 - an internal signal
 
 @attrs.define(eq=False)
 class ConnectLimiter:
-    """Lets four connections be opened at a time; the others wait in line."""
+    """Lets four connections be opened at a time; the others wait in a queue."""
 
     _active: int = attrs.field(default=0, init=False)
     _waiting: collections.deque[asyncio.Future[None]] = attrs.field(

@@ -70,12 +70,12 @@ def check(deadline: float, *, as_json: bool, options: Options) -> int:
     try:
         session = open_session(options, os.environ, deadline=deadline)
         found = asyncio.run(_ask(session))
-    except TwakeError as error:
-        advice = of_error(error)
+    except TwakeError as exc:
+        advice = of_error(exc)
         complain(advice)
         if as_json:
-            say(json.dumps({"ok": False, "problem": error.reason, "advice": advice}))
-        return STATUSES[error.outcome]
+            say(json.dumps({"ok": False, "problem": exc.reason, "advice": advice}))
+        return STATUSES[exc.outcome]
     found = attrs.evolve(found, advice=of_text(found.advice))
     if as_json:
         facts = {"ok": found.ok, "problem": found.problem, "advice": found.advice}

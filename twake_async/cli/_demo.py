@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.text import Text
 
 from twake_async.errors import Outcome, TwakeError
+from twake_async.messages import MessageDraft
 from twake_async.retry import RetryPolicy
 from twake_async.sandbox import Sandbox
 from twake_async.sandbox._seed import DEFAULT_SEED
@@ -45,25 +46,34 @@ _MEANINGS = {
     short_help="Show all of it in two seconds, on this machine.",
     epilog="Nothing leaves this machine, and nothing is left behind.",
 )
-def demo() -> None:
+@click.option(
+    "--release",
+    type=click.Choice(["2020", "2021", "2022", "2023"]),
+    default="2020",
+    show_default=True,
+    help="Whose answers to show; 2022 and 2023 on the Node API.",
+)
+def demo(release: str) -> None:
     """Show in two seconds what this SDK does, against a Twake on this machine.
 
     Starts the sandbox on a free port of 127.0.0.1, sends to it over real HTTP, shows each of the
     four outcomes and what the exceptions say, and prints the channel as its members see it.
     """
-    asyncio.run(_demo(Console(highlight=False, markup=False)))
+    asyncio.run(_demo(Console(highlight=False, markup=False), release))
 
 
-async def _demo(console: Console) -> None:
+async def _demo(console: Console, release: str = "2020") -> None:
     began = time.perf_counter()
-    async with Sandbox(log=lambda _: None) as sandbox:
+    async with Sandbox(release=release, log=lambda _: None) as sandbox:
         page = _Page(console)
         page.open(sandbox.url)
         async with _session(sandbox) as twake:
-            await _what_goes_right(page, twake, sandbox.channel_id)
+            await _what_goes_right(page, twake, sandbox)
             await _many_at_once(page, twake, sandbox.channel_id)
             await _what_goes_wrong(page, sandbox)
             await _a_lost_answer(page, twake, sandbox)
+            if sandbox.api == "node":
+                await _a_lost_request(page, twake, sandbox)
         page.channel(sandbox)
     page.close(time.perf_counter() - began)
 
@@ -74,11 +84,14 @@ def _session(sandbox: Sandbox, *, url: str = "", key: str = "", **more: Any) -> 
         key or sandbox.private_api_key,
         group_id=sandbox.group_id,
         base_url=url or sandbox.url,
+        api=sandbox.api,
+        workspace_id=sandbox.workspace_id,
         **more,
     )
 
 
-async def _what_goes_right(page: _Page, twake: TwakeSession, channel: str) -> None:
+async def _what_goes_right(page: _Page, twake: TwakeSession, sandbox: Sandbox) -> None:
+    channel = sandbox.channel_id
     page.chapter("What goes right")
     page.code('twake.send_message(channel, "Hello, this is my first message !")')
     hello = await twake.send_message(channel, "Hello, this is my first message !")
@@ -89,8 +102,13 @@ async def _what_goes_right(page: _Page, twake: TwakeSession, channel: str) -> No
     page.outcome(Outcome.DELIVERED, "into the thread of the first")
 
     alice = DEFAULT_SEED["users"]["alice"]["id"]
-    page.code('twake.send_message(channel, "Psst", ephemeral=True, ephemeral_to=[...])')
-    await twake.send_message(channel, "Psst", ephemeral=True, ephemeral_to=[alice])
+    draft = MessageDraft(channel, "Psst", ephemeral=True, ephemeral_to=[alice])
+    if sandbox.api == "v1":
+        page.code('twake.send_message(channel, "Psst", ephemeral=True, ephemeral_to=[...])')
+    else:  # shown on one connection of hers, which an event names
+        page.code('twake.send(MessageDraft(channel, "Psst", ephemeral=True, ...))')
+        draft = attrs.evolve(draft, connection_id="the connection of an event")
+    await twake.send(draft)
     page.outcome(Outcome.DELIVERED, "shown to Alice alone, and not stored")
 
     page.code('twake.edit_message(hello, "Hello, this is my second thought !")')
@@ -136,6 +154,11 @@ async def _a_lost_answer(page: _Page, twake: TwakeSession, sandbox: Sandbox) -> 
     page.story("A lost answer: the server stores the message, and the connection ends.")
     sandbox.fail_next(after_storing="close")
     question = "Did this one arrive?"
+    if sandbox.api == "node":
+        found = await twake.send_message(channel, question)
+        page.outcome(Outcome.DELIVERED, f"a look at the channel found it: {found.id}")
+        page.moral("Each message carries a mark, so that it is known again. No copy was sent.")
+        return
     page.error(await _failure(twake.send_message(channel, question)))
     arrived = any(m["content"] == question for m in sandbox.messages(channel))
     page.moral(
@@ -144,11 +167,21 @@ async def _a_lost_answer(page: _Page, twake: TwakeSession, sandbox: Sandbox) -> 
     )
 
 
+async def _a_lost_request(page: _Page, twake: TwakeSession, sandbox: Sandbox) -> None:
+    page.story("A lost request: the connection ends, and nothing was stored.")
+    sandbox.fail_next(before_storing="close")
+    page.error(await _failure(twake.send_message(sandbox.channel_id, "And this one?")))
+    page.moral(
+        "A look did not find it. It may still come, so it is not sent again without you: "
+        "you decide."
+    )
+
+
 async def _failure(sending: Awaitable[object]) -> TwakeError:
     try:
         await sending
-    except TwakeError as error:
-        return error
+    except TwakeError as exc:
+        return exc
     raise RuntimeError("the demo met no error where it had prepared one")
 
 

@@ -45,8 +45,8 @@ def journal(file: str, listed: str | None, *, as_json: bool) -> int:
             _list(Journal(file), listed)
         else:
             _count(Journal(file), as_json=as_json)
-    except JournalError as error:
-        complain(of_error(error))
+    except JournalError as exc:
+        complain(of_error(exc))
         return FAILED
     return 0
 

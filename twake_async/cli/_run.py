@@ -71,8 +71,8 @@ class Run:
             self.signals.call(self._on_signal)
             try:
                 runner.run(self._send(session))
-            except TwakeError as error:
-                self.report.note_error(error)
+            except TwakeError as exc:
+                self.report.note_error(exc)
             except asyncio.CancelledError:  # a second signal
                 pass
             except click.UsageError:  # a list could not be made: nothing was sent
@@ -214,8 +214,8 @@ class Run:
             for left, line in enumerate(self.source.rest(self._last), 1):
                 outcome = known.outcome(line, self._taken + left - 1)
                 self.report.lists.put(unsent_result(line, outcome))
-        except InputError as error:
-            complain(f"the rest of the input is in no list: {error}")
+        except InputError as exc:
+            complain(f"the rest of the input is in no list: {exc}")
             return None
         if isinstance(self.source, StreamInput) and not self.source.ended:
             complain("the input had not ended: its rest is in no list")

@@ -55,10 +55,10 @@ stored lives in memory and goes with the sandbox.
 @click.option("--seed", metavar="FILE", help="A JSON file with the world to begin with.")
 @click.option(
     "--release",
-    type=click.Choice(["2020", "2023"]),
+    type=click.Choice(["2020", "2021", "2022", "2023"]),
     default="2020",
     show_default=True,
-    help="Whose answers to give; 2023 cuts a plain text, as its servers do.",
+    help="Whose answers to give; 2022 and 2023 on the Node API.",
 )
 @click.option(
     "--allow-host",

@@ -136,8 +136,8 @@ def _send(
         try:
             session, draft = prepare()
             message = runner.run(_deliver(session, draft, policy, signals))
-        except TwakeError as error:
-            status = report.failure(error)
+        except TwakeError as exc:
+            status = report.failure(exc)
         except (KeyboardInterrupt, asyncio.CancelledError):
             status = report.interrupted()
         else:

@@ -157,8 +157,8 @@ class _Job:
                     return status
                 session = open_session(self.options, os.environ)
                 stack.enter_context(report.lists)
-            except TwakeError as error:
-                report.note_error(error)
+            except TwakeError as exc:
+                report.note_error(exc)
                 return report.finish_early()
             except KeyboardInterrupt:
                 return report.finish_early(interrupted=True)

@@ -1,9 +1,10 @@
-"""The two saves of `TwakeSession.check`, which no server stores and each server refuses."""
+"""The requests of `TwakeSession.check`, which no server stores and each server refuses."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from twake_async.sandbox._releases.node.server import LOGIN
 from twake_async.sandbox._releases.permissions import BAD_CREDENTIALS
 
 __all__ = ["is_as_check_expects", "is_check"]
@@ -11,11 +12,17 @@ __all__ = ["is_as_check_expects", "is_check"]
 _SAVE = "/api/v1/messages/save"
 _NO_GROUP = "00000000-0000-0000-0000-000000000000"
 _CONTENT = {"content": {"original_str": "check", "prepared": ["check"]}}
+_NOT_FOUND_APPLICATION = 403
 _MALFORMED = "unknown error or malformed query."
 
 
 def is_check(path: str, body: Any) -> bool:
-    """Return whether a request is one of those of `check`: saves that name no channel."""
+    """Return whether a request is one of those of `check`.
+
+    These are saves that name no channel, and a login that names no application.
+    """
+    if path == LOGIN:
+        return body in ({}, [])  # PHP reads an empty object as an empty list
     if path != _SAVE or not isinstance(body, dict):
         return False
     rest = {name: value for name, value in body.items() if name != "group_id"}
@@ -26,6 +33,8 @@ def is_as_check_expects(path: str, body: Any, status: int | None, answer: Any) -
     """Return whether the answer to a request of `check` says that nothing is wrong."""
     if not is_check(path, body):
         return False
+    if path == LOGIN:
+        return status == _NOT_FOUND_APPLICATION
     error = answer.get("error") if isinstance(answer, dict) else None
     if body["group_id"] == _NO_GROUP:
         return bool(error != BAD_CREDENTIALS["error"])

@@ -17,7 +17,7 @@ JSON: Mapping[str, str] = {"all-cookies": "[]", "content-type": "application/jso
 
 @define(frozen=True, slots=True)
 class Request:
-    """A request. Header names are in lower case; the body is as it was sent."""
+    """A request. The path has its query, header names are in lower case, the body is as sent."""
 
     method: str
     path: str

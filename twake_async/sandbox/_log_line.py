@@ -6,9 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from twake_async.sandbox._checks import is_as_check_expects, is_check
 from twake_async.sandbox._releases import php_json
-from twake_async.sandbox._serving.limits import FOREIGN_HOST, TOO_LARGE, TOO_SLOW
+from twake_async.sandbox._releases.node.server import LOGIN
+from twake_async.sandbox._serving.limits import FOREIGN_HOST, NODE_TOO_LARGE, TOO_LARGE, TOO_SLOW
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from twake_async.sandbox._faults.fault import Fault
     from twake_async.sandbox._http import Request, Response
     from twake_async.sandbox._received import ReceivedRequest
@@ -33,22 +36,34 @@ def log_line(
 
     """
     asked = f"{_cleaned(kept.method)} {_cleaned(kept.path)}"
-    message = kept.body.get("message") if isinstance(kept.body, dict) else None
+    message = _message(kept.body)
     if is_check(kept.path, kept.body):
         asked += " (check)"
-    elif isinstance(message, dict) and "content" in message:
+    elif "content" in message:
         asked += f' "{_excerpt(message["content"])}"'
-    elif isinstance(message, dict) and isinstance(message.get("id"), str):
+    elif "text" in message:
+        asked += f' "{_excerpt(message["text"])}"'
+    elif isinstance(message.get("id"), str):
         asked += f" {_cleaned(message['id'])}"
     told = _limit_told(request, response) or _told(kept, response, fault)
     return f"{asked} -> {told}"
+
+
+def _message(body: Any) -> Mapping[str, Any]:
+    """Return the message in a body: of v1, of a new thread, or of a reply or an edit."""
+    if not isinstance(body, dict):
+        return {}
+    options = body.get("options")
+    in_options = options.get("message") if isinstance(options, dict) else None
+    found = body.get("message") or in_options or body.get("resource")
+    return found if isinstance(found, dict) else {}
 
 
 def _limit_told(request: Request, response: Response) -> str:
     if response is FOREIGN_HOST:
         host = _cleaned(request.headers.get("host", ""))
         return f'{response.status} refused: the Host "{host}" is not allowed'
-    if response is TOO_LARGE:
+    if response is TOO_LARGE or response is NODE_TOO_LARGE:
         return f"{response.status} refused: the body is too large"
     return f"{response.status} refused: the body did not end" if response is TOO_SLOW else ""
 
@@ -61,13 +76,24 @@ def _told(request: ReceivedRequest, response: Response, fault: Fault | None) -> 
     value = php_json.decode(response.body)
     if fault is None and is_as_check_expects(request.path, request.body, request.status, value):
         return f"{told}, and nothing stored, as it should be"
-    if isinstance(value, dict) and "error" in value:
-        told += f" refused: {_cleaned(str(value['error']))}"
-    elif isinstance(value, dict) and isinstance(value.get("object"), dict):
+    value = value if isinstance(value, dict) else {}
+    if "error" in value:
+        told += f" refused: {_cleaned(str(value.get('message') or value['error']))}"
+    elif isinstance(value.get("object"), dict):
         shown = value["object"]
         told += " ephemeral" if shown.get("_user_ephemeral") else " message"
         told += f" {_cleaned(str(shown.get('id')))}"
+    elif isinstance(value.get("resource"), dict) and request.path != LOGIN:
+        told += _told_of(value["resource"])
     return told if fault is None else f"{told} (fault: {fault.action})"
+
+
+def _told_of(resource: Mapping[str, Any]) -> str:
+    """Return what a Node server showed: a message, or an ephemeral one, which has no id."""
+    shown = resource.get("message", resource)
+    if isinstance(shown, dict) and "id" in shown:
+        return f" message {_cleaned(str(shown['id']))}"
+    return " ephemeral"
 
 
 def _excerpt(content: Any) -> str:

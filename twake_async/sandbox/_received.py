@@ -9,6 +9,7 @@ from attrs import define, field
 
 from twake_async.sandbox._faults.names import SILENCES
 from twake_async.sandbox._releases import php_json
+from twake_async.sandbox._releases.node.server import LOGIN
 
 if TYPE_CHECKING:
     from twake_async.sandbox._faults.fault import Fault
@@ -30,7 +31,10 @@ class ReceivedRequest:
     status: int | None
     """The status of the answer; None if no byte was answered."""
     body: Any
-    """The body: decoded if it is JSON, text otherwise, empty if the sandbox refused it."""
+    """The body: decoded if it is JSON, text otherwise, empty if the sandbox refused it.
+
+    Of a login only the id is kept.
+    """
 
 
 @define(slots=True)
@@ -62,11 +66,16 @@ class Received:
 
 def received(request: Request, response: Response, fault: Fault | None) -> ReceivedRequest:
     """Return what is kept of a request."""
-    unanswered = fault is not None and fault.action in SILENCES
-    body = php_json.decode(request.body)
+    unanswered = fault is not None and fault.action in (*SILENCES, "later")
+    path = request.path.partition("?")[0]
     return ReceivedRequest(
-        request.method,
-        request.path,
-        None if unanswered else response.status,
-        request.body.decode("utf-8", "replace") if body is None else body,
+        request.method, path, None if unanswered else response.status, _kept_body(request, path)
     )
+
+
+def _kept_body(request: Request, path: str) -> Any:
+    body = php_json.decode(request.body)
+    if path.rstrip("/") == LOGIN:
+        given = body if isinstance(body, dict) else {}
+        return {"id": given["id"]} if "id" in given else {}
+    return request.body.decode("utf-8", "replace") if body is None else body

@@ -6,17 +6,23 @@ import asyncio  # noqa: TC003 - resolved by get_type_hints
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
-from twake_async.sandbox._faults.fault import failure, formed, late, refused
-from twake_async.sandbox._faults.names import Action, Form, Refusal  # noqa: TC001
+from twake_async.sandbox._faults.fault import Fault, failure, formed, late, refused
+from twake_async.sandbox._faults.names import AIMS, NODE_ACTIONS, Action, Aim, Form, Refusal
 from twake_async.sandbox._received import Received, ReceivedRequest
 from twake_async.sandbox._releases.server import RELEASES
 from twake_async.sandbox._seed import read_seed
 from twake_async.sandbox._serving.app import asgi_app
 from twake_async.sandbox._serving.asgi import ASGIApp  # noqa: TC001
 from twake_async.sandbox._serving.in_process import asgi_transport
-from twake_async.sandbox._serving.limits import PATIENCE, Limits, checked_names
+from twake_async.sandbox._serving.limits import (
+    NODE_TOO_LARGE,
+    PATIENCE,
+    TOO_LARGE,
+    Limits,
+    checked_names,
+)
 from twake_async.sandbox._serving.listener import Listener
 from twake_async.sandbox._twake import Twake
 
@@ -39,14 +45,19 @@ class Sandbox:
         seed: The world to begin with: a mapping in the format of the default seed, or the path of
             a JSON file that holds one. Default: a small company with two channels, three people
             and one application that may do everything.
-        release: "2020" answers as v2020.Q3.107 on PHP 8.2 does, "2023" as v2023.Q1.1223 on
-            PHP 7.1, which keeps only the first character of plain text.
+        release: "2020" answers as v2020.Q3.107 on PHP 8.2 does, "2021" as the v1 API of
+            mid-2021 to 2022 does: recorded from the PHP of v2023.Q1.1223 on PHP 7.1, which keeps
+            only the first character of plain text. "2022" answers applications on the Node API as
+            v2022.Q2.975 does; its v1, of which nothing was recorded, answers as "2021". "2023"
+            answers as v2023.Q1.1223, the last release: on the Node API alone. Default: "2020".
         port: The port on 127.0.0.1; 0, the default, finds a free one.
         max_messages: How many messages are kept; the oldest are dropped. Default: 10,000.
         max_requests: How many received requests are kept, in at most 64 MiB of bodies; the oldest
             are dropped. Default: 1,000.
         max_body: The largest body that is read, in bytes. A larger one is answered 413, before the
             key is checked. Default: 1 MiB.
+        token_lifetime: Seconds for which the access token of a login is good, on the Node API.
+            Default: 3600.
         allow_hosts: Names that a served request may have in its Host header, besides `localhost`
             and the addresses of this machine, such as "host.docker.internal" for a container.
             Other names are answered 421, so that no web page can reach the sandbox through a name
@@ -68,29 +79,33 @@ class Sandbox:
         max_messages: int = 10_000,
         max_requests: int = 1000,
         max_body: int = 1_048_576,
+        token_lifetime: int = 3600,
         allow_hosts: Iterable[str] = (),
         log: Callable[[str], None] | None = None,
     ) -> None:
         if release not in RELEASES:
             raise ValueError(f"unknown release {release!r}: use one of {', '.join(RELEASES)}")
-        if max_messages < 1 or max_requests < 1 or max_body < 1:
-            raise ValueError("max_messages, max_requests and max_body must be at least 1")
+        if min(max_messages, max_requests, max_body, token_lifetime) < 1:
+            bounds = "max_messages, max_requests, max_body and token_lifetime"
+            raise ValueError(f"{bounds} must be at least 1")
         self._twake = Twake(
             release=release,
             seed=read_seed(seed),
             received=Received(max_requests),
             max_messages=max_messages,
+            token_lifetime=token_lifetime,
             log=log,
         )
-        self._limits = Limits(max_body, checked_names(allow_hosts), PATIENCE)
-        self.app: ASGIApp = self._asgi_app(Limits(max_body))
+        too_large = NODE_TOO_LARGE if self._twake.is_node else TOO_LARGE
+        self._limits = Limits(max_body, checked_names(allow_hosts), PATIENCE, too_large)
+        self.app: ASGIApp = self._asgi_app(Limits(max_body, too_large=too_large))
         """The ASGI application. It answers under any Host, also while nothing is served."""
         self._port = port
         self._listener: Listener | None = None
 
     @property
     def release(self) -> str:
-        """Whose answers it gives: "2020" or "2023"."""
+        """Whose answers it gives: "2020", "2021", "2022" or "2023"."""
         return self._twake.release
 
     def __repr__(self) -> str:
@@ -158,6 +173,16 @@ class Sandbox:
         return str(self._twake.first("groups")["id"])
 
     @property
+    def workspace_id(self) -> str | None:
+        """The id of the first channel's workspace, or of the seed's first one; None without any."""
+        return self._twake.workspace_id()
+
+    @property
+    def api(self) -> Literal["v1", "node"]:
+        """The API to use: "node" for the releases "2022" and "2023"."""
+        return "node" if self._twake.is_node else "v1"
+
+    @property
     def channel_id(self) -> str:
         """The id of the seed's first channel."""
         return str(self._twake.first("channels")["id"])
@@ -165,19 +190,45 @@ class Sandbox:
     @property
     def environment(self) -> dict[str, str]:
         """The environment variables that `TwakeSession.from_env` reads; the key is among them."""
+        workspace_id = self.workspace_id
         return {
             "TWAKE_PUBLIC_ID": self.public_id,
             "TWAKE_PRIVATE_API_KEY": self.private_api_key,
             "TWAKE_GROUP_ID": self.group_id,
             "TWAKE_BASE_URL": self.url,
+            "TWAKE_API": self.api,
+            **({} if workspace_id is None else {"TWAKE_WORKSPACE_ID": workspace_id}),
         }
 
     def messages(self, channel_id: str | None = None) -> list[dict[str, Any]]:
         """Return the stored messages of a channel, or of all channels, oldest first.
 
-        Replies have a `parent_message_id`. The content of a plain text is a string.
+        Replies have a `parent_message_id`. The content of a plain text is a string. Those of the
+        Node API are shown in the same form, with `workspace_id` and `override` besides.
         """
         return self._twake.messages(channel_id)
+
+    def say(
+        self,
+        text: str,
+        *,
+        user_id: str | None = None,
+        channel_id: str | None = None,
+        parent_message_id: str = "",
+    ) -> dict[str, Any]:
+        """Let a person write a plain text, and return the message as `messages` does.
+
+        On the Node API the person opens a thread with it, or replies in one.
+
+        Args:
+            text: The text.
+            user_id: Who writes. Default: the seed's first user.
+            channel_id: Where. Default: the seed's first channel.
+            parent_message_id: The message to reply to. Default: none.
+
+        """
+        user = user_id or str(self._twake.first("users")["id"])
+        return self._twake.say(text, channel_id or self.channel_id, user, parent_message_id)
 
     def ephemerals(self, channel_id: str) -> list[dict[str, Any]]:
         """Return the ephemeral messages that a channel was shown, each as it was shown last."""
@@ -188,8 +239,20 @@ class Sandbox:
         """The requests that were received, oldest first: the last `max_requests` of them."""
         return self._twake.requests()
 
+    @property
+    def logins(self) -> int:
+        """How many logins got a token, on the Node API."""
+        return self._twake.logins()
+
+    def expire_tokens(self) -> None:
+        """Let the access tokens of all logins so far expire: they are answered 401."""
+        self._twake.expire_tokens()
+
     def reset(self) -> None:
-        """Begin again with the seed: no faults to come, no delay, nothing received."""
+        """Begin again with the seed: no faults to come, no delay, nothing received.
+
+        The tokens of logins stay good.
+        """
         self._twake.reset()
 
     # Faults
@@ -201,11 +264,12 @@ class Sandbox:
         after_storing: Action | None = None,
         retry_after: float | str | None = None,
         times: int = 1,
+        on: Aim = "write",
     ) -> None:
-        """Let the next saves or removes fail, before or after they are carried out.
+        """Let the next requests fail, before or after they are carried out.
 
-        Faults wait in a queue, and each request meets the first one. The requests of `check`,
-        which `send_many` makes too, meet none, as they save no message. The actions:
+        Faults wait in a queue, and each request of their kind meets the first one. The requests of
+        `check`, which `send_many` makes too, meet none, as they save no message. The actions:
 
         - "close", "reset": the connection ends, with a FIN or an RST, and no byte is answered.
         - "silent": nothing is answered, and the connection stays open.
@@ -220,6 +284,10 @@ class Sandbox:
         - "null_object", "null_id": a 200 without a message, or with one whose id is null.
         - "other_message": a 200 with somebody else's message.
         - an integer from 200 to 599: that status.
+        - "swallowed": on the Node API, before storing: the answer of a message that was stored, and
+          nothing is stored, as by Cassandra when a write fails.
+        - "later": on the Node API, before storing: nothing is answered, and the message is stored
+          with the next request of anybody, as by MongoDB when a write fails.
 
         In-process there is no connection: the actions that end one raise ConnectionResetError.
 
@@ -228,12 +296,18 @@ class Sandbox:
             after_storing: The action; the request was carried out.
             retry_after: The Retry-After header of a status: seconds, or any string. Default: none.
             times: For how many requests. Default: 1.
+            on: Which requests: "write" for sends, replies, edits and removes; on the Node API also
+                "read", "login", or "join" for the change of who takes part in a thread. Default:
+                "write".
 
         Raises:
-            ValueError: An unknown action, both or neither of the two given, `times` below 1.
+            ValueError: An unknown action, both or neither of the two given, `times` below 1, or
+                what only a release with the Node API has.
 
         """
-        self._twake.script.add(failure(before_storing, after_storing, retry_after), times)
+        if before_storing in NODE_ACTIONS and not self._twake.is_node:
+            raise ValueError(f"{before_storing!r} needs a release with the Node API")
+        self._add(failure(before_storing, after_storing, retry_after), times, on)
 
     def refuse_next(
         self,
@@ -241,43 +315,57 @@ class Sandbox:
         *,
         retry_after: float | str | None = None,
         times: int = 1,
+        on: Aim = "write",
     ) -> None:
-        """Let the next saves or removes be refused; nothing is stored.
+        """Let the next requests be refused; nothing is stored.
+
+        On the Node API "authentication" is a 401, or the 403 of a login; "group" the 403 in a 200
+        with which other services refuse a company; "capability" and "privileges" the 403 to an
+        address that is not allowed.
 
         Args:
             status: A status, or "authentication", "group", "capability" or "privileges" for the
                 200 with which the server refuses in words. Default: 429.
             retry_after: The Retry-After header: seconds, or any string. Default: none.
             times: For how many requests. Default: 1.
+            on: Which requests, as in `fail_next`. Default: "write".
 
         Raises:
-            ValueError: An unknown word or status, or `times` below 1.
+            ValueError: An unknown word or status, `times` below 1, or what only a release with the
+                Node API has.
 
         """
-        self._twake.script.add(refused(status, retry_after), times)
+        self._add(refused(status, retry_after), times, on)
 
-    def answer_next(self, form: Form, *, times: int = 1) -> None:
-        """Let the next saves or removes get a good answer in a form that servers and proxies use.
+    def answer_next(self, form: Form, *, times: int = 1, on: Aim = "write") -> None:
+        """Let the next requests get a good answer in a form that servers and proxies use.
 
         Args:
             form: "warnings" for PHP warnings in front of the JSON, as text/html; "gzip";
                 "chunked"; "connection_close" for `Connection: close`, and the end of the
                 connection; "hang_up" for a connection that ends after the answer without it.
             times: For how many requests. Default: 1.
+            on: Which requests, as in `fail_next`. Default: "write".
 
         Raises:
-            ValueError: An unknown form, or `times` below 1.
+            ValueError: An unknown form, `times` below 1, or what only a release with the Node API
+                has.
 
         """
-        self._twake.script.add(formed(form), times)
+        self._add(formed(form), times, on)
 
     def warn_next(self, *, times: int = 1) -> None:
         """Put PHP warnings in front of the next good answers: `answer_next("warnings")`."""
         self.answer_next("warnings", times=times)
 
-    def slow_next(self, seconds: float, *, times: int = 1) -> None:
+    def slow_next(self, seconds: float, *, times: int = 1, on: Aim = "write") -> None:
         """Carry out the next requests at once, and answer them some seconds later."""
-        self._twake.script.add(late(seconds), times)
+        self._add(late(seconds), times, on)
+
+    def _add(self, fault: Fault, times: int, on: Aim) -> None:
+        if on in AIMS and on != "write" and not self._twake.is_node:
+            raise ValueError(f"{on!r} needs a release with the Node API")
+        self._twake.script.add(fault, times, on)
 
     def slow(self, seconds: float) -> None:
         """Carry out every request at once, and answer it some seconds later; 0 ends this."""

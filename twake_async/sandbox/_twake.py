@@ -8,26 +8,28 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import define, field
 
-from twake_async.sandbox._checks import is_check
+from twake_async.sandbox._aims import aim_of, thread_of
 from twake_async.sandbox._faults.answers import altered
+from twake_async.sandbox._faults.database import held_back, swallowed
 from twake_async.sandbox._faults.fault import Fault, Script
+from twake_async.sandbox._faults.words import node_words, php_words
 from twake_async.sandbox._log_line import log_line
 from twake_async.sandbox._received import Received, ReceivedRequest, received
-from twake_async.sandbox._releases import php_json
-from twake_async.sandbox._releases.server import answer
+from twake_async.sandbox._releases.server import NODE_RELEASES, answer
 from twake_async.sandbox._world.rows import same_id
-from twake_async.sandbox._world.seeded import seeded_world
+from twake_async.sandbox._world.seeded import seeded_world, spoken
+from twake_async.sandbox._world.translate import adopt, shown_on_node
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
+    from twake_async.sandbox._faults.names import Aim
     from twake_async.sandbox._http import Request, Response
     from twake_async.sandbox._world.world import World
 
 __all__ = ["Twake"]
 
 _logger = logging.getLogger("twake_async.sandbox")
-_FAULTY = ("/api/v1/messages/save", "/api/v1/messages/remove")
 
 
 @define(slots=True)
@@ -38,6 +40,7 @@ class Twake:
     seed: Mapping[str, Any] = field(repr=False)
     received: Received
     max_messages: int
+    token_lifetime: int
     log: Callable[[str], None] | None
     """Called with the log line of each request; None for the logger."""
     script: Script = field(factory=Script)
@@ -47,7 +50,21 @@ class Twake:
     _lock: threading.RLock = field(factory=threading.RLock, init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.world = seeded_world(self.seed, max_messages=self.max_messages)
+        self.world = self._new_world()
+
+    @property
+    def is_node(self) -> bool:
+        """Whether applications use the Node server of the release."""
+        return self.release in NODE_RELEASES
+
+    def _new_world(self) -> World:
+        world = seeded_world(self.seed, max_messages=self.max_messages)
+        if self.is_node:
+            for message in world.messages.values():
+                adopt(world, message)
+            world.messages = {}
+            world.tokens.lifetime = self.token_lifetime
+        return world
 
     def first(self, kind: str) -> Mapping[str, Any]:
         """Return the first entry of that part of the seed.
@@ -71,9 +88,10 @@ class Twake:
             The response, and the fault that the request met.
 
         """
-        fault = self._fault_for(request) if refusal is None else None
+        aim = aim_of(request, self.release) if refusal is None else None
+        fault = None if aim is None else self.script.take(aim)
         with self._lock:
-            response = refusal or self._respond(request, fault)
+            response = refusal or self._respond(request, fault, aim)
             kept = received(request, response, fault)
             self.received.add(kept, len(request.body))
         if self.log is not None:
@@ -82,29 +100,61 @@ class Twake:
             _logger.info("%s", log_line(request, kept, response, fault))
         return response, fault
 
-    def _fault_for(self, request: Request) -> Fault | None:
-        """Take the next fault of the script; a request that saves no message meets none."""
-        if request.method != "POST" or request.path.rstrip("/") not in _FAULTY:
-            return None
-        if is_check(request.path, php_json.decode(request.body)):
-            return None
-        return self.script.take()
-
-    def _respond(self, request: Request, fault: Fault | None) -> Response:
-        if fault is None:
+    def _respond(self, request: Request, fault: Fault | None, aim: Aim | None) -> Response:
+        self.world.node.write()
+        if fault is None or aim is None:
             return answer(self.world, request, release=self.release)
-        good = answer(self.world, request, release=self.release) if fault.stores else None
-        return altered(self.world, request, good, fault)
+        good = self._carried_out(request, fault)
+        if self.is_node and not request.path.startswith("/api/v1/"):
+            words = node_words(self.world, request, aim)
+        else:
+            words = php_words(self.world, request)
+        return altered(words, good, fault)
+
+    def _carried_out(self, request: Request, fault: Fault) -> Response | None:
+        """Return the right response, if a fault lets a request be carried out."""
+
+        def carry_out() -> Response:
+            return answer(self.world, request, release=self.release)
+
+        thread_id = thread_of(request)
+        if fault.action == "swallowed":
+            return swallowed(self.world.node, thread_id, carry_out)
+        if fault.action == "later":
+            held_back(self.world.node, thread_id, carry_out)
+            return None
+        return carry_out() if fault.stores else None
+
+    def _all_messages(self, channel_id: str | None) -> Iterable[dict[str, Any]]:
+        world = self.world
+        if self.is_node:
+            store = world.node
+            rows = store.messages.values() if channel_id is None else store.in_channel(channel_id)
+            return [shown_on_node(world, row) for row in rows]
+        stored = world.messages.values() if channel_id is None else world.in_channel(channel_id)
+        return [message.as_array() for message in stored]
 
     def messages(self, channel_id: str | None) -> list[dict[str, Any]]:
         """Return the stored messages of a channel, or all, oldest first."""
         with self._lock:
-            found = (
-                self.world.messages.values()
-                if channel_id is None
-                else self.world.in_channel(channel_id)
-            )
-            return [_with_plain_text(message.as_array()) for message in found]
+            return [_with_plain_text(one) for one in self._all_messages(channel_id)]
+
+    def say(
+        self, text: str, channel_id: str, user_id: str, parent_message_id: str
+    ) -> dict[str, Any]:
+        """Store a message of a user, and return it as `messages` does."""
+        with self._lock:
+            world = self.world
+            content = {"fallback_string": text, "original_str": text, "prepared": [text]}
+            message = spoken(world, content, channel_id, user_id, parent_message_id)
+            if self.is_node:
+                adopt(world, message)
+                return _with_plain_text(shown_on_node(world, world.node.messages[message.id]))
+            world.add(message)
+            parent = world.find(channel_id, "", parent_message_id)
+            if parent is not None:
+                parent.responses_count = (parent.responses_count or 0) + 1
+            return _with_plain_text(message.as_array())
 
     def ephemerals(self, channel_id: str) -> list[dict[str, Any]]:
         """Return the ephemeral messages that a channel was shown."""
@@ -115,6 +165,24 @@ class Twake:
                 if same_id(one["channel_id"], channel_id)
             ]
 
+    def workspace_id(self) -> str | None:
+        """Return the id of the first channel's workspace, or of the first one; None without any."""
+        workspaces = self.seed.get("workspaces", {})
+        channels = list(self.seed.get("channels", {}).values())
+        of_channel = channels[0].get("ws") if channels else None
+        first = of_channel if of_channel in workspaces else next(iter(workspaces), None)
+        return None if first is None else str(workspaces[first]["id"])
+
+    def logins(self) -> int:
+        """Return how many logins got a token."""
+        with self._lock:
+            return self.world.logins
+
+    def expire_tokens(self) -> None:
+        """Let all access tokens that were issued so far expire."""
+        with self._lock:
+            self.world.tokens.expire()
+
     def requests(self) -> list[ReceivedRequest]:
         """Return what was received and is kept, oldest first."""
         with self._lock:
@@ -123,7 +191,9 @@ class Twake:
     def reset(self) -> None:
         """Begin again with the seed: no faults to come, no delay, nothing received."""
         with self._lock:
-            self.world = seeded_world(self.seed, max_messages=self.max_messages)
+            tokens = self.world.tokens
+            self.world = self._new_world()
+            self.world.tokens = tokens
             self.received.clear()
         self.script.clear()
         self.delay = 0.0

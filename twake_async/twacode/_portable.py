@@ -17,7 +17,7 @@ from ._rules import is_truthy, why_blank
 class Portable:
     """A message's content in the form that every release of Twake accepts: a tree, and its texts.
 
-    `decode` returns it for the content of `portable`, of the web client, and of a server of 2023.
+    `decode` returns it for the content of `portable`, of the web client, and of a server of 2021.
     """
 
     content: Child

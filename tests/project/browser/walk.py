@@ -119,9 +119,9 @@ def walk(site: pathlib.Path, pictures: pathlib.Path | None) -> int:
             for scheme in SCHEMES:
                 dress(browser, width, scheme)
                 for page in pages:
-                    wrong = look(browser, home, page)
-                    problems += len(wrong)
-                    for one in wrong:
+                    problems_here = look(browser, home, page)
+                    problems += len(problems_here)
+                    for one in problems_here:
                         print(f"{page} ({name}, {scheme}): {one}")
                     stem = page.removesuffix(".html")
                     if pictures and (stem in MAIN or stem.startswith("howto/")):

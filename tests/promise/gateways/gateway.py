@@ -130,8 +130,8 @@ class Gateway:
             )
         try:
             wait_for_port(self.port, self._process)
-        except BaseException as wrong:
-            wrong.add_note(self.log())
+        except BaseException as exc:
+            exc.add_note(self.log())
             self.stop()
             raise
 

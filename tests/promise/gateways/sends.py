@@ -91,8 +91,8 @@ class Send:
         for _ in range(5):
             try:
                 await self.twake.send_message("c1", "Hello")
-            except OutcomeUnknownError as wrong:
-                error = wrong
+            except OutcomeUnknownError as exc:
+                error = exc
             else:
                 return
         raise error

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from . import answers
 from .answers import HTML, JSON, chunked, head, whole, zipped
-from .request import Request, good_body
+from .bodies import body_of
+from .request import Request
 
 if TYPE_CHECKING:
     from .connection import Connection
@@ -18,7 +19,7 @@ Act = Callable[["Connection", "Request | None", "Fault"], None]
 
 
 def _good_json(request: Request | None, **changed: Any) -> bytes:
-    return good_body(cast("Request", request), **changed)
+    return body_of(cast("Request", request), **changed)
 
 
 # Without an answer.

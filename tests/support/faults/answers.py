@@ -85,7 +85,7 @@ def zipped(body: bytes) -> bytes:
 
 
 def brotli(body: bytes) -> bytes:
-    """Return a valid brotli stream of one uncompressed block (a coding that nobody asked for)."""
+    """Return a valid brotli stream of one uncompressed block (a coding that was not requested)."""
     if not 0 < len(body) <= 1 << 16:
         raise ValueError("one uncompressed brotli block holds 1 to 65,536 bytes")
     return ((len(body) - 1) << 4 | 1 << 20).to_bytes(3, "little") + body + b"\x03"

@@ -11,7 +11,8 @@ import struct
 from typing import TYPE_CHECKING, cast
 
 from .answers import whole
-from .request import answer_to_question, good_body, is_question, read_request
+from .bodies import body_of, request_of
+from .request import answer_to_question, is_question
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -124,7 +125,7 @@ class Connection(asyncio.BufferedProtocol):
             self.data[:] = extra
             self.head_size = self.need = 0
             self.chosen, self.fault = False, None
-            request = read_request(head, body, self.server.front_of)
+            request = request_of(head, body, self.server)
             if is_question(request):
                 self._answer_question(request, fault)
             else:
@@ -160,11 +161,13 @@ class Connection(asyncio.BufferedProtocol):
         self.transport.write(whole(answer_to_question(request)))
 
     def _act(self, request: Request, fault: Fault | None) -> None:
+        if request.kind in self.server.spared:
+            fault = None
         self.server.receive(request)
         self.server.note(fault, request)
         if fault is None:
             self.server.store(request)
-            self.transport.write(whole(good_body(request)))
+            self.transport.write(whole(body_of(request)))
             return
         if fault.stores:
             self.server.store(request)

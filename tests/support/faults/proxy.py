@@ -9,6 +9,8 @@ from collections import deque
 from typing import Literal, Self
 from urllib.parse import urlsplit
 
+from .pipes import close, copy, first_of
+
 How = Literal[
     "works", "407", "502", "503", "close", "reset", "silent", "garbage", "forwards_then_502"
 ]
@@ -79,7 +81,7 @@ class Proxy:
                 while await self._one(reader, writer):
                     pass
         finally:
-            await _closed(writer)
+            await close(writer)
 
     async def _one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         """Serve one request; return whether the connection may carry another."""
@@ -121,7 +123,7 @@ class Proxy:
             writer.write(request)
             await reader.read(1 << 16)
         finally:
-            await _closed(writer)
+            await close(writer)
 
     async def _tunnel(
         self,
@@ -142,45 +144,14 @@ class Proxy:
                 origin_writer.write(first)
             else:
                 writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
-            await _either(
-                _pipe(reader, origin_writer, self.cut_up),
-                _pipe(origin_reader, writer, self.cut_down),
+            await first_of(
+                copy(reader, origin_writer, self.cut_up),
+                copy(origin_reader, writer, self.cut_down),
             )
         finally:
-            await _closed(origin_writer)
+            await close(origin_writer)
 
 
 async def _origin(target: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     parts = urlsplit(target if "://" in target else f"//{target}")
     return await asyncio.open_connection(parts.hostname, parts.port or 80)
-
-
-async def _pipe(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, limit: int | None
-) -> None:
-    """Copy until the end, or until exactly `limit` bytes have gone through."""
-    left = float("inf") if limit is None else limit
-    while left > 0:
-        data = await reader.read(int(min(left, 1 << 16)))
-        if not data:
-            return
-        writer.write(data)
-        await writer.drain()
-        left -= len(data)
-
-
-async def _either(*pipes: object) -> None:
-    """Run both directions until one has ended, then end the other."""
-    tasks = [asyncio.ensure_future(pipe) for pipe in pipes]  # type: ignore[type-var]
-    try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def _closed(writer: asyncio.StreamWriter) -> None:
-    writer.close()
-    with contextlib.suppress(OSError):
-        await writer.wait_closed()

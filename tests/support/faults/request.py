@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import attrs
 
-Kind = Literal["create", "edit", "remove", "ephemeral"]
+Kind = Literal["create", "edit", "remove", "ephemeral", "login", "read", "join"]
 
 NOBODYS = "00000000-0000-0000-0000-000000000000"
 APPLICATION_ID = "45566769-0f29-11eb-9a29-0242ac1b0006"
@@ -28,6 +28,12 @@ class Request:
     kind: Kind
     front_id: str
     id: str
+    answer: dict[str, Any] | None = None
+    """The good answer of a Node server, where it holds no message."""
+    row: dict[str, Any] | None = None
+    """The message as a Node server stores it."""
+    place: tuple[str, str] | None = None
+    """Where a Node server shows it: in a channel, or in a thread."""
 
     def header(self, name: str) -> str | None:
         """Return one header's value, or None."""

@@ -63,7 +63,8 @@ class FaultServer:
     byte was read, `received` requests read to the end; `questions`, the requests of a check, count
     apart: they meet only faults that act before a request is read. `stored` counts the copies of each
     front_id in the channel, `edits` and `removed` count by message id, `shown` the ephemerals. `dropped`
-    counts the bytes that came while a fault took no notice of them.
+    counts the bytes that came while a fault took no notice of them. `spared` are the kinds of
+    requests that meet no fault once they are read.
     """
 
     def __init__(
@@ -83,6 +84,9 @@ class FaultServer:
         self.connections: set[Connection] = set()
         self.failures: list[Exception] = []
         self.front_of: dict[str, str] = {}
+        self.rows: dict[tuple[str, str], list[dict[str, Any]]] = {}
+        self.tokens: list[str] = []
+        self.spared: frozenset[str] = frozenset()
         self.buffer = memoryview(bytearray(1 << 16))
         self._ssl = ssl_context
         self._for_connections: deque[Fault] = deque()
@@ -190,18 +194,20 @@ class FaultServer:
         """Remember which fault acted on what: `acted` by name, `history` by front_id."""
         name = fault.name if fault else "good"
         self.acted[name] += 1
-        if request is not None and len(self.history) < _FRONT_IDS_KEPT:
+        if request is not None and request.front_id and len(self.history) < _FRONT_IDS_KEPT:
             self.history.setdefault(request.front_id, []).append(name)
 
     def store(self, request: Request) -> None:
         if request.kind == "create":
             self.stored[request.front_id] += 1
             self.front_of[request.id] = request.front_id
+            if request.row is not None and request.place is not None:
+                self.rows.setdefault(request.place, []).append(request.row)
         elif request.kind == "edit":
             self.edits[request.id] += 1
         elif request.kind == "remove":
             self.removed[request.id] += 1
-        else:
+        elif request.kind == "ephemeral":
             self.shown[request.front_id] += 1
 
     def forget(self, connection: Connection) -> None:

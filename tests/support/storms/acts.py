@@ -1,7 +1,7 @@
 """What the server does to a request: tables of acts with their weights.
 
 A plain act stores the request or not, and gives one whole answer, after which the connection goes
-on. A rough act breaks off, or hangs. An odd act sends answers that nobody asked for, or twice, or
+on. A rough act breaks off, or hangs. An odd act sends unsolicited answers, or sends them twice or
 late: it takes a plain act for the request's own answer.
 """
 

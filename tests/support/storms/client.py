@@ -85,7 +85,7 @@ class Storm:
     """The attempts of sends that are cancelled, by their front_id."""
 
     def saw(self, attempt: Attempt) -> None:
-        """Take down an attempt of a send that may be cancelled: nothing else tells its outcome."""
+        """Record an attempt of a send that may be cancelled: nothing else tells its outcome."""
         if attempt.front_id in self.watched:
             self.watched[attempt.front_id].append(attempt)
 

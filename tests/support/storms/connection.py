@@ -272,7 +272,7 @@ class Connection(asyncio.BufferedProtocol):
         self.later(0.05, self.close)
 
     def stray_early(self) -> None:
-        """Send an answer that nobody asked for while a request comes in; read on."""
+        """Send an unsolicited answer while a request comes in; read on."""
         self.say(stray(self._draw(f"stray {self.stream.requests}")))
 
     def refuse_and_close(self) -> None:

@@ -84,14 +84,14 @@ class NaiveClient:
         try:
             # Not in the time limit: asyncio loses a socket that is cancelled while it connects.
             streams = self.free.pop() if self.free else await self._connect()
-        except OSError as wrong:
-            raise NotSentError("no connection", reason="connect") from wrong
+        except OSError as exc:
+            raise NotSentError("no connection", reason="connect") from exc
         try:
             async with asyncio.timeout(self.seconds):
                 status, body = await self._exchange(*streams, path, json.dumps(document).encode())
-        except (OSError, EOFError, ValueError, asyncio.LimitOverrunError) as wrong:
+        except (OSError, EOFError, ValueError, asyncio.LimitOverrunError) as exc:
             streams[1].transport.abort()
-            raise OutcomeUnknownError("lost", reason="lost") from wrong
+            raise OutcomeUnknownError("lost", reason="lost") from exc
         except asyncio.CancelledError:
             streams[1].transport.abort()
             raise

@@ -31,7 +31,7 @@ def _doubled(place: str, times: int = 1) -> Odd:
     return Odd(f"doubled, {place}" if times == 1 else f"tripled, {place}", do)
 
 
-# --- answers that nobody asked for -------------------------------------------------------------
+# --- unsolicited answers ------------------------------------------------------------------------
 
 
 def _first_answer(connection: Connection, asked: Asked, draw: int) -> Said:
@@ -64,7 +64,7 @@ PLACES = ("glued", "behind", "soon", "held")
 
 
 def stray(draw: int) -> Said:
-    """Return an answer that nobody asked for, and that names no message."""
+    """Return an unsolicited answer that names no message."""
     name = tuple(_STRAYS)[draw % 6]
     return _STRAYS[name](None, None, draw >> 3)  # type: ignore[arg-type]
 

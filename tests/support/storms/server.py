@@ -96,7 +96,7 @@ class Server:
     # What the control connection calls.
 
     def stray(self, draw: int) -> int:
-        """Put answers that nobody asked for on about half of the idle connections."""
+        """Put unsolicited answers on about half of the idle connections."""
         count = 0
         for connection in list(self.connections):
             chance = zlib.crc32(f"{self.seed}/{draw}/{connection.stream.number}".encode())

@@ -47,7 +47,7 @@ class Said:
     data: bytes = attrs.field(repr=False)
     says: Says
     about: Asked | None = None
-    """The request that it answers; None for an answer that nobody asked for."""
+    """The request that it answers; None for an unsolicited answer."""
     form: Literal["", "object", "result"] = ""
     """What a good answer holds."""
     id: str = ""

@@ -220,7 +220,7 @@ def test_missing_credentials_are_status_3(cli, write, monkeypatch, tmp_path):
 def test_a_cut_text_is_warned_of_once(cli, write, monkeypatch, tmp_path):
     """The setting that helps is named, but not for each message."""
     at_home(monkeypatch, tmp_path)
-    with Sandbox(release="2023") as newer:
+    with Sandbox(release="2021") as newer:
         for name, value in newer.environment.items():
             monkeypatch.setenv(name, value)
         file = write(*(message(newer, number) for number in range(3)))

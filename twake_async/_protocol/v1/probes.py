@@ -1,7 +1,8 @@
 """The requests of a check: saves that no server stores, and what their answers prove. No I/O.
 
 Two requests are made, each of a kind that both recorded releases, on both PHPs, answer without
-storing anything:
+storing anything. "2021" is the v1 API from mid-2021 to 2022, recorded from the PHP that
+v2023.Q1.1223 still ships.
 
 1. A save without a message, to a group that does not exist. The server checks the credentials
    first, and the group before the message: v2020.Q3.107 refuses the group in words (wire case 21b),
@@ -9,11 +10,11 @@ storing anything:
    and the release is known.
 2. A save to the caller's own group that cannot be stored. Where the group and the capability are
    accepted, its answer is unlike all others. For 2020 it has no message: `unknown error or
-   malformed query.` (19j). For 2023 it has no channel: the plain text `ERROR with persist`; PHP
+   malformed query.` (19j). For 2021 it has no channel: the plain text `ERROR with persist`; PHP
    asks the Node service for a channel without an id, and passes no message on (its case 19g).
 
-A check cannot tell whether a channel exists, nor whether the Node service behind 2023 works. To the
-second request, 2023 answers an empty 500 for an unknown group; a server that always fails does so,
+A check cannot tell whether a channel exists, nor whether the Node service behind 2021 works. To the
+second request, 2021 answers an empty 500 for an unknown group; a server that always fails does so,
 too.
 """
 
@@ -50,7 +51,7 @@ if TYPE_CHECKING:
     from twake_async._protocol.exchange import Context, Failure
     from twake_async.check import Problem
 
-    Release = Literal["2020", "2023"]
+    Release = Literal["2020", "2021"]
 
 __all__ = ["NIL_GROUP", "Probe", "examine"]
 
@@ -120,7 +121,7 @@ def examine(group_id: str | None, api: Api) -> Generator[Probe, Check | TwakeErr
         return found
     release = found.release
     document: dict[str, Any] = {"group_id": group}
-    if release == "2023":
+    if release == "2021":
         document["message"] = {"content": _NOTHING}
     found = _finding((yield _probe(document, release, api)), proxy)
     return found if found.problem == "unclear" else attrs.evolve(found, release=release)
@@ -156,7 +157,7 @@ def _without_answer(failure: Failure) -> TwakeError:
 def _judge_nil_group(answer: Answer, context: Context) -> Check:
     """Return the release that answers, if the server knows the application, or what is wrong."""
     if _crashed(answer):
-        return Check("", "the server answers as the release of 2023", "2023")
+        return Check("", "the server answers as a release of 2021 or later", "2021")
     found = _verdict(answer, context)
     if found.problem == "group":
         return Check("", "the server answers as the release of 2020", "2020")
@@ -170,7 +171,7 @@ def _judge_own_group(answer: Answer, release: Release, context: Context) -> Chec
     if _crashed(answer):
         return Check(
             "group",
-            "the server answers this group with an empty 500, as the release of 2023 does where "
+            "the server answers this group with an empty 500, as the releases since 2021 do where "
             "it does not know the group or the application is not installed in it: check group_id "
             "(TWAKE_GROUP_ID); if it is right, the server itself fails",
         )

@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import gzip
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from twake_async.sandbox._faults.names import DELIVERIES, FORMS, REFUSALS, SILENCES
 from twake_async.sandbox._http import HTML, JSON, Response
-from twake_async.sandbox._releases import permissions, php_json
-from twake_async.sandbox._world.rows import Message
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from twake_async.sandbox._faults.fault import Fault
-    from twake_async.sandbox._http import Request
-    from twake_async.sandbox._world.world import World
+    from twake_async.sandbox._faults.words import Words
 
 __all__ = ["altered"]
 
@@ -34,51 +29,47 @@ _FATAL = (
 _PAGE = b"<!doctype html><html><head><title>Twake</title></head><body></body></html>"
 
 
-_ERROR_WORDS = {"error": "unknown error or malformed query."}
-_NULL_ID = {"id": None, "front_id": None, "modification_date": 0, "creation_date": 0}
-
-
-def altered(world: World, request: Request, good: Response | None, fault: Fault) -> Response:
+def altered(words: Words, good: Response | None, fault: Fault) -> Response:
     """Return the response that a fault leaves.
 
     Args:
-        world: The world of the sandbox, for ids.
-        request: The request that met the fault.
+        words: What the server says.
         good: The right response; None if the request was not carried out.
         fault: The fault.
 
     """
     action = fault.action
-    if action in SILENCES:
+    if action in SILENCES or action == "later":
         return Response(500, HTML)  # none of it is sent
     if isinstance(action, int):
         return _with_status(action, good, fault.retry_after)
     if action in REFUSALS:
-        return _refusal(action, _group_id(request))
-    if good is not None and (action in FORMS or action == "late"):
+        return words.refusals[action]
+    if good is not None and (action in FORMS or action in ("late", "swallowed")):
         return _in_form(action, good)
-    whole = good or Response(200, JSON, _object(_other_message(world)))
-    return whole if action in DELIVERIES else _content(action, world, whole)
+    whole = good or words.other_message
+    return whole if action in DELIVERIES else _content(action, words, whole)
 
 
-def _content(action: str, world: World, whole: Response) -> Response:
+def _content(action: str, words: Words, whole: Response) -> Response:
     """Return a 200 with another body than the right one."""
-    contents: dict[str, tuple[Mapping[str, str], bytes]] = {
-        "empty": (HTML, b""),
-        "html": (HTML, _PAGE),
-        "php_trace": (HTML, _FATAL),
-        "bad_gzip": (
+    half = whole.body[: len(whole.body) // 2]
+    contents: dict[str, Response] = {
+        "empty": Response(200, HTML),
+        "html": Response(200, HTML, _PAGE),
+        "php_trace": Response(200, HTML, _FATAL),
+        "bad_gzip": Response(
+            200,
             {**JSON, "content-encoding": "gzip"},
             b"\x1f\x8b\x08" + bytes(7) + b"\xff" * 20,
         ),
-        "cut_json": (JSON, whole.body[: len(whole.body) // 2]),
-        "error_words": (JSON, _json(_ERROR_WORDS)),
-        "null_object": (JSON, _object(None)),
-        "null_id": (JSON, _object({**_other_message(world), **_NULL_ID})),
-        "other_message": (JSON, _object(_other_message(world))),
+        "cut_json": Response(200, whole.headers, half),
+        "error_words": words.error_words,
+        "null_object": words.null_object,
+        "null_id": words.null_id,
+        "other_message": words.other_message,
     }
-    headers, body = contents[action]
-    return Response(200, headers, body)
+    return contents[action]
 
 
 def _with_status(status: int, good: Response | None, retry_after: str | None) -> Response:
@@ -92,17 +83,6 @@ def _with_status(status: int, good: Response | None, retry_after: str | None) ->
     return Response(status, headers)
 
 
-def _refusal(word: str, group_id: Any) -> Response:
-    """Return the 200 with which the server refuses in words."""
-    errors = {
-        "authentication": permissions.BAD_CREDENTIALS,
-        "group": permissions.bad_group(group_id),
-        "capability": permissions.missing_capabilities(["messages_save"]),
-        "privileges": permissions.missing_privileges(["channels"]),
-    }
-    return Response(200, JSON, _json(errors[word]))
-
-
 def _in_form(form: str, good: Response) -> Response:
     if form == "warnings":
         return Response(good.status, HTML, _WARNING + good.body)
@@ -110,32 +90,3 @@ def _in_form(form: str, good: Response) -> Response:
         headers = {**good.headers, "content-encoding": "gzip"}
         return Response(good.status, headers, gzip.compress(good.body))
     return good
-
-
-def _group_id(request: Request) -> Any:
-    fields = php_json.decode(request.body)
-    return fields.get("group_id") if isinstance(fields, dict) else None
-
-
-def _json(value: Mapping[str, Any]) -> bytes:
-    return php_json.encode({**value, "_cookies": []}) or b""
-
-
-def _object(value: Any) -> bytes:
-    return _json({"object": value})
-
-
-def _other_message(world: World) -> dict[str, Any]:
-    """Return a message that no request of ours asked for."""
-    return Message(
-        id=world.new_id(),
-        front_id=world.new_front_id(),
-        channel_id=world.new_id(),
-        parent_message_id="",
-        message_type=1,
-        sender=None,
-        application_id=world.new_id(),
-        content="somebody else's message",
-        creation_date=world.now(),
-        modification_date=world.now(),
-    ).as_array()

@@ -8,17 +8,19 @@ from typing import TYPE_CHECKING
 
 from attrs import define, field
 
-from twake_async.sandbox._faults.names import ACTIONS, FORMS, REFUSALS
+from twake_async.sandbox._faults.names import ACTIONS, AIMS, FORMS, NODE_ACTIONS, REFUSALS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 __all__ = ["Fault", "Script", "failure", "formed", "late", "refused"]
 
+_WRITE = "write"
+
 
 @define(frozen=True, slots=True)
 class Fault:
-    """What happens to one save or remove."""
+    """What happens to one request."""
 
     action: str | int
     """A name of `names.py`, "late", or a status."""
@@ -43,6 +45,8 @@ def failure(
     """
     if (before_storing is None) == (after_storing is None):
         raise ValueError("give either before_storing or after_storing")
+    if after_storing in NODE_ACTIONS:
+        raise ValueError(f"{after_storing!r} is a failure before storing")
     action = after_storing if before_storing is None else before_storing
     assert action is not None  # noqa: S101
     stores = before_storing is None
@@ -94,7 +98,7 @@ def _header(retry_after: float | str | None) -> str | None:
 
 
 def _checked(action: str | int) -> str | int:
-    if isinstance(action, str) and action in ACTIONS:
+    if isinstance(action, str) and action in (*ACTIONS, *NODE_ACTIONS):
         return action
     if isinstance(action, int) and not isinstance(action, bool) and 200 <= action <= 599:
         return action
@@ -108,33 +112,38 @@ def _list(words: Iterable[str]) -> str:
 
 @define(slots=True)
 class Script:
-    """The faults that were asked for, in order. Any thread may add to them."""
+    """The faults that were asked for, in order, by what they wait for. Any thread may add."""
 
-    _waiting: deque[Fault] = field(factory=deque[Fault])
+    _waiting: dict[str, deque[Fault]] = field(factory=lambda: {aim: deque() for aim in AIMS})
     _lock: threading.Lock = field(factory=threading.Lock)
 
-    def add(self, fault: Fault, times: int) -> None:
+    def add(self, fault: Fault, times: int, aim: str = _WRITE) -> None:
         """Queue a fault for the next requests that meet no earlier one.
 
         Args:
             fault: The fault.
             times: For how many requests.
+            aim: For which requests: one of `AIMS`.
 
         Raises:
-            ValueError: `times` is no integer, or below 1.
+            ValueError: `times` is no integer, or below 1; the aim is unknown.
 
         """
+        if aim not in AIMS:
+            raise ValueError(f"unknown requests {aim!r}: use one of {_list(AIMS)}")
         if isinstance(times, bool) or not isinstance(times, int) or times < 1:
             raise ValueError(f"times must be an integer of at least 1, not {times!r}")
         with self._lock:
-            self._waiting.extend([fault] * times)
+            self._waiting[aim].extend([fault] * times)
 
-    def take(self) -> Fault | None:
-        """Return the fault that the next request meets, and remove it from the script."""
+    def take(self, aim: str = _WRITE) -> Fault | None:
+        """Return the fault that the next request of its kind meets, and remove it."""
         with self._lock:
-            return self._waiting.popleft() if self._waiting else None
+            waiting = self._waiting[aim]
+            return waiting.popleft() if waiting else None
 
     def clear(self) -> None:
         """Remove all faults."""
         with self._lock:
-            self._waiting.clear()
+            for waiting in self._waiting.values():
+                waiting.clear()

@@ -11,11 +11,14 @@ from typing import Literal, get_args
 
 __all__ = [
     "ACTIONS",
+    "AIMS",
     "DELIVERIES",
     "FORMS",
+    "NODE_ACTIONS",
     "REFUSALS",
     "SILENCES",
     "Action",
+    "Aim",
     "Form",
     "Refusal",
 ]
@@ -33,17 +36,24 @@ Content = Literal[
     "null_id",
     "other_message",
 ]
-Action = Silence | Delivery | Content | int
+NodeAction = Literal["swallowed", "later"]
+Action = Silence | Delivery | Content | NodeAction | int
 """A failure: one of these names, or a status."""
 Form = Literal["warnings", "gzip", "chunked", "connection_close", "hang_up"]
 """A form of a good answer."""
 Refusal = Literal["authentication", "group", "capability", "privileges"]
 """A refusal in the words of the server."""
 
+Aim = Literal["write", "read", "login", "join"]
+"""Which requests a fault waits for; a server of 2020 or 2021 knows only writes."""
+
 SILENCES: tuple[str, ...] = get_args(Silence)
 """Failures with no byte of an answer."""
 DELIVERIES: tuple[str, ...] = get_args(Delivery)
 """Failures while a right answer is sent."""
 ACTIONS: tuple[str, ...] = (*SILENCES, *DELIVERIES, *get_args(Content))
+NODE_ACTIONS: tuple[str, ...] = get_args(NodeAction)
+"""Failures of a Node server's database, which only its releases have."""
+AIMS: tuple[str, ...] = get_args(Aim)
 FORMS: tuple[str, ...] = get_args(Form)
 REFUSALS: tuple[str, ...] = get_args(Refusal)

@@ -1,1 +1,1 @@
-"""What the servers of 2020 and 2023 answer: their routes, their rules, and PHP's quirks. No I/O."""
+"""What the servers of 2020 and 2021 answer: their routes, their rules, and PHP's quirks. No I/O."""

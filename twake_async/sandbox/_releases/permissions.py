@@ -25,7 +25,7 @@ __all__ = [
     "missing_capabilities",
     "missing_privileges",
     "permitted",
-    "permitted_2023",
+    "permitted_2021",
 ]
 
 BAD_CREDENTIALS: dict[str, Any] = {"error": "unknown_application_or_bad_private_key"}
@@ -97,14 +97,14 @@ def permitted(
     return app
 
 
-def permitted_2023(
+def permitted_2021(
     world: World,
     authorization: str,
     group_id: Any,
     capabilities: Sequence[str] = (),
     privileges: Sequence[str] = (),
 ) -> App | dict[str, Any]:
-    """Return the application, or the error of the server of 2023.
+    """Return the application, or the error of the server of 2021.
 
     A company that is unknown, or without the application, leads to an empty 500. If its list of
     privileges is null, nothing more is checked.

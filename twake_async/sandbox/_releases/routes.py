@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import define
 
-from twake_async.sandbox._releases import messages_2020, messages_2023, permissions, php
+from twake_async.sandbox._releases import messages_2020, messages_2021, permissions, php
 from twake_async.sandbox._world.rows import App
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class Call:
     def permitted(self, *capabilities: str, privileges: tuple[str, ...] = ()) -> Any:
         """Return the application that sent the request, or the error that it gets."""
         group_id = php.field(self.fields, "group_id")
-        ask = permissions.permitted if self.release == "2020" else permissions.permitted_2023
+        ask = permissions.permitted if self.release == "2020" else permissions.permitted_2021
         return ask(self.world, self.authorization, group_id, capabilities, privileges)
 
 
@@ -58,9 +58,9 @@ def _save(call: Call) -> Answer:
     if not isinstance(app, App):
         return Answer(app)
     given = php.field(call.fields, "message")
-    if call.release == "2023":
-        told = _told_2023(call, given)
-        return told or Answer({"object": messages_2023.save(call.world, given, app)})
+    if call.release == "2021":
+        told = _told_2021(call, given)
+        return told or Answer({"object": messages_2021.save(call.world, given, app)})
     php.field(given, "channel_id")  # of a string, this is an error
     sender, before = _user(call.world, given["sender"] if php.has(given, "sender") else None)
     shown = messages_2020.save(call.world, given, sender, app)
@@ -75,14 +75,14 @@ def _remove(call: Call) -> Answer:
     if call.release == "2020":
         messages_2020.remove(call.world, given)
         return Answer({"result": given})
-    if told := _told_2023(call, given):
+    if told := _told_2021(call, given):
         return told
-    messages_2023.remove(call.world, given)
+    messages_2021.remove(call.world, given)
     company = {"company_id": php.field(call.fields, "group_id"), "worskpace_id": None}
     return Answer({"result": {**given, **company}})
 
 
-def _told_2023(call: Call, given: Any) -> Answer | None:
+def _told_2021(call: Call, given: Any) -> Answer | None:
     """Return the error for all that is not a message to a known channel."""
     channel_id = given.get("channel_id") if isinstance(given, dict) else None
     known = isinstance(channel_id, str) and call.world.channel(channel_id)

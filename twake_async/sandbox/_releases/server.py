@@ -1,21 +1,25 @@
-"""The server as a function: one request in, one response out, without I/O.
+"""The server of any release as a function: one request in, one response out, without I/O.
 
 `answer` changes only the world that it is given.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
-from twake_async.sandbox._http import HTML, JSON, Request, Response
-from twake_async.sandbox._releases import php, php_json
-from twake_async.sandbox._releases.php_forms import post_fields
-from twake_async.sandbox._releases.routes import ROUTES, Answer, Call
-from twake_async.sandbox._world.world import IdError, World
+from twake_async.sandbox._releases.node.server import answer_node
+from twake_async.sandbox._releases.php_server import answer_php
+from twake_async.sandbox._releases.v1_of_2022 import answer_v1_of_2022
 
-__all__ = ["RELEASES", "answer"]
+if TYPE_CHECKING:
+    from twake_async.sandbox._http import Request, Response
+    from twake_async.sandbox._world.world import World
 
-RELEASES = ("2020", "2023")
+__all__ = ["NODE_RELEASES", "RELEASES", "answer"]
+
+RELEASES = ("2020", "2021", "2022", "2023")
+NODE_RELEASES = ("2022", "2023")
+"""The releases whose Node server answers applications."""
 
 
 def answer(world: World, request: Request, *, release: str = "2020") -> Response:
@@ -24,47 +28,11 @@ def answer(world: World, request: Request, *, release: str = "2020") -> Response
     Args:
         world: The world, which the request may change.
         request: The request.
-        release: "2020" or "2023".
+        release: One of `RELEASES`.
 
     """
-    method = request.method.lower()
-    if method == "options":
-        return Response(200, HTML)
-    path = _routed_path(request.path)
-    route = ROUTES.get(path)
-    if route is None:
-        return Response(500, HTML, f'{{"error": "Route not found: "{path}/""}}'.encode())
-    if method != "post":
-        told = f'{{"error": "Route "{path}/" or method "{method}" not allowed."}}'
-        return Response(500, HTML, told.encode())
-    authorization = request.headers.get("authorization", "")
-    try:
-        return _written(route(Call(world, release, authorization, _fields(request, release))))
-    except (php.PhpError, IdError):
-        return Response(500, HTML)
-
-
-def _routed_path(target: str) -> str:
-    """Return the path that the router sees: it takes the first part of `//host/path` for a host."""
-    path = target.partition("?")[0]
-    if path.startswith("//"):
-        path = "/" + path[2:].partition("/")[2]
-    return path.rstrip("/")
-
-
-def _fields(request: Request, release: str) -> Any:
-    """Return the body as a PHP array; 2023 accepts JSON with any content type."""
-    content_type = request.headers.get("content-type", "")
-    is_json = content_type.startswith("application/json")
-    decoded = php_json.decode(request.body) if is_json or release == "2023" else None
-    if isinstance(decoded, list | dict):
-        return php.array(php.items(decoded))
-    return [] if is_json else post_fields(content_type, request.body)
-
-
-def _written(answer: Answer) -> Response:
-    """Return an answer as bytes; what cannot be JSON is an empty 200."""
-    if isinstance(answer.value, str):
-        return Response(answer.status, HTML, (answer.before + answer.value).encode())
-    body = php_json.encode({**answer.value, "_cookies": []}) or b""
-    return Response(answer.status, JSON, answer.before.encode() + body)
+    if release not in NODE_RELEASES:
+        return answer_php(world, request, release=release)
+    if release == "2022" and request.path.startswith("/api/v1/"):
+        return answer_v1_of_2022(world, request)
+    return answer_node(world, request, release=release)

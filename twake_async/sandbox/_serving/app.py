@@ -10,7 +10,7 @@ from attrs import define, evolve
 
 from twake_async.sandbox._http import Request, Response
 from twake_async.sandbox._serving.delivery import deliver, response_start
-from twake_async.sandbox._serving.limits import TOO_LARGE, TOO_SLOW, Limits
+from twake_async.sandbox._serving.limits import TOO_SLOW, Limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,6 +66,7 @@ def _request(scope: Scope) -> Request:
         name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]
     }
     path = scope.get("raw_path") or scope["path"].encode()
+    path += b"?" + query if (query := scope.get("query_string", b"")) else b""
     return Request(scope["method"], path.decode("latin-1"), headers)
 
 
@@ -89,7 +90,7 @@ class _Incoming:
                     self.ended = not message.get("more_body", False)
                     body += message.get("body", b"")
                     if len(body) > limits.max_body:
-                        return TOO_LARGE
+                        return limits.too_large
         except TimeoutError:
             return TOO_SLOW
         return bytes(body)

@@ -42,7 +42,7 @@ async def deliver(
 
     """
     action = fault.action if fault else None
-    if action == "silent":
+    if action in ("silent", "later"):
         await _until_client_leaves(receive)
     elif action in SILENCES:
         await _break(transport, receive, reset=action == "reset")

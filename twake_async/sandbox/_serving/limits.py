@@ -16,11 +16,21 @@ from typing import TYPE_CHECKING
 from attrs import define
 
 from twake_async.sandbox._http import Response
+from twake_async.sandbox._releases.node.errors import TOO_LARGE as TOO_LARGE_FOR_NODE
+from twake_async.sandbox._releases.node.server import json_response
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = ["FOREIGN_HOST", "PATIENCE", "TOO_LARGE", "TOO_SLOW", "Limits", "checked_names"]
+__all__ = [
+    "FOREIGN_HOST",
+    "NODE_TOO_LARGE",
+    "PATIENCE",
+    "TOO_LARGE",
+    "TOO_SLOW",
+    "Limits",
+    "checked_names",
+]
 
 PATIENCE = 10.0
 """Seconds for the head of a request to come in, and again for its body."""
@@ -38,6 +48,8 @@ FOREIGN_HOST = Response(
 )
 TOO_LARGE = Response(413, _TEXT, b"This sandbox does not take a body of that size.\n")
 """Comes before authentication, as from a web server in front of Twake."""
+NODE_TOO_LARGE = json_response(413, TOO_LARGE_FOR_NODE)
+"""The same of a Node server, which reads at most 1 MiB."""
 TOO_SLOW = Response(408, _TEXT, b"The rest of the request did not come.\n")
 
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^\s:\[\]@/\\?#,]+)(?::[0-9]*)?", re.IGNORECASE)
@@ -53,6 +65,8 @@ class Limits:
     """The foreign names that are allowed; None allows every Host, as in-process."""
     patience: float | None = None
     """Seconds for a head or a body to come in; None in-process, where nothing is waited for."""
+    too_large: Response = TOO_LARGE
+    """The response to a body that is too large."""
 
     def refusal(self, headers: Mapping[str, str]) -> Response | None:
         """Return the response to a request that its head alone refuses; None for any other."""
@@ -61,7 +75,7 @@ class Limits:
         length = headers.get("content-length", "")
         # More digits than any length needs are not turned into a number.
         declared = int(length[:20]) if length.isascii() and length.isdecimal() else 0
-        return TOO_LARGE if declared > self.max_body else None
+        return self.too_large if declared > self.max_body else None
 
     def _allows(self, headers: Mapping[str, str]) -> bool:
         name = _name(headers.get("host", ""))

@@ -42,6 +42,8 @@ class App:
     group_id: str
     capabilities: tuple[str, ...]
     privileges: tuple[str, ...]
+    allowed_ips: str = "*"
+    """The addresses from which the Node server takes its requests, with commas between them."""
 
 
 @define(frozen=True, slots=True)
@@ -58,7 +60,7 @@ class GroupApp:
 class Message:
     """A message as its row in the database.
 
-    `reacted` is the reaction of each user; `node` has the fields of the server of 2023 alone.
+    `reacted` is the reaction of each user; `node` has the fields of the server of 2021 alone.
     """
 
     id: Any

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from attrs import evolve
+
 from twake_async.sandbox._world.rows import App, GroupApp, Message, User, row_key
 from twake_async.sandbox._world.world import World
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["seeded_world"]
+__all__ = ["seeded_world", "spoken"]
 
 
 def seeded_world(seed: Mapping[str, Any], *, max_messages: int = 10_000) -> World:
@@ -51,6 +53,7 @@ def _add_apps(world: World, seed: Mapping[str, Any]) -> None:
             world.groups.get(app.get("group"), ""),
             tuple(app.get("capabilities", ())),
             tuple(app.get("privileges", ())),
+            app.get("allowed_ips", "*"),
         )
     for entry in seed.get("group_apps", []):
         privileges = entry.get("privileges", ())
@@ -68,20 +71,28 @@ def _add_messages(world: World, seed: Mapping[str, Any]) -> None:
     ids = [message["id"] for message in seed.get("messages", [])]
     for index, entry in enumerate(seed.get("messages_seed", [])):
         sender = seed["users"][entry["sender"]]["id"] if entry.get("sender") else None
-        world.add(
-            Message(
-                id=ids[index] if index < len(ids) else world.new_id(),
-                front_id=world.new_front_id(),
-                channel_id=seed["channels"][entry["channel"]]["id"],
-                parent_message_id="",
-                message_type=0,
-                sender=sender,
-                application_id=None,
-                content=entry.get("content"),
-                creation_date=world.now(),
-                modification_date=world.now(),
-                hidden_data=[],
-                pinned=False,
-                increment_at_time="1",
-            )
-        )
+        channel_id = seed["channels"][entry["channel"]]["id"]
+        message = spoken(world, entry.get("content"), channel_id, sender, "")
+        world.add(evolve(message, id=ids[index]) if index < len(ids) else message)
+
+
+def spoken(
+    world: World, content: Any, channel_id: str, user_id: str | None, parent_id: str
+) -> Message:
+    """Return a new message of a user, which is not stored yet."""
+    return Message(
+        id=world.new_id(),
+        front_id=world.new_front_id(),
+        channel_id=channel_id,
+        parent_message_id=parent_id,
+        message_type=0,
+        sender=user_id,
+        application_id=None,
+        content=content,
+        creation_date=world.now(),
+        modification_date=world.now(),
+        hidden_data=[],
+        pinned=False,
+        increment_at_time="1",
+        node={"files": None, "subtype": None},
+    )

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import define, field
 
+from twake_async.sandbox._world.node_store import NodeStore
 from twake_async.sandbox._world.rows import App, GroupApp, Message, User, row_key, same_id
+from twake_async.sandbox._world.tokens import Tokens
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -50,8 +52,18 @@ class World:
     messages: dict[str, Message] = field(factory=dict)
     ephemerals: dict[str, dict[str, Any]] = field(factory=dict)
     max_messages: int = 10_000
+    node: NodeStore = field(factory=NodeStore)
+    """The tables of the Node server."""
+    tokens: Tokens = field(factory=Tokens)
+    node_requests: int = 0
+    """How many requests the Node server numbered."""
+    logins: int = 0
+    """How many logins were answered with a token."""
     clock: Callable[[], float] = time.time
     new_id: Callable[[], str] = field(factory=_new_ids)
+
+    def __attrs_post_init__(self) -> None:
+        self.node.max_messages = self.max_messages
 
     def now(self) -> int:
         """Return the time in Unix seconds."""
@@ -86,6 +98,11 @@ class World:
         """Return whether the user is in the channel."""
         return (row_key(channel_id), row_key(user_id)) in self.members
 
+    def members_of(self, channel_id: str) -> int:
+        """Return how many users are in the channel."""
+        key = row_key(channel_id)
+        return sum(channel == key for channel, _ in self.members)
+
     def find(self, channel_id: Any, parent_id: Any, message_id: Any) -> Message | None:
         """Return the message, if it is in that channel and under that parent ("" is the root)."""
         _check_id(channel_id)
@@ -117,10 +134,14 @@ class World:
         """Remove a message."""
         self.messages.pop(row_key(message.id), None)
 
-    def show(self, shown: dict[str, Any]) -> None:
-        """Keep an ephemeral message as it was shown, in place of one with the same id."""
-        self.ephemerals[str(shown["id"])] = shown
+    def show(self, shown: dict[str, Any], key: str | None = None) -> None:
+        """Keep an ephemeral message as it was shown, in place of one with the same key or id."""
+        self.ephemerals[str(shown["id"]) if key is None else key] = shown
         _trim(self.ephemerals, self.max_messages)
+
+    def hide(self, key: str) -> None:
+        """Remove an ephemeral message from what was shown."""
+        self.ephemerals.pop(key, None)
 
 
 def _trim(held: dict[str, Any], limit: int) -> None:

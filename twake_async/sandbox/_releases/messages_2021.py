@@ -1,4 +1,6 @@
-"""Save and remove a message as release v2023.Q1.1223 does on PHP 7.1.
+"""Save and remove a message over v1 as servers from mid-2021 to 2022 do.
+
+Recorded from the PHP that release v2023.Q1.1223 still ships, on PHP 7.1.
 
 There PHP forwards messages to a Node service. PHP's part was recorded with a substitute for the
 Node service, so only the recorded answers are given. For an unknown id that is a message whose id

@@ -1,0 +1,52 @@
+"""The body of a request as Fastify reads it, by its content type."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
+
+from twake_async.sandbox._releases.node.errors import NodeError
+from twake_async.sandbox._releases.node.js_json import decode
+
+if TYPE_CHECKING:
+    from twake_async.sandbox._http import Request
+
+__all__ = ["read_body"]
+
+_BODILESS = ("GET", "HEAD")
+_WRONG_LENGTH = "Request body size did not match Content-Length"
+_EMPTY = "Body cannot be empty when content-type is set to 'application/json'"
+
+
+def read_body(request: Request, release: str) -> Any:
+    """Return the decoded body: a value of JSON, a form as an object, a text, or None for none.
+
+    Raises:
+        NodeError: The server does not read it.
+        CrashError: The sandbox does not read it.
+
+    """
+    if request.method in _BODILESS:
+        return None
+    content_type = request.headers.get("content-type", "")
+    kind = content_type.partition(";")[0].strip()
+    kind = kind if release == "2022" else kind.lower()
+    if not content_type and not request.body:
+        return None
+    if kind not in ("application/json", "text/plain", "application/x-www-form-urlencoded"):
+        message = f"Unsupported Media Type: {content_type}"
+        raise NodeError(415, message, "FST_ERR_CTP_INVALID_MEDIA_TYPE")
+    if kind == "application/json" and not request.body:
+        raise NodeError(400, _EMPTY, "FST_ERR_CTP_EMPTY_JSON_BODY")
+    text = _text(request.body)
+    if kind == "application/x-www-form-urlencoded":
+        return dict(parse_qsl(text, keep_blank_values=True))
+    return decode(text) if kind == "application/json" else text
+
+
+def _text(body: bytes) -> str:
+    """Return the body as text: it has another length than announced if it is no UTF-8."""
+    try:
+        return body.decode()
+    except UnicodeDecodeError:
+        raise NodeError(400, _WRONG_LENGTH, "FST_ERR_CTP_INVALID_CONTENT_LENGTH") from None

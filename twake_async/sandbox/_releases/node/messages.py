@@ -1,0 +1,139 @@
+"""Reply, edit, delete, react, pin."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from twake_async.sandbox._releases.node.call import Call, field
+from twake_async.sandbox._releases.node.errors import CrashError, NodeError
+from twake_async.sandbox._releases.node.saving import (
+    announce,
+    check_content,
+    filled,
+    is_ephemeral,
+    show_once,
+    store,
+)
+from twake_async.sandbox._releases.node.shapes import shown, shown_reply
+
+if TYPE_CHECKING:
+    from twake_async.sandbox._world.node_rows import NodeMessage, Thread
+
+__all__ = ["delete", "pin", "react", "save"]
+
+_EDITABLE = ("text", "blocks", "context", "override")
+
+
+def save(call: Call) -> dict[str, Any]:
+    """Edit the message that the path or the body names; without one, reply."""
+    given = field(call.body, "resource")
+    given = given if isinstance(given, dict) else {}
+    message_id = call.path[2] if len(call.path) > 2 else field(given, "id")
+    thread = _open_thread(call)
+    if message_id:
+        return {"resource": _edit(call, thread, given, message_id)}
+    if is_ephemeral(given):
+        message = show_once(call, thread, given)
+        return {"resource": shown_reply(call, message, given["ephemeral"])}
+    message = filled(call, thread, given, call.world.new_id())
+    store(call, thread, message)
+    announce(call, thread, message.id)
+    return {"resource": shown_reply(call, message, None)}
+
+
+def _open_thread(call: Call) -> Thread:
+    """Return the thread; 2023 lets an application write only where it takes part.
+
+    Raises:
+        CrashError: There is no such thread.
+        NodeError: The application takes no part in it.
+
+    """
+    thread = call.world.node.thread(call.path[1])
+    if thread is None:
+        raise CrashError
+    bound = call.bearer.is_application and call.release != "2022"
+    if bound and not thread.has_participant(call.bearer.id):
+        raise NodeError(404, "You can't post in this thread")
+    return thread
+
+
+def _is_own(call: Call, message: NodeMessage) -> bool:
+    if call.bearer.is_application:
+        return message.application_id == call.bearer.id
+    return message.application_id is None and message.user_id == call.bearer.id
+
+
+def _edit(call: Call, thread: Thread, given: dict[str, Any], message_id: Any) -> dict[str, Any]:
+    """Replace the fields that are given; of somebody else's message, move `updated_at` alone.
+
+    Raises:
+        CrashError: There is no such message in the thread; or, after storing, 2023 fails on a text
+            that is no string.
+
+    """
+    message = call.world.node.message(thread.id, str(message_id))
+    if message is None:
+        raise CrashError
+    message.updated_at = call.now()
+    if not _is_own(call, message):
+        return shown(call, message)
+    for name in _EDITABLE:
+        if name in given:
+            setattr(message, name, given[name])
+    message.blocks = message.blocks or []
+    message.edited = {"edited_at": message.updated_at}
+    check_content(call, message)
+    if call.release != "2022" and not isinstance(message.text, str | None):
+        raise CrashError
+    return shown(call, message)
+
+
+def delete(call: Call) -> dict[str, Any]:
+    """Remove a message; success also for one that is not there.
+
+    Raises:
+        CrashError: It is somebody else's.
+
+    """
+    message = call.world.node.message(call.path[1], call.path[2])
+    if message is not None:
+        if not _is_own(call, message):
+            raise CrashError
+        call.world.node.remove(message)
+    return {"status": "success"}
+
+
+def _known(call: Call) -> NodeMessage:
+    message = call.world.node.message(call.path[1], call.path[2])
+    if message is None:
+        raise CrashError
+    return message
+
+
+def react(call: Call) -> dict[str, Any]:
+    """Replace the reactions of who asks."""
+    message, who = _known(call), call.bearer.id
+    names = field(call.body, "reactions")
+    wanted = [one for one in names if isinstance(one, str)] if isinstance(names, list) else []
+    users: dict[str, list[str]] = {
+        one["name"]: [user for user in one["users"] if user != who]
+        for one in message.reactions or []
+    }
+    for name in wanted:
+        users.setdefault(name, []).append(who)
+    message.reactions = [
+        {"name": name, "count": len(found), "users": found}
+        for name, found in users.items()
+        if found
+    ]
+    return {"resource": message.as_row(with_status=call.with_status)}
+
+
+def pin(call: Call) -> dict[str, Any]:
+    """Pin or unpin a message."""
+    message = _known(call)
+    pinned = bool(field(call.body, "pin"))
+    info = {"pinned_by": call.bearer.id, "pinned_at": call.now()}
+    message.pinned_info = info if pinned else None
+    return {"resource": message.as_row(with_status=call.with_status)}

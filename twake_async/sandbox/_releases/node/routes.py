@@ -1,0 +1,68 @@
+"""The paths of the Node server's services, below `/internal/services`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from twake_async.sandbox._releases.node.messages import delete, pin, react, save
+from twake_async.sandbox._releases.node.threads import change_thread, create_thread
+from twake_async.sandbox._releases.node.views import feed, one_message, thread_messages
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from twake_async.sandbox._releases.node.call import Call
+
+__all__ = ["UNSERVED", "Route", "find_route", "unserved"]
+
+Route = tuple["Callable[[Call], dict[str, Any]]", tuple[str, ...]]
+"""What answers a request, and the ids in its path."""
+
+_THREADS = "messages/v1/companies/*/threads"
+_MESSAGE = f"{_THREADS}/*/messages/*"
+UNSERVED = "The sandbox does not serve this path of the API."
+
+
+def _patterns(
+    routes: Mapping[tuple[str, str], Callable[[Call], dict[str, Any]]],
+) -> dict[tuple[str, int], list[tuple[tuple[str, ...], Callable[[Call], dict[str, Any]]]]]:
+    """Return the routes by method and number of parts."""
+    found: dict[Any, Any] = {}
+    for (method, pattern), handler in routes.items():
+        parts = tuple(pattern.split("/"))
+        found.setdefault((method, len(parts)), []).append((parts, handler))
+    return found
+
+
+_ROUTES = _patterns(
+    {
+        ("POST", _THREADS): create_thread,
+        ("POST", f"{_THREADS}/*"): change_thread,
+        ("GET", f"{_THREADS}/*/messages"): thread_messages,
+        ("POST", f"{_THREADS}/*/messages"): save,
+        ("GET", _MESSAGE): one_message,
+        ("POST", _MESSAGE): save,
+        ("DELETE", _MESSAGE): delete,
+        ("POST", f"{_MESSAGE}/delete"): delete,
+        ("POST", f"{_MESSAGE}/reaction"): react,
+        ("POST", f"{_MESSAGE}/pin"): pin,
+        ("GET", "messages/v1/companies/*/workspaces/*/channels/*/feed"): feed,
+    }
+)
+_SERVICES = ("applications", "channels", "files", "messages", "notifications", "users")
+_OTHERS = ("documents", "tags", "workspaces")
+
+
+def find_route(method: str, path: str) -> Route | None:
+    """Return the route of a request, and the ids in its path; None if the sandbox has none."""
+    parts = path.split("/")
+    for pattern, handler in _ROUTES.get((method, len(parts)), ()):
+        pairs = list(zip(pattern, parts, strict=True))
+        if all(part == wanted or (wanted == "*" and part) for wanted, part in pairs):
+            return handler, tuple(part for wanted, part in pairs if wanted == "*")
+    return None
+
+
+def unserved(path: str) -> bool:
+    """Return whether the real server has a service for a path that the sandbox does not serve."""
+    return path.partition("/")[0] in (*_SERVICES, *_OTHERS)
