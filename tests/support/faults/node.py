@@ -28,8 +28,8 @@ _FEED = re.compile(r"/workspaces/[^/]+/channels/([^/]+)/feed")
 
 
 def is_node(head: bytes) -> bool:
-    """Say whether a request is one of the Node API."""
-    return b" /api/v1/" not in head[: head.find(b"\r\n")]
+    """Say whether a request is one of the Node API; behind a proxy it names the host, too."""
+    return b"/api/v1/" not in head[: head.find(b"\r\n")]
 
 
 def read_node_request(head: bytes, body: bytes, server: FaultServer) -> Request:
