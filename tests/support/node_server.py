@@ -61,8 +61,8 @@ class NodeServer:
     """The recorded case that answers each login, in place of what is right."""
     is_php: bool = False
     """Whether there is no Node: as in 2020, where no route is known and the web client served."""
-    refuses_tokens: bool = False
-    """Whether no token is good."""
+    tokens_to_refuse: float = 0
+    """How many requests about messages are answered as with an expired token."""
     requests_to_lose: int = 0
     """How many writes are read, and neither acted on nor answered: the connection is closed."""
     answers_to_lose: int = 0
@@ -83,7 +83,7 @@ class NodeServer:
     connections: int = attrs.field(default=0, init=False)
     url: str = attrs.field(default="", init=False)
     _server: asyncio.Server = attrs.field(init=False)
-    _open: set[asyncio.StreamWriter] = attrs.field(factory=set, init=False)
+    _serving: set[asyncio.Task[Any]] = attrs.field(factory=set, init=False)
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
@@ -92,8 +92,9 @@ class NodeServer:
 
     async def __aexit__(self, *_: object) -> None:
         self._server.close()
-        for writer in self._open:
-            writer.close()
+        for task in self._serving:
+            task.cancel()
+        await asyncio.gather(*self._serving)
         await self._server.wait_closed()
 
     def logins(self) -> int:
@@ -116,15 +117,17 @@ class NodeServer:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
-        self._open.add(writer)
+        task = asyncio.current_task()
+        assert task is not None
+        self._serving.add(task)
         try:
             while (answer := await self._answer(await _read(reader))) is not None:
                 writer.write(answer)
                 await writer.drain()
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass
+        except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
+            pass  # or asyncio would log that it was cancelled
         finally:
-            self._open.discard(writer)
+            self._serving.discard(task)
             writer.close()
 
     async def _answer(self, asked: Asked) -> bytes | None:
@@ -156,7 +159,8 @@ class NodeServer:
         token = asked.authorization.removeprefix("Bearer ")
         if token not in self.tokens:
             return _encode(CASES["token-none"])
-        if token != self.tokens[-1] or self.refuses_tokens:
+        self.tokens_to_refuse -= 1
+        if token != self.tokens[-1] or self.tokens_to_refuse >= 0:
             return _encode(CASES["token-expired"])
         if asked.method == "GET":
             return _json(self._read(asked.path))
@@ -265,7 +269,7 @@ class NodeServer:
 
 
 def _message_of(body: Any) -> dict[str, Any]:
-    return body["options"]["message"] if "options" in body else body["resource"]
+    return body["options"]["message"] if "options" in body else body.get("resource", {})
 
 
 def _page(

@@ -6,13 +6,13 @@ import datetime
 import json
 
 import pytest
+from decoded import check_types
 from encoding import encode_save
 from hypothesis import example, given
 from hypothesis import strategies as st
 from node_recorded import CASES
 from node_rows import row
 from strategies import JSON, TEXT
-from test_decode import check_types
 
 from twake_async import twacode
 from twake_async._protocol.node.api import FRONT_ID, MARKER, Api
