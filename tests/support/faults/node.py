@@ -24,12 +24,13 @@ APPLICATION = "app"
 LOGIN = "/api/console/v1/login"
 _MESSAGES = re.compile(r"/api/messages/v1/companies/([^/]+)(/.*)")
 _THREADS = re.compile(r"/threads(?:/([^/]+)(/messages(?:/([^/]+)(/delete)?)?)?)?")
+_PATHS = re.compile(rb" /api/(console|messages)/v1/")
 _FEED = re.compile(r"/workspaces/[^/]+/channels/([^/]+)/feed")
 
 
 def is_node(head: bytes) -> bool:
-    """Say whether a request is one of the Node API; behind a proxy it names the host, too."""
-    return b"/api/v1/" not in head[: head.find(b"\r\n")]
+    """Say whether a request is one of the Node API."""
+    return _PATHS.search(head, 0, head.find(b"\r\n")) is not None
 
 
 def read_node_request(head: bytes, body: bytes, server: FaultServer) -> Request:
