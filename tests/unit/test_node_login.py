@@ -157,6 +157,17 @@ def test_what_cannot_be_read_is_no_token(body):
             assert (type(result), result.reason) == (NotSentError, "login")
 
 
+def test_a_wrong_address_is_told():
+    """A redirect is never followed, and a server may expect TLS."""
+    moved = Answer(301, [(b"Location", b"https://twake.example/api/console/v1/login")], b"")
+    assert "'https://twake.example/api/console/v1/login'" in str(judged(moved))
+    assert "check base_url" in str(judged(moved))
+    tls = answer(b"<p>The plain HTTP request was sent to HTTPS port</p>", 400, "text/html")
+    assert "https://" in str(judged(tls))
+    for plain in (answer(b"", 400), answer(b"", 301)):
+        assert str(judged(plain)).endswith("to the login")
+
+
 def test_a_lost_login_lost_no_message():
     """The failure of its connection proves as much as that of one that was never opened."""
     for failure, reason in ((LATE, "login"), (LOST, "login"), (NOT_YET, "connect")):

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 import attrs
 
 from twake_async._protocol.body import read_document
-from twake_async._protocol.exchange import Answer
+from twake_async._protocol.exchange import TLS_THERE, Answer
 from twake_async._protocol.failures import judge_failure
 from twake_async._protocol.json_codec import PLAIN
 from twake_async._protocol.node_errors import json_of, refused_in_words
-from twake_async._protocol.statuses import name_proxy
+from twake_async._protocol.statuses import name_proxy, speaks_tls
 from twake_async.errors import (
     AuthenticationError,
     NotSentError,
@@ -89,7 +89,8 @@ class Login:
             return self._refused(document["message"])
         if answer.status == 404 and document == NOT_FOUND:
             return _no_node_api(404)
-        return self._failed(f"the server answered {answer.status} to the login", answer.status)
+        why = f"the server answered {answer.status} to the login"
+        return self._failed(why + _hint(answer), answer.status)
 
     def _refused(self, words: str) -> AuthenticationError:
         # A server that repeats the key must not bring it into an error.
@@ -162,6 +163,14 @@ def log_in(
         if isinstance(why, RefusedError):
             return why
     return result
+
+
+def _hint(answer: Answer) -> str:
+    """Return what may be wrong with the server's address."""
+    target = answer.header(b"location")
+    if 300 <= answer.status < 400 and target:
+        return f", and redirects to {target!r}, which is never followed: check base_url"
+    return f": {TLS_THERE}" if speaks_tls(answer) else ""
 
 
 def _is_html(answer: Answer) -> bool:
