@@ -365,14 +365,14 @@ NODE_NOT_SENT = [
         operations=("create",),
     ),
     Row(
-        'over `api="node"`, the message takes more than 1 MiB',
+        "the message takes more than 1 MiB",
         [node("too_long", changed={"content": "x" * 2**20})],
         InvalidDraftError,
         "draft",
         operations=("create", "edit"),
     ),
     Row(
-        'over `api="node"`, no workspace is given',
+        "there is no workspace, neither the session's nor the draft's, for a new thread",
         [node("no_workspace", workspace_id=None)],
         ConfigurationError,
         "configuration",
@@ -531,9 +531,16 @@ NODE_REFUSED = [
         ALL,
     ),
     Row(
-        "a reply in a thread of users, in which the application takes no part, with "
-        "`join_threads=False`",
-        [node("thread", join_threads=False, changed={"parent_message_id": QUESTION})],
+        "a reply in a thread of users, in which the application takes no part: with "
+        "`join_threads=False`, or where the server does not let it take part",
+        [
+            node("thread", join_threads=False, changed={"parent_message_id": QUESTION}),
+            node(
+                "not_joined",
+                replays="reply-users-thread send-client-id",
+                changed={"parent_message_id": QUESTION},
+            ),
+        ],
         RefusedError,
         "thread",
         operations=("create",),

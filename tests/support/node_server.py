@@ -35,6 +35,8 @@ SECRET = "the-private-key-of-the-application"
 LOGIN = "/api/console/v1/login"
 SERVER = "/internal/services/general/v1/server"
 _MESSAGES = "/api/messages/v1/companies/"
+#: The paths that messages are written to; a thread's own path is for who takes part in it.
+_WRITES = re.compile(re.escape(_MESSAGES) + "[^/]+/threads(/[^/]+/messages.*)?$")
 
 
 @attrs.frozen
@@ -103,7 +105,7 @@ class NodeServer:
 
     def messages(self) -> list[Asked]:
         """Return the requests that write messages."""
-        return [one for one in self.asked if one.path.startswith(_MESSAGES) and one.method != "GET"]
+        return [one for one in self.asked if one.method != "GET" and _WRITES.match(one.path)]
 
     def reads(self) -> list[Asked]:
         """Return the requests that read messages."""

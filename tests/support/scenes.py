@@ -197,12 +197,12 @@ async def node(
     server: Mapping[str, Any] = {},
     **options: Any,
 ) -> AsyncIterator[Scene]:
-    """Ask a server of Node, which replays a recorded case, or does what its fields say."""
+    """Ask a server of Node, which replays recorded cases, or does what its fields say."""
     async with NodeServer() as asked:
         asked.put(MESSAGE_ID)
         asked.put(QUESTION, application=None)
         asked.stored = 0
-        asked.next.extend([replays] * 9 if replays else ())
+        asked.next.extend(replays.split() * 9)
         for name, value in server.items():
             setattr(asked, name, value)
         session = {
