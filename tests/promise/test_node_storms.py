@@ -39,7 +39,7 @@ async def test_a_storm_of_faults_brings_no_wrong_claim_and_no_second_copy(transp
 async def test_where_looks_work_all_that_is_stored_is_delivered(transport):
     """No UNKNOWN is there: the second evidence finds each of them."""
     server, claims = await node_storm(
-        transport, 20, 1_000, faults=ANSWERED, rate=0.5, spared=OTHERS
+        transport, 20, 1_000, faults=ANSWERED, rate=0.5, spared=OTHERS, token_life=0
     )
     assert contradictions(server, claims) == []
     unknown = [name for name, one in claims.items() if one.outcome is Outcome.UNKNOWN]
@@ -52,7 +52,13 @@ async def test_resending_looks_first_and_says_what_may_stand_twice():
     """A second copy is told; what a look found is not sent again."""
     policy = RetryPolicy(attempts=40, initial_wait=0.001, max_wait=0.002, on_unknown="resend")
     server, claims = await node_storm(
-        None, 20, 500, faults=[n for n in UNPROVEN if n in ANSWERED], policy=policy, spared=OTHERS
+        None,
+        20,
+        500,
+        faults=[name for name in UNPROVEN if name in ANSWERED],
+        policy=policy,
+        spared=OTHERS,
+        token_life=0,
     )
     assert contradictions(server, claims) == []
     assert {claimed.outcome for claimed in claims.values()} == {Outcome.DELIVERED}

@@ -10,7 +10,7 @@ import attrs
 import pytest
 from node_cases import Case, cases, spelled_out
 
-from twake_async.sandbox._faults.database import held_back, swallowed
+from twake_async.sandbox._faults.database import delay_write, lose_write
 from twake_async.sandbox._http import Request, Response
 from twake_async.sandbox._releases.server import answer
 
@@ -222,7 +222,7 @@ def test_a_write_that_the_database_swallows_is_answered_as_recorded(release: str
     path, headers, body = spelled_out(case, world)
     before = rows(world, release)
     request = Request("POST", path, headers, body)
-    response = swallowed(world.node, "", lambda: answer(world, request, release=release))
+    response = lose_write(world.node, "", lambda: answer(world, request, release=release))
     compare = Comparison(frozenset(re.findall(UUID, path + body.decode())))
     compare.same(json.loads(response.body), json.loads(case.recorded["response"]["body"]))
     after = rows(world, release)
@@ -238,7 +238,7 @@ def test_a_write_that_fails_is_stored_with_the_next_request_as_recorded(release:
     path, headers, body = spelled_out(failed, world)
     request = Request("POST", path, headers, body)
     before = rows(world, release)
-    held_back(world.node, "", lambda: answer(world, request, release=release))
+    delay_write(world.node, "", lambda: answer(world, request, release=release))
     assert grown(before, rows(world, release)) == {
         "threads": 1,
         "messages": 0,

@@ -57,6 +57,7 @@ async def node_storm(
     rate: float = 0.4,
     policy: RetryPolicy = QUICK,
     spared: frozenset[str] = frozenset(),
+    token_life: int = 100,
 ) -> tuple[FaultServer, dict[str, Claim]]:
     """Send messages and replies from tasks; return the server and what was claimed of each.
 
@@ -68,12 +69,13 @@ async def node_storm(
         rate: How many of the requests meet one.
         policy: The policy of the session.
         spared: The kinds of requests that meet no fault.
+        token_life: How many requests an access token is good for; 0 for all.
 
     """
     claims: dict[str, Claim] = {}
     numbers = iter(range(count))
     async with FaultServer(RandomScript(workers, faults, rate)) as server:
-        server.spared = spared
+        server.spared, server.token_life = spared, token_life
         async with node_session(server, transport=transport, retry=policy) as twake:
             await asyncio.gather(*(_work(twake, numbers, claims) for _ in range(workers)))
     return server, claims

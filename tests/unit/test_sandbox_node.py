@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import time
 import uuid
 from contextlib import closing
 from http.client import HTTPConnection
@@ -15,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from twake_async import MessageDraft, RetryPolicy, TwakeError, TwakeSession
-from twake_async.sandbox import Sandbox
+from twake_async.sandbox import Sandbox, _sandbox
 from twake_async.sandbox._faults import names
 from twake_async.sandbox._http import Request, Response
 from twake_async.sandbox._releases.node.errors import CrashError, NodeError
@@ -425,12 +426,13 @@ async def test_messages_are_shown_as_those_of_v1(release: str) -> None:
         reply = sandbox.say("hi", user_id=BOB, parent_message_id=head)
         first, second = sandbox.messages(sandbox.channel_id)
         assert second == reply
+        assert sandbox.say("so", parent_message_id=second["id"])["parent_message_id"] == head
         shown = (first["content"], first["front_id"], first["hidden_data"])
         assert shown[:2] == ("hello", "mine")
         assert shown[2]["a"] == 1
         assert "_front_id" not in shown[2]
         assert (first["sender"], first["application_id"]) == (None, sandbox.public_id)
-        assert first["responses_count"] == 1
+        assert sandbox.messages()[0]["responses_count"] == 2
         assert first["workspace_id"] == sandbox.workspace_id
         assert (reply["sender"], reply["application_id"], reply["content"]) == (BOB, None, "hi")
         assert reply["parent_message_id"] == head
@@ -599,11 +601,11 @@ async def test_every_fault_can_be_asked_for_on_the_node_api(kind: str, what: Any
         assert [one for one in sandbox.requests if one.method == "POST"]
 
 
-@pytest.mark.parametrize(("kind", "what"), ASKED)
+@pytest.mark.parametrize(
+    ("kind", "what"), [one for one in ASKED if one[1] not in names.NODE_ACTIONS]
+)
 async def test_a_fault_may_wait_for_a_login(kind: str, what: Any) -> None:
     """No message can be stored then; a good answer in another form lets the send go on."""
-    if what in names.NODE_ACTIONS:
-        pytest.skip("a login stores nothing")
     endless = what in ("silent", "cut_silent", "drip")
     with Sandbox(release="2023") as sandbox:
         ask_for(sandbox, kind, what, "login")
@@ -682,6 +684,26 @@ def test_a_reply_an_edit_and_a_removal_may_be_lost_in_the_database(action: Any) 
         assert server.feed() == expected[:1]
 
 
+@pytest.mark.parametrize("action", names.NODE_ACTIONS)
+async def test_what_v1_of_2022_writes_may_be_lost_in_the_database_too(action: Any) -> None:
+    """A new message, a reply and an edit of v1 go to the same database."""
+    with Sandbox(release="2022") as sandbox:
+        options = {"api": "v1", "retry": RetryPolicy.never(), "deadline": 0.4}
+        async with session(sandbox, **options) as twake:
+            head = await twake.send_message(sandbox.channel_id, "head", deadline=5)
+            for text, more in (("new", {}), ("reply", {"parent_message_id": head.id})):
+                sandbox.fail_next(before_storing=action)
+                if action == "later":
+                    with pytest.raises(TwakeError):
+                        await twake.send_message(sandbox.channel_id, text, **more)
+                else:
+                    await twake.send_message(sandbox.channel_id, text, **more)
+            assert len(sandbox.messages()) == (2 if action == "later" else 1)
+            await twake.remove_message(head)
+        contents = [one["content"] for one in sandbox.messages()]
+        assert contents == (["new", "reply"] if action == "later" else [])
+
+
 def test_a_request_that_is_refused_anyway_is_not_lost_in_the_database() -> None:
     """There is nothing to be written then."""
     with Sandbox(release="2023") as sandbox:
@@ -702,6 +724,8 @@ def test_what_only_the_node_api_has_is_refused_elsewhere() -> None:
         sandbox.slow_next(1, on="login")
     with pytest.raises(ValueError, match="'later' needs a release with the Node API"):
         sandbox.fail_next(before_storing="later")
+    with pytest.raises(ValueError, match="'swallowed' needs a release .* and a write"):
+        Sandbox(release="2023").fail_next(before_storing="swallowed", on="join")
     with pytest.raises(ValueError, match="'swallowed' is a failure before storing"):
         Sandbox(release="2023").fail_next(after_storing="swallowed")
     with pytest.raises(ValueError, match="use one of write, read, login, join"):
@@ -718,6 +742,10 @@ async def test_the_requests_of_a_check_meet_no_fault() -> None:
             assert sandbox._twake.handle(asked, None)[0].status == 403
             asked = Request("POST", "/api/v1/messages/save", JSON, b'{"group_id": "x"}')
             assert sandbox._twake.handle(asked, None)[1] is None
+            sandbox.fail_next(before_storing=500, on="read")
+            nobody = "00000000-0000-1000-8000-000000000000"
+            asked = Request("GET", f"/api/{MESSAGES}/threads/{nobody}/messages", {})
+            assert sandbox._twake.handle(asked, None)[0].status == 401
 
 
 # Over a socket
@@ -748,6 +776,8 @@ async def test_the_log_and_what_was_received_hold_no_key_and_no_token() -> None:
         assert APP["key"] not in kept
         assert "eyJ" not in kept
         assert sandbox.requests[0].body == {"id": sandbox.public_id}
+        [look] = [one for one in sandbox.requests if one.path.endswith("/feed")]
+        assert "direction=history" in look.query
         assert sandbox.requests[-1].body == {}
 
 
@@ -772,3 +802,18 @@ def posted(sandbox: Sandbox, size: int) -> tuple[int, str | None]:
         connection.request("POST", f"/api/{MESSAGES}/threads", body, headers)
         response = connection.getresponse()
         return response.status, json.loads(response.read()).get("code")
+
+
+def test_a_connection_without_a_request_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After 5 s, as Node does it; here after 1 s."""
+    assert _sandbox.IDLE == 5
+    monkeypatch.setattr(_sandbox, "IDLE", 1)
+    with Sandbox(release="2023") as sandbox:
+        port = int(sandbox.url.rpartition(":")[2])
+        with closing(HTTPConnection("127.0.0.1", port, 5)) as connection:
+            connection.request("GET", "/internal/services/general/v1/server")
+            assert b"2023.Q1.1223" in connection.getresponse().read()
+            began = time.monotonic()
+            assert connection.sock is not None
+            assert connection.sock.recv(1) == b""
+            assert 0.5 < time.monotonic() - began < 4

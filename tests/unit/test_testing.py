@@ -200,6 +200,23 @@ def test_a_failed_test_shows_what_its_sandbox_received(project):
     result.stdout.no_fnmatch_line("*sandbox-key*")
 
 
+@pytest.mark.parametrize("release", ["2022", "2023"])
+def test_the_fixtures_serve_the_node_api(project, release):
+    """The session and the environment name the API and the workspace."""
+    project.makeini(f"{SETTINGS}\ntwake_release = {release}\n")
+    project.makepyfile("""
+        from twake_async import TwakeSession
+
+        async def test_it(twake_sandbox, twake_session):
+            sent = await twake_session.send_message(twake_sandbox.channel_id, "Hello")
+            async with TwakeSession.from_env() as twake:
+                await twake.edit_message(sent, "Hello again")
+            assert [one["content"] for one in twake_sandbox.messages()] == ["Hello again"]
+            assert twake_sandbox.logins == 2
+    """)
+    project.runpytest_subprocess().assert_outcomes(passed=1)
+
+
 @pytest.mark.parametrize("release", ["2020", "2021"])
 def test_a_failed_test_shows_no_check_as_a_refused_message(project, release):
     """The requests of a check are marked as such."""

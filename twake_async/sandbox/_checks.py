@@ -12,6 +12,7 @@ __all__ = ["is_as_check_expects", "is_check"]
 _SAVE = "/api/v1/messages/save"
 _NO_GROUP = "00000000-0000-0000-0000-000000000000"
 _CONTENT = {"content": {"original_str": "check", "prepared": ["check"]}}
+_NO_THREAD = "/threads/00000000-0000-1000-8000-000000000000/messages"
 _NOT_FOUND_APPLICATION = 403
 _MALFORMED = "unknown error or malformed query."
 
@@ -19,8 +20,11 @@ _MALFORMED = "unknown error or malformed query."
 def is_check(path: str, body: Any) -> bool:
     """Return whether a request is one of those of `check`.
 
-    These are saves that name no channel, and a login that names no application.
+    These are saves that name no channel, a login that names no application, and a read of a thread
+    that cannot be. The login with which it tries its credentials is like any other.
     """
+    if path.endswith(_NO_THREAD):
+        return True
     if path == LOGIN:
         return body in ({}, [])  # PHP reads an empty object as an empty list
     if path != _SAVE or not isinstance(body, dict):
@@ -33,6 +37,8 @@ def is_as_check_expects(path: str, body: Any, status: int | None, answer: Any) -
     """Return whether the answer to a request of `check` says that nothing is wrong."""
     if not is_check(path, body):
         return False
+    if path.endswith(_NO_THREAD):
+        return bool(answer == {"resources": []})
     if path == LOGIN:
         return status == _NOT_FOUND_APPLICATION
     error = answer.get("error") if isinstance(answer, dict) else None

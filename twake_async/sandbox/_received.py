@@ -9,6 +9,8 @@ from attrs import define, field
 
 from twake_async.sandbox._faults.names import SILENCES
 from twake_async.sandbox._releases import php_json
+from twake_async.sandbox._releases.node import js_json
+from twake_async.sandbox._releases.node.errors import CrashError, NodeError
 from twake_async.sandbox._releases.node.server import LOGIN
 
 if TYPE_CHECKING:
@@ -35,6 +37,8 @@ class ReceivedRequest:
 
     Of a login only the id is kept.
     """
+    query: str = ""
+    """The query, without the question mark."""
 
 
 @define(slots=True)
@@ -67,15 +71,29 @@ class Received:
 def received(request: Request, response: Response, fault: Fault | None) -> ReceivedRequest:
     """Return what is kept of a request."""
     unanswered = fault is not None and fault.action in (*SILENCES, "later")
-    path = request.path.partition("?")[0]
+    path, _, query = request.path.partition("?")
     return ReceivedRequest(
-        request.method, path, None if unanswered else response.status, _kept_body(request, path)
+        request.method,
+        path,
+        None if unanswered else response.status,
+        _kept_body(request, path),
+        query,
     )
 
 
 def _kept_body(request: Request, path: str) -> Any:
-    body = php_json.decode(request.body)
+    body = _decoded(request.body, path)
     if path.rstrip("/") == LOGIN:
         given = body if isinstance(body, dict) else {}
         return {"id": given["id"]} if "id" in given else {}
     return request.body.decode("utf-8", "replace") if body is None else body
+
+
+def _decoded(body: bytes, path: str) -> Any:
+    """Return a body as the server reads it: PHP reads an empty object as an empty list."""
+    if path.startswith("/api/v1/"):
+        return php_json.decode(body)
+    try:
+        return js_json.decode(body.decode())
+    except (UnicodeDecodeError, NodeError, CrashError):
+        return None

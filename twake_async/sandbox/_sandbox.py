@@ -9,7 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from twake_async.sandbox._faults.fault import Fault, failure, formed, late, refused
-from twake_async.sandbox._faults.names import AIMS, NODE_ACTIONS, Action, Aim, Form, Refusal
+from twake_async.sandbox._faults.names import (
+    NODE_ACTIONS,
+    REQUEST_KINDS,
+    Action,
+    Form,
+    Refusal,
+    RequestKind,
+)
 from twake_async.sandbox._received import Received, ReceivedRequest
 from twake_async.sandbox._releases.server import RELEASES
 from twake_async.sandbox._seed import read_seed
@@ -17,6 +24,7 @@ from twake_async.sandbox._serving.app import asgi_app
 from twake_async.sandbox._serving.asgi import ASGIApp  # noqa: TC001
 from twake_async.sandbox._serving.in_process import asgi_transport
 from twake_async.sandbox._serving.limits import (
+    IDLE,
     NODE_TOO_LARGE,
     PATIENCE,
     TOO_LARGE,
@@ -117,7 +125,7 @@ class Sandbox:
     def __enter__(self) -> Self:
         if self._listener is not None:
             raise RuntimeError("this sandbox is being served already")
-        listener = Listener(self._asgi_app(self._limits), self._port, PATIENCE)
+        listener = Listener(self._asgi_app(self._limits), self._port, PATIENCE, IDLE)
         listener.start()
         self._listener = listener
         return self
@@ -224,7 +232,8 @@ class Sandbox:
             text: The text.
             user_id: Who writes. Default: the seed's first user.
             channel_id: Where. Default: the seed's first channel.
-            parent_message_id: The message to reply to. Default: none.
+            parent_message_id: The message to reply to; on the Node API also a reply, for its
+                thread. Default: none.
 
         """
         user = user_id or str(self._twake.first("users")["id"])
@@ -264,7 +273,7 @@ class Sandbox:
         after_storing: Action | None = None,
         retry_after: float | str | None = None,
         times: int = 1,
-        on: Aim = "write",
+        on: RequestKind = "write",
     ) -> None:
         """Let the next requests fail, before or after they are carried out.
 
@@ -305,8 +314,8 @@ class Sandbox:
                 what only a release with the Node API has.
 
         """
-        if before_storing in NODE_ACTIONS and not self._twake.is_node:
-            raise ValueError(f"{before_storing!r} needs a release with the Node API")
+        if before_storing in NODE_ACTIONS and not (self._twake.is_node and on == "write"):
+            raise ValueError(f"{before_storing!r} needs a release with the Node API, and a write")
         self._add(failure(before_storing, after_storing, retry_after), times, on)
 
     def refuse_next(
@@ -315,7 +324,7 @@ class Sandbox:
         *,
         retry_after: float | str | None = None,
         times: int = 1,
-        on: Aim = "write",
+        on: RequestKind = "write",
     ) -> None:
         """Let the next requests be refused; nothing is stored.
 
@@ -337,7 +346,7 @@ class Sandbox:
         """
         self._add(refused(status, retry_after), times, on)
 
-    def answer_next(self, form: Form, *, times: int = 1, on: Aim = "write") -> None:
+    def answer_next(self, form: Form, *, times: int = 1, on: RequestKind = "write") -> None:
         """Let the next requests get a good answer in a form that servers and proxies use.
 
         Args:
@@ -358,12 +367,12 @@ class Sandbox:
         """Put PHP warnings in front of the next good answers: `answer_next("warnings")`."""
         self.answer_next("warnings", times=times)
 
-    def slow_next(self, seconds: float, *, times: int = 1, on: Aim = "write") -> None:
+    def slow_next(self, seconds: float, *, times: int = 1, on: RequestKind = "write") -> None:
         """Carry out the next requests at once, and answer them some seconds later."""
         self._add(late(seconds), times, on)
 
-    def _add(self, fault: Fault, times: int, on: Aim) -> None:
-        if on in AIMS and on != "write" and not self._twake.is_node:
+    def _add(self, fault: Fault, times: int, on: RequestKind) -> None:
+        if on in REQUEST_KINDS and on != "write" and not self._twake.is_node:
             raise ValueError(f"{on!r} needs a release with the Node API")
         self._twake.script.add(fault, times, on)
 

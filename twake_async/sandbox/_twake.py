@@ -8,22 +8,22 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import define, field
 
-from twake_async.sandbox._aims import aim_of, thread_of
 from twake_async.sandbox._faults.answers import altered
-from twake_async.sandbox._faults.database import held_back, swallowed
+from twake_async.sandbox._faults.database import delay_write, lose_write
 from twake_async.sandbox._faults.fault import Fault, Script
 from twake_async.sandbox._faults.words import node_words, php_words
+from twake_async.sandbox._kinds import kind_of, thread_of
 from twake_async.sandbox._log_line import log_line
 from twake_async.sandbox._received import Received, ReceivedRequest, received
 from twake_async.sandbox._releases.server import NODE_RELEASES, answer
 from twake_async.sandbox._world.rows import same_id
-from twake_async.sandbox._world.seeded import seeded_world, spoken
-from twake_async.sandbox._world.translate import adopt, shown_on_node
+from twake_async.sandbox._world.seeded import seeded_world, user_message
+from twake_async.sandbox._world.translate import shown_on_node, store_on_node
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from twake_async.sandbox._faults.names import Aim
+    from twake_async.sandbox._faults.names import RequestKind
     from twake_async.sandbox._http import Request, Response
     from twake_async.sandbox._world.world import World
 
@@ -61,7 +61,7 @@ class Twake:
         world = seeded_world(self.seed, max_messages=self.max_messages)
         if self.is_node:
             for message in world.messages.values():
-                adopt(world, message)
+                store_on_node(world, message)
             world.messages = {}
             world.tokens.lifetime = self.token_lifetime
         return world
@@ -88,10 +88,10 @@ class Twake:
             The response, and the fault that the request met.
 
         """
-        aim = aim_of(request, self.release) if refusal is None else None
-        fault = None if aim is None else self.script.take(aim)
+        kind = kind_of(request, self.release) if refusal is None else None
+        fault = None if kind is None else self.script.take(kind)
         with self._lock:
-            response = refusal or self._respond(request, fault, aim)
+            response = refusal or self._respond(request, fault, kind)
             kept = received(request, response, fault)
             self.received.add(kept, len(request.body))
         if self.log is not None:
@@ -100,13 +100,13 @@ class Twake:
             _logger.info("%s", log_line(request, kept, response, fault))
         return response, fault
 
-    def _respond(self, request: Request, fault: Fault | None, aim: Aim | None) -> Response:
+    def _respond(self, request: Request, fault: Fault | None, kind: RequestKind | None) -> Response:
         self.world.node.write()
-        if fault is None or aim is None:
+        if fault is None or kind is None:
             return answer(self.world, request, release=self.release)
         good = self._carried_out(request, fault)
         if self.is_node and not request.path.startswith("/api/v1/"):
-            words = node_words(self.world, request, aim)
+            words = node_words(self.world, request, kind)
         else:
             words = php_words(self.world, request)
         return altered(words, good, fault)
@@ -117,11 +117,11 @@ class Twake:
         def carry_out() -> Response:
             return answer(self.world, request, release=self.release)
 
-        thread_id = thread_of(request)
+        thread_id = thread_of(self.world, request)
         if fault.action == "swallowed":
-            return swallowed(self.world.node, thread_id, carry_out)
+            return lose_write(self.world.node, thread_id, carry_out)
         if fault.action == "later":
-            held_back(self.world.node, thread_id, carry_out)
+            delay_write(self.world.node, thread_id, carry_out)
             return None
         return carry_out() if fault.stores else None
 
@@ -146,9 +146,11 @@ class Twake:
         with self._lock:
             world = self.world
             content = {"fallback_string": text, "original_str": text, "prepared": [text]}
-            message = spoken(world, content, channel_id, user_id, parent_message_id)
+            message = user_message(world, content, channel_id, user_id, parent_message_id)
             if self.is_node:
-                adopt(world, message)
+                row = world.node.messages.get(parent_message_id)
+                message.parent_message_id = row.thread_id if row else parent_message_id
+                store_on_node(world, message)
                 return _with_plain_text(shown_on_node(world, world.node.messages[message.id]))
             world.add(message)
             parent = world.find(channel_id, "", parent_message_id)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, cast
 
 from .answers import whole
 from .bodies import body_of, request_of
+from .node import UNAUTHORIZED, is_refused
 from .request import answer_to_question, is_question
 
 if TYPE_CHECKING:
@@ -163,6 +164,10 @@ class Connection(asyncio.BufferedProtocol):
     def _act(self, request: Request, fault: Fault | None) -> None:
         if request.kind in self.server.spared:
             fault = None
+        if is_refused(request, self.server):
+            self.server.receive(request)
+            self.transport.write(whole(UNAUTHORIZED, 401))
+            return
         self.server.receive(request)
         self.server.note(fault, request)
         if fault is None:

@@ -18,19 +18,32 @@ from .request import Request
 if TYPE_CHECKING:
     from .server import FaultServer
 
-__all__ = ["is_node", "node_body", "read_node_request"]
+__all__ = ["UNAUTHORIZED", "is_node", "is_refused", "node_body", "read_node_request"]
+
+UNAUTHORIZED = b'{"statusCode":401,"error":"Unauthorized","message":"Bad credentials"}'
 
 APPLICATION = "app"
 LOGIN = "/api/console/v1/login"
 _MESSAGES = re.compile(r"/api/messages/v1/companies/([^/]+)(/.*)")
 _THREADS = re.compile(r"/threads(?:/([^/]+)(/messages(?:/([^/]+)(/delete)?)?)?)?")
-_PATHS = re.compile(rb" /api/(console|messages)/v1/")
 _FEED = re.compile(r"/workspaces/[^/]+/channels/([^/]+)/feed")
 
 
 def is_node(head: bytes) -> bool:
     """Say whether a request is one of the Node API."""
-    return _PATHS.search(head, 0, head.find(b"\r\n")) is not None
+    line = head[: head.find(b"\r\n")]
+    return b"/api/messages/" in line or b"/api/console/" in line
+
+
+def is_refused(request: Request, server: FaultServer) -> bool:
+    """Say whether a request has another token than the last one; each is good for some requests."""
+    if request.kind == "login" or not is_node(request.head):
+        return False
+    server.token_uses += 1
+    if server.token_life and server.token_uses >= server.token_life:
+        server.token_uses = 0
+        server.tokens.append("nobody's")
+    return request.header("Authorization") != f"Bearer {server.tokens[-1]}"
 
 
 def read_node_request(head: bytes, body: bytes, server: FaultServer) -> Request:

@@ -64,7 +64,8 @@ class FaultServer:
     apart: they meet only faults that act before a request is read. `stored` counts the copies of each
     front_id in the channel, `edits` and `removed` count by message id, `shown` the ephemerals. `dropped`
     counts the bytes that came while a fault took no notice of them. `spared` are the kinds of
-    requests that meet no fault once they are read.
+    requests that meet no fault once they are read. `token_life` is the number of requests for
+    which an access token of the Node API is good; 0 for all.
     """
 
     def __init__(
@@ -86,6 +87,7 @@ class FaultServer:
         self.front_of: dict[str, str] = {}
         self.rows: dict[tuple[str, str], list[dict[str, Any]]] = {}
         self.tokens: list[str] = []
+        self.token_life = self.token_uses = 0
         self.spared: frozenset[str] = frozenset()
         self.buffer = memoryview(bytearray(1 << 16))
         self._ssl = ssl_context

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from twake_async.sandbox._world.node_rows import NodeMessage, Place, Thread
     from twake_async.sandbox._world.node_store import NodeStore
 
-__all__ = ["held_back", "swallowed"]
+__all__ = ["delay_write", "lose_write"]
 
 
 @define(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class _Before:
         return Unwritten(thread, changed, removed)
 
 
-def swallowed(store: NodeStore, thread_id: str, carry_out: Callable[[], Response]) -> Response:
+def lose_write(store: NodeStore, thread_id: str, carry_out: Callable[[], Response]) -> Response:
     """Carry out a write whose message is lost, and return the answer: it does not say so.
 
     The answer to a new thread shows nothing of the message. Source: the connector of Cassandra logs
@@ -82,15 +82,15 @@ def swallowed(store: NodeStore, thread_id: str, carry_out: Callable[[], Response
 
 def _without_message(response: Response) -> Response:
     """Return the answer to a new thread as it is if the message cannot be read back."""
-    answer = json.loads(response.body)
-    message = (answer.get("resource") or {}).get("message")
-    if not message:
+    if not response.body.startswith(b'{"resource":{"id"'):  # an error, or an answer of v1
         return response
+    answer = json.loads(response.body)
+    message = answer["resource"]["message"]
     answer["resource"]["message"] = {"stats": message["stats"], "last_replies": []}
     return Response(response.status, response.headers, encode(answer))
 
 
-def held_back(store: NodeStore, thread_id: str, carry_out: Callable[[], Response]) -> None:
+def delay_write(store: NodeStore, thread_id: str, carry_out: Callable[[], Response]) -> None:
     """Carry out a write whose message is stored only with the next request of anybody.
 
     No channel shows such a message, and its thread does not count it. Source: MongoDB fails on the

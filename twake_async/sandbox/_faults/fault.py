@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from attrs import define, field
 
-from twake_async.sandbox._faults.names import ACTIONS, AIMS, FORMS, NODE_ACTIONS, REFUSALS
+from twake_async.sandbox._faults.names import ACTIONS, FORMS, NODE_ACTIONS, REFUSALS, REQUEST_KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -114,32 +114,34 @@ def _list(words: Iterable[str]) -> str:
 class Script:
     """The faults that were asked for, in order, by what they wait for. Any thread may add."""
 
-    _waiting: dict[str, deque[Fault]] = field(factory=lambda: {aim: deque() for aim in AIMS})
+    _waiting: dict[str, deque[Fault]] = field(
+        factory=lambda: {kind: deque() for kind in REQUEST_KINDS}
+    )
     _lock: threading.Lock = field(factory=threading.Lock)
 
-    def add(self, fault: Fault, times: int, aim: str = _WRITE) -> None:
+    def add(self, fault: Fault, times: int, kind: str = _WRITE) -> None:
         """Queue a fault for the next requests that meet no earlier one.
 
         Args:
             fault: The fault.
             times: For how many requests.
-            aim: For which requests: one of `AIMS`.
+            kind: For which requests: one of `REQUEST_KINDS`.
 
         Raises:
-            ValueError: `times` is no integer, or below 1; the aim is unknown.
+            ValueError: `times` is no integer, or below 1; the kind is unknown.
 
         """
-        if aim not in AIMS:
-            raise ValueError(f"unknown requests {aim!r}: use one of {_list(AIMS)}")
+        if kind not in REQUEST_KINDS:
+            raise ValueError(f"unknown requests {kind!r}: use one of {_list(REQUEST_KINDS)}")
         if isinstance(times, bool) or not isinstance(times, int) or times < 1:
             raise ValueError(f"times must be an integer of at least 1, not {times!r}")
         with self._lock:
-            self._waiting[aim].extend([fault] * times)
+            self._waiting[kind].extend([fault] * times)
 
-    def take(self, aim: str = _WRITE) -> Fault | None:
+    def take(self, kind: str = _WRITE) -> Fault | None:
         """Return the fault that the next request of its kind meets, and remove it."""
         with self._lock:
-            waiting = self._waiting[aim]
+            waiting = self._waiting[kind]
             return waiting.popleft() if waiting else None
 
     def clear(self) -> None:

@@ -11,16 +11,16 @@ from typing import Literal, get_args
 
 __all__ = [
     "ACTIONS",
-    "AIMS",
     "DELIVERIES",
     "FORMS",
     "NODE_ACTIONS",
     "REFUSALS",
+    "REQUEST_KINDS",
     "SILENCES",
     "Action",
-    "Aim",
     "Form",
     "Refusal",
+    "RequestKind",
 ]
 
 Silence = Literal["close", "reset", "silent"]
@@ -44,7 +44,7 @@ Form = Literal["warnings", "gzip", "chunked", "connection_close", "hang_up"]
 Refusal = Literal["authentication", "group", "capability", "privileges"]
 """A refusal in the words of the server."""
 
-Aim = Literal["write", "read", "login", "join"]
+RequestKind = Literal["write", "read", "login", "join"]
 """Which requests a fault waits for; a server of 2020 or 2021 knows only writes."""
 
 SILENCES: tuple[str, ...] = get_args(Silence)
@@ -54,6 +54,6 @@ DELIVERIES: tuple[str, ...] = get_args(Delivery)
 ACTIONS: tuple[str, ...] = (*SILENCES, *DELIVERIES, *get_args(Content))
 NODE_ACTIONS: tuple[str, ...] = get_args(NodeAction)
 """Failures of a Node server's database, which only its releases have."""
-AIMS: tuple[str, ...] = get_args(Aim)
+REQUEST_KINDS: tuple[str, ...] = get_args(RequestKind)
 FORMS: tuple[str, ...] = get_args(Form)
 REFUSALS: tuple[str, ...] = get_args(Refusal)

@@ -15,7 +15,7 @@ from twake_async.sandbox._world.rows import Message
 from twake_async.sandbox._world.translate import node_row
 
 if TYPE_CHECKING:
-    from twake_async.sandbox._faults.names import Aim
+    from twake_async.sandbox._faults.names import RequestKind
     from twake_async.sandbox._http import Request
     from twake_async.sandbox._world.world import World
 
@@ -60,19 +60,19 @@ def _php(value: Mapping[str, Any]) -> Response:
     return Response(200, JSON, php_json.encode({**value, "_cookies": []}) or b"")
 
 
-def node_words(world: World, request: Request, aim: Aim) -> Words:
+def node_words(world: World, request: Request, kind: RequestKind) -> Words:
     """Return what the Node server says to a request of that kind.
 
     It has no groups, capabilities and privileges of its own: for the first it says that a company
     is not the user's, as it says of other services; for the others that the address is not allowed.
     """
     dropped = 200 if request.path.startswith("/api/") else None  # the proxy drops the status
-    if aim == "login":
+    if kind == "login":
         wrong = json_response(403, errors.WRONG_SECRET)
     else:
         wrong = json_response(401, errors.BAD_CREDENTIALS)
     address = json_response(403, errors.FOREIGN_ADDRESS)
-    other = _other_on_node(world, aim)
+    other = _other_on_node(world, kind)
     return Words(
         refusals={
             "authentication": wrong,
@@ -103,10 +103,10 @@ def _other_message(world: World) -> Message:
     )
 
 
-def _other_on_node(world: World, aim: Aim) -> dict[str, Any]:
+def _other_on_node(world: World, kind: RequestKind) -> dict[str, Any]:
     """Return the same as the Node server has it, with its thread around it for a write."""
     other = node_row(_other_message(world), {}).as_row(with_status=True)
-    if aim == "read":
+    if kind == "read":
         return other
     return {"id": other["id"], "thread_id": other["id"], "message": other}
 

@@ -5,18 +5,19 @@ No v1 of 2022 was recorded. It is answered as "2021" is, whose PHP is that of a 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from twake_async.sandbox._releases import php_json
 from twake_async.sandbox._releases.php_server import answer_php
 from twake_async.sandbox._world.rows import row_key
-from twake_async.sandbox._world.translate import adopt, as_v1
+from twake_async.sandbox._world.translate import as_v1, store_on_node
 
 if TYPE_CHECKING:
     from twake_async.sandbox._http import Request, Response
+    from twake_async.sandbox._world.rows import Message
     from twake_async.sandbox._world.world import World
 
-__all__ = ["answer_v1_of_2022"]
+__all__ = ["answer_v1_of_2022", "named_messages"]
 
 
 def answer_v1_of_2022(world: World, request: Request) -> Response:
@@ -27,21 +28,33 @@ def answer_v1_of_2022(world: World, request: Request) -> Response:
         request: The request.
 
     """
-    named = _named(php_json.decode(request.body))
-    world.messages = {key: as_v1(row, 0) for key in named if (row := world.node.messages.get(key))}
+    named = named_messages(request.body)
+    world.messages = {key: row for key in named if (row := _row(world, key))}
     before = dict(world.messages)
     response = answer_php(world, request, release="2021")
     for key, message in world.messages.items():
         if message is not before.get(key):
-            adopt(world, message)
+            store_on_node(world, message)
     for key in before.keys() - world.messages.keys():
         world.node.remove(world.node.messages[key])
     world.messages = {}
     return response
 
 
-def _named(fields: Any) -> list[str]:
-    """Return the ids of the messages that a request names."""
+def _row(world: World, message_id: str) -> Message | None:
+    """Return a message of the Node server as PHP has it: without a `front_id`, that is its id."""
+    found = world.node.messages.get(message_id)
+    if found is None:
+        return None
+    thread = world.node.thread(found.thread_id)
+    message = as_v1(found, thread.answers - 1 if thread else 0)
+    message.front_id = message.front_id or message.id
+    return message
+
+
+def named_messages(body: bytes) -> list[str]:
+    """Return the ids of the messages that the body of a request to v1 names."""
+    fields = php_json.decode(body)
     message = fields.get("message") if isinstance(fields, dict) else None
     if not isinstance(message, dict):
         return []

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FOREIGN_HOST",
+    "IDLE",
     "NODE_TOO_LARGE",
     "PATIENCE",
     "TOO_LARGE",
@@ -34,6 +35,9 @@ __all__ = [
 
 PATIENCE = 10.0
 """Seconds for the head of a request to come in, and again for its body."""
+
+IDLE = 5
+"""Seconds after which a connection between two requests is closed, as by Node (recorded)."""
 
 _TEXT: Mapping[str, str] = {
     "content-type": "text/plain; charset=utf-8",

@@ -41,6 +41,8 @@ class Listener:
     """The port to listen on; 0 before `start` finds a free one."""
     patience: float
     """Seconds for the head of a request to come in."""
+    idle: int
+    """Seconds after which a connection between two requests is closed."""
     connections: dict[Any, asyncio.Transport] = field(factory=dict)
     """The open connections by client address."""
     _thread: threading.Thread | None = None
@@ -61,7 +63,11 @@ class Listener:
 
         """
         protocol, tasks = protocol_factory(
-            self._run_app, opened=self._opened, lost=self._lost, patience=self.patience
+            self._run_app,
+            opened=self._opened,
+            lost=self._lost,
+            patience=self.patience,
+            idle=self.idle,
         )
         listening = socket.create_server((_HOST, self.port), backlog=_BACKLOG)
         listening.settimeout(0)

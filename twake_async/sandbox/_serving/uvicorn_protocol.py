@@ -25,6 +25,7 @@ def protocol_factory(
     opened: Callable[[asyncio.Transport], None],
     lost: Callable[[Any], None],
     patience: float,
+    idle: int = 5,
 ) -> tuple[Callable[[], asyncio.Protocol], set[asyncio.Task[None]]]:
     """Return what makes the protocol of a connection, and the set of the requests under way.
 
@@ -33,6 +34,7 @@ def protocol_factory(
         opened: Called with the transport of a new connection.
         lost: Called with the client address of a connection that has ended.
         patience: Seconds for the head of a request to come in.
+        idle: Seconds after which a connection between two requests is closed.
 
     Raises:
         ImportError: uvicorn is not installed.
@@ -56,6 +58,7 @@ def protocol_factory(
         log_config=None,
         access_log=False,
         proxy_headers=False,
+        timeout_keep_alive=idle,
     )
     config.load()
     state = ServerState()

@@ -12,7 +12,7 @@ from twake_async.sandbox._world.world import World
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["seeded_world", "spoken"]
+__all__ = ["seeded_world", "user_message"]
 
 
 def seeded_world(seed: Mapping[str, Any], *, max_messages: int = 10_000) -> World:
@@ -72,11 +72,11 @@ def _add_messages(world: World, seed: Mapping[str, Any]) -> None:
     for index, entry in enumerate(seed.get("messages_seed", [])):
         sender = seed["users"][entry["sender"]]["id"] if entry.get("sender") else None
         channel_id = seed["channels"][entry["channel"]]["id"]
-        message = spoken(world, entry.get("content"), channel_id, sender, "")
+        message = user_message(world, entry.get("content"), channel_id, sender, "")
         world.add(evolve(message, id=ids[index]) if index < len(ids) else message)
 
 
-def spoken(
+def user_message(
     world: World, content: Any, channel_id: str, user_id: str | None, parent_id: str
 ) -> Message:
     """Return a new message of a user, which is not stored yet."""

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from twake_async.sandbox._world.world import World
 
-__all__ = ["adopt", "as_v1", "node_row", "shown_on_node"]
+__all__ = ["as_v1", "node_row", "shown_on_node", "store_on_node"]
 
 _FROM_AN_APPLICATION = 1
 
@@ -80,7 +80,7 @@ def _content(message: NodeMessage) -> dict[str, Any]:
     }
 
 
-def adopt(world: World, message: Message) -> None:
+def store_on_node(world: World, message: Message) -> None:
     """Store a message of v1 as the Node server has it, in place of one with the same id."""
     store, key = world.node, row_key(message.id)
     channel = world.channel(message.channel_id) or {}

@@ -49,8 +49,13 @@ _ROUTES = _patterns(
         ("GET", "messages/v1/companies/*/workspaces/*/channels/*/feed"): feed,
     }
 )
-_SERVICES = ("applications", "channels", "files", "messages", "notifications", "users")
-_OTHERS = ("documents", "tags", "workspaces")
+_SERVICES = frozenset(
+    {
+        *("applications", "channels", "documents", "files", "messages"),
+        *("notifications", "tags", "users", "workspaces"),
+    }
+)
+"""The services of the real server."""
 
 
 def find_route(method: str, path: str) -> Route | None:
@@ -65,4 +70,4 @@ def find_route(method: str, path: str) -> Route | None:
 
 def unserved(path: str) -> bool:
     """Return whether the real server has a service for a path that the sandbox does not serve."""
-    return path.partition("/")[0] in (*_SERVICES, *_OTHERS)
+    return path.partition("/")[0] in _SERVICES

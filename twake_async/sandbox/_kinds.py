@@ -9,12 +9,14 @@ from twake_async.sandbox._checks import is_check
 from twake_async.sandbox._releases import php_json
 from twake_async.sandbox._releases.node.server import LOGIN
 from twake_async.sandbox._releases.server import NODE_RELEASES
+from twake_async.sandbox._releases.v1_of_2022 import named_messages
 
 if TYPE_CHECKING:
-    from twake_async.sandbox._faults.names import Aim
+    from twake_async.sandbox._faults.names import RequestKind
     from twake_async.sandbox._http import Request
+    from twake_async.sandbox._world.world import World
 
-__all__ = ["aim_of", "thread_of"]
+__all__ = ["kind_of", "thread_of"]
 
 _V1 = ("/api/v1/messages/save", "/api/v1/messages/remove")
 _MESSAGES = r"/(?:api|internal/services)/messages/v1/companies/[^/]+"
@@ -24,28 +26,31 @@ _THREAD = re.compile(rf"{_MESSAGES}/threads/[^/]+")
 _FEED = re.compile(rf"{_MESSAGES}/workspaces/[^/]+/channels/[^/]+/feed")
 
 
-def aim_of(request: Request, release: str) -> Aim | None:
+def kind_of(request: Request, release: str) -> RequestKind | None:
     """Return which faults a request meets; None for one that meets none, as those of `check`."""
     path = request.path.partition("?")[0]
+    kind = _kind(request.method, path, release)
+    return None if kind is None or is_check(path, php_json.decode(request.body)) else kind
+
+
+def _kind(method: str, path: str, release: str) -> RequestKind | None:
     if path.rstrip("/") in _V1:
-        writes = request.method == "POST" and release != "2023"
-        return "write" if writes and not _is_check(path, request) else None
+        return "write" if method == "POST" and release != "2023" else None
     if release not in NODE_RELEASES:
         return None
-    if request.method == "GET":
+    if method == "GET":
         return "read" if _FEED.fullmatch(path) or _THREADS.fullmatch(path) else None
     if path == LOGIN:
-        return None if _is_check(path, request) else "login"
+        return "login"
     if _THREAD.fullmatch(path):
         return "join"
     return "write" if _THREADS.fullmatch(path) else None
 
 
-def thread_of(request: Request) -> str:
-    """Return the id of the thread that a request to the Node server names; "" for none."""
+def thread_of(world: World, request: Request) -> str:
+    """Return the id of the thread that a write names; "" for none."""
+    if request.path.startswith("/api/v1/"):
+        rows = (world.node.messages.get(one) for one in named_messages(request.body))
+        return next((row.thread_id for row in rows if row is not None), "")
     found = _ONE_THREAD.search(request.path.partition("?")[0])
     return found[1] if found else ""
-
-
-def _is_check(path: str, request: Request) -> bool:
-    return is_check(path, php_json.decode(request.body))
