@@ -110,7 +110,10 @@ def test_the_token_is_kept_and_nothing_else_of_the_answer():
             {"value": value}
             for value in ("", " ", "a b", "a\r\nX: y", "a\x00", "é", "a\n", 5, None)
         ],
-        *[{"expiration": value} for value in (1795640783, 0, "soon", None, [], float("nan"))],
+        *[
+            {"expiration": value}
+            for value in (1795640783, 1795640783.5, 0, "soon", None, [], float("nan"))
+        ],
         {"expiration": float("inf")},
         {"expiration": 10**400},
         {"time": {}},

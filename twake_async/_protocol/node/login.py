@@ -195,4 +195,5 @@ def _grant(answer: Answer) -> Grant | None:
         return None
     # A value with other characters could be a header of its own.
     is_value = isinstance(value, str) and re.fullmatch("[!-~]+", value)
-    return Grant(value, seconds) if is_value and 0 < seconds < math.inf else None
+    # The servers count in whole seconds; one that ends at once would be asked for again and again.
+    return Grant(value, seconds) if is_value and 1 <= seconds < math.inf else None
