@@ -199,8 +199,9 @@ def draft_of_edit(
     ref = _ref(message)
     front_id, extra = None, {}
     if isinstance(message, Message) and not replaces:
-        front_id = message.front_id or None
-        extra = {name: message.extra[name] for name in (MARKER,) if name in message.extra}
+        if hidden_data is not None:
+            front_id = message.front_id or None
+            extra = {name: message.extra[name] for name in (MARKER,) if name in message.extra}
     elif isinstance(message, Message):
         content = message.content if content is None else content
         hidden_data = (message.hidden_data or None) if hidden_data is None else hidden_data

@@ -395,6 +395,19 @@ def test_an_edit_with_its_own_content_changes_nothing(content):
     assert is_same(sent, {name: stored[name] for name in sent})
 
 
+def test_an_edit_names_the_ids_only_where_it_replaces_them():
+    """Without hidden data they stay as they are, whatever they are: another program may have set them."""
+    cache = {"channel_id": "ch"}
+    message = decode(context={"a": 1, FRONT_ID: "0", MARKER: "k"}, cache=cache)
+    given_ = {"pinned": None, "user_specific": (), "replaces": False}
+    draft = draft_of_edit(message, "new", hidden_data=None, **given_)
+    assert (draft.front_id, draft.extra) == (None, {})
+    message = decode(context={"a": 1, FRONT_ID: "f", MARKER: "k"}, cache=cache)
+    draft = draft_of_edit(message, None, hidden_data={"b": 2}, **given_)
+    edit = encode_draft(draft, group_id="co", workspace_id="ws", api=Api()).request()
+    assert json.loads(edit.body) == {"resource": {"context": {"b": 2, FRONT_ID: "f", MARKER: "k"}}}
+
+
 @pytest.mark.parametrize(
     "blocks",
     [
