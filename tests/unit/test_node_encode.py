@@ -436,3 +436,12 @@ def test_a_value_too_deep_for_the_stack_is_refused_and_nothing_else_sent():
             continue
         assert sent["text"] == "hello"
         assert request.body.startswith(b'{"resource"')
+
+
+@pytest.mark.parametrize("value", [float("nan"), object(), {1: 2}, b"x"])
+def test_what_json_cannot_hold_is_refused_in_a_tree_too(value):
+    """Whatever form the tree has."""
+    for tree in ([{"type": "bold", "content": "x", "more": value}], {"prepared": [[value]]}):
+        with pytest.raises(InvalidDraftError) as caught:
+            save(tree)
+        assert caught.value.field == "content"
