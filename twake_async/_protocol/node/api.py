@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -59,6 +60,7 @@ class Api:
             self.token = None
 
 
+@functools.lru_cache(maxsize=256)
 def company_path(company: str, *parts: str) -> str:
     """Return the path of something of a company: of its threads, for example.
 

@@ -12,6 +12,8 @@ from .api import FRONT_ID, MARKER
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    Take = Callable[[dict[str, Any], Any], bool]
+
 __all__ = ["decode_message"]
 
 
@@ -36,13 +38,14 @@ def decode_message(found: Mapping[str, Any]) -> Message:
     names. Private keys of applications are removed, from the `resource` too.
     """
     _drop_keys([found[name] for name in _WITH_APPLICATIONS if name in found])
-    left = {name: value for name, value in found.items() if value is not None}
+    left: dict[str, Any] = {}
     known: dict[str, Any] = {}
-    for name, take in _TAKE.items():
-        if name in left and (fields := take(left[name])) is not None:
-            known.update(fields)
-            if name not in _ALSO_KEPT:
-                del left[name]
+    for name, value in found.items():
+        if value is None:
+            continue
+        take = _TAKE.get(name)
+        if take is None or not take(known, value) or name in _ALSO_KEPT:
+            left[name] = value
     _take_marker(found.get("context"), left)
     _take_content(known, left)
     _fill_from_others(known, left)
@@ -104,68 +107,83 @@ def _fill_from_others(known: dict[str, Any], left: dict[str, Any]) -> None:
         known["responses_count"] = max(0, replies - 1)  # it counts the message itself
 
 
-def _text(field: str) -> Callable[[Any], Mapping[str, Any] | None]:
-    return lambda value: {field: value} if isinstance(value, str) else None
-
-
-def _date(field: str) -> Callable[[Any], Mapping[str, Any] | None]:
-    def take(value: Any) -> Mapping[str, Any] | None:
-        if type(value) is not int:
-            return None
-        try:
-            return {field: datetime.datetime.fromtimestamp(value / 1000, datetime.UTC)}
-        except (OverflowError, OSError, ValueError):
-            return None
+def _text(field: str) -> Take:
+    def take(known: dict[str, Any], value: Any) -> bool:
+        if not isinstance(value, str):
+            return False
+        known[field] = value
+        return True
 
     return take
 
 
-def _context(value: Any) -> Mapping[str, Any] | None:
+def _date(field: str) -> Take:
+    def take(known: dict[str, Any], value: Any) -> bool:
+        if type(value) is not int:
+            return False
+        try:
+            known[field] = datetime.datetime.fromtimestamp(value / 1000, datetime.UTC)
+        except (OverflowError, OSError, ValueError):
+            return False
+        return True
+
+    return take
+
+
+def _context(known: dict[str, Any], value: Any) -> bool:
     if not isinstance(value, dict):
-        return None
+        return False
     front_id = value.get(FRONT_ID) or ""
     if not isinstance(front_id, str):
-        return None
-    hidden = {name: item for name, item in value.items() if name not in (FRONT_ID, MARKER)}
-    return {"front_id": front_id, "hidden_data": hidden}
+        return False
+    known["front_id"] = front_id
+    known["hidden_data"] = {
+        name: item for name, item in value.items() if name not in (FRONT_ID, MARKER)
+    }
+    return True
 
 
-def _place(value: Any) -> Mapping[str, Any] | None:
+def _place(known: dict[str, Any], value: Any) -> bool:
     if not isinstance(value, dict):
-        return None
-    names = ("channel_id", "workspace_id")
-    return {name: value[name] for name in names if isinstance(value.get(name), str)}
+        return False
+    for name in ("channel_id", "workspace_id"):
+        if isinstance(value.get(name), str):
+            known[name] = value[name]
+    return True
 
 
-def _reactions(value: Any) -> Mapping[str, Any] | None:
+def _reactions(known: dict[str, Any], value: Any) -> bool:
     if not isinstance(value, list):
-        return None
+        return False
     reactions: dict[str, Reaction] = {}
     for one in value:
         if not isinstance(one, dict) or one.keys() != {"name", "users", "count"}:
-            return None
+            return False
         name, users, count = one["name"], one["users"], one["count"]
         if not isinstance(name, str) or name in reactions or type(count) is not int:
-            return None
+            return False
         if not isinstance(users, list) or not all(isinstance(user, str) for user in users):
-            return None
+            return False
         reactions[name] = Reaction(tuple(users), count)
-    return {"reactions": reactions}
+    known["reactions"] = reactions
+    return True
 
 
-def _override(value: Any) -> Mapping[str, Any] | None:
+def _override(known: dict[str, Any], value: Any) -> bool:
     if not isinstance(value, dict):
-        return None
+        return False
     shown = {name: text for name, text in value.items() if text is not None}
-    return {"override": shown} if all(isinstance(text, str) for text in shown.values()) else None
+    if not all(isinstance(text, str) for text in shown.values()):
+        return False
+    known["override"] = shown
+    return True
 
 
-def _ephemeral(value: Any) -> Mapping[str, Any] | None:
-    return {"ephemeral_id": value["id"]} if _has_id(value) else None
-
-
-def _has_id(value: Any) -> bool:
-    return isinstance(value, dict) and isinstance(value.get("id"), str)
+def _ephemeral(known: dict[str, Any], value: Any) -> bool:
+    if not isinstance(value, dict) or not isinstance(value.get("id"), str):
+        return False
+    known["ephemeral_id"] = value["id"]
+    return True
 
 
 #: Values of a message that are an application, or may hold one.
@@ -174,8 +192,8 @@ _WITH_APPLICATIONS = ("application", "quote_message", "last_replies")
 #: Values that hold more than the message takes from them.
 _ALSO_KEPT = frozenset({"cache", "ephemeral"})
 
-#: What each value of an answer gives to the message; None where it does not fit.
-_TAKE: dict[str, Callable[[Any], Mapping[str, Any] | None]] = {
+#: Adds what each value of an answer gives to the message; says whether it fits.
+_TAKE: dict[str, Take] = {
     "id": _text("id"),
     "application_id": _text("application_id"),
     "context": _context,

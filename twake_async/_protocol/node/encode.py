@@ -10,6 +10,7 @@ import attrs
 from twake_async._arguments import check_group, check_workspace
 from twake_async._protocol.fingerprint import fingerprint
 from twake_async._protocol.json_codec import check_json, dump
+from twake_async._protocol.random_uuid import random_uuid
 from twake_async.errors import InvalidDraftError
 from twake_async.messages import MessageDraft
 
@@ -30,7 +31,10 @@ Operation = Literal["create", "edit", "ephemeral"]
 #: The most bytes that a Node server takes: it answers 413 to more.
 LARGEST_BODY = 1_048_576
 #: Fields of a draft that stand elsewhere: an id in a new message leaves an empty thread.
-_OTHER_FIELDS = frozenset({"id", "thread_id", *(one.name for one in attrs.fields(MessageDraft))})
+_OTHER_FIELDS = frozenset(
+    {"thread_id", "text", "blocks", "subtype", "context", "user_id"}
+    | {one.name for one in attrs.fields(MessageDraft)}
+)
 #: Where the place stands in a fingerprint: no name in `extra` holds a control character.
 _PLACE = "\0place"
 #: The caller's names of fields that have another name on the server, for errors.
@@ -186,7 +190,7 @@ def _check_fields(fields: dict[str, Any], draft: MessageDraft) -> None:
     # What was made here of a text, or for want of hidden data, needs no check.
     ours = {"blocks": isinstance(draft.content, str), "context": draft.hidden_data is None}
     for name, value in fields.items():
-        if not isinstance(value, str) and not ours.get(name):
+        if type(value) is not str and not ours.get(name):
             check_json(_DRAFT_NAMES.get(name, name), value)
 
 
@@ -197,20 +201,20 @@ def _operation(draft: MessageDraft) -> Operation:
 
 
 def _message_fields(draft: MessageDraft, operation: Operation) -> dict[str, Any]:
-    given = {
-        "text": None,
-        "blocks": None,
-        **_content(draft),
-        "subtype": None if operation == "edit" else "application",
-        "context": _context(draft, operation),
-        "user_id": draft.sender,
-        "override": draft.override,
-        "ephemeral": _ephemeral(draft) if operation == "ephemeral" else None,
-    }
     # A server keeps what an edit omits, so what was not given must not be named.
-    fields = {name: value for name, value in given.items() if value is not None}
+    fields = _content(draft)
+    if operation != "edit":
+        fields["subtype"] = "application"
+    if (context := _context(draft, operation)) is not None:
+        fields["context"] = context
+    if draft.sender is not None:
+        fields["user_id"] = draft.sender
+    if draft.override is not None:
+        fields["override"] = draft.override
+    if operation == "ephemeral":
+        fields["ephemeral"] = _ephemeral(draft)
     for name, value in draft.extra.items():
-        if name in given or name in _OTHER_FIELDS:
+        if name in _OTHER_FIELDS:
             raise InvalidDraftError(
                 f"extra[{name!r}] is a field of MessageDraft: give it there", field="extra"
             )
@@ -240,7 +244,7 @@ def _context(draft: MessageDraft, operation: Operation) -> dict[str, Any] | None
         # The server replaces the whole context, the ids in it included.
         ids = {FRONT_ID: draft.front_id, MARKER: draft.extra.get(MARKER)}
         return {**draft.hidden_data, **{name: one for name, one in ids.items() if one}}
-    minted = str(uuid.uuid4())
+    minted = random_uuid()
     if draft.front_id is None:
         return {**(draft.hidden_data or {}), FRONT_ID: minted}
     return {**(draft.hidden_data or {}), FRONT_ID: draft.front_id, MARKER: minted}
@@ -250,7 +254,7 @@ def _ephemeral(draft: MessageDraft) -> dict[str, str]:
     # The clients show the latest version, by the time in a UUID; its node is no address of ours.
     version = uuid.uuid1(node=uuid.uuid4().int >> 80 | 1 << 40)
     return {
-        "id": draft.ephemeral_id or str(uuid.uuid4()),
+        "id": draft.ephemeral_id or random_uuid(),
         "version": str(version),
         "recipient": draft.ephemeral_to[0],
         "recipient_context_id": draft.connection_id or "",

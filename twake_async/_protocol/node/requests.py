@@ -41,7 +41,7 @@ def _show_size(body: bytes) -> str:
     return f"<{len(body)} bytes>"
 
 
-@attrs.frozen
+@attrs.define(unsafe_hash=True)
 class Place:
     """Where a message stands."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -11,6 +10,7 @@ import attrs
 from twake_async._arguments import check_group
 from twake_async._protocol.fingerprint import fingerprint
 from twake_async._protocol.json_codec import check_json, dump
+from twake_async._protocol.random_uuid import random_uuid
 from twake_async.errors import InvalidDraftError
 
 from .api import DEFAULT_API, Api
@@ -81,16 +81,9 @@ _REWRITTEN = re.compile(r"[\s\x00-\x1f\x7f-\x9f(]")
 
 def _front_id(draft: MessageDraft, operation: Operation) -> str | None:
     if draft.front_id is None:
-        return None if operation == "edit" else _random_uuid()
+        return None if operation == "edit" else random_uuid()
     _check_front_id(draft.front_id)
     return draft.front_id
-
-
-def _random_uuid() -> str:
-    """Return a random UUID of version 4, as `str(uuid.uuid4())` does in twice the time."""
-    digits = os.urandom(16).hex()
-    variant = "89ab"[int(digits[16], 16) % 4]
-    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
 
 
 def _check_front_id(front_id: str) -> None:
