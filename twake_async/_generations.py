@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
+import attrs
+
+from ._arguments import check_choice, check_kind, check_workspace
 from ._node.steps import NodeSession
 from ._protocol.node.api import Api as NodeApi
 from ._protocol.node.generation import Node
@@ -17,37 +20,50 @@ if TYPE_CHECKING:
     from ._protocol.json_codec import Codec
     from ._protocol.server import Server
 
-__all__ = ["APIS", "choose_generation"]
+__all__ = ["APIS", "Wanted", "choose_generation"]
 
 #: The names of the APIs: v1 of 2020 to 2022, and Node's of 2022 on.
 APIS = ("v1", "node")
 
 
+@attrs.frozen
+class Wanted:
+    """What the caller of a session says of its API, checked."""
+
+    api: str
+    text_form: Literal["plain", "portable"]
+    """How v1 sends a text."""
+    workspace_id: str | None
+    """The workspace of channels over Node, unless a draft says it."""
+    join_threads: bool
+    """Whether to take part in a thread that refuses a reply, over Node."""
+
+    def __attrs_post_init__(self) -> None:
+        check_choice("api", self.api, APIS)
+        check_choice("text_form", self.text_form, ("plain", "portable"))
+        check_kind("join_threads", self.join_threads, bool)
+        if self.workspace_id is not None:
+            check_workspace(self.workspace_id)
+
+
 def choose_generation(
-    api: str,
+    wanted: Wanted,
     attempts: Attempts[Any],
     server: Server,
     credentials: Credentials,
     codec: Codec,
-    *,
-    text_form: Literal["plain", "portable"],
-    workspace_id: str | None,
-    join_threads: bool,
 ) -> Generation:
     """Return the API of a session.
 
     Args:
-        api: Its name.
+        wanted: What the caller says of it.
         attempts: Makes the requests that stand beside sends.
         server: What is known of the server.
         credentials: The application.
         codec: What writes and reads JSON.
-        text_form: How v1 sends a text.
-        workspace_id: The workspace of channels over Node, unless a draft says it.
-        join_threads: Whether to take part in a thread that refuses a reply, over Node.
 
     """
-    if api == "v1":
-        return V1(V1Api(server, credentials, codec), text_form)
+    if wanted.api == "v1":
+        return V1(V1Api(server, credentials, codec), wanted.text_form)
     node = NodeApi(server, credentials, codec)
-    return Node(node, NodeSession(attempts, node, join_threads), workspace_id)
+    return Node(node, NodeSession(attempts, node, wanted.join_threads), wanted.workspace_id)

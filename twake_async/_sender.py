@@ -13,7 +13,8 @@ from ._batch.proven_groups import ProvenGroups
 from ._protocol.apis import can_tell, find_apis
 from ._protocol.generation import Generation  # noqa: TC001
 from ._protocol.node.api import MARKER
-from .errors import ConfigurationError, InvalidDraftError, OutcomeUnknownError, TextCutWarning
+from ._read_back import ReadBack
+from .errors import InvalidDraftError, TextCutWarning
 from .messages import Message, MessageDraft, MessageRef
 from .retry import RetryPolicy
 
@@ -96,13 +97,11 @@ class Sender:
     ) -> Message:
         """Send a message and return it as the server has it, or raise the error of the send."""
         seconds, policy = self._limits(deadline, retry)
-        ends = self.attempts.now() + seconds
-        if read_back:
-            _check_read_back(request)
+        reader = ReadBack(request, self.attempts, seconds) if read_back else None
         with self.life:  # no coroutine of its own: thousands may wait here
-            message = await self.attempts.run(request, policy, seconds, listener)
-            if read_back:
-                await _confirm(request, message, ends - self.attempts.now())
+            message = await self.attempts.run(request, policy, seconds, listener or reader)
+            if reader is not None:
+                await reader.confirm(message)
         self.proven.add(group_id or self.group_id)
         if request.text_was_cut(message):
             try:
@@ -186,30 +185,6 @@ class Sender:
         return self.seconds(deadline), policy
 
 
-def _check_read_back(request: SaveRequest) -> None:
-    """Raise `ConfigurationError` where no read can confirm what a request stores."""
-    if request.steps is None or request.operation == "ephemeral":
-        raise ConfigurationError(
-            'read_back needs api="node", and a message that is stored: no read shows what '
-            'api="v1" stored, nor an ephemeral message',
-            field="read_back",
-        )
-
-
-async def _confirm(request: SaveRequest, message: Message, seconds: float) -> None:
-    """Read a message back, or raise the error of one that no read shows."""
-    steps = request.steps
-    is_there = None if steps is None else await steps.confirm(message, max(0.0, seconds))
-    if is_there:
-        return
-    why = "a read does not show it" if is_there is False else "no read was answered"
-    error = OutcomeUnknownError(
-        f"the server said that it stored the message, but {why}", reason="unconfirmed"
-    )
-    error.front_id = request.front_id
-    raise error
-
-
 def draft_of_edit(
     message: Message | MessageRef,
     content: Any,
@@ -240,8 +215,9 @@ def draft_of_edit(
     ref = _ref(message)
     front_id, extra = None, {}
     if isinstance(message, Message) and not replaces:
-        front_id = message.front_id or None
-        extra = {name: message.extra[name] for name in (MARKER,) if name in message.extra}
+        if hidden_data is not None:
+            front_id = message.front_id or None
+            extra = {name: message.extra[name] for name in (MARKER,) if name in message.extra}
     elif isinstance(message, Message):
         content = message.content if content is None else content
         hidden_data = (message.hidden_data or None) if hidden_data is None else hidden_data

@@ -209,7 +209,7 @@ class JournalError(TwakeError):
     - `damaged`: the file does not hold what was written, so it is not believed;
     - `moved`: the file was deleted, moved or replaced during the run;
     - `version`: the journal has a schema that this release does not know;
-    - `target`: it belongs to another server or group, or its keys were made in another way;
+    - `target`: it belongs to another server, group or API, or its keys were made in another way;
     - `broken`: the file cannot be opened, read or written;
     - `full`: the disk is full;
     - `changed`: a draft is not the one that the journal knows by its key;

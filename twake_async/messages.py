@@ -61,8 +61,8 @@ class MessageRef:
 class MessageDraft:
     """A message to be sent, new or with the `id` of one to edit. What is not given is not sent.
 
-    Servers of mid-2021 and later replace the whole message in an edit: what the draft of an edit
-    does not hold is lost there.
+    Over `api="v1"`, servers of mid-2021 and later replace the whole message in an edit: what the
+    draft of an edit does not hold is lost there.
 
     Raises:
         InvalidDraftError: A field cannot be sent as it is. Content is checked when it is sent.
@@ -75,11 +75,12 @@ class MessageDraft:
     content: Any = None
     """A string, a node of `twake_async.twacode`, a list of both, or Twacode as JSON.
 
-    What is not a string goes out in the portable form. An edit needs content too: `""` wipes it.
+    `""` in an edit wipes it. Over `api="v1"`, an edit needs content.
     """
 
     parent_message_id: str | None = attrs.field(default=None, kw_only=True)
-    """The message to reply to. The server shows the reply at the root if that is not a root."""
+    """The root of the thread to reply in. Over `api="v1"`, the server shows a reply to any other
+    message at the root; over `api="node"`, the outcome is `UNKNOWN`."""
 
     id: str | None = attrs.field(default=None, kw_only=True)
     """The id of the message to edit; None for a new one."""
@@ -91,22 +92,29 @@ class MessageDraft:
     """A user's id, a member of the channel, to show it in their name."""
 
     hidden_data: Mapping[str, Any] | None = attrs.field(default=None, kw_only=True)
-    """Data that comes back with each interaction. The server turns `{}` into `[]`."""
+    """Data that comes back with each interaction. Over `api="v1"`, the server turns `{}` into
+    `[]`."""
 
     pinned: bool | None = attrs.field(default=None, kw_only=True)
-    """Whether to pin it."""
+    """Whether to pin it. Only `api="v1"` can do it."""
 
     ephemeral: bool = attrs.field(default=False, kw_only=True)
     """Show it without storing it."""
 
     ephemeral_to: Sequence[str] = attrs.field(default=_NOBODY, kw_only=True)
-    """The ids of the only users to show an ephemeral message to; all of the channel when empty."""
+    """The ids of the only users to show an ephemeral message to; all of the channel when empty.
+
+    Over `api="node"` it is exactly one.
+    """
 
     ephemeral_id: str | None = attrs.field(default=None, kw_only=True)
     """The `ephemeral_id` of an earlier ephemeral message, which this one replaces."""
 
     user_specific: Sequence[ReaderUpdate] = attrs.field(default=_NOBODY, kw_only=True)
-    """What single readers see in keyed nodes of the message: a `UserSpecific` for each."""
+    """What single readers see in keyed nodes of the message: a `UserSpecific` for each.
+
+    Only `api="v1"` can do it.
+    """
 
     workspace_id: str | None = attrs.field(default=None, kw_only=True)
     """The workspace of the channel, `"direct"` for a direct channel; None for the session's.

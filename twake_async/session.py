@@ -14,20 +14,18 @@ from ._arguments import (
     Hidden,
     check_base_url,
     check_callback,
-    check_choice,
     check_count,
     check_credentials,
     check_deadline,
     check_kind,
     check_statuses,
-    check_workspace,
     from_environment,
     taken_out,
 )
 from ._attempt_loop import Attempts
 from ._batch.engine import Plan, stream
 from ._batch.proven_groups import GroupServer
-from ._generations import APIS, choose_generation
+from ._generations import Wanted, choose_generation
 from ._lifetime import Life
 from ._protocol.json_codec import PLAIN, fast_codec
 from ._protocol.server import Server
@@ -134,11 +132,7 @@ class TwakeSession:
         self._base_url = check_base_url(address.value, allow_plain_http=allow_plain_http)
         seconds = check_deadline(deadline, positive=True)
         check_kind("retry", retry, RetryPolicy)
-        check_choice("api", api, APIS)
-        check_choice("text_form", text_form, ("plain", "portable"))
-        check_kind("join_threads", join_threads, bool)
-        if workspace_id is not None:
-            check_workspace(workspace_id)
+        wanted = Wanted(api, text_form, workspace_id, join_threads)
         check_count("max_connections", max_connections)
         trusted = check_statuses("trusted_statuses", trusted_statuses)
         if retry_budget is not None:
@@ -151,16 +145,7 @@ class TwakeSession:
         codec = fast_codec() if transport == "fast" else PLAIN
         self._attempts = Attempts(opened, Tokens(retry_budget), on_attempt)
         self._life = Life()
-        generation = choose_generation(
-            api,
-            self._attempts,
-            server,
-            credentials,
-            codec,
-            text_form=text_form,
-            workspace_id=workspace_id,
-            join_threads=join_threads,
-        )
+        generation = choose_generation(wanted, self._attempts, server, credentials, codec)
         self._sender = Sender(generation, self._attempts, self._life, group_id, seconds, retry)
 
     @classmethod
@@ -239,7 +224,8 @@ class TwakeSession:
             content: A string, a Twacode node, or a list of both.
             parent_message_id: The message to reply to.
             ephemeral: Show it without storing it.
-            ephemeral_to: The ids of the only users to show an ephemeral message to.
+            ephemeral_to: The ids of the only users to show an ephemeral message to. Over
+                `api="node"` use `reply` or a draft: they hold the user's connection, too.
             hidden_data: Data that comes back with each interaction.
             sender: A user's id, a member of the channel, to show it in their name.
             front_id: Your own id for it; minted when None.
@@ -381,7 +367,8 @@ class TwakeSession:
             on_progress: Called with the `Progress` each time that a draft ends, also after the
                 iterator was left, and with each pause; it must not block.
             resume: With a journal: what to do with a message that an earlier run left unknown:
-                `"report"` it as `UNKNOWN`, or `"resend"` it, which may show it twice.
+                `"report"` it as `UNKNOWN`, or `"resend"` it, which may show it twice. Over
+                `api="node"` a look comes first, and what it finds is `DELIVERED`.
             key: With a journal: makes the key of a draft; None for its position in the input.
             outage_timeout: Seconds. A batch pauses while the server seems to be down, and ends
                 after a pause of so long, the rest `NOT_SENT`; None for no limit.
@@ -495,7 +482,7 @@ class TwakeSession:
 
         Returns nothing, since the server echoes the request whether or not anything was there to
         remove (wire cases 24, 24b, 24d): a return means that the server took the request, no
-        more. A message with replies stays.
+        more. Over `api="v1"`, a message with replies stays.
 
         Args:
             message: The message, or what finds it.

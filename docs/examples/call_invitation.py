@@ -2,7 +2,7 @@
 
 import asyncio
 
-from twake_async import Message, TwakeSession
+from twake_async import Message, MessageDraft, TwakeSession
 from twake_async.sandbox import Sandbox
 from twake_async.twacode import (
     Bold,
@@ -17,6 +17,7 @@ from twake_async.twacode import (
 )
 
 ALICE = "7a1c0e31-5b1d-11eb-9c03-0242ac130002"  # who asked for the call
+HERS = "connection-of-alice"  # the connection_id of the event in which she asked
 
 
 def form() -> Content:
@@ -31,16 +32,15 @@ def invitation(username: str, subject: str, url: str) -> Content:
     """Invite everybody. The address tells the call who came, by `twake_user=<id>`."""
     link = Button("Show call link", action_id="show_link", style="primary", inline=True)
     join = Url(url, "Join call ", Bold(subject), button=True, user_identifier=True)
-    return (
-        System(f"@{username} invites you to join the call ", Bold(subject), ". ", link)
-        + Break()
-        + join
-    )
+    said = System(f"@{username} invites you to join the call ", Bold(subject), ". ", link)
+    return said + Break() + join
 
 
 async def main(twake: TwakeSession, channel_id: str) -> Message:
     """Show Alice the form, which is stored nowhere, and send the invitation once she clicked."""
-    await twake.send_message(channel_id, form(), ephemeral=True, ephemeral_to=[ALICE])
+    await twake.send(
+        MessageDraft(channel_id, form(), ephemeral=True, ephemeral_to=[ALICE], connection_id=HERS)
+    )
     kept = hidden_data(allow_delete="everyone", room_id="room_42")
     content = invitation("alice", "Roadmap", "https://call.example.org/room_42")
     return await twake.send_message(channel_id, content, hidden_data=kept)

@@ -2,6 +2,8 @@
 
 import asyncio
 
+import attrs
+
 from twake_async import Message, MessageDraft, TwakeSession
 from twake_async.sandbox import Sandbox
 from twake_async.twacode import (
@@ -16,6 +18,7 @@ from twake_async.twacode import (
 )
 
 ALICE = "7a1c0e31-5b1d-11eb-9c03-0242ac130002"  # who asked for a file
+HERS = "connection-of-alice"  # the connection_id of the event in which she asked
 FILES = {"Budget.ods": "f-1", "Minutes.odt": "f-2"}
 
 
@@ -29,11 +32,12 @@ def picker() -> Content:
 
 async def main(twake: TwakeSession, channel_id: str) -> Message:
     """Show Alice the list, and put what she chose in its place."""
-    shown = await twake.send_message(channel_id, picker(), ephemeral=True, ephemeral_to=[ALICE])
-    chosen = "You picked " + Bold("Budget.ods") + "."
-    return await twake.send(
-        MessageDraft(channel_id, chosen, ephemeral_id=shown.ephemeral_id, ephemeral_to=[ALICE])
+    draft = MessageDraft(
+        channel_id, picker(), ephemeral=True, ephemeral_to=[ALICE], connection_id=HERS
     )
+    shown = await twake.send(draft)
+    chosen = "You picked " + Bold("Budget.ods") + "."
+    return await twake.send(attrs.evolve(draft, content=chosen, ephemeral_id=shown.ephemeral_id))
 
 
 async def demo() -> None:

@@ -29,6 +29,23 @@ def test_a_page_runs_and_prints_what_it_shows(path, tmp_path):
     Page(path, tmp_path).run()
 
 
+DOCS = ROOT / "docs"
+#: Pages of one API each: the first shows requests by hand, the others name a release for each block.
+OF_NAMED_RELEASES = [
+    DOCS / "howto" / f"{page}.md" for page in ("from-requests", "releases", "to-node")
+]
+OF_BOTH = [
+    *(DOCS / f"{page}.md" for page in ("quickstart", "tutorial", "batches", "twacode", "journal")),
+    *(path for path in sorted((DOCS / "howto").glob("*.md")) if path not in OF_NAMED_RELEASES),
+]
+
+
+@pytest.mark.parametrize("path", OF_BOTH, ids=name)
+def test_a_page_works_on_a_server_of_2023_with_another_environment(path, tmp_path):
+    """The code of a page sends over the API that the environment names, and prints the same."""
+    Page(path, tmp_path, "2023").run()
+
+
 @pytest.mark.parametrize("path", PAGES, ids=name)
 def test_every_block_of_a_page_is_of_a_kind_that_is_checked(path):
     """No code hides from the tests in a block of another language."""

@@ -40,6 +40,14 @@ def load(name):
     return module
 
 
+#: Runs a test on a server of 2020 over v1, and on one of 2023 over the API of Node.
+on_both = pytest.mark.parametrize(
+    "box",
+    [pytest.param(one, marks=pytest.mark.twake(release=one)) for one in ("2020", "2023")],
+    indirect=True,
+)
+
+
 @pytest.fixture
 def box(twake_sandbox):
     return twake_sandbox
@@ -117,6 +125,7 @@ async def test_the_poll_shows_a_voter_another_message(twake, box):
     assert message.edited
 
 
+@on_both
 async def test_the_call_invitation_stores_only_the_invitation(twake, box):
     """The form is shown to one user and stored nowhere; the invitation is for all."""
     example = load("call_invitation")
@@ -129,6 +138,7 @@ async def test_the_call_invitation_stores_only_the_invitation(twake, box):
     assert stored["hidden_data"] == {"allow_delete": "everyone", "room_id": "room_42"}
 
 
+@on_both
 async def test_the_webhook_has_a_name_an_icon_and_an_image(twake, box):
     """What was posted is shown under the name of the service."""
     await load("incoming_webhook").main(twake, box.channel_id)
@@ -139,6 +149,7 @@ async def test_the_webhook_has_a_name_an_icon_and_an_image(twake, box):
     ]
 
 
+@on_both
 async def test_the_rss_card_is_read_by_its_title(twake, box):
     """Notifications show the title, the beginning and the source."""
     await load("rss_card").main(twake, box.channel_id)
@@ -149,6 +160,7 @@ async def test_the_rss_card_is_read_by_its_title(twake, box):
     assert source == ":newspaper: Example blog"
 
 
+@on_both
 async def test_the_file_picker_is_replaced_by_what_was_chosen(twake, box):
     """Both messages are one ephemeral: the second is shown in place of the first."""
     await load("file_picker").main(twake, box.channel_id)
@@ -157,22 +169,25 @@ async def test_the_file_picker_is_replaced_by_what_was_chosen(twake, box):
     assert str(decode(shown["content"])) == "You picked Budget.ods."
 
 
+@on_both
 async def test_the_alert_is_sent_though_an_answer_is_lost_and_loses_its_buttons(twake, box):
     """An alert comes at least once, says so if it may stand twice, and ends with a name."""
     example = load("alert_buttons")
     box.fail_next(after_storing="close")
     sent = await example.raise_alert(twake, box.channel_id, "The disk is full")
-    assert sent.maybe_duplicated
-    first, second = box.messages(box.channel_id)
-    assert first["content"] == second["content"]
-    assert second["hidden_data"] == {"what": "The disk is full"}
-    assert str(decode(second["content"])).endswith("[I take it] [Mute for an hour]")
+    stored = box.messages(box.channel_id)
+    # Over the API of Node, a look finds the first copy.
+    assert (len(stored), sent.maybe_duplicated) == ((2, True) if box.api == "v1" else (1, False))
+    for one in stored:
+        assert one["hidden_data"] == {"what": "The disk is full"}
+        assert str(decode(one["content"])).endswith("[I take it] [Mute for an hour]")
     alice = UserMention("alice", example.ALICE)
     await example.taken(twake, sent.ref, "The disk is full", alice)
-    shown = str(decode(box.messages(box.channel_id)[1]["content"]))
+    shown = str(decode(box.messages(box.channel_id)[-1]["content"]))
     assert shown.endswith("@alice takes care of it.")
 
 
+@on_both
 async def test_the_notifier_keeps_one_message_for_a_run(twake, box, tmp_path, capsys):
     """The steps of a run edit its message; a refusal is told, and fails no build."""
     example = load("ci_notifier")
@@ -186,6 +201,7 @@ async def test_the_notifier_keeps_one_message_for_a_run(twake, box, tmp_path, ca
     assert "not announced (refused)" in capsys.readouterr().err
 
 
+@on_both
 async def test_the_health_check_makes_a_message_only_when_the_state_changes(twake, box, capsys):
     """What lasts is counted in place, and what could not be shown is shown by the next check."""
     board = load("health_check").Board(twake, box.channel_id)
@@ -197,7 +213,8 @@ async def test_the_health_check_makes_a_message_only_when_the_state_changes(twak
     assert down.endswith("seen 1 times")
     box.refuse_next("capability")
     await board.show(healthy=True)
-    assert capsys.readouterr().out == "not shown: refused capability\n"
+    reason = "capability" if box.api == "v1" else "status"
+    assert capsys.readouterr().out == f"not shown: refused {reason}\n"
     await board.show(healthy=True)
     assert len(box.messages(box.channel_id)) == 3
 
@@ -209,20 +226,24 @@ def test_the_service_answers_with_a_status_for_each_outcome():
     assert [line[:3] for line in printed.splitlines()] == ["200", "502", "504"]
 
 
+@on_both
 async def test_the_batch_goes_on_where_it_ended(twake, box, tmp_path, capsys):
     """What was refused is sent by the second run, what is in doubt is only told."""
     example = load("nightly_batch")
     journal = Journal(tmp_path / "digest.sqlite")
     box.refuse_next("group", times=2)
     box.fail_next(after_storing="close")
-    for missing in (3, 1):
+    # Over the API of Node, a look finds what lost its answer.
+    lost = 1 if box.api == "v1" else 0
+    for missing in (2 + lost, lost):
         drafts = example.digests(box.channel_id, "today", 150)
         assert await example.send_all(twake, drafts, journal) == missing
     texts = [message["content"] for message in box.messages(box.channel_id)]
     assert sorted(texts) == sorted(d.content for d in example.digests("any", "today", 150))
-    assert capsys.readouterr().out.count("unknown: lost") == 2
+    assert capsys.readouterr().out.count("unknown: lost") == 2 * lost
 
 
+@on_both
 async def test_the_drain_sends_again_only_what_is_surely_not_there(twake, box):
     """Nothing is lost and nothing is there twice: doubts and refusals are left to a person."""
     example = load("drain")
@@ -237,6 +258,8 @@ async def test_the_drain_sends_again_only_what_is_surely_not_there(twake, box):
     assert len(outbox.waiting) == 2
     await outbox.drain(twake)
     assert outbox.waiting == []
-    assert [one.draft.content for one in outbox.to_look_at] == ["Order 2", "Order 3"]
+    # Over the API of Node, a look finds the fourth, which lost its answer.
+    left = ["Order 2", "Order 3"] if box.api == "v1" else ["Order 2"]
+    assert [one.draft.content for one in outbox.to_look_at] == left
     stored = [message["content"] for message in box.messages(box.channel_id)]
     assert stored == ["Order 3", "Order 4", "Order 5", "Order 0", "Order 1"]

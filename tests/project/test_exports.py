@@ -31,6 +31,7 @@ EXPECTED = [
     "RateLimitedError",
     "Reaction",
     "RefusedError",
+    "ReplyTarget",
     "RetryBudget",
     "RetryPolicy",
     "SessionClosedError",

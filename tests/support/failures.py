@@ -12,6 +12,7 @@ import pathlib
 import attrs
 import httpx
 from scenes import (
+    QUESTION,
     QUICK,
     Cause,
     after_closing,
@@ -34,6 +35,7 @@ from scenes import (
     in_no_loop,
     injected,
     injected_to_refused_port,
+    node,
     on_reuse,
     refused_port,
     tunnel,
@@ -346,12 +348,66 @@ NO_CONNECTION = [
     ),
 ]
 
+NODE_NOT_SENT = [
+    Row(
+        "the draft asks for what only the other API can do",
+        [
+            done(
+                "override",
+                lambda twake, call: twake.send(
+                    MessageDraft("c1", "Hello", override={"title": "T"})
+                ),
+            ),
+            node("for_all", changed={"ephemeral": True}),
+        ],
+        InvalidDraftError,
+        "draft",
+        operations=("create",),
+    ),
+    Row(
+        "the message takes more than 1 MiB",
+        [node("too_long", changed={"content": "x" * 2**20})],
+        InvalidDraftError,
+        "draft",
+        operations=("create", "edit"),
+    ),
+    Row(
+        "there is no workspace, neither the session's nor the draft's, for a new thread",
+        [node("no_workspace", workspace_id=None)],
+        ConfigurationError,
+        "configuration",
+        operations=("create",),
+    ),
+    Row(
+        "the login is not answered, or with an error or no access token",
+        [
+            node("login_lost", server={"logins_to_lose": 9}),
+            node("login_500", server={"login_answer": "login-no-body"}),
+            node("login_400", server={"login_answer": "login-bad-json"}),
+            node("login_without_token", server={"login_answer": "me-ok"}),
+        ],
+        NotSentError,
+        "login",
+        ALL,
+    ),
+    Row(
+        "the deadline passes during the login",
+        [node("login_late", server={"login_takes": 9.0}, deadline=0.1)],
+        NotSentError,
+        "login",
+    ),
+]
+
 # --- REFUSED ------------------------------------------------------------------------------------
 
 REFUSED = [
     Row(
         "the server does not know the id with this key",
-        faults("refuses_authentication refuses_authentication_warnings"),
+        [
+            *faults("refuses_authentication refuses_authentication_warnings"),
+            node("wrong_key", private_api_key="another key"),
+            node("wrong_id", public_id="another-id"),
+        ],
         AuthenticationError,
         "authentication",
     ),
@@ -455,6 +511,58 @@ REFUSED = [
         "status",
     ),
     Row("407 from a proxy that forwards plain http", [forward("407")], RefusedError, "status"),
+]
+
+NODE_REFUSED = [
+    Row(
+        'the server has no API of Node: as in 2020, or a 404 with the JSON `{"error":"Not found"}`',
+        [
+            node("php", server={"is_php": True}),
+            node("no_route", server={"login_answer": "login-slash"}),
+        ],
+        RefusedError,
+        "api",
+    ),
+    Row(
+        "the server does not take the access token, nor the one of a new login",
+        [node("token", server={"tokens_to_refuse": 9})],
+        RefusedError,
+        "token",
+        ALL,
+    ),
+    Row(
+        "a reply in a thread of users, in which the application takes no part: with "
+        "`join_threads=False`, or where the server does not let it take part",
+        [
+            node("thread", join_threads=False, changed={"parent_message_id": QUESTION}),
+            node(
+                "not_joined",
+                replays="reply-users-thread send-client-id",
+                changed={"parent_message_id": QUESTION},
+            ),
+        ],
+        RefusedError,
+        "thread",
+        operations=("create",),
+    ),
+    Row(
+        "the message to edit is not the application's: the answer shows its old content",
+        [node("owner", changed={"id": QUESTION, "content": "Good bye"})],
+        RefusedError,
+        "owner",
+        operations=("edit",),
+    ),
+    Row(
+        "the service behind the API says a 4xx, inside a 200 or not, or `Not found` inside a 200",
+        [
+            node("bad_json", replays="body-bad-json"),
+            node("address", replays="right-ip"),
+            node("words_in_200", replays="reply-other-app"),
+            node("no_service", replays="path-unknown"),
+        ],
+        RefusedError,
+        "status",
+    ),
 ]
 
 # --- UNKNOWN ------------------------------------------------------------------------------------
@@ -640,6 +748,42 @@ ANSWERED = [
     ),
 ]
 
+NODE_UNKNOWN = [
+    Row(
+        "the service behind the API says 500 inside a 200; so it does for the edit of a message "
+        "that is not there, and the removal of another's",
+        [node("500_in_200", replays="send-client-id")],
+        OutcomeUnknownError,
+        "server_error",
+    ),
+    Row(
+        "500 from the API itself",
+        [node("500", replays="fault-find-apps")],
+        OutcomeUnknownError,
+        "status",
+    ),
+    Row(
+        "the answer holds no message of ours",
+        [node("no_message", replays="fault-messages-swallow")],
+        OutcomeUnknownError,
+        "mismatch",
+    ),
+    Row(
+        "the connection ends without an answer, and no read finds the new message",
+        [node("lost", server={"requests_to_lose": 1})],
+        OutcomeUnknownError,
+        "lost",
+        operations=("create",),
+    ),
+    Row(
+        "with `read_back=True`: a read does not show the message that the server said it stored",
+        [node("swallowed", server={"swallows": True}, changed={"read_back": True})],
+        OutcomeUnknownError,
+        "unconfirmed",
+        operations=("create",),
+    ),
+]
+
 # --- cancelled, and delivered all the same ------------------------------------------------------
 
 CANCELLED = [
@@ -683,6 +827,33 @@ DELIVERED = [
     ),
 ]
 
+NODE_DELIVERED = [
+    Row(
+        "the connection ends without an answer, and a read finds the new message",
+        [node("found", server={"answers_to_lose": 1})],
+        None,
+        "",
+        operations=("create",),
+    ),
+    Row(
+        "the server does not take the access token, but that of a new login",
+        [node("new_token", server={"tokens_to_refuse": 1})],
+        None,
+        "",
+        ALL,
+    ),
+    Row(
+        "a reply in a thread of users: the application takes part in it, and sends again",
+        [node("joined", changed={"parent_message_id": QUESTION})],
+        None,
+        "",
+        ALL,
+        operations=("create",),
+    ),
+]
+
+_OVER_NODE = 'Over `api="node"`'
+
 #: The tables of the page: a heading for each outcome, one for each group, and the group's rows.
 TABLES: dict[str, dict[str, list[Row]]] = {
     "`NOT_SENT`": {
@@ -690,11 +861,16 @@ TABLES: dict[str, dict[str, list[Row]]] = {
         "Configuration": CONFIGURATION,
         "The life of the session": LIFE_CYCLE,
         "No connection": NO_CONNECTION,
+        _OVER_NODE: NODE_NOT_SENT,
     },
-    "`REFUSED`": {"": REFUSED},
-    "`UNKNOWN`": {"No complete answer": LOST, "An answer that proves nothing": ANSWERED},
+    "`REFUSED`": {"": REFUSED, _OVER_NODE: NODE_REFUSED},
+    "`UNKNOWN`": {
+        "No complete answer": LOST,
+        "An answer that proves nothing": ANSWERED,
+        _OVER_NODE: NODE_UNKNOWN,
+    },
     "Cancelled": {"": CANCELLED},
-    "Still `DELIVERED`": {"": DELIVERED},
+    "Still `DELIVERED`": {"": DELIVERED, _OVER_NODE: NODE_DELIVERED},
 }
 ROWS = [row for groups in TABLES.values() for rows in groups.values() for row in rows]
 

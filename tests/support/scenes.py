@@ -20,6 +20,7 @@ from clock import past_deadline
 from faults import FAULTS, Fault, FaultServer
 from faults.proxy import Proxy
 from faults.tls import HandshakeServer, client_context, server_context
+from node_server import APPLICATION, CHANNEL, COMPANY, SECRET, WORKSPACE, NodeServer
 
 from twake_async import MessageRef, RetryPolicy, TwakeError, TwakeSession
 
@@ -177,6 +178,47 @@ async def idle_close(name: str) -> AsyncIterator[Scene]:
             options={"base_url": server.url},
             around=around,
             stored=lambda: _stored(server) - 1,
+        )
+
+
+# --- a server of Node ---------------------------------------------------------------------------
+
+#: The first message of a thread that a user began.
+QUESTION = "2a538390-e914-11f1-a2d0-9f7cb434e27b"
+
+
+@cause
+async def node(
+    word: str,
+    *,
+    around: Around = _as_it_is,
+    changed: Mapping[str, Any] = {},
+    replays: str = "",
+    server: Mapping[str, Any] = {},
+    **options: Any,
+) -> AsyncIterator[Scene]:
+    """Ask a server of Node, which replays recorded cases, or does what its fields say."""
+    async with NodeServer() as asked:
+        asked.put(MESSAGE_ID)
+        asked.put(QUESTION, application=None)
+        asked.stored = 0
+        asked.next.extend(replays.split() * 9)
+        for name, value in server.items():
+            setattr(asked, name, value)
+        session = {
+            "base_url": asked.url,
+            "api": "node",
+            "public_id": APPLICATION,
+            "private_api_key": SECRET,
+            "group_id": COMPANY,
+            "workspace_id": WORKSPACE,
+        }
+        yield Scene(
+            options=session | options,
+            changed={"channel_id": CHANNEL, **changed},
+            around=around,
+            tries=lambda: max(len(asked.messages()), asked.logins()),
+            stored=lambda: asked.stored + asked.edits + asked.removes,
         )
 
 

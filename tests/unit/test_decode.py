@@ -4,27 +4,14 @@ from __future__ import annotations
 
 import datetime
 
-import attrs
 import pytest
+from decoded import FIELDS, TYPES, check_types
 from hypothesis import example, given
 from hypothesis import strategies as st
 from recorded import ALL, last_line
 
 from twake_async._protocol.v1.decode import decode_message
 from twake_async.messages import Message, Reaction
-
-FIELDS = {field.name for field in attrs.fields(Message)} - {"extra", "maybe_duplicated"}
-
-#: The one type of each field, whatever PHP made of it.
-TYPES = {
-    **dict.fromkeys(("id", "front_id", "channel_id", "parent_message_id"), (str,)),
-    **dict.fromkeys(("sender", "application_id", "ephemeral_id"), (str, type(None))),
-    **dict.fromkeys(("edited", "pinned"), (bool,)),
-    **dict.fromkeys(("hidden_data", "reactions", "user_specific_content"), (dict,)),
-    **dict.fromkeys(("responses_count", "message_type", "increment_at_time"), (int,)),
-    **dict.fromkeys(("creation_date", "modification_date"), (datetime.datetime, type(None))),
-    "content": (object,),
-}
 
 
 def answered():
@@ -84,22 +71,6 @@ def check_nothing_is_lost(found, message):
         else:
             assert alike(raw, plain(value)), name
     assert message.extra.keys() <= found.keys()
-
-
-def check_types(message):
-    """Assert that each field has its one type, and that dates know that they are in UTC."""
-    for name, kinds in TYPES.items():
-        value = getattr(message, name)
-        assert isinstance(value, kinds), name
-        assert not (kinds == (int,) and isinstance(value, bool))
-        if isinstance(value, datetime.datetime):
-            assert value.tzinfo is datetime.UTC
-    for reaction in message.reactions.values():
-        assert type(reaction) is Reaction
-        assert type(reaction.users) is tuple
-        assert all(type(user) is str for user in reaction.users)
-        assert type(reaction.count) is int
-    assert all(type(seen) is dict for seen in message.user_specific_content.values())
 
 
 def test_the_types_cover_the_fields():
@@ -164,6 +135,8 @@ def test_phps_empties_are_one_empty_map(name, empty):
         ("increment_at_time", "1", 1),
         ("message_type", None, 0),
         ("message_type", 2, 2),
+        ("front_id", None, ""),
+        ("channel_id", None, ""),
         ("parent_message_id", None, ""),
         ("parent_message_id", "", ""),
         ("sender", None, None),

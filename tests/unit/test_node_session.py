@@ -555,7 +555,7 @@ async def test_an_edit_of_another_s_message_is_refused(sandbox, one):
     thread = MessageRef(sandbox.channel_id, sandbox.say("a question")["id"])
     with pytest.raises(RefusedError) as caught:
         await one.edit_message(thread, "mine now")
-    assert caught.value.reason == "thread"  # an edit never takes part in a thread
+    assert caught.value.reason == "status"  # an edit never takes part in a thread
     await one.reply(thread, "an answer")
     with pytest.raises(RefusedError) as caught:
         await one.edit_message(thread, "mine now")

@@ -43,6 +43,7 @@ DECISIONS = {
         "proxy_refused": (False, False, False),
         "connections_busy": (True, True, True),
         "cooldown": (True, True, True),
+        "login": (True, True, True),
         "deadline": (False, False, False),
         "closed": (False, False, False),
     },
@@ -52,6 +53,9 @@ DECISIONS = {
         "capability": (False, False, False),
         "later": (True, True, True),
         "api": (False, False, False),
+        "token": (False, False, False),
+        "thread": (False, False, False),
+        "owner": (False, False, False),
         "redirect": (False, False, False),
         "status": (False, False, False),
     },
@@ -88,11 +92,15 @@ def test_what_may_be_repeated(outcome, reason, create, resend, edit):
     [
         (NotSentError, Outcome.NOT_SENT, {"held", "stopped", "outage"}),
         (RefusedError, Outcome.REFUSED, {"address"}),
-        (OutcomeUnknownError, Outcome.UNKNOWN, {"cancelled", "interrupted", "unexpected"}),
+        (
+            OutcomeUnknownError,
+            Outcome.UNKNOWN,
+            {"cancelled", "interrupted", "unexpected", "unconfirmed"},
+        ),
     ],
 )
 def test_the_table_holds_every_documented_reason(kind, outcome, besides):
-    """A reason that an exception documents cannot be forgotten here; those of batches end no attempt."""
+    """A reason that an exception documents cannot be forgotten here; those of batches and reads end no attempt."""
     documented = set(kind.__doc__.split("`")[1::2])
     reasons = {reason for reason in DECISIONS[outcome] if reason != "closed"}
     assert reasons <= documented

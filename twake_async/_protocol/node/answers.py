@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from twake_async._protocol.body import read_document
 from twake_async._protocol.exchange import Answer
 from twake_async._protocol.failures import judge_failure
-from twake_async._protocol.node_errors import json_of, refused_by_node
+from twake_async._protocol.node_errors import json_of, refused_by_node, refused_in_words
 from twake_async._protocol.statuses import judge_status, name_proxy
 from twake_async.errors import OutcomeUnknownError, RefusedError, TwakeError
 
@@ -27,12 +27,22 @@ __all__ = ["NOT_FOUND", "mismatch", "read_answer"]
 
 #: What a Node server answers where it has no such route, as HTTP 404 or inside a 200.
 NOT_FOUND: dict[str, Any] = {"error": "Not found"}
-#: The words of 2023 for a reply into a thread that the application takes no part in.
-_OUTSIDE = "You can't post in this thread"
+#: What 2023 answers to a reply into a thread that the application takes no part in.
+_OUTSIDE: dict[str, Any] = {
+    "statusCode": 404,
+    "error": "Not Found",
+    "message": "You can't post in this thread",
+}
 
 
 def read_answer(
-    answer: Answer | Failure, path: str, limit: int, api: Api, context: Context
+    answer: Answer | Failure,
+    path: str,
+    limit: int,
+    api: Api,
+    context: Context,
+    *,
+    is_reply: bool = False,
 ) -> Mapping[str, Any] | TwakeError:
     """Return the document of a 200 that is no error, or the error that the answer is.
 
@@ -42,12 +52,13 @@ def read_answer(
         limit: The most bytes that the body may have without its content coding.
         api: The API that was asked.
         context: What is known beside the answer.
+        is_reply: Whether the request adds a message to a thread.
 
     """
     if not isinstance(answer, Answer):
         return judge_failure(answer, api.server)
     if answer.status != 200:
-        return _judge_status(answer, path, api, context)
+        return _judge_status(answer, path, api, context, is_reply=is_reply)
     try:
         document = read_document(answer, limit, api.codec)
     except ValueError as exc:
@@ -57,7 +68,9 @@ def read_answer(
             status=200,
         )
         return name_proxy(unreadable, api.server)
-    return _judge_error(document) if "error" in document else document
+    # No message has either of them.
+    is_error = "error" in document or "statusCode" in document
+    return _judge_error(document, is_reply=is_reply) if is_error else document
 
 
 def mismatch(why: str) -> OutcomeUnknownError:
@@ -65,11 +78,15 @@ def mismatch(why: str) -> OutcomeUnknownError:
     return OutcomeUnknownError(f"the server's answer {why}", reason="mismatch", status=200)
 
 
-def _judge_status(answer: Answer, path: str, api: Api, context: Context) -> TwakeError:
-    document = json_of(answer)
-    if answer.status == 401 and isinstance(document, dict) and document.get("statusCode") == 401:
+def _judge_status(
+    answer: Answer, path: str, api: Api, context: Context, *, is_reply: bool
+) -> TwakeError:
+    if answer.status == 401 and refused_in_words(answer) is not None:
         # Expired, foreign, garbage or none: all the same words, and nothing was stored.
         return RefusedError("the server does not take the access token", reason="token", status=401)
+    document = json_of(answer)
+    if answer.status == 404 and is_reply and document == _OUTSIDE:
+        return _outside()
     if answer.status == 404 and document == NOT_FOUND:
         return RefusedError(
             "this server has no such API: if it is a Twake of 2020 to 2022, it needs "
@@ -80,18 +97,23 @@ def _judge_status(answer: Answer, path: str, api: Api, context: Context) -> Twak
     return judge_status(answer, path, api.server, context)
 
 
-def _judge_error(document: Mapping[str, Any]) -> TwakeError:
+def _judge_error(document: Mapping[str, Any], *, is_reply: bool) -> TwakeError:
     """Return what an error inside a 200 proves."""
     if document == NOT_FOUND:
         return RefusedError("the server has no such route", reason="status", status=200)
+    if is_reply and document == _OUTSIDE:
+        return _outside()
     refused = refused_by_node(document)
-    if refused is None:
-        return OutcomeUnknownError(
-            "the server answered with an error that may come after the message was stored",
-            reason="server_error",
-            status=200,
-        )
-    if refused.status == 404 and document["message"] == _OUTSIDE:
-        refused.reason = "thread"
-        refused.args = ("the application takes no part in this thread, and may not reply in it",)
-    return refused
+    return refused or OutcomeUnknownError(
+        "the server answered with an error that may come after the message was stored",
+        reason="server_error",
+        status=200,
+    )
+
+
+def _outside() -> RefusedError:
+    return RefusedError(
+        "the application takes no part in this thread, and may not reply in it",
+        reason="thread",
+        status=404,
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -19,6 +20,8 @@ __all__ = ["FRONT_ID", "MARKER", "Api", "Token", "company_path"]
 FRONT_ID = "_front_id"
 #: The key of the marker that stands beside a `front_id` of the caller's, in the same place.
 MARKER = "_twake_async"
+
+_PLAIN = re.compile("[A-Za-z0-9-]+")
 
 
 @attrs.frozen(eq=False)
@@ -64,6 +67,11 @@ def company_path(company: str, *parts: str) -> str:
         parts: The names and ids below it.
 
     """
-    return "/".join(
-        ("/api/messages/v1/companies", quote(company, safe=""), *(quote(p, safe="") for p in parts))
-    )
+    return "/".join(("/api/messages/v1/companies", *map(_quote, (company, *parts))))
+
+
+def _quote(part: str) -> str:
+    if _PLAIN.fullmatch(part):  # as the ids of Twake are
+        return part
+    # A client may take "." and ".." for steps in the path, unless they are quoted, too.
+    return quote(part, safe="") if part.strip(".") else part.replace(".", "%2E")

@@ -12,64 +12,76 @@ from .api import FRONT_ID, MARKER
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["content_of", "decode_message"]
+__all__ = ["decode_message"]
 
 
-def content_of(text: Any, blocks: Any) -> Any:
-    """Return the content of a message: its text, or its tree in the portable form of Twacode.
+def _tree_of(blocks: Any) -> Any:
+    """Return the tree of a Twacode block; None where there is another block, or several."""
+    if not isinstance(blocks, list) or len(blocks) != 1 or not isinstance(blocks[0], dict):
+        return None
+    block = blocks[0]
+    is_twacode = block.keys() == {"type", "elements"} and block["type"] == "twacode"
+    return block["elements"] if is_twacode else None
 
-    Args:
-        text: The `text` of the message.
-        blocks: The `blocks` of the message.
 
-    """
-    is_one = isinstance(blocks, list) and len(blocks) == 1 and isinstance(blocks[0], dict)
-    block = blocks[0] if is_one else {}
-    tree = block.get("elements")
-    if block.keys() != {"type", "elements"} or block["type"] != "twacode" or tree == [text]:
-        return text
-    return {"original_str": text, "fallback_string": text, "prepared": tree}
+def _is_only(text: Any, tree: Any) -> bool:
+    """Say whether a tree is a text and nothing else."""
+    return isinstance(text, str) and isinstance(tree, list) and len(tree) == 1 and tree[0] == text
 
 
 def decode_message(found: Mapping[str, Any]) -> Message:
     """Return the message of a `resource`, which must have an `id`.
 
     Fields that `Message` does not know, and values of another type, are in `extra` under their
-    names.
+    names. Private keys of applications are removed, from the `resource` too.
     """
+    _drop_keys([found[name] for name in _WITH_APPLICATIONS if name in found])
     left = {name: value for name, value in found.items() if value is not None}
     known: dict[str, Any] = {}
     for name, take in _TAKE.items():
-        if name in left and _fill(known, take, left[name]) and name not in _ALSO_KEPT:
-            del left[name]
+        if name in left and (fields := take(left[name])) is not None:
+            known.update(fields)
+            if name not in _ALSO_KEPT:
+                del left[name]
     _take_marker(found.get("context"), left)
-    text, blocks = found.get("text"), left.get("blocks")
-    known["content"] = content_of(text, blocks)
-    left.pop("text", None)
-    if known["content"] is not text or _is_plain(text, blocks):
-        left.pop("blocks", None)
+    _take_content(known, left)
     _fill_from_others(known, left)
     return Message(**known, extra=left)
 
 
+def _drop_keys(values: list[Any]) -> None:
+    """Remove the private keys of applications from the values of a message.
+
+    A server of 2023 answers the application whose message is quoted as a whole (`send-quote`).
+    """
+    while values:
+        value = values.pop()
+        if isinstance(value, dict):
+            if isinstance(value.get("api"), dict):
+                value["api"].pop("private_key", None)
+            values.extend(value[name] for name in _WITH_APPLICATIONS if name in value)
+        elif isinstance(value, list):
+            values.extend(value)
+
+
 def _take_marker(context: Any, left: dict[str, Any]) -> None:
-    if isinstance(context, dict) and isinstance(context.get(FRONT_ID), str) and MARKER in context:
-        left[MARKER] = context[MARKER]
+    """Keep the marker, which no field has: an edit with hidden data sends it again."""
+    if "context" in left or not isinstance(context, dict) or MARKER not in context:
+        return
+    if left.setdefault(MARKER, context[MARKER]) is not context[MARKER]:
+        left["context"] = context
 
 
-def _is_plain(text: Any, blocks: Any) -> bool:
-    return blocks in ([], [{"type": "twacode", "elements": [text]}])
-
-
-def _fill(
-    known: dict[str, Any], take: Callable[[Any], Mapping[str, Any] | None], value: Any
-) -> bool:
-    """Add the fields that a value gives; say whether nothing of it is left."""
-    fields = take(value)
-    if fields is None:
-        return False
-    known.update(fields)
-    return True
+def _take_content(known: dict[str, Any], left: dict[str, Any]) -> None:
+    """Add the content: the text, or the tree in the portable form of Twacode."""
+    text, blocks = left.pop("text", None), left.get("blocks")
+    tree = _tree_of(blocks)
+    known["content"] = text
+    if blocks == [] or _is_only(text, tree):
+        del left["blocks"]
+    elif tree:
+        known["content"] = {"original_str": text, "fallback_string": text, "prepared": tree}
+        del left["blocks"]
 
 
 def _fill_from_others(known: dict[str, Any], left: dict[str, Any]) -> None:
@@ -85,8 +97,8 @@ def _fill_from_others(known: dict[str, Any], left: dict[str, Any]) -> None:
     # The server says 1 for a user's message in `type`, too: who sent it tells.
     kind = 2 if left.get("subtype") == "system" else int(application is not None)
     known["message_type"] = kind
-    known["pinned"] = "pinned_info" in left
-    known["edited"] = "edited" in left
+    known["pinned"] = bool(left.get("pinned_info"))
+    known["edited"] = bool(left.get("edited"))
     replies = left["stats"].get("replies") if isinstance(left.get("stats"), dict) else None
     if type(replies) is int:
         known["responses_count"] = max(0, replies - 1)  # it counts the message itself
@@ -111,9 +123,9 @@ def _date(field: str) -> Callable[[Any], Mapping[str, Any] | None]:
 def _context(value: Any) -> Mapping[str, Any] | None:
     if not isinstance(value, dict):
         return None
-    front_id = value.get(FRONT_ID)
+    front_id = value.get(FRONT_ID) or ""
     if not isinstance(front_id, str):
-        return {"hidden_data": value}
+        return None
     hidden = {name: item for name, item in value.items() if name not in (FRONT_ID, MARKER)}
     return {"front_id": front_id, "hidden_data": hidden}
 
@@ -132,16 +144,20 @@ def _reactions(value: Any) -> Mapping[str, Any] | None:
     for one in value:
         if not isinstance(one, dict) or one.keys() != {"name", "users", "count"}:
             return None
-        if not isinstance(one["name"], str) or type(one["count"]) is not int:
+        name, users, count = one["name"], one["users"], one["count"]
+        if not isinstance(name, str) or name in reactions or type(count) is not int:
             return None
-        if not isinstance(one["users"], list):
+        if not isinstance(users, list) or not all(isinstance(user, str) for user in users):
             return None
-        reactions[one["name"]] = Reaction(tuple(map(str, one["users"])), one["count"])
+        reactions[name] = Reaction(tuple(users), count)
     return {"reactions": reactions}
 
 
 def _override(value: Any) -> Mapping[str, Any] | None:
-    return {"override": value} if isinstance(value, dict) else None
+    if not isinstance(value, dict):
+        return None
+    shown = {name: text for name, text in value.items() if text is not None}
+    return {"override": shown} if all(isinstance(text, str) for text in shown.values()) else None
 
 
 def _ephemeral(value: Any) -> Mapping[str, Any] | None:
@@ -151,6 +167,9 @@ def _ephemeral(value: Any) -> Mapping[str, Any] | None:
 def _has_id(value: Any) -> bool:
     return isinstance(value, dict) and isinstance(value.get("id"), str)
 
+
+#: Values of a message that are an application, or may hold one.
+_WITH_APPLICATIONS = ("application", "quote_message", "last_replies")
 
 #: Values that hold more than the message takes from them.
 _ALSO_KEPT = frozenset({"cache", "ephemeral"})

@@ -11,13 +11,14 @@ from twake_async._arguments import check_group, check_workspace
 from twake_async._protocol.fingerprint import fingerprint
 from twake_async._protocol.json_codec import check_json, dump
 from twake_async.errors import InvalidDraftError
+from twake_async.messages import MessageDraft
 
 from .api import FRONT_ID, MARKER, Api, company_path
 from .checks import check_draft
 from .requests import Place, Remove, Save
 
 if TYPE_CHECKING:
-    from twake_async.messages import MessageDraft, MessageRef
+    from twake_async.messages import MessageRef
 
     from .requests import Session
 
@@ -28,6 +29,10 @@ Operation = Literal["create", "edit", "ephemeral"]
 
 #: The most bytes that a Node server takes: it answers 413 to more.
 LARGEST_BODY = 1_048_576
+#: Fields of a draft that stand elsewhere: an id in a new message leaves an empty thread.
+_OTHER_FIELDS = frozenset({"id", "thread_id", *(one.name for one in attrs.fields(MessageDraft))})
+#: Where the place stands in a fingerprint: no name in `extra` holds a control character.
+_PLACE = "\0place"
 #: The caller's names of fields that have another name on the server, for errors.
 _DRAFT_NAMES = {
     "text": "content",
@@ -74,12 +79,8 @@ class EncodedDraft:
                 "id": self.draft.ephemeral_id,
                 "version": "",
             }
-        fields["place"] = [
-            self.place.channel,
-            self.place.workspace,
-            self.place.thread,
-            self.draft.id,
-        ]
+        place = self.place
+        fields[_PLACE] = [place.channel, place.workspace, place.thread, self.draft.id]
         return fingerprint(fields, _DRAFT_NAMES)
 
     def request(self, front_id: str | None = None, marker: str | None = None) -> Save:
@@ -121,7 +122,8 @@ class EncodedDraft:
             return dump(self._document(fields), _DRAFT_NAMES, self.api.codec)
         except InvalidDraftError:
             # The same document without what stands around it, for an error that names the field.
-            return dump({"message": fields}, _DRAFT_NAMES)
+            dump({"message": fields}, _DRAFT_NAMES)
+            raise
 
     def _path(self) -> str:
         place = self.place
@@ -175,11 +177,17 @@ def encode_draft(
         workspace = check_workspace(workspace)
     operation = _operation(draft)
     fields = _message_fields(draft, operation)
-    for name, value in fields.items():
-        if not isinstance(value, str):
-            check_json(_DRAFT_NAMES.get(name, name), value)
+    _check_fields(fields, draft)
     place = Place(company, draft.channel_id, workspace or "", thread)
     return EncodedDraft(draft, operation, fields, place, api, session)
+
+
+def _check_fields(fields: dict[str, Any], draft: MessageDraft) -> None:
+    # What was made here of a text, or for want of hidden data, needs no check.
+    ours = {"blocks": isinstance(draft.content, str), "context": draft.hidden_data is None}
+    for name, value in fields.items():
+        if not isinstance(value, str) and not ours.get(name):
+            check_json(_DRAFT_NAMES.get(name, name), value)
 
 
 def _operation(draft: MessageDraft) -> Operation:
@@ -190,6 +198,8 @@ def _operation(draft: MessageDraft) -> Operation:
 
 def _message_fields(draft: MessageDraft, operation: Operation) -> dict[str, Any]:
     given = {
+        "text": None,
+        "blocks": None,
         **_content(draft),
         "subtype": None if operation == "edit" else "application",
         "context": _context(draft, operation),
@@ -200,7 +210,7 @@ def _message_fields(draft: MessageDraft, operation: Operation) -> dict[str, Any]
     # A server keeps what an edit omits, so what was not given must not be named.
     fields = {name: value for name, value in given.items() if value is not None}
     for name, value in draft.extra.items():
-        if name in given:
+        if name in given or name in _OTHER_FIELDS:
             raise InvalidDraftError(
                 f"extra[{name!r}] is a field of MessageDraft: give it there", field="extra"
             )

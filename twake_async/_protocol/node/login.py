@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+import math
+import re
+from typing import TYPE_CHECKING
 
 import attrs
 
-from twake_async._protocol.exchange import Answer
+from twake_async._protocol.body import read_document
+from twake_async._protocol.exchange import TLS_THERE, Answer
 from twake_async._protocol.failures import judge_failure
-from twake_async._protocol.json_codec import load
-from twake_async._protocol.node_errors import json_of, refused_by_node
+from twake_async._protocol.json_codec import PLAIN
+from twake_async._protocol.node_errors import json_of, refused_in_words
 from twake_async._protocol.php_errors import has_no_route
-from twake_async._protocol.statuses import name_proxy
+from twake_async._protocol.statuses import name_proxy, speaks_tls
 from twake_async.errors import (
     AuthenticationError,
     NotSentError,
@@ -83,16 +86,22 @@ class Login:
         if answer.status == 200:
             return _grant(answer) or self._failed("the answer to the login holds no access token")
         document = json_of(answer)
-        if answer.status == 403 and isinstance(document, dict) and _refused(document):
-            return AuthenticationError(
-                f"the server refused the login: {document['message']!r}: copy public_id and "
-                "private_api_key anew from the application's page in Twake",
-                reason="authentication",
-                status=403,
-            )
+        if answer.status == 403 and refused_in_words(answer) is not None:
+            return self._refused(document["message"])
         if has_no_route(answer) or (answer.status == 404 and document == NOT_FOUND):
             return _no_node_api(answer.status)
-        return self._failed(f"the server answered {answer.status} to the login", answer.status)
+        why = f"the server answered {answer.status} to the login"
+        return self._failed(why + _hint(answer), answer.status)
+
+    def _refused(self, words: str) -> AuthenticationError:
+        # A server that repeats the key must not bring it into an error.
+        said = "" if self.credentials.reveal() in words else f" ({words!r})"
+        return AuthenticationError(
+            f"the server refused the login{said}: copy public_id and private_api_key anew from "
+            "the application's page in Twake",
+            reason="authentication",
+            status=403,
+        )
 
     def _without_answer(self, failure: Failure) -> TwakeError:
         error = judge_failure(failure, self.server)
@@ -157,6 +166,14 @@ def log_in(
     return result
 
 
+def _hint(answer: Answer) -> str:
+    """Return what may be wrong with the server's address."""
+    target = answer.header(b"location")
+    if 300 <= answer.status < 400 and target:
+        return f", and redirects to {target!r}, which is never followed: check base_url"
+    return f": {TLS_THERE}" if speaks_tls(answer) else ""
+
+
 def _is_html(answer: Answer) -> bool:
     return answer.header(b"content-type").lower().startswith("text/html")
 
@@ -171,19 +188,13 @@ def _no_node_api(status: int) -> RefusedError:
     )
 
 
-def _refused(document: dict[str, Any]) -> bool:
-    error = refused_by_node(document)
-    return error is not None and error.status == 403
-
-
 def _grant(answer: Answer) -> Grant | None:
     try:
-        token = load(answer.body)["resource"]["access_token"]
-        value, seconds = token["value"], token["expiration"] - token["time"]
-    except (ValueError, LookupError, TypeError):
+        token = read_document(answer, Login.answer_limit, PLAIN)["resource"]["access_token"]
+        value, seconds = token["value"], float(token["expiration"] - token["time"])
+    except (ValueError, LookupError, TypeError, OverflowError):
         return None
-    # A value with other characters would be a header of its own.
-    good = isinstance(value, str) and value.isascii() and value.isprintable() and " " not in value
-    if not good or not value or not isinstance(seconds, int | float) or seconds <= 0:
-        return None
-    return Grant(value, float(seconds))
+    # A value with other characters could be a header of its own.
+    is_value = isinstance(value, str) and re.fullmatch("[!-~]+", value)
+    # The servers count in whole seconds; one that ends at once would be asked for again and again.
+    return Grant(value, seconds) if is_value and 1 <= seconds < math.inf else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from urllib.parse import quote
 
 import attrs
 
@@ -68,7 +69,7 @@ def _rows(document: Mapping[str, Any]) -> Rows | TwakeError:
     rows = document.get("resources")
     if not isinstance(rows, list):
         return mismatch("holds no messages")
-    return [row for row in rows if isinstance(row, dict)]
+    return [row for row in rows if isinstance(row, dict) and isinstance(row.get("id"), str)]
 
 
 @attrs.frozen
@@ -92,7 +93,7 @@ def pages(place: Place, api: Api) -> Generator[Ask[Rows], Rows | TwakeError, Pag
         api: The API to ask.
 
     """
-    found: dict[Any, Mapping[str, Any]] = {}
+    found: dict[str, Mapping[str, Any]] = {}
     after = ""
     for _ in range(PAGES):
         ask = Ask(_path(place, after), "look", api, _rows)
@@ -102,10 +103,10 @@ def pages(place: Place, api: Api) -> Generator[Ask[Rows], Rows | TwakeError, Pag
         if not rows:
             break
         before = len(found)
-        found.update((row.get("id"), row) for row in rows)
+        found.update((row["id"], row) for row in rows)
         # A feed runs from old to new, a thread from new to old; each page begins with the row
         # that it is asked after.
-        after = str((rows[-1] if place.thread else rows[0]).get("id"))
+        after = rows[-1 if place.thread else 0]["id"]
         if len(rows) < PAGE or len(found) == before:
             break
     return Page(list(found.values()))
@@ -119,7 +120,7 @@ def _path(place: Place, after: str) -> str:
         path = company_path(place.company, *channel)
     # Without this direction the server gives the oldest messages.
     path += f"?limit={PAGE}&direction=history"
-    return f"{path}&page_token={after}" if after else path
+    return f"{path}&page_token={quote(after, safe='')}" if after else path
 
 
 def read_message(place: Place, message_id: str, api: Api) -> Ask[bool]:

@@ -123,7 +123,9 @@ class Save:
 
     def judge(self, answer: Answer | Failure, context: Context) -> Message | TwakeError:
         """Return the message that an answer proves delivered, or the error that it is."""
-        document = read_answer(answer, self.path, self.answer_limit, self.api, context)
+        document = read_answer(
+            answer, self.path, self.answer_limit, self.api, context, is_reply=self.is_reply
+        )
         if isinstance(document, TwakeError):
             return document
         found = document.get("resource")
@@ -156,9 +158,10 @@ class Save:
             return mismatch("is not about this message")
         if all(is_same(value, found.get(name)) for name, value in self._shown()):
             return decode_message(found)
-        owner = found.get("application_id")
+        # An edit of another's message changes nothing but its `updated_at`. A user's message has
+        # null there.
+        owner = found.get("application_id", self.api.application_id)
         if owner != self.api.application_id:
-            # Recorded: an edit of another's message changes nothing but its `updated_at`.
             return RefusedError(
                 "the message is not this application's, so the server did not change it",
                 reason="owner",
@@ -173,23 +176,25 @@ class Save:
 
     def _judge_ephemeral(self, found: Mapping[str, Any]) -> Message | TwakeError:
         """Return the message that an answer proves shown: it has no id of its own."""
-        sent = self.fields["ephemeral"]["id"]
-        if self.place.thread:
-            echo = found.get("ephemeral")
-            if not isinstance(echo, dict) or echo.get("id") != sent:
-                return mismatch("is not about this message")
-        elif found != {"message": None}:
+        sent, place = self.fields["ephemeral"], self.place
+        if not (self._echoes(found) if place.thread else found == {"message": None}):
             return mismatch("is not about this message")
-        place = self.place
         return Message(
-            id=sent,
+            id=sent["id"],
             front_id=self.front_id or "",
             channel_id=place.channel,
             parent_message_id=place.thread,
             content=self.draft.content,
             hidden_data=self.draft.hidden_data or {},
-            ephemeral_id=sent,
+            ephemeral_id=sent["id"],
             workspace_id=place.workspace,
+        )
+
+    def _echoes(self, found: Mapping[str, Any]) -> bool:
+        """Say whether an answer shows the ephemeral message: its version was minted for it."""
+        sent, shown = self.fields["ephemeral"], found.get("ephemeral")
+        return isinstance(shown, dict) and all(
+            shown.get(name) == sent[name] for name in ("id", "version")
         )
 
     def named_by(self, result: Message) -> str | None:

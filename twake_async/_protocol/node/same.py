@@ -37,7 +37,9 @@ def _is_same_leaf(one: Any, other: Any) -> bool:
         return one is other
     if isinstance(one, int | float) and isinstance(other, int | float):
         return one == other or _as_double(one) == _as_double(other)
-    return type(one) is type(other) and bool(one == other)
+    if isinstance(one, str):
+        return isinstance(other, str) and one == other
+    return one is other  # null
 
 
 def _as_double(number: float) -> float:

@@ -1,0 +1,61 @@
+"""Reads a message back that a server said it stored."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .errors import ConfigurationError, OutcomeUnknownError
+
+if TYPE_CHECKING:
+    from ._attempt_loop import Attempts
+    from ._protocol.generation import SaveRequest
+    from .errors import Outcome
+    from .messages import Message
+
+__all__ = ["ReadBack"]
+
+
+class ReadBack:
+    """Confirms what one send delivered; hears of its attempts, for the error.
+
+    Args:
+        request: The request.
+        attempts: What makes its attempts.
+        seconds: The deadline of the send, from now on.
+
+    Raises:
+        ConfigurationError: No read can confirm what the request stores.
+
+    """
+
+    def __init__(self, request: SaveRequest, attempts: Attempts[Any], seconds: float) -> None:
+        if request.steps is None or request.operation == "ephemeral":
+            raise ConfigurationError(
+                'read_back needs api="node", and a message that is stored: no read shows what '
+                'api="v1" stored, nor an ephemeral message',
+                field="read_back",
+            )
+        self._request, self._steps = request, request.steps
+        self._attempts, self._seconds = attempts, seconds
+        self._began, self._number = attempts.now(), 0
+
+    def attempt_ended(self, outcome: Outcome, reason: str, *, last: bool) -> None:  # noqa: ARG002
+        """Count an attempt."""
+        self._number += 1
+
+    async def before_retry(self) -> None:
+        """Forbid no other attempt."""
+
+    async def confirm(self, message: Message) -> None:
+        """Read a message back, or raise the error of one that no read shows."""
+        left = self._seconds - (self._attempts.now() - self._began)
+        is_there = await self._steps.confirm(message, max(0.0, left))
+        if is_there:
+            return
+        why = "a read does not show it" if is_there is False else "no read was answered"
+        error = OutcomeUnknownError(
+            f"the server said that it stored the message, but {why}", reason="unconfirmed"
+        )
+        error.front_id, error.attempts = self._request.front_id, self._number
+        error.elapsed = self._attempts.now() - self._began
+        raise error
