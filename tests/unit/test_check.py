@@ -171,6 +171,7 @@ async def test_a_check_of_a_session_stores_nothing_and_names_the_release(
     assert check.ok, check
     assert check.release == release
     assert check.apis == ("v1",)
+    assert check.version == (None if release == "2020" else "2021.Q4.860")
     assert twake_sandbox.messages() == []
     assert twake_sandbox.ephemerals(twake_sandbox.channel_id) == []
     assert len(twake_sandbox.requests) == 5

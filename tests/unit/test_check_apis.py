@@ -245,6 +245,23 @@ def test_a_server_that_cannot_be_reached_or_wants_a_pause_is_asked_no_more():
     assert asked == {"unreachable": False, "later": False, "address": True, "": True}
 
 
+@pytest.mark.parametrize("server", ["v2021.Q4.860", "v2022.Q2.975", "v2023.Q1.1223"])
+async def test_the_sandbox_tells_its_version_as_it_was_recorded(server):
+    """Without a token, the whole configuration."""
+    recorded = node(server, "probe-server-info")
+    async with Sandbox(release=server[1:5]) as box, httpx.AsyncClient() as client:
+        told = await client.get(f"{box.url}/internal/services/general/v1/server")
+    assert (told.status_code, told.json()) == (200, json.loads(recorded.body))
+    assert told.headers["content-type"] == recorded.header(b"content-type")
+
+
+async def test_a_sandbox_of_2020_answers_its_web_client_instead():
+    """Its nginx does, to a GET alone."""
+    async with Sandbox(release="2020") as box, httpx.AsyncClient() as client:
+        told = await client.get(f"{box.url}/internal/services/general/v1/server")
+    assert (told.status_code, told.headers["content-type"]) == (200, "text/html")
+
+
 # --- over HTTP -----------------------------------------------------------------------------------
 
 

@@ -54,11 +54,13 @@ Exit status: the outcome of the message, and what a script may do:
 
 \b
 Credentials are never arguments, which every user of a machine can see. They come from
-TWAKE_PUBLIC_ID and TWAKE_PRIVATE_API_KEY (with TWAKE_GROUP_ID and TWAKE_BASE_URL), or from
-a TOML file that only you may read (chmod 600):
+TWAKE_PUBLIC_ID and TWAKE_PRIVATE_API_KEY (with TWAKE_GROUP_ID, TWAKE_BASE_URL, TWAKE_API
+and TWAKE_WORKSPACE_ID), or from a TOML file that only you may read (chmod 600):
   public_id = "..."
   private_api_key = "..."
   group_id = "..."
+  api = "node"
+  workspace_id = "..."
 """,
 )
 @click.argument("text", required=False)
@@ -93,7 +95,8 @@ a TOML file that only you may read (chmod 600):
 @click.option(
     "--text-form",
     type=click.Choice(["plain", "portable"]),
-    help='"portable", the default, is shown whole by every server; "plain" is a bare string.',
+    help='With --api v1: "portable", the default, is shown whole by every server; "plain" is a '
+    "bare string.",
 )
 @session_options
 def send(

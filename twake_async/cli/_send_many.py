@@ -94,7 +94,8 @@ Exit status: the worst outcome of any message:
 @click.option(
     "--text-form",
     type=click.Choice(["plain", "portable"]),
-    help='"portable", the default, is shown whole by every server; "plain" is a bare string.',
+    help='With --api v1: "portable", the default, is shown whole by every server; "plain" is a '
+    "bare string.",
 )
 @input_options
 @click.option("--dry-run", is_flag=True, help="Check every line, and send nothing.")

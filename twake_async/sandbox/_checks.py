@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from twake_async.sandbox._releases.node.server import LOGIN
+from twake_async.sandbox._releases.node.server_info import SERVER
 from twake_async.sandbox._releases.permissions import BAD_CREDENTIALS
 
 __all__ = ["is_as_check_expects", "is_check"]
@@ -13,7 +14,6 @@ _SAVE = "/api/v1/messages/save"
 _NO_GROUP = "00000000-0000-0000-0000-000000000000"
 _CONTENT = {"content": {"original_str": "check", "prepared": ["check"]}}
 _NO_THREAD = "/threads/00000000-0000-1000-8000-000000000000/messages"
-_SERVER = "/internal/services/general/v1/server"
 #: A Node server knows no such application, and PHP no such path.
 _NO_LOGIN = (403, 500)
 _EMPTY: tuple[Any, ...] = ({}, [])  # PHP reads an empty object as an empty list
@@ -27,7 +27,7 @@ def is_check(path: str, body: Any) -> bool:
     that cannot be, and the question for the version. The login with which it tries its credentials
     is like any other.
     """
-    if path == _SERVER or path.endswith(_NO_THREAD):
+    if path == SERVER or path.endswith(_NO_THREAD):
         return True
     if path in (LOGIN, _SAVE) and body in _EMPTY:
         return True
@@ -45,7 +45,7 @@ def is_as_check_expects(path: str, body: Any, status: int | None, answer: Any) -
         return bool(answer == {"resources": []})
     if path == LOGIN:
         return status in _NO_LOGIN
-    if path == _SERVER or body in _EMPTY:
+    if path == SERVER or body in _EMPTY:
         return True
     error = answer.get("error") if isinstance(answer, dict) else None
     if body["group_id"] == _NO_GROUP:

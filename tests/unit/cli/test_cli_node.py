@@ -100,7 +100,7 @@ def test_a_message_without_a_workspace_says_where_it_may_come_from(
     ("release", "api", "apis", "version"),
     [
         ("2020", "v1", ["v1"], None),
-        ("2021", "v1", ["v1"], None),
+        ("2021", "v1", ["v1"], "2021.Q4.860"),
         ("2022", "v1", ["v1", "node"], "2022.Q2.975"),
         ("2022", "node", ["v1", "node"], "2022.Q2.975"),
         ("2023", "node", ["node"], "2023.Q1.1223"),

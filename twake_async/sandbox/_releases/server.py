@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from twake_async.sandbox._releases.node.server import answer_node
+from twake_async.sandbox._http import Response
+from twake_async.sandbox._releases.node.server import answer_node, json_response
+from twake_async.sandbox._releases.node.server_info import SERVER, server_info
 from twake_async.sandbox._releases.php_server import answer_php
 from twake_async.sandbox._releases.v1_of_2022 import answer_v1_of_2022
 
 if TYPE_CHECKING:
-    from twake_async.sandbox._http import Request, Response
+    from twake_async.sandbox._http import Request
     from twake_async.sandbox._world.world import World
 
 __all__ = ["NODE_RELEASES", "RELEASES", "answer"]
@@ -32,7 +34,19 @@ def answer(world: World, request: Request, *, release: str = "2020") -> Response
 
     """
     if release not in NODE_RELEASES:
+        if request.method == "GET" and request.path.partition("?")[0] == SERVER:
+            return _version(release)
         return answer_php(world, request, release=release)
     if release == "2022" and request.path.startswith("/api/v1/"):
         return answer_v1_of_2022(world, request)
     return answer_node(world, request, release=release)
+
+
+def _version(release: str) -> Response:
+    """Return what a server whose Node has no API for applications answers to SERVER.
+
+    That of 2020 knows no such path: its nginx answers the web client.
+    """
+    if release == "2021":
+        return json_response(200, server_info(release))
+    return Response(200, {"content-type": "text/html"}, b"<!doctype html><title>Twake</title>")

@@ -23,7 +23,7 @@ from twake_async.sandbox._releases.node.errors import (
 from twake_async.sandbox._releases.node.js_json import encode
 from twake_async.sandbox._releases.node.login import bearer_of, login
 from twake_async.sandbox._releases.node.routes import UNSERVED, find_route, unserved
-from twake_async.sandbox._releases.node.server_info import server_info
+from twake_async.sandbox._releases.node.server_info import SERVER, server_info
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,7 +36,6 @@ __all__ = ["JSON_HEADERS", "LOGIN", "answer_node", "json_response"]
 JSON_HEADERS = {"content-type": "application/json; charset=utf-8"}
 LOGIN = "/api/console/v1/login"
 _SERVICES = "/internal/services/"
-_SERVER = f"{_SERVICES}general/v1/server"
 _PROXIED = re.compile(r"/api/([a-z]+/v[0-9]+/companies/.*)")
 _HERE = "127.0.0.1"
 """The address of whoever asks a sandbox."""
@@ -84,7 +83,7 @@ def _guarded(world: World, carry_out: Callable[[], Response]) -> Response:
 
 def _outer(world: World, request: Request, path: str, query: str, release: str) -> Response:
     """Answer a request as it came in."""
-    if path == _SERVER and request.method == "GET":
+    if path == SERVER and request.method == "GET":
         return json_response(200, server_info(release))
     if path == LOGIN and request.method == "POST":
         return json_response(200, login(world, release, read_body(request, release)))

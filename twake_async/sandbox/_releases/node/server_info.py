@@ -1,12 +1,17 @@
-"""What `GET /internal/services/general/v1/server` tells, without a token."""
+"""What `GET /internal/services/general/v1/server` tells, without a token, since mid-2021."""
 
 from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["server_info"]
+__all__ = ["SERVER", "server_info"]
 
-_VERSIONS = {"2022": ("2022.Q2.975", "2022.Q1.874"), "2023": ("2023.Q1.1223", "2022.Q2.975")}
+SERVER = "/internal/services/general/v1/server"
+_VERSIONS = {
+    "2021": ("2021.Q4.860", "2021.Q4.860"),
+    "2022": ("2022.Q2.975", "2022.Q1.874"),
+    "2023": ("2023.Q1.1223", "2022.Q2.975"),
+}
 _MOBILE = {
     "mobile_redirect": "mobile.twake.app",
     "mobile_appstore": "https://apps.apple.com/fr/app/twake/id1588764852?l=en",
@@ -18,14 +23,15 @@ _CONSOLE = "http://web.twake-console.local"
 def server_info(release: str) -> dict[str, Any]:
     """Return the version, and the configuration as an installation without changes has it."""
     current, minimal = _VERSIONS[release]
-    newer = {"app_download_url": "https://twake.app/download"} if release != "2022" else {}
+    mobile = {} if release == "2021" else {"mobile": _MOBILE}
+    newer = {"app_download_url": "https://twake.app/download"} if release == "2023" else {}
     return {
         "status": "ready",
         "version": {"current": current, "minimal": {"web": minimal, "mobile": minimal}},
         "configuration": {
             "help_url": False,
             "pricing_plan_url": "",
-            "mobile": _MOBILE,
+            **mobile,
             **newer,
             "accounts": {
                 "type": "internal",
@@ -37,7 +43,7 @@ def server_info(release: str) -> dict[str, Any]:
 
 
 def _console(release: str) -> dict[str, str]:
-    suffix = "?company-code={company_id}" if release != "2022" else ""
+    suffix = "?company-code={company_id}" if release == "2023" else ""
     return {
         "authority": "http://auth.example.com/",
         "client_id": "twakeweb",
