@@ -27,7 +27,6 @@ from ._batch.engine import Plan, stream
 from ._batch.proven_groups import GroupServer
 from ._generations import Wanted, choose_generation
 from ._lifetime import Life
-from ._protocol.json_codec import PLAIN, fast_codec
 from ._protocol.server import Server
 from ._sender import Sender, draft_of_edit, draft_of_reply
 from ._transport.choose import open_transport
@@ -142,10 +141,9 @@ class TwakeSession:
             self._base_url, max_connections, http_client, transport, verify=verify, proxy=through
         )
         server = Server(self._base_url, trusted, opened.proxy)
-        codec = fast_codec() if transport == "fast" else PLAIN
         self._attempts = Attempts(opened, Tokens(retry_budget), on_attempt)
         self._life = Life()
-        generation = choose_generation(wanted, self._attempts, server, credentials, codec)
+        generation = choose_generation(wanted, self._attempts, server, credentials, transport)
         self._sender = Sender(generation, self._attempts, self._life, group_id, seconds, retry)
 
     @classmethod
@@ -208,6 +206,7 @@ class TwakeSession:
         parent_message_id: str | None = None,
         ephemeral: bool = False,
         ephemeral_to: Sequence[str] = (),
+        connection_id: str | None = None,
         hidden_data: Mapping[str, Any] | None = None,
         sender: str | None = None,
         front_id: str | None = None,
@@ -224,8 +223,9 @@ class TwakeSession:
             content: A string, a Twacode node, or a list of both.
             parent_message_id: The message to reply to.
             ephemeral: Show it without storing it.
-            ephemeral_to: The ids of the only users to show an ephemeral message to. Over
-                `api="node"` use `reply` or a draft: they hold the user's connection, too.
+            ephemeral_to: The ids of the only users to show an ephemeral message to: over
+                `api="node"` exactly one.
+            connection_id: Over `api="node"`, the connection of that user, from an event.
             hidden_data: Data that comes back with each interaction.
             sender: A user's id, a member of the channel, to show it in their name.
             front_id: Your own id for it; minted when None.
@@ -251,6 +251,7 @@ class TwakeSession:
             parent_message_id=parent_message_id,
             ephemeral=ephemeral,
             ephemeral_to=ephemeral_to,
+            connection_id=connection_id,
             hidden_data=hidden_data,
             sender=sender,
             front_id=front_id,

@@ -21,6 +21,7 @@ from twake_async.errors import (
     AuthenticationError,
     NotSentError,
     Outcome,
+    RateLimitedError,
     RefusedError,
 )
 
@@ -145,6 +146,8 @@ def test_no_answer_to_a_login_leaves_a_message_in_doubt(document, status):
         assert not set(value.partition(b" ")[2]) & set(range(33))
     elif isinstance(result, AuthenticationError):
         assert (status, document.keys()) == (403, {"statusCode", "error", "message"})
+    elif isinstance(result, RateLimitedError):
+        assert status == 429
     elif isinstance(result, RefusedError):
         assert (result.reason, status, document) == ("api", 404, {"error": "Not found"})
     else:

@@ -664,3 +664,63 @@ async def test_a_first_call_may_be_a_remove(sandbox, one):
     with pytest.raises(OutcomeUnknownError, match="not this application's"):
         await one.remove_message(MessageRef(sandbox.channel_id, thread["id"]))
     assert sandbox.logins == 1
+
+
+async def test_a_login_that_is_told_to_come_later_pauses_the_session(sandbox, one):
+    """As a send that is told so: it is refused, and tried again after the time."""
+    sandbox.refuse_next(429, retry_after=0, on="login")
+    seen = watch(one)
+    await one.send_message(sandbox.channel_id, "hello", retry=RetryPolicy(initial_wait=0.01))
+    assert ends(seen) == [(Outcome.REFUSED, "later"), (Outcome.DELIVERED, "")]
+
+
+async def test_a_batch_sends_what_has_a_workspace(sandbox, tmp_path):
+    """A draft without one is reported, and ends nothing."""
+    given = drafts(sandbox, 2)
+    given[1] = attrs.evolve(given[1], workspace_id=sandbox.workspace_id)
+    async with open_session(sandbox, workspace_id=None) as twake:
+        missing, sent = await deliveries(twake, given)
+    assert (missing.outcome, missing.error.field) == (Outcome.NOT_SENT, "workspace_id")
+    assert sent.outcome is Outcome.DELIVERED
+
+
+async def test_a_resumed_reply_may_have_another_workspace(sandbox, tmp_path):
+    """Its thread says where it is."""
+    journal = Journal(tmp_path / "a.journal")
+    async with open_session(sandbox) as twake:
+        thread = await twake.send_message(sandbox.channel_id, "a thread")
+        given = [MessageDraft(sandbox.channel_id, "n", parent_message_id=thread.id)]
+        await deliveries(twake, given, journal=journal)
+    async with open_session(sandbox, workspace_id="direct") as twake:
+        [again] = await deliveries(twake, given, journal=journal)
+    assert again.from_journal
+
+
+async def test_the_id_of_an_application_may_be_in_capitals(sandbox):
+    """The servers take it; a look finds its messages all the same."""
+    async with open_session(sandbox) as twake:
+        twake._sender.api.api.credentials = attrs.evolve(
+            twake._sender.api.api.credentials, public_id=sandbox.public_id.upper()
+        )
+        assert twake._sender.api.api.is_ours({"application_id": sandbox.public_id})
+        assert not twake._sender.api.api.is_ours({"application_id": None})
+
+
+async def test_reads_that_confirm_use_connections_again(sandbox, one):
+    """But never that whose last answer named the message."""
+    sandbox.slow_next(0.05, times=2)
+    await asyncio.gather(*[one.send_message(sandbox.channel_id, "warm") for _ in range(2)])
+    before = {id(connection) for connection in one._attempts.transport.pool._idle}
+    for number in range(5):
+        await one.send_message(sandbox.channel_id, str(number), read_back=True)
+    assert {id(connection) for connection in one._attempts.transport.pool._idle} == before
+    assert len(before) == 2
+
+
+async def test_an_ephemeral_message_needs_no_draft(sandbox, one):
+    """Its user and that user's connection are arguments, too."""
+    shown = await one.send_message(
+        sandbox.channel_id, "psst", ephemeral=True, ephemeral_to=["u"], connection_id="c"
+    )
+    assert shown.ephemeral_id
+    assert sandbox.messages() == []

@@ -166,7 +166,9 @@ class Input:
         except InvalidDraftError as exc:
             return not_sent(draft, exc)
         except (ConfigurationError, JournalError) as exc:
-            self.stop(exc)
+            # A draft may name its workspace, so the next one may have one.
+            if not (isinstance(exc, ConfigurationError) and exc.field == "workspace_id"):
+                self.stop(exc)
             return not_sent(draft, exc)
         except BaseException as exc:  # noqa: BLE001 - raised at the end; the draft is reported
             self.stop(exc)

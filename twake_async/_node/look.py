@@ -51,7 +51,7 @@ class Looks:
         if place.thread:
             place = Place(place.company, "", "", place.thread)
         for row in await self._join(place).wait(seconds):
-            if row.get("application_id") == self.api.application_id and finds(evidence, row):
+            if "application_id" in row and self.api.is_ours(row) and finds(evidence, row):
                 return row
         return None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import attrs
@@ -13,6 +13,8 @@ from twake_async._protocol.json_codec import PLAIN, Codec
 from twake_async._protocol.server import Server
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from twake_async._arguments import Credentials
 
 __all__ = ["FRONT_ID", "MARKER", "Api", "Token", "company_path"]
@@ -53,6 +55,11 @@ class Api:
     def application_id(self) -> str:
         """The id of the application that asks."""
         return "" if self.credentials is None else self.credentials.public_id
+
+    def is_ours(self, found: Mapping[str, Any]) -> bool:
+        """Say whether a message or a participant of an answer is the application's own."""
+        name = found.get("application_id", found.get("id"))
+        return isinstance(name, str) and name.lower() == self.application_id.lower()
 
     def forget(self, token: Token | None) -> None:
         """Forget a token that the server does not take, unless another one is there already."""

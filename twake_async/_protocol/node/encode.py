@@ -84,7 +84,9 @@ class EncodedDraft:
                 "version": "",
             }
         place = self.place
-        fields[_PLACE] = [place.channel, place.workspace, place.thread, self.draft.id]
+        # A reply and an edit go to their thread, whatever the workspace.
+        workspace = "" if place.thread or self.draft.id is not None else place.workspace
+        fields[_PLACE] = [place.channel, workspace, place.thread, self.draft.id]
         return fingerprint(fields, _DRAFT_NAMES)
 
     def request(self, front_id: str | None = None, marker: str | None = None) -> Save:

@@ -15,7 +15,7 @@ from twake_async._protocol.failures import judge_failure
 from twake_async._protocol.json_codec import PLAIN
 from twake_async._protocol.node_errors import json_of, refused_in_words
 from twake_async._protocol.php_errors import has_no_route
-from twake_async._protocol.statuses import name_proxy, speaks_tls
+from twake_async._protocol.statuses import judge_status, name_proxy, speaks_tls
 from twake_async.errors import (
     AuthenticationError,
     NotSentError,
@@ -79,13 +79,15 @@ class Login:
         """Return none: the credentials stand in the body."""
         return ()
 
-    def judge(self, answer: Answer | Failure, context: Context) -> Grant | TwakeError:  # noqa: ARG002
+    def judge(self, answer: Answer | Failure, context: Context) -> Grant | TwakeError:
         """Return the token, or the error for a message that was not sent for want of one."""
         if not isinstance(answer, Answer):
             return self._without_answer(answer)
         if answer.status == 200:
             return _grant(answer) or self._failed("the answer to the login holds no access token")
         document = json_of(answer)
+        if answer.status in context.retry_later:
+            return judge_status(answer, LOGIN, self.server, context)
         if answer.status == 403 and refused_in_words(answer) is not None:
             return self._refused(document["message"])
         if has_no_route(answer) or (answer.status == 404 and document == NOT_FOUND):

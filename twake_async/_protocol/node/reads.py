@@ -42,12 +42,13 @@ class Ask(Generic[T]):
     read: Callable[[Mapping[str, Any]], T | TwakeError] = attrs.field(repr=False)
     method: str = "GET"
     body: bytes = b""
+    target: str | None = None
+    """The message that it is about, which its answer names if it is there; None for no one."""
     used: Token | None = attrs.field(default=None, init=False, repr=False)
     """The access token that the last attempt was sent with."""
 
     answer_limit = 33_554_432
     front_id = None
-    target = None
     repeatable = True
     steps = None
 
@@ -61,8 +62,12 @@ class Ask(Generic[T]):
         document = read_answer(answer, self.path, self.answer_limit, self.api, context)
         return document if isinstance(document, TwakeError) else self.read(document)
 
-    def named_by(self, result: T) -> None:
-        """Return None: it names no message of ours, and its connection is not used again."""
+    def named_by(self, result: T) -> str | None:
+        """Return the id of the message that an answer named, or None.
+
+        Where it names none, its connection is not used again.
+        """
+        return self.target if result is True else None
 
 
 def _rows(document: Mapping[str, Any]) -> Rows | TwakeError:
@@ -141,7 +146,7 @@ def read_message(place: Place, message_id: str, api: Api) -> Ask[bool]:
 
     thread = place.thread or message_id
     path = company_path(place.company, "threads", thread, "messages", message_id)
-    return Ask(path, "read_back", api, read)
+    return Ask(path, "read_back", api, read, target=message_id)
 
 
 def join(place: Place, api: Api) -> Ask[bool]:
@@ -161,7 +166,7 @@ def join(place: Place, api: Api) -> Ask[bool]:
         people = thread.get("participants") if isinstance(thread, dict) else None
         if not isinstance(people, list):
             return mismatch("holds no thread")
-        return any(isinstance(one, dict) and one.get("id") == me for one in people)
+        return any(isinstance(one, dict) and api.is_ours(one) for one in people)
 
     change = {"add": [{"type": "user", "id": me}], "remove": []}
     body = dump({"resource": {}, "options": {"participants": change}})

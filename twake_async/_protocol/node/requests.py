@@ -160,8 +160,7 @@ class Save:
             return decode_message(found)
         # An edit of another's message changes nothing but its `updated_at`. A user's message has
         # null there.
-        owner = found.get("application_id", self.api.application_id)
-        if owner != self.api.application_id:
+        if "application_id" in found and not self.api.is_ours(found):
             return RefusedError(
                 "the message is not this application's, so the server did not change it",
                 reason="owner",
