@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import functools
 import json
 import uuid
@@ -12,7 +13,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from strategies import JSON, TEXT
 
+from twake_async._arguments import Credentials
+from twake_async._protocol.json_codec import PLAIN, Codec
+from twake_async._protocol.v1.api import Api
 from twake_async._protocol.v1.encode import check_draft, encode_remove
+from twake_async._protocol.v1.generation import V1
 from twake_async.errors import ConfigurationError, InvalidDraftError, Outcome
 from twake_async.messages import MessageDraft, MessageRef
 from twake_async.twacode import Bold
@@ -37,6 +42,7 @@ def test_the_documented_request_to_the_byte():
     )
     assert request.body == expected.encode()
     assert (request.operation, request.front_id, request.target) == ("create", "f", None)
+    assert (request.text, request.content) == ("Hello, é ✓", None)
     assert not request.repeatable
 
 
@@ -81,6 +87,13 @@ def test_what_is_not_given_is_not_sent():
     request, document = sent(draft, text_form="plain")
     assert document["message"] == {"channel_id": "c", "id": "m", "content": "x", "pinned": True}
     assert (request.operation, request.front_id, request.target) == ("edit", None, "m")
+    assert (request.text, request.content) == ("x", "x")
+    assert sent(draft)[0].content == {
+        "original_str": "x",
+        "fallback_string": "x",
+        "prepared": ["x"],
+    }
+    assert sent(draft)[0].text is None
     assert request.repeatable
 
 
@@ -198,6 +211,34 @@ def test_a_remove_is_the_documented_one():
     assert request.front_id is None
     reply = encode_remove(MessageRef("c", "m", "p"), group_id="g")
     assert json.loads(reply.body)["message"]["parent_message_id"] == "p"
+
+
+def test_a_generation_gives_its_requests_what_the_session_has():
+    """Its credentials, its codec and the form of its texts."""
+    written: list[object] = []
+
+    def encode(document):
+        written.append(document)
+        return PLAIN.encode(document)
+
+    api = Api(credentials=Credentials("bot", "k" * 40), codec=Codec(encode, json.loads))
+    for text_form in ("plain", "portable"):
+        v1 = V1(api, text_form)
+        for draft in (MessageDraft("c", "x"), MessageDraft("c", "x", id="m")):
+            save = v1.encode(draft, "g").request()
+            assert written.pop() == json.loads(save.body)
+            assert save.headers() == api.headers()
+            assert save.text == ("x" if text_form == "plain" else None)
+            assert json.loads(save.body)["group_id"] == "g"
+        remove = v1.remove(MessageRef("c", "m"), "g")
+        assert json.loads(remove.body) == {
+            "group_id": "g",
+            "message": {"channel_id": "c", "id": "m"},
+        }
+        assert (remove.target, remove.headers()) == ("m", api.headers())
+        probe = next(v1.check("g"))
+        assert (probe.operation, probe.headers()) == ("check", api.headers())
+    assert api.headers() == ((b"Authorization", b"Basic " + base64.b64encode(b"bot:" + b"k" * 40)),)
 
 
 def test_a_request_shows_no_content():
@@ -357,8 +398,11 @@ def test_a_lone_surrogate_in_plain_text_is_refused():
 )
 def test_extra_does_not_go_round_the_fields(name):
     """A field of the draft given in `extra` would escape its checks; the error says where to."""
-    with pytest.raises(InvalidDraftError, match="is a field of MessageDraft: give it there"):
+    with pytest.raises(
+        InvalidDraftError, match="is a field of MessageDraft: give it there"
+    ) as caught:
         sent(extra={name: "x"})
+    assert caught.value.field == "extra"
 
 
 def test_a_minted_front_id_is_a_random_uuid():
@@ -401,6 +445,9 @@ def refusal(function, *args, **named) -> str:
 )
 @example(content="a text", front_id=None, extra={"a": 1}, edit=False)
 @example(content="a text", front_id="mine", extra={}, edit=True)
+@example(content="a text", front_id="a b", extra={}, edit=False)
+@example(content={"prepared": ["x", 1.5]}, front_id=None, extra={}, edit=False)
+@example(content="a text", front_id=None, extra={"a": "\ud83d"}, edit=False)
 @example(content="half a pair: \ud83d", front_id=None, extra={}, edit=False)
 @example(content=[{"type": "bold", "content": "x"}], front_id=None, extra={}, edit=True)
 def test_a_check_refuses_what_an_encoding_refuses(content, front_id, extra, *, edit):
