@@ -20,7 +20,7 @@ from twake_async._protocol.v1.encode import check_draft, encode_remove
 from twake_async._protocol.v1.generation import V1
 from twake_async.errors import ConfigurationError, InvalidDraftError, Outcome
 from twake_async.messages import MessageDraft, MessageRef
-from twake_async.twacode import Bold
+from twake_async.twacode import Bold, Portable, decode
 from twake_async.twacode._rules import why_blank
 
 
@@ -250,10 +250,14 @@ RICH = st.lists(JSON, min_size=1, max_size=5) | st.dictionaries(TEXT, JSON, min_
 
 
 def prepared_of(content):
-    """Give the list of nodes that content stands for."""
-    return content if isinstance(content, list) else [content]
+    """Give the list of nodes that content stands for; the portable form has it in one of its fields."""
+    tree = decode(content)
+    shown = content[tree.slot] if isinstance(tree, Portable) else content
+    return shown if isinstance(shown, list) else [shown]
 
 
+@example(content={"formatted": True})
+@example(content={"prepared": ["x"], "formatted": 0})
 @given(content=RICH.filter(lambda content: why_blank(prepared_of(content)) is None))
 def test_any_content_is_the_same_behind_the_wire(content):
     """Whatever JSON can hold and the client can show arrives in the request as it was given."""
