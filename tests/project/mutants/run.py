@@ -35,6 +35,11 @@ COPIED = ("twake_async", "tests", "pyproject.toml")
 SURVIVED = ("survived", "no tests")
 
 
+def literals(code: str) -> list[str]:
+    """Return the literal strings of a line of code."""
+    return re.findall(r"""\"[^"]*\"|'[^']*'""", code)
+
+
 @frozen
 class Mutant:
     """One change of one function, whatever the line on which it is."""
@@ -46,9 +51,12 @@ class Mutant:
 
     def changes_words_only(self) -> bool:
         """Say whether only the words of a sentence differ: tests hold no sentences."""
+        pairs = zip(literals(self.was), literals(self.becomes), strict=False)
+        changed = [one for one, other in pairs if one != other]
         plain = self.becomes.replace("XX", "")
-        is_sentence = re.search(r"""["'][^"']*\w,? \w[^"']*["']""", self.was)
-        return bool(is_sentence) and plain.lower() == self.was.lower()
+        return plain.lower() == self.was.lower() and all(
+            re.search(r"\w,? \w", literal) for literal in changed
+        )
 
     def __str__(self) -> str:
         return f"{self.module}: {self.function}\n    - {self.was}\n    + {self.becomes}"
