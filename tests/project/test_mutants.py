@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import re
 import sys
 import tomllib
 
@@ -33,7 +32,8 @@ def test_an_equivalent_mutant_is_of_code_that_is_there(entry: dict):
     code = " ".join(source.split())
     assert [was for was, _ in entry["changes"] if " ".join(was.split()) not in code] == []
     assert all(was != becomes for was, becomes in entry["changes"])
-    assert re.fullmatch(r"[A-Z`].+\.", entry["why"], re.DOTALL)
+    assert len(entry["why"].split()) > 5
+    assert entry["why"].endswith(".")
 
 
 @pytest.mark.parametrize(

@@ -119,6 +119,14 @@ async def test_nothing_leaves_where_the_preparation_took_all_the_time(takes):
     assert (caught.value.reason, caught.value.attempts) == ("deadline", 1)
 
 
+async def test_what_the_preparation_leaves_is_enough():
+    """Half a second may do."""
+    time = Time()
+    loop = attempts(GOOD, time=time)
+    await loop.run(Prepared(time, takes=29.5), RetryPolicy(), 30)
+    assert loop.transport.seconds == [0.5]
+
+
 @attrs.define
 class Script:
     """A transport that hands out what it was given."""
@@ -130,6 +138,8 @@ class Script:
     named: str | None = None
     """The id of the message that the connection's last answer named."""
     connections: list = attrs.field(factory=list)
+    names: list = attrs.field(factory=list)
+    """What each answer named, for the next request over its connection."""
 
     def start_trace(self) -> Trace:
         return Trace()
@@ -140,7 +150,9 @@ class Script:
         fact = self.facts.pop(0)
         if isinstance(fact, BaseException):
             raise fact
-        return judge(fact, self.named).result
+        verdict = judge(fact, self.named)
+        self.names.append(verdict.names)
+        return verdict.result
 
     async def aclose(self) -> None:
         self.closed = True
@@ -204,6 +216,13 @@ async def test_an_answer_is_judged_by_what_its_connection_named_before():
     with pytest.raises(OutcomeUnknownError) as caught:
         await loop.run(REQUEST, RetryPolicy(), 30)
     assert caught.value.reason == "mismatch"
+
+
+async def test_a_connection_is_told_which_message_its_answer_proved_delivered():
+    """None where it proved no delivery: then the connection is not used again."""
+    loop = attempts(later("0"), GOOD)
+    await loop.run(REQUEST, RetryPolicy(), 30)
+    assert loop.transport.names == [None, "m1"]
 
 
 async def test_a_wait_that_takes_too_long_leaves_the_reason_of_the_last_attempt():
@@ -492,6 +511,21 @@ async def test_a_cancelled_attempt_is_told_to_the_observer_and_raised():
     assert [(a.outcome, a.reason, a.wait) for a in seen] == [(Outcome.UNKNOWN, "cancelled", None)]
 
 
+async def test_a_send_that_is_cancelled_while_it_waits_for_a_connection_was_not_sent():
+    """Nothing of it can have left."""
+
+    class Full(Pool):
+        async def acquire(self, target, seconds, *, once):
+            raise asyncio.CancelledError
+
+    seen: list[Attempt] = []
+    loop = attempts(on_attempt=seen.append)
+    loop.transport.pool = Full()
+    with pytest.raises(asyncio.CancelledError):
+        await loop.run(REQUEST, RetryPolicy(), 30)
+    assert [(a.outcome, a.reason, a.wait) for a in seen] == [(Outcome.NOT_SENT, "cancelled", None)]
+
+
 async def test_an_observer_that_raises_changes_nothing(caplog):
     """A bug in a callback is logged and does not turn a delivery into a failure."""
 
@@ -509,7 +543,7 @@ async def test_attempts_are_logged_at_debug_and_without_the_text(caplog):
         await attempts(REFUSED, GOOD).run(REQUEST, RetryPolicy(), 30)
     assert len(caplog.records) == 2
     assert "connect" in caplog.text
-    assert "create" in caplog.text
+    assert caplog.records[0].getMessage().startswith("create: Attempt(number=1,")
     assert "Hello" not in caplog.text
 
 

@@ -465,13 +465,21 @@ def test_a_check_refuses_what_an_encoding_refuses(content, front_id, extra, *, e
     assert refusal(check_draft, draft) == refusal(encode_save, draft, group_id="g")
 
 
+def test_a_check_names_a_field_as_an_encoding_does():
+    """By the name that the draft has for it."""
+    draft = MessageDraft("c", "x", user_specific=[{"user_id": "\ud800", "modifiers": {}}])
+    assert refusal(check_draft, draft).startswith("user_specific holds a lone surrogate")
+    assert refusal(check_draft, draft) == refusal(encode_save, draft, group_id="g")
+
+
 @pytest.mark.parametrize("depth", [499, 500, 501, 600])
 def test_a_check_knows_the_depth_that_can_be_sent(depth):
-    """It is the server's, for lists and for nodes."""
+    """It is the server's, for lists, for nodes in lists and for a node alone."""
     lists = functools.reduce(lambda inner, _: [inner], range(depth), "x")
     nodes = functools.reduce(
         lambda inner, _: [{"type": "bold", "content": inner}], range(depth), "x"
     )
-    for content in (lists, nodes):
+    node = functools.reduce(lambda inner, _: {"content": inner}, range(depth), "x")
+    for content in (lists, nodes, node, {"prepared": node}, {"prepared": lists}):
         draft = MessageDraft("c", content)
         assert refusal(check_draft, draft) == refusal(encode_save, draft, group_id="g")
