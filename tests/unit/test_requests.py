@@ -16,7 +16,7 @@ from strategies import JSON, TEXT
 from twake_async._arguments import Credentials
 from twake_async._protocol.json_codec import PLAIN, Codec
 from twake_async._protocol.v1.api import Api
-from twake_async._protocol.v1.encode import check_draft, encode_remove
+from twake_async._protocol.v1.encode import check_draft, encode_draft, encode_remove
 from twake_async._protocol.v1.generation import V1
 from twake_async.errors import ConfigurationError, InvalidDraftError, Outcome
 from twake_async.messages import MessageDraft, MessageRef
@@ -54,6 +54,16 @@ def test_a_front_id_is_minted_once_a_send():
         assert str(uuid.UUID(request.front_id)) == request.front_id
         assert document["message"]["front_id"] == request.front_id
     assert first[0].front_id != second[0].front_id
+
+
+def test_a_resumed_draft_goes_out_under_the_front_id_of_its_earlier_run():
+    """The request names it, and so does its body."""
+    encoded = encode_draft(MessageDraft("c", "x", front_id="new"), group_id="g")
+    for front_id in ("earlier", "new"):
+        request = encoded.request(None if front_id == "new" else front_id)
+        assert request.front_id == front_id
+        assert json.loads(request.body)["message"]["front_id"] == front_id
+        assert json.loads(request.body)["message"]["channel_id"] == "c"
 
 
 def test_every_field_goes_out_under_the_servers_name():
