@@ -489,7 +489,7 @@ def test_a_check_knows_the_depth_that_can_be_sent(depth):
     nodes = functools.reduce(
         lambda inner, _: [{"type": "bold", "content": inner}], range(depth), "x"
     )
-    node = functools.reduce(lambda inner, _: {"content": inner}, range(depth), "x")
+    node = functools.reduce(lambda inner, _: {"type": "bold", "content": inner}, range(depth), "x")
     for content in (lists, nodes, node, {"prepared": node}, {"prepared": lists}):
         draft = MessageDraft("c", content)
         assert refusal(check_draft, draft) == refusal(encode_save, draft, group_id="g")
