@@ -17,9 +17,14 @@ from recorded import ALL, MINTED, REMOVES, SAVES, last_line
 from strategies import JSON
 
 from twake_async._protocol.exchange import (
+    CLOSED,
     CONNECTIONS_BUSY,
+    LATE,
     LOST,
     NO_TLS_THERE,
+    NOT_YET,
+    TLS_SPOKEN,
+    TOO_LARGE,
     Answer,
     Context,
     Failure,
@@ -705,6 +710,30 @@ def test_an_attempt_without_an_answer(failure, kind, outcome):
     error = CREATE.judge(failure, Context(0.0))
     assert (type(error), error.outcome, error.reason) == (kind, outcome, failure.reason)
     assert failure.detail in str(error)
+
+
+@pytest.mark.parametrize(
+    ("failure", "outcome", "reason"),
+    [
+        (CONNECTIONS_BUSY, Outcome.NOT_SENT, "connections_busy"),
+        (NOT_YET, Outcome.NOT_SENT, "connect"),
+        (CLOSED, Outcome.NOT_SENT, "closed"),
+        (LATE, UNKNOWN, "timeout"),
+        (LOST, UNKNOWN, "lost"),
+        (TLS_SPOKEN, UNKNOWN, "lost"),
+        (TOO_LARGE, UNKNOWN, "unreadable"),
+    ],
+)
+def test_the_failures_that_transports_share_prove_what_they_say(failure, outcome, reason):
+    """Only what happens before the first byte proves that nothing was sent."""
+    for request in (CREATE, EDIT, EPHEMERAL, REMOVAL):
+        error = request.judge(failure, Context(0.0))
+        assert (error.outcome, error.reason) == (outcome, reason)
+
+
+def test_a_first_attempt_is_in_no_doubt():
+    """Unless an earlier one of the same send was unknown, the message stands once."""
+    assert not CREATE.judge(Answer(200, [], GOOD), Context(0.0)).maybe_duplicated
 
 
 def asked_of(base_url="http://twake.example.org", **server):
