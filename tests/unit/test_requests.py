@@ -428,6 +428,12 @@ def test_a_minted_front_id_is_a_random_uuid():
     assert len(set(minted)) == 100
 
 
+def test_the_digits_of_a_minted_front_id_tell_nothing_of_each_other():
+    """The variant is any of four, whatever digit follows it."""
+    minted = [encode_save(MessageDraft("c", "x"), group_id="g").front_id for _ in range(1_500)]
+    assert len({front_id[19:21] for front_id in minted}) == 4 * 16
+
+
 # --- a check without a request -------------------------------------------------------------------
 
 KINDS = st.sampled_from(["bold", "br", "button", "compile", "img", "input", "nop", "select", "url"])
