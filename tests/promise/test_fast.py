@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import sys
+import time
+import weakref
 from collections import Counter
 from types import SimpleNamespace
 
@@ -219,6 +222,40 @@ async def test_a_send_that_waits_in_the_queue_until_its_deadline_is_not_sent(ser
             await twake.send_message("c1", "Hello", deadline=0.1)
         assert caught.value.reason == "connections_busy"
         assert await first is Outcome.UNKNOWN
+
+
+@pytest.mark.parametrize(("first", "second"), [(0.2, 0.5), (5.0, 0.3)])
+async def test_each_request_of_a_connection_has_its_own_deadline(server, first, second):
+    """One timer serves them all; it ends no request earlier or later than its deadline."""
+    async with session(server.url) as twake:
+        await twake.send_message("c1", "Hello", deadline=first)
+        server.do_next("loses_silent")
+        began = time.monotonic()
+        with pytest.raises(OutcomeUnknownError) as caught:
+            await twake.send_message("c1", "Hello", deadline=second)
+        assert second - 0.01 < time.monotonic() - began < second + 0.15
+    assert (caught.value.reason, server.accepted) == ("timeout", 1)
+
+
+async def test_a_timer_that_ends_after_the_answer_ends_nothing(server):
+    """The connection carries the next message."""
+    async with session(server.url) as twake:
+        await twake.send_message("c1", "Hello", deadline=0.2)
+        await asyncio.sleep(0.3)
+        await twake.send_message("c1", "Hello")
+    assert server.accepted == 1
+
+
+async def test_nothing_keeps_a_closed_connection_until_the_deadline(server):
+    """The timer goes with the connection."""
+    gc.collect()
+    async with session(server.url, deadline=60.0) as twake:
+        await twake.send_message("c1", "Hello")
+        (pooled,) = twake._attempts.transport.pool._idle
+        connection = weakref.ref(pooled.raw.connection)
+        del pooled
+    gc.collect()
+    assert connection() is None
 
 
 async def test_no_more_connections_than_the_limit(server):

@@ -164,6 +164,8 @@ def test_phps_empties_are_one_empty_map(name, empty):
         ("increment_at_time", "1", 1),
         ("message_type", None, 0),
         ("message_type", 2, 2),
+        ("front_id", None, ""),
+        ("channel_id", None, ""),
         ("parent_message_id", None, ""),
         ("parent_message_id", "", ""),
         ("sender", None, None),

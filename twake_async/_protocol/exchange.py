@@ -40,7 +40,7 @@ T_co = TypeVar("T_co", covariant=True)
 ERROR_BODY_BYTES, ERROR_BODY_SECONDS = 65_536, 1.0
 
 
-@attrs.frozen
+@attrs.define  # made for each send, and so not frozen
 class Answer:
     """A whole answer: status, headers as they came, and the raw body."""
 
@@ -90,7 +90,7 @@ TLS_ALERT = b"\x15\x03"
 TOO_LARGE = Failure(sent=True, reason="unreadable", detail="the answer is too large")
 
 
-@attrs.frozen
+@attrs.define  # made for each send, and so not frozen
 class Context:
     """What is known beside an answer when it is judged."""
 
@@ -197,7 +197,7 @@ class Prepare(Protocol):
         ...
 
 
-@attrs.frozen
+@attrs.define  # made for each send, and so not frozen
 class Verdict(Generic[T_co]):
     """What an attempt proves."""
 

@@ -34,7 +34,6 @@ _CHUNKED = 6
 _START = b"HTTP/"
 #: What h11 refuses in the reason phrase, and httptools does not.
 _CONTROLS = re.compile(rb"[\x00\x0b\x0c]")
-_CODING = b"transfer-encoding"
 
 _GARBLED = Failure(sent=True, reason="lost", detail="the server sent what is no HTTP answer")
 
@@ -50,6 +49,8 @@ class AnswerReader:
     _limit: int = attrs.field(default=0, init=False)
     _status: int = attrs.field(default=0, init=False)
     _headers: list[tuple[bytes, bytes]] = attrs.field(factory=list, init=False)
+    _codings: list[bytes] = attrs.field(factory=list, init=False)
+    """The transfer codings, in lower case."""
     _chunks: list[bytes] = attrs.field(factory=list, init=False)
     _size: int = attrs.field(default=0, init=False)
     _received: int = attrs.field(default=0, init=False)
@@ -82,7 +83,7 @@ class AnswerReader:
         self._start()
 
     def _start(self) -> None:
-        self._status, self._headers, self._chunks = 0, [], []
+        self._status, self._headers, self._codings, self._chunks = 0, [], [], []
 
     def feed(self, data: bytes) -> Answer | Failure | None:
         """Read bytes that were received; return the answer once it is certain, else None."""
@@ -190,13 +191,14 @@ class AnswerReader:
         """Keep a header; what follows a body is a trailer."""
         if not self._status:
             self._headers.append((name, value))
+            if name.lower() == b"transfer-encoding":
+                self._codings.append(value.lower())
 
     def on_headers_complete(self) -> None:
         """Note the status; an answer below 200 only announces another."""
         if self._result is None:
-            codings = [value for name, value in self._headers if name.lower() == _CODING]
             status = self._parser.get_status_code()
-            if status < 100 or (codings and [value.lower() for value in codings] != [b"chunked"]):
+            if status < 100 or (self._codings and self._codings != [b"chunked"]):
                 raise ValueError("no status, or transfer codings beyond chunked")
             self._status = status
             self._kept_alive = self._parser.should_keep_alive()

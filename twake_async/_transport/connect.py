@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from .resolve import Addresses
 
-__all__ = ["TcpConnector", "has_unread", "read_leftover"]
+__all__ = ["TcpConnector", "has_unread", "read_leftover", "unread_check"]
 
 #: Seconds until the next address of a name is tried beside those before it: at most, and at least
 #: (RFC 8305, section 8).
@@ -105,12 +105,17 @@ async def _connect(addresses: Addresses, delay: float, local: str | None) -> soc
 
 def has_unread(transport: Any) -> bool:
     """Say whether the kernel holds something the loop has not read: data, or the end."""
+    return unread_check(transport)()
+
+
+def unread_check(transport: Any) -> Callable[[], bool]:
+    """Return `has_unread` of one transport, which may be called while its socket is open."""
     sock = transport.get_extra_info("socket")
     if not hasattr(select, "poll"):
-        return bool(select.select([sock.fileno()], [], [], 0)[0])
+        return lambda: bool(select.select([sock.fileno()], [], [], 0)[0])
     poll = select.poll()
     poll.register(sock.fileno(), select.POLLIN)
-    return bool(poll.poll(0))
+    return lambda: bool(poll.poll(0))
 
 
 def read_leftover(transport: Any) -> bytes:

@@ -6,6 +6,7 @@ import datetime
 import functools
 from typing import TYPE_CHECKING, Any
 
+import attrs
 import cattrs
 from cattrs.gen import make_dict_structure_fn, override
 
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["decode_message", "shown_content"]
 
-# Each of these hooks accepts the forms that PHP may give a field. It raises ValueError for any
-# other value, which is then kept in `extra` under its name.
+# Each of these hooks accepts the forms that PHP may give a field, and returns the field's default
+# for None. It raises ValueError for any other value, which is then kept in `extra` under its name.
 
 
 def _misfit(value: Any) -> ValueError:
@@ -27,6 +28,14 @@ def _misfit(value: Any) -> ValueError:
 def _text(value: Any, _: Any) -> str:
     if type(value) is str:
         return value
+    raise _misfit(value)
+
+
+def _text_or_empty(value: Any, _: Any) -> str:
+    if type(value) is str:
+        return value
+    if value is None:
+        return ""
     raise _misfit(value)
 
 
@@ -105,9 +114,9 @@ def _by_user(value: Any, _: Any) -> dict[str, dict[str, Any]]:
 
 _HOOKS: dict[str, Callable[[Any, Any], Any]] = {
     "id": _text,
-    "front_id": _text,
-    "channel_id": _text,
-    "parent_message_id": _text,
+    "front_id": _text_or_empty,
+    "channel_id": _text_or_empty,
+    "parent_message_id": _text_or_empty,
     "sender": _name,
     "application_id": _name,
     "content": shown_content,
@@ -125,6 +134,9 @@ _HOOKS: dict[str, Callable[[Any, Any], Any]] = {
 }
 
 
+_NAMES = frozenset(_HOOKS)
+
+
 @functools.cache
 def _converter() -> cattrs.Converter:
     # Made for the first answer, because it takes time: cattrs generates and compiles code.
@@ -133,10 +145,18 @@ def _converter() -> cattrs.Converter:
     converter.register_structure_hook(
         Reaction, make_dict_structure_fn(Reaction, converter, **hooks)
     )
-    hooks = {name: override(struct_hook=hook) for name, hook in _HOOKS.items()}
+    # Fields that this API does not have keep their defaults.
+    hooks = {field.name: override(omit=True) for field in attrs.fields(Message)}
+    hooks |= {name: override(struct_hook=hook) for name, hook in _HOOKS.items()}
     hooks["extra"] = override(struct_hook=lambda value, _: value)
     converter.register_structure_hook(Message, make_dict_structure_fn(Message, converter, **hooks))
     return converter
+
+
+@functools.cache
+def _structure() -> Callable[[Any, Any], Message]:
+    """Return what makes a `Message` of its fields."""
+    return _converter().get_structure_hook(Message)
 
 
 def decode_message(found: Mapping[str, Any]) -> Message:
@@ -145,20 +165,18 @@ def decode_message(found: Mapping[str, Any]) -> Message:
     Fields that `Message` does not know, and values of another type, are in `extra` under their
     names.
     """
-    # Every hook returns the default of its field for None.
-    known = {n: value for n, value in found.items() if value is not None and n in _HOOKS}
     extra: dict[str, Any] = {}
-    if not found.keys() <= _HOOKS.keys():
-        extra.update((name, value) for name, value in found.items() if name not in _HOOKS)
-    known["extra"] = extra
+    if not _NAMES.issuperset(found):
+        extra.update((name, value) for name, value in found.items() if name not in _NAMES)
+    known = {**found, "extra": extra}
     try:
-        return _converter().structure(known, Message)
+        return _structure()(known, Message)
     except (ValueError, TypeError, AttributeError, KeyError):
         pass
-    for name, value in list(known.items()):
-        if name != "extra" and not _fits(name, value):
+    for name, value in found.items():
+        if name in _NAMES and not _fits(name, value):
             extra[name] = known.pop(name)
-    return _converter().structure(known, Message)
+    return _structure()(known, Message)
 
 
 def _fits(name: str, value: Any) -> bool:

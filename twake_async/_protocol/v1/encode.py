@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import re
-import uuid
 from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
@@ -81,9 +81,16 @@ _REWRITTEN = re.compile(r"[\s\x00-\x1f\x7f-\x9f(]")
 
 def _front_id(draft: MessageDraft, operation: Operation) -> str | None:
     if draft.front_id is None:
-        return None if operation == "edit" else str(uuid.uuid4())
+        return None if operation == "edit" else _random_uuid()
     _check_front_id(draft.front_id)
     return draft.front_id
+
+
+def _random_uuid() -> str:
+    """Return a random UUID of version 4, as `str(uuid.uuid4())` does in twice the time."""
+    digits = os.urandom(16).hex()
+    variant = "89ab"[int(digits[16], 16) % 4]
+    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
 
 
 def _check_front_id(front_id: str) -> None:
@@ -114,7 +121,7 @@ def _operation(draft: MessageDraft) -> Operation:
     return "create" if draft.id is None else "edit"
 
 
-@attrs.frozen
+@attrs.define  # made for each send, and so not frozen
 class EncodedDraft:
     """A draft as the fields of its request: encoded once, for the request and the fingerprint."""
 

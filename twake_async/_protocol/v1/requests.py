@@ -33,7 +33,7 @@ def _show_size(body: bytes) -> str:
     return f"<{len(body)} bytes>"
 
 
-@attrs.frozen
+@attrs.define  # made for each send, and so not frozen
 class Save:
     """A request that saves a message: a new one, an edit, or one that is only shown."""
 

@@ -10,10 +10,11 @@ import attrs
 
 from twake_async._protocol.exchange import ERROR_BODY_SECONDS
 from twake_async._protocol.http_answer import AnswerReader
-from twake_async._transport.connect import has_unread, read_leftover
+from twake_async._transport.connect import read_leftover, unread_check
 
 if TYPE_CHECKING:
     import ssl
+    from collections.abc import Callable
 
     from twake_async._protocol.exchange import Answer, Failure
 
@@ -26,10 +27,14 @@ class DirectConnection(asyncio.Protocol):
     def __init__(self) -> None:
         self.transport: Any = None
         self._tcp: Any = None
+        self._has_unread: Callable[[], bool]
         self._loop = asyncio.get_running_loop()
         self._reader = AnswerReader()
         self._awaited: asyncio.Future[Answer | Failure] | None = None
+        self._ends = math.inf
+        """When the time of the request is over."""
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_ends = math.inf
         self._hurried = False
         self._ended = False
 
@@ -37,6 +42,7 @@ class DirectConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = self._tcp = transport
+        self._has_unread = unread_check(transport)
 
     def data_received(self, data: bytes) -> None:
         if self._awaited is None:
@@ -47,7 +53,7 @@ class DirectConnection(asyncio.Protocol):
             self._settle(answer)
         elif self._reader.status_decides and not self._hurried:
             self._hurried = True
-            self._set_timer(self._loop.time() + ERROR_BODY_SECONDS)
+            self._set_deadline(min(self._ends, self._loop.time() + ERROR_BODY_SECONDS))
 
     def eof_received(self) -> None:
         self._ended = True
@@ -60,6 +66,7 @@ class DirectConnection(asyncio.Protocol):
             self.data_received(leftover)
         self._settle(self._reader.end(clean=False))
         self._reader.close()
+        self._stop_timer()
 
     # --- called by a send ---
 
@@ -82,20 +89,18 @@ class DirectConnection(asyncio.Protocol):
         self._awaited = answer
         self._reader.begin(limit)
         self._hurried = False
-        self._set_timer(ends)
+        self._set_deadline(ends)
         self.transport.write(request)
         try:
             return await answer
         finally:
             self._awaited = None
-            if self._timer is not None:
-                self._timer.cancel()
-                self._timer = None
+            self._ends = math.inf
 
     def looks_open(self) -> bool:
         """Say whether an idle connection still looks open."""
-        gone = self._ended or self.transport.is_closing()
-        return not gone and not has_unread(self.transport)
+        gone = self._ended or self.transport.is_closing() or self._tcp.is_closing()
+        return not gone and not self._has_unread()
 
     def is_reusable(self) -> bool:
         """Say whether the last answer was complete, and nothing is unsent or unread."""
@@ -108,14 +113,30 @@ class DirectConnection(asyncio.Protocol):
             and not self._tcp.get_write_buffer_size()
         )
 
-    def _set_timer(self, when: float) -> None:
-        if self._timer is not None:
-            when = min(when, self._timer.when())
-            self._timer.cancel()
-        self._timer = self._loop.call_at(when, self._time_out) if when < math.inf else None
+    def _set_deadline(self, ends: float) -> None:
+        """Set when the time of the request is over.
 
-    def _time_out(self) -> None:
-        self._settle(self._reader.late())
+        Nearly every request ends in time, and each new timer costs CPU time. So a later deadline
+        keeps the timer that runs; where that ends too early, `_timer_ended` starts another.
+        """
+        self._ends = ends
+        if ends < self._timer_ends:
+            self._stop_timer()
+            self._timer_ends = ends
+            self._timer = self._loop.call_at(ends, self._timer_ended)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer, self._timer_ends = None, math.inf
+
+    def _timer_ended(self) -> None:
+        over = self._ends <= self._timer_ends
+        self._timer, self._timer_ends = None, math.inf
+        if over:
+            self._settle(self._reader.late())
+        else:
+            self._set_deadline(self._ends)
 
     def _settle(self, answer: Answer | Failure) -> None:
         awaited, self._awaited = self._awaited, None

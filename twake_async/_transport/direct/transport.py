@@ -92,10 +92,11 @@ class DirectTransport:
             asyncio.CancelledError: It was cancelled; `trace` knows how far it came.
 
         """
-        ends = asyncio.get_running_loop().time() + seconds
+        now = asyncio.get_running_loop().time()
         seen, connection.named = connection.named, None
         try:
-            answer = await self._exchange(connection, request, trace, ends)
+            _drop_unusable(connection, now)
+            answer = await self._exchange(connection.raw, request, trace, now + seconds)
             verdict = judge(answer, None if trace.connected else seen)
             used = connection.raw.connection
             if verdict.names is not None and used is not None and used.is_reusable():
@@ -109,11 +110,11 @@ class DirectTransport:
             self.pool.release(connection, reusable=connection.named is not None)
 
     async def _exchange(
-        self, pooled: PooledConnection[Slot], request: Request[Any], trace: Trace, ends: float
+        self, slot: Slot, request: Request[Any], trace: Trace, ends: float
     ) -> Answer | Failure:
-        connection = _usable(pooled)
+        connection = slot.connection
         if connection is None:
-            connected = await self._connect_in_turn(pooled.raw, trace, ends)
+            connected = await self._connect_in_turn(slot, trace, ends)
             if isinstance(connected, Failure):
                 return connected
             connection = connected
@@ -214,17 +215,15 @@ def _or_none(seconds: float) -> float | None:
     return seconds if seconds < math.inf else None
 
 
-def _usable(pooled: PooledConnection[Slot]) -> DirectConnection | None:
-    """Return the open connection if a request may go over it; otherwise close it."""
+def _drop_unusable(pooled: PooledConnection[Slot], now: float) -> None:
+    """Close an open connection if no request may go over it."""
     slot = pooled.raw
     if slot.connection is None:
-        return None
-    idle = asyncio.get_running_loop().time() - pooled.idle_since
-    if idle < IDLE_LIMIT and slot.connection.looks_open():
-        return slot.connection
+        return
+    if now - pooled.idle_since < IDLE_LIMIT and slot.connection.looks_open():
+        return
     slot.connection.transport.abort()
     slot.connection = None
-    return None
 
 
 def direct_transport(base_url: str, max_connections: int, verify: Verify) -> DirectTransport:
