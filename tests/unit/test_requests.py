@@ -252,8 +252,14 @@ def test_a_generation_gives_its_requests_what_the_session_has():
 
 
 def test_a_request_shows_no_content():
-    """The repr tells the size of the body, not what it says."""
-    assert "secret text" not in repr(sent(content="secret text")[0])
+    """The repr tells the size of the body, not what it says; nor does it show who sends it."""
+    api = Api(credentials=Credentials("bot", "secret key"))
+    for text_form in ("plain", "portable"):
+        for draft in (MessageDraft("c", "secret text"), MessageDraft("c", "secret text", id="m")):
+            encoded = encode_draft(draft, group_id="g", text_form=text_form, api=api)
+            assert "secret" not in f"{encoded!r} {encoded.request()!r}"
+    remove = encode_remove(MessageRef("c", "m"), group_id="g", api=api)
+    assert "secret" not in f"{remove!r} {api!r} {next(V1(api).check('g'))!r}"
 
 
 RICH = st.lists(JSON, min_size=1, max_size=5) | st.dictionaries(TEXT, JSON, min_size=1, max_size=5)
