@@ -162,6 +162,18 @@ def node_storm(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def mutants(session: nox.Session) -> None:
+    """One change at a time to the retry policy, the attempt loop and `_protocol`: a test must fail.
+
+    `nox -s mutants -- "twake_async.retry*"` makes a part of the changes.
+    """
+    _install_group(session, "tests", "-e", ".[sandbox,testing,fast,httpx2]")
+    _install_group(session, "mutants")
+    folder = pathlib.Path(session.create_tmp(), "project").absolute()
+    session.run("python", "tests/project/mutants/run.py", str(folder), *session.posargs)
+
+
+@nox.session(default=False)
 def bench(session: nox.Session) -> None:
     """What one send and one import cost, beside other clients; on a clean install of this package.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from email.utils import formatdate
+from typing import Any
 
 import attrs
 import pytest
@@ -118,12 +119,21 @@ async def test_an_attempt_that_cannot_be_prepared_is_one_that_ended_so():
     assert (caught.value.attempts, caught.value.front_id) == (2, "mine")
 
 
-async def test_nothing_leaves_where_the_preparation_took_all_the_time():
+@pytest.mark.parametrize("takes", [30.0, 31.0])
+async def test_nothing_leaves_where_the_preparation_took_all_the_time(takes):
     """The deadline is over it, too."""
     time = Time()
     with pytest.raises(NotSentError) as caught:
-        await attempts(GOOD, time=time).run(Prepared(time, takes=31.0), RetryPolicy(), 30)
+        await attempts(GOOD, time=time).run(Prepared(time, takes=takes), RetryPolicy(), 30)
     assert (caught.value.reason, caught.value.attempts) == ("deadline", 1)
+
+
+async def test_what_the_preparation_leaves_is_enough():
+    """Half a second may do."""
+    time = Time()
+    loop = attempts(GOOD, time=time)
+    await loop.run(Prepared(time, takes=29.5), RetryPolicy(), 30)
+    assert loop.transport.seconds == [0.5]
 
 
 @attrs.define
@@ -133,17 +143,25 @@ class Script:
     facts: list
     seconds: list[float] = attrs.field(factory=list)
     closed: bool = False
-    pool: NoPool = attrs.field(factory=NoPool)
+    pool: Any = attrs.field(factory=NoPool)
+    named: str | None = None
+    """The id of the message that the connection's last answer named."""
+    connections: list = attrs.field(factory=list)
+    names: list = attrs.field(factory=list)
+    """What each answer named, for the next request over its connection."""
 
     def start_trace(self) -> Trace:
         return Trace()
 
     async def attempt(self, connection, prepared, trace, seconds, judge):
         self.seconds.append(seconds)
+        self.connections.append(connection)
         fact = self.facts.pop(0)
         if isinstance(fact, BaseException):
             raise fact
-        return judge(fact, None).result
+        verdict = judge(fact, self.named)
+        self.names.append(verdict.names)
+        return verdict.result
 
     async def aclose(self) -> None:
         self.closed = True
@@ -152,6 +170,83 @@ class Script:
 def attempts(*facts, budget=RetryBudget(), time=None, **options) -> Attempts:  # noqa: B008
     time = time or Time()
     return Attempts(Script(list(facts)), Tokens(budget), clock=time.clock(), **options)
+
+
+@attrs.define
+class Pool:
+    """A pool that notes what it is asked for; its connections are numbered."""
+
+    idle: int | None = None
+    """A connection that can be had at once."""
+    asked: list = attrs.field(factory=list)
+
+    def acquire_nowait(self, target):
+        self.asked.append(target)
+        return self.idle
+
+    async def acquire(self, target, seconds, *, once):
+        self.asked.append((target, seconds, once))
+        return 2
+
+
+@pytest.mark.parametrize("unsent_attempts", [None, 1])
+async def test_a_send_asks_the_pool_for_a_connection_in_its_time(unsent_attempts):
+    """It names the message that it is about; with a number of attempts it does not wait for ever."""
+    loop = attempts(GOOD)
+    loop.transport.pool = pool = Pool()
+    await loop.run(EDIT, RetryPolicy(unsent_attempts=unsent_attempts), 30)
+    assert pool.asked == ["m1", ("m1", 30, unsent_attempts is not None)]
+    assert loop.transport.connections == [2]
+
+
+async def test_one_request_alone_asks_the_pool_once():
+    """What fails to connect is not tried again by it."""
+    loop = attempts(GOOD)
+    loop.transport.pool = pool = Pool()
+    assert (await loop.ask(EDIT, 30)).id == "m1"
+    assert pool.asked == ["m1", ("m1", 30, True)]
+    assert loop.transport.connections == [2]
+
+
+async def test_an_idle_connection_is_used_at_once():
+    """Neither a send nor one request alone waits for another one."""
+    loop = attempts(GOOD, GOOD)
+    loop.transport.pool = pool = Pool(idle=1)
+    await loop.run(EDIT, RetryPolicy(), 30)
+    await loop.ask(EDIT, 30)
+    assert pool.asked == ["m1", "m1"]
+    assert loop.transport.connections == [1, 1]
+
+
+async def test_an_answer_is_judged_by_what_its_connection_named_before():
+    """A create is not delivered by the answer to another one."""
+    loop = attempts(GOOD)
+    loop.transport.named = "m1"
+    with pytest.raises(OutcomeUnknownError) as caught:
+        await loop.run(REQUEST, RetryPolicy(), 30)
+    assert caught.value.reason == "mismatch"
+
+
+async def test_a_connection_is_told_which_message_its_answer_proved_delivered():
+    """None where it proved no delivery: then the connection is not used again."""
+    loop = attempts(later("0"), GOOD)
+    await loop.run(REQUEST, RetryPolicy(), 30)
+    assert loop.transport.names == [None, "m1"]
+
+
+async def test_a_wait_that_takes_too_long_leaves_the_reason_of_the_last_attempt():
+    """That the deadline is over tells less than the attempt did."""
+    time = Time()
+    clock = time.clock()
+
+    async def pause(seconds: float, pauses: Pauses) -> None:
+        await time.pause(60, pauses)
+
+    loop = attempts(later())
+    loop.clock = attrs.evolve(clock, pause=pause)
+    with pytest.raises(RateLimitedError) as caught:
+        await loop.run(REQUEST, RetryPolicy(), 30)
+    assert caught.value.attempts == 1
 
 
 async def test_a_good_answer_ends_the_send_at_once():
@@ -266,14 +361,44 @@ async def test_the_cooldown_holds_for_every_send_of_the_session():
     assert time.waits == pytest.approx([7.1])
 
 
-async def test_a_send_whose_deadline_ends_within_the_cooldown_does_not_begin():
-    """Nothing is sent, nothing is waited for, and the reason says why."""
+@pytest.mark.parametrize(("passed", "waits"), [(6.5, [0.6]), (7.0, [])])
+async def test_a_cooldown_is_over_once_its_time_has_passed(passed, waits):
+    """A part of it is waited for, and nothing afterwards, jitter included."""
     time = Time()
+    loop = attempts(later("7"), GOOD, time=time)
+    with pytest.raises(RateLimitedError):
+        await loop.run(REQUEST, RetryPolicy.never(), 30)
+    time.at += passed
+    await loop.run(REQUEST, RetryPolicy.never(), 30)
+    assert time.waits == pytest.approx(waits)
+
+
+async def test_a_batch_is_told_what_is_left_of_a_cooldown():
+    """Nothing before one and after it, nor once the session closes."""
+    time = Time()
+    loop = attempts(later("7"), time=time)
+    assert loop.cooling() == 0.0
+    with pytest.raises(RateLimitedError):
+        await loop.run(REQUEST, RetryPolicy.never(), 30)
+    assert loop.cooling() == 7.0
+    time.at += 6.5
+    assert loop.cooling() == 0.5
+    time.at += 1.0
+    assert loop.cooling() == 0.0
+    time.at -= 1.0
+    await loop.aclose()
+    assert loop.cooling() == 0.0
+
+
+@pytest.mark.parametrize("seconds", [5, 7])
+async def test_a_send_whose_deadline_ends_within_the_cooldown_does_not_begin(seconds):
+    """Nothing is sent, nothing is waited for, and the reason says why."""
+    time = Time(chance=0.0)
     loop = attempts(later("7"), time=time)
     with pytest.raises(RateLimitedError):
         await loop.run(REQUEST, RetryPolicy.never(), 30)
     with pytest.raises(NotSentError) as caught:
-        await loop.run(REQUEST, RetryPolicy(), 5)
+        await loop.run(REQUEST, RetryPolicy(), seconds)
     assert caught.value.reason == "cooldown"
     assert caught.value.attempts == 0
     assert time.waits == []
@@ -315,6 +440,34 @@ async def test_each_attempt_gets_what_is_left_of_the_deadline():
     loop = attempts(REFUSED, GOOD)
     await loop.run(REQUEST, RetryPolicy(), 30)
     assert loop.transport.seconds == pytest.approx([30, 29.9])
+    loop = attempts(GOOD)
+    await loop.run(REQUEST, RetryPolicy(), 0.5)
+    assert loop.transport.seconds == [0.5]
+
+
+async def test_no_attempt_gets_less_than_no_time():
+    """What the wait for a connection took too long does not become a negative time."""
+    time = Time()
+
+    class Late(Pool):
+        async def acquire(self, target, seconds, *, once):
+            time.at += 31
+            return await super().acquire(target, seconds, once=once)
+
+    loop = attempts(GOOD, time=time)
+    loop.transport.pool = Late()
+    await loop.run(REQUEST, RetryPolicy(), 30)
+    assert loop.transport.seconds == [0.0]
+
+
+async def test_the_observer_is_told_how_long_the_next_attempt_waits():
+    """None where no other attempt follows."""
+    seen: list[Attempt] = []
+    await attempts(REFUSED, GOOD, on_attempt=seen.append).run(REQUEST, RetryPolicy(), 30)
+    assert [(one.number, one.wait, one.elapsed) for one in seen] == [
+        (1, pytest.approx(0.1), 0.0),
+        (2, None, pytest.approx(0.1)),
+    ]
 
 
 async def test_an_empty_budget_ends_the_retries_and_deliveries_fill_it():
@@ -367,6 +520,21 @@ async def test_a_cancelled_attempt_is_told_to_the_observer_and_raised():
     assert [(a.outcome, a.reason, a.wait) for a in seen] == [(Outcome.UNKNOWN, "cancelled", None)]
 
 
+async def test_a_send_that_is_cancelled_while_it_waits_for_a_connection_was_not_sent():
+    """Nothing of it can have left."""
+
+    class Full(Pool):
+        async def acquire(self, target, seconds, *, once):
+            raise asyncio.CancelledError
+
+    seen: list[Attempt] = []
+    loop = attempts(on_attempt=seen.append)
+    loop.transport.pool = Full()
+    with pytest.raises(asyncio.CancelledError):
+        await loop.run(REQUEST, RetryPolicy(), 30)
+    assert [(a.outcome, a.reason, a.wait) for a in seen] == [(Outcome.NOT_SENT, "cancelled", None)]
+
+
 async def test_an_observer_that_raises_changes_nothing(caplog):
     """A bug in a callback is logged and does not turn a delivery into a failure."""
 
@@ -384,6 +552,7 @@ async def test_attempts_are_logged_at_debug_and_without_the_text(caplog):
         await attempts(REFUSED, GOOD).run(REQUEST, RetryPolicy(), 30)
     assert len(caplog.records) == 2
     assert "connect" in caplog.text
+    assert caplog.records[0].getMessage().startswith("create: Attempt(number=1,")
     assert "Hello" not in caplog.text
 
 
@@ -414,6 +583,22 @@ async def test_a_listener_hears_of_each_attempt_and_may_forbid_another(doubt):
     assert caught.value.outcome is start[0]
     assert caught.value.attempts == 2
     assert "full" in {caught.value.reason, getattr(caught.value.__cause__, "reason", None)}
+
+
+async def test_a_listener_is_asked_before_each_retry_also_when_the_session_closes():
+    """A batch writes its journal before it makes another request, whatever comes of that."""
+    closed = Failure(sent=False, reason="closed", detail="closed")
+    listener = Heard()
+    time = Time()
+
+    async def pause(seconds: float, pauses: Pauses) -> None:
+        await loop.aclose()
+
+    loop = attempts(later("7"), closed, time=time)
+    loop.clock = attrs.evolve(time.clock(), pause=pause)
+    with pytest.raises(SessionClosedError):
+        await loop.run(REQUEST, RetryPolicy(), 30, listener)
+    assert listener.told[1] == "retry"
 
 
 async def test_closing_wakes_a_send_that_waits_between_attempts():

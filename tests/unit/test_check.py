@@ -28,6 +28,10 @@ SERVERS = [("2020", "8.2"), ("2020", "7.1"), ("2021", "8.2"), ("2021", "7.1")]
 SEEN = {"2020": "v2020", "2021": "v2023"}
 
 
+#: What case 19g sent: content that no server shows, without a channel.
+NOTHING = {"content": {"original_str": "check", "prepared": ["check"]}}
+
+
 def recorded(names: dict[str, str], release: str, php: str) -> tuple[dict, Answer]:
     """Return a recorded case, and its answer as the transport would hand it back."""
     (case,) = (
@@ -89,17 +93,54 @@ def test_wrong_credentials_end_a_check_at_once(release, php):
     assert "TWAKE_PRIVATE_API_KEY" in check.advice
 
 
+@pytest.mark.parametrize(
+    ("said", "lacks"), [({}, "messages_save"), ({"capabilities": ["a", "b"]}, "a, b")]
+)
+def test_a_capability_that_is_missing_is_named(said, lacks):
+    """A save needs `messages_save`, also where the server names nothing."""
+    answer = {"error": "you_do_not_have_this_set_of_required_capabilities", **said}
+    assert f"it lacks {lacks};" in found(Answer(200, [], json.dumps(answer).encode())).advice
+
+
+@pytest.mark.parametrize(
+    ("failure", "words"),
+    [
+        (Failure(sent=False, reason="dns", detail="no such name"), "out of reach: no such name"),
+        (Failure(sent=True, reason="lost", detail="it was lost"), "but it was lost"),
+    ],
+)
+def test_a_check_without_an_answer_says_what_happened(failure, words):
+    """The reason is that of the attempt, and a person can read the rest."""
+    request = next(examine("g", Api()))
+    assert request.judge(failure, Context(0.0)).reason == failure.reason
+    assert words in found(failure).advice
+
+
+@pytest.mark.parametrize("status", [300, 302, 399])
+@pytest.mark.parametrize(
+    ("headers", "where"),
+    [([(b"location", b"https://web.example.org/")], "'https://web.example.org/'"), ([], "nowhere")],
+)
+def test_a_redirect_says_where_to(status, headers, where):
+    """The address is one of a web page, mostly."""
+    check = found(Answer(status, headers, b""))
+    assert check.problem == "address"
+    assert f"redirects to {where}, which" in check.advice
+
+
 def test_the_second_request_fits_the_release_and_the_first_names_nobodys_group():
     """2020 is asked without a message, 2021 without a channel; neither names a channel."""
-    for release, body in (("2020", {"group_id": "g"}), ("2021", None)):
+    for release, body in (
+        ("2020", {"group_id": "g"}),
+        ("2021", {"group_id": "g", "message": NOTHING}),
+    ):
         steps = examine("g", Api())
         request = next(steps)
         assert json.loads(request.body) == {"group_id": NIL_GROUP}
         _, first = recorded(UNKNOWN_GROUP, release, "8.2")
         second = json.loads(steps.send(request.judge(first, Context(0.0))).body)
         assert second["group_id"] == "g"
-        assert "channel_id" not in second.get("message", {})
-        assert body is None or second == body
+        assert second == body
 
 
 def test_an_api_that_is_not_served_and_a_port_of_tls_are_named():
@@ -137,6 +178,10 @@ def test_a_proxy_is_named_where_it_may_have_a_part_in_it(answer, named):
         (Answer(302, [(b"location", b"https://elsewhere.example.org")], b""), "address"),
         (Answer(404, [], b"<html>"), "address"),
         (Answer(200, [], b"<!doctype html><html></html>"), "address"),
+        (Answer(300, [], b""), "address"),
+        (Answer(499, [], b""), "address"),
+        (Answer(500, [], b"<html>"), "unclear"),
+        (Answer(502, [], b"Route"), "unclear"),
         (Answer(500, [], b'{"error": "Route not found: "/x/""}'), "address"),
         (Answer(429, [(b"retry-after", b"1")], b""), "later"),
         (Answer(502, [], b""), "unclear"),

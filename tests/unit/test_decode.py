@@ -257,6 +257,28 @@ def test_any_object_with_an_id_is_decoded_without_a_loss(found, reactions, own_i
     check_nothing_is_lost(found, message)
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"original_str": "x", "fallback_string": "x", "prepared": ["y"]},
+        {"original_str": "x", "fallback_string": "y", "prepared": ["x"]},
+        {"original_str": "y", "fallback_string": "x", "prepared": ["x"]},
+        {"original_str": ["x"], "fallback_string": ["x"], "prepared": [["x"]]},
+        {"original_str": "x", "fallback_string": "x", "prepared": ["x"], "more": 1},
+        {"original_str": "x", "fallback_string": "x"},
+        {"fallback_string": None, "prepared": [None], "more": 1},
+        ["x"],
+        "x",
+        5,
+    ],
+)
+def test_content_that_is_more_than_a_text_comes_as_it_is(content):
+    """Only a text that stands three times in the portable form is shown as the text."""
+    assert decode(content=content).content == content
+    whole = {"original_str": "x", "fallback_string": "x", "prepared": ["x"]}
+    assert decode(content=whole).content == "x"
+
+
 def test_what_nobody_sees_apart_is_empty():
     """PHP writes null for the empty map of one reader."""
     assert decode(user_specific_content={"alice": None}).user_specific_content == {"alice": {}}

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from twake_async._protocol.exchange import ERROR_BODY_BYTES, Answer, Failure
-from twake_async._protocol.http_answer import AnswerReader
+from twake_async._protocol.exchange import ERROR_BODY_BYTES, TLS_SPOKEN, Answer, Failure
+from twake_async._protocol.http_answer import _HEAD_BYTES, AnswerReader
 
 BODY = b'{"object":{"id":"m1"}}'
 WHOLE = b"HTTP/1.1 200 OK\r\nServer: x\r\nContent-Length: %d\r\n\r\n%b" % (len(BODY), BODY)
@@ -92,10 +92,11 @@ def test_one_answer_after_another_on_a_connection():
         WHOLE.replace(b" OK", b""),
         WHOLE.replace(b"Server: x", b"X-Empty:\r\nX-Latin: caf\xe9"),
         CHUNKED,
+        EARLY + WHOLE,
     ],
 )
 def test_what_servers_do_is_understood(data):
-    """Apache offers HTTP/2 with each answer; some leave out the reason phrase."""
+    """Apache offers HTTP/2 with each answer; some leave out the reason phrase, or send hints."""
     reader = awaiting()
     result = reader.feed(data)
     assert isinstance(result, Answer)
@@ -125,11 +126,45 @@ def test_what_was_not_asked_for_ends_the_use_of_a_connection(data):
 def test_an_answer_without_a_length_ends_with_its_connection(clean, kind):
     """But only where the server ended it, not where it broke."""
     reader = awaiting()
-    assert reader.feed(UNTIL_THE_END) is None
+    assert reader.feed(UNTIL_THE_END[:-9]) is None
+    assert reader.feed(UNTIL_THE_END[-9:]) is None
     result = reader.end(clean=clean)
     assert isinstance(result, kind)
-    assert getattr(result, "body", BODY) == BODY
+    if clean:
+        assert result == Answer(200, [(b"Server", b"x")], BODY)
     assert not reader.reusable
+
+
+@pytest.mark.parametrize("data", [CHUNKED, WHOLE])
+def test_an_answer_that_says_how_it_ends_does_not_end_with_its_connection(data):
+    """What the server has not finished is lost, however the connection ends."""
+    reader = awaiting()
+    assert reader.feed(data[:-1]) is None
+    assert reader.end(clean=True).reason == "lost"
+
+
+def test_an_alert_of_tls_is_told_from_other_garbage():
+    """The port speaks TLS; what another protocol says is only no HTTP."""
+    assert awaiting().feed(b"\x15\x03\x03\x00\x02\x02\x50") is TLS_SPOKEN
+    other = awaiting().feed(b"SSH-2.0-OpenSSH_9.2\r\n")
+    assert (other.reason, other.detail) == ("lost", "the server sent what is no HTTP answer")
+
+
+@pytest.mark.parametrize("cut", [1, 60_000, _HEAD_BYTES])
+def test_the_bound_of_a_head_is_exact_however_it_is_cut(cut):
+    """So many bytes may come before the head is whole, and not one more."""
+    start = b"HTTP/1.1 200 OK\r\nX: "
+    head = start + b"y" * (_HEAD_BYTES - len(start))
+    reader = awaiting()
+    assert feed(reader, head, cut) is None
+    assert isinstance(reader.feed(b"y"), Failure)
+
+
+@pytest.mark.parametrize("data", [WHOLE, WHOLE.replace(b"Server: x", b"Server: x\r\n y")])
+def test_the_limit_of_a_body_is_exact(data):
+    """Also for what is read again."""
+    assert awaiting(len(BODY)).feed(data).body == BODY
+    assert awaiting(len(BODY) - 1).feed(data).reason == "unreadable"
 
 
 @pytest.mark.parametrize(
@@ -218,7 +253,29 @@ def test_what_is_read_again_may_be_cut_or_wrong_too(data, clean, expected):
 def test_a_body_in_chunks_of_one_byte_is_no_abuse():
     """The wrapping of the smallest chunks stays below the bound."""
     data = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1\r\nx\r\n" * 50_000
-    assert awaiting(50_000).feed(data + b"0\r\n\r\n").body == b"x" * 50_000
+    reader = awaiting(50_000)
+    assert reader.feed(data) is None
+    assert reader.feed(b"0\r\n\r\n").body == b"x" * 50_000
+
+
+def test_what_is_read_again_may_have_as_long_a_head():
+    """h11 has a bound of its own, which is lower."""
+    head = FOLDED.replace(b"Server: x", b"X: " + b"z" * 50_000 + b"\r\nServer: x")
+    reader = awaiting()
+    assert feed(reader, head, 40_000, len(head) - 30).header(b"server") == "x y"
+
+
+def test_what_turns_out_to_be_broken_when_it_is_read_again_is_lost_at_once():
+    """Nobody waits for the rest of it."""
+    broken = CHUNKED.replace(b"Transfer", b"X: y\r\n z\r\nTransfer").replace(b"11\r\n", b"zz\r\n")
+    assert awaiting().feed(broken).reason == "lost"
+
+
+def test_the_headers_of_a_status_that_refuses_are_kept():
+    """They say how long to wait, also where the body is cut."""
+    reader = awaiting()
+    assert reader.feed(b"HTTP/1.1 429 No\r\nRetry-After: 7\r\nContent-Length: 9\r\n\r\n") is None
+    assert reader.end(clean=False).header(b"retry-after") == "7"
 
 
 @pytest.mark.parametrize("how", ["late", "end", "garbage", "too much"])

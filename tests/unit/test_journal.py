@@ -18,7 +18,7 @@ import pytest
 from batches import Clock, Sender, at_once, collect, drafts, others, session, settle, text_of, until
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from journals import copied, ended_as, fingerprint, plan, rows, unknown_at
+from journals import copied, ended_as, plan, rows, unknown_at
 from places import DOCS
 
 from twake_async import (
@@ -456,63 +456,7 @@ async def test_a_front_id_that_was_minted_stays_so_when_the_caller_gives_one_lat
     assert rows(path, "SELECT front_id, minted FROM message") == [(minted, 1)]
 
 
-# --- fingerprints --------------------------------------------------------------------------------
-
-
-def turned(value):
-    """Return the same JSON with the keys of all maps in the opposite order."""
-    if isinstance(value, dict):
-        return {key: turned(value[key]) for key in reversed(value)}
-    if isinstance(value, list):
-        return [turned(item) for item in value]
-    return value
-
-
-MAPS = {"b": {"y": 2, "x": [{"q": 1, "p": None}]}, "a": 1}
-
-
-@pytest.mark.parametrize(
-    "field",
-    [
-        {"hidden_data": MAPS},
-        {"extra": {"later": MAPS, "earlier": 1}},
-        {"content": {"type": "twacode", "elements": [{"start": "*", "content": "x", "end": "*"}]}},
-        {"user_specific": [{"user_id": "u1", "modifiers": {"y": 1, "x": [MAPS]}}]},
-    ],
-    ids=str,
-)
-def test_equal_drafts_have_equal_fingerprints(field):
-    """The order of keys is no part of what a draft asks for."""
-    fields = {"content": "Hello"} | field
-    one = MessageDraft("c0", **fields)
-    other = MessageDraft("c0", **{name: turned(value) for name, value in fields.items()})
-    assert one == other
-    assert fingerprint(one) == fingerprint(other) == fingerprint(one, text_form="plain")
-
-
-def test_a_fingerprint_is_of_the_draft_and_of_nothing_else():
-    """The front_id and the form on the wire do not count, all else does."""
-    draft = MessageDraft("c0", "Hello", hidden_data={"front_id": "mine", "list": [1, 2]})
-    mark = fingerprint(draft)
-    assert fingerprint(attrs.evolve(draft, front_id="mine")) == mark
-    assert fingerprint(attrs.evolve(draft, front_id="other")) == mark
-    others = [
-        attrs.evolve(draft, hidden_data={"front_id": "other", "list": [1, 2]}),
-        attrs.evolve(draft, hidden_data={"front_id": "mine", "list": [2, 1]}),
-        attrs.evolve(draft, content="hello"),
-        attrs.evolve(draft, channel_id="c1"),
-        attrs.evolve(draft, id="m1"),
-        attrs.evolve(draft, pinned=True),
-    ]
-    assert len({mark, *map(fingerprint, others)}) == len(others) + 1
-
-
-def test_fingerprints_are_the_same_in_the_next_release():
-    """A journal that one release began is not full of changed drafts for the next one."""
-    draft = MessageDraft(
-        "c0", "H\u00e9llo", hidden_data={"b": 1.5, "a": [True, None]}, pinned=False
-    )
-    assert fingerprint(draft) == "dfe8bf6423f182449b565da158702d88"
+# --- another form of the text ----------------------------------------------------------------------
 
 
 async def test_a_journal_goes_on_with_another_form_of_the_text(server, path):

@@ -78,23 +78,23 @@ def test_what_python_writes_as_json_passes(value):
     assert load(dump({"content": value})) == {"content": expected}
 
 
-@pytest.mark.parametrize("codec", [PLAIN, fast_codec()])
+@pytest.mark.parametrize("codec", [lambda: PLAIN, fast_codec], ids=["plain", "fast"])
 def test_any_mapping_is_written_as_a_dict(codec):
     """However deep it stands; its keys and its depth are looked at as a dict's are."""
     value = [MappingProxyType({"a": ChainMap({"b": (UserDict(c=1),)})})]
     check_json("content", value)
     document = {"content": value}
-    assert load(dump(document, {}, codec)) == {"content": [{"a": {"b": [{"c": 1}]}}]}
+    assert load(dump(document, {}, codec())) == {"content": [{"a": {"b": [{"c": 1}]}}]}
     assert "key that is not a string" in refusal(MappingProxyType({1: 2}))
     assert "holds a set" in refusal(MappingProxyType({"a": {1}}))
     assert "nested deeper" in refusal(nest(501, lambda inner: MappingProxyType({"k": inner})))
 
 
-@pytest.mark.parametrize("codec", [PLAIN, fast_codec()])
+@pytest.mark.parametrize("codec", [lambda: PLAIN, fast_codec], ids=["plain", "fast"])
 def test_what_was_not_looked_at_is_no_json_either(codec):
-    """Neither encoder makes something of what is no mapping."""
-    with pytest.raises(TypeError):
-        codec.encode([object()])
+    """Neither encoder makes something of what is no mapping; the error names its type."""
+    with pytest.raises(TypeError, match="nothing for a object"):
+        codec().encode([object()])
 
 
 def test_text_is_sent_as_utf8_without_spaces():
@@ -118,6 +118,12 @@ def test_types_that_json_does_not_know_are_refused(thing, wrap):
     message = refusal(wrap(thing))
     assert type(thing).__name__ in message
     assert "use strings, numbers, booleans, None, lists and dicts" in message
+
+
+@pytest.mark.parametrize("value", [[1.5, math.nan], ["a", math.nan], [[math.nan], [1]], [{}, {1}]])
+def test_each_item_is_looked_at(value):
+    """What passes hides nothing that stands beside it."""
+    assert "which JSON does not know" in refusal(value)
 
 
 @pytest.mark.parametrize("key", [1, None, True, 1.5, ("a",), b"a"])
@@ -250,34 +256,40 @@ def test_json_without_a_bottom_is_a_value_error(open_):
 
 # --- the codec of the fast way ------------------------------------------------------------------
 
-FAST = fast_codec()
-
 
 @given(JSON)
 def test_both_codecs_write_and_read_the_same(value):
     """Whichever writes it, the other reads it; whole numbers of any size go out whole."""
-    for writer in (PLAIN, FAST):
+    for writer in (PLAIN, fast_codec()):
         assert PLAIN.decode(writer.encode(value)) == value
 
 
 @given(st.recursive(st.none() | st.integers(-(2**63), 2**63) | TEXT, st.lists))
 def test_the_fast_codec_reads_what_php_can_write(value):
     """Up to 64 bits nothing is lost."""
-    assert FAST.decode(PLAIN.encode(value)) == value
+    assert fast_codec().decode(PLAIN.encode(value)) == value
 
 
 @pytest.mark.parametrize("text", [b'{"a":NaN}', rb'"\ud800"', nest(300)])
 def test_where_the_fast_codec_gives_up_the_standard_library_goes_on(text):
     """What orjson does not take is written and read as without it."""
     if isinstance(text, bytes):
-        assert repr(FAST.decode(text)) == repr(json.loads(text))
+        assert repr(fast_codec().decode(text)) == repr(json.loads(text))
     else:
-        assert FAST.encode(text) == PLAIN.encode(text)
+        assert fast_codec().encode(text) == PLAIN.encode(text)
+
+
+def test_the_fast_codec_uses_orjson_where_it_can():
+    """Which of the two wrote a number, and read one, can be seen."""
+    codec = fast_codec()
+    value = {"a": 1e-7, "b": MappingProxyType({"c": 1})}
+    assert codec.encode(value) == b'{"a":1e-7,"b":{"c":1}}' != PLAIN.encode(value)
+    assert isinstance(codec.decode(b"18446744073709551616"), float)
 
 
 def test_the_fast_codec_refuses_what_the_other_refuses():
-    """Half a character is named, and so is what is no JSON."""
+    """A lone surrogate is named, and so is what is no JSON."""
     with pytest.raises(InvalidDraftError, match="content"):
-        dump({"content": "\ud800"}, {}, FAST)
+        dump({"content": "\ud800"}, {}, fast_codec())
     with pytest.raises(ValueError, match="."):
-        load(b"no JSON", FAST)
+        load(b"no JSON", fast_codec())

@@ -17,13 +17,19 @@ from recorded import ALL, MINTED, REMOVES, SAVES, last_line
 from strategies import JSON
 
 from twake_async._protocol.exchange import (
+    CLOSED,
     CONNECTIONS_BUSY,
+    LATE,
     LOST,
     NO_TLS_THERE,
+    NOT_YET,
+    TLS_SPOKEN,
+    TOO_LARGE,
     Answer,
     Context,
     Failure,
 )
+from twake_async._protocol.json_codec import PLAIN, Codec
 from twake_async._protocol.server import Server
 from twake_async._protocol.v1.api import Api
 from twake_async._protocol.v1.requests import Remove, Save
@@ -282,8 +288,8 @@ def test_an_answer_about_our_message_is_delivered(ours, fields):
 )
 def test_an_answer_that_is_not_about_us_is_unknown(ours, fields):
     """Without an id, or with another message's, the answer proves nothing."""
-    _, outcome, reason = verdict(ours, as_object(**fields))
-    assert (outcome, reason) == (UNKNOWN, "mismatch")
+    result, outcome, reason = verdict(ours, as_object(**fields))
+    assert (outcome, reason, result.status) == (UNKNOWN, "mismatch", 200)
 
 
 @pytest.mark.parametrize("found", [None, [], "m", 5, True, [{"id": "m", "front_id": "ours"}]])
@@ -341,8 +347,41 @@ def test_php_warnings_in_front_do_not_make_it_bad(kind, form, times):
 
 
 def test_white_space_around_the_json_does_not_matter():
-    """An editor's line break in a PHP file precedes every answer."""
+    """An editor's line break in a PHP file precedes every answer, and its lines may be many."""
     assert verdict(body=b"\n\n" + GOOD + b"\n")[1] is DELIVERED
+    assert verdict(body=json.dumps(json.loads(GOOD), indent=1).encode())[1] is DELIVERED
+
+
+@pytest.mark.parametrize(
+    ("body", "coding", "why"),
+    [
+        (GOOD[:-1], "", "not JSON"),
+        (b"[]", "", "not a JSON object"),
+        (b" \n", "", "is empty"),
+        (b"Somebody else\n" + GOOD, "", "PHP does not write"),
+        (b"not gzip", "gzip", "gzip body is broken"),
+        (gzip.compress(GOOD)[:-1], "gzip", "cut short or too large"),
+        (GOOD, "br", "content coding is 'br'"),
+    ],
+)
+def test_the_error_says_why_an_answer_cannot_be_read(body, coding, why):
+    """And that its status was 200, which alone proves nothing."""
+    result, outcome, reason = verdict(body=body, content_encoding=coding)
+    assert (outcome, reason, result.status) == (UNKNOWN, "unreadable", 200)
+    assert why in str(result)
+
+
+def test_an_answer_is_read_by_the_codec_of_its_session():
+    """An extra may read it faster."""
+    read: list[bytes] = []
+
+    def decode(body: bytes):
+        read.append(body)
+        return json.loads(body)
+
+    ours = attrs.evolve(CREATE, api=Api(codec=Codec(PLAIN.encode, decode)))
+    assert verdict(ours)[1] is DELIVERED
+    assert read == [GOOD]
 
 
 @pytest.mark.parametrize("status", range(100, 600))
@@ -372,14 +411,32 @@ def test_a_redirect_names_its_target():
     assert reason == "gateway_answer"
     assert "https://web.example.org/" in str(result)
     assert "base_url" in str(result)
-    assert "nowhere" in str(verdict(status=302)[0])
+    assert "redirects to nowhere, which" in str(verdict(status=302)[0])
 
 
-@pytest.mark.parametrize("location", ["https://[", "https://web.example.org/x?y", "/client", ""])
+HERE = "twake.example.org/api/v1/messages/save"
+
+
+@pytest.mark.parametrize(
+    ("base_url", "location"),
+    [
+        ("http://twake.example.org", "https://["),
+        ("http://twake.example.org", f"https://{HERE}?y"),
+        ("http://twake.example.org", f"https://web.{HERE}"),
+        ("http://twake.example.org", f"https://{HERE}/further"),
+        ("http://twake.example.org", f"http://{HERE}"),
+        ("http://twake.example.org", f"https://web.{HERE}/further"),
+        ("http://twake.example.org", "/client"),
+        ("http://twake.example.org", ""),
+        ("https://twake.example.org", f"https://{HERE}"),
+        ("https://twake.example.org", f"http://{HERE}"),
+    ],
+)
 @pytest.mark.parametrize("status", [301, 308])
-def test_a_redirect_that_leads_elsewhere_proves_nothing(status, location):
+def test_a_redirect_that_leads_elsewhere_proves_nothing(status, base_url, location):
     """Only the same host and path, from http to https, is taken for a gateway's first word."""
-    assert verdict(status=status, location=location)[1:] == (UNKNOWN, "gateway_answer")
+    found = verdict(asked_of(base_url), status=status, location=location)
+    assert found[1:] == (UNKNOWN, "gateway_answer")
 
 
 @pytest.mark.parametrize("body", [b"{", b"", b"[]", b"\xff", b'{"statusCode": 404.0}', b"nothing"])
@@ -439,7 +496,9 @@ def test_what_is_missing_may_come_in_any_form(key, value):
     """A list of names is kept; anything else is no list of names."""
     words = "you_do_not_have_this_set_of_required_privileges"
     assert verdict(body=json.dumps({"error": words, key: value}).encode())[0].missing == ()
-    assert verdict(body=json.dumps({"error": words}).encode())[0].missing == ()
+    result = verdict(body=json.dumps({"error": words}).encode())[0]
+    assert result.missing == ()
+    assert str(result).endswith("lacks a privilege in this group")
     listed = json.dumps({"error": words, "privileges": ["channels", 5]}).encode()
     result = verdict(body=listed)[0]
     assert result.missing == ("channels", "5")
@@ -462,8 +521,8 @@ def test_the_servers_words_in_an_error_cannot_steer_a_terminal():
 )
 def test_other_errors_prove_nothing(words):
     """The server's one sentence covers every exception that it swallowed, also after storing."""
-    _, outcome, reason = verdict(body=json.dumps({"error": words}).encode())
-    assert (outcome, reason) == (UNKNOWN, "server_error")
+    result, outcome, reason = verdict(body=json.dumps({"error": words}).encode())
+    assert (outcome, reason, result.status) == (UNKNOWN, "server_error", 200)
 
 
 @pytest.mark.parametrize("words", ["anything", *REFUSALS])
@@ -557,6 +616,7 @@ def test_the_limit_leaves_room_for_what_was_sent():
     text = "😀" * 400_000
     draft = MessageDraft("c", text, front_id="ours")
     ours = encode_save(draft, group_id="g", text_form="plain")
+    assert ours.answer_limit == 4 * 1024 * 1024 + 12 * len(ours.body)
     body = as_object(id="m", front_id="ours", content=[text] * 4)
     assert len(body) > 11 * len(ours.body)
     assert len(body) <= ours.answer_limit
@@ -652,6 +712,30 @@ def test_an_attempt_without_an_answer(failure, kind, outcome):
     assert failure.detail in str(error)
 
 
+@pytest.mark.parametrize(
+    ("failure", "outcome", "reason"),
+    [
+        (CONNECTIONS_BUSY, Outcome.NOT_SENT, "connections_busy"),
+        (NOT_YET, Outcome.NOT_SENT, "connect"),
+        (CLOSED, Outcome.NOT_SENT, "closed"),
+        (LATE, UNKNOWN, "timeout"),
+        (LOST, UNKNOWN, "lost"),
+        (TLS_SPOKEN, UNKNOWN, "lost"),
+        (TOO_LARGE, UNKNOWN, "unreadable"),
+    ],
+)
+def test_the_failures_that_transports_share_prove_what_they_say(failure, outcome, reason):
+    """Only what happens before the first byte proves that nothing was sent."""
+    for request in (CREATE, EDIT, EPHEMERAL, REMOVAL):
+        error = request.judge(failure, Context(0.0))
+        assert (error.outcome, error.reason) == (outcome, reason)
+
+
+def test_a_first_attempt_is_in_no_doubt():
+    """Unless an earlier one of the same send was unknown, the message stands once."""
+    assert not CREATE.judge(Answer(200, [], GOOD), Context(0.0)).maybe_duplicated
+
+
 def asked_of(base_url="http://twake.example.org", **server):
     """Return a create that was asked of a server."""
     return Save(b"{}", "create", "ours", None, api=Api(Server(base_url, **server)))
@@ -665,6 +749,7 @@ def test_a_connection_that_ends_on_a_port_of_tls_is_told_so():
         ("https://twake.example.org:8443", False),
     ):
         error = asked_of(base_url).judge(LOST, Context(0.0))
+        assert LOST.detail in str(error)
         assert ("speaks TLS on this port" in str(error)) is hinted
 
 
@@ -702,8 +787,16 @@ def test_a_server_without_this_api_is_told_apart():
     answer = Answer(404, JSON_TYPE, b'{"error":"Not found"}')
     for request in (CREATE, EDIT, EPHEMERAL, REMOVAL):
         error = request.judge(answer, Context(0.0))
-        assert (error.outcome, error.reason) == (REFUSED, "api")
+        assert (error.outcome, error.reason, error.status) == (REFUSED, "api", 404)
         assert 'api="node"' in str(error)
+
+
+@pytest.mark.parametrize("kind", [b"text/html", b""])
+def test_the_words_of_the_node_service_count_only_as_json(kind):
+    """A page that quotes them proves nothing."""
+    body = json.dumps({"statusCode": 403, "error": "Forbidden", "message": "no"}).encode()
+    error = CREATE.judge(Answer(403, [(b"Content-Type", kind)], body), Context(0.0))
+    assert (error.outcome, error.reason) == (UNKNOWN, "gateway_answer")
 
 
 @pytest.mark.parametrize("status", [200, 400, 403, 404])
@@ -736,9 +829,42 @@ def test_what_only_resembles_a_refusal_of_the_node_service_is_unknown(document):
 @pytest.mark.parametrize("status", [301, 302, 308])
 def test_a_redirect_to_the_same_over_tls_is_refused(status):
     """A gateway that redirects from http to https does so before it forwards; 302 proves less."""
-    answer = Answer(status, [(b"Location", b"https://twake.example.org/api/v1/messages/save")], b"")
-    error = asked_of().judge(answer, Context(0.0))
-    assert error.outcome is (UNKNOWN if status == 302 else REFUSED)
+    for ours in (asked_of(), Remove(b"{}", "m", api=asked_of().api)):
+        answer = Answer(
+            status, [(b"Location", f"https://twake.example.org{ours.path}".encode())], b""
+        )
+        error = ours.judge(answer, Context(0.0))
+        if status == 302:
+            assert (error.outcome, error.reason, error.status) == (UNKNOWN, "gateway_answer", 302)
+        else:
+            assert (error.outcome, error.reason, error.status) == (REFUSED, "redirect", status)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "The plain HTTP request was sent to HTTPS port",
+        "You're speaking plain HTTP to an SSL-enabled server port.",
+        "Client sent an HTTP request to an HTTPS server.",
+        "This combination of host and port requires TLS.",
+    ],
+)
+def test_a_400_says_where_the_port_speaks_tls(words):
+    """nginx, Apache, Go and Tomcat say so in these words, with this status only."""
+    for status, body, is_hint in ((400, words, True), (404, words, False), (400, "Bad", False)):
+        error = CREATE.judge(Answer(status, [], f"<p>{body}\n</p>".encode()), Context(0.0))
+        assert (error.outcome, error.reason) == (UNKNOWN, "gateway_answer")
+        assert ("speaks TLS on this port" in str(error)) is is_hint
+        assert ("if every message meets it, check base_url" in str(error)) is not is_hint
+
+
+@pytest.mark.parametrize("request_", [CREATE, EDIT, EPHEMERAL, REMOVAL])
+def test_each_request_may_be_told_to_come_later_and_answered_in_gzip(request_):
+    """What any answer proves does not depend on what was asked."""
+    assert verdict(request_, status=429, retry_after="7")[0].retry_after == 7.0
+    refused = b'{"error":"unknown_application_or_bad_private_key"}'
+    found = verdict(request_, gzip.compress(refused), content_encoding="gzip")
+    assert found[1:] == (REFUSED, "authentication")
 
 
 def test_a_trusted_status_is_refused():
@@ -771,7 +897,12 @@ def test_what_an_answer_names_is_the_message_that_it_proves_delivered():
     assert CREATE.named_by(message) == "m"
     assert EPHEMERAL.named_by(Message(id="m", ephemeral_id="e")) == "e"
     assert REMOVAL.named_by(None) is None
-    for sent, named in (("Hello", "m"), ("Bye", None)):
+    texts = [("Hello", "m"), ("Bye", None)]
+    kinds = [
+        (portable("Hello", "Hello", ["Hello"]), "m"),
+        (portable("Hello", "Bye", ["Hello"]), None),
+    ]
+    for sent, named in texts + kinds:
         edit = Save(b"{}", "edit", None, "m", content=sent)
         assert edit.named_by(message) == named
 
@@ -784,12 +915,14 @@ def portable(original, fallback, prepared):
     ("text", "content", "cut"),
     [
         ("Hello", portable("H", "H", "H"), True),
+        ("He", portable("H", "H", "H"), True),
         ("Hello", portable("H", "H", ["H"]), True),
         ("Hello", portable(None, None, []), True),
         ("Hello", {}, True),
         ("Hello", "Hello", False),
         ("Hello", portable("Hello", "Hello", ["Hello"]), False),
         ("Hello", portable(None, "Hello", None), False),
+        ("Hello", portable("Hello", None, None), False),
         ("Hello", portable(None, None, ["Hello"]), False),
         ("Hello", ["Hello"], False),
         ("H", portable("x", "x", "x"), False),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import functools
 import json
 import uuid
@@ -12,10 +13,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from strategies import JSON, TEXT
 
-from twake_async._protocol.v1.encode import check_draft, encode_remove
+from twake_async._arguments import Credentials
+from twake_async._protocol.json_codec import PLAIN, Codec
+from twake_async._protocol.v1.api import Api
+from twake_async._protocol.v1.encode import check_draft, encode_draft, encode_remove
+from twake_async._protocol.v1.generation import V1
 from twake_async.errors import ConfigurationError, InvalidDraftError, Outcome
 from twake_async.messages import MessageDraft, MessageRef
-from twake_async.twacode import Bold
+from twake_async.twacode import Bold, Portable, decode
 from twake_async.twacode._rules import why_blank
 
 
@@ -37,6 +42,7 @@ def test_the_documented_request_to_the_byte():
     )
     assert request.body == expected.encode()
     assert (request.operation, request.front_id, request.target) == ("create", "f", None)
+    assert (request.text, request.content) == ("Hello, é ✓", None)
     assert not request.repeatable
 
 
@@ -48,6 +54,16 @@ def test_a_front_id_is_minted_once_a_send():
         assert str(uuid.UUID(request.front_id)) == request.front_id
         assert document["message"]["front_id"] == request.front_id
     assert first[0].front_id != second[0].front_id
+
+
+def test_a_resumed_draft_goes_out_under_the_front_id_of_its_earlier_run():
+    """The request names it, and so does its body."""
+    encoded = encode_draft(MessageDraft("c", "x", front_id="new"), group_id="g")
+    for front_id in ("earlier", "new"):
+        request = encoded.request(None if front_id == "new" else front_id)
+        assert request.front_id == front_id
+        assert json.loads(request.body)["message"]["front_id"] == front_id
+        assert json.loads(request.body)["message"]["channel_id"] == "c"
 
 
 def test_every_field_goes_out_under_the_servers_name():
@@ -81,6 +97,13 @@ def test_what_is_not_given_is_not_sent():
     request, document = sent(draft, text_form="plain")
     assert document["message"] == {"channel_id": "c", "id": "m", "content": "x", "pinned": True}
     assert (request.operation, request.front_id, request.target) == ("edit", None, "m")
+    assert (request.text, request.content) == ("x", "x")
+    assert sent(draft)[0].content == {
+        "original_str": "x",
+        "fallback_string": "x",
+        "prepared": ["x"],
+    }
+    assert sent(draft)[0].text is None
     assert request.repeatable
 
 
@@ -200,19 +223,57 @@ def test_a_remove_is_the_documented_one():
     assert json.loads(reply.body)["message"]["parent_message_id"] == "p"
 
 
+def test_a_generation_gives_its_requests_what_the_session_has():
+    """Its credentials, its codec and the form of its texts."""
+    written: list[object] = []
+
+    def encode(document):
+        written.append(document)
+        return PLAIN.encode(document)
+
+    api = Api(credentials=Credentials("bot", "k" * 40), codec=Codec(encode, json.loads))
+    for text_form in ("plain", "portable"):
+        v1 = V1(api, text_form)
+        for draft in (MessageDraft("c", "x"), MessageDraft("c", "x", id="m")):
+            save = v1.encode(draft, "g").request()
+            assert written.pop() == json.loads(save.body)
+            assert save.headers() == api.headers()
+            assert save.text == ("x" if text_form == "plain" else None)
+            assert json.loads(save.body)["group_id"] == "g"
+        remove = v1.remove(MessageRef("c", "m"), "g")
+        assert json.loads(remove.body) == {
+            "group_id": "g",
+            "message": {"channel_id": "c", "id": "m"},
+        }
+        assert (remove.target, remove.headers()) == ("m", api.headers())
+        probe = next(v1.check("g"))
+        assert (probe.operation, probe.headers()) == ("check", api.headers())
+    assert api.headers() == ((b"Authorization", b"Basic " + base64.b64encode(b"bot:" + b"k" * 40)),)
+
+
 def test_a_request_shows_no_content():
-    """The repr tells the size of the body, not what it says."""
-    assert "secret text" not in repr(sent(content="secret text")[0])
+    """The repr tells the size of the body, not what it says; nor does it show who sends it."""
+    api = Api(credentials=Credentials("bot", "secret key"))
+    for text_form in ("plain", "portable"):
+        for draft in (MessageDraft("c", "secret text"), MessageDraft("c", "secret text", id="m")):
+            request = encode_draft(draft, group_id="g", text_form=text_form, api=api).request()
+            assert "secret" not in repr(request)
+    remove = encode_remove(MessageRef("c", "m"), group_id="g", api=api)
+    assert "secret" not in f"{remove!r} {api!r} {next(V1(api).check('g'))!r}"
 
 
 RICH = st.lists(JSON, min_size=1, max_size=5) | st.dictionaries(TEXT, JSON, min_size=1, max_size=5)
 
 
 def prepared_of(content):
-    """Give the list of nodes that content stands for."""
-    return content if isinstance(content, list) else [content]
+    """Give the list of nodes that content stands for; the portable form has it in one of its fields."""
+    tree = decode(content)
+    shown = content[tree.slot] if isinstance(tree, Portable) else content
+    return shown if isinstance(shown, list) else [shown]
 
 
+@example(content={"formatted": True})
+@example(content={"prepared": ["x"], "formatted": 0})
 @given(content=RICH.filter(lambda content: why_blank(prepared_of(content)) is None))
 def test_any_content_is_the_same_behind_the_wire(content):
     """Whatever JSON can hold and the client can show arrives in the request as it was given."""
@@ -357,8 +418,11 @@ def test_a_lone_surrogate_in_plain_text_is_refused():
 )
 def test_extra_does_not_go_round_the_fields(name):
     """A field of the draft given in `extra` would escape its checks; the error says where to."""
-    with pytest.raises(InvalidDraftError, match="is a field of MessageDraft: give it there"):
+    with pytest.raises(
+        InvalidDraftError, match="is a field of MessageDraft: give it there"
+    ) as caught:
         sent(extra={name: "x"})
+    assert caught.value.field == "extra"
 
 
 def test_a_minted_front_id_is_a_random_uuid():
@@ -368,6 +432,12 @@ def test_a_minted_front_id_is_a_random_uuid():
     assert [str(each) for each in found] == minted
     assert {(each.version, each.variant) for each in found} == {(4, uuid.RFC_4122)}
     assert len(set(minted)) == 100
+
+
+def test_the_digits_of_a_minted_front_id_tell_nothing_of_each_other():
+    """The variant is any of four, whatever digit follows it."""
+    minted = [encode_save(MessageDraft("c", "x"), group_id="g").front_id for _ in range(1_500)]
+    assert len({front_id[19:21] for front_id in minted}) == 4 * 16
 
 
 # --- a check without a request -------------------------------------------------------------------
@@ -401,6 +471,9 @@ def refusal(function, *args, **named) -> str:
 )
 @example(content="a text", front_id=None, extra={"a": 1}, edit=False)
 @example(content="a text", front_id="mine", extra={}, edit=True)
+@example(content="a text", front_id="a b", extra={}, edit=False)
+@example(content={"prepared": ["x", 1.5]}, front_id=None, extra={}, edit=False)
+@example(content="a text", front_id=None, extra={"a": "\ud83d"}, edit=False)
 @example(content="half a pair: \ud83d", front_id=None, extra={}, edit=False)
 @example(content=[{"type": "bold", "content": "x"}], front_id=None, extra={}, edit=True)
 def test_a_check_refuses_what_an_encoding_refuses(content, front_id, extra, *, edit):
@@ -414,13 +487,21 @@ def test_a_check_refuses_what_an_encoding_refuses(content, front_id, extra, *, e
     assert refusal(check_draft, draft) == refusal(encode_save, draft, group_id="g")
 
 
+def test_a_check_names_a_field_as_an_encoding_does():
+    """By the name that the draft has for it."""
+    draft = MessageDraft("c", "x", user_specific=[{"user_id": "\ud800", "modifiers": {}}])
+    assert refusal(check_draft, draft).startswith("user_specific holds a lone surrogate")
+    assert refusal(check_draft, draft) == refusal(encode_save, draft, group_id="g")
+
+
 @pytest.mark.parametrize("depth", [499, 500, 501, 600])
 def test_a_check_knows_the_depth_that_can_be_sent(depth):
-    """It is the server's, for lists and for nodes."""
+    """It is the server's, for lists, for nodes in lists and for a node alone."""
     lists = functools.reduce(lambda inner, _: [inner], range(depth), "x")
     nodes = functools.reduce(
         lambda inner, _: [{"type": "bold", "content": inner}], range(depth), "x"
     )
-    for content in (lists, nodes):
+    node = functools.reduce(lambda inner, _: {"type": "bold", "content": inner}, range(depth), "x")
+    for content in (lists, nodes, node, {"prepared": node}, {"prepared": lists}):
         draft = MessageDraft("c", content)
         assert refusal(check_draft, draft) == refusal(encode_save, draft, group_id="g")

@@ -6,6 +6,7 @@ import datetime
 import email.utils
 import itertools
 import math
+import sys
 import time
 
 import pytest
@@ -238,6 +239,13 @@ def test_no_wait_reaches_the_deadline(time_left, number, draw, retry_after):
     assert wait == (unbounded if unbounded < time_left else None)
 
 
+def test_what_is_not_told_of_a_send_counts_against_another_attempt():
+    """All attempts may have left, and the wait is the longest that the policy allows."""
+    facts = {"number": 1, "repeatable": False, "time_left": math.inf}
+    assert next_wait(RAISE, Outcome.REFUSED, "later", **facts) == RAISE.initial_wait
+    assert next_wait(RetryPolicy(attempts=1), Outcome.REFUSED, "later", **facts) is None
+
+
 def test_a_server_that_asks_for_too_long_stops_the_send():
     """A `Retry-After` beyond the deadline means: no further attempt."""
     assert wait_for(RAISE, 1, 0.0, time_left=30, retry_after=30) is None
@@ -341,6 +349,9 @@ def test_a_server_that_is_down_costs_little_more_than_one_request_each():
         ("attempts", True),
         ("attempts", "4"),
         ("attempts", math.inf),
+        ("unsent_attempts", 0),
+        ("unsent_attempts", 1.5),
+        ("unsent_attempts", True),
         ("initial_wait", -0.1),
         ("initial_wait", math.nan),
         ("initial_wait", math.inf),
@@ -373,6 +384,12 @@ def test_a_budget_that_cannot_work_is_refused(field, value):
     with pytest.raises(ConfigurationError, match=rf"^{field} must be a number") as caught:
         RetryBudget(**{field: value})
     assert caught.value.field == field
+
+
+def test_the_bounds_of_the_settings_themselves_are_allowed():
+    """The first and the last status of an error, and the largest number that there is."""
+    policy = RetryPolicy(retry_later_statuses={400, 599}, max_wait=sys.float_info.max)
+    assert policy.retry_later_statuses == {400, 599}
 
 
 def test_the_defaults_are_the_documented_ones():

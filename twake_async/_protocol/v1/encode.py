@@ -217,8 +217,8 @@ def check_draft(draft: MessageDraft) -> None:
     is_text = isinstance(draft.content, str)
     if not is_text:
         _check_tree(draft)
-    # What `_check_tree` has checked needs no second check.
-    fields = _message_fields(draft, draft.front_id, draft.content if is_text else None)
+    # What was checked above needs no second check.
+    fields = _message_fields(draft, None, draft.content if is_text else None)
     _check_fields(fields, is_text=True)
     dump({"message": fields}, _DRAFT_NAMES)
 

@@ -120,7 +120,7 @@ def examine(group_id: str | None, api: Api) -> Generator[Probe, Check | TwakeErr
     group = check_group(group_id)
     proxy = api.server.proxy
     found = finding((yield _probe({"group_id": NIL_GROUP}, None, api)), proxy)
-    if found.problem or found.release is None:
+    if found.release is None:
         return found
     release: Release = "2020" if found.release == "2020" else "2021"
     document: dict[str, Any] = {"group_id": group}
