@@ -101,6 +101,18 @@ def test_no_test_file_imports_another(path: pathlib.Path):
     assert [one.name for one in found if names & set(one.name.split("."))] == []
 
 
+@pytest.mark.parametrize("path", TEST_FILES, ids=lambda path: path.stem)
+def test_a_body_in_gzip_is_the_same_in_each_process(path: pathlib.Path):
+    """It may be a parameter: processes that share the suite must call each test by the same name."""
+    calls = [
+        node
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "gzip.compress"
+    ]
+    with_time = [call.lineno for call in calls if "mtime" not in {one.arg for one in call.keywords}]
+    assert with_time == []
+
+
 def test_the_metadata_names_the_pythons_that_are_tested():
     """What the package index says of this package is what the checks cover."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
