@@ -430,3 +430,14 @@ def test_rich_content_without_a_text_reads_as_its_tree():
     blocks = [{"type": "twacode", "elements": [{"type": "bold", "content": "Hi"}]}]
     assert decode(text=None, blocks=blocks).text == "Hi"
     assert isinstance(decode(text=None, blocks=blocks), Message)
+
+
+@pytest.mark.parametrize(
+    ("ephemeral", "name"),
+    [({"id": "e", "version": "1"}, "e"), ({"id": 1}, None), ("e", None), ({}, None)],
+)
+def test_an_ephemeral_message_is_known_by_its_id(ephemeral, name):
+    """What else is said of it stays in `extra`."""
+    message = decode_message({"id": "m", "ephemeral": ephemeral})
+    assert message.ephemeral_id == name
+    assert message.extra["ephemeral"] == ephemeral
