@@ -76,10 +76,10 @@ def put_back(message):
         assert content["original_str"] == content["fallback_string"]
         raw["text"] = content["original_str"]
         raw["blocks"] = [{"type": "twacode", "elements": content["prepared"]}]
-    if "context" not in raw:
-        ids = {FRONT_ID: message.front_id or None, MARKER: raw.get(MARKER)}
-        known = {name: one for name, one in ids.items() if one is not None}
-        raw["context"] = {**message.hidden_data, **known}
+    left = raw.get("context", {})
+    if isinstance(left, dict):
+        known = {FRONT_ID: message.front_id} if message.front_id else {}
+        raw["context"] = {**message.hidden_data, **known, **left}
     for name, field in RENAMED.items():
         moment = getattr(message, field)
         if moment is not None:
@@ -240,7 +240,7 @@ def test_hidden_data_shows_no_id():
     """The front_id is a field, and the marker is kept for an edit."""
     message = decode(context={"a": 1, FRONT_ID: "f", MARKER: "k"})
     assert (message.hidden_data, message.front_id) == ({"a": 1}, "f")
-    assert message.extra == {MARKER: "k"}
+    assert message.extra == {"context": {MARKER: "k"}}
     assert decode(context={"a": 1}).hidden_data == {"a": 1}
     assert decode(context={MARKER: "k"}).hidden_data == {}
     strange = decode(context={"a": 1, FRONT_ID: 5})
