@@ -177,6 +177,20 @@ def test_leaving_does_not_wait_for_requests_under_way(
     gc.collect()
 
 
+def test_leaving_at_any_moment_of_an_answer_logs_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    """An answer that drips is between two bytes, or about to send one."""
+    for moment in range(40):
+        with Sandbox() as sandbox:
+            sandbox.fail_next(after_storing="drip")
+            client = connect(sandbox)
+            client.sendall(raw(sandbox))
+            while not stored(sandbox):
+                time.sleep(0.0005)
+            time.sleep(moment * 0.0005)
+        client.close()
+    assert [one for one in caplog.records if one.name.startswith("uvicorn")] == []
+
+
 def test_without_uvicorn_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     """In-process use needs no extra; to serve it does, and the error names it."""
     monkeypatch.setitem(sys.modules, "uvicorn", None)

@@ -116,6 +116,9 @@ class Listener:
         await asyncio.gather(*self._arriving)
         for transport in list(self.connections.values()):
             transport.abort()
+        # uvicorn learns in the next turn of the loop that the connections are lost: it would log
+        # an application that ends before that.
+        await asyncio.sleep(0)
         for task in list(tasks):
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
