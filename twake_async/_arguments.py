@@ -200,7 +200,8 @@ def check_group(group_id: object) -> str:
 
 def check_workspace(workspace_id: object) -> str:
     """Return a workspace's id; raise `ConfigurationError` for anything else."""
-    if not isinstance(workspace_id, str) or not workspace_id or not workspace_id.isprintable():
+    good = isinstance(workspace_id, str) and workspace_id.strip() and workspace_id.isprintable()
+    if not good or not isinstance(workspace_id, str):
         raise ConfigurationError(
             'workspace_id is missing or no id: over api="node" the server would store a message '
             "that nobody sees. Give it to the session, to the draft, or set TWAKE_WORKSPACE_ID; "

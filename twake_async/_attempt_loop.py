@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import attrs
 
-from ._protocol.exchange import Failure
+from ._protocol.exchange import CLOSED, Failure
 from ._send import Clock, Found, Send
 from ._transport.interface import Transport  # noqa: TC001
 from ._waiting import Pauses
@@ -30,6 +30,9 @@ R = TypeVar("R")
 
 #: Seconds. A longer `Retry-After` counts as this, so that no answer stops a session forever.
 LONGEST_COOLDOWN = 3600.0
+
+#: Seconds that a session which closes gives to what its sends wait for together.
+_LAST_SECONDS = 0.5
 
 _ONCE = RetryPolicy.never()
 
@@ -77,7 +80,8 @@ class Attempts(Generic[C]):
         while (error := await self._get_ready(send)) is None:
             send.number += 1
             try:
-                acquired = await send.prepare(steps) if steps and not steps.is_ready else None
+                ready = steps is None or steps.is_ready
+                acquired = None if ready else await self._prepare(send)
                 acquired = acquired or pool.acquire_nowait(request.target)
                 if acquired is None:
                     acquired = await pool.acquire(request.target, send.left(), once=once)
@@ -89,10 +93,10 @@ class Attempts(Generic[C]):
                 return self._delivered(send, result)
             wait = self._wait_after(send, result)
             if steps is not None:
-                step = await self._take_step(send, result)
+                step = await self._take_step(send, result, wait)
                 if isinstance(step, Found):
                     return step.result
-                wait = wait if step else None
+                wait = step
             if wait is None:
                 error = send.end_with(result)
                 break
@@ -146,7 +150,11 @@ class Attempts(Generic[C]):
         """Close the connections; sends that wait between attempts end at once."""
         self._pauses.end()
         await self.transport.aclose()
-        if self._tasks:  # they find the connections closed
+        if self._tasks:  # most find the connections closed, but not those of a caller's client
+            await asyncio.wait(self._tasks, timeout=_LAST_SECONDS)
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
             await asyncio.wait(self._tasks)
 
     def cooling(self) -> float:
@@ -193,20 +201,29 @@ class Attempts(Generic[C]):
         send.trace = None
         return result
 
-    async def _take_step(self, send: Send[T], result: TwakeError) -> Found[T] | bool:
+    async def _prepare(self, send: Send[T]) -> Failure | TwakeError | None:
+        """Do what must happen before an attempt, or return why it does not begin."""
+        return CLOSED if self._pauses.over else await send.prepare()
+
+    async def _take_step(
+        self, send: Send[T], result: TwakeError, wait: float | None
+    ) -> Found[T] | float | None:
         """Take the step that follows an attempt, which is noted already.
 
         Returns:
-            What a look found; else whether another attempt may follow.
+            What a look found; else the seconds to the next attempt, None for no other.
 
         """
         if send.can_recover(result):
-            return await send.recover(result)
-        if result.outcome is Outcome.UNKNOWN and (found := await send.look()) is not None:
+            wait = wait if await send.recover(result) else None
+        elif result.outcome is Outcome.UNKNOWN and (found := await send.look()) is not None:
             self.tokens.give_back()
+            if wait is not None:
+                self.tokens.put_back()  # for the attempt that does not follow
             self._tell(send, Outcome.DELIVERED, "found", None)
             return found
-        return True
+        # A step takes time, too.
+        return wait if wait is not None and wait < send.left() else None
 
     def _delivered(self, send: Send[T], result: T) -> T:
         self.tokens.give_back()

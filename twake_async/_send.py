@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ._waiting import Pauses
     from .retry import RetryPolicy
 
-__all__ = ["Clock", "Found", "Listener", "Send"]
+__all__ = ["LONGEST_LOOK", "Clock", "Found", "Listener", "Send"]
 
 T = TypeVar("T")
 
@@ -99,9 +99,10 @@ class Send(Generic[T]):
         # The outcome of an attempt that was made tells more than that time is over.
         return self.last or NotSentError("the deadline was already over", reason="deadline")
 
-    async def prepare(self, steps: Steps[T]) -> TwakeError | None:
+    async def prepare(self) -> TwakeError | None:
         """Do what must happen before an attempt, or return the error that the attempt ends with."""
-        error = await steps.prepare(self.left())
+        assert self.steps is not None  # noqa: S101 - only steps prepare
+        error = await self.steps.prepare(self.left())
         if error is None and self.left() <= 0:
             return NotSentError("the deadline passed before the request left", reason="deadline")
         return error

@@ -14,6 +14,7 @@ from ._protocol.apis import can_tell, find_apis
 from ._protocol.generation import Generation  # noqa: TC001
 from ._protocol.node.api import MARKER
 from ._read_back import ReadBack
+from ._send import LONGEST_LOOK
 from .errors import InvalidDraftError, TextCutWarning
 from .messages import Message, MessageDraft, MessageRef
 from .retry import RetryPolicy
@@ -125,7 +126,7 @@ class Sender:
         Args:
             request: The request.
             doubts: How many requests may have made the message.
-            deadline: How long to look at most, in seconds.
+            deadline: The deadline of a send in seconds; a look has a tenth of it.
             retry: Says whether to look.
 
         """
@@ -134,7 +135,7 @@ class Sender:
         if steps is None or not (policy.reconcile and steps.can_look):
             return None
         with self.life:
-            return await steps.look(seconds, doubts)
+            return await steps.look(min(LONGEST_LOOK, seconds / 10), doubts)
 
     async def remove(
         self,

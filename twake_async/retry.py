@@ -152,6 +152,11 @@ class Tokens:
         self.left -= 1
         return True
 
+    def put_back(self) -> None:
+        """Take back the token of a retry that was not made."""
+        if self.budget is not None:
+            self.left = min(self.budget.capacity, self.left + 1)
+
     def give_back(self) -> None:
         """Note a delivered send."""
         if self.budget is not None and self.left < self.budget.capacity:
@@ -173,7 +178,11 @@ class Attempt:
     reason of the exceptions' lists, or `cancelled`."""
 
     wait: float | None
-    """Seconds until the next attempt; None where none follows."""
+    """Seconds until the next attempt; None where none follows.
+
+    Over `api="node"` a step may come before it, which may end the send: a look that finds the
+    message, or a thread that cannot be joined.
+    """
 
     elapsed: float
     """Seconds since the send began."""

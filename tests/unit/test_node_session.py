@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import pickle
 
 import attrs
+import httpx
 import pytest
 
 from twake_async import (
@@ -28,6 +30,7 @@ from twake_async import (
     TwakeError,
     TwakeSession,
 )
+from twake_async._protocol.node.login import Grant
 from twake_async.sandbox import Sandbox
 
 TRANSPORTS = [None, "httpx2", "fast"]
@@ -765,3 +768,130 @@ async def test_a_resume_that_may_not_look_reports(sandbox, one, tmp_path):
     await deliveries(one, given, journal=journal, retry=BLIND)
     [end] = await deliveries(one, given, journal=journal, retry=BLIND)
     assert (end.outcome, end.from_journal) == (Outcome.UNKNOWN, True)
+
+
+async def test_a_look_takes_no_message_that_was_sent_with_its_id(sandbox, one, tmp_path):
+    """The id is told in the error: whoever sends another message with it gets a marker besides."""
+    journal = Journal(tmp_path / "a.journal")
+    sandbox.fail_next(before_storing="close")
+    [lost] = await deliveries(one, drafts(sandbox, 1), journal=journal)
+    await one.send_message(sandbox.channel_id, "something else", front_id=lost.error.front_id)
+    [still] = await deliveries(one, drafts(sandbox, 1), journal=journal)
+    assert still.outcome is Outcome.UNKNOWN
+
+
+async def test_a_resume_with_an_id_of_the_callers_finds_what_was_sent_without(
+    sandbox, one, tmp_path
+):
+    """The fingerprint is the same; the id is that of the first run."""
+    journal = Journal(tmp_path / "a.journal")
+    sandbox.fail_next(after_storing="close")
+    await deliveries(one, drafts(sandbox, 1), journal=journal, retry=BLIND)
+    given = [attrs.evolve(drafts(sandbox, 1)[0], front_id="mine")]
+    [found] = await deliveries(one, given, journal=journal, resume="resend")
+    assert found.outcome is Outcome.DELIVERED
+    assert len(sandbox.messages()) == 1
+
+
+async def test_a_look_that_takes_the_time_leaves_none_for_a_wait(sandbox, one):
+    """The deadline is over all of it."""
+    sandbox.fail_next(before_storing="close")
+    sandbox.fail_next(before_storing="silent", on="read", times=9)
+    policy = RetryPolicy(on_unknown="resend", initial_wait=8.0)
+    one._attempts.clock = attrs.evolve(one._attempts.clock, draw=lambda: 0.24)
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    with pytest.raises(OutcomeUnknownError):
+        await one.send_message(sandbox.channel_id, "hello", deadline=2.0, retry=policy)
+    assert loop.time() - began < 3.0
+    assert sandbox.messages() == []
+
+
+async def test_a_read_that_hangs_keeps_no_other_look_waiting(sandbox, one):
+    """Each try has its own time."""
+    sandbox.fail_next(after_storing="close", times=2)
+    sandbox.fail_next(before_storing="silent", on="read")
+    sent = await asyncio.gather(
+        *[one.send_message(sandbox.channel_id, str(n), deadline=20) for n in range(2)]
+    )
+    assert [message.content for message in sent] == ["0", "1"]
+
+
+async def test_what_a_look_found_costs_no_retry(sandbox, one):
+    """The token of the retry that was planned comes back."""
+    before = one._attempts.tokens.left
+    sandbox.fail_next(after_storing="close")
+    await one.send_message(sandbox.channel_id, "hello", retry=RESEND)
+    assert one._attempts.tokens.left == before
+
+
+async def test_a_session_over_a_client_of_the_callers_closes_at_once(sandbox):
+    """Its connections are not the session's to close: the shared login is cancelled."""
+    async with httpx.AsyncClient() as client:
+        twake = open_session(sandbox, http_client=client)
+        sandbox.fail_next(before_storing="silent", on="login")
+        sending = asyncio.create_task(twake.send_message(sandbox.channel_id, "hello"))
+        while not sandbox.requests:
+            await asyncio.sleep(0.01)
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        await twake.aclose(drain=0)
+        assert loop.time() - began < 3.0
+        with pytest.raises(TwakeError) as caught:
+            await sending
+        assert caught.value.outcome is Outcome.NOT_SENT
+
+
+async def test_an_old_refusal_of_a_login_is_not_told_of_a_new_one(sandbox, one):
+    """What does not come about is not sent."""
+    sandbox.refuse_next("authentication", on="login")
+    with pytest.raises(AuthenticationError):
+        await one.send_message(sandbox.channel_id, "hello")
+    sandbox.fail_next(before_storing="silent", on="login")
+    with pytest.raises(NotSentError) as caught:
+        await one.send_message(sandbox.channel_id, "hello", deadline=0.7)
+    assert caught.value.reason == "login"
+    assert isinstance(caught.value.__cause__, AuthenticationError)
+
+
+async def test_a_join_and_a_read_log_in_where_they_must(sandbox, one):
+    """Their token may end like any other."""
+    thread = sandbox.say("a question")
+    sandbox.refuse_next("authentication", on="join")
+    reply = await one.reply(MessageRef(sandbox.channel_id, thread["id"]), "an answer")
+    assert reply.content == "an answer"
+    sandbox.refuse_next("authentication", on="read")
+    assert (await one.send_message(sandbox.channel_id, "x", read_back=True)).content == "x"
+    assert sandbox.logins == 3
+
+
+@pytest.mark.parametrize("workspace", [" ", "", "a\nb", 1])
+async def test_a_workspace_that_is_no_id_is_refused(sandbox, workspace):
+    """Blank ones, too."""
+    with pytest.raises(ConfigurationError) as caught:
+        open_session(sandbox, workspace_id=workspace)
+    assert caught.value.field == "workspace_id"
+
+
+async def test_a_check_says_that_no_workspace_is_set(sandbox):
+    """Each message would need its own."""
+    async with open_session(sandbox, workspace_id=None) as twake:
+        found = await twake.check()
+    assert found.ok
+    assert "TWAKE_WORKSPACE_ID" in found.advice
+
+
+async def test_no_recorded_login_shows_the_key(sandbox):
+    """Below a path that nothing serves, neither."""
+    async with open_session(sandbox, base_url=sandbox.url + "/x") as twake:
+        with pytest.raises(TwakeError):
+            await twake.send_message(sandbox.channel_id, "hello")
+    assert sandbox.private_api_key not in repr(sandbox.requests)
+
+
+async def test_access_tokens_are_not_pickled(one, sandbox):
+    """As credentials are not."""
+    await one.send_message(sandbox.channel_id, "hello")
+    for thing in (one._sender.api.api.token, Grant("v", 1.0)):
+        with pytest.raises(TypeError, match="not pickled"):
+            pickle.dumps(thing)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from typing import TYPE_CHECKING, Any
 
@@ -16,12 +17,14 @@ if TYPE_CHECKING:
     from twake_async._protocol.node.api import Api
     from twake_async._protocol.node.requests import Place
 
+    from .login import Logins
+
 __all__ = ["Joins"]
 
 #: Seconds that it may take.
 LIMIT = 10.0
 #: The most threads that are remembered, and for how many seconds.
-MOST, LONG = 1000, 60.0
+MOST, LONG = 1000, 2.0
 
 log = logging.getLogger("twake_async")
 
@@ -36,6 +39,7 @@ class Joins:
 
     attempts: Attempts[Any]
     api: Api
+    logins: Logins
     _calls: dict[str, SharedCall[bool]] = attrs.field(factory=dict, init=False)
     _joined: dict[str, float] = attrs.field(factory=dict, init=False)
     """When a thread was joined, in that order: who was refused just before need not join again."""
@@ -54,13 +58,14 @@ class Joins:
         call = self._calls.get(place.thread)
         if call is None:
             call = self._calls[place.thread] = SharedCall(
-                self._run(place), self.attempts.start, _never
+                functools.partial(self._run, place), self.attempts.start, _never
             )
         return await call.wait(seconds)
 
     async def _run(self, place: Place) -> bool:
         try:
-            is_in = await self.attempts.ask(join(place, self.api), LIMIT) is True
+            ask = functools.partial(join, place, self.api)
+            is_in = await self.logins.ask(ask, LIMIT) is True
         finally:
             del self._calls[place.thread]
         if is_in:

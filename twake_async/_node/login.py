@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
 
 from twake_async._protocol.node.api import Token
 from twake_async._protocol.node.login import Grant, log_in
-from twake_async.errors import NotSentError, Outcome, TwakeError
+from twake_async.errors import NotSentError, Outcome, RefusedError, TwakeError
 
 from .shared_call import SharedCall
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from twake_async._attempt_loop import Attempts
     from twake_async._protocol.node.api import Api
+    from twake_async._protocol.node.reads import Ask
 
 __all__ = ["Logins"]
 
+T = TypeVar("T")
+
 #: Seconds that a login may take, and the most between two that fail.
-LIMIT, LONGEST_WAIT = 10.0, 10.0
+LIMIT, LONGEST_WAIT = 4.0, 10.0
 #: Seconds between the first two logins that fail; they double.
 FIRST_WAIT = 0.2
 #: The most seconds before its end at which a token is renewed, and not used any more.
@@ -67,15 +72,37 @@ class Logins:
             seconds -= self.attempts.now() - began
         return None
 
+    async def ask(self, make: Callable[[], Ask[T]], seconds: float) -> T | TwakeError:
+        """Make a request that stands beside the sends, with an access token.
+
+        Args:
+            make: Makes the request; it is made once more where the token is refused.
+            seconds: How long all of it may take.
+
+        """
+        ends = self.attempts.now() + seconds
+        for is_last in (False, True):
+            error = await self.log_in(ends - self.attempts.now())
+            if error is not None:
+                return error
+            request = make()
+            result = await self.attempts.ask(request, max(0.0, ends - self.attempts.now()))
+            if is_last or not isinstance(result, RefusedError) or result.reason != "token":
+                break
+            self.api.forget(request.used)
+        return result
+
     def _begin(self) -> SharedCall[TwakeError | None]:
         if self._call is None or self._call.task.done():
-            self._call = SharedCall(self._run(), self.attempts.start, self._late)
+            self._call = SharedCall(self._run, self.attempts.start, self._late)
         return self._call
 
     def _late(self) -> TwakeError:
-        return self._last or NotSentError(
+        error = NotSentError(
             "the message was not sent: the deadline passed during the login", reason="login"
         )
+        error.__cause__ = self._last
+        return error
 
     async def _run(self) -> TwakeError | None:
         pause = self._not_before - self.attempts.now()

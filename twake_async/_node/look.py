@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from twake_async._protocol.node.reads import Page, pages
-from twake_async._protocol.node.requests import Place, finds
+from twake_async._protocol.node.requests import Place, is_proof
 
 from .shared_call import SharedCall
 
@@ -22,8 +23,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Looks"]
 
-#: Seconds that one look may take, and the waits before each try of it.
-LIMIT, WAITS = 10.0, (0.0, 0.2, 0.8)
+#: The tries of one look: the seconds before each, and those that it may take.
+TRIES = ((0.0, 2.0), (0.2, 4.0), (0.8, 4.0))
+#: Seconds for which a look waits for the one before, of the same place.
+BEFORE = 1.0
 
 
 @attrs.define(eq=False)
@@ -51,7 +54,7 @@ class Looks:
         if place.thread:
             place = Place(place.company, "", "", place.thread)
         for row in await self._join(place).wait(seconds):
-            if "application_id" in row and self.api.is_ours(row) and finds(evidence, row):
+            if "application_id" in row and self.api.is_ours(row) and is_proof(evidence, row):
                 return row
         return None
 
@@ -59,14 +62,16 @@ class Looks:
         call = self._next.get(place)
         if call is None:
             call = SharedCall(
-                self._run(place, self._running.get(place)), self.attempts.start, tuple
+                functools.partial(self._run, place, self._running.get(place)),
+                self.attempts.start,
+                tuple,
             )
             self._next[place] = call
         return call
 
     async def _run(self, place: Place, before: SharedCall[Rows] | None) -> Rows:
         if before is not None:
-            await before.wait(LIMIT)
+            await before.wait(BEFORE)
         call = self._running[place] = self._next.pop(place)
         try:
             return await self._read(place)
@@ -76,12 +81,12 @@ class Looks:
 
     async def _read(self, place: Place) -> Rows:
         page = Page(())
-        for wait in WAITS:
+        for wait, limit in TRIES:
             if wait:
                 await self.attempts.wait(wait)
-            if not self.logins.is_ready and await self.logins.log_in(LIMIT) is not None:
+            if not self.logins.is_ready and await self.logins.log_in(limit) is not None:
                 continue
-            page = await self.attempts.converse(pages(place, self.api), LIMIT)
+            page = await self.attempts.converse(pages(place, self.api), limit)
             if page.error is None:
                 break
             if page.error.reason == "token":

@@ -19,7 +19,7 @@ class SharedCall(Generic[T]):
     """A call under way. Who is cancelled while it waits for the result ends only its own wait.
 
     Args:
-        call: The call; an exception that it raises is given to nobody.
+        call: Makes the call; an exception that it raises is given to nobody.
         start: Makes its task.
         late: Returns what a wait gives whose time is over, or that waits for a call that raised.
 
@@ -27,20 +27,18 @@ class SharedCall(Generic[T]):
 
     def __init__(
         self,
-        call: Coroutine[Any, Any, T],
+        call: Callable[[], Coroutine[Any, Any, T]],
         start: Callable[[Coroutine[Any, Any, T]], asyncio.Task[T]],
         late: Callable[[], T],
     ) -> None:
         self._late = late
         self._waiting = Waiting(late)
         self.task = start(self._run(call))
+        # One that is cancelled before its first step runs no line of its own.
+        self.task.add_done_callback(lambda _: self._waiting.close(late()))
 
-    async def _run(self, call: Coroutine[Any, Any, T]) -> T:
-        try:
-            result = await call
-        except BaseException:
-            self._waiting.close(self._late())
-            raise
+    async def _run(self, call: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        result = await call()
         self._waiting.close(result)
         return result
 

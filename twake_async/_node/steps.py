@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -44,7 +45,7 @@ class NodeSession:
     def __attrs_post_init__(self) -> None:
         self.logins = Logins(self.attempts, self.api)
         self.looks = Looks(self.attempts, self.api, self.logins)
-        self.joins = Joins(self.attempts, self.api)
+        self.joins = Joins(self.attempts, self.api, self.logins)
 
     def steps_of_save(self, save: Save) -> SaveSteps:
         """Return the steps around the attempts of a save."""
@@ -146,6 +147,7 @@ class SaveSteps:
             seconds: How long to read at most.
 
         """
-        ask = read_message(self.request.place, result.id, self.session.api)
-        found = await self.session.attempts.ask(ask, seconds)
+        session, place = self.session, self.request.place
+        ask = functools.partial(read_message, place, result.id, session.api)
+        found = await session.logins.ask(ask, seconds)
         return found if isinstance(found, bool) else None

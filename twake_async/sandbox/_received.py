@@ -83,7 +83,7 @@ def received(request: Request, response: Response, fault: Fault | None) -> Recei
 
 def _kept_body(request: Request, path: str) -> Any:
     body = _decoded(request.body, path)
-    if path.rstrip("/") == LOGIN:
+    if path.rstrip("/").endswith(LOGIN):  # also below a path that is not served
         given = body if isinstance(body, dict) else {}
         return {"id": given["id"]} if "id" in given else {}
     return request.body.decode("utf-8", "replace") if body is None else body

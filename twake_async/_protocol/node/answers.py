@@ -88,13 +88,18 @@ def _judge_status(
     if answer.status == 404 and is_reply and document == _OUTSIDE:
         return _outside()
     if answer.status == 404 and document == NOT_FOUND:
-        return RefusedError(
-            "this server has no such API: if it is a Twake of 2020 to 2022, it needs "
-            'api="v1"; check() tells which APIs it serves',
-            reason="api",
-            status=404,
-        )
+        return no_api(404)
     return judge_status(answer, path, api.server, context)
+
+
+def no_api(status: int) -> RefusedError:
+    """Return the refusal of a server that does not serve this API."""
+    return RefusedError(
+        "this server has no such API: if it is a Twake of 2020 to 2022, it needs "
+        'api="v1"; check() tells which APIs it serves',
+        reason="api",
+        status=status,
+    )
 
 
 def _judge_error(document: Mapping[str, Any], *, is_reply: bool) -> TwakeError:
@@ -104,6 +109,9 @@ def _judge_error(document: Mapping[str, Any], *, is_reply: bool) -> TwakeError:
     if is_reply and document == _OUTSIDE:
         return _outside()
     refused = refused_by_node(document)
+    if refused is not None and refused.status == 401:
+        # A server of 2021 drops the access token on its way to the service (`send-text` of 2021).
+        return no_api(200)
     return refused or OutcomeUnknownError(
         "the server answered with an error that may come after the message was stored",
         reason="server_error",

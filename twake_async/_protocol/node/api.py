@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import quote
 
 import attrs
@@ -37,6 +37,9 @@ class Token:
     """When another one is asked for, by a clock that is never set back."""
     ends: float = 0.0
     """When it is not used any more."""
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("an access token is not pickled: log in where it is used")
 
 
 @attrs.define(eq=False)

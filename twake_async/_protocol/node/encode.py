@@ -102,9 +102,10 @@ class EncodedDraft:
         """
         fields = self.fields
         if front_id is not None:
-            ids = {FRONT_ID: front_id, MARKER: marker}
-            context = fields["context"] | {name: one for name, one in ids.items() if one}
-            fields = fields | {"context": context}
+            # A marker that was minted now stands beside no id of an earlier run.
+            context = {name: one for name, one in fields["context"].items() if name != MARKER}
+            ids = {FRONT_ID: front_id} if marker is None else {FRONT_ID: front_id, MARKER: marker}
+            fields = fields | {"context": context | ids}
         body = self._body(fields)
         if len(body) > LARGEST_BODY:
             raise InvalidDraftError(

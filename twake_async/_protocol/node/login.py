@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import attrs
 
@@ -51,6 +51,9 @@ class Grant:
     def header(self) -> tuple[bytes, bytes]:
         """Return the header that says who sends a request."""
         return (b"Authorization", b"Bearer " + self.value.encode())
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("an access token is not pickled: log in where it is used")
 
 
 @attrs.frozen(eq=False)

@@ -150,7 +150,16 @@ def examine(
     if found.problem:
         return found
     path = company_path(group, "threads", NO_THREAD, "messages") + "?limit=1"
-    return finding((yield ReadProbe(path, api)), proxy)
+    found = finding((yield ReadProbe(path, api)), proxy)
+    if found.problem or workspace_id is not None:
+        return found
+    return attrs.evolve(found, advice=f"{found.advice}; {_NO_WORKSPACE}")
+
+
+_NO_WORKSPACE = (
+    "no workspace is set, so each message to a channel must name its own: give workspace_id "
+    "(TWAKE_WORKSPACE_ID)"
+)
 
 
 def _refused(error: RefusedError) -> Check | None:

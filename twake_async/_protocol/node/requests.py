@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from twake_async.messages import MessageDraft
 
 
-__all__ = ["Place", "Remove", "Save", "Session", "finds"]
+__all__ = ["Place", "Remove", "Save", "Session", "finds", "is_proof"]
 
 
 class Session(Protocol):
@@ -217,6 +217,16 @@ def finds(markers: Mapping[str, str], found: Mapping[str, Any]) -> bool:
     return isinstance(context, dict) and all(
         context.get(name) == value for name, value in markers.items()
     )
+
+
+def is_proof(evidence: Mapping[str, str], found: Mapping[str, Any]) -> bool:
+    """Say whether a message has the id that was minted for one.
+
+    A minted `front_id` is told to the caller, who may send another message with it. Such a message
+    has a marker besides.
+    """
+    is_alone = MARKER in evidence or MARKER not in found.get("context", ())
+    return is_alone and finds(evidence, found)
 
 
 @attrs.define(eq=False)
