@@ -12,6 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from node_recorded import CASES
 from node_rows import row
+from plain_ids import plain_id
 from strategies import JSON, TEXT
 
 from twake_async import twacode
@@ -346,7 +347,7 @@ def sent_over_v1(content):
     return decode_v1({"id": "m", "content": body["message"]["content"]})
 
 
-@pytest.mark.parametrize("content", TREES, ids=str)
+@pytest.mark.parametrize("content", TREES, ids=plain_id)
 def test_a_content_comes_back_as_over_v1(content):
     """A text is a string; rich content is in the portable form, which `twacode.decode` reads."""
     node, v1 = sent_over_node(content), sent_over_v1(content)

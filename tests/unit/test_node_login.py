@@ -11,6 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from node_recorded import CASES
 from node_rows import answer
+from plain_ids import plain_id
 from strategies import JSON, TEXT
 
 from twake_async._arguments import Credentials
@@ -119,7 +120,7 @@ def test_the_token_is_kept_and_nothing_else_of_the_answer():
         {"expiration": 10**400},
         {"time": {}},
     ],
-    ids=str,
+    ids=plain_id,
 )
 def test_what_is_no_token_is_never_used_as_one(changed):
     """No header is made of it, and no message was sent."""
