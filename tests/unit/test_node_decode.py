@@ -17,7 +17,7 @@ from strategies import JSON, TEXT
 
 from twake_async import twacode
 from twake_async._protocol.node.api import FRONT_ID, MARKER, Api
-from twake_async._protocol.node.decode import decode_message
+from twake_async._protocol.node.decode import _date, _text, decode_message
 from twake_async._protocol.node.encode import encode_draft
 from twake_async._protocol.node.same import is_same
 from twake_async._protocol.v1.decode import decode_message as decode_v1
@@ -283,6 +283,36 @@ def test_counts_dates_and_reactions():
     assert message.pinned
     assert message.reactions == {":heart:": Reaction(("u", "v"), 2)}
     assert decode(stats={"replies": 0}).responses_count == 0
+
+
+def test_an_ephemeral_message_has_the_id_that_was_given_to_it():
+    """The rest of what the server shows of it is kept, and so is what has no such id."""
+    shown = {"id": "e", "version": "1", "recipient": "u"}
+    message = decode(ephemeral=shown)
+    assert (message.ephemeral_id, message.extra) == ("e", {"ephemeral": shown})
+    for other in ({"id": 5}, {}, "e", ["e"]):
+        message = decode(ephemeral=other)
+        assert (message.ephemeral_id, message.extra) == (None, {"ephemeral": other})
+
+
+def test_a_text_and_a_date_are_taken_in_their_one_type():
+    """Milliseconds in UTC; a year that Python does not know stays a number."""
+    for make, good, others in (
+        (_text("there"), {"a": "a"}, (5, None, ["a"])),
+        (
+            _date("there"),
+            {1_500: datetime.datetime(1970, 1, 1, 0, 0, 1, 500_000, datetime.UTC)},
+            ("1500", 1.5, True, 10**18, 10**400),
+        ),
+    ):
+        for value, expected in good.items():
+            known = {}
+            assert make(known, value) is True
+            assert known == {"there": expected}
+        for value in others:
+            known = {}
+            assert make(known, value) is False
+            assert known == {}
 
 
 @pytest.mark.parametrize(
