@@ -242,11 +242,14 @@ def test_hidden_data_shows_no_id():
     message = decode(context={"a": 1, FRONT_ID: "f", MARKER: "k"})
     assert (message.hidden_data, message.front_id) == ({"a": 1}, "f")
     assert message.extra == {MARKER: "k"}
-    assert decode(context={"a": 1}).hidden_data == {"a": 1}
+    message = decode(context={"a": 1})
+    assert (message.hidden_data, message.front_id, message.extra) == ({"a": 1}, "", {})
     assert decode(context={MARKER: "k"}).hidden_data == {}
     strange = decode(context={"a": 1, FRONT_ID: 5})
     assert (strange.hidden_data, strange.front_id) == ({}, "")
     assert strange.extra == {"context": {"a": 1, FRONT_ID: 5}}
+    both = {FRONT_ID: 5, MARKER: "k"}
+    assert decode(context=both).extra == {"context": both}
 
 
 @pytest.mark.parametrize(
@@ -338,7 +341,8 @@ def test_other_reactions_stay_as_they_are(reactions):
 def test_another_override_stays_as_it_is(value):
     """It is a title and a picture, both texts."""
     assert decode(override=value).extra == {"override": value}
-    assert decode(override={"title": "T", "picture": None}).override == {"title": "T"}
+    message = decode(override={"title": "T", "picture": None})
+    assert (message.override, message.extra) == ({"title": "T"}, {})
 
 
 # --- content ------------------------------------------------------------------------------------
