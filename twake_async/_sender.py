@@ -217,7 +217,7 @@ def draft_of_edit(
     if isinstance(message, Message) and not replaces:
         if hidden_data is not None:
             front_id = message.front_id or None
-            extra = {name: message.extra[name] for name in (MARKER,) if name in message.extra}
+            extra = _marker_of(message)
     elif isinstance(message, Message):
         content = message.content if content is None else content
         hidden_data = (message.hidden_data or None) if hidden_data is None else hidden_data
@@ -235,6 +235,13 @@ def draft_of_edit(
         workspace_id=ref.workspace_id or None,
         extra=extra,
     )
+
+
+def _marker_of(message: Message) -> dict[str, str]:
+    """Return the marker that stands beside the `front_id` of a message over Node, if any."""
+    context = message.extra.get("context")
+    marker = context.get(MARKER) if isinstance(context, dict) else None
+    return {MARKER: marker} if isinstance(marker, str) else {}
 
 
 def draft_of_reply(

@@ -55,6 +55,7 @@ def plan(**options) -> Plan:
         "key": None,
         "retry": None,
         "encode": functools.partial(encode_draft, group_id="g1"),
+        "look": None,  # v1 has none
         "pace": Clock(),
         "server": Known(),
         "outage_timeout": 300.0,

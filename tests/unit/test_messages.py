@@ -256,3 +256,14 @@ def test_messages_are_copied_with_changes():
 def test_a_message_can_be_read_as_text(content, text):
     """Whatever form the server keeps the content in."""
     assert Message(id="m1", content=content).text == text
+
+
+@pytest.mark.parametrize(
+    "override", [{"name": "x"}, {"title": ""}, {"title": 1}, {"picture": None}, {1: "x"}, "x"]
+)
+def test_an_override_is_a_title_and_a_picture(override):
+    """Anything else would be stored and shown by no client."""
+    with pytest.raises(InvalidDraftError) as caught:
+        MessageDraft("c", "x", override=override)
+    assert caught.value.field == "override"
+    assert MessageDraft("c", "x", override={"title": "T", "picture": "p"}).override

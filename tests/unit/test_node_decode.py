@@ -77,10 +77,10 @@ def put_back(message):
         assert content["original_str"] == content["fallback_string"]
         raw["text"] = content["original_str"]
         raw["blocks"] = [{"type": "twacode", "elements": content["prepared"]}]
-    if "context" not in raw:
-        ids = {FRONT_ID: message.front_id or None, MARKER: raw.get(MARKER)}
-        known = {name: one for name, one in ids.items() if one is not None}
-        raw["context"] = {**message.hidden_data, **known}
+    left = raw.get("context", {})
+    if isinstance(left, dict):
+        known = {FRONT_ID: message.front_id} if message.front_id else {}
+        raw["context"] = {**message.hidden_data, **known, **left}
     for name, field in RENAMED.items():
         moment = getattr(message, field)
         if moment is not None:
@@ -241,7 +241,7 @@ def test_hidden_data_shows_no_id():
     """The front_id is a field, and the marker is kept for an edit."""
     message = decode(context={"a": 1, FRONT_ID: "f", MARKER: "k"})
     assert (message.hidden_data, message.front_id) == ({"a": 1}, "f")
-    assert message.extra == {MARKER: "k"}
+    assert message.extra == {"context": {MARKER: "k"}}
     message = decode(context={"a": 1})
     assert (message.hidden_data, message.front_id, message.extra) == ({"a": 1}, "", {})
     assert decode(context={MARKER: "k"}).hidden_data == {}
@@ -465,3 +465,14 @@ def test_rich_content_without_a_text_reads_as_its_tree():
     blocks = [{"type": "twacode", "elements": [{"type": "bold", "content": "Hi"}]}]
     assert decode(text=None, blocks=blocks).text == "Hi"
     assert isinstance(decode(text=None, blocks=blocks), Message)
+
+
+@pytest.mark.parametrize(
+    ("ephemeral", "name"),
+    [({"id": "e", "version": "1"}, "e"), ({"id": 1}, None), ("e", None), ({}, None)],
+)
+def test_an_ephemeral_message_is_known_by_its_id(ephemeral, name):
+    """What else is said of it stays in `extra`."""
+    message = decode_message({"id": "m", "ephemeral": ephemeral})
+    assert message.ephemeral_id == name
+    assert message.extra["ephemeral"] == ephemeral

@@ -256,8 +256,8 @@ def test_ids_are_quoted_in_paths():
     assert path == (
         "/api/messages/v1/companies/co%2F..%2Fx/threads/%C3%A9%20%25/messages/a%2Fb%3Fc%23d/delete"
     )
-    assert company_path("..", ".", "...", "a.b") == (
-        "/api/messages/v1/companies/%2E%2E/%2E/%2E%2E%2E/a.b"
+    assert company_path("..", ".", "...", "a.b", "X.X") == (
+        "/api/messages/v1/companies/%2E%2E/%2E/%2E%2E%2E/a.b/X.X"
     )
 
 

@@ -114,7 +114,7 @@ async def test_hidden_data_of_an_edit_keeps_the_ids_beside_it(sandbox, twake):
     sent = await twake.send_message(sandbox.channel_id, "hello", front_id="mine")
     edited = await twake.edit_message(sent, hidden_data={"b": 2})
     assert (edited.content, edited.front_id, edited.hidden_data) == ("hello", "mine", {"b": 2})
-    assert edited.extra["_twake_async"] == sent.extra["_twake_async"]
+    assert edited.extra["context"] == sent.extra["context"] != {}
 
 
 async def test_rich_content_comes_back_as_over_v1(sandbox, one):
@@ -724,3 +724,44 @@ async def test_an_ephemeral_message_needs_no_draft(sandbox, one):
     )
     assert shown.ephemeral_id
     assert sandbox.messages() == []
+
+
+async def test_a_thread_that_is_joined_too_slowly_refuses_the_reply(sandbox, one):
+    """The deadline is over the join, too."""
+    thread = sandbox.say("a question")
+    sandbox.slow_next(3.0, on="join")
+    with pytest.raises(RefusedError) as caught:
+        await one.reply(MessageRef(sandbox.channel_id, thread["id"]), "an answer", deadline=0.5)
+    assert caught.value.reason == "thread"
+
+
+async def test_a_thread_that_was_joined_a_moment_ago_is_not_joined_again(sandbox, one):
+    """The reply was refused before that."""
+    thread = sandbox.say("a question")
+    ref = MessageRef(sandbox.channel_id, thread["id"])
+    joins = one._sender.api.session.joins
+    joins._joined[thread["id"]] = one._attempts.now()
+    with pytest.raises(RefusedError):
+        await one.reply(ref, "an answer")
+    joins._joined[thread["id"]] -= 100
+    assert (await one.reply(ref, "an answer")).content == "an answer"
+
+
+async def test_a_look_without_a_login_finds_nothing(sandbox, one):
+    """And the outcome stays unknown."""
+    await one.send_message(sandbox.channel_id, "first")
+    sandbox.fail_next(after_storing="close")
+    sandbox.refuse_next("authentication", on="read", times=3)
+    sandbox.fail_next(before_storing="close", on="login", times=10)
+    with pytest.raises(OutcomeUnknownError):
+        await one.send_message(sandbox.channel_id, "hello", deadline=5.0)
+
+
+async def test_a_resume_that_may_not_look_reports(sandbox, one, tmp_path):
+    """`reconcile=False` holds for it, too."""
+    journal = Journal(tmp_path / "a.journal")
+    given = drafts(sandbox, 1)
+    sandbox.fail_next(after_storing="close")
+    await deliveries(one, given, journal=journal, retry=BLIND)
+    [end] = await deliveries(one, given, journal=journal, retry=BLIND)
+    assert (end.outcome, end.from_journal) == (Outcome.UNKNOWN, True)

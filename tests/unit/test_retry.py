@@ -496,3 +496,11 @@ def test_any_date_is_understood(seconds):
     date = datetime.datetime.fromtimestamp(seconds, datetime.UTC)
     header = email.utils.format_datetime(date, usegmt=True)
     assert parse_retry_after(header, NOW) == max(0.0, seconds - NOW)
+
+
+@pytest.mark.parametrize("value", [None, 1, "yes"])
+def test_reconcile_is_a_boolean(value):
+    """Anything else is a mistake."""
+    with pytest.raises(ConfigurationError) as caught:
+        RetryPolicy(reconcile=value)
+    assert caught.value.field == "reconcile"

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     Look = Callable[[SaveRequest, int], Awaitable[Message | None]]
 
-__all__ = ["AttemptLog", "Item", "no_look", "not_sent"]
+__all__ = ["AttemptLog", "Item", "not_sent"]
 
 
 @attrs.define(eq=False)
@@ -49,11 +49,6 @@ class AttemptLog:
         """Forget all attempts, for another draft."""
         self.outcomes.clear()
         self.begun = self.unknown = 0
-
-
-async def no_look(request: SaveRequest, doubts: int) -> Message | None:  # noqa: ARG001
-    """Return None: nothing is read."""
-    return None
 
 
 #: The log of a draft for which no attempt was made.

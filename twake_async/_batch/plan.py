@@ -13,8 +13,6 @@ from twake_async.errors import ConfigurationError
 from twake_async.journal import Journal
 from twake_async.retry import RetryPolicy
 
-from .item import no_look
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -44,7 +42,7 @@ class Plan:
     retry: RetryPolicy | None
     encode: Callable[[MessageDraft], EncodedDraft]
     """Encodes a draft, or raises a `TwakeError`."""
-    look: Look = no_look
+    look: Look
     """Returns the message of a request that an earlier run sent, if a read finds it."""
     pace: Pace
     server: Server

@@ -69,10 +69,8 @@ def _drop_keys(values: list[Any]) -> None:
 
 def _take_marker(context: Any, left: dict[str, Any]) -> None:
     """Keep the marker, which no field has: an edit with hidden data sends it again."""
-    if "context" in left or not isinstance(context, dict) or MARKER not in context:
-        return
-    if left.setdefault(MARKER, context[MARKER]) is not context[MARKER]:
-        left["context"] = context
+    if "context" not in left and isinstance(context, dict) and MARKER in context:
+        left["context"] = {MARKER: context[MARKER]}
 
 
 def _take_content(known: dict[str, Any], left: dict[str, Any]) -> None:
