@@ -197,7 +197,7 @@ def test_an_edit_names_only_what_is_given():
     assert save(None, id="m", override={"title": "T"})[1] == {"override": {"title": "T"}}
     request, sent = save(None, id="m", hidden_data={"a": 1})
     assert sent == {"context": {"a": 1}}
-    assert (request.front_id, request.markers, request.target) == (None, {}, "m")
+    assert (request.front_id, request.target) == (None, "m")
     given = {"id": "m", "hidden_data": {"a": 1}, "front_id": "f", "extra": {MARKER: "k"}}
     assert save(None, **given)[1] == {"context": {"a": 1, FRONT_ID: "f", MARKER: "k"}}
     draft = encode(MessageDraft("ch", None, **given))

@@ -37,7 +37,7 @@ def decode_message(found: Mapping[str, Any]) -> Message:
     Fields that `Message` does not know, and values of another type, are in `extra` under their
     names. Private keys of applications are removed, from the `resource` too.
     """
-    _drop_keys([found[name] for name in _WITH_APPLICATIONS if name in found])
+    _drop_keys([found[name] for name in _WITH_APPLICATIONS if found.get(name)])
     left: dict[str, Any] = {}
     known: dict[str, Any] = {}
     for name, value in found.items():
@@ -62,7 +62,7 @@ def _drop_keys(values: list[Any]) -> None:
         if isinstance(value, dict):
             if isinstance(value.get("api"), dict):
                 value["api"].pop("private_key", None)
-            values.extend(value[name] for name in _WITH_APPLICATIONS if name in value)
+            values.extend(value[name] for name in _WITH_APPLICATIONS if value.get(name))
         elif isinstance(value, list):
             values.extend(value)
 

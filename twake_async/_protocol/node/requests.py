@@ -104,17 +104,11 @@ class Save:
         return self.operation != "edit" and bool(self.place.thread)
 
     @property
-    def markers(self) -> Mapping[str, str]:
-        """The ids in the context that were minted for this message or given by the caller."""
-        context = self.fields.get("context") or {}
-        return {name: context[name] for name in (FRONT_ID, MARKER) if name in context}
-
-    @property
     def evidence(self) -> Mapping[str, str]:
         """The id in the context that was minted for this message: it is no other message's."""
-        markers = self.markers
-        name = MARKER if MARKER in markers else FRONT_ID
-        return {name: markers[name]}
+        context = self.fields["context"]
+        name = MARKER if MARKER in context else FRONT_ID
+        return {name: context[name]}
 
     def headers(self) -> tuple[tuple[bytes, bytes], ...]:
         """Return the headers that say who sends it: those of the token of that moment."""
@@ -143,7 +137,7 @@ class Save:
             message = found.get("message") or {}
         if not (isinstance(name, str) and name and isinstance(message, dict)):
             return mismatch("holds no message with an id")
-        if message.get("id") != name or not finds(self.markers, message):
+        if message.get("id") != name or not self._is_ours(message):
             return mismatch("is not about this message")
         if self.place.thread and message.get("thread_id") != self.place.thread:
             return mismatch("is about another thread")
@@ -152,6 +146,13 @@ class Save:
             return mismatch("names a message that was there before")
         result = decode_message(message)
         return attrs.evolve(result, maybe_duplicated=True) if context.in_doubt else result
+
+    def _is_ours(self, message: Mapping[str, Any]) -> bool:
+        """Say whether a message has the ids that this one was sent with."""
+        sent, shown = self.fields["context"], message.get("context")
+        if not isinstance(shown, dict) or shown.get(FRONT_ID) != sent[FRONT_ID]:
+            return False
+        return MARKER not in sent or shown.get(MARKER) == sent[MARKER]
 
     def _judge_edit(self, found: Mapping[str, Any]) -> Message | TwakeError:
         if found.get("id") != self.draft.id:
