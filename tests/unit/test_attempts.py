@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
+import weakref
 from email.utils import formatdate
 from typing import Any
 
@@ -157,7 +159,7 @@ class Script:
         self.seconds.append(seconds)
         self.connections.append(connection)
         fact = self.facts.pop(0)
-        if isinstance(fact, BaseException):
+        if isinstance(fact, asyncio.CancelledError):
             raise fact
         verdict = judge(fact, self.named)
         self.names.append(verdict.names)
@@ -661,6 +663,203 @@ async def test_an_unknown_end_is_not_its_own_cause(facts):
         await attempts(*facts).run(REQUEST, policy, 30)
     assert caught.value.__cause__ is None
     assert caught.value.attempts == len(facts)
+
+
+def refused(reason: str) -> RefusedError:
+    return RefusedError("no", reason=reason)
+
+
+class Stepping(Prepared):
+    """A request with steps that may recover from a refusal, and look for what became of it.
+
+    Args:
+        time: The clock.
+        recovers: The reasons from which a step may recover.
+        recovery: Whether the steps say that the request may be sent once more.
+        found: What the looks find, one after the other.
+        can_look: Whether a look may find anything.
+        answered_in: Seconds until an attempt ends.
+
+    """
+
+    is_ready = True
+
+    def __init__(
+        self, time, *, recovers=(), recovery=True, found=(), can_look=False, answered_in=0.0
+    ) -> None:
+        super().__init__(time)
+        self.recovers, self.recovery = recovers, recovery
+        self.found, self.can_look = list(found), can_look or bool(found)
+        self.answered_in = answered_in
+        self.recovered: list = []
+        self.looked: list = []
+
+    def judge(self, answer, context):
+        self.time.at += self.answered_in
+        return answer if isinstance(answer, TwakeError) else super().judge(answer, context)
+
+    def can_recover(self, error) -> bool:
+        return error.reason in self.recovers
+
+    async def recover(self, error, seconds):
+        self.recovered.append((error.reason, seconds))
+        return self.recovery
+
+    async def look(self, seconds, doubts):
+        self.looked.append((seconds, doubts))
+        return self.found.pop(0) if self.found else None
+
+
+async def test_what_a_step_recovers_from_is_tried_again_at_once():
+    """It waits for nothing, costs nothing of the budget, and is no attempt of the policy's."""
+    time, seen = Time(), []
+    request = Stepping(time, recovers=["token"], answered_in=1.0)
+    loop = attempts(
+        refused("token"), GOOD, time=time, budget=RetryBudget(0, 0), on_attempt=seen.append
+    )
+    assert (await loop.run(request, RetryPolicy.never(), 30)).id == "m1"
+    assert request.recovered == [("token", 29.0)]
+    assert [(one.number, one.reason, one.wait) for one in seen] == [
+        (1, "token", 0.0),
+        (2, "", None),
+    ]
+    assert time.waits == [0.0]
+
+
+async def test_an_attempt_after_a_recovery_leaves_the_policy_all_of_its_attempts():
+    """Two attempts of the policy's, and the one that was recovered from."""
+    request = Stepping(Time(), recovers=["token"])
+    loop = attempts(refused("token"), later(), later(), GOOD)
+    with pytest.raises(RateLimitedError) as caught:
+        await loop.run(request, RetryPolicy(attempts=2), 30)
+    assert caught.value.attempts == 3
+
+
+async def test_a_step_recovers_once_from_each_reason():
+    """What comes again after it is final, also where another reason came between."""
+    time = Time()
+    request = Stepping(time, recovers=["token", "thread"])
+    loop = attempts(refused("token"), refused("thread"), refused("token"), GOOD, time=time)
+    with pytest.raises(RefusedError) as caught:
+        await loop.run(request, RetryPolicy(), 30)
+    assert (caught.value.reason, caught.value.attempts) == ("token", 3)
+    assert [reason for reason, _ in request.recovered] == ["token", "thread"]
+
+
+async def test_a_step_that_does_not_recover_ends_the_send():
+    """The refusal that it was to change is raised."""
+    request = Stepping(Time(), recovers=["thread"], recovery=False)
+    with pytest.raises(RefusedError) as caught:
+        await attempts(refused("thread"), GOOD).run(request, RetryPolicy(), 30)
+    assert (caught.value.reason, caught.value.attempts) == ("thread", 1)
+
+
+@pytest.mark.parametrize("fact", [LOST, REFUSED])
+async def test_a_step_recovers_from_refusals_only(fact):
+    """What may have been stored is not sent once more for it; what never left needs no step."""
+    request = Stepping(Time(), recovers=["lost", "connect"])
+    with pytest.raises(TwakeError):
+        await attempts(fact, GOOD).run(request, RetryPolicy.never(), 30)
+    assert request.recovered == []
+
+
+async def test_what_a_look_finds_is_delivered():
+    """The observer is told, and the budget; the listener heard already that the attempt is over."""
+    time, seen, listener = Time(), [], Heard()
+    found = object()
+    request = Stepping(time, found=[found])
+    loop = attempts(
+        later(), LOST, GOOD, time=time, budget=RetryBudget(1, 0.5), on_attempt=seen.append
+    )
+    assert await loop.run(request, RetryPolicy(), 30, listener) is found
+    assert [(one.number, one.outcome, one.reason, one.wait) for one in seen[1:]] == [
+        (2, Outcome.UNKNOWN, "lost", None),
+        (2, Outcome.DELIVERED, "found", None),
+    ]
+    assert listener.told[-1] == (Outcome.UNKNOWN, "lost", True)
+    assert loop.tokens.left == 0.5
+
+
+@pytest.mark.parametrize(
+    ("seconds", "answered_in", "given", "looked"),
+    [
+        (60.0, 10.0, 58.0, 50.0),
+        (30.0, 28.5, 28.0, 2.0),
+        (30.0, 27.5, 28.0, 2.5),
+        (10.0, 3.0, 9.0, 7.0),
+        (1.0, 0.0, 0.9, 1.0),
+    ],
+)
+async def test_a_tenth_of_the_deadline_is_kept_for_a_look(seconds, answered_in, given, looked):
+    """2 seconds at the most; the look gets what the attempts left over, too."""
+    time = Time()
+    request = Stepping(time, can_look=True, answered_in=answered_in)
+    loop = attempts(LOST, time=time)
+    with pytest.raises(OutcomeUnknownError):
+        await loop.run(request, RetryPolicy(), seconds)
+    assert loop.transport.seconds == pytest.approx([given])
+    assert request.looked == [(pytest.approx(looked), 1)]
+
+
+async def test_a_look_is_told_how_many_attempts_may_have_made_copies():
+    """One that never left is none of them."""
+    request = Stepping(Time(), can_look=True)
+    loop = attempts(LOST, REFUSED, LOST, LOST, GOOD)
+    await loop.run(request, RetryPolicy(attempts=9, on_unknown="resend"), 30)
+    assert [doubts for _, doubts in request.looked] == [1, 2, 3]
+
+
+@pytest.mark.parametrize(("reconcile", "can_look"), [(False, True), (True, False), (False, False)])
+async def test_without_a_look_the_attempts_get_the_whole_deadline(reconcile, can_look):
+    """The policy may forbid it, and not each message can be looked for."""
+    request = Stepping(Time(), can_look=can_look)
+    loop = attempts(LOST)
+    with pytest.raises(OutcomeUnknownError):
+        await loop.run(request, RetryPolicy(reconcile=reconcile), 30)
+    assert loop.transport.seconds == [30.0]
+    assert request.looked == []
+
+
+@pytest.mark.parametrize("fact", [Answer(401, [], b""), REFUSED])
+async def test_nothing_is_looked_for_that_was_certainly_not_stored(fact):
+    """Only an unknown outcome is worth a read."""
+    request = Stepping(Time(), found=[object()])
+    with pytest.raises(TwakeError):
+        await attempts(fact).run(request, RetryPolicy.never(), 30)
+    assert request.looked == []
+
+
+async def test_closing_waits_for_the_calls_that_sends_share():
+    """They find the connections closed, and none outlives the session."""
+    loop = attempts()
+
+    async def call() -> str:
+        while not loop.transport.closed:
+            await asyncio.sleep(0)
+        return "closed"
+
+    task = loop.start(call())
+    await asyncio.sleep(0)
+    await loop.aclose()
+    assert task.done()
+    assert await task == "closed"
+
+
+async def test_a_shared_call_that_ended_is_not_kept():
+    """A session that logs in each hour for a year holds no memory of it."""
+    loop = attempts()
+
+    async def call() -> int:
+        return 5
+
+    task = loop.start(call())
+    assert await task == 5
+    await asyncio.sleep(0)
+    kept = weakref.ref(task)
+    del task
+    gc.collect()
+    assert kept() is None
+    await loop.aclose()
 
 
 class Cancels:

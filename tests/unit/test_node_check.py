@@ -152,6 +152,24 @@ def test_what_a_read_with_a_new_token_may_meet(answer, problem):
     assert check.advice
 
 
+def test_a_server_that_fails_to_read_is_not_taken_for_a_stranger():
+    """It knows the application: nothing is wrong with the address."""
+    broken = said(200, {"statusCode": 500, "error": "x", "message": "y", "requestId": "z"})
+    assert found(LOGGED_IN, broken).advice.startswith("the server knows the application, but fails")
+    stranger = found(LOGGED_IN, said(200, {"resource": None}))
+    assert "no recorded release of Twake" in stranger.advice
+
+
+@pytest.mark.parametrize(
+    ("status", "problem"),
+    [(299, "unclear"), (300, "address"), (399, "address"), (499, "address"), (500, "unclear")],
+)
+@pytest.mark.parametrize("before", [(), (LOGGED_IN,)])
+def test_a_redirect_and_a_4xx_point_to_the_address(status, problem, before):
+    """Any other answer leaves it open what stands there."""
+    assert found(*before, Answer(status, [], b"")).problem == problem
+
+
 @pytest.mark.parametrize(
     ("answer", "problem"),
     [

@@ -12,11 +12,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from node_recorded import CASES
 from node_rows import row
+from plain_ids import plain_id
 from strategies import JSON, TEXT
 
 from twake_async import twacode
 from twake_async._protocol.node.api import FRONT_ID, MARKER, Api
-from twake_async._protocol.node.decode import decode_message
+from twake_async._protocol.node.decode import _date, _text, decode_message
 from twake_async._protocol.node.encode import encode_draft
 from twake_async._protocol.node.same import is_same
 from twake_async._protocol.v1.decode import decode_message as decode_v1
@@ -241,11 +242,14 @@ def test_hidden_data_shows_no_id():
     message = decode(context={"a": 1, FRONT_ID: "f", MARKER: "k"})
     assert (message.hidden_data, message.front_id) == ({"a": 1}, "f")
     assert message.extra == {"context": {MARKER: "k"}}
-    assert decode(context={"a": 1}).hidden_data == {"a": 1}
+    message = decode(context={"a": 1})
+    assert (message.hidden_data, message.front_id, message.extra) == ({"a": 1}, "", {})
     assert decode(context={MARKER: "k"}).hidden_data == {}
     strange = decode(context={"a": 1, FRONT_ID: 5})
     assert (strange.hidden_data, strange.front_id) == ({}, "")
     assert strange.extra == {"context": {"a": 1, FRONT_ID: 5}}
+    both = {FRONT_ID: 5, MARKER: "k"}
+    assert decode(context=both).extra == {"context": both}
 
 
 @pytest.mark.parametrize(
@@ -284,6 +288,36 @@ def test_counts_dates_and_reactions():
     assert decode(stats={"replies": 0}).responses_count == 0
 
 
+def test_an_ephemeral_message_has_the_id_that_was_given_to_it():
+    """The rest of what the server shows of it is kept, and so is what has no such id."""
+    shown = {"id": "e", "version": "1", "recipient": "u"}
+    message = decode(ephemeral=shown)
+    assert (message.ephemeral_id, message.extra) == ("e", {"ephemeral": shown})
+    for other in ({"id": 5}, {}, "e", ["e"]):
+        message = decode(ephemeral=other)
+        assert (message.ephemeral_id, message.extra) == (None, {"ephemeral": other})
+
+
+def test_a_text_and_a_date_are_taken_in_their_one_type():
+    """Milliseconds in UTC; a year that Python does not know stays a number."""
+    for make, good, others in (
+        (_text("there"), {"a": "a"}, (5, None, ["a"])),
+        (
+            _date("there"),
+            {1_500: datetime.datetime(1970, 1, 1, 0, 0, 1, 500_000, datetime.UTC)},
+            ("1500", 1.5, True, 10**18, 10**400),
+        ),
+    ):
+        for value, expected in good.items():
+            known = {}
+            assert make(known, value) is True
+            assert known == {"there": expected}
+        for value in others:
+            known = {}
+            assert make(known, value) is False
+            assert known == {}
+
+
 @pytest.mark.parametrize(
     "reactions",
     [
@@ -307,7 +341,8 @@ def test_other_reactions_stay_as_they_are(reactions):
 def test_another_override_stays_as_it_is(value):
     """It is a title and a picture, both texts."""
     assert decode(override=value).extra == {"override": value}
-    assert decode(override={"title": "T", "picture": None}).override == {"title": "T"}
+    message = decode(override={"title": "T", "picture": None})
+    assert (message.override, message.extra) == ({"title": "T"}, {})
 
 
 # --- content ------------------------------------------------------------------------------------
@@ -346,7 +381,7 @@ def sent_over_v1(content):
     return decode_v1({"id": "m", "content": body["message"]["content"]})
 
 
-@pytest.mark.parametrize("content", TREES, ids=str)
+@pytest.mark.parametrize("content", TREES, ids=plain_id)
 def test_a_content_comes_back_as_over_v1(content):
     """A text is a string; rich content is in the portable form, which `twacode.decode` reads."""
     node, v1 = sent_over_node(content), sent_over_v1(content)

@@ -15,9 +15,10 @@ from strategies import JSON, TEXT
 
 from twake_async import twacode
 from twake_async._arguments import Credentials
-from twake_async._protocol.json_codec import fast_codec
+from twake_async._protocol.json_codec import Codec, fast_codec
 from twake_async._protocol.node.api import FRONT_ID, MARKER, Api, company_path
 from twake_async._protocol.node.encode import LARGEST_BODY, encode_draft, encode_remove
+from twake_async._protocol.node.generation import Node
 from twake_async.errors import ConfigurationError, InvalidDraftError
 from twake_async.messages import MessageDraft, MessageRef
 
@@ -238,15 +239,25 @@ def test_an_ephemeral_message_is_for_one_user_and_connection():
     assert first.node >> 40 & 1  # multicast: no network card has it
 
 
+def test_the_version_of_an_ephemeral_message_tells_no_address():
+    """Its node is a number of chance, 48 bits long; multicast, as no network card is."""
+    given = {"ephemeral": True, "ephemeral_to": ["u"], "connection_id": "c"}
+    nodes = [uuid.UUID(save(**given)[1]["ephemeral"]["version"]).node for _ in range(64)]
+    assert all(node >> 40 & 1 for node in nodes)
+    assert len(set(nodes)) == 64
+    assert any(node >> 47 for node in nodes)
+
+
 def test_ids_are_quoted_in_paths():
     """No id makes another path, and none a header."""
+    company_path.cache_clear()
     ref = MessageRef("ch", "a/b?c#d", "é %")
     path = encode_remove(ref, group_id="co/../x", api=API).path
     assert path == (
         "/api/messages/v1/companies/co%2F..%2Fx/threads/%C3%A9%20%25/messages/a%2Fb%3Fc%23d/delete"
     )
-    assert company_path("..", ".", "...", "a.b") == (
-        "/api/messages/v1/companies/%2E%2E/%2E/%2E%2E%2E/a.b"
+    assert company_path("..", ".", "...", "a.b", "X.X") == (
+        "/api/messages/v1/companies/%2E%2E/%2E/%2E%2E%2E/a.b/X.X"
     )
 
 
@@ -283,6 +294,24 @@ def test_a_fingerprint_holds_no_minted_id():
         first, second = (encode(MessageDraft("ch", "hello", **given_)) for _ in range(2))
         assert first.fingerprint() == second.fingerprint()
     assert encode(MessageDraft("ch", "hello")).fingerprint() == "77f850ba603ab76568f56f0119f80cda"
+
+
+@pytest.mark.parametrize(
+    ("expected", "workspaces", "fields"),
+    [
+        ("f27fae048fe97ac1b1aa2b801744f5e8", (None, "ws", "other"), {"parent_message_id": "t"}),
+        ("de3238e74ac2eeb0281e3bdb783ba53f", (None, "ws", "other"), {"id": "m"}),
+        (
+            "cd749161f0768d32b27b5fe71b07a479",
+            ("ws",),
+            {"ephemeral": True, "ephemeral_to": ["u"], "connection_id": "c"},
+        ),
+    ],
+)
+def test_each_release_computes_the_same_fingerprint(expected, workspaces, fields):
+    """A journal depends on it. A reply and an edit go to their thread in any workspace."""
+    draft = MessageDraft("ch", "hello", **fields)
+    assert {encode(draft, workspace=one).fingerprint() for one in workspaces} == {expected}
 
 
 def test_a_fingerprint_differs_with_all_that_is_asked_for():
@@ -390,6 +419,68 @@ def test_a_message_that_a_server_would_not_take_is_refused():
     assert caught.value.field == "content"
     with pytest.raises(InvalidDraftError, match="bytes"):
         save("é" * (fits // 2 + 1))
+
+
+@pytest.mark.parametrize("over", [0, 1])
+def test_the_largest_message_has_exactly_as_many_bytes_as_a_server_takes(over):
+    """One more is too many."""
+    around = len(save("x", hidden_data={"a": ""})[0].body)
+    draft = encode(MessageDraft("ch", "x", hidden_data={"a": "y" * (LARGEST_BODY - around + over)}))
+    if not over:
+        assert len(draft.request().body) == LARGEST_BODY
+        return
+    with pytest.raises(InvalidDraftError, match="bytes"):
+        draft.request()
+
+
+def test_the_codec_of_the_api_writes_a_request():
+    """A faster one does where it is installed."""
+    codec = Codec(lambda document: b"written", json.loads)
+    draft = encode(MessageDraft("ch", "hello"), api=Api(codec=codec))
+    assert draft.request().body == b"written"
+
+
+# --- the API as a session sees it ----------------------------------------------------------------
+
+
+class Steps:
+    """A session that notes for which requests it is asked for steps."""
+
+    def __init__(self) -> None:
+        self.asked: list = []
+
+    def steps_of_save(self, save):
+        self.asked.append(save)
+        return "the steps of a save"
+
+    def steps_of_remove(self, remove):
+        self.asked.append(remove)
+        return "the steps of a remove"
+
+
+def test_what_a_session_sends_has_its_steps_and_its_workspace():
+    """Both a save and a remove; a draft may name another workspace."""
+    session = Steps()
+    node = Node(API, session, "ws")
+    save = node.encode(MessageDraft("ch", "hello"), "co").request()
+    assert (save.place.company, save.place.workspace) == ("co", "ws")
+    other = MessageDraft("ch", "hello", workspace_id="other")
+    assert node.encode(other, "co").request().place.workspace == "other"
+    remove = node.remove(MessageRef("ch", "m"), "co")
+    assert remove.path == "/api/messages/v1/companies/co/threads/m/messages/m/delete"
+    assert remove.target == "m"
+    assert save.api is remove.api is API
+    assert (save.steps, remove.steps) == ("the steps of a save", "the steps of a remove")
+    assert session.asked == [save, remove]
+
+
+def test_a_check_of_a_session_looks_at_its_group_and_its_workspace():
+    """An id that is none is found before anything is asked."""
+    assert next(Node(API, Steps(), "ws").check("co")).method == "POST"
+    with pytest.raises(ConfigurationError, match="workspace_id"):
+        next(Node(API, Steps(), "").check("co"))
+    with pytest.raises(ConfigurationError, match="group_id"):
+        next(Node(API, Steps(), "ws").check(None))
 
 
 def test_where_nobody_would_see_it_is_a_matter_of_configuration():

@@ -213,7 +213,7 @@ def test_the_answer_to_another_message_proves_nothing(request_):
         {"resource": {**good(request_)["resource"], "message": [ID], "thread_id": ID}},
     ):
         result, outcome = judged(request_, answer(other))
-        assert (outcome, result.reason) == (UNKNOWN, "mismatch")
+        assert (outcome, result.reason, result.status) == (UNKNOWN, "mismatch", 200)
     result, outcome = judged(request_, answer(good(request_)), seen=ID)
     assert (outcome, result.reason) == (UNKNOWN, "mismatch")
     assert judged(request_, answer(good(request_)), seen=THREAD)[1] is DELIVERED
@@ -258,7 +258,7 @@ def test_an_edit_of_anothers_message_is_refused_only_where_its_answer_says_whose
     """Another application's, or a user's, which has null there; an answer without it says nothing."""
     for owner in (OTHER, None):
         result, outcome = judged(EDIT, answer(good(EDIT, application_id=owner, text="old")))
-        assert (outcome, result.reason) == (REFUSED, "owner")
+        assert (outcome, result.reason, result.status) == (REFUSED, "owner", 200)
         # What it shows is what was asked for: it was so already.
         assert judged(EDIT, answer(good(EDIT, application_id=owner)))[1] is DELIVERED
     found = good(EDIT, text="old")
@@ -280,6 +280,26 @@ def test_an_ephemeral_message_is_shown_only_if_its_answer_says_so():
     sent = ECHO.fields["ephemeral"]
     for other in (None, [], {}, {"id": sent["id"]}, {**sent, "version": "1"}, {**sent, "id": "x"}):
         assert judged(ECHO, answer(good(ECHO, ephemeral=other)))[0].reason == "mismatch"
+
+
+def test_an_ephemeral_message_is_what_was_sent():
+    """Its answer at the root shows nothing of it, so the message is made of the draft."""
+    given = {"ephemeral": True, "ephemeral_to": ["u"], "connection_id": "c"}
+    for place in ({}, {"parent_message_id": THREAD}):
+        request = save(hidden_data={"a": 1}, front_id="mine", **given, **place)
+        found = good(request) if place else {"resource": {"message": None}}
+        result, outcome = judged(request, answer(found))
+        assert outcome is DELIVERED
+        assert result == Message(
+            id=request.fields["ephemeral"]["id"],
+            front_id="mine",
+            channel_id="ch",
+            parent_message_id=place.get("parent_message_id", ""),
+            content="hello",
+            hidden_data={"a": 1},
+            ephemeral_id=request.fields["ephemeral"]["id"],
+            workspace_id="ws",
+        )
 
 
 @pytest.mark.parametrize("found", [{}, {"status": "failure"}, {"status": "success", "a": 1}])
@@ -356,7 +376,7 @@ def test_no_route_is_a_refusal(request_):
     result, outcome = judged(request_, answer({"error": "Not found"}))
     assert (outcome, result.reason) == (REFUSED, "status")
     result, outcome = judged(request_, answer({"error": "Not found"}, 404))
-    assert (outcome, result.reason) == (REFUSED, "api")
+    assert (outcome, result.reason, result.status) == (REFUSED, "api", 404)
     assert 'api="v1"' in str(result)
     for found in (
         answer({"error": "Not found"}, 404, kind="text/html"),

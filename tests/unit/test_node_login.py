@@ -11,6 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from node_recorded import CASES
 from node_rows import answer
+from plain_ids import plain_id
 from strategies import JSON, TEXT
 
 from twake_async._arguments import Credentials
@@ -119,12 +120,20 @@ def test_the_token_is_kept_and_nothing_else_of_the_answer():
         {"expiration": 10**400},
         {"time": {}},
     ],
-    ids=str,
+    ids=plain_id,
 )
 def test_what_is_no_token_is_never_used_as_one(changed):
     """No header is made of it, and no message was sent."""
     result = judged(answer(token(**changed)))
     assert (type(result), result.reason) == (NotSentError, "login")
+
+
+@pytest.mark.parametrize(("seconds", "is_token"), [(0, False), (0.5, False), (1, True), (2, True)])
+def test_a_token_is_good_for_a_second_at_least(seconds, is_token):
+    """One that ends at once would be asked for again and again."""
+    result = judged(answer(token(time=100, expiration=100 + seconds)))
+    assert isinstance(result, Grant) is is_token
+    assert not is_token or result.seconds == seconds
 
 
 @given(
@@ -154,6 +163,14 @@ def test_no_answer_to_a_login_leaves_a_message_in_doubt(document, status):
         assert (type(result), result.reason) == (NotSentError, "login")
 
 
+def test_a_server_without_this_api_says_so_to_a_login():
+    """Node's words for a route that it lacks, and PHP's."""
+    no_route = Answer(500, [], b'{"error": "Route not found: "/api/console/v1/login/""}')
+    for found, status in ((answer({"error": "Not found"}, 404), 404), (no_route, 500)):
+        result = judged(found)
+        assert (type(result), result.reason, result.status) == (RefusedError, "api", status)
+
+
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b"{", b"[" * 100_000, b"\xff"])
 def test_what_cannot_be_read_is_no_token(body):
     """Nor is what a proxy says in its place."""
@@ -172,6 +189,9 @@ def test_a_wrong_address_is_told():
     assert "https://" in str(judged(tls))
     for plain in (answer(b"", 400), answer(b"", 301)):
         assert str(judged(plain)).endswith("to the login")
+    for status in (200, 299, 300, 399, 400, 401):
+        said = str(judged(Answer(status, [(b"Location", b"https://else.example")], b"")))
+        assert ("redirects" in said) is (status in (300, 399))
 
 
 def test_a_lost_login_lost_no_message():
@@ -193,6 +213,8 @@ def test_no_error_of_a_login_shows_the_key():
         assert KEY not in str(error)
         assert KEY not in "".join(traceback.format_exception(error))
         assert (said in str(error)) is (KEY not in said)
+        quoted = f" ({said!r})" if KEY not in said else ""
+        assert str(error).startswith(f"the server refused the login{quoted}: ")
     assert KEY not in repr(REQUEST)
 
 
@@ -233,8 +255,8 @@ def test_a_server_of_php_alone_is_told_by_its_front_page():
     lost = answer(b"<html>Uncaught Exception", 500, "text/html")
     result, asked = conversation(lost, HTML)
     assert asked == [ASKED_LOGIN, ASKED_SERVER]
-    assert (type(result), result.reason) == (RefusedError, "api")
-    assert 'api="v1"' in str(result)
+    assert (type(result), result.reason, result.status) == (RefusedError, "api", 200)
+    assert str(result).endswith('it needs api="v1" (TWAKE_API=v1)')
     ready = answer({"status": "ready", "version": {"current": "2023.Q1.1223"}})
     for page in (ready, answer(b"<html>", 404, "text/html"), answer({}, 500), LOST, NOT_YET):
         result, asked = conversation(lost, page)

@@ -122,6 +122,23 @@ def test_a_message_is_read_back_by_its_id():
     for document in ({}, {"resource": []}, {"resources": []}):
         assert judged(ask, answer(document)).reason == "mismatch"
     assert judged(ask, answer(BROKEN)).reason == "server_error"
+    assert (ask.method, ask.body, ask.operation) == ("GET", b"", "read_back")
+
+
+def test_a_read_names_the_message_that_it_shows():
+    """The next request over its connection is not answered with it by mistake."""
+    ask = read_message(HEAD, ID, API)
+    assert ask.target == ID
+    assert [ask.named_by(found) for found in (True, False)] == [ID, None]
+    joining = join(attrs.evolve(HEAD, thread=THREAD), API)
+    assert (joining.operation, joining.target) == ("join", None)
+    assert joining.named_by(result=True) is None
+
+
+def test_an_id_in_a_page_token_is_quoted():
+    """It adds nothing to the query."""
+    _, asked = read(HEAD, rows("a/b?c&d", *(f"m{n}" for n in range(99))), rows())
+    assert asked[1].path.endswith("&page_token=a%2Fb%3Fc%26d")
 
 
 def test_joining_a_thread_is_what_was_recorded():

@@ -476,6 +476,7 @@ def refusal(function, *args, **named) -> str:
 @example(content="a text", front_id=None, extra={"a": "\ud83d"}, edit=False)
 @example(content="half a pair: \ud83d", front_id=None, extra={}, edit=False)
 @example(content=[{"type": "bold", "content": "x"}], front_id=None, extra={}, edit=True)
+@example(content=[Bold("x")], front_id=None, extra={}, edit=False)
 def test_a_check_refuses_what_an_encoding_refuses(content, front_id, extra, *, edit):
     """In the same words, though it makes no request."""
     try:

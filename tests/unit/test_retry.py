@@ -361,6 +361,8 @@ def test_a_server_that_is_down_costs_little_more_than_one_request_each():
         ("max_wait", 10**400),
         ("on_unknown", "retry"),
         ("on_unknown", None),
+        ("reconcile", 1),
+        ("reconcile", None),
         ("retry_later_statuses", {399}),
         ("retry_later_statuses", {600}),
         ("retry_later_statuses", {200, 429}),

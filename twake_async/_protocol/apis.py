@@ -3,13 +3,12 @@
 Three requests are made (wire/node/README.md, section 1). None has credentials, and no server
 stores anything for them:
 
-1. A login without id and secret. Node servers of 2022 on refuse it in words. PHP alone says that it
-   has no such route, and a Node server of 2021 gives a token to anybody: neither serves Node's API.
+1. A login without id and secret. Node servers of 2022 on refuse it in words. PHP alone has no such
+   route, and a Node server of 2021 gives a token to anybody: neither serves Node's API.
 2. A save without credentials. v1 refuses them in words; Node alone has no such route.
 3. The question for the version, which Node servers answer since mid-2021.
 
-Only these answers prove something. Whatever else comes, such as a page, a redirect or a 4xx of a
-gateway, leaves it open.
+Only the refusals in words prove that an API is served. No other answer does.
 """
 
 from __future__ import annotations
@@ -19,15 +18,13 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 import attrs
 
-from twake_async.errors import AuthenticationError, RefusedError
+from twake_async.errors import AuthenticationError
 
 from .body import read_document
 from .exchange import Answer
 from .json_codec import PLAIN
-from .node.answers import NOT_FOUND
 from .node.login import LOGIN, SERVER
 from .node_errors import json_of, refused_by_node
-from .php_errors import has_no_route
 from .v1.answers import read_answer
 from .v1.api import DEFAULT_API, SAVE
 
@@ -41,7 +38,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Probe", "can_tell", "find_apis"]
 
-#: What an answer says: whether an API is served, or the version; None where it proves nothing.
+#: What an answer says: whether it proves that an API is served, or the version; None for neither.
 Said = bool | str | None
 
 _VERSION = re.compile(r"[\w.-]{1,40}")
@@ -133,27 +130,16 @@ def _release(
 # --- what one answer says ----------------------------------------------------------------------
 
 
-def _serves_node(answer: Answer, _: Context) -> bool | None:
+def _serves_node(answer: Answer, _: Context) -> bool:
     document = json_of(answer)
     refused = refused_by_node(document) if isinstance(document, dict) else None
-    if refused is not None and answer.status == refused.status == 403:
-        return True if document["message"] == _NOBODY else None
-    missing = refused is not None and answer.status == refused.status == 404
-    if missing or document == NOT_FOUND or has_no_route(answer) or _gives_a_token(answer):
-        return False
-    return None
+    is_refused = refused is not None and answer.status == refused.status == 403
+    return is_refused and bool(document["message"] == _NOBODY)
 
 
-def _gives_a_token(answer: Answer) -> bool:
-    resource = _object(answer).get("resource")
-    return isinstance(resource, dict) and "access_token" in resource
-
-
-def _serves_v1(answer: Answer, context: Context) -> bool | None:
+def _serves_v1(answer: Answer, context: Context) -> bool:
     error = read_answer(answer, SAVE, Probe.answer_limit, DEFAULT_API, context)
-    if isinstance(error, AuthenticationError):
-        return True
-    return False if isinstance(error, RefusedError) and error.reason == "api" else None
+    return isinstance(error, AuthenticationError)
 
 
 def _version(answer: Answer, _: Context) -> str | None:

@@ -177,7 +177,7 @@ def _refused(error: RefusedError) -> Check | None:
             "authentication",
             f"the server knows the application, but {error}: see its settings in Twake",
         )
-    if error.reason == "api" or error.status in (200, 404):
+    if error.status in (200, 404):
         return Check(
             "api",
             'the server gives access tokens, but does not serve api="node", as a Twake of 2021: '
