@@ -17,7 +17,7 @@ from twake_async._arguments import Credentials
 from twake_async._protocol.exchange import LATE, LOST, NOT_YET, Answer, Context
 from twake_async._protocol.node.api import FRONT_ID, MARKER, Api, Token
 from twake_async._protocol.node.encode import encode_draft, encode_remove
-from twake_async._protocol.node.requests import finds
+from twake_async._protocol.node.requests import finds, is_proof
 from twake_async._protocol.node.same import is_same
 from twake_async._protocol.server import Server
 from twake_async.errors import NotSentError, Outcome, OutcomeUnknownError, RefusedError, TwakeError
@@ -597,3 +597,17 @@ def test_a_request_of_no_session_takes_no_steps():
     assert CREATE.steps is REMOVE.steps is None
     assert isinstance(judged(CREATE, answer(good(CREATE)))[0], Message)
     assert isinstance(judged(CREATE, answer(OUTSIDE))[0], RefusedError)
+
+
+@pytest.mark.parametrize("context", [None, 5, "x", [], {}, {FRONT_ID: "other"}])
+def test_a_message_with_another_context_is_no_proof(context):
+    """Users' messages have null there."""
+    assert not is_proof({FRONT_ID: "mine"}, {"context": context})
+    assert not is_proof({MARKER: "mine"}, {"context": context})
+
+
+def test_an_id_that_was_told_is_no_proof_beside_a_marker():
+    """Somebody may send another message with it, which has a marker then."""
+    assert is_proof({FRONT_ID: "mine"}, {"context": {FRONT_ID: "mine", "a": 1}})
+    assert not is_proof({FRONT_ID: "mine"}, {"context": {FRONT_ID: "mine", MARKER: "m"}})
+    assert is_proof({MARKER: "m"}, {"context": {FRONT_ID: "mine", MARKER: "m"}})

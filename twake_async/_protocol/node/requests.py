@@ -225,8 +225,9 @@ def is_proof(evidence: Mapping[str, str], found: Mapping[str, Any]) -> bool:
     A minted `front_id` is told to the caller, who may send another message with it. Such a message
     has a marker besides.
     """
-    is_alone = MARKER in evidence or MARKER not in found.get("context", ())
-    return is_alone and finds(evidence, found)
+    if not finds(evidence, found):
+        return False
+    return MARKER in evidence or MARKER not in found["context"]
 
 
 @attrs.define(eq=False)
