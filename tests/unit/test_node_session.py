@@ -895,3 +895,14 @@ async def test_access_tokens_are_not_pickled(one, sandbox):
     for thing in (one._sender.api.api.token, Grant("v", 1.0)):
         with pytest.raises(TypeError, match="not pickled"):
             pickle.dumps(thing)
+
+
+async def test_a_thread_is_not_joined_for_want_of_a_login(sandbox, one):
+    """The reply stays refused."""
+    thread = sandbox.say("a question")
+    await one.send_message(sandbox.channel_id, "first")
+    sandbox.refuse_next("authentication", on="join")
+    sandbox.fail_next(before_storing="close", on="login")
+    with pytest.raises(RefusedError) as caught:
+        await one.reply(MessageRef(sandbox.channel_id, thread["id"]), "an answer")
+    assert caught.value.reason == "thread"

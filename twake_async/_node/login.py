@@ -81,16 +81,21 @@ class Logins:
 
         """
         ends = self.attempts.now() + seconds
-        for is_last in (False, True):
-            error = await self.log_in(ends - self.attempts.now())
-            if error is not None:
-                return error
-            request = make()
-            result = await self.attempts.ask(request, max(0.0, ends - self.attempts.now()))
-            if is_last or not isinstance(result, RefusedError) or result.reason != "token":
-                break
+        request, result = await self._ask(make, ends)
+        if request is not None and isinstance(result, RefusedError) and result.reason == "token":
             self.api.forget(request.used)
+            _, result = await self._ask(make, ends)
         return result
+
+    async def _ask(
+        self, make: Callable[[], Ask[T]], ends: float
+    ) -> tuple[Ask[T] | None, T | TwakeError]:
+        """Return a request that was made, None for want of a token, and what it proved."""
+        error = await self.log_in(ends - self.attempts.now())
+        if error is not None:
+            return None, error
+        request = make()
+        return request, await self.attempts.ask(request, max(0.0, ends - self.attempts.now()))
 
     def _begin(self) -> SharedCall[TwakeError | None]:
         if self._call is None or self._call.task.done():
