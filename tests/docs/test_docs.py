@@ -11,7 +11,7 @@ import pytest
 from pages import PAGES, ROOT, Page, same
 
 import twake_async
-from twake_async import sandbox, twacode
+from twake_async import events, sandbox, twacode
 
 
 def name(path: pathlib.Path) -> str:
@@ -181,7 +181,7 @@ def test_the_picture_of_the_demo_is_what_the_demo_shows():
     assert re.findall(r"url\([^#]|@import|@font-face", stands) == []
 
 
-PUBLIC = {"twake_async": twake_async, "twacode": twacode, "sandbox": sandbox}
+PUBLIC = {"twake_async": twake_async, "twacode": twacode, "sandbox": sandbox, "events": events}
 
 
 @pytest.mark.parametrize("room", PUBLIC)

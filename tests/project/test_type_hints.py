@@ -29,13 +29,14 @@ from twake_async import (
     RetryBudget,
     RetryPolicy,
     TwakeError,
+    events,
     twacode,
 )
 from twake_async.sandbox import ReceivedRequest
 from twake_async.twacode import Bold, Content, Italic, UserSpecific
 
 # What a user imports from; the other modules without an underscore hand their names on to the first.
-MODULES = ("twake_async", "twake_async.twacode", "twake_async.sandbox")
+MODULES = ("twake_async", "twake_async.twacode", "twake_async.sandbox", "twake_async.events")
 
 
 def public_things():
@@ -136,6 +137,18 @@ VALUES = [
     twacode.Option("name", "value"),
     twacode.Marker("**", "**"),
     ReceivedRequest("POST", "/api", 200, {"a": [1]}),
+    events.Event(type="x", name="y", api="node", message=None, raw={"content": {"a": [1]}}),
+    events.NewMessage(message=MESSAGE, origin="server", signed=True),
+    events.MessageChanged(message=MESSAGE),
+    events.MessageRemoved(message=MESSAGE),
+    events.Command(command="a; b", message=MESSAGE, user_id="u", connection_id="c"),
+    events.Opened(from_icon=True, message=None),
+    events.MenuAction(message=MESSAGE, group_id="g", workspace_id="w", channel_id="c"),
+    events.ButtonClick(action_id="a", form={"b": 1}, context={"c": []}, message=MESSAGE),
+    events.Configure(place="channel", message=None),
+    events.ConfigurationClick(action_id="a", hidden_data={"b": 1}, message=None),
+    events.ResourceAdded(resource_id="r", resource_type="channel", message=None),
+    events.ResourceRemoved(resource_id="r", resource_type="channel", message=None),
 ]
 
 

@@ -1,0 +1,206 @@
+"""The events as values: one class for each kind of event, and `Event` for any other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import attrs
+
+from twake_async.messages import Message  # noqa: TC001
+
+from ._values import mapping
+
+__all__ = [
+    "ButtonClick",
+    "Command",
+    "ConfigurationClick",
+    "Configure",
+    "Event",
+    "MenuAction",
+    "MessageChanged",
+    "MessageRemoved",
+    "NewMessage",
+    "Opened",
+    "ResourceAdded",
+    "ResourceRemoved",
+]
+
+
+@attrs.frozen(kw_only=True)
+class Event:
+    """Something that happened in Twake; of this class itself, if no other class fits.
+
+    `TwakeSession.reply` takes each event that has a `message`.
+    """
+
+    type: str = ""
+    """The type, as the server wrote it."""
+
+    name: str = ""
+    """The name of the event within its type; `""` where there is none."""
+
+    api: Literal["v1", "node"] = "v1"
+    """The generation of the server that posted it."""
+
+    signed: bool = False
+    """Whether its signature was checked, and fits. That proves the server, not the person."""
+
+    origin: Literal["server", "browser"] = "browser"
+    """Who made it. Any logged-in user can make the server post any event, on Node with a valid
+    signature. All of an event from a browser is only claimed, except for `user_id`. Of an event
+    that is not `signed`, all is claimed by whoever knows the event address."""
+
+    group_id: str | None = None
+    """The group (company) to answer into; None where the event does not say it."""
+
+    workspace_id: str | None = None
+    """The workspace to answer into, `"direct"` for a direct channel; None where the event does not
+    say it."""
+
+    channel_id: str | None = None
+    """The channel to answer into; None where the event does not say it."""
+
+    user_id: str | None = None
+    """The user whom it came from; None where the event does not say it."""
+
+    connection_id: str | None = None
+    """The connection of the user's browser, for an ephemeral answer; None for events that the
+    server made."""
+
+    message: Message | None
+    """The message that it is about; for a command or an icon in a thread, the message that began
+    the thread. None where there is none."""
+
+    raw: Mapping[str, Any] = attrs.field(factory=dict, repr=False)
+    """All that was posted, as JSON gives it. Private keys of applications are removed."""
+
+    @property
+    def content(self) -> Mapping[str, Any]:
+        """The part of `raw` that is about the event: `data` over v1, `content` over Node."""
+        return mapping(self.raw.get("data" if self.api == "v1" else "content"))
+
+
+@attrs.frozen(kw_only=True)
+class NewMessage(Event):
+    """A message was posted in a channel of the application.
+
+    A server of 2020 posts the application's own messages, too. Other servers post only those of
+    users and of other applications. Only a hook that the server made is of this class.
+
+    Node servers do not say what happened to a message. It is new if nothing shows an edit, a
+    reaction, a pin or a removal, if it was last changed at most 0.5 seconds after it was made, and
+    if the `Parser` has not reported it as new before. `parse` has no memory: for it, each such hook
+    is a new message.
+    """
+
+    message: Message
+    """The message."""
+
+
+@attrs.frozen(kw_only=True)
+class MessageChanged(Event):
+    """A message was edited, pinned or reacted to, or was reported as new before.
+
+    Its `user_id` is None, because the server does not say who changed it.
+    """
+
+    message: Message
+    """The message as it is now."""
+
+
+@attrs.frozen(kw_only=True)
+class MessageRemoved(Event):
+    """A message was removed; only Node servers say so."""
+
+    message: Message
+    """What is left of the message."""
+
+
+@attrs.frozen(kw_only=True)
+class Command(Event):
+    """A user typed a command of the application."""
+
+    command: str = ""
+    """What stood after the command's name."""
+
+
+@attrs.frozen(kw_only=True)
+class Opened(Event):
+    """A user clicked on the icon of the application, where messages are written."""
+
+    from_icon: bool = False
+    """Whether it was the icon, not the menu."""
+
+
+@attrs.frozen(kw_only=True)
+class MenuAction(Event):
+    """A user chose the application in the menu of a message."""
+
+
+@attrs.frozen(kw_only=True)
+class ButtonClick(Event):
+    """A user clicked on a button of a message, or chose something in it."""
+
+    action_id: str = ""
+    """The action of the button."""
+
+    form: Mapping[str, Any] = attrs.field(factory=dict)
+    """What stands in the inputs of the message, by their names."""
+
+    context: Mapping[str, Any] = attrs.field(factory=dict)
+    """What the button carries beside its action."""
+
+
+@attrs.frozen(kw_only=True)
+class Configure(Event):
+    """A user asks to configure the application."""
+
+    place: str = ""
+    """Where: `"channel"`, `"workspace"`, `"drive"` or `"calendar"`; a word of another language is
+    translated, as far as it is known."""
+
+
+@attrs.frozen(kw_only=True)
+class ConfigurationClick(Event):
+    """A user clicked on a button of a configuration window."""
+
+    action_id: str = ""
+    """The action of the button."""
+
+    form: Mapping[str, Any] = attrs.field(factory=dict)
+    """What stands in the inputs of the window, by their names."""
+
+    context: Mapping[str, Any] = attrs.field(factory=dict)
+    """What the button carries beside its action."""
+
+    hidden_data: Mapping[str, Any] = attrs.field(factory=dict)
+    """The hidden data of the window."""
+
+    configurator_id: str | None = None
+    """The id of the window; None over v1."""
+
+
+@attrs.frozen(kw_only=True)
+class ResourceAdded(Event):
+    """The application was given a resource; only servers over v1 say so."""
+
+    resource_id: str = ""
+    """The id of the resource."""
+
+    resource_type: str = ""
+    """What it is: such as `"channel"`, `"workspace"` or `"workspace_drive"`."""
+
+
+@attrs.frozen(kw_only=True)
+class ResourceRemoved(Event):
+    """A resource was taken from the application, or was asked to be; only v1 says so.
+
+    Do not rely on `resource_id`: by its source, a server of 2020 gives the one last added.
+    """
+
+    resource_id: str = ""
+    """The id of a resource."""
+
+    resource_type: str = ""
+    """What it is: such as `"channel"`, `"workspace"` or `"workspace_drive"`."""

@@ -1,0 +1,64 @@
+"""What a request must fulfil: the API that it comes from, and its signature."""
+
+from __future__ import annotations
+
+from typing import Literal, cast
+
+import attrs
+
+from twake_async._arguments import Hidden
+from twake_async.errors import ConfigurationError
+
+__all__ = ["Rules", "make_rules"]
+
+
+@attrs.frozen
+class Rules:
+    """What a request must fulfil."""
+
+    api: Literal["v1", "node"]
+    """The generation of the server."""
+    key: Hidden[bytes] | None
+    """The application's private key; None where no signature is checked."""
+    require_signature: bool
+    """Whether a request without a signature is refused."""
+
+
+def make_rules(api: str, key: Hidden[object], *, require_signature: bool | None) -> Rules:
+    """Return the rules for the arguments of `parse`.
+
+    Args:
+        api: The API.
+        key: The private key, as the caller gave it.
+        require_signature: Whether a signature is required; None for Node only.
+
+    Raises:
+        ConfigurationError: An argument is wrong, or the key is missing (outcome `NOT_SENT`).
+
+    """
+    if api not in ("v1", "node"):
+        raise ConfigurationError('api must be "v1" or "node"', field="api")
+    required = api == "node" if require_signature is None else require_signature
+    if not isinstance(required, bool):
+        raise ConfigurationError(
+            "require_signature must be True, False or None", field="require_signature"
+        )
+    hidden = _as_bytes(key)
+    if required and hidden is None:
+        raise ConfigurationError(
+            "no signature can be checked without private_api_key: give the application's private "
+            "key, or require_signature=False to accept anybody's events",
+            field="private_api_key",
+        )
+    return Rules(cast("Literal['v1', 'node']", api), hidden, required)
+
+
+def _as_bytes(key: Hidden[object]) -> Hidden[bytes] | None:
+    if key.value is None:
+        return None
+    if not isinstance(key.value, str) or not key.value.strip():
+        # Anybody can sign with an empty key.
+        raise ConfigurationError(
+            "private_api_key must be a string that is not blank", field="private_api_key"
+        )
+    return Hidden(key.value.encode("utf-8", "surrogatepass"))
