@@ -81,21 +81,22 @@ class Logins:
 
         """
         ends = self.attempts.now() + seconds
-        request, result = await self._ask(make, ends)
-        if request is not None and isinstance(result, RefusedError) and result.reason == "token":
-            self.api.forget(request.used)
-            _, result = await self._ask(make, ends)
+        token, result = await self._ask(make, ends)
+        if isinstance(result, RefusedError) and result.reason == "token":
+            self.api.forget(token)
+            return (await self._ask(make, ends))[1]
         return result
 
     async def _ask(
         self, make: Callable[[], Ask[T]], ends: float
-    ) -> tuple[Ask[T] | None, T | TwakeError]:
-        """Return a request that was made, None for want of a token, and what it proved."""
+    ) -> tuple[Token | None, T | TwakeError]:
+        """Return the access token that a request was made with, and what it proved."""
         error = await self.log_in(ends - self.attempts.now())
         if error is not None:
             return None, error
         request = make()
-        return request, await self.attempts.ask(request, max(0.0, ends - self.attempts.now()))
+        result = await self.attempts.ask(request, max(0.0, ends - self.attempts.now()))
+        return request.used, result
 
     def _begin(self) -> SharedCall[TwakeError | None]:
         if self._call is None or self._call.task.done():
