@@ -504,3 +504,15 @@ def test_reconcile_is_a_boolean(value):
     with pytest.raises(ConfigurationError) as caught:
         RetryPolicy(reconcile=value)
     assert caught.value.field == "reconcile"
+
+
+def test_a_token_that_was_not_needed_comes_back():
+    """The bucket holds no more than it can; without a budget there is nothing to give back."""
+    tokens = Tokens(RetryBudget(capacity=2, refund=0))
+    assert tokens.take()
+    tokens.put_back()
+    tokens.put_back()
+    assert tokens.left == 2
+    unlimited = Tokens(None)
+    unlimited.put_back()
+    assert unlimited.left == math.inf

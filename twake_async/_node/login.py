@@ -81,22 +81,18 @@ class Logins:
 
         """
         ends = self.attempts.now() + seconds
-        token, result = await self._ask(make, ends)
+        request = make()
+        result = await self._ask(request, ends)
         if isinstance(result, RefusedError) and result.reason == "token":
-            self.api.forget(token)
-            return (await self._ask(make, ends))[1]
+            self.api.forget(request.used)
+            return await self._ask(make(), ends)
         return result
 
-    async def _ask(
-        self, make: Callable[[], Ask[T]], ends: float
-    ) -> tuple[Token | None, T | TwakeError]:
-        """Return the access token that a request was made with, and what it proved."""
+    async def _ask(self, request: Ask[T], ends: float) -> T | TwakeError:
         error = await self.log_in(ends - self.attempts.now())
         if error is not None:
-            return None, error
-        request = make()
-        result = await self.attempts.ask(request, max(0.0, ends - self.attempts.now()))
-        return request.used, result
+            return error
+        return await self.attempts.ask(request, max(0.0, ends - self.attempts.now()))
 
     def _begin(self) -> SharedCall[TwakeError | None]:
         if self._call is None or self._call.task.done():
