@@ -20,21 +20,21 @@ def late() -> str:
 
 async def test_all_that_wait_are_given_the_result():
     """Those that come when it is there, too."""
-    call = SharedCall(lambda: after(0.01, "done"), asyncio.create_task, late)
+    call = SharedCall(after(0.01, "done"), asyncio.create_task, late)
     assert await asyncio.gather(*[call.wait(5.0) for _ in range(500)]) == ["done"] * 500
     assert await call.wait(0.0) == "done"
 
 
 async def test_a_wait_ends_with_its_time_and_the_call_goes_on():
     """Each has a time of its own."""
-    call = SharedCall(lambda: after(0.2, "done"), asyncio.create_task, late)
+    call = SharedCall(after(0.2, "done"), asyncio.create_task, late)
     assert await call.wait(0.01) == "late"
     assert await call.wait(5.0) == "done"
 
 
 async def test_who_is_cancelled_ends_only_its_own_wait():
     """The call belongs to no one of them."""
-    call = SharedCall(lambda: after(0.05, "done"), asyncio.create_task, late)
+    call = SharedCall(after(0.05, "done"), asyncio.create_task, late)
     first, second = asyncio.create_task(call.wait(5.0)), asyncio.create_task(call.wait(5.0))
     await asyncio.sleep(0)
     first.cancel()
@@ -50,7 +50,7 @@ async def test_what_a_call_raises_is_given_to_nobody():
         await asyncio.sleep(0.01)
         raise OSError("broken")
 
-    call = SharedCall(broken, asyncio.create_task, late)
+    call = SharedCall(broken(), asyncio.create_task, late)
     assert await call.wait(5.0) == "late"
     assert await call.wait(5.0) == "late"
     assert isinstance(call.task.exception(), OSError)
@@ -58,7 +58,7 @@ async def test_what_a_call_raises_is_given_to_nobody():
 
 async def test_a_call_that_is_cancelled_with_its_loop_leaves_nobody_waiting():
     """As asyncio.run does at its end."""
-    call = SharedCall(lambda: after(5.0, "done"), asyncio.create_task, late)
+    call = SharedCall(after(5.0, "done"), asyncio.create_task, late)
     waiting = asyncio.create_task(call.wait(5.0))
     await asyncio.sleep(0)
     call.task.cancel()

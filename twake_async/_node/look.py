@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -62,9 +61,7 @@ class Looks:
         call = self._next.get(place)
         if call is None:
             call = SharedCall(
-                functools.partial(self._run, place, self._running.get(place)),
-                self.attempts.start,
-                tuple,
+                self._run(place, self._running.get(place)), self.attempts.start, tuple
             )
             self._next[place] = call
         return call

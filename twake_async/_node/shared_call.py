@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from twake_async._waiting import Waiting
@@ -14,33 +15,38 @@ __all__ = ["SharedCall"]
 
 T = TypeVar("T")
 
+log = logging.getLogger("twake_async")
+
 
 class SharedCall(Generic[T]):
     """A call under way. Who is cancelled while it waits for the result ends only its own wait.
 
     Args:
-        call: Makes the call; an exception that it raises is given to nobody.
+        call: The call; an exception that it raises is logged, and given to nobody.
         start: Makes its task.
-        late: Returns what a wait gives whose time is over, or that waits for a call that raised.
+        late: Returns what a wait gives whose time is over, or that waits for a call that failed.
 
     """
 
     def __init__(
         self,
-        call: Callable[[], Coroutine[Any, Any, T]],
+        call: Coroutine[Any, Any, T],
         start: Callable[[Coroutine[Any, Any, T]], asyncio.Task[T]],
         late: Callable[[], T],
     ) -> None:
         self._late = late
         self._waiting = Waiting(late)
-        self.task = start(self._run(call))
-        # One that is cancelled before its first step runs no line of its own.
-        self.task.add_done_callback(lambda _: self._waiting.close(late()))
+        self.task = start(call)
+        self.task.add_done_callback(self._end)
 
-    async def _run(self, call: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        result = await call()
-        self._waiting.close(result)
-        return result
+    def _end(self, task: asyncio.Task[T]) -> None:
+        if not task.cancelled() and (exc := task.exception()) is not None:
+            log.error("what several sends waited for failed", exc_info=exc)
+        self._waiting.close(self._result())
+
+    def _result(self) -> T:
+        failed = self.task.cancelled() or self.task.exception() is not None
+        return self._late() if failed else self.task.result()
 
     async def wait(self, seconds: float) -> T:
         """Return the result, or what stands for none if it takes longer.
@@ -50,6 +56,5 @@ class SharedCall(Generic[T]):
 
         """
         if self.task.done():
-            is_good = not self.task.cancelled() and self.task.exception() is None
-            return self.task.result() if is_good else self._late()
+            return self._result()
         return await self._waiting.join(self._waiting.loop.time() + seconds)

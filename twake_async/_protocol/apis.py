@@ -25,6 +25,7 @@ from .exchange import Answer
 from .json_codec import PLAIN
 from .node.login import LOGIN, SERVER
 from .node_errors import json_of, refused_by_node
+from .question import Question
 from .v1.answers import read_answer
 from .v1.api import DEFAULT_API, SAVE
 
@@ -34,9 +35,9 @@ if TYPE_CHECKING:
     from twake_async.check import Check
     from twake_async.errors import TwakeError
 
-    from .exchange import Context, Failure
+    from .exchange import Context
 
-__all__ = ["Probe", "can_tell", "find_apis"]
+__all__ = ["can_tell", "find_apis"]
 
 #: What an answer says: whether it proves that an API is served, or the version; None for neither.
 Said = bool | str | None
@@ -54,32 +55,21 @@ _SERVED = {
 }
 
 
-@attrs.frozen(eq=False)
-class Probe:
-    """A request without credentials that no server stores anything for."""
+#: The most bytes of an answer's body that are read as JSON.
+_LIMIT = 65_536
 
-    method: str
-    path: str
-    body: bytes
-    read: Callable[[Answer, Context], Said] = attrs.field(repr=False)
 
-    answer_limit = 65_536
-    operation = "check"
-    front_id = None
-    target = None
-    repeatable = True
-    steps = None
-
-    def headers(self) -> tuple[()]:
-        """Return none: it says nothing of who sends it."""
-        return ()
-
-    def judge(self, answer: Answer | Failure, context: Context) -> Said:
-        """Return what an answer says; None where there is none."""
-        return self.read(answer, context) if isinstance(answer, Answer) else None
-
-    def named_by(self, result: Said) -> None:
-        """Return None: it names no message, and its connection is not used again."""
+def _probe(
+    method: str, path: str, body: bytes, read: Callable[[Answer, Context], Said]
+) -> Question[Said]:
+    """Return a request whose answer `read` reads; without an answer it says nothing."""
+    return Question(
+        "check",
+        method,
+        path,
+        body,
+        lambda answer, context: read(answer, context) if isinstance(answer, Answer) else None,
+    )
 
 
 def can_tell(found: Check) -> bool:
@@ -87,7 +77,7 @@ def can_tell(found: Check) -> bool:
     return found.problem not in ("unreachable", "later")
 
 
-def find_apis(api: str, found: Check) -> Generator[Probe, Said | TwakeError, Check]:
+def find_apis(api: str, found: Check) -> Generator[Question[Said], Said | TwakeError, Check]:
     """Yield the requests to make, be sent what each said, and return the check with all of it.
 
     Args:
@@ -96,9 +86,9 @@ def find_apis(api: str, found: Check) -> Generator[Probe, Said | TwakeError, Che
 
     """
     # The version comes last: owners often close its path, and time may run out over it.
-    served = {"node": (yield Probe("POST", LOGIN, b"{}", _serves_node)) is True}
-    served["v1"] = (yield Probe("POST", SAVE, b"{}", _serves_v1)) is True
-    version = yield Probe("GET", SERVER, b"", _version)
+    served = {"node": (yield _probe("POST", LOGIN, b"{}", _serves_node)) is True}
+    served["v1"] = (yield _probe("POST", SAVE, b"{}", _serves_v1)) is True
+    version = yield _probe("GET", SERVER, b"", _version)
     apis = tuple(name for name in ("v1", "node") if served[name])
     version = version if isinstance(version, str) else None
     return attrs.evolve(
@@ -138,7 +128,7 @@ def _serves_node(answer: Answer, _: Context) -> bool:
 
 
 def _serves_v1(answer: Answer, context: Context) -> bool:
-    error = read_answer(answer, SAVE, Probe.answer_limit, DEFAULT_API, context)
+    error = read_answer(answer, SAVE, _LIMIT, DEFAULT_API, context)
     return isinstance(error, AuthenticationError)
 
 
@@ -156,6 +146,6 @@ def _object(answer: Answer) -> Mapping[str, Any]:
     if answer.status != 200:
         return {}
     try:
-        return read_document(answer, Probe.answer_limit, PLAIN)
+        return read_document(answer, _LIMIT, PLAIN)
     except ValueError:
         return {}

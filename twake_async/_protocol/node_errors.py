@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
     from .exchange import Answer
 
-__all__ = ["json_of", "refused_by_node", "refused_in_words"]
+__all__ = ["NOT_FOUND", "json_of", "refused_by_node", "refused_in_words"]
+
+#: What a Node server answers where it has no such route, as HTTP 404 or inside a 200.
+NOT_FOUND: dict[str, Any] = {"error": "Not found"}
 
 
 def refused_in_words(answer: Answer) -> RefusedError | None:

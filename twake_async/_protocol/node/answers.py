@@ -9,11 +9,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from twake_async._protocol.body import read_document
+from twake_async._protocol.documents import document_of
 from twake_async._protocol.exchange import Answer
 from twake_async._protocol.failures import judge_failure
-from twake_async._protocol.node_errors import json_of, refused_by_node, refused_in_words
-from twake_async._protocol.statuses import judge_status, name_proxy
+from twake_async._protocol.node_errors import (
+    NOT_FOUND,
+    json_of,
+    refused_by_node,
+    refused_in_words,
+)
+from twake_async._protocol.statuses import judge_status
 from twake_async.errors import OutcomeUnknownError, RefusedError, TwakeError
 
 if TYPE_CHECKING:
@@ -23,10 +28,8 @@ if TYPE_CHECKING:
 
     from .api import Api
 
-__all__ = ["NOT_FOUND", "mismatch", "read_answer"]
+__all__ = ["no_api", "read_answer"]
 
-#: What a Node server answers where it has no such route, as HTTP 404 or inside a 200.
-NOT_FOUND: dict[str, Any] = {"error": "Not found"}
 #: What 2023 answers to a reply into a thread that the application takes no part in.
 _OUTSIDE: dict[str, Any] = {
     "statusCode": 404,
@@ -59,23 +62,12 @@ def read_answer(
         return judge_failure(answer, api.server)
     if answer.status != 200:
         return _judge_status(answer, path, api, context, is_reply=is_reply)
-    try:
-        document = read_document(answer, limit, api.codec)
-    except ValueError as exc:
-        unreadable = OutcomeUnknownError(
-            f"the server answered 200 with what is no answer of Twake's: {exc}",
-            reason="unreadable",
-            status=200,
-        )
-        return name_proxy(unreadable, api.server)
+    document = document_of(answer, limit, api.codec, api.server)
+    if isinstance(document, TwakeError):
+        return document
     # No message has either of them.
     is_error = "error" in document or "statusCode" in document
     return _judge_error(document, is_reply=is_reply) if is_error else document
-
-
-def mismatch(why: str) -> OutcomeUnknownError:
-    """Return the error for an answer that does not prove anything about our message."""
-    return OutcomeUnknownError(f"the server's answer {why}", reason="mismatch", status=200)
 
 
 def _judge_status(
@@ -95,8 +87,8 @@ def _judge_status(
 def no_api(status: int) -> RefusedError:
     """Return the refusal of a server that does not serve this API."""
     return RefusedError(
-        "this server has no such API: if it is a Twake of 2020 to 2022, it needs "
-        'api="v1"; check() tells which APIs it serves',
+        'this server has no such API, as a Twake of 2020 to 2022 has none: it needs api="v1" '
+        "(TWAKE_API=v1)",
         reason="api",
         status=status,
     )

@@ -13,8 +13,9 @@ from twake_async._protocol.body import read_document
 from twake_async._protocol.exchange import TLS_THERE, Answer
 from twake_async._protocol.failures import judge_failure
 from twake_async._protocol.json_codec import PLAIN
-from twake_async._protocol.node_errors import json_of, refused_in_words
+from twake_async._protocol.node_errors import NOT_FOUND, json_of, refused_in_words
 from twake_async._protocol.php_errors import has_no_route
+from twake_async._protocol.question import Question
 from twake_async._protocol.statuses import judge_status, name_proxy, speaks_tls
 from twake_async.errors import (
     AuthenticationError,
@@ -24,7 +25,7 @@ from twake_async.errors import (
     TwakeError,
 )
 
-from .answers import NOT_FOUND
+from .answers import no_api
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -94,7 +95,7 @@ class Login:
         if answer.status == 403 and refused_in_words(answer) is not None:
             return self._refused(document["message"])
         if has_no_route(answer) or (answer.status == 404 and document == NOT_FOUND):
-            return _no_node_api(answer.status)
+            return no_api(answer.status)
         why = f"the server answered {answer.status} to the login"
         return self._failed(why + _hint(answer), answer.status)
 
@@ -122,34 +123,11 @@ class Login:
         """Return None: it names no message, and its connection is not used again."""
 
 
-@attrs.frozen(eq=False)
-class _FrontPage:
-    """Asks for the server's own page: a Twake without Node answers its web client there."""
-
-    server: Server = attrs.field(repr=False)
-
-    method = "GET"
-    path = SERVER
-    body = b""
-    answer_limit = 4_194_304
-    operation = "login"
-    front_id = None
-    target = None
-    repeatable = True
-    steps = None
-
-    def headers(self) -> tuple[()]:
-        """Return none."""
-        return ()
-
-    def judge(self, answer: Answer | Failure, context: Context) -> Grant | TwakeError:  # noqa: ARG002
-        """Return the error of a server without Node, or one that says nothing of it."""
-        if isinstance(answer, Answer) and answer.status == 200 and _is_html(answer):
-            return _no_node_api(200)
-        return NotSentError("it is not known which APIs the server has", reason="login")
-
-    def named_by(self, result: Grant) -> None:
-        """Return None: it names no message, and its connection is not used again."""
+def _front_page(answer: Answer | Failure, _: Context) -> TwakeError:
+    """Return the error of a server without Node, or one that says nothing of it."""
+    if isinstance(answer, Answer) and answer.status == 200 and _is_html(answer):
+        return no_api(200)
+    return NotSentError("it is not known which APIs the server has", reason="login")
 
 
 def log_in(
@@ -165,7 +143,7 @@ def log_in(
     result = yield Login(credentials, server)
     if isinstance(result, NotSentError) and result.status == 500:
         # A server of PHP alone may fail so. Most say in words that they have no such route.
-        why = yield _FrontPage(server)
+        why = yield Question("login", "GET", SERVER, b"", _front_page)
         if isinstance(why, RefusedError):
             return why
     return result
@@ -181,16 +159,6 @@ def _hint(answer: Answer) -> str:
 
 def _is_html(answer: Answer) -> bool:
     return answer.header(b"content-type").lower().startswith("text/html")
-
-
-def _no_node_api(status: int) -> RefusedError:
-    """Return the error of a server that does not serve this API."""
-    return RefusedError(
-        'this server has no such API, as a Twake of 2020 to 2022 has none: it needs api="v1" '
-        "(TWAKE_API=v1)",
-        reason="api",
-        status=status,
-    )
 
 
 def _grant(answer: Answer) -> Grant | None:

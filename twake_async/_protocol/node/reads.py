@@ -8,10 +8,11 @@ from urllib.parse import quote
 
 import attrs
 
+from twake_async._protocol.documents import mismatch
 from twake_async._protocol.json_codec import dump
 from twake_async.errors import TwakeError
 
-from .answers import mismatch, read_answer
+from .answers import read_answer
 from .api import Api, Token, company_path
 
 if TYPE_CHECKING:

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 import attrs
 
 from twake_async._protocol.answer_limit import answer_limit
+from twake_async._protocol.documents import mismatch
 from twake_async.errors import OutcomeUnknownError, RefusedError, TwakeError
 from twake_async.messages import Message
 
-from .answers import mismatch, read_answer
+from .answers import read_answer
 from .api import FRONT_ID, MARKER, Api, Token
 from .decode import decode_message
 from .same import is_same

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from twake_async._protocol.body import read_document
+from twake_async._protocol.documents import document_of
 from twake_async._protocol.exchange import Answer
 from twake_async._protocol.failures import judge_failure
-from twake_async._protocol.node_errors import json_of
-from twake_async._protocol.statuses import judge_status, name_proxy
-from twake_async.errors import OutcomeUnknownError, RefusedError, TwakeError
+from twake_async._protocol.node_errors import NOT_FOUND, json_of
+from twake_async._protocol.statuses import judge_status
+from twake_async.errors import RefusedError, TwakeError
 
 from .refusals import judge_words
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from .api import Api
 
-__all__ = ["mismatch", "read_answer"]
+__all__ = ["read_answer"]
 
 
 def read_answer(
@@ -44,21 +44,15 @@ def read_answer(
         return judge_failure(answer, api.server)
     if answer.status != 200:
         return _no_api(answer) or judge_status(answer, path, api.server, context)
-    try:
-        document = read_document(answer, limit, api.codec)
-    except ValueError as exc:
-        unreadable = OutcomeUnknownError(
-            f"the server answered 200 with what is no answer of Twake's: {exc}",
-            reason="unreadable",
-            status=200,
-        )
-        return name_proxy(unreadable, api.server)
+    document = document_of(answer, limit, api.codec, api.server)
+    if isinstance(document, TwakeError):
+        return document
     return judge_words(document) if "error" in document else document
 
 
 def _no_api(answer: Answer) -> RefusedError | None:
     """Return the refusal of a server that serves no v1 API at all, or None."""
-    if answer.status != 404 or json_of(answer) != {"error": "Not found"}:
+    if answer.status != 404 or json_of(answer) != NOT_FOUND:
         return None
     return RefusedError(
         'this server has no v1 API, as the last release of Twake has none: it needs api="node" '
@@ -66,8 +60,3 @@ def _no_api(answer: Answer) -> RefusedError | None:
         reason="api",
         status=404,
     )
-
-
-def mismatch(why: str) -> OutcomeUnknownError:
-    """Return the error for an answer that does not prove anything about our message."""
-    return OutcomeUnknownError(f"the server's answer {why}", reason="mismatch", status=200)

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import attrs
 
 from twake_async._protocol.answer_limit import answer_limit
+from twake_async._protocol.documents import mismatch
 from twake_async.errors import TwakeError
 
-from .answers import mismatch, read_answer
+from .answers import read_answer
 from .api import DEFAULT_API, REMOVE, SAVE, Api
 from .decode import decode_message, shown_content
 

@@ -1,0 +1,49 @@
+"""The document of a 200, whichever API was asked, and what proves nothing. No I/O."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from twake_async.errors import OutcomeUnknownError
+
+from .body import read_document
+from .statuses import name_proxy
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from twake_async.errors import TwakeError
+
+    from .exchange import Answer
+    from .json_codec import Codec
+    from .server import Server
+
+__all__ = ["document_of", "mismatch"]
+
+
+def document_of(
+    answer: Answer, limit: int, codec: Codec, server: Server
+) -> Mapping[str, Any] | TwakeError:
+    """Return the JSON object of a 200, or the error of one that is no answer of Twake's.
+
+    Args:
+        answer: The whole answer.
+        limit: The most bytes that the body may have without its content coding.
+        codec: Reads the JSON.
+        server: What is known of the server.
+
+    """
+    try:
+        return read_document(answer, limit, codec)
+    except ValueError as exc:
+        unreadable = OutcomeUnknownError(
+            f"the server answered 200 with what is no answer of Twake's: {exc}",
+            reason="unreadable",
+            status=200,
+        )
+    return name_proxy(unreadable, server)
+
+
+def mismatch(why: str) -> OutcomeUnknownError:
+    """Return the error for an answer that does not prove anything about our message."""
+    return OutcomeUnknownError(f"the server's answer {why}", reason="mismatch", status=200)
