@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
 
@@ -24,12 +24,15 @@ if TYPE_CHECKING:
 
     from ._attempt_loop import Attempts
     from ._lifetime import Life
+    from ._protocol.exchange import Request
     from ._protocol.generation import EncodedDraft, SaveRequest
     from ._send import Listener
     from .check import Check
     from .messages import ReaderUpdate, ReplyTarget
 
 __all__ = ["Sender", "draft_of_edit", "draft_of_reply"]
+
+T = TypeVar("T")
 
 #: Seconds that the requests may take at most that find out which APIs a server serves: a gateway
 #: may drop those that it does not know.
@@ -147,9 +150,16 @@ class Sender:
     ) -> None:
         """Send the request that removes a message, or raise the error of the send."""
         request = self.api.remove(_ref(message), group_id or self.group_id)
+        await self.make(request, deadline=deadline, retry=retry)
+
+    async def make(
+        self, request: Request[T], *, deadline: float | None, retry: RetryPolicy | None
+    ) -> T:
+        """Send a request, and return what it delivered or raise the error of the send."""
         seconds, policy = self._limits(deadline, retry)
         with self.life:
-            await self.attempts.run(request, policy, seconds)
+            result: T = await self.attempts.run(request, policy, seconds)
+            return result
 
     async def check(self, group_id: str | None, seconds: float) -> Check:
         """Make the requests of a check of the group, within a number of seconds."""

@@ -32,9 +32,10 @@ from ._sender import Sender, draft_of_edit, draft_of_reply
 from ._transport.choose import open_transport
 from .check import Check  # noqa: TC001
 from .deliveries import Delivery, Drafts, Progress  # noqa: TC001
-from .errors import ConfigurationError
+from .errors import ConfigurationError, NotSentError, OutcomeUnknownError
 from .journal import Journal  # noqa: TC001
 from .messages import Message, MessageDraft, MessageRef, ReaderUpdate, ReplyTarget
+from .resources import Caller, Channels, Dialogs, Limits, Users
 from .retry import Attempt, RetryBudget, RetryPolicy, Tokens
 
 if TYPE_CHECKING:
@@ -145,6 +146,7 @@ class TwakeSession:
         self._life = Life()
         generation = choose_generation(wanted, self._attempts, server, credentials, transport)
         self._sender = Sender(generation, self._attempts, self._life, group_id, seconds, retry)
+        self._caller = Caller(self._sender, credentials.public_id)
 
     @classmethod
     def from_env(cls, **overrides: Any) -> Self:
@@ -496,6 +498,108 @@ class TwakeSession:
 
         """
         await self._sender.remove(message, group_id=group_id, deadline=deadline, retry=retry)
+
+    async def send_direct(
+        self,
+        user_id: str,
+        content: Any,
+        *,
+        hidden_data: Mapping[str, Any] | None = None,
+        front_id: str | None = None,
+        group_id: str | None = None,
+        deadline: float | None = None,
+        retry: RetryPolicy | None = None,
+    ) -> Message:
+        """Send a message to one person, and return it as the server has it.
+
+        It asks for the application's own channel with that person first (`channels.direct`), so
+        it costs two requests: to write again, keep the `channel_id` of the message.
+
+        Args:
+            user_id: The user's id, as an event names it.
+            content: A string, a Twacode node, or a list of both.
+            hidden_data: Data that comes back with each interaction.
+            front_id: Your own id for it; minted when None.
+            group_id: The group, if not the session's.
+            deadline: Seconds for both requests, if not the session's.
+            retry: The policy for both, if not the session's.
+
+        Raises:
+            NotFoundError: The server knows no such user (`REFUSED`).
+            NotSentError: As for `send_message`; or the channel was not found, since the answer to
+                that request was lost (reason `channel`).
+            ConfigurationError: The session has `api="node"`, which has no such call.
+            TwakeError: As for `send_message`.
+
+        """
+        ends = self._attempts.now() + self._sender.seconds(deadline)
+        try:
+            channel = await self.channels.direct(
+                user_id, group_id=group_id, deadline=deadline, retry=retry
+            )
+        except OutcomeUnknownError as exc:
+            # What is unknown is the channel: no message has left.
+            raise NotSentError(
+                f"the message was not sent, since its channel is not known: {exc}",
+                reason="channel",
+                status=exc.status,
+            ) from exc
+        return await self.send_message(
+            channel.id,
+            content,
+            hidden_data=hidden_data,
+            front_id=front_id,
+            group_id=group_id,
+            deadline=max(0.0, ends - self._attempts.now()),
+            retry=retry,
+        )
+
+    async def call(
+        self,
+        route: str,
+        fields: Mapping[str, Any],
+        *,
+        group_id: str | None = None,
+        deadline: float | None = None,
+        retry: RetryPolicy | None = None,
+    ) -> dict[str, Any]:
+        """Send fields to any route of `api="v1"`, and return what the server answered.
+
+        The routes of calendars and tasks are reached so. What is known of a route's answer is that
+        the server answered no error: so a return means that the server took the request. A call
+        whose answer is lost is not sent again.
+
+        Args:
+            route: The route below `/api/v1/`, such as `"tasks/task/save"`.
+            fields: What to send; the group is added.
+            group_id: The group, if not the session's.
+            deadline: Seconds for the call, if not the session's.
+            retry: The policy for the call, if not the session's.
+
+        Raises:
+            ConfigurationError: It is no route, or the session has another API.
+            InvalidDraftError: The fields cannot be sent as JSON.
+            TwakeError: As for `send_message`. The words "unknown error" may follow a write, so
+                that they are an `OutcomeUnknownError`.
+
+        """
+        request = self._caller.call(route, fields, group_id)
+        return await self._caller.make(request, Limits(group_id, deadline, retry))
+
+    @property
+    def channels(self) -> Channels:
+        """Calls about channels: where messages go."""
+        return Channels(self._caller)
+
+    @property
+    def users(self) -> Users:
+        """Calls about people."""
+        return Users(self._caller)
+
+    @property
+    def dialogs(self) -> Dialogs:
+        """Calls about dialogs, which open in a user's browser."""
+        return Dialogs(self._caller)
 
     async def check(self, *, group_id: str | None = None, deadline: float | None = None) -> Check:
         """Return whether the server would take messages, and if not, what to fix.

@@ -1,0 +1,12 @@
+"""What stands around the messages: channels, people and dialogs.
+
+A session has one object for each: `twake.channels`, `twake.users`, `twake.dialogs`. Their calls
+have the deadline, the retry policy and the errors of a send.
+"""
+
+from ._caller import Caller, Limits
+from ._channels import Channel, Channels
+from ._dialogs import Dialogs, TokenOwner
+from ._users import User, Users
+
+__all__ = ["Caller", "Channel", "Channels", "Dialogs", "Limits", "TokenOwner", "User", "Users"]

@@ -1,0 +1,163 @@
+"""Channels: where messages go, and how to find their ids."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from twake_async._protocol.documents import mismatch
+from twake_async.errors import NotFoundError, TwakeError
+
+from ._caller import Caller, Limits
+from ._values import flag, text, texts
+
+if TYPE_CHECKING:
+    from twake_async.retry import RetryPolicy
+
+__all__ = ["Channel", "Channels", "read_channel"]
+
+
+@attrs.frozen
+class Channel:
+    """A channel, as the server describes it."""
+
+    id: str
+    """The id: what `send_message` takes."""
+
+    name: str = ""
+    """The name that people see; `""` for a direct channel."""
+
+    description: str = ""
+    """What it is for, in its owner's words."""
+
+    workspace_id: str | None = None
+    """The workspace that it belongs to; `"direct"` for a direct channel."""
+
+    group_id: str | None = None
+    """The group (company) that it belongs to; None where the server does not say it."""
+
+    is_direct: bool = False
+    """Whether it belongs to its members alone, and to no workspace."""
+
+    is_private: bool = False
+    """Whether only its members see it."""
+
+    members: tuple[str, ...] = ()
+    """The ids of its members, as far as the server names them."""
+
+    raw: Mapping[str, Any] = attrs.field(factory=dict, repr=False, eq=False)
+    """All that the server said, as JSON gives it."""
+
+
+@attrs.frozen(eq=False)
+class Channels:
+    """Calls about channels; a session has it as `channels`."""
+
+    _caller: Caller
+
+    async def direct(
+        self,
+        user_id: str,
+        *,
+        group_id: str | None = None,
+        deadline: float | None = None,
+        retry: RetryPolicy | None = None,
+    ) -> Channel:
+        """Return the channel of the application and one person; the server makes it if needed.
+
+        The server makes it for users of other companies, too.
+
+        Args:
+            user_id: The user's id.
+            group_id: The group, if not the session's.
+            deadline: Seconds for the call, if not the session's.
+            retry: The policy for the call, if not the session's.
+
+        Raises:
+            NotFoundError: The server knows no such user.
+            TwakeError: As for `send_message`.
+
+        """
+        return await self._caller.ask_v1(
+            "channels.direct",
+            "channels/get_direct_channel",
+            {"user_id": user_id},
+            _direct_reader(user_id),
+            Limits(group_id, deadline, retry),
+        )
+
+    async def of_workspace(
+        self,
+        workspace_id: str,
+        user_id: str,
+        *,
+        group_id: str | None = None,
+        deadline: float | None = None,
+        retry: RetryPolicy | None = None,
+    ) -> list[Channel]:
+        """Return the channels of a workspace that a member sees, without direct channels.
+
+        The application needs the privilege `channels`.
+
+        Args:
+            workspace_id: The workspace.
+            user_id: The id of a member of the workspace.
+            group_id: The group, if not the session's.
+            deadline: Seconds for the call, if not the session's.
+            retry: The policy for the call, if not the session's.
+
+        Raises:
+            RefusedError: The server knows no such workspace, or the user is no member of it
+                (reason `arguments`).
+            TwakeError: As for `send_message`.
+
+        """
+        return await self._caller.ask_v1(
+            "channels.of_workspace",
+            "channels/get_by_workspace",
+            {"workspace_id": workspace_id, "user_id": user_id},
+            _read_channels,
+            Limits(group_id, deadline, retry),
+        )
+
+
+def _direct_reader(user_id: str) -> Any:
+    def read(document: Mapping[str, Any]) -> Channel | TwakeError:
+        found = document.get("object", False)
+        if found is None:
+            return NotFoundError(f"the server knows no user {user_id!r}", status=200)
+        channel = read_channel(found)
+        if channel is None or user_id not in channel.members:
+            return mismatch("holds no channel with this user")
+        return channel
+
+    return read
+
+
+def _read_channels(document: Mapping[str, Any]) -> list[Channel] | TwakeError:
+    rows = document.get("data")
+    if not isinstance(rows, list):
+        return mismatch("holds no channels")
+    return [channel for row in rows if (channel := read_channel(row)) is not None]
+
+
+def read_channel(found: object) -> Channel | None:
+    """Return the channel that the server describes; None for no channel."""
+    if not isinstance(found, dict) or not text(found.get("id")):
+        return None
+    is_direct = flag(found.get("direct")) or found.get("visibility") == "direct"
+    workspace = text(found.get("original_workspace")) or text(found.get("workspace_id"))
+    group = text(found.get("original_group")) or text(found.get("company_id"))
+    return Channel(
+        id=text(found["id"]),
+        name=text(found.get("name")),
+        description=text(found.get("description")),
+        workspace_id="direct" if is_direct else workspace or None,
+        group_id=group or text(found.get("app_group_id")) or None,
+        is_direct=is_direct,
+        is_private=flag(found.get("private")) or found.get("visibility") == "private",
+        members=texts(found.get("members")),
+        raw=found,
+    )
