@@ -35,7 +35,7 @@ from .deliveries import Delivery, Drafts, Progress  # noqa: TC001
 from .errors import ConfigurationError, NotSentError, OutcomeUnknownError
 from .journal import Journal  # noqa: TC001
 from .messages import Message, MessageDraft, MessageRef, ReaderUpdate, ReplyTarget
-from .resources import Caller, Channels, Dialogs, Limits, Users
+from .resources import Caller, Channels, Dialogs, Limits, Messages, Users
 from .retry import Attempt, RetryBudget, RetryPolicy, Tokens
 
 if TYPE_CHECKING:
@@ -595,6 +595,11 @@ class TwakeSession:
     def users(self) -> Users:
         """Calls about people."""
         return Users(self._caller)
+
+    @property
+    def messages(self) -> Messages:
+        """Calls about messages that are there, over `api="node"`."""
+        return Messages(self._caller)
 
     @property
     def dialogs(self) -> Dialogs:

@@ -384,7 +384,7 @@ async def test_without_a_group_nothing_is_asked(server, route):
             await CALLS[route](twake)
 
 
-@pytest.mark.parametrize("route", sorted(CALLS))
+@pytest.mark.parametrize("route", sorted(set(CALLS) - {"users/get", "general/configure"}))
 async def test_over_node_each_says_that_it_needs_v1(route):
     """No byte leaves."""
     async with TwakeSession("id", "key", group_id="g", base_url=URL, api="node") as twake:

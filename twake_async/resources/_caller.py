@@ -10,8 +10,9 @@ import attrs
 
 from twake_async._arguments import check_group
 from twake_async._draft_checks import check_id
+from twake_async._protocol.node.generation import Node
 from twake_async._protocol.v1.generation import V1
-from twake_async.errors import ConfigurationError, InvalidDraftError
+from twake_async.errors import ConfigurationError, InvalidDraftError, NotFoundError, RefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,6 +84,59 @@ class Caller:
                 f'{what} needs api="v1": the API of Node has no such route', field="api"
             )
         return api
+
+    def node(self, what: str) -> Node:
+        """Return the API of the session, for a call that only Node has.
+
+        Args:
+            what: The name of the call, for the error.
+
+        Raises:
+            ConfigurationError: The session has another API.
+
+        """
+        api = self.sender.api
+        if not isinstance(api, Node):
+            raise ConfigurationError(
+                f'{what} needs api="node": the API v1 has no such route', field="api"
+            )
+        return api
+
+    def workspace(self, workspace_id: str | None) -> str:
+        """Return the workspace of a call over Node.
+
+        Raises:
+            ConfigurationError: There is none.
+
+        """
+        api = self.sender.api
+        found = workspace_id or (api.workspace_id if isinstance(api, Node) else None)
+        if found is None:
+            raise ConfigurationError(
+                "no workspace: give workspace_id here or to the session (TWAKE_WORKSPACE_ID)",
+                field="workspace_id",
+            )
+        check_id("workspace_id", found)
+        return found
+
+    @property
+    def is_node(self) -> bool:
+        """Whether the session has the API of Node."""
+        return isinstance(self.sender.api, Node)
+
+    async def ask_node(self, request: Request[T], limits: Limits) -> T:
+        """Make a call over Node, whose 404 in words says that there is no such thing.
+
+        Raises:
+            NotFoundError: The server said so.
+
+        """
+        try:
+            return await self.make(request, limits)
+        except RefusedError as exc:
+            if exc.reason != "status" or exc.status != 404:
+                raise
+            raise NotFoundError(str(exc.args[0]), status=404) from None
 
     def call(self, route: str, fields: Mapping[str, Any], group_id: str | None) -> Call[Document]:
         """Return the request to any route below `/api/v1/`, which is not sent twice.

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
 
+from twake_async._draft_checks import check_id
 from twake_async._protocol.documents import mismatch
+from twake_async._protocol.node.api import service_path
 from twake_async.errors import NotFoundError, TwakeError
 
 from ._caller import Caller, Limits
+from ._users import User, read_user
 from ._values import flag, text, texts
 
 if TYPE_CHECKING:
     from twake_async.retry import RetryPolicy
 
 __all__ = ["Channel", "Channels", "read_channel"]
+
+T = TypeVar("T")
 
 
 @attrs.frozen
@@ -96,7 +101,7 @@ class Channels:
         group_id: str | None = None,
         deadline: float | None = None,
         retry: RetryPolicy | None = None,
-    ) -> list[Channel]:
+    ) -> tuple[Channel, ...]:
         """Return the channels of a workspace that a member sees, without direct channels.
 
         The application needs the privilege `channels`.
@@ -118,9 +123,124 @@ class Channels:
             "channels.of_workspace",
             "channels/get_by_workspace",
             {"workspace_id": workspace_id, "user_id": user_id},
-            _read_channels,
+            _rows_of("data", read_channel),
             Limits(group_id, deadline, retry),
         )
+
+    async def list(
+        self,
+        workspace_id: str | None = None,
+        *,
+        group_id: str | None = None,
+        deadline: float | None = None,
+        retry: RetryPolicy | None = None,
+    ) -> tuple[Channel, ...]:
+        """Return the channels of a workspace, over `api="node"`; private ones too.
+
+        Args:
+            workspace_id: The workspace, if not the session's.
+            group_id: The group (company), if not the session's.
+            deadline: Seconds for the call, if not the session's.
+            retry: The policy for the call, if not the session's.
+
+        Raises:
+            ConfigurationError: The session has another API, or there is no workspace.
+            TwakeError: As for `send_message`.
+
+        """
+        node, caller = self._caller.node("channels.list"), self._caller
+        path = _path(caller.group(group_id), caller.workspace(workspace_id))
+        request = node.ask(path, "channels.list", _rows_of("resources", read_channel))
+        return await caller.ask_node(request, Limits(group_id, deadline, retry))
+
+    async def get(
+        self,
+        channel_id: str,
+        *,
+        workspace_id: str | None = None,
+        group_id: str | None = None,
+        deadline: float | None = None,
+        retry: RetryPolicy | None = None,
+    ) -> Channel:
+        """Return the channel with that id, over `api="node"`.
+
+        Args:
+            channel_id: The channel.
+            workspace_id: Its workspace, if not the session's.
+            group_id: The group (company), if not the session's.
+            deadline: Seconds for the call, if not the session's.
+            retry: The policy for the call, if not the session's.
+
+        Raises:
+            NotFoundError: The workspace has no such channel.
+            ConfigurationError: The session has another API, or there is no workspace.
+            TwakeError: As for `send_message`.
+
+        """
+        node, caller = self._caller.node("channels.get"), self._caller
+        check_id("channel_id", channel_id)
+        path = _path(caller.group(group_id), caller.workspace(workspace_id), channel_id)
+        request = node.ask(path, "channels.get", _channel_reader(channel_id), target=channel_id)
+        return await caller.ask_node(request, Limits(group_id, deadline, retry))
+
+    async def members(
+        self,
+        channel_id: str,
+        *,
+        workspace_id: str | None = None,
+        group_id: str | None = None,
+        deadline: float | None = None,
+        retry: RetryPolicy | None = None,
+    ) -> tuple[User, ...]:
+        """Return the members of a channel, over `api="node"`.
+
+        Args:
+            channel_id: The channel.
+            workspace_id: Its workspace, if not the session's.
+            group_id: The group (company), if not the session's.
+            deadline: Seconds for the call, if not the session's.
+            retry: The policy for the call, if not the session's.
+
+        Raises:
+            NotFoundError: The workspace has no such channel.
+            ConfigurationError: The session has another API, or there is no workspace.
+            TwakeError: As for `send_message`.
+
+        """
+        node, caller = self._caller.node("channels.members"), self._caller
+        check_id("channel_id", channel_id)
+        place = (caller.group(group_id), caller.workspace(workspace_id))
+        path = _path(*place, channel_id, "members")
+        request = node.ask(path, "channels.members", _rows_of("resources", _read_member))
+        return await caller.ask_node(request, Limits(group_id, deadline, retry))
+
+
+def _path(group_id: str, workspace_id: str, *parts: str) -> str:
+    return service_path("channels", group_id, "workspaces", workspace_id, "channels", *parts)
+
+
+def _read_member(row: object) -> User | None:
+    return read_user(row.get("user")) if isinstance(row, dict) else None
+
+
+def _rows_of(name: str, read_row: Callable[[object], T | None]) -> Any:
+    def read(document: Mapping[str, Any]) -> tuple[T, ...] | TwakeError:
+        rows = document.get(name)
+        if not isinstance(rows, list):
+            return mismatch("holds no list")
+        return tuple(found for row in rows if (found := read_row(row)) is not None)
+
+    return read
+
+
+def _channel_reader(channel_id: str) -> Any:
+    def read(document: Mapping[str, Any]) -> Channel | TwakeError:
+        channel = read_channel(document.get("resource"))
+        if channel is None or channel.id != channel_id:
+            return mismatch("is not about this channel")
+        return channel
+
+    return read
 
 
 def _direct_reader(user_id: str) -> Any:
@@ -134,13 +254,6 @@ def _direct_reader(user_id: str) -> Any:
         return channel
 
     return read
-
-
-def _read_channels(document: Mapping[str, Any]) -> list[Channel] | TwakeError:
-    rows = document.get("data")
-    if not isinstance(rows, list):
-        return mismatch("holds no channels")
-    return [channel for row in rows if (channel := read_channel(row)) is not None]
 
 
 def read_channel(found: object) -> Channel | None:

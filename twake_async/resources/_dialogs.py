@@ -89,6 +89,13 @@ class Dialogs:
         """
         fields = _opener(event) | {"form": _form(form), "hidden_data": dict(hidden_data or {})}
         limits = Limits(group_id, deadline, retry)
+        if self._caller.is_node:
+            node = self._caller.node("dialogs.open")
+            request = node.ask(
+                _OPEN_ON_NODE, "dialogs.open", _is_ok, method="POST", document=fields
+            )
+            await self._caller.ask_node(request, limits)
+            return
         await self._caller.ask_v1("dialogs.open", _OPEN, fields, _succeeded, limits)
 
     async def close(
@@ -142,6 +149,7 @@ class Dialogs:
 
 _OPEN = "general/configure"
 _CLOSE = "general/configure_close"
+_OPEN_ON_NODE = "/api/console/v1/configure"
 
 
 def _opener(event: Opener) -> dict[str, Any]:
@@ -165,6 +173,10 @@ def _form(form: Any) -> Any:
 
 def _succeeded(document: Mapping[str, Any]) -> TwakeError | None:
     return None if document.get("result") == "success" else mismatch("does not say success")
+
+
+def _is_ok(document: Mapping[str, Any]) -> TwakeError | None:
+    return None if document.get("status") == "ok" else mismatch("does not say ok")
 
 
 def _token_reader(public_id: str) -> Any:

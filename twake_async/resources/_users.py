@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from twake_async._draft_checks import check_id
 from twake_async._protocol.documents import mismatch
+from twake_async._protocol.node.api import user_path
 from twake_async.errors import NotFoundError, TwakeError
 
 from ._caller import Caller, Limits
@@ -64,12 +66,12 @@ class Users:
     ) -> User:
         """Return the user with that id.
 
-        Over `api="v1"` the server answers for the users of every company. It answers an unknown
-        id with an empty 500, as it does when it fails: the error says both.
+        The server answers for the users of every company. Over `api="v1"` it answers an unknown id
+        with an empty 500, as it does when it fails: the error says both.
 
         Args:
             user_id: The user's id, as an event names it.
-            group_id: The group, if not the session's.
+            group_id: The group over `api="v1"`, if not the session's.
             deadline: Seconds for the call, if not the session's.
             retry: The policy for the call, if not the session's.
 
@@ -79,15 +81,25 @@ class Users:
             TwakeError: As for `send_message`.
 
         """
+        limits = Limits(group_id, deadline, retry)
+        if self._caller.is_node:
+            return await self._get_from_node(user_id, limits)
         return await self._caller.ask_v1(
             "users.get",
             "users/get",
             {"user_id": user_id},
-            _reader(user_id),
-            Limits(group_id, deadline, retry),
+            _reader("object", user_id),
+            limits,
             target=user_id,
             crash=_UNKNOWN,
         )
+
+    async def _get_from_node(self, user_id: str, limits: Limits) -> User:
+        check_id("user_id", user_id)
+        node = self._caller.node("users.get")
+        read = _reader("resource", user_id)
+        request = node.ask(user_path(user_id), "users.get", read, target=user_id)
+        return await self._caller.ask_node(request, limits)
 
 
 _UNKNOWN = (
@@ -95,9 +107,9 @@ _UNKNOWN = (
 )
 
 
-def _reader(user_id: str) -> Any:
+def _reader(name: str, user_id: str) -> Any:
     def read(document: Mapping[str, Any]) -> User | TwakeError:
-        found = document.get("object", False)
+        found = document.get(name, False)
         if found is None:
             return NotFoundError(f"the server knows no user {user_id!r}", status=200)
         user = read_user(found)
