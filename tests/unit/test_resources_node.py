@@ -112,13 +112,15 @@ async def test_an_unknown_channel(recorded, server):
 
 @pytest.mark.parametrize("server", SERVERS)
 async def test_the_members_of_a_channel(recorded, server):
-    """Each is a user."""
+    """Each is a user; the server of 2022 says no more than their ids."""
     case = recorded(server, "channel-members")
     group, workspace = case.id_after("companies"), case.id_after("workspaces")
     async with open_session(group_id=group, workspace_id=workspace) as twake:
         alice, bob = await twake.channels.members(case.id_after("channels"))
-    assert (alice.username, alice.email) == ("alice", "alice@example.org")
-    assert (bob.first_name, bob.last_name) == ("bob", "Test")
+    assert alice.id != bob.id
+    if server == "v2023.Q1.1223":
+        assert (alice.username, alice.email) == ("alice", "alice@example.org")
+        assert (bob.first_name, bob.last_name) == ("bob", "Test")
 
 
 @pytest.mark.parametrize("server", SERVERS)
