@@ -200,8 +200,11 @@ class Attempts(Generic[C]):
                 )
             else:
                 await self.clock.pause(pause, self._pauses)
-        if error is None and send.number and send.listener is not None:
-            error = await send.listener.before_retry()
+        if error is None and send.number:
+            if send.observed() is not None:
+                error = send.last  # `_end` returns what was observed
+            elif send.listener is not None:
+                error = await send.listener.before_retry()
         return None if error is None else send.end_with(error)
 
     async def _attempt(self, send: Send[T], acquired: C | Failure | TwakeError) -> T | TwakeError:
