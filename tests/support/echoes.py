@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from faults.request import Request
 
-__all__ = ["JSON", "EchoServer", "event_of", "forged", "open_session", "posted"]
+__all__ = ["JSON", "EchoServer", "event_of", "forged", "observe_all", "open_session", "posted"]
 
 JSON = {"content-type": "application/json"}
 
@@ -72,12 +72,14 @@ def forged(message: dict[str, Any]) -> dict[str, Event]:
 class EchoServer(FaultServer):
     """A fault server that posts each new message to a session, as soon as it has stored it.
 
-    `delay` is the number of seconds until then, None for never; `forges` puts forged events in
-    front of each. `posts` is what takes the events; `echoed` counts them.
+    `delay` is the number of seconds until then, None for never. `forges` puts forged events in
+    front of each; `forges_only` is the one that is posted in place of the right one. `posts` is
+    what takes the events; `echoed` counts the right ones.
     """
 
     delay: float | None = 0.0
     forges = False
+    forges_only = ""
     echoed = 0
     posts: Callable[[Event], object]
 
@@ -92,7 +94,9 @@ class EchoServer(FaultServer):
         if request.kind != "create" or self.delay is None:
             return
         event = event_of(posted(answered_object(request)))
-        if self.delay:
+        if self.forges_only:
+            self.posts(forged(answered_object(request))[self.forges_only])
+        elif self.delay:
             asyncio.get_running_loop().call_later(self.delay, self._post, event)
         else:
             self._post(event)
@@ -102,10 +106,15 @@ class EchoServer(FaultServer):
         self.posts(event)
 
 
+def observe_all(server: EchoServer, twake: TwakeSession) -> None:
+    """Let a session observe what a server posts, from now on."""
+    server.posts = twake.observe
+    twake.observe(event_of({"type": "hook", "event": "new_task", "data": {}}))
+
+
 def open_session(server: EchoServer, **options: Any) -> TwakeSession:
     """Return a session that observes what a server posts, from now on."""
     given = {"group_id": "g1", "proxy": None, "base_url": server.url, "deadline": 5.0}
     twake = TwakeSession(APPLICATION_ID, "k" * 40, **given | options)
-    server.posts = twake.observe
-    twake.observe(event_of({"type": "hook", "event": "new_task", "data": {}}))
+    observe_all(server, twake)
     return twake

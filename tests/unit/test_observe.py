@@ -290,7 +290,7 @@ async def test_an_event_that_comes_in_the_pause_before_a_resend_is_taken(server,
 
 
 @pytest.fixture(params=[ConnectionPool, NoPool])
-def echo_at_resend(server, monkeypatch, request):
+async def echo_at_resend(server, monkeypatch, request):
     """Post the first event when a resend has got its connection, and has not left."""
     requests, acquire = [], request.param.acquire
     receive, server.delay = server.receive, None
@@ -308,9 +308,9 @@ def echo_at_resend(server, monkeypatch, request):
 
     server.receive = keep
     monkeypatch.setattr(request.param, "acquire", echo)
-    if request.param is ConnectionPool:
-        return {"max_connections": 1}
-    return {"proxy": "env", "http_client": httpx.AsyncClient(trust_env=False)}
+    async with httpx.AsyncClient(trust_env=False) as client:
+        injected = {"proxy": "env", "http_client": client}
+        yield injected if request.param is NoPool else {"max_connections": 1}
 
 
 async def test_an_event_that_comes_while_a_resend_waits_for_a_connection_is_taken(
