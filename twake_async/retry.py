@@ -79,10 +79,11 @@ class RetryPolicy:
     reconcile: bool = True
     """Whether to look for a new message whose attempt ended `UNKNOWN`.
 
-    Over `api="node"` the look is a read of the channel or the thread. It comes before any other attempt, and makes
-    the send `DELIVERED` where it finds the message; where it does not, it proves nothing. A send
-    keeps a tenth of its deadline for it, 2 seconds at the most. Over `api="v1"`, where events are
-    observed (`TwakeSession.observe`), it is a short wait for the event about the message.
+    Over `api="node"` the look is a read of the channel or the thread. It comes before any other
+    attempt, and makes the send `DELIVERED` where it finds the message; where it does not, it proves
+    nothing. A send keeps a tenth of its deadline for it, 2 seconds at the most. Over `api="v1"`,
+    where events are observed (`TwakeSession.observe`), it is a short wait for the event about the
+    message.
     """
 
     retry_later_statuses: frozenset[int] = attrs.field(
