@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from twake_async.sandbox._world.rows import User
     from twake_async.sandbox._world.world import World
 
-__all__ = ["ROUTES", "Answer", "Call"]
+__all__ = ["ROUTES", "Answer", "Call", "profile"]
 
 _MALFORMED = {"error": "unknown error or malformed query."}
 _TRACE = 'string(27) "#0 RepositoryAdapter->find()"\n'
@@ -105,10 +105,11 @@ def _users_get(call: Call) -> Answer:
     user, before = _user(call.world, php.field(call.fields, "user_id"))
     if user is None:
         return Answer("", before, status=500)
-    return Answer({"object": _profile(call.world, user)})
+    return Answer({"object": profile(call.world, user)})
 
 
-def _profile(world: World, user: User) -> dict[str, Any]:
+def profile(world: World, user: User) -> dict[str, Any]:
+    """Return a user as PHP shows it."""
     email = str(user.profile.get("email", ""))
     return {
         "id": user.id,

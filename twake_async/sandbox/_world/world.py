@@ -19,6 +19,8 @@ from twake_async.sandbox._world.tokens import Tokens
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from twake_async.sandbox._world.happened import Happened
+
 __all__ = ["IdError", "World"]
 
 
@@ -59,7 +61,13 @@ class World:
     """How many requests the Node server numbered."""
     logins: int = 0
     """How many logins were answered with a token."""
+    resources: set[tuple[str, str]] = field(factory=set)
+    """Which application was added to which channel, where a seed says it."""
+    happened: list[Happened] = field(factory=list)
+    """What the server still has to tell applications."""
     clock: Callable[[], float] = time.time
+    begun: float = field(factory=time.time)
+    """When it began, in Unix seconds."""
     new_id: Callable[[], str] = field(factory=_new_ids)
 
     def __attrs_post_init__(self) -> None:
@@ -124,6 +132,21 @@ class World:
     def in_channel(self, channel_id: str) -> Iterator[Message]:
         """Return the messages of a channel, oldest first."""
         return (one for one in self.messages.values() if same_id(one.channel_id, channel_id))
+
+    def hears(self, app_id: str, channel: Mapping[str, Any]) -> bool:
+        """Return whether an application is told of the messages of a channel.
+
+        No application is told of a channel without a workspace. One whose resources the seed does
+        not name is told of all others of the companies that installed it.
+        """
+        if not channel.get("workspace_id") or channel.get("direct"):
+            return False
+        if channel.get("app"):
+            return same_id(channel["app"], app_id)
+        named = {key for app, key in self.resources if app == row_key(app_id)}
+        if named:
+            return row_key(channel["id"]) in named
+        return self.group_app(app_id, channel["group_id"]) is not None
 
     def add(self, message: Message) -> None:
         """Store a message; past `max_messages`, remove the oldest."""
