@@ -437,6 +437,35 @@ class Sandbox:
         where = channel_id or self.channel_id
         return await self._people.configure(place, user, where, application)
 
+    async def configuration_click(
+        self, action_id: str, *, user: str = "alice", form: Mapping[str, Any] | None = None
+    ) -> PostedEvent:
+        """Let a person click on a button of the configuration window that an application opened.
+
+        The application opens one with `general/configure` over v1, and `console/v1/configure` on
+        Node, for the `connection_id` of an event of that person.
+
+        Args:
+            action_id: The action of the button or the select.
+            user: Who. Default: "alice".
+            form: What the person wrote and chose, as in `click`. Default: nothing.
+
+        Raises:
+            LookupError: That person sees no window, or not that button, input or option.
+            RuntimeError: Nothing is posted to the application.
+
+        """
+        return await self._people.configuration_click(action_id, user, form or {})
+
+    def window_of(self, user: str = "alice") -> Any:
+        """Return the content of a person's configuration window; None if there is none.
+
+        Raises:
+            LookupError: There is no such person.
+
+        """
+        return self._people.window_of(user)
+
     async def edit(self, message: Any, text: str, *, user: str = "alice") -> list[PostedEvent]:
         """Let a person edit a message of their own, and return the events that were posted.
 

@@ -28,7 +28,9 @@ _KEPT = ("front_id", "hidden_data", "content", "pinned")
 
 
 def remove(world: World, given: Any) -> None:
-    """Remove a message that exists and has no replies."""
+    """Remove a message that exists and has no replies, or an ephemeral one from the screens."""
+    if php.has(given, "ephemeral_id"):
+        world.hide(str(given["ephemeral_id"]))
     channel_id = php.field(given, "channel_id")
     if not php.truthy(channel_id):
         return

@@ -14,7 +14,7 @@ from twake_async.sandbox._user.browser import Browser
 from twake_async.sandbox._user.controls import chosen, controls, filled
 from twake_async.sandbox._user.people import channel_of, is_in, names, user_named
 from twake_async.sandbox._user.seen import as_seen, is_for, seen
-from twake_async.sandbox._world.rows import App, same_id
+from twake_async.sandbox._world.rows import App, row_key, same_id
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -161,6 +161,22 @@ class Acts:
         shown = self.twake.message(row)
         return self._writing.held(world, row), as_seen(shown, user)
 
+    async def configuration_click(
+        self, action_id: str, name: str, form: Mapping[str, Any]
+    ) -> PostedEvent:
+        """Click on a button in the configuration window of a user."""
+        with self.twake.changing() as world:
+            user = user_named(world, name)
+            window = world.windows.get(row_key(user.id))
+            if window is None:
+                raise LookupError(f"{user.name} sees no configuration window")
+            found = list(controls(window.form))
+            control = chosen(found, action_id, user.name)
+            sent = filled(found, control, form, user.name)
+            app, browser = self._app(world, window.application_id), self._browser(world, user, {})
+            event = browser.window_click(app, action_id, control.context, sent, window)
+        return await self._post_one(event)
+
     async def open_menu(self, message: Any, name: str, application: str | None) -> PostedEvent:
         """Choose an application in the menu of a message."""
         with self.twake.changing() as world:
@@ -218,6 +234,12 @@ class Acts:
                 return []
             messages, ephemerals = self.twake.shown(channel_id)
             return [self.twake.plain(one) for one in seen(messages, ephemerals, user)]
+
+    def window_of(self, name: str) -> Any:
+        """Return what the configuration window of a user shows; None without one."""
+        with self.twake.changing() as world:
+            window = world.windows.get(row_key(user_named(world, name).id))
+            return None if window is None else window.form
 
     # Posting
 

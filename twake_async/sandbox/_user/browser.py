@@ -8,13 +8,12 @@ from attrs import define
 
 from twake_async.sandbox._events import node, v1
 from twake_async.sandbox._releases.server import NODE_RELEASES
-from twake_async.sandbox._user.people import connection_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from twake_async.sandbox._events.outgoing import Outgoing
-    from twake_async.sandbox._world.rows import App, User
+    from twake_async.sandbox._world.rows import App, User, Window
     from twake_async.sandbox._world.world import World
 
 __all__ = ["Browser"]
@@ -66,12 +65,12 @@ class Browser:
         return self.event(app, "interactive_message_action", action_id, data)
 
     def window_click(
-        self, app: App, action_id: str, context: Any, form: Any, window: Mapping[str, Any]
+        self, app: App, action_id: str, context: Any, form: Any, window: Window
     ) -> Outgoing:
         """Return the event of a click in a configuration window."""
-        data = {"interactive_context": context, "form": form, "hidden_data": window["hidden_data"]}
+        data = {"interactive_context": context, "form": form, "hidden_data": window.hidden_data}
         if self.is_node:
-            data["configurator_id"] = window["id"]
+            data["configurator_id"] = window.id
         return self.event(app, "interactive_configuration_action", action_id, data)
 
     def configuration(self, app: App, place: str, channel: Mapping[str, Any]) -> Outgoing:
@@ -87,7 +86,7 @@ class Browser:
         if self.is_node:
             who = {"id": self.user.id, "username": self.user.name}
             return self.any_event(app, kind, name, {"user": who, **data})
-        return self.any_event(app, kind, name, {**data, "connection_id": connection_of(self.user)})
+        return self.any_event(app, kind, name, {**data, "connection_id": self.user.connection_id})
 
     def any_event(self, app: App, kind: str, name: str, data: Mapping[str, Any]) -> Outgoing:
         """Return an event with data of which only the user's identity is added by the server."""
@@ -98,7 +97,7 @@ class Browser:
                 kind,
                 name,
                 data,
-                connection_id=connection_of(self.user),
+                connection_id=self.user.connection_id,
                 user_id=self.user.id,
                 company_id=group["id"],
                 workspace_id=self.workspace["id"],

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import uuid
 from typing import TYPE_CHECKING, Any
-
-from twake_async.sandbox._world.rows import row_key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -13,9 +10,7 @@ if TYPE_CHECKING:
     from twake_async.sandbox._world.rows import User
     from twake_async.sandbox._world.world import World
 
-__all__ = ["channel_of", "connection_of", "is_in", "names", "user_named"]
-
-_CONNECTIONS = uuid.UUID("7a1c0e61-5b1d-11eb-9c06-0242ac130002")
+__all__ = ["channel_of", "is_in", "names", "user_named"]
 
 
 def names(words: list[str]) -> str:
@@ -55,8 +50,3 @@ def channel_of(world: World, channel_id: str, user: User) -> Mapping[str, Any]:
 def is_in(world: World, channel_id: str, user: User) -> bool:
     """Return whether a user is in a channel; everybody is in one whose members are not named."""
     return world.is_member(channel_id, user.id) or not world.members_of(channel_id)
-
-
-def connection_of(user: User) -> str:
-    """Return the connection of the user's browser."""
-    return str(uuid.uuid5(_CONNECTIONS, row_key(user.id)))

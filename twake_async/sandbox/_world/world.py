@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import define, field
 
 from twake_async.sandbox._world.node_store import NodeStore
-from twake_async.sandbox._world.rows import App, GroupApp, Message, User, row_key, same_id
+from twake_async.sandbox._world.rows import App, GroupApp, Message, User, Window, row_key, same_id
 from twake_async.sandbox._world.tokens import Tokens
 
 if TYPE_CHECKING:
@@ -63,6 +63,8 @@ class World:
     """How many logins were answered with a token."""
     resources: set[tuple[str, str]] = field(factory=set)
     """Which application was added to which channel, where a seed says it."""
+    windows: dict[str, Window] = field(factory=dict)
+    """The configuration window of each user, by the key of the user."""
     happened: list[Happened] = field(factory=list)
     """What the server still has to tell applications."""
     clock: Callable[[], float] = time.time
@@ -161,6 +163,20 @@ class World:
         """Keep an ephemeral message as it was shown, in place of one with the same key or id."""
         self.ephemerals[str(shown["id"]) if key is None else key] = shown
         _trim(self.ephemerals, self.max_messages)
+
+    def open_window(self, user_id: Any, connection_id: Any, window: Window) -> None:
+        """Show a configuration window in place of the one before, if the connection is the user's.
+
+        Source: the web application shows only what names its own connection.
+        """
+        user = self.user(user_id)
+        if user is not None and connection_id == user.connection_id:
+            self.windows[row_key(user.id)] = window
+
+    def close_window(self, user_id: Any) -> None:
+        """Close the configuration window of a user."""
+        if isinstance(user_id, str):
+            self.windows.pop(row_key(user_id), None)
 
     def hide(self, key: str) -> None:
         """Remove an ephemeral message from what was shown."""
