@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from twake_async.sandbox._world.node_store import moment
 from twake_async.sandbox._world.rows import same_id
 
 if TYPE_CHECKING:
@@ -27,8 +28,17 @@ def seen(
         user: The user.
 
     """
-    shown = [*messages, *(one for one in ephemerals if is_for(one, user))]
-    return [as_seen(one, user) for one in sorted(shown, key=lambda one: int(one["creation_date"]))]
+    shown = list(messages)
+    for ephemeral in ephemerals:
+        if is_for(ephemeral, user):
+            before = [index for index, one in enumerate(shown, 1) if _time(one) <= _time(ephemeral)]
+            shown.insert(max(before, default=0), ephemeral)
+    return [as_seen(one, user) for one in shown]
+
+
+def _time(message: Mapping[str, Any]) -> tuple[int, int]:
+    """Return when a message came: the second, and the time in its id."""
+    return int(message["creation_date"]), moment(str(message["id"]))
 
 
 def is_for(ephemeral: Mapping[str, Any], user: User) -> bool:
