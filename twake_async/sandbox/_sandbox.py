@@ -2,52 +2,33 @@
 
 from __future__ import annotations
 
-import asyncio  # noqa: TC003 - resolved by get_type_hints
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
-from urllib.parse import urlsplit
 
-from twake_async.sandbox._faults.fault import Fault, failure, formed, late, refused
+from twake_async.sandbox._faults.fault import failure, formed, late, refused
 from twake_async.sandbox._faults.names import (
     NODE_ACTIONS,
-    REQUEST_KINDS,
     Action,
     Form,
     Refusal,
     RequestKind,
 )
-from twake_async.sandbox._posting.in_process import Application
-from twake_async.sandbox._posting.over_http import checked_url
 from twake_async.sandbox._posting.poster import Poster
 from twake_async.sandbox._posting.record import PostedEvent
 from twake_async.sandbox._received import Received, ReceivedRequest
-from twake_async.sandbox._releases.server import RELEASES
 from twake_async.sandbox._seed import read_seed
-from twake_async.sandbox._serving.app import asgi_app
+from twake_async.sandbox._server import Server
 from twake_async.sandbox._serving.asgi import ASGIApp  # noqa: TC001
 from twake_async.sandbox._serving.in_process import asgi_transport
-from twake_async.sandbox._serving.limits import (
-    IDLE,
-    NODE_TOO_LARGE,
-    PATIENCE,
-    TOO_LARGE,
-    Limits,
-    checked_names,
-)
-from twake_async.sandbox._serving.listener import Listener
-from twake_async.sandbox._twake import Twake
+from twake_async.sandbox._twake import Twake, check_arguments
 from twake_async.sandbox._user.acts import Acts
 
 if TYPE_CHECKING:
     import httpx
 
-    from twake_async.sandbox._posting.over_http import Url
-
 __all__ = ["PostedEvent", "ReceivedRequest", "Sandbox"]
-
-_NOT_SERVED = "this sandbox is not being served: use `with` or `async with`"
 
 
 class Sandbox:
@@ -103,11 +84,7 @@ class Sandbox:
         events_url: str | None = None,
         log: Callable[[str], None] | None = None,
     ) -> None:
-        if release not in RELEASES:
-            raise ValueError(f"unknown release {release!r}: use one of {', '.join(RELEASES)}")
-        if min(max_messages, max_requests, max_body, token_lifetime) < 1:
-            bounds = "max_messages, max_requests, max_body and token_lifetime"
-            raise ValueError(f"{bounds} must be at least 1")
+        check_arguments(release, max_messages, max_requests, max_body, token_lifetime)
         self._twake = Twake(
             release=release,
             seed=read_seed(seed),
@@ -120,12 +97,9 @@ class Sandbox:
         self._people = Acts(self._twake, self._poster)
         if events_url is not None:
             self.connect(events_url)
-        too_large = NODE_TOO_LARGE if self._twake.is_node else TOO_LARGE
-        self._limits = Limits(max_body, checked_names(allow_hosts), PATIENCE, too_large)
-        self.app: ASGIApp = self._asgi_app(Limits(max_body, too_large=too_large))
+        self._server = Server(self._twake, self._poster, port, max_body, allow_hosts)
+        self.app: ASGIApp = self._server.app()
         """The ASGI application. It answers under any Host, also while nothing is served."""
-        self._port = port
-        self._listener: Listener | None = None
 
     @property
     def release(self) -> str:
@@ -133,26 +107,17 @@ class Sandbox:
         return self._twake.release
 
     def __repr__(self) -> str:
-        where = self.url if self._listener else "not served"
+        where = self.url if self._server.listener else "not served"
         return f"<Sandbox release={self.release} {where}>"
 
     # Where it is
 
     def __enter__(self) -> Self:
-        if self._listener is not None:
-            raise RuntimeError("this sandbox is being served already")
-        listener = Listener(self._asgi_app(self._limits), self._port, PATIENCE, IDLE)
-        listener.start()
-        self._listener = listener
+        self._server.start()
         return self
 
     def __exit__(self, *exc: object) -> None:
-        if self._listener is not None:
-            try:
-                self._listener.stop()  # requests use it until then
-            finally:
-                self._listener = None
-        self._poster.close()
+        self._server.stop()
 
     async def __aenter__(self) -> Self:
         return self.__enter__()
@@ -164,24 +129,12 @@ class Sandbox:
     @property
     def url(self) -> str:
         """The address, "http://127.0.0.1:PORT"; a RuntimeError while it is not served."""
-        if self._listener is None:
-            raise RuntimeError(_NOT_SERVED)
-        return f"http://127.0.0.1:{self._listener.port}"
+        return self._server.url
 
     @property
     def transport(self) -> httpx.AsyncBaseTransport:
         """A new httpx transport that answers in-process, also while nothing is served."""
         return asgi_transport(self.app)
-
-    def _asgi_app(self, limits: Limits) -> ASGIApp:
-        announce = self._poster.announce if limits.names is not None else self._poster.announce_here
-        delay = lambda: self._twake.delay  # noqa: E731
-        return asgi_app(self._twake.handle, announce, delay, self._connection, limits)
-
-    def _connection(self, client: Any) -> asyncio.Transport | None:
-        """Return the transport of that client address, if it is served from here."""
-        listener = self._listener
-        return listener.connections.get(client) if listener else None
 
     # What is in it
 
@@ -316,12 +269,7 @@ class Sandbox:
             LookupError: There is no such application.
 
         """
-        if isinstance(app_or_url, str):
-            address: Url | Application = checked_url(app_or_url, is_node=self._twake.is_node)
-        else:
-            parts = urlsplit(path)
-            address = Application(app_or_url, parts.path or "/", parts.query)
-        self._poster.connect(self._people.listen(application), address)
+        self._people.connect(app_or_url, path, application)
 
     @property
     def posted(self) -> list[PostedEvent]:
@@ -353,7 +301,7 @@ class Sandbox:
             RuntimeError: A command of an application that nothing is posted to.
 
         """
-        return await self._people.type(text, user, channel_id or self.channel_id, parent_message_id)
+        return await self._people.type(text, user, channel_id, parent_message_id)
 
     async def click(
         self,
@@ -409,8 +357,7 @@ class Sandbox:
 
         The arguments and the errors are those of `type` and of `open_menu`.
         """
-        where = channel_id or self.channel_id
-        return await self._people.open_icon(user, where, parent_message_id, application)
+        return await self._people.open_icon(user, channel_id, parent_message_id, application)
 
     async def configure(
         self,
@@ -434,8 +381,7 @@ class Sandbox:
             RuntimeError: Nothing is posted to the application.
 
         """
-        where = channel_id or self.channel_id
-        return await self._people.configure(place, user, where, application)
+        return await self._people.configure(place, user, channel_id, application)
 
     async def configuration_click(
         self, action_id: str, *, user: str = "alice", form: Mapping[str, Any] | None = None
@@ -553,7 +499,7 @@ class Sandbox:
             LookupError: There is no such person.
 
         """
-        return self._people.seen_by(user, channel_id or self.channel_id)
+        return self._people.seen_by(user, channel_id)
 
     # Faults
 
@@ -607,7 +553,7 @@ class Sandbox:
         """
         if before_storing in NODE_ACTIONS and not (self._twake.is_node and on == "write"):
             raise ValueError(f"{before_storing!r} needs a release with the Node API, and a write")
-        self._add(failure(before_storing, after_storing, retry_after), times, on)
+        self._twake.add_fault(failure(before_storing, after_storing, retry_after), times, on)
 
     def refuse_next(
         self,
@@ -635,7 +581,7 @@ class Sandbox:
                 Node API has.
 
         """
-        self._add(refused(status, retry_after), times, on)
+        self._twake.add_fault(refused(status, retry_after), times, on)
 
     def answer_next(self, form: Form, *, times: int = 1, on: RequestKind = "write") -> None:
         """Let the next requests get a good answer in a form that servers and proxies use.
@@ -652,7 +598,7 @@ class Sandbox:
                 has.
 
         """
-        self._add(formed(form), times, on)
+        self._twake.add_fault(formed(form), times, on)
 
     def warn_next(self, *, times: int = 1) -> None:
         """Put PHP warnings in front of the next good answers: `answer_next("warnings")`."""
@@ -660,12 +606,7 @@ class Sandbox:
 
     def slow_next(self, seconds: float, *, times: int = 1, on: RequestKind = "write") -> None:
         """Carry out the next requests at once, and answer them some seconds later."""
-        self._add(late(seconds), times, on)
-
-    def _add(self, fault: Fault, times: int, on: RequestKind) -> None:
-        if on in REQUEST_KINDS and on != "write" and not self._twake.is_node:
-            raise ValueError(f"{on!r} needs a release with the Node API")
-        self._twake.script.add(fault, times, on)
+        self._twake.add_fault(late(seconds), times, on)
 
     def slow(self, seconds: float) -> None:
         """Carry out every request at once, and answer it some seconds later; 0 ends this."""
@@ -681,7 +622,5 @@ class Sandbox:
             RuntimeError: The sandbox is not being served.
 
         """
-        if self._listener is None:
-            raise RuntimeError(_NOT_SERVED)
-        with self._listener.paused():
+        with self._server.paused():
             yield

@@ -13,11 +13,12 @@ from twake_async.sandbox._events.hooks import hooks
 from twake_async.sandbox._faults.answers import altered
 from twake_async.sandbox._faults.database import delay_write, lose_write
 from twake_async.sandbox._faults.fault import Fault, Script
+from twake_async.sandbox._faults.names import REQUEST_KINDS
 from twake_async.sandbox._faults.words import node_words, php_words
 from twake_async.sandbox._kinds import kind_of, thread_of
 from twake_async.sandbox._log_line import log_line
 from twake_async.sandbox._received import Received, ReceivedRequest, received
-from twake_async.sandbox._releases.server import NODE_RELEASES, answer
+from twake_async.sandbox._releases.server import NODE_RELEASES, RELEASES, answer
 from twake_async.sandbox._world.rows import same_id
 from twake_async.sandbox._world.seeded import seeded_world, user_message
 from twake_async.sandbox._world.translate import shown_on_node, store_on_node
@@ -30,9 +31,23 @@ if TYPE_CHECKING:
     from twake_async.sandbox._http import Request, Response
     from twake_async.sandbox._world.world import World
 
-__all__ = ["Twake"]
+__all__ = ["Twake", "check_arguments"]
 
 _logger = logging.getLogger("twake_async.sandbox")
+
+
+def check_arguments(release: str, *bounds: int) -> None:
+    """Check the arguments of a sandbox.
+
+    Raises:
+        ValueError: An unknown release, or a bound below 1.
+
+    """
+    if release not in RELEASES:
+        raise ValueError(f"unknown release {release!r}: use one of {', '.join(RELEASES)}")
+    if min(bounds) < 1:
+        names = "max_messages, max_requests, max_body and token_lifetime"
+        raise ValueError(f"{names} must be at least 1")
 
 
 @define(slots=True)
@@ -81,6 +96,17 @@ class Twake:
         for entry in self.seed.get(kind, {}).values():
             return dict(entry)
         raise LookupError(f"the seed of this sandbox has no {kind}")
+
+    def add_fault(self, fault: Fault, times: int, kind: RequestKind) -> None:
+        """Queue a fault for the next requests of a kind.
+
+        Raises:
+            ValueError: An unknown kind, one that only the Node API has, or `times` below 1.
+
+        """
+        if kind in REQUEST_KINDS and kind != "write" and not self.is_node:
+            raise ValueError(f"{kind!r} needs a release with the Node API")
+        self.script.add(fault, times, kind)
 
     @contextmanager
     def changing(self) -> Iterator[World]:

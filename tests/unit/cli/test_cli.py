@@ -287,6 +287,8 @@ def test_json_tells_a_script_all_of_it(sandbox, cli):
         [],
         ["check", "surplus"],
         ["sandbox", "--release", "1999"],
+        ["sandbox", "--events-url", "http://127.0.0.1:8000"],  # 2020 posts nothing to such
+        ["sandbox", "--release", "2023", "--events-url", "bot"],
     ],
 )
 def test_a_wrong_command_line_is_64_and_never_an_outcome(sandbox, cli, arguments):

@@ -6,9 +6,12 @@ No lock is held while an event is on its way.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from attrs import define
 
+from twake_async.sandbox._posting.in_process import Application
+from twake_async.sandbox._posting.over_http import Url, checked_url
 from twake_async.sandbox._user import writing_node, writing_v1
 from twake_async.sandbox._user.browser import Browser
 from twake_async.sandbox._user.controls import chosen, controls, filled
@@ -40,23 +43,28 @@ class Acts:
     def _writing(self) -> Any:
         return writing_node if self.twake.is_node else writing_v1
 
-    def listen(self, application: str | None) -> str:
-        """Let an application be told of messages from now on, and return its id."""
+    def connect(self, app_or_url: Any, path: str, application: str | None) -> None:
+        """Post the events of an application to a URL, or to an ASGI application."""
+        if isinstance(app_or_url, str):
+            address: Url | Application = checked_url(app_or_url, is_node=self.twake.is_node)
+        else:
+            parts = urlsplit(path)
+            address = Application(app_or_url, parts.path or "/", parts.query)
         with self.twake.changing() as world:
             app = self._app(world, application)
+            self.poster.connect(app.id, address)
             if app.id not in self.twake.listening:
                 self.twake.listening.append(app.id)
-            return app.id
 
     # Writing
 
     async def type(
-        self, text: str, name: str, channel_id: str, parent_message_id: str
+        self, text: str, name: str, channel_id: str | None, parent_message_id: str
     ) -> list[PostedEvent]:
         """Write a message, or a command of an application."""
         with self.twake.changing() as world:
             user = user_named(world, name)
-            channel = channel_of(world, channel_id, user)
+            channel = channel_of(world, self._where(channel_id), user)
             thread = self._thread(world, channel, parent_message_id)
             if text.startswith("/"):
                 word, _, rest = text[1:].partition(" ")
@@ -190,26 +198,26 @@ class Acts:
         return await self._post_one(event)
 
     async def open_icon(
-        self, name: str, channel_id: str, parent_message_id: str, application: str | None
+        self, name: str, channel_id: str | None, parent_message_id: str, application: str | None
     ) -> PostedEvent:
         """Click on the icon of an application, where messages are written."""
         with self.twake.changing() as world:
             user = user_named(world, name)
-            channel = channel_of(world, channel_id, user)
+            channel = channel_of(world, self._where(channel_id), user)
             thread = self._held(world, self._thread(world, channel, parent_message_id))
             browser = self._browser(world, user, channel)
             event = browser.icon(self._app(world, application), channel, thread)
         return await self._post_one(event)
 
     async def configure(
-        self, place: str, name: str, channel_id: str, application: str | None
+        self, place: str, name: str, channel_id: str | None, application: str | None
     ) -> PostedEvent:
         """Ask to configure an application, in a channel or in the workspace."""
         if place not in ("channel", "workspace"):
             raise ValueError(f"place is 'channel' or 'workspace', not {place!r}: see post_event")
         with self.twake.changing() as world:
             user = user_named(world, name)
-            channel = channel_of(world, channel_id, user)
+            channel = channel_of(world, self._where(channel_id), user)
             browser = self._browser(world, user, channel)
             event = browser.configuration(self._app(world, application), place, channel)
         return await self._post_one(event)
@@ -226,13 +234,14 @@ class Acts:
 
     # Reading
 
-    def seen_by(self, name: str, channel_id: str) -> list[dict[str, Any]]:
+    def seen_by(self, name: str, channel_id: str | None) -> list[dict[str, Any]]:
         """Return what a user sees of a channel; nothing of one that the user is not in."""
         with self.twake.changing() as world:
             user = user_named(world, name)
-            if not is_in(world, channel_id, user):
+            where = self._where(channel_id)
+            if not is_in(world, where, user):
                 return []
-            messages, ephemerals = self.twake.shown(channel_id)
+            messages, ephemerals = self.twake.shown(where)
             return [self.twake.plain(one) for one in seen(messages, ephemerals, user)]
 
     def window_of(self, name: str) -> Any:
@@ -242,6 +251,9 @@ class Acts:
             return None if window is None else window.form
 
     # Posting
+
+    def _where(self, channel_id: str | None) -> str:
+        return channel_id or str(self.twake.first("channels")["id"])
 
     def _app(self, world: World, application: str | None) -> App:
         """Return an application by its name in the seed or its id; by default the first one."""
