@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from twake_async import TwakeSession
-from twake_async.sandbox import Sandbox, _sandbox
+from twake_async.sandbox import Sandbox, _server
 from twake_async.sandbox._received import Received, ReceivedRequest
 from twake_async.sandbox._serving import listener
 from twake_async.sandbox._serving.limits import Limits

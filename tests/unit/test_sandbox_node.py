@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from twake_async import MessageDraft, RetryPolicy, TwakeError, TwakeSession
-from twake_async.sandbox import Sandbox, _sandbox
+from twake_async.sandbox import Sandbox, _server
 from twake_async.sandbox._faults import names
 from twake_async.sandbox._http import Request, Response
 from twake_async.sandbox._releases.node.errors import CrashError, NodeError
@@ -806,8 +806,8 @@ def posted(sandbox: Sandbox, size: int) -> tuple[int, str | None]:
 
 def test_a_connection_without_a_request_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     """After 5 s, as Node does it; here after 1 s."""
-    assert _sandbox.IDLE == 5
-    monkeypatch.setattr(_sandbox, "IDLE", 1)
+    assert _server.IDLE == 5
+    monkeypatch.setattr(_server, "IDLE", 1)
     with Sandbox(release="2023") as sandbox:
         port = int(sandbox.url.rpartition(":")[2])
         with closing(HTTPConnection("127.0.0.1", port, 5)) as connection:

@@ -640,7 +640,7 @@ def test_the_sandbox_gives_an_environment_to_send_with_and_ends_cleanly(
     with (
         exports.open("w") as out,
         subprocess.Popen(
-            [*COMMAND, "sandbox"],
+            [*COMMAND, "sandbox", "--events-url", "http://127.0.0.1:9/whisper"],
             env=environment(),
             stdout=out,
             stderr=subprocess.PIPE,
@@ -656,6 +656,8 @@ def test_the_sandbox_gives_an_environment_to_send_with_and_ends_cleanly(
         _, err = process.communicate(timeout=10)
     assert process.returncode == 0, err
     assert '"Hello, sandbox" -> 200' in err
+    assert "event hook/new_message -> " in err
+    assert "whisper" not in err
     assert "Traceback" not in err
     assert KEY not in err
 
