@@ -10,8 +10,8 @@ from typing import Any
 
 import httpx
 import pytest
-from bots import AsgiBot, SocketBot
 from places import WIRE
+from receivers import AsgiBot, SocketBot
 
 from twake_async import TwakeSession, events
 from twake_async.sandbox import PostedEvent, Sandbox

@@ -6,7 +6,7 @@ import contextlib
 from typing import Any
 
 import pytest
-from bots import AsgiBot
+from receivers import AsgiBot
 
 from twake_async import MessageDraft, OutcomeUnknownError, TwakeSession, twacode
 from twake_async.sandbox import Sandbox

@@ -15,7 +15,7 @@ import httpx
 import pytest
 import trustme
 import uvicorn
-from bots import AsgiBot, SocketBot
+from receivers import AsgiBot, SocketBot
 
 from twake_async import OutcomeUnknownError, TwakeSession
 from twake_async.sandbox import Sandbox
