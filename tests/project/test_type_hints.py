@@ -32,7 +32,7 @@ from twake_async import (
     events,
     twacode,
 )
-from twake_async.sandbox import ReceivedRequest
+from twake_async.sandbox import PostedEvent, ReceivedRequest
 from twake_async.twacode import Bold, Content, Italic, UserSpecific
 
 # What a user imports from; the other modules without an underscore hand their names on to the first.
@@ -139,6 +139,7 @@ VALUES = [
     twacode.Option("name", "value"),
     twacode.Marker("**", "**"),
     ReceivedRequest("POST", "/api", 200, {"a": [1]}),
+    PostedEvent("hook", "new_message", 200, 0.1, event={"data": {"a": [1]}}, body=b"{}"),
     events.Event(type="x", name="y", api="node", message=None, raw={"content": {"a": [1]}}),
     events.NewMessage(message=MESSAGE, origin="server", signed=True),
     events.MessageChanged(message=MESSAGE),
