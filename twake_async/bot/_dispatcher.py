@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import logging
 from typing import TYPE_CHECKING, Any
@@ -251,13 +252,18 @@ class Dispatcher:
         self.waiters.close(lambda: BotClosedError("the bot was closed"))
         own = self._own()
         try:
+            await self._drained(drain, own)
+        finally:
+            await self._cut_off(own)
+
+    async def _drained(self, drain: float, own: Turn | None) -> None:
+        """Wait until all are handled but the one whose handler calls this, or the time is over."""
+        if not drain:
+            return
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(drain):
                 while self.queue.queued or self._active - {own}:
                     await self._watch()
-        except TimeoutError:
-            pass
-        finally:
-            await self._cut_off(own)
 
     async def _cut_off(self, own: Turn | None) -> None:
         """Drop what has not begun, and cancel what has, but for the handler that calls this."""

@@ -123,7 +123,9 @@ def _choice_hook(kind: Any) -> Callable[[Any, Any], Any]:
             raise _MisfitError("is missing")
         found = choices.get(str(value), _NONE)
         if found is _NONE:
-            raise _MisfitError(f"must be one of {', '.join(choices)}, not {_shown(value)}")
+            raise _MisfitError(
+                f"must be one of {', '.join(filter(None, choices))}, not {_shown(value)}"
+            )
         return found
 
     return find
@@ -132,7 +134,7 @@ def _choice_hook(kind: Any) -> Callable[[Any, Any], Any]:
 _NONE = object()
 
 
-@attrs.define(eq=False, init=False)
+@attrs.define(eq=False, init=False, repr=False)
 class Form:
     """The class that a form is made into.
 
