@@ -36,7 +36,13 @@ from twake_async.sandbox import ReceivedRequest
 from twake_async.twacode import Bold, Content, Italic, UserSpecific
 
 # What a user imports from; the other modules without an underscore hand their names on to the first.
-MODULES = ("twake_async", "twake_async.twacode", "twake_async.sandbox", "twake_async.events")
+MODULES = (
+    "twake_async",
+    "twake_async.twacode",
+    "twake_async.sandbox",
+    "twake_async.events",
+    "twake_async.bot",
+)
 
 
 def public_things():

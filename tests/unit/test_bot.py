@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import gc
 import logging
 import sys
+import time
 import traceback
 
 import attrs
@@ -212,7 +215,7 @@ async def test_a_click_on_an_own_message_reaches_its_handler(bot):
     async def vote(event):
         seen.append((event.value, event.user_id))
 
-    await bot.accept(click("vote:1", application_id="app") if False else click("vote:1"))
+    await bot.accept(click("vote:1"))
     await bot.wait_idle()
     assert seen == [("1", "alice")]
 
@@ -301,6 +304,35 @@ async def test_eager_tasks_change_nothing_but_when_a_handler_begins():
     assert seen == [str(number) for number in range(1000)]
 
 
+async def test_tasks_that_end_as_they_are_made_run_one_after_another(bot):
+    """As eager tasks may. None begins inside another."""
+    loop = asyncio.get_running_loop()
+
+    def at_once(loop, coroutine, **_):
+        with pytest.raises(StopIteration):
+            coroutine.send(None)
+        done = loop.create_future()
+        done.set_result(None)
+        return done
+
+    doors = Doors(bot)
+    seen = []
+
+    @bot.action()
+    async def handle(event):
+        seen.append(event.action_id)
+
+    bot._dispatcher.queue.in_flight = 1
+    await bot.accept(command("1"))
+    for number in range(900):
+        await bot.accept(click(str(number)))
+    doors.open("1")
+    loop.set_task_factory(at_once)
+    await bot.wait_idle()
+    loop.set_task_factory(None)
+    assert seen == [str(number) for number in range(900)]
+
+
 async def test_a_full_queue_holds_an_event_then_drops_it(bot, caplog):
     """In order; what is dropped is counted, with one line for each."""
     bot._dispatcher.queue.size = bot._dispatcher.queue.in_flight = 1
@@ -358,6 +390,34 @@ async def test_a_request_that_is_cancelled_while_it_is_held_drops_its_event(bot,
     assert doors.ended == ["1", "2", "3", "stays"]
     assert bot.dropped == 1
     assert "cancelled" in caplog.text
+
+
+@pytest.mark.parametrize("first", ["the place", "the cancellation"])
+async def test_a_hold_that_ends_in_two_ways_at_once_ends_in_the_first(bot, first):
+    """The loop was busy, and calls both timers in one turn."""
+    bot._dispatcher.queue.size = bot._dispatcher.queue.in_flight = 1
+    bot._dispatcher.queue_timeout = 0.01
+    doors = Doors(bot)
+    for text in "12":
+        await bot.accept(command(text))
+    await turns()
+    held = asyncio.ensure_future(bot.accept(command("3")))
+    loop = asyncio.get_running_loop()
+    if first == "the place":
+        loop.call_later(0.005, doors.open, "1")
+        loop.call_later(0.006, bot._dispatcher._finish, next(iter(bot._dispatcher._active)))
+    else:
+        loop.call_later(0.005, held.cancel)
+    await asyncio.sleep(0)
+    time.sleep(0.03)  # noqa: ASYNC251 - the loop is busy
+    await turns()
+    doors.open("1", "2", "3")
+    if first == "the place":
+        assert await held
+    else:
+        assert held.cancelled()
+    await bot.wait_idle()
+    assert bot.dropped == (first != "the place")
 
 
 async def test_a_request_that_is_cancelled_once_its_event_found_a_place_drops_nothing(bot):
@@ -591,6 +651,7 @@ def test_what_ends_the_program_ends_it(kind, where):
 
     with pytest.raises(kind):
         asyncio.run(main())
+    gc.collect()  # asyncio logs what became of the task, and shall not do so in another test
 
 
 @pytest.mark.parametrize(
@@ -707,10 +768,8 @@ async def test_a_handler_that_will_not_end_does_not_hold_up_closing(bot, monkeyp
     @bot.command()
     async def stubborn(event):
         while not free.is_set():
-            try:
+            with contextlib.suppress(asyncio.CancelledError):
                 await free.wait()
-            except asyncio.CancelledError:
-                pass
 
     await bot.accept(command())
     await turns()
@@ -1119,6 +1178,58 @@ async def test_a_handler_that_was_given_its_event_may_be_cancelled_before_it_goe
     assert seen == ["late"]
 
 
+async def test_an_event_that_came_in_time_is_not_lost_while_its_handler_waits_for_its_turn(bot):
+    """The time is that of the event."""
+    doors = Doors(bot, Command)
+    seen = []
+
+    @bot.message()
+    async def ask(event):
+        await wait_and_note(bot, seen, timeout=0.02)
+
+    await bot.accept(message())
+    await turns()
+    bot._dispatcher.queue.in_flight = 1
+    await bot.accept(command("1"))
+    await turns()
+    await bot.accept(click("x"))
+    await asyncio.sleep(0.05)
+    assert seen == []
+    doors.open("1")
+    await bot.wait_idle()
+    assert [event.action_id for event in seen] == ["x"]
+
+
+async def test_a_handler_may_be_cancelled_just_as_it_has_its_turn(bot):
+    """It blocks nobody."""
+    tasks, seen = [], []
+    door = asyncio.Event()
+    bot._dispatcher.queue.in_flight = 1
+
+    @bot.command("ask")
+    async def ask(event):
+        tasks.append(asyncio.current_task())
+        await bot.wait_for(ButtonClick, timeout=60)
+
+    @bot.command("cancel")
+    async def cancel(event):
+        await door.wait()
+        tasks[0].cancel()
+
+    @bot.command("last")
+    async def last(event):
+        seen.append("last")
+
+    for text in ("ask", "cancel", "last"):
+        await bot.accept(command(text))
+    await turns()
+    await bot.accept(click("x"))
+    door.set()
+    await bot.wait_idle()
+    assert tasks[0].cancelled()
+    assert seen == ["last"]
+
+
 async def test_closing_ends_all_waits(bot, caplog):
     """Their handlers did not end by themselves: they are counted, and nobody is told of them."""
     failed, seen = [], []
@@ -1141,6 +1252,24 @@ async def test_closing_ends_all_waits(bot, caplog):
     assert bot.dropped == 1
     with pytest.raises(BotClosedError):
         await bot.wait_for(ButtonClick, timeout=1)
+
+
+async def test_a_handler_that_begins_to_wait_while_the_bot_closes_ends_at_once(bot):
+    """No event comes any more."""
+    door = asyncio.Event()
+
+    @bot.command()
+    async def ask(event):
+        await door.wait()
+        await bot.wait_for(ButtonClick, timeout=60)
+
+    await bot.accept(command())
+    await turns()
+    closing = asyncio.ensure_future(bot.aclose(60))
+    await turns()
+    door.set()
+    await closing
+    assert bot.dropped == 1
 
 
 async def test_a_handler_that_waits_is_cut_off_with_its_session_in_order(bot):

@@ -65,9 +65,10 @@ class Dispatcher:
     # --- new events --------------------------------------------------------------------------
 
     def add(self, turn: Turn) -> bool | Awaitable[bool]:
-        """Take an event; say whether it will be handled, or return what says it later."""
-        if self.closing:
-            return self.drop("the bot is closing")
+        """Take an event, unless the bot is closing.
+
+        Say whether it will be handled, or return what says it later.
+        """
         if self.queue.held == 0 and self.queue.add(turn):
             self._pump()
             return True
@@ -247,8 +248,7 @@ class Dispatcher:
         """
         self.closing = True
         for turn in self.queue.take_held():
-            if turn.settle is not None:
-                turn.settle(False)  # noqa: FBT003
+            turn.settle(False)  # noqa: FBT003
         self.waiters.close(lambda: BotClosedError("the bot was closed"))
         own = self._own()
         try:

@@ -189,9 +189,7 @@ def _explain(exc: Any, field: str) -> Iterator[str]:
             )
             name = str(getattr(note, "name", "") or field)
             yield from _explain(inner, name)
-    elif isinstance(exc, KeyError) and exc.args and not field:
-        yield f"{exc.args[0]} is missing."
-    elif isinstance(exc, KeyError):
+    elif isinstance(exc, KeyError) and field:
         yield f"{field} is missing."
     elif isinstance(exc, _MisfitError):
         yield f"{field} {exc}.".lstrip()

@@ -35,6 +35,10 @@ class State(enum.Enum):
     DONE = enum.auto()
 
 
+def _tell_nobody(_: bool) -> None:
+    return None
+
+
 @attrs.define(eq=False)
 class Turn:
     """One event on its way through the queue."""
@@ -49,7 +53,7 @@ class Turn:
     """For how many events its handler waits."""
     has_key: bool = attrs.field(default=False, init=False)
     """Whether later events of its key stand behind it."""
-    settle: Callable[[bool], None] | None = attrs.field(default=None, init=False)
+    settle: Callable[[bool], None] = attrs.field(default=_tell_nobody, init=False)
     """Told whether one that was held found a place."""
     go_on: Callable[[], None] | None = attrs.field(default=None, init=False)
     """Called when one that resumes has a slot."""
@@ -135,8 +139,7 @@ class EventQueue:
         if self._held:
             turn = self._held.popleft()
             self.add(turn)
-            if turn.settle is not None:
-                turn.settle(True)  # noqa: FBT003
+            turn.settle(True)  # noqa: FBT003
 
     def pause(self, turn: Turn) -> None:
         """Take the slot and the place in the order from a handler that waits for an event."""
