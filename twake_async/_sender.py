@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import warnings
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from ._arguments import check_deadline, check_kind
-from ._batch.proven_groups import ProvenGroups
+from ._batch.proven_groups import GroupServer, ProvenGroups
 from ._generations import expect_echoes
 from ._protocol.apis import can_tell, find_apis
 from ._protocol.generation import Generation  # noqa: TC001
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine, Mapping, Sequence
 
     from ._attempt_loop import Attempts
+    from ._batch.sending import Send
     from ._echoes import Echoes
     from ._lifetime import Life
     from ._protocol.generation import EncodedDraft, SaveRequest
@@ -187,6 +189,28 @@ class Sender:
             if left <= 0 or not can_tell(found):
                 return found
             return await self.attempts.converse(find_apis(self.api.name, found), left)
+
+    def batch(
+        self, base_url: str, group_id: str | None, deadline: float | None, retry: RetryPolicy | None
+    ) -> tuple[Send, dict[str, Any]]:
+        """Return what sends each draft of a batch, and what its `Plan` needs of the session.
+
+        Args:
+            base_url: The address of the server.
+            group_id: As for `send`.
+            deadline: As for `send`.
+            retry: As for `send`.
+
+        """
+        group = group_id or self.group_id
+        send = functools.partial(self.save, group_id=group, deadline=deadline, retry=retry)
+        return send, {
+            "retry": retry,
+            "encode": functools.partial(self.encode, group_id=group),
+            "look": functools.partial(self.look, deadline=deadline, retry=retry),
+            "server": GroupServer(group, self.seconds(deadline), self.proven, self.check),
+            "target": self.target(base_url, group),
+        }
 
     def target(self, base_url: str, group_id: str | None) -> str:
         """Return what a journal belongs to: a server, a group, and an API that is not v1's."""

@@ -36,7 +36,13 @@ from twake_async.sandbox import PostedEvent, ReceivedRequest
 from twake_async.twacode import Bold, Content, Italic, UserSpecific
 
 # What a user imports from; the other modules without an underscore hand their names on to the first.
-MODULES = ("twake_async", "twake_async.twacode", "twake_async.sandbox", "twake_async.events")
+MODULES = (
+    "twake_async",
+    "twake_async.twacode",
+    "twake_async.sandbox",
+    "twake_async.events",
+    "twake_async.bot",
+)
 
 
 def public_things():
@@ -68,6 +74,7 @@ def functions():
 IMPORTED_LATE = {
     "twake_async.session.TwakeSession.__init__": "httpx",
     "twake_async.session.TwakeSession.observe": "Event",
+    "twake_async.session.TwakeSession.event_parser": "Parser",
     "twake_async.sandbox._sandbox.Sandbox.transport": "httpx",
 }
 CLASSES = {name: thing for name, thing in public_things().items() if inspect.isclass(thing)}
