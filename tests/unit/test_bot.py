@@ -171,10 +171,10 @@ async def test_the_repr_of_a_bot_shows_neither_secret_nor_key(bot):
 # --- which events reach handlers -----------------------------------------------------------------
 
 
-async def test_own_messages_reach_no_handler_and_are_observed(bot):
+async def test_own_messages_reach_no_handler_and_are_observed(bot, monkeypatch):
     """Answering them would never end. They are taken also while the bot closes."""
     seen, observed = [], []
-    bot._observe = observed.append
+    monkeypatch.setattr(bot.twake, "observe", observed.append)
 
     @bot.on(Event, bots=True)
     async def handle(event):
@@ -196,7 +196,6 @@ async def test_an_own_message_is_taken_though_the_queue_is_full(bot):
     bot._dispatcher.queue.size = 1
     bot._dispatcher.queue.in_flight = 1
     doors = Doors(bot)
-    bot._observe = None
     assert await bot.accept(command("1"))
     assert await bot.accept(command("2"))
     held = asyncio.ensure_future(bot.accept(command("3")))
