@@ -68,6 +68,7 @@ class CallSteps:
     request: Bearer
 
     can_look = False
+    can_read = True
 
     @property
     def is_ready(self) -> bool:
@@ -90,6 +91,9 @@ class CallSteps:
     async def look(self, seconds: float, doubts: int) -> None:
         """Return None: it is sent again instead."""
 
+    def observed(self, requests: int) -> None:
+        """Return None: no event shows it."""
+
     async def confirm(self, result: object, seconds: float) -> bool | None:
         """Return None: nothing is read back."""
 
@@ -100,6 +104,8 @@ class SaveSteps:
 
     session: NodeSession
     request: Save
+
+    can_read = True
 
     @property
     def is_ready(self) -> bool:
@@ -142,6 +148,9 @@ class SaveSteps:
             return None
         message = decode_message(found)
         return attrs.evolve(message, maybe_duplicated=True) if doubts > 1 else message
+
+    def observed(self, requests: int) -> None:
+        """Return None: a server of Node posts no event about an application's own message."""
 
     async def confirm(self, result: Message, seconds: float) -> bool | None:
         """Say whether a read shows the message; None where no read was answered.
