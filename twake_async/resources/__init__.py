@@ -6,7 +6,7 @@ have the deadline, the retry policy and the errors of a send.
 """
 
 from ._caller import Caller, Limits
-from ._channels import Channel, Channels
+from ._channels import Channel, Channels, find_direct
 from ._dialogs import Dialogs, TokenOwner
 from ._messages import Messages
 from ._users import User, Users
@@ -21,4 +21,5 @@ __all__ = [
     "TokenOwner",
     "User",
     "Users",
+    "find_direct",
 ]

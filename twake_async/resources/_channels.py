@@ -10,7 +10,7 @@ import attrs
 from twake_async._draft_checks import check_id
 from twake_async._protocol.documents import mismatch
 from twake_async._protocol.node.api import service_path
-from twake_async.errors import NotFoundError, TwakeError
+from twake_async.errors import NotFoundError, NotSentError, OutcomeUnknownError, TwakeError
 
 from ._caller import Caller, Limits
 from ._users import User, read_user
@@ -19,7 +19,7 @@ from ._values import flag, text, texts
 if TYPE_CHECKING:
     from twake_async.retry import RetryPolicy
 
-__all__ = ["Channel", "Channels", "read_channel"]
+__all__ = ["Channel", "Channels", "find_direct", "read_channel"]
 
 T = TypeVar("T")
 
@@ -213,6 +213,37 @@ class Channels:
         path = _path(*place, channel_id, "members")
         request = node.ask(path, "channels.members", _rows_of("resources", _read_member))
         return await caller.ask_node(request, Limits(group_id, deadline, retry))
+
+
+async def find_direct(channels: Channels, user_id: str, limits: Limits) -> tuple[Channel, float]:
+    """Return the channel of the application and one person, for a message that waits for it.
+
+    Args:
+        channels: The session's.
+        user_id: The person.
+        limits: Those of the message.
+
+    Returns:
+        The channel, and the seconds that are left for the message.
+
+    Raises:
+        NotSentError: The channel is not known, as the answer was lost: no message has left.
+        TwakeError: As for `Channels.direct`.
+
+    """
+    sender = channels._caller.sender  # noqa: SLF001 - the room's own
+    ends = sender.attempts.now() + sender.seconds(limits.deadline)
+    try:
+        channel = await channels.direct(
+            user_id, group_id=limits.group_id, deadline=limits.deadline, retry=limits.retry
+        )
+    except OutcomeUnknownError as exc:
+        raise NotSentError(
+            f"the message was not sent, since its channel is not known: {exc}",
+            reason="channel",
+            status=exc.status,
+        ) from exc
+    return channel, max(0.0, ends - sender.attempts.now())
 
 
 def _path(group_id: str, workspace_id: str, *parts: str) -> str:
