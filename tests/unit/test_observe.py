@@ -128,8 +128,8 @@ async def test_a_message_whose_answer_is_late_is_delivered(server, twake, fault)
     """The attempt has the whole deadline: the event would have come before the answer."""
     server.do_next(fault)
     began = time.monotonic()
-    message = await twake.send_message("c1", "Hello", deadline=0.3)
-    assert 0.29 <= time.monotonic() - began < 2
+    message = await twake.send_message("c1", "Hello", deadline=1.5)
+    assert time.monotonic() - began >= 1.49
     assert server.stored[message.front_id] == 1
 
 
@@ -368,7 +368,7 @@ async def test_attempts_that_never_left_make_no_copy(server, twake):
     server.delay = 0.2
     seen = watch(twake)
     policy = attrs.evolve(RESEND, initial_wait=0.1, max_wait=0.1)
-    sending = asyncio.create_task(twake.send_message("c1", "Hello", retry=policy, deadline=0.6))
+    sending = asyncio.create_task(twake.send_message("c1", "Hello", retry=policy, deadline=2.0))
     await until(lambda: seen)
     await server.close_port()
     message = await sending
@@ -384,10 +384,10 @@ async def test_a_deadline_that_passes_before_a_resend_takes_what_came(server, tw
     clock = twake._attempts.clock
 
     async def pause(seconds, pauses):
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(1.6)
 
     twake._attempts.clock = attrs.evolve(clock, pause=pause)
-    message = await twake.send_message("c1", "Hello", retry=RESEND, deadline=0.25)
+    message = await twake.send_message("c1", "Hello", retry=RESEND, deadline=1.5)
     assert not message.maybe_duplicated
 
 
@@ -736,7 +736,7 @@ async def test_an_event_may_be_observed_in_another_thread(server, twake):
         thread.join()
 
     server.posts = post
-    assert (await twake.send_message("c1", "Hello", deadline=0.3)).content == "Hello"
+    assert (await twake.send_message("c1", "Hello", deadline=1.5)).content == "Hello"
 
 
 async def test_an_event_may_be_observed_in_another_loop(server, twake):
@@ -752,7 +752,7 @@ async def test_an_event_may_be_observed_in_another_loop(server, twake):
         thread.join()
 
     server.posts = post
-    assert (await twake.send_message("c1", "Hello", deadline=0.3)).content == "Hello"
+    assert (await twake.send_message("c1", "Hello", deadline=1.5)).content == "Hello"
 
 
 def test_an_event_where_no_loop_uses_the_session_is_ignored():
