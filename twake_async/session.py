@@ -198,7 +198,7 @@ class TwakeSession:
             drain: Seconds; 0 to cut off at once.
 
         """
-        await self._life.end(drain, self._attempts.aclose)
+        await self._life.end(drain, self._sender.aclose)
 
     def observe(self, event: Event) -> None:
         """Take an event that Twake posted: over `api="v1"` it may settle a message under way.

@@ -33,5 +33,5 @@ def sent_when_recorded(name: str, **ids: str) -> Any:
     """Return the document of a recorded request, with ids in the place of its variables."""
     body: str = CASES[name]["request"]["body"]
     for variable, value in ids.items():
-        body = body.replace("{{%s.object.id}}" % variable.removeprefix("_"), value)
+        body = body.replace("{{" + variable.removeprefix("_") + ".object.id}}", value)
     return json.loads(body)

@@ -186,7 +186,7 @@ async def test_a_link_is_saved(server, twake):
     [
         ("r74-drive-rename", lambda files, element: files.rename(element, "other.txt")),
         ("r76-drive-trash", lambda files, element: files.trash(element)),
-        ("r77-drive-untrash", lambda files, element: files.trash(element, False)),
+        ("r77-drive-untrash", lambda files, element: files.trash(element, trash=False)),
         ("r75-drive-move", lambda files, element: files.move(element, "folder-1")),
     ],
 )
@@ -216,7 +216,7 @@ async def test_an_element_is_removed(server, twake):
 
 def test_a_message_shows_a_file():
     """One line of its content."""
-    from twake_async.twacode import File  # noqa: PLC0415
+    from twake_async.twacode import File
 
     twake = TwakeSession("an-id", "a-key", group_id=GROUP)
     assert twake.files.show(FileElement("f-1")) == twake.files.show("f-1") == File("f-1")

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from twake_async._protocol.exchange import Request
+    from twake_async._protocol.transfers import Transfer
     from twake_async._protocol.v1.calls import Call
     from twake_async._sender import Sender
     from twake_async.errors import TwakeError
@@ -165,6 +166,10 @@ class Caller:
     async def make(self, request: Request[T], limits: Limits) -> T:
         """Send a request, and return what it delivered."""
         return await self.sender.make(request, deadline=limits.deadline, retry=limits.retry)
+
+    async def transfer(self, request: Transfer[T], limits: Limits) -> T:
+        """Send or fetch a file, and return what that delivered."""
+        return await self.sender.transfer(request, deadline=limits.deadline, retry=limits.retry)
 
     async def ask_v1(
         self,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from ._files_content import FileContents
 from ._files_edits import FileEdits
 from ._files_reads import FileReads
 from ._files_room import id_of
@@ -19,7 +20,7 @@ __all__ = ["Files"]
 
 
 @attrs.frozen(eq=False)
-class Files(FileReads, FileEdits):
+class Files(FileReads, FileContents, FileEdits):
     """Calls about files; a session has it as `files`."""
 
     @staticmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -18,9 +19,20 @@ if TYPE_CHECKING:
 
     from ._caller import Caller, Limits
 
-__all__ = ["SAVE", "FileCalls", "check_name", "element_reader", "id_of", "workspace_of"]
+__all__ = [
+    "SAVE",
+    "FileCalls",
+    "check_name",
+    "element_reader",
+    "id_of",
+    "log",
+    "report",
+    "workspace_of",
+]
 
 SAVE = "drive/save"
+
+log: logging.Logger = logging.getLogger("twake_async")
 
 
 @attrs.frozen(eq=False)
@@ -103,3 +115,16 @@ def element_reader(
         return element
 
     return read
+
+
+def report(
+    on_progress: Callable[[int, int | None], object] | None, done: int, total: int | None
+) -> None:
+    """Tell the caller how much of a file has moved."""
+    if on_progress is None:
+        return
+    try:
+        on_progress(done, total)
+    except Exception:
+        # What the caller does with it must not change what becomes of the file.
+        log.exception("on_progress raised")
