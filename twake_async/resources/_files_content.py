@@ -259,7 +259,8 @@ class FileContents(FileCalls):
         size: int | None,
         **given: Any,
     ) -> FileElement:
-        options = _checked(**given) | {"group_id": limits.group_id}
+        options = _checked(**given)
+        options["group_id"] = limits.group_id
         opened = await open_source(source, size)
         named = check_name(name or opened.name)
         if self._caller.is_node:
