@@ -189,7 +189,7 @@ async def main():
 socket.getaddrinfo = hang
 before = time.monotonic()
 asyncio.run(main())
-print(time.monotonic() - before < 3)
+print(time.monotonic() - before < 20)
 """
 
 
