@@ -296,6 +296,7 @@ class NotSentError(TwakeError):
     - `login`: no login gave an access token;
     - `deadline`: the deadline was already over;
     - `channel`: the channel of a direct message is not known, as that answer was lost;
+    - `file`: the command line does not know whether the file of the message was uploaded;
     - `held`: a batch held it back, as its argument hold_after asks;
     - `stopped`: its batch ended before it began;
     - `outage`: its batch ended before it began, as the server was down or took no messages.

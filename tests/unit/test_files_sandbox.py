@@ -9,6 +9,7 @@ import zipfile
 from itertools import count
 from pathlib import Path
 
+import httpx
 import pytest
 from places import WIRE
 from rest_cases import CASES
@@ -204,6 +205,46 @@ async def test_a_fault_may_follow_the_store(fault):
         with pytest.raises(OutcomeUnknownError):
             await twake.files.upload(b"x", name="a", workspace_id=WORKSPACE)
         assert [one.name for one in await twake.files.list(WORKSPACE)] == ["a"]
+
+
+# Over Node
+
+
+@pytest.mark.parametrize("release", ["2022", "2023"])
+async def test_a_file_goes_up_and_comes_down_over_node(tmp_path, release):
+    """Byte for byte, and one content in place of another."""
+    async with (
+        Sandbox(release=release) as sandbox,
+        session(sandbox, api="node", workspace_id=WORKSPACE) as twake,
+    ):
+        file = await twake.files.upload(CONTENT, name="a b.bin")
+        assert (file.name, file.size, file.group_id) == ("a b.bin", len(CONTENT), sandbox.group_id)
+        path = await twake.files.download(file, tmp_path, use_server_name=True)
+        assert path == tmp_path / "a bbin"
+        assert path.read_bytes() == CONTENT
+        await twake.files.new_version(file, b"second")
+        assert (await twake.files.find(file)).size == 6
+        with pytest.raises(NotFoundError):
+            await twake.files.find("unknown")
+        with pytest.raises(NotFoundError):
+            await twake.files.download("unknown", tmp_path / "x")
+        with pytest.raises(NotFoundError):
+            await twake.files.new_version("unknown", b"x", name="x")
+
+
+async def test_the_proxy_of_node_makes_empty_files():
+    """As recorded; so the SDK does not go through it."""
+    async with (
+        Sandbox(release="2023") as sandbox,
+        session(sandbox, api="node", workspace_id=WORKSPACE) as twake,
+    ):
+        await twake.files.upload(b"x", name="a")
+        form = {"file": ("a.txt", b"content")}
+        headers = {"Authorization": twake._sender.api.api.token.header[1].decode()}
+        path = f"/api/files/v1/companies/{sandbox.group_id}/files?filename=a.txt"
+        async with httpx.AsyncClient(base_url=sandbox.url, trust_env=False) as client:
+            found = (await client.post(path, files=form, headers=headers)).json()["resource"]
+    assert (found["metadata"]["name"], found["upload_data"]["size"]) == ("a.txt", 0)
 
 
 # Bounds

@@ -13,6 +13,7 @@ from ._change import edit, remove
 from ._check import check
 from ._completion import VARIABLE, completion
 from ._demo import demo
+from ._files import files
 from ._find import channels, users
 from ._journal import journal
 from ._sandbox import sandbox
@@ -68,7 +69,7 @@ def twake_async() -> None:
 
 _COMMANDS = (
     *(demo, sandbox, check, send, send_many, edit, remove),
-    *(channels, users, journal, completion),
+    *(channels, users, files, journal, completion),
 )
 for command in _COMMANDS:
     twake_async.add_command(command)

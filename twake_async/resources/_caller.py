@@ -37,6 +37,13 @@ def _without_cookies(document: Mapping[str, Any]) -> Document:
     return {name: value for name, value in document.items() if name != "_cookies"}
 
 
+def _found_nothing(error: RefusedError) -> RefusedError:
+    """Return the error that says so, where a 404 in words is one; else the same error."""
+    if error.reason != "status" or error.status != 404:
+        return error
+    return NotFoundError(str(error.args[0]), status=404)
+
+
 @attrs.frozen
 class Limits:
     """What the caller says of one call; None for what the session says."""
@@ -135,9 +142,7 @@ class Caller:
         try:
             return await self.make(request, limits)
         except RefusedError as exc:
-            if exc.reason != "status" or exc.status != 404:
-                raise
-            raise NotFoundError(str(exc.args[0]), status=404) from None
+            raise _found_nothing(exc) from None
 
     def call(self, route: str, fields: Mapping[str, Any], group_id: str | None) -> Call[Document]:
         """Return the request to any route below `/api/v1/`, which is not sent twice.
@@ -168,8 +173,17 @@ class Caller:
         return await self.sender.make(request, deadline=limits.deadline, retry=limits.retry)
 
     async def transfer(self, request: Transfer[T], limits: Limits) -> T:
-        """Send or fetch a file, and return what that delivered."""
-        return await self.sender.transfer(request, deadline=limits.deadline, retry=limits.retry)
+        """Send or fetch a file, and return what that delivered.
+
+        Raises:
+            NotFoundError: A server of Node said that there is no such file.
+
+        """
+        send = self.sender.transfer
+        try:
+            return await send(request, deadline=limits.deadline, retry=limits.retry)
+        except RefusedError as exc:
+            raise (_found_nothing(exc) if self.is_node else exc) from None
 
     async def ask_v1(
         self,

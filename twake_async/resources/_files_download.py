@@ -10,7 +10,7 @@ import attrs
 
 from twake_async._protocol.documents import mismatch
 from twake_async._protocol.transfers import Download
-from twake_async.errors import NotFoundError, RefusedError, TwakeError
+from twake_async.errors import TwakeError
 
 from ._files_element import FileElement
 from ._files_node import files_path
@@ -105,10 +105,6 @@ async def fetch(
     )
     try:
         return await caller.transfer(request, limits)
-    except RefusedError as exc:
-        if exc.reason != "status" or exc.status != 404 or not caller.is_node:
-            raise
-        raise NotFoundError(str(exc.args[0]), status=404) from None
     except TwakeError as exc:
         if request.broken is not None and exc.reason == "target":
             raise request.broken from None
