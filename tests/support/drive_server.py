@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import re
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -79,14 +80,14 @@ async def play_connection(
 
 
 @contextlib.asynccontextmanager
-async def play(answer: Answer) -> AsyncIterator[Drive]:
+async def play(answer: Answer, tls: ssl.SSLContext | None = None) -> AsyncIterator[Drive]:
     """Serve until the end of the context."""
     drive = Drive(answer)
     server = await asyncio.start_server(
-        lambda reader, writer: play_connection(drive, reader, writer), "127.0.0.1"
+        lambda reader, writer: play_connection(drive, reader, writer), "127.0.0.1", ssl=tls
     )
     port = server.sockets[0].getsockname()[1]
-    drive.url = f"http://127.0.0.1:{port}"
+    drive.url = f"http://127.0.0.1:{port}" if tls is None else f"https://localhost:{port}"
     try:
         yield drive
     finally:

@@ -167,7 +167,7 @@ async def test_a_folder_is_made(server, twake):
     del expected["object"]["front_id"]
     assert sent_by(route) == expected
     assert (folder.name, folder.is_directory) == ("Folder", True)
-    await twake.files.make_folder("Folder", parent=folder)
+    await twake.files.make_folder("Folder", parent_id=folder)
     assert sent_by(route)["object"]["parent_id"] == folder.id
     assert sent_by(route)["object"]["workspace_id"] == WORKSPACE
 
@@ -332,9 +332,9 @@ async def test_rows_that_are_no_elements_are_left_out(server, twake):
         (lambda files: files.make_folder(" ", workspace_id="w"), InvalidDraftError, "name"),
         (lambda files: files.make_folder("a\nb", workspace_id="w"), InvalidDraftError, "name"),
         (
-            lambda files: files.make_folder("a", parent=5, workspace_id="w"),
+            lambda files: files.make_folder("a", parent_id=5, workspace_id="w"),
             InvalidDraftError,
-            "parent",
+            "parent_id",
         ),
         (lambda files: files.save_link("a", "file:///x"), InvalidDraftError, "url"),
         (lambda files: files.save_link("a", 5), InvalidDraftError, "url"),

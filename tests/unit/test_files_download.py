@@ -480,7 +480,7 @@ class ShortTransport(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         headers = {"content-disposition": "attachment", "content-length": "10"}
-        stream = type("Stream", (httpx.AsyncByteStream, Short), {"__aiter__": Short.__aiter__})()
+        stream = type("Stream", (httpx.AsyncByteStream,), {"__aiter__": lambda _: Short()})()
         return httpx.Response(200, headers=headers, stream=stream)
 
 

@@ -126,8 +126,8 @@ async def test_a_file_goes_up_and_comes_down(tmp_path, release):
     async with Sandbox(release=release) as sandbox, session(sandbox) as twake:
         files = twake.files
         folder = await files.make_folder("Reports", workspace_id=WORKSPACE)
-        first = await files.upload(CONTENT, name="a.bin", parent=folder)
-        again = await files.upload(b"again", name="a.bin", parent=folder)
+        first = await files.upload(CONTENT, name="a.bin", parent_id=folder)
+        again = await files.upload(b"again", name="a.bin", parent_id=folder)
         assert (first.name, first.size, again.name) == ("a.bin", len(CONTENT), "a-1.bin")
         path = await files.download(first, tmp_path / "a.bin")
         assert path.read_bytes() == CONTENT
@@ -136,7 +136,7 @@ async def test_a_file_goes_up_and_comes_down(tmp_path, release):
         target = io.BytesIO()
         await files.download(first, target)
         assert target.getvalue() == b"second"
-        link = await files.save_link("Site", "https://example.org", parent=folder)
+        link = await files.save_link("Site", "https://example.org", parent_id=folder)
         assert (link.url, link.raw["extension"]) == ("https://example.org", "url")
         renamed = await files.rename(again, "b.bin")
         assert (await files.move(renamed, "root")).parent_id == folder.parent_id

@@ -6,6 +6,8 @@ import asyncio
 import io
 import json
 import socket
+import ssl
+import time
 import warnings
 
 import httpx
@@ -13,6 +15,7 @@ import httpx2
 import pytest
 import respx
 from drive_server import Drive, answer_with, json_answer, play, raw_answer
+from faults.tls import _authority
 from rest_cases import CASES, object_of, recorded, sent_when_recorded
 
 from twake_async import (
@@ -29,6 +32,7 @@ from twake_async import (
     TwakeSession,
 )
 from twake_async.resources import FileElement
+from twake_async.resources._files_threads import InThread
 
 GROUP = "2738494b-0f0b-11eb-9a0b-0242ac1b0006"
 WORKSPACE = "31425355-0f15-11eb-9a15-0242ac1b0006"
@@ -167,7 +171,7 @@ async def test_into_a_folder():
     """It says the workspace, too."""
     folder = FileElement("f-1", workspace_id=WORKSPACE, is_directory=True)
     async with play(answer_with(element(14))) as drive:
-        await upload(drive, workspace_id=None, parent=folder)
+        await upload(drive, workspace_id=None, parent_id=folder)
     assert drive.part("object[parent_id]") == b"f-1"
 
 
@@ -539,7 +543,7 @@ async def test_a_warning_is_never_raised(caplog):
     """It goes to the log where a filter makes an error of it."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        found = await from_address(respx, "r68-drive-file-url-404", parent="p")
+        found = await from_address(respx, "r68-drive-file-url-404", parent_id="p")
     assert found.size == 0
     assert "fetched nothing" in caplog.text
     assert json.loads(respx.calls.last.request.content)["object"]["parent_id"] == "p"
@@ -571,7 +575,7 @@ async def test_a_file_that_the_server_fetched():
         (b"x", {"size": -1}, "size"),
         (b"x", {"size": True}, "size"),
         (b"x", {"workspace_id": None}, "workspace_id"),
-        (b"x", {"parent": 5}, "parent"),
+        (b"x", {"parent_id": 5}, "parent_id"),
         (b"x", {"idle_timeout": 0}, "idle_timeout"),
         (b"x", {"idle_timeout": "1"}, "idle_timeout"),
         (b"x", {"on_progress": 5}, "on_progress"),
@@ -619,3 +623,47 @@ async def test_a_session_that_closes_between_attempts():
     await twake.aclose(drain=0)
     with pytest.raises(SessionClosedError):
         await task
+
+
+# On the way
+
+
+async def test_over_tls_with_authorities_of_the_callers(tmp_path):
+    """The same check of certificates as for messages: what does not fit was not sent."""
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    _authority("known").issue_cert("localhost").configure_cert(server)
+    _authority("known").cert_pem.write_to_path(tmp_path / "ca.pem")
+    async with play(answer_with(element(len(CONTENT))), tls=server) as drive:
+        found = await upload(drive, CONTENT, given={"verify": str(tmp_path / "ca.pem")})
+        assert found.size == len(CONTENT)
+        assert drive.part("file") == CONTENT
+        with pytest.raises(NotSentError) as caught:
+            await upload(drive, given={"retry": RetryPolicy.never()})
+    assert caught.value.reason == "certificate"
+
+
+async def test_through_a_proxy_that_is_down():
+    """Nothing was sent."""
+    proxy = f"http://me:secret-of-mine@127.0.0.1:{free_port()}"
+    given = {"proxy": proxy, "retry": RetryPolicy.never()}
+    with pytest.raises(NotSentError, match="through the proxy") as caught:
+        await upload("https://twake.example.org", given=given)
+    assert "secret-of-mine" not in str(caught.value)
+
+
+async def test_a_read_that_is_cancelled_ends_before_its_file_is_closed(tmp_path):
+    """Or a thread would read from whatever has the number of the file by then."""
+    thread, ended = InThread(), []
+
+    def step() -> None:
+        time.sleep(0.2)
+        ended.append(True)
+
+    task = asyncio.create_task(thread.run(step))
+    await asyncio.sleep(0.05)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert not ended
+    await thread.settle()
+    assert ended

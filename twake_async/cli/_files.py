@@ -105,7 +105,7 @@ def put(
                 path,
                 name=name,
                 workspace_id=_workspace(twake, workspace),
-                parent=folder,
+                parent_id=folder,
                 on_progress=on_progress,
                 idle_timeout=idle_timeout,
                 deadline=deadline,

@@ -37,10 +37,10 @@ def _without_cookies(document: Mapping[str, Any]) -> Document:
     return {name: value for name, value in document.items() if name != "_cookies"}
 
 
-def _found_nothing(error: RefusedError) -> RefusedError:
-    """Return the error that says so, where a 404 in words is one; else the same error."""
+def _found_nothing(error: RefusedError) -> NotFoundError | None:
+    """Return the error that says so, where a 404 in words is one; else None."""
     if error.reason != "status" or error.status != 404:
-        return error
+        return None
     return NotFoundError(str(error.args[0]), status=404)
 
 
@@ -142,7 +142,9 @@ class Caller:
         try:
             return await self.make(request, limits)
         except RefusedError as exc:
-            raise _found_nothing(exc) from None
+            if (nothing := _found_nothing(exc)) is None:
+                raise
+            raise nothing from None
 
     def call(self, route: str, fields: Mapping[str, Any], group_id: str | None) -> Call[Document]:
         """Return the request to any route below `/api/v1/`, which is not sent twice.
@@ -183,7 +185,9 @@ class Caller:
         try:
             return await send(request, deadline=limits.deadline, retry=limits.retry)
         except RefusedError as exc:
-            raise (_found_nothing(exc) if self.is_node else exc) from None
+            if (nothing := _found_nothing(exc)) is None or not self.is_node:
+                raise
+            raise nothing from None
 
     async def ask_v1(
         self,

@@ -47,7 +47,7 @@ class FileContents(FileCalls):
         *,
         name: str | None = None,
         workspace_id: str | None = None,
-        parent: FileElement | str = "",
+        parent_id: FileElement | str = "",
         file_url: str | None = None,
         size: int | None = None,
         on_progress: OnProgress | None = None,
@@ -64,8 +64,8 @@ class FileContents(FileCalls):
             source: A path, bytes, a file that is open in binary mode, or an async iterable of
                 bytes.
             name: Its name; None for that of the path.
-            workspace_id: The workspace over `api="v1"`, if `parent` does not say it.
-            parent: The folder to put it in over `api="v1"`, or its id; `""` for the root folder.
+            workspace_id: The workspace over `api="v1"`, if `parent_id` does not say it.
+            parent_id: The folder to put it in over `api="v1"`, or its id; `""` for the root folder.
             file_url: Over `api="v1"` and in place of `source`, an address that the server itself
                 fetches at once.
             size: The bytes of an async iterable. Without it the upload is sent in chunks, which
@@ -87,14 +87,14 @@ class FileContents(FileCalls):
         if (source is None) == (file_url is None):
             raise InvalidDraftError("give either source or file_url", field="source")
         if file_url is not None:
-            fields = _place(workspace_id, parent) | {"name": check_name(name)}
+            fields = _place(workspace_id, parent_id) | {"name": check_name(name)}
             return await fetched_by_server(self._save, file_url, fields, limits)
         return await self._upload(
             source,
             name,
             None,
             limits,
-            place=(workspace_id, parent),
+            place=(workspace_id, parent_id),
             size=size,
             idle_timeout=idle_timeout,
             on_progress=on_progress,
@@ -202,7 +202,7 @@ class FileContents(FileCalls):
             await fetch(self._caller, inner, target, limits, **options)
             return await target.finish()
         finally:
-            target.discard()
+            await target.discard()
 
     async def stream(
         self,
@@ -296,6 +296,6 @@ def _target(to: Any, *, overwrite: bool, use_server_name: bool) -> FileTarget | 
     return WriterTarget(write)
 
 
-def _place(workspace_id: str | None, parent: FileElement | str) -> dict[str, str]:
-    place = {"workspace_id": workspace_of(workspace_id, parent)}
-    return place if parent == "" else place | {"parent_id": id_of("parent", parent)}
+def _place(workspace_id: str | None, parent_id: FileElement | str) -> dict[str, str]:
+    place = {"workspace_id": workspace_of(workspace_id, parent_id)}
+    return place if parent_id == "" else place | {"parent_id": id_of("parent_id", parent_id)}

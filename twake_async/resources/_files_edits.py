@@ -32,7 +32,7 @@ class FileEdits(FileCalls):
         name: str,
         *,
         workspace_id: str | None = None,
-        parent: FileElement | str = "",
+        parent_id: FileElement | str = "",
         group_id: str | None = None,
         deadline: float | None = None,
         retry: RetryPolicy | None = None,
@@ -43,8 +43,8 @@ class FileEdits(FileCalls):
 
         Args:
             name: Its name; the server numbers one that is taken: `Folder-1`.
-            workspace_id: The workspace, if `parent` does not say it.
-            parent: The folder to make it in, or its id; `""` for the root folder.
+            workspace_id: The workspace, if `parent_id` does not say it.
+            parent_id: The folder to make it in, or its id; `""` for the root folder.
             group_id: The group, if not the session's.
             deadline: Seconds for the call, if not the session's.
             retry: The policy for the call, if not the session's.
@@ -54,7 +54,7 @@ class FileEdits(FileCalls):
             TwakeError: As for `send_message`.
 
         """
-        fields = _new(name, workspace_id, parent) | {"is_directory": True}
+        fields = _new(name, workspace_id, parent_id) | {"is_directory": True}
         return await self._save("files.make_folder", fields, Limits(group_id, deadline, retry))
 
     async def save_link(
@@ -63,7 +63,7 @@ class FileEdits(FileCalls):
         url: str,
         *,
         workspace_id: str | None = None,
-        parent: FileElement | str = "",
+        parent_id: FileElement | str = "",
         group_id: str | None = None,
         deadline: float | None = None,
         retry: RetryPolicy | None = None,
@@ -75,8 +75,8 @@ class FileEdits(FileCalls):
         Args:
             name: Its name.
             url: What it leads to: an address that begins with `https://` or `http://`.
-            workspace_id: The workspace, if `parent` does not say it.
-            parent: The folder to put it in, or its id; `""` for the root folder.
+            workspace_id: The workspace, if `parent_id` does not say it.
+            parent_id: The folder to put it in, or its id; `""` for the root folder.
             group_id: The group, if not the session's.
             deadline: Seconds for the call, if not the session's.
             retry: The policy for the call, if not the session's.
@@ -88,7 +88,7 @@ class FileEdits(FileCalls):
         """
         if not isinstance(url, str) or not url.startswith(("https://", "http://")):
             raise InvalidDraftError("url must begin with https:// or http://", field="url")
-        fields = _new(name, workspace_id, parent) | {"is_directory": False, "url": url}
+        fields = _new(name, workspace_id, parent_id) | {"is_directory": False, "url": url}
         return await self._save("files.save_link", fields, Limits(group_id, deadline, retry))
 
     async def rename(
@@ -216,11 +216,11 @@ class FileEdits(FileCalls):
         )
 
 
-def _new(name: str, workspace_id: str | None, parent: FileElement | str) -> dict[str, Any]:
+def _new(name: str, workspace_id: str | None, parent_id: FileElement | str) -> dict[str, Any]:
     return {
-        "workspace_id": workspace_of(workspace_id, parent),
+        "workspace_id": workspace_of(workspace_id, parent_id),
         "name": check_name(name),
-        "parent_id": "" if parent == "" else id_of("parent", parent),
+        "parent_id": "" if parent_id == "" else id_of("parent_id", parent_id),
     }
 
 

@@ -13,6 +13,8 @@ import attrs
 
 from twake_async.errors import InvalidDraftError
 
+from ._files_threads import InThread
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -81,10 +83,12 @@ def _of_path(path: str | os.PathLike[str]) -> Source:
 
     async def read() -> AsyncIterator[bytes]:
         file = await asyncio.to_thread(open, path, "rb")
+        thread = InThread()
         try:
-            async for chunk in _pieces(file, found.st_size):
+            async for chunk in _pieces(file, found.st_size, thread):
                 yield chunk
         finally:
+            await thread.settle()
             file.close()
 
     return Source(read, found.st_size, os.path.basename(os.fspath(path)))  # noqa: PTH119 - as above
@@ -127,15 +131,17 @@ def _extent(file: Any) -> tuple[int | None, int]:
     return start, max(0, end - start)
 
 
-async def _pieces(file: Any, size: int | None) -> AsyncIterator[bytes]:
+async def _pieces(
+    file: Any, size: int | None, thread: InThread | None = None
+) -> AsyncIterator[bytes]:
     """Yield a file from where it stands: to its end, or exactly so many bytes."""
-    left = size
+    left, thread = size, thread or InThread()
     while left is None or left > 0:
         wanted = CHUNK if left is None else min(CHUNK, left)
         if inspect.iscoroutinefunction(file.read):
             chunk = await file.read(wanted)
         else:
-            chunk = await asyncio.to_thread(file.read, wanted)
+            chunk = await thread.run(file.read, wanted)
         if not isinstance(chunk, bytes):
             raise SourceError("the file gives no bytes: open it in binary mode")
         if not chunk:

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import inspect
 import os
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import unquote
@@ -14,6 +13,8 @@ from urllib.parse import unquote
 import attrs
 
 from twake_async.errors import InvalidDraftError
+
+from ._files_threads import InThread
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -85,6 +86,7 @@ class FileTarget:
     _file: Any = attrs.field(default=None, init=False)
     _temporary: str = attrs.field(default="", init=False)
     _waiting: bytearray = attrs.field(factory=bytearray, init=False)
+    _thread: InThread = attrs.field(factory=InThread, init=False)
 
     can_repeat = True
 
@@ -113,11 +115,13 @@ class FileTarget:
         if self.named_by_server:
             name = server_name(head.header(b"content-disposition"))
             self.path, self.named_by_server = self.path / name, False
-            await asyncio.to_thread(self._check_free)
+            await self._thread.run(self._check_free)
         self._waiting.clear()
-        await asyncio.to_thread(self._begin)
+        await self._thread.run(self._begin)
 
     def _begin(self) -> None:
+        import tempfile  # noqa: PLC0415 - who only sends need not wait for its import
+
         if self._file is None:
             handle, self._temporary = tempfile.mkstemp(
                 prefix=f".{self.path.name[:64]}.", suffix=".part", dir=self.path.parent
@@ -134,7 +138,7 @@ class FileTarget:
 
     async def _flush(self) -> None:
         data, self._waiting = self._waiting, bytearray()
-        await asyncio.to_thread(_write_all, self._file, data)
+        await self._thread.run(_write_all, self._file, data)
 
     async def finish(self) -> Path:
         """Put the file at its place, and return that.
@@ -144,7 +148,7 @@ class FileTarget:
 
         """
         await self._flush()
-        await asyncio.to_thread(self._rename)
+        await self._thread.run(self._rename)
         return self.path
 
     def _rename(self) -> None:
@@ -164,8 +168,12 @@ class FileTarget:
                 Path(self._temporary).unlink()
         self._temporary = ""
 
-    def discard(self) -> None:
+    async def discard(self) -> None:
         """Remove the temporary file, if it is still there."""
+        await self._thread.settle()
+        self._remove()
+
+    def _remove(self) -> None:
         if self._file is not None:
             self._file.close()
         if self._temporary:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import mimetypes
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
@@ -113,4 +112,6 @@ def _upload(
 
 
 def _type(name: str) -> str:
+    import mimetypes  # noqa: PLC0415 - it reads files of the system
+
     return mimetypes.guess_type(name)[0] or "application/octet-stream"
