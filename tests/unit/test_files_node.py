@@ -12,6 +12,7 @@ from drive_server import answer_with, file_answer, json_answer, play, raw_answer
 from twake_async import (
     ConfigurationError,
     NotFoundError,
+    NotSentError,
     OutcomeUnknownError,
     RefusedError,
     RetryPolicy,
@@ -158,3 +159,15 @@ async def test_an_address_is_fetched_by_v1_alone():
         with pytest.raises(ConfigurationError) as caught:
             await twake.files.upload(file_url="http://a.b", name="a", workspace_id="w")
         assert caught.value.field == "api"
+
+
+async def test_a_login_that_is_not_answered_ends():
+    """A transfer has no deadline, but its idle time; nothing was sent."""
+
+    async def silent(drive, reader, writer, head):
+        await reader.read()
+
+    async with play(silent) as drive, session(drive, retry=RetryPolicy.never()) as twake:
+        with pytest.raises(NotSentError) as caught:
+            await twake.files.upload(b"x", name="a", idle_timeout=0.2)
+    assert caught.value.reason == "login"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from twake_async._protocol.documents import mismatch
-from twake_async._protocol.transfers import Download
+from twake_async._protocol.downloads import Download
 from twake_async.errors import TwakeError
 
 from ._files_element import FileElement
