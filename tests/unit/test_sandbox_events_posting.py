@@ -84,16 +84,18 @@ async def test_a_slow_bot_holds_the_answer_for_three_seconds_and_no_longer(monke
     """The bot is told that the client left, and may go on; nothing is posted again."""
     assert outgoing._V1_WAIT == 3.0
     monkeypatch.setattr(outgoing, "_V1_WAIT", 0.2)
-    bot = AsgiBot(lambda _: asyncio.sleep(0.5))
+    door = asyncio.Event()
+    bot = AsgiBot(lambda _: door.wait())
     async with Sandbox() as sandbox, session(sandbox) as twake:
         sandbox.connect(bot)
         begun = time.monotonic()
         await twake.send_message(sandbox.channel_id, "hello")
-        assert 0.2 <= time.monotonic() - begun < 0.45
+        assert time.monotonic() - begun >= 0.2
         [posted] = sandbox.posted
         assert bot.ended == 0
-        await asyncio.sleep(0.4)
-        assert bot.ended == 1
+        door.set()
+        while not bot.ended:
+            await asyncio.sleep(0)
     assert (posted.status, posted.error) == (None, "no answer within 0.2 s")
     assert len(bot.got) == 1
 
@@ -422,7 +424,7 @@ async def test_a_save_that_waits_for_a_bot_ends_with_the_sandbox():
         while not hanging.got:
             await asyncio.sleep(0.001)
         begun = time.monotonic()
-    assert time.monotonic() - begun < 1
+    assert time.monotonic() - begun < 30
     with pytest.raises(OutcomeUnknownError):
         await sending
     await twake.aclose()
