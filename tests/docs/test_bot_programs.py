@@ -6,18 +6,21 @@ import asyncio
 import contextlib
 import copy
 import importlib.util
-from pathlib import Path
+import os
+import subprocess
+import sys
 
 import attrs
 import httpx
 import pytest
+from places import ROOT
 
 from twake_async.bot import Bot
 from twake_async.events import ButtonClick
 from twake_async.sandbox._seed import DEFAULT_SEED
 from twake_async.twacode import Button, decode
 
-EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
+EXAMPLES = ROOT / "docs" / "examples"
 SECRET = "secret-of-the-test"
 VOTERS = [f"voter{number}" for number in range(20)]
 
@@ -78,6 +81,44 @@ async def until(holds):
     async with asyncio.timeout(30):
         while not holds():
             await asyncio.sleep(0.01)
+
+
+# --- all ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("release", ["2020", "2023"])
+@pytest.mark.parametrize(
+    ("target", "typed", "shown"),
+    [
+        ("poll_bot:bot", "/bot Lunch? ; Soup ; Pizza\nbob: !vote:1\n", "Pizza 100% [Soup]"),
+        ("ticket_form:bot", "/bot\n!create\n", "(only for alice): Please fill in the title."),
+        ("on_call:bot", "/bot The disk is full\n!take\n", "@alice takes care of it."),
+        ("bot_in_fastapi:app", "/bot live\n", "(only for alice): Live: nothing"),
+    ],
+)
+def test_a_program_runs_as_it_stands(target, typed, shown, release):
+    """As its first lines say: on a Twake of its own, with what is typed there."""
+    options = ["--sandbox", "--release", release, "--port", "0"]
+    if target.endswith(":app"):
+        options += ["--path", f"/twake/{SECRET}"]
+    with subprocess.Popen(
+        [sys.executable, "-W", "error", "-m", "twake_async", "run", target, *options],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=EXAMPLES,
+        env=os.environ | {"BOT_SECRET": SECRET, "PYTHONPATH": str(ROOT), "PYTHONUTF8": "1"},
+        encoding="utf-8",
+    ) as running:
+        running.stdin.write(typed)
+        running.stdin.flush()
+        printed = ""
+        while shown not in printed and (line := running.stdout.readline()):
+            printed += line
+        rest, said = running.communicate(timeout=60)  # the end of its input ends it
+    assert shown in printed, printed + said
+    assert running.returncode == 0, said
+    assert SECRET not in printed + rest + said
 
 
 # --- a poll --------------------------------------------------------------------------------------
