@@ -20,7 +20,7 @@ from starlette.routing import Mount
 
 from twake_async import TwakeSession
 from twake_async.bot import Bot
-from twake_async.bot._request import MAX_BODY
+from twake_async.bot._body import MAX_BODY
 from twake_async.events import Command
 
 KEY = "kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk"
@@ -182,9 +182,9 @@ async def test_a_client_that_goes_away_in_the_middle_of_its_body_is_no_event(han
 
 
 @pytest.mark.parametrize("begun", [False, True])
-async def test_a_body_that_comes_slowly_is_408(handled, monkeypatch, begun):
+async def test_a_body_that_comes_slowly_is_408(handled, begun):
     """The bound is over all of it."""
-    monkeypatch.setattr("twake_async.bot._request.BODY_TIMEOUT", 0.01)
+    handled.bot._endpoint.bodies.timeout = 0.01
     never = asyncio.Event().wait
 
     async def receive():
@@ -418,9 +418,9 @@ async def test_a_body_over_the_bound_is_not_read(handled, http):
 
 
 @pytest.mark.parametrize("http", ["h11", "httptools"])
-async def test_a_slow_body_ends_in_time(handled, http, monkeypatch):
+async def test_a_slow_body_ends_in_time(handled, http):
     """The connection is closed."""
-    monkeypatch.setattr("twake_async.bot._request.BODY_TIMEOUT", 0.05)
+    handled.bot._endpoint.bodies.timeout = 0.05
     async with serving(handled.bot, http=http) as port:
         assert (await raw(port, head(100) + b"{")).startswith(b"HTTP/1.1 408 ")
 

@@ -75,7 +75,7 @@ class Bot(Router):
         self._settings = Settings(in_flight, queue_size, queue_timeout, drain)
         self._own_id = twake.public_id.lower()
         self._responses = Responses(twake)
-        self._handling = Handling(self._responses, self._table.all_error_handlers)
+        handling = Handling(self._responses, self._table.all_error_handlers)
         self._endpoint = Endpoint(
             twake.event_parser(require_signature=require_signature),
             check_secret(hidden, twake),
@@ -84,7 +84,7 @@ class Bot(Router):
             shut_down=self._shut_down,
         )
         queue = EventQueue(in_flight, queue_size)
-        self._dispatcher = Dispatcher(self._run, queue, queue_timeout)
+        self._dispatcher = Dispatcher(handling.run, queue, queue_timeout)
         self._observe: Callable[[Event], object] | None = getattr(twake, "observe", None)
 
     def __repr__(self) -> str:
@@ -226,6 +226,3 @@ class Bot(Router):
             "running": queue.running,
             "dropped": dispatcher.dropped,
         }
-
-    async def _run(self, turn: Turn) -> bool:
-        return await self._handling.run(turn.event, turn.routes)

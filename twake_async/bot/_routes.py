@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
     from ._forms import Form
 
+#: The events that the server makes about messages. A union of them would be made for each event.
+_ABOUT_MESSAGES = (NewMessage, MessageChanged, MessageRemoved)
+
 __all__ = ["Route", "application_of", "check_handler", "check_name", "matching"]
 
 
@@ -68,7 +71,7 @@ def application_of(event: Event) -> str | None:
 
     A click or a command comes from a user, also where its message is an application's.
     """
-    if isinstance(event, NewMessage | MessageChanged | MessageRemoved):
+    if isinstance(event, _ABOUT_MESSAGES):
         return event.message.application_id
     return None
 

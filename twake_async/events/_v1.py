@@ -36,16 +36,17 @@ def read_v1(document: dict[str, Any], *, signed: bool) -> Event:
     """
     data = mapping(document.get("data"))
     channel, message = mapping(data.get("channel")), mapping(data.get("message"))
+    user_id = _id_of(data, "user")
     event = Event(
         type=document["type"],
         name=text(document.get("event")) or "",
         api="v1",
         signed=signed,
-        origin=_origin(document["type"], data),
+        origin=_origin(document["type"], data, user_id),
         group_id=_id_of(data, "group") or text(channel.get("original_group")),
         workspace_id=_id_of(data, "workspace") or text(channel.get("original_workspace")),
         channel_id=text(channel.get("id")) or text(message.get("channel_id")),
-        user_id=_id_of(data, "user"),
+        user_id=user_id,
         connection_id=text(data.get("connection_id")),
         message=None,
         raw=document,
@@ -65,16 +66,19 @@ def read_v1(document: dict[str, Any], *, signed: bool) -> Event:
 
 
 def _id_of(data: Mapping[str, Any], name: str) -> str | None:
-    return text(mapping(data.get(name)).get("id"))
+    found = data.get(name)
+    return text(found.get("id")) if isinstance(found, dict) else None
 
 
-def _origin(kind: str, data: Mapping[str, Any]) -> Literal["server", "browser"]:
+def _origin(
+    kind: str, data: Mapping[str, Any], user_id: str | None
+) -> Literal["server", "browser"]:
     """Say who made an event: the server sets the user of each that a browser made.
 
     Hooks about files, and resources, carry users, too: as entities, which have no `id` in JSON.
     """
-    of_server = kind in ("hook", "resource") and _id_of(data, "user") is None
-    if "message" in data and not _OF_BROWSERS.isdisjoint(data):
+    of_server = kind in ("hook", "resource") and user_id is None
+    if of_server and "message" in data and not _OF_BROWSERS.isdisjoint(data):
         of_server = False
     return "server" if of_server else "browser"
 
