@@ -11,6 +11,7 @@ import attrs
 
 from ._arguments import check_deadline, check_kind
 from ._batch.proven_groups import GroupServer, ProvenGroups
+from ._generations import expect_echoes
 from ._protocol.apis import can_tell, find_apis
 from ._protocol.generation import Generation  # noqa: TC001
 from ._protocol.node.api import MARKER
@@ -25,10 +26,12 @@ if TYPE_CHECKING:
 
     from ._attempt_loop import Attempts
     from ._batch.sending import Send
+    from ._echoes import Echoes
     from ._lifetime import Life
     from ._protocol.generation import EncodedDraft, SaveRequest
     from ._send import Listener
     from .check import Check
+    from .events import Event
     from .messages import ReaderUpdate, ReplyTarget
 
 __all__ = ["Sender", "draft_of_edit", "draft_of_reply"]
@@ -60,6 +63,21 @@ class Sender:
     deadline: float
     retry: RetryPolicy
     proven: ProvenGroups = attrs.field(factory=ProvenGroups, init=False)
+    _echoes: Echoes | None = attrs.field(default=None, init=False)
+
+    def expect_echoes(self) -> None:
+        """Let events settle the new messages that are encoded from now on, over v1."""
+        if self._echoes is None:
+            self.api, self._echoes = expect_echoes(self.api, self.attempts)
+
+    def observe(self, event: Event) -> None:
+        """Take an event, in the event loop of the session."""
+        from . import events  # noqa: PLC0415 - who only sends need not wait for its import
+
+        check_kind("event", event, events.Event)
+        self.expect_echoes()
+        if self._echoes is not None:
+            self.life.call(self._echoes.observe, event)
 
     def encode(self, draft: MessageDraft, group_id: str | None) -> EncodedDraft:
         """Return the encoded draft.
@@ -134,7 +152,7 @@ class Sender:
         """
         seconds, policy = self._limits(deadline, retry)
         steps = request.steps
-        if steps is None or not (policy.reconcile and steps.can_look):
+        if steps is None or not (policy.reconcile and steps.can_look and steps.can_read):
             return None
         with self.life:
             return await steps.look(min(LONGEST_LOOK, seconds / 10), doubts)

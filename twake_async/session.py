@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     import httpx
     import httpx2
 
-    from .events import Parser
+    from .events import Event, Parser
 
 __all__ = ["TwakeSession"]
 
@@ -232,6 +232,29 @@ class TwakeSession:
             require_signature=require_signature,
             remember=remember,
         )
+
+    def observe(self, event: Event) -> None:
+        """Take an event that Twake posted: over `api="v1"` it may settle a message under way.
+
+        A server of 2020 posts a new message to the applications that listen to its channel, also
+        to the one that sent it, after it has stored the message and before it answers. So a send
+        whose answer is lost ends in `DELIVERED`, with the message of the event. Give it all events
+        of the application, before you answer them. The first one turns this on, for the messages
+        that are sent after it. A `Bot` does all this itself.
+
+        An event counts only if the server made it, of a message of this application whose
+        `front_id` the session minted for a send that is under way, with the same channel, parent
+        and content. Any other event changes nothing. May be called from any thread.
+
+        Args:
+            event: What `twake_async.events.parse` returned.
+
+        Raises:
+            ConfigurationError: It is no `Event`.
+            WrongEventLoopError: The session was made in another process, before a fork.
+
+        """
+        self._sender.observe(event)
 
     async def send_message(
         self,

@@ -32,7 +32,7 @@ from twake_async import (
     events,
     twacode,
 )
-from twake_async.sandbox import ReceivedRequest
+from twake_async.sandbox import PostedEvent, ReceivedRequest
 from twake_async.twacode import Bold, Content, Italic, UserSpecific
 
 # What a user imports from; the other modules without an underscore hand their names on to the first.
@@ -74,6 +74,7 @@ def functions():
 IMPORTED_LATE = {
     "twake_async.session.TwakeSession.__init__": "httpx",
     "twake_async.session.TwakeSession.event_parser": "Parser",
+    "twake_async.session.TwakeSession.observe": "Event",
     "twake_async.sandbox._sandbox.Sandbox.transport": "httpx",
 }
 CLASSES = {name: thing for name, thing in public_things().items() if inspect.isclass(thing)}
@@ -145,6 +146,7 @@ VALUES = [
     twacode.Option("name", "value"),
     twacode.Marker("**", "**"),
     ReceivedRequest("POST", "/api", 200, {"a": [1]}),
+    PostedEvent("hook", "new_message", 200, 0.1, event={"data": {"a": [1]}}, body=b"{}"),
     events.Event(type="x", name="y", api="node", message=None, raw={"content": {"a": [1]}}),
     events.NewMessage(message=MESSAGE, origin="server", signed=True),
     events.MessageChanged(message=MESSAGE),

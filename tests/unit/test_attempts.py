@@ -72,6 +72,7 @@ class Prepared:
     repeatable = False
     is_ready = False
     can_look = False
+    can_read = True
 
     @property
     def steps(self):
@@ -79,6 +80,9 @@ class Prepared:
 
     def can_recover(self, error) -> bool:
         return False
+
+    def observed(self, requests: int) -> None:
+        return None
 
     def __init__(self, time: Time, *results, takes: float = 1.0) -> None:
         self.time, self.results, self.takes = time, list(results), takes

@@ -85,7 +85,7 @@ class Bot(Router):
         )
         queue = EventQueue(in_flight, queue_size)
         self._dispatcher = Dispatcher(handling.run, queue, queue_timeout)
-        self._observe: Callable[[Event], object] | None = getattr(twake, "observe", None)
+        twake._sender.expect_echoes()  # noqa: SLF001 - also of what is sent before the first event
 
     def __repr__(self) -> str:
         dispatcher: Dispatcher | None = getattr(self, "_dispatcher", None)
@@ -131,8 +131,7 @@ class Bot(Router):
         if (application_of(event) or "").lower() == self._own_id:
             # Before anything that may wait: a server of 2020 posts a message of ours before it
             # answers the request that made it.
-            if self._observe is not None:
-                self._observe(event)
+            self._twake.observe(event)
             return True
         if self._dispatcher.closing:
             return self._dispatcher.drop("the bot is closing")
