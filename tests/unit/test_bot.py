@@ -631,7 +631,7 @@ async def test_an_error_that_is_no_exception_is_an_error_of_the_handler(bot, whe
 
 @pytest.mark.parametrize("where", ["handler", "on_error"])
 @pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit])
-def test_what_ends_the_program_ends_it(kind, where):
+def test_what_ends_the_program_ends_it(kind, where, caplog):
     """No handler is in its way."""
 
     async def main():
@@ -653,6 +653,7 @@ def test_what_ends_the_program_ends_it(kind, where):
         asyncio.run(main())
     except kind:
         ended = True
+    caplog.clear()
     gc.collect()  # asyncio logs what became of the task, and shall not do so in another test
     assert ended
 
