@@ -61,8 +61,7 @@ async def handled():
 async def test_an_event_is_answered_200_and_handled(handled, path):
     """Wherever the bot is mounted."""
     status, headers, body = await request(handled.bot, scope_of(path), command_body("hello"))
-    assert (status, body) == (200, b"{}")
-    assert headers == {b"content-type": b"application/json", b"content-length": b"2"}
+    assert (status, headers, body) == (200, {b"content-length": b"0"}, b"")
     await handled.bot.wait_idle()
     assert handled.seen == ["hello"]
 
@@ -303,7 +302,7 @@ async def test_the_answer_comes_before_the_handler_ends(handled, http):
     handled.door.clear()
     async with serving(handled.bot, http=http) as port, client(port) as web:
         answer = await web.post(PATH, content=command_body("x"), headers=JSON)
-        assert (answer.status_code, answer.json()) == (200, {})
+        assert (answer.status_code, answer.content) == (200, b"")
         assert handled.seen == []
         assert (await web.get("/health")).json()["running"] == 1
         assert (

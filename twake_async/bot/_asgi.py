@@ -70,7 +70,7 @@ class Endpoint:
         elif self.secret is not None and not fits_secret(part, self.secret):
             await answer(send, 404)
         elif method != "POST":
-            await answer(send, 405, b"{}", (b"allow", b"POST"))
+            await answer(send, 405, b"", (b"allow", b"POST"))
         else:
             await self._event(scope, receive, send)
 

@@ -50,13 +50,15 @@ def event_headers(scope: Scope) -> dict[str, str]:
 
 
 async def answer(
-    send: Send, status: int, body: bytes = b"{}", *more: tuple[bytes, bytes], head: bool = False
+    send: Send, status: int, body: bytes = b"", *more: tuple[bytes, bytes], head: bool = False
 ) -> None:
-    """Answer a request with JSON. What is sent is new each time: middleware may change it."""
-    headers = [
-        (b"content-type", b"application/json"),
-        (b"content-length", b"%d" % len(body)),
-        *more,
-    ]
+    """Answer a request, with JSON or with nothing.
+
+    Nothing is the cheapest: a server sends a body after its head, in a second call of the system.
+    What is sent is made anew each time, because middleware may change it.
+    """
+    headers = [(b"content-length", b"%d" % len(body)), *more]
+    if body:
+        headers.append((b"content-type", b"application/json"))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": b"" if head else body})
