@@ -54,7 +54,7 @@ class Endpoint:
         """Serve one request, one lifespan, or refuse a WebSocket."""
         kind = scope["type"]
         if kind == "http":
-            await self._request(scope, receive, send)
+            await self.request(scope, receive, send)
         elif kind == "lifespan":
             await self._lifespan(receive, send)
         elif kind == "websocket":
@@ -63,7 +63,8 @@ class Endpoint:
         else:
             raise RuntimeError(f"a bot serves http and lifespan, not {kind}")
 
-    async def _request(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def request(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
         part, method = last_part(scope), scope["method"]
         if part == "health" and method in ("GET", "HEAD"):
             await self._health(send, head=method == "HEAD")

@@ -70,7 +70,10 @@ class Bodies:
         if self._timer is None:
             self._timer = loop.call_at(reading.ends, self._end_late, loop)
         try:
-            return await _join(receive)
+            message = await receive()
+            if message["type"] == "http.request" and not message.get("more_body"):
+                return _bounded(message.get("body", b""))  # in one piece, as nearly all
+            return _bounded(await _join(message, receive))
         except asyncio.CancelledError:
             if not reading.is_late or reading.task is None or reading.task.uncancel():
                 raise
@@ -94,25 +97,20 @@ def _is_small(length: bytes) -> bool:
     return length.isdigit() and len(length) <= 7 and int(length) <= MAX_BODY
 
 
-async def _join(receive: Receive) -> bytes:
-    message = await receive()
-    if message["type"] == "http.request" and not message.get("more_body"):
-        parts: list[bytes] = [message.get("body", b"")]  # as nearly all come
-    else:
-        parts = await _join_rest(message, receive)
-    body = parts[0] if len(parts) == 1 else b"".join(parts)
+def _bounded(body: bytes) -> bytes:
     if len(body) > MAX_BODY:
         raise BodyError(*_TOO_LARGE)
     return body
 
 
-async def _join_rest(message: Message, receive: Receive) -> list[bytes]:
+async def _join(message: Message, receive: Receive) -> bytes:
+    """Return the parts of a body as one; no more of them than show that it is too large."""
     parts, size = [], 0
     while message["type"] == "http.request":
         part = message.get("body", b"")
         parts.append(part)
         size += len(part)
         if size > MAX_BODY or not message.get("more_body"):
-            return parts
+            return b"".join(parts)
         message = await receive()
     raise DisconnectedError

@@ -42,12 +42,6 @@ class Route:
         """The name of the handler, for the log."""
         return getattr(self.handler, "__qualname__", None) or type(self.handler).__qualname__
 
-    def fits(self, event: Event) -> bool:
-        """Say whether it is for an event of its kind."""
-        if self.name is not None and not _has_name(event, self.name):
-            return False
-        return self.bots or application_of(event) is None
-
     def call(self, event: Event) -> Awaitable[object]:
         """Call the handler.
 
@@ -76,7 +70,7 @@ def application_of(event: Event) -> str | None:
     return None
 
 
-def matching(routes: Iterable[Route], event: Event) -> tuple[Route, ...]:
+def matching(routes: Iterable[Route], event: Event) -> list[Route]:
     """Return the routes that an event takes, in their order.
 
     Args:
@@ -84,9 +78,14 @@ def matching(routes: Iterable[Route], event: Event) -> tuple[Route, ...]:
         event: The event.
 
     """
-    found = tuple([route for route in routes if route.fits(event)])
+    of_user = application_of(event) is None
+    found = [
+        route
+        for route in routes
+        if (of_user or route.bots) and (route.name is None or _has_name(event, route.name))
+    ]
     if len(found) > 1 and any(route.name is not None for route in found):
-        return tuple([route for route in found if not route.yields])
+        return [route for route in found if not route.yields]
     return found
 
 

@@ -44,7 +44,9 @@ _values_of = operator.attrgetter(*_FIELDS)
 
 def made(kind: type[E], event: Event, **more: Any) -> E:
     """Return an event as one of another class, with more fields."""
-    return kind(**dict(zip(_FIELDS, _values_of(event), strict=True)) | more)
+    fields = dict(zip(_FIELDS, _values_of(event), strict=False))
+    fields.update(more)
+    return kind(**fields)
 
 
 def as_message(found: Any, decode: Decode) -> Message | None:

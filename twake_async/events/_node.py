@@ -82,12 +82,17 @@ def _event(document: dict[str, Any], *, signed: bool) -> Event:
 
 def _first(name: str, *places: Mapping[str, Any]) -> str | None:
     """Return a field from the first place that has it."""
-    return next((found for place in places if (found := text(place.get(name)))), None)
+    for place in places:
+        if (found := text(place.get(name))) is not None:
+            return found
+    return None
 
 
 def _origin(document: Mapping[str, Any]) -> Literal["server", "browser"]:
+    if document["type"] != "hook":
+        return "browser"
     is_own = all(document.get(name) is None for name in _OF_BROWSERS)
-    return "server" if document["type"] == "hook" and is_own else "browser"
+    return "server" if is_own else "browser"
 
 
 def _hook(event: Event, found: Mapping[str, Any], message: Message) -> Event:
