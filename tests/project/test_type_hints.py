@@ -73,8 +73,8 @@ def functions():
 # that has none need not wait for them.
 IMPORTED_LATE = {
     "twake_async.session.TwakeSession.__init__": "httpx",
-    "twake_async.session.TwakeSession.event_parser": "Parser",
     "twake_async.session.TwakeSession.observe": "Event",
+    "twake_async.session.TwakeSession.event_parser": "Parser",
     "twake_async.sandbox._sandbox.Sandbox.transport": "httpx",
 }
 CLASSES = {name: thing for name, thing in public_things().items() if inspect.isclass(thing)}

@@ -883,7 +883,7 @@ ECHO_DELIVERED = [
             echoed("502", "stores_502"),
             echoed("403", "stores_403"),
             echoed("empty", "stores_empty"),
-            echoed("late", "stores_silent", deadline=0.3),
+            echoed("late", "stores_silent", deadline=1.5),
         ],
         None,
         "",

@@ -34,6 +34,12 @@ class AsgiBot:
         await send({"type": "http.response.start", "status": self.status, "headers": []})
         await send({"type": "http.response.body", "body": b"ok"})
 
+    async def until(self, count: int) -> list[dict[str, Any]]:
+        """Wait until so many events came, and return all."""
+        while len(self.got) < count:
+            await asyncio.sleep(0)
+        return self.got
+
 
 class SocketBot:
     """A server that keeps the bytes of each request, and answers with bytes."""

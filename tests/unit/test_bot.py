@@ -9,6 +9,7 @@ import logging
 import sys
 import time
 import traceback
+import weakref
 
 import attrs
 import pytest
@@ -434,6 +435,27 @@ async def test_a_request_that_is_cancelled_once_its_event_found_a_place_drops_no
     await bot.wait_idle()
     assert doors.ended == ["1", "2", "3"]
     assert bot.dropped == 0
+
+
+async def test_an_event_is_gone_once_it_is_handled(bot):
+    """Not only when the garbage collector comes: it holds all that was posted."""
+
+    @bot.command()
+    async def handle(event):
+        await asyncio.sleep(0)
+
+    gc.collect()
+    gc.disable()
+    try:
+        given = [command(str(number), channel_id=str(number)) for number in range(10)]
+        gone = [weakref.ref(event) for event in given]
+        while given:
+            await bot.accept(given.pop())
+        await bot.wait_idle()
+        await turns()
+        assert [ref() for ref in gone] == [None] * 10
+    finally:
+        gc.enable()
 
 
 # --- answers -------------------------------------------------------------------------------------

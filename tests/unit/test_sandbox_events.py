@@ -337,12 +337,12 @@ async def test_on_node_other_applications_messages_are_told_and_own_ones_are_not
             await other.send_message(sandbox.channel_id, "from other bot")
             assert await sandbox.type("x", channel_id=seed["channels"]["dm"]["id"]) == []
             await sandbox.type("last")
-    assert [one["content"]["message"]["message"]["text"] for one in bot.got] == [
-        "from other bot",
-        "last",
-    ]
+            # The events of a request come some time after its answer.
+            got = {one["content"]["message"]["message"]["text"]: one for one in await bot.until(2)}
+    assert sorted(got) == ["from other bot", "last"]
+    assert len(bot.got) == 2
     [recorded] = node_capture(release, "message-other-app")
-    told, known = bot.got[0], json.loads(recorded["body"])
+    told, known = got["from other bot"], json.loads(recorded["body"])
     for each in (told, known):  # the SDK sends what the recorded request did not
         for name in ("context", "blocks", "subtype"):
             each["content"]["message"]["message"].pop(name)
@@ -441,8 +441,10 @@ async def test_v1_of_2022_tells_other_applications_as_node_does():
         place = {"group_id": sandbox.group_id, "base_url": sandbox.url, "proxy": None}
         async with TwakeSession(*keys, **place, api="v1") as twake:
             message = await twake.send_message(sandbox.channel_id, "over PHP")
+            await other.until(1)  # the events of a request come some time after its answer
             await twake.edit_message(message, "edited")
-        await sandbox.type("last")  # the events of a request come after its answer
+            await other.until(2)
+        await sandbox.type("last")
     told = [one["content"]["message"]["message"]["text"] for one in other.got]
     assert told == ["over PHP", "edited", "last"]
     assert len(own.got) == 1

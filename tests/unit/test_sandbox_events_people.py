@@ -11,6 +11,8 @@ from receivers import AsgiBot
 from twake_async import MessageDraft, OutcomeUnknownError, TwakeSession, twacode
 from twake_async.sandbox import Sandbox
 from twake_async.sandbox._user.controls import controls
+from twake_async.sandbox._user.seen import is_for
+from twake_async.sandbox._world.rows import User
 from twake_async.twacode import Button, Content, Input, Option, Select, UserSpecific
 
 RELEASES = ("2020", "2021", "2022", "2023")
@@ -294,3 +296,17 @@ async def test_a_small_seed_is_enough():
         [posted] = await sandbox.type("/a x", user="u1")
         assert posted.status == 200
         assert [one["content"] for one in sandbox.seen_by("ann")] == ["hello"]
+
+
+def test_the_readers_of_an_ephemeral_message_in_each_form():
+    """PHP makes an object of a list with gaps; without readers, everybody is one."""
+    alice, bob = User("u1", "alice", {}), User("U2", "bob", {})
+    for recipients, readers in (
+        (["u1"], [True, False]),
+        ({"3": "u2"}, [False, True]),
+        ([], [True, True]),
+        ([None], [True, True]),
+        (None, [True, True]),
+    ):
+        shown = {"ephemeral_message_recipients": recipients}
+        assert [is_for(shown, one) for one in (alice, bob)] == readers

@@ -85,7 +85,7 @@ class Bot(Router):
         )
         queue = EventQueue(in_flight, queue_size)
         self._dispatcher = Dispatcher(handling.run, queue, queue_timeout)
-        twake._sender.expect_echoes()  # noqa: SLF001 - also of what is sent before the first event
+        twake._sender.expect_echoes()  # noqa: SLF001 - before its first message, not its first event
 
     def __repr__(self) -> str:
         dispatcher: Dispatcher | None = getattr(self, "_dispatcher", None)
