@@ -202,6 +202,59 @@ async def test_a_body_that_comes_slowly_is_408(handled, begun):
     assert (b"connection", b"close") in sent[0]["headers"]
 
 
+async def test_each_body_has_its_own_time(handled):
+    """One timer serves all: it goes on with the next, whatever became of the one before."""
+    bodies = handled.bot._endpoint.bodies
+    loop = asyncio.get_running_loop()
+    free = asyncio.Event()
+
+    async def stubborn():
+        with contextlib.suppress(asyncio.CancelledError):
+            await free.wait()
+        await free.wait()
+        return {"type": "http.request", "body": command_body("x")}
+
+    async def send(one):
+        sent.append(one)
+
+    sent, tasks = [], []
+    for seconds in (1, 2, 3):
+        bodies.timeout = seconds
+        tasks.append(loop.create_task(handled.bot(scope_of(PATH), stubborn, send)))
+        await asyncio.sleep(0)
+    first, second, third = bodies._reading
+    first.ends = loop.time()
+    bodies._end_late(loop)  # as its timer does
+    assert [one.is_late for one in (first, second, third)] == [True, False, False]
+    assert bodies._timer.when() == second.ends
+    second.ends = loop.time()
+    bodies._end_late(loop)
+    assert [one.is_late for one in (first, second, third)] == [True, True, False]
+    await asyncio.sleep(0)
+    free.set()
+    await asyncio.gather(*tasks)
+    assert [one["status"] for one in sent if "status" in one] == [200] * 3
+    bodies._end_late(loop)
+    assert bodies._timer is None
+
+
+@pytest.mark.parametrize("late", [False, True])
+async def test_a_request_that_is_cancelled_in_its_body_is_cancelled(handled, late):
+    """Also where its time is over just then."""
+    bodies = handled.bot._endpoint.bodies
+    loop = asyncio.get_running_loop()
+    task = loop.create_task(handled.bot(scope_of(PATH), asyncio.Event().wait, None))
+    await asyncio.sleep(0)
+    task.cancel()
+    if late:
+        [reading] = bodies._reading
+        reading.ends = loop.time()
+        bodies._end_late(loop)
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert bodies._reading == {}
+
+
 async def test_a_full_queue_is_503(handled):
     """After it has held the answer."""
     handled.bot._dispatcher.queue.size = handled.bot._dispatcher.queue.in_flight = 1

@@ -50,12 +50,10 @@ class Endpoint:
     _reported: set[str] = attrs.field(factory=set, init=False)
     """The reasons for which requests were refused: each is a warning only once."""
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request, one lifespan, or refuse a WebSocket."""
+    async def other(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a lifespan, and refuse a WebSocket."""
         kind = scope["type"]
-        if kind == "http":
-            await self.request(scope, receive, send)
-        elif kind == "lifespan":
+        if kind == "lifespan":
             await self._lifespan(receive, send)
         elif kind == "websocket":
             await receive()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import attrs
 
@@ -33,7 +33,7 @@ class DisconnectedError(Exception):
 class _Reading:
     """One body on its way."""
 
-    task: asyncio.Task[object] | None
+    task: asyncio.Task[Any]
     ends: float
     """When its time is over, by the clock of the event loop."""
     is_late: bool = False
@@ -65,7 +65,8 @@ class Bodies:
             if name == b"content-length" and not _is_small(value):
                 raise BodyError(*_TOO_LARGE)
         loop = asyncio.get_running_loop()
-        reading = _Reading(asyncio.current_task(), loop.time() + self.timeout)
+        task = cast("asyncio.Task[Any]", asyncio.current_task())
+        reading = _Reading(task, loop.time() + self.timeout)
         self._reading[reading] = None
         if self._timer is None:
             self._timer = loop.call_at(reading.ends, self._end_late, loop)
@@ -75,7 +76,7 @@ class Bodies:
                 return _bounded(message.get("body", b""))  # in one piece, as nearly all
             return _bounded(await _join(message, receive))
         except asyncio.CancelledError:
-            if not reading.is_late or reading.task is None or reading.task.uncancel():
+            if not reading.is_late or task.uncancel():
                 raise
         finally:
             del self._reading[reading]
@@ -88,7 +89,7 @@ class Bodies:
             if reading.ends > now:
                 self._timer = loop.call_at(reading.ends, self._end_late, loop)
                 return
-            if not reading.is_late and reading.task is not None:
+            if not reading.is_late:
                 reading.is_late = True
                 reading.task.cancel()
 

@@ -99,10 +99,10 @@ class Bot(Router):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request, as ASGI has it."""
-        if scope["type"] == "http":  # with one call less, as nearly all
+        if scope["type"] == "http":
             await self._endpoint.request(scope, receive, send)
         else:
-            await self._endpoint(scope, receive, send)
+            await self._endpoint.other(scope, receive, send)
 
     async def __aenter__(self) -> Self:
         return self

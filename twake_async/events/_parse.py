@@ -10,6 +10,7 @@ import attrs
 from twake_async._arguments import Hidden
 from twake_async.errors import ConfigurationError
 
+from ._actions import made
 from ._checks import check_kind, check_signature, read_document
 from ._errors import EventError
 from ._events import Event, MessageChanged, NewMessage
@@ -138,5 +139,5 @@ class Parser:
 
 def _changed(event: NewMessage) -> MessageChanged:
     """Return a new message that was reported as new before as one that has changed."""
-    fields = {one.name: getattr(event, one.name) for one in attrs.fields(NewMessage) if one.init}
-    return MessageChanged(**fields | {"user_id": None})
+    names = [field.name for field in attrs.fields(NewMessage) if field.init]
+    return made(MessageChanged, {name: getattr(event, name) for name in names}, user_id=None)
