@@ -56,7 +56,7 @@ class NodeSession:
         return RemoveSteps(self, remove)
 
 
-@attrs.frozen(eq=False)
+@attrs.define(eq=False)  # made for each send, and so not frozen
 class RemoveSteps:
     """The steps around the attempts of a remove."""
 
@@ -90,7 +90,7 @@ class RemoveSteps:
         """Return None: nothing is read back."""
 
 
-@attrs.frozen(eq=False)
+@attrs.define(eq=False)  # made for each send, and so not frozen
 class SaveSteps:
     """The steps around the attempts of a save."""
 
