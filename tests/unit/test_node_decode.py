@@ -455,8 +455,18 @@ def test_an_edit_names_the_ids_only_where_it_replaces_them():
     assert (draft.front_id, draft.extra) == (None, {})
     message = decode(context={"a": 1, FRONT_ID: "f", MARKER: "k"}, cache=cache)
     draft = draft_of_edit(message, None, hidden_data={"b": 2}, **given_)
+    assert draft.front_id is None
     edit = encode_draft(draft, group_id="co", workspace_id="ws", api=Api()).request()
     assert json.loads(edit.body) == {"resource": {"context": {"b": 2, FRONT_ID: "f", MARKER: "k"}}}
+    for context, ids in (
+        ({FRONT_ID: "f"}, {FRONT_ID: "f"}),
+        ({FRONT_ID: 5, MARKER: "k"}, {MARKER: "k"}),
+        ({FRONT_ID: "f", MARKER: 5}, {FRONT_ID: "f"}),
+        ({}, {}),
+    ):
+        draft = draft_of_edit(decode(context=context, cache=cache), None, hidden_data={}, **given_)
+        edit = encode_draft(draft, group_id="co", workspace_id="ws", api=Api()).request()
+        assert json.loads(edit.body) == {"resource": {"context": ids}}
 
 
 @pytest.mark.parametrize(

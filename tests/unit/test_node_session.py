@@ -780,6 +780,20 @@ async def test_a_look_takes_no_message_that_was_sent_with_its_id(sandbox, one, t
     assert still.outcome is Outcome.UNKNOWN
 
 
+async def test_a_look_takes_no_message_that_was_edited_with_its_id(sandbox, one, tmp_path):
+    """An edit sends no `front_id`, so the one of a lost message stands in no other."""
+    journal = Journal(tmp_path / "a.journal")
+    there = await one.send_message(sandbox.channel_id, "there already", front_id="mine")
+    sandbox.fail_next(before_storing="close")
+    [lost] = await deliveries(one, drafts(sandbox, 1), journal=journal)
+    edit = MessageDraft(
+        sandbox.channel_id, id=there.id, front_id=lost.error.front_id, hidden_data={"a": 1}
+    )
+    assert (await one.send(edit)).hidden_data == {"a": 1}
+    [still] = await deliveries(one, drafts(sandbox, 1), journal=journal)
+    assert still.outcome is Outcome.UNKNOWN
+
+
 async def test_a_resume_with_an_id_of_the_callers_finds_what_was_sent_without(
     sandbox, one, tmp_path
 ):

@@ -14,7 +14,7 @@ from twake_async._protocol.random_uuid import random_uuid
 from twake_async.errors import InvalidDraftError
 from twake_async.messages import MessageDraft
 
-from .api import FRONT_ID, MARKER, Api, company_path
+from .api import FRONT_ID, MARKER, Api, Ids, company_path
 from .checks import check_draft
 from .requests import Place, Remove, Save
 
@@ -251,8 +251,8 @@ def _context(draft: MessageDraft, operation: Operation) -> dict[str, Any] | None
         if draft.hidden_data is None:
             return None
         # The server replaces the whole context, the ids in it included.
-        ids = {FRONT_ID: draft.front_id, MARKER: draft.extra.get(MARKER)}
-        return {**draft.hidden_data, **{name: one for name, one in ids.items() if one}}
+        ids = draft.extra.get(MARKER)
+        return {**draft.hidden_data, **(ids.context if isinstance(ids, Ids) else {})}
     minted = random_uuid()
     if draft.front_id is None:
         return {**(draft.hidden_data or {}), FRONT_ID: minted}
