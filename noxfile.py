@@ -162,6 +162,17 @@ def node_storm(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def echo_storm(session: nox.Session) -> None:
+    """The same over v1 of 2020 with observed events, right ones and forged ones.
+
+    `nox -s echo_storm -- 20000` makes so many sends, over each transport in part.
+    """
+    _install_group(session, "tests", "-e", ".[testing,fast,httpx2]")
+    session.chdir("tests/support")
+    session.run("python", "echo_storms.py", *(session.posargs or ["20000"]))
+
+
+@nox.session(default=False)
 def mutants(session: nox.Session) -> None:
     """One change at a time to the retry policy, the attempt loop and `_protocol`: a test must fail.
 

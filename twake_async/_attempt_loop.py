@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from ._protocol.exchange import Request
     from ._send import Listener
+    from ._waiting import Turn
     from .retry import Tokens
 
 __all__ = ["Attempts"]
@@ -85,9 +86,11 @@ class Attempts(Generic[C]):
                 acquired = acquired or pool.acquire_nowait(request.target)
                 if acquired is None:
                     acquired = await pool.acquire(request.target, send.left(), once=once)
+                if steps is not None and (found := self._drop_retry(send, acquired)) is not None:
+                    return found.result
                 result = await self._attempt(send, acquired)
             except asyncio.CancelledError:
-                self._observe(send, send.if_cancelled(), "cancelled", None)
+                self._observe(send, *send.if_cancelled(), None)
                 raise
             if not isinstance(result, TwakeError):
                 return self._delivered(send, result)
@@ -102,9 +105,18 @@ class Attempts(Generic[C]):
                 break
             await self.clock.pause(wait, self._pauses)
         try:
-            raise error
+            return self._end(send, error)
         finally:  # or the error and this frame would hold each other until the collector runs
             del acquired, error, result, send
+
+    def _end(self, send: Send[T], error: TwakeError) -> T:
+        """Return what an event showed until now, or raise the error that a send ends with."""
+        try:
+            if (found := send.observed()) is not None:
+                return self._found(send, found).result
+            raise error
+        finally:  # as in `run`
+            del error, send
 
     async def ask(self, request: Request[T], seconds: float) -> T | TwakeError:
         """Make one attempt, unprepared, that no observer hears of; return what it proves.
@@ -166,6 +178,10 @@ class Attempts(Generic[C]):
         """Return the time in seconds, of a clock that is never set back."""
         return self.clock.now()
 
+    def begin_wait(self, seconds: float, /) -> Turn[None] | None:
+        """Return a wait that may be ended, to be awaited; None where the session is closed."""
+        return self._pauses.begin(seconds)
+
     async def wait(self, seconds: float, /) -> None:
         """Wait, but no longer than until the session closes."""
         await self.clock.pause(seconds, self._pauses)
@@ -184,8 +200,11 @@ class Attempts(Generic[C]):
                 )
             else:
                 await self.clock.pause(pause, self._pauses)
-        if error is None and send.number and send.listener is not None:
-            error = await send.listener.before_retry()
+        if error is None and send.number:
+            if send.observed() is not None:
+                error = send.last  # `_end` returns what was observed
+            elif send.listener is not None:
+                error = await send.listener.before_retry()
         return None if error is None else send.end_with(error)
 
     async def _attempt(self, send: Send[T], acquired: C | Failure | TwakeError) -> T | TwakeError:
@@ -211,19 +230,44 @@ class Attempts(Generic[C]):
         """Take the step that follows an attempt, which is noted already.
 
         Returns:
-            What a look found; else the seconds to the next attempt, None for no other.
+            What was found; else the seconds to the next attempt, None for no other.
 
         """
         if send.can_recover(result):
             wait = wait if await send.recover(result) else None
-        elif result.outcome is Outcome.UNKNOWN and (found := await send.look()) is not None:
-            self.tokens.give_back()
-            if wait is not None:
-                self.tokens.put_back()  # for the attempt that does not follow
-            self._tell(send, Outcome.DELIVERED, "found", None)
-            return found
+        elif (found := await send.find(result)) is not None:
+            return self._found(send, found, goes_on=wait is not None)
         # A step takes time, too.
         return wait if wait is not None and wait < send.left() else None
+
+    def _drop_retry(self, send: Send[T], acquired: C | Failure | TwakeError) -> Found[T] | None:
+        """Return what an event showed just before another attempt would leave; drop that one."""
+        if send.number == 1 or isinstance(acquired, Failure | TwakeError):
+            return None
+        send.number -= 1
+        found = send.observed()
+        if found is None:
+            send.number += 1
+            return None
+        self.transport.pool.release(acquired, reusable=False)
+        if send.listener is not None:
+            send.listener.retry_dropped()
+        return self._found(send, found)
+
+    def _found(self, send: Send[T], found: Found[T], *, goes_on: bool = True) -> Found[T]:
+        """Note what was found to be delivered.
+
+        Args:
+            send: The send.
+            found: What was found.
+            goes_on: Whether another attempt was to follow.
+
+        """
+        self.tokens.give_back()
+        if goes_on and send.last is not None and send.last.outcome is not Outcome.NOT_SENT:
+            self.tokens.put_back()  # for the attempt that does not follow
+        self._tell(send, Outcome.DELIVERED, "found", None)
+        return found
 
     def _delivered(self, send: Send[T], result: T) -> T:
         self.tokens.give_back()

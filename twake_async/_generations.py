@@ -12,15 +12,16 @@ from ._protocol.json_codec import PLAIN, fast_codec
 from ._protocol.node.api import Api as NodeApi
 from ._protocol.node.generation import Node
 from ._protocol.v1.api import Api as V1Api
-from ._protocol.v1.generation import V1
+from ._protocol.v1.generation import V1, EchoedV1
 
 if TYPE_CHECKING:
     from ._arguments import Credentials
     from ._attempt_loop import Attempts
+    from ._echoes import Echoes
     from ._protocol.generation import Generation
     from ._protocol.server import Server
 
-__all__ = ["APIS", "Wanted", "choose_generation"]
+__all__ = ["APIS", "Wanted", "choose_generation", "expect_echoes"]
 
 #: The names of the APIs: v1 of 2020 to 2022, and Node's of 2022 on.
 APIS = ("v1", "node")
@@ -68,3 +69,23 @@ def choose_generation(
         return V1(V1Api(server, credentials, codec), wanted.text_form)
     node = NodeApi(server, credentials, codec)
     return Node(node, NodeSession(attempts, node, wanted.join_threads), wanted.workspace_id)
+
+
+def expect_echoes(
+    generation: Generation, attempts: Attempts[Any]
+) -> tuple[Generation, Echoes | None]:
+    """Return the API of a session whose events are observed, and what takes the events.
+
+    Only servers over v1 post events about an application's own messages: None for any other API.
+
+    Args:
+        generation: The API of the session so far.
+        attempts: Waits for the session.
+
+    """
+    if not isinstance(generation, V1) or generation.api.credentials is None:
+        return generation, None
+    from ._echoes import Echoes  # noqa: PLC0415 - a session that observes nothing needs no events
+
+    echoes = Echoes(attempts, generation.api.credentials.public_id)
+    return EchoedV1(generation.api, generation.text_form, echoes=echoes), echoes

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import attrs
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 __all__ = ["Life"]
+
+T = TypeVar("T")
 
 
 @attrs.define(eq=False)
@@ -49,11 +51,14 @@ class Life:
             raise SessionClosedError("the session is closed: open another one")
         self._check_place()
 
-    def _check_place(self) -> None:
+    def _check_process(self) -> None:
         if self._process != os.getpid():
             raise WrongEventLoopError(
                 "the session was made in another process, before a fork: build one in each process"
             )
+
+    def _check_place(self) -> None:
+        self._check_process()
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
@@ -64,6 +69,26 @@ class Life:
             raise WrongEventLoopError(
                 "the session belongs to another event loop: build one in each loop"
             )
+
+    def call(self, function: Callable[[T], object], value: T) -> None:
+        """Call a function in the loop that uses the session: now, or soon from another thread.
+
+        Where no loop uses the session, nothing is under way, and nothing is called.
+
+        Raises:
+            WrongEventLoopError: The session was made in another process, before a fork.
+
+        """
+        self._check_process()
+        loop = self._loop
+        if loop is None:
+            return
+        with contextlib.suppress(RuntimeError):  # no loop runs here
+            if asyncio.get_running_loop() is loop:
+                function(value)
+                return
+        with contextlib.suppress(RuntimeError):  # the loop is closed
+            loop.call_soon_threadsafe(function, value)
 
     async def end(self, drain: float, close: Callable[[], Awaitable[None]]) -> None:
         """Admit nothing more, give what is under way some seconds, then close; twice is once."""

@@ -29,13 +29,14 @@ class ReadBack:
     """
 
     def __init__(self, request: SaveRequest, attempts: Attempts[Any], seconds: float) -> None:
-        if request.steps is None or request.operation == "ephemeral":
+        steps = request.steps
+        if steps is None or not steps.can_read or request.operation == "ephemeral":
             raise ConfigurationError(
                 'read_back needs api="node", and a message that is stored: no read shows what '
                 'api="v1" stored, nor an ephemeral message',
                 field="read_back",
             )
-        self._request, self._steps = request, request.steps
+        self._request, self._steps = request, steps
         self._attempts, self._seconds = attempts, seconds
         self._began, self._number = attempts.now(), 0
 
@@ -45,6 +46,9 @@ class ReadBack:
 
     async def before_retry(self) -> None:
         """Forbid no other attempt."""
+
+    def retry_dropped(self) -> None:
+        """Count no attempt that did not leave."""
 
     async def confirm(self, message: Message) -> None:
         """Read a message back, or raise the error of one that no read shows."""

@@ -38,6 +38,9 @@ class Listener(Protocol):
         """Prepare for another attempt; return an error to forbid it."""
         ...
 
+    def retry_dropped(self) -> None:
+        """Note that the attempt which was prepared does not take place."""
+
 
 @attrs.frozen
 class Found(Generic[T]):
@@ -110,7 +113,7 @@ class Send(Generic[T]):
     def use_steps(self, steps: Steps[T]) -> None:
         """Take the steps around its attempts; leave time for a look where there is one."""
         self.steps = steps
-        if self.policy.reconcile and steps.can_look:
+        if self.policy.reconcile and steps.can_look and steps.can_read:
             self.kept = min(LONGEST_LOOK, self.seconds / 10)
             self.seconds -= self.kept
 
@@ -128,6 +131,28 @@ class Send(Generic[T]):
         assert self.steps is not None  # noqa: S101 - only a step can recover
         self.recovered += (result.reason,)
         return await self.steps.recover(result, self.left())
+
+    def observed(self) -> Found[T] | None:
+        """Return what is delivered, if an event showed it already, whatever an answer said."""
+        found = None if self.steps is None else self.steps.observed(self._makers())
+        return None if found is None else Found(found)
+
+    def _makers(self) -> int:
+        """Return how many attempts may have made what an event shows.
+
+        After an `UNKNOWN` these are the unknown ones. After a refusal, some answer was wrong: all
+        that left.
+        """
+        if self.last is None or self.last is self.doubt:
+            return self.doubts
+        return self.number - self.unsent
+
+    async def find(self, result: TwakeError) -> Found[T] | None:
+        """Return what is delivered, if an event or a look shows it after an attempt that failed."""
+        found = self.observed()
+        if found is None and result.outcome is Outcome.UNKNOWN:
+            return await self.look()
+        return found
 
     async def look(self) -> Found[T] | None:
         """Return what is delivered, if a look finds it after an attempt of unknown outcome."""
@@ -154,10 +179,12 @@ class Send(Generic[T]):
             self.doubt = result
             self.doubts += 1
 
-    def if_cancelled(self) -> Outcome:
-        """Return what is certain of the running attempt if it is cancelled now."""
+    def if_cancelled(self) -> tuple[Outcome, str]:
+        """Return what is certain of the running attempt if it is cancelled now, and the reason."""
+        if self.observed() is not None:
+            return Outcome.DELIVERED, "found"
         left = self.trace is not None and self.trace.proof() is None
-        return Outcome.UNKNOWN if left else Outcome.NOT_SENT
+        return Outcome.UNKNOWN if left else Outcome.NOT_SENT, "cancelled"
 
     def end_with(self, last: TwakeError) -> TwakeError:
         """Return the error that the whole send ends with.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import warnings
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from ._arguments import check_deadline, check_kind
-from ._batch.proven_groups import ProvenGroups
+from ._batch.proven_groups import GroupServer, ProvenGroups
+from ._generations import expect_echoes
 from ._protocol.apis import can_tell, find_apis
 from ._protocol.generation import Generation  # noqa: TC001
 from ._protocol.node.api import MARKER, Ids
@@ -23,10 +25,13 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine, Mapping, Sequence
 
     from ._attempt_loop import Attempts
+    from ._batch.sending import Send
+    from ._echoes import Echoes
     from ._lifetime import Life
     from ._protocol.generation import EncodedDraft, SaveRequest
     from ._send import Listener
     from .check import Check
+    from .events import Event
     from .messages import ReaderUpdate, ReplyTarget
 
 __all__ = ["Sender", "draft_of_edit", "draft_of_reply"]
@@ -58,6 +63,21 @@ class Sender:
     deadline: float
     retry: RetryPolicy
     proven: ProvenGroups = attrs.field(factory=ProvenGroups, init=False)
+    _echoes: Echoes | None = attrs.field(default=None, init=False)
+
+    def expect_echoes(self) -> None:
+        """Let events settle the new messages that are encoded from now on, over v1."""
+        if self._echoes is None:
+            self.api, self._echoes = expect_echoes(self.api, self.attempts)
+
+    def observe(self, event: Event) -> None:
+        """Take an event, in the event loop of the session."""
+        from . import events  # noqa: PLC0415 - who only sends need not wait for its import
+
+        check_kind("event", event, events.Event)
+        self.expect_echoes()
+        if self._echoes is not None:
+            self.life.call(self._echoes.observe, event)
 
     def encode(self, draft: MessageDraft, group_id: str | None) -> EncodedDraft:
         """Return the encoded draft.
@@ -132,7 +152,7 @@ class Sender:
         """
         seconds, policy = self._limits(deadline, retry)
         steps = request.steps
-        if steps is None or not (policy.reconcile and steps.can_look):
+        if steps is None or not (policy.reconcile and steps.can_look and steps.can_read):
             return None
         with self.life:
             return await steps.look(min(LONGEST_LOOK, seconds / 10), doubts)
@@ -169,6 +189,28 @@ class Sender:
             if left <= 0 or not can_tell(found):
                 return found
             return await self.attempts.converse(find_apis(self.api.name, found), left)
+
+    def batch(
+        self, base_url: str, group_id: str | None, deadline: float | None, retry: RetryPolicy | None
+    ) -> tuple[Send, dict[str, Any]]:
+        """Return what sends each draft of a batch, and what its `Plan` needs of the session.
+
+        Args:
+            base_url: The address of the server.
+            group_id: As for `send`.
+            deadline: As for `send`.
+            retry: As for `send`.
+
+        """
+        group = group_id or self.group_id
+        send = functools.partial(self.save, group_id=group, deadline=deadline, retry=retry)
+        return send, {
+            "retry": retry,
+            "encode": functools.partial(self.encode, group_id=group),
+            "look": functools.partial(self.look, deadline=deadline, retry=retry),
+            "server": GroupServer(group, self.seconds(deadline), self.proven, self.check),
+            "target": self.target(base_url, group),
+        }
 
     def target(self, base_url: str, group_id: str | None) -> str:
         """Return what a journal belongs to: a server, a group, and an API that is not v1's."""

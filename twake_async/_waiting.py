@@ -195,11 +195,17 @@ class Pauses:
 
     async def wait(self, seconds: float) -> None:
         """Wait so many seconds, or until the session closes."""
+        turn = self.begin(seconds)
+        if turn is not None:
+            await turn
+
+    def begin(self, seconds: float) -> Turn[None] | None:
+        """Return a pause of so many seconds, to be awaited; None where the session is closed."""
         if self.over:
-            return
+            return None
         if self._queue is None:
             self._queue = Waiting(_nothing)
-        await self._queue.join(self._queue.loop.time() + seconds)
+        return self._queue.join(self._queue.loop.time() + seconds)
 
     def end(self) -> None:
         """End all pauses, those to come included."""

@@ -77,11 +77,13 @@ class RetryPolicy:
     """What follows an `UNKNOWN` attempt of a create: `"resend"` accepts a copy more for each."""
 
     reconcile: bool = True
-    """Whether to look for a new message whose attempt ended `UNKNOWN`: over `api="node"` only.
+    """Whether to look for a new message whose attempt ended `UNKNOWN`.
 
-    The look is a read of the channel or the thread. It comes before any other attempt, and makes
-    the send `DELIVERED` where it finds the message; where it does not, it proves nothing. A send
-    keeps a tenth of its deadline for it, 2 seconds at the most.
+    Over `api="node"` the look is a read of the channel or the thread. It comes before any other
+    attempt, and makes the send `DELIVERED` where it finds the message; where it does not, it proves
+    nothing. A send keeps a tenth of its deadline for it, 2 seconds at the most. Over `api="v1"`,
+    where events are observed (`TwakeSession.observe`), it is a short wait for the event about the
+    message.
     """
 
     retry_later_statuses: frozenset[int] = attrs.field(
@@ -174,7 +176,7 @@ class Attempt:
     """What is certain after this attempt alone."""
 
     reason: str
-    """Empty when delivered, `found` where a look found the message of an attempt before; else a
+    """Empty when delivered, `found` where a look or an observed event showed the message; else a
     reason of the exceptions' lists, or `cancelled`."""
 
     wait: float | None

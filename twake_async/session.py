@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio  # noqa: TC003
-import functools
 import os  # noqa: TC003
 import ssl  # noqa: TC003
 from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self
 
 from ._arguments import (
@@ -24,7 +22,6 @@ from ._arguments import (
 )
 from ._attempt_loop import Attempts
 from ._batch.engine import Plan, stream
-from ._batch.proven_groups import GroupServer
 from ._generations import Wanted, choose_generation
 from ._lifetime import Life
 from ._protocol.server import Server
@@ -40,6 +37,8 @@ from .retry import Attempt, RetryBudget, RetryPolicy, Tokens
 if TYPE_CHECKING:
     import httpx
     import httpx2
+
+    from .events import Event, Parser
 
 __all__ = ["TwakeSession"]
 
@@ -128,6 +127,7 @@ class TwakeSession:
         if isinstance(credentials, ConfigurationError):
             raise credentials
         self._public_id = credentials.public_id
+        self._credentials = credentials
         self._base_url = check_base_url(address.value, allow_plain_http=allow_plain_http)
         seconds = check_deadline(deadline, positive=True)
         check_kind("retry", retry, RetryPolicy)
@@ -178,12 +178,7 @@ class TwakeSession:
         self._life.check()
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        exc: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *exc: object) -> None:
         await self.aclose()
 
     async def aclose(self, *, drain: float = 5.0) -> None:
@@ -197,6 +192,69 @@ class TwakeSession:
 
         """
         await self._life.end(drain, self._attempts.aclose)
+
+    def observe(self, event: Event) -> None:
+        """Take an event that Twake posted: over `api="v1"` it may settle a message under way.
+
+        A server of 2020 posts a new message to the applications that listen to its channel, also
+        to the one that sent it, after it has stored the message and before it answers. So a send
+        whose answer is lost ends in `DELIVERED`, with the message of the event. Give it all events
+        of the application, before you answer them. The first one turns this on, for the messages
+        that are sent after it. A `Bot` does all this itself.
+
+        An event counts only if the server made it, of a message of this application whose
+        `front_id` the session minted for a send that is under way, with the same channel, parent
+        and content. Any other event changes nothing. May be called from any thread.
+
+        Args:
+            event: What `twake_async.events.parse` returned.
+
+        Raises:
+            ConfigurationError: It is no `Event`.
+            WrongEventLoopError: The session was made in another process, before a fork.
+
+        """
+        self._sender.observe(event)
+
+    @property
+    def public_id(self) -> str:
+        """The application's public id."""
+        return self._public_id
+
+    @property
+    def group_id(self) -> str | None:
+        """The group (company) of the messages, unless a call names another."""
+        return self._sender.group_id
+
+    @property
+    def api(self) -> Literal["v1", "node"]:
+        """The API that it speaks: `"v1"` or `"node"`."""
+        return "node" if self._sender.api.name == "node" else "v1"
+
+    def event_parser(
+        self, *, require_signature: bool | None = None, remember: int = 10_000
+    ) -> Parser:
+        """Return what reads the events that the server posts to this application.
+
+        It has the session's API and key, so that nobody need repeat the key.
+
+        Args:
+            require_signature: Whether an event without a signature is refused. None means: over
+                `api="node"` only, as v1 servers do not sign.
+            remember: How many ids of new messages to remember.
+
+        Raises:
+            ConfigurationError: An argument is wrong (outcome `NOT_SENT`).
+
+        """
+        from .events import Parser  # noqa: PLC0415 - who only sends need not wait for its import
+
+        return Parser(
+            api=self.api,
+            private_api_key=self._credentials.reveal(),
+            require_signature=require_signature,
+            remember=remember,
+        )
 
     async def send_message(
         self,
@@ -396,9 +454,7 @@ class TwakeSession:
                 way ends and is yielded first, the rest as `NOT_SENT`.
 
         """
-        sender = self._sender
-        group = group_id or sender.group_id
-        server = GroupServer(group, sender.seconds(deadline), sender.proven, sender.check)
+        send, needs = self._sender.batch(self._base_url, group_id, deadline, retry)
         plan = Plan(
             in_flight=in_flight,
             order=order,
@@ -409,16 +465,11 @@ class TwakeSession:
             on_progress=on_progress,
             resume=resume,
             key=key,
-            retry=retry,
-            encode=functools.partial(sender.encode, group_id=group),
-            look=functools.partial(sender.look, deadline=deadline, retry=retry),
             pace=self._attempts,
-            server=server,
             outage_timeout=outage_timeout,
             stop=stop,
-            target=sender.target(self._base_url, group),
+            **needs,
         )
-        send = functools.partial(sender.save, group_id=group, deadline=deadline, retry=retry)
         return stream(drafts, send, plan)
 
     async def edit_message(

@@ -32,11 +32,17 @@ from twake_async import (
     events,
     twacode,
 )
-from twake_async.sandbox import ReceivedRequest
+from twake_async.sandbox import PostedEvent, ReceivedRequest
 from twake_async.twacode import Bold, Content, Italic, UserSpecific
 
 # What a user imports from; the other modules without an underscore hand their names on to the first.
-MODULES = ("twake_async", "twake_async.twacode", "twake_async.sandbox", "twake_async.events")
+MODULES = (
+    "twake_async",
+    "twake_async.twacode",
+    "twake_async.sandbox",
+    "twake_async.events",
+    "twake_async.bot",
+)
 
 
 def public_things():
@@ -63,10 +69,13 @@ def functions():
                 yield f"{name}.{key}", function
 
 
-# httpx is imported with the first session, so that a program that has none need not wait for it.
-OF_HTTPX = {
-    "twake_async.session.TwakeSession.__init__",
-    "twake_async.sandbox._sandbox.Sandbox.transport",
+# httpx is imported with the first session, and the events with the first parser, so that a program
+# that has none need not wait for them.
+IMPORTED_LATE = {
+    "twake_async.session.TwakeSession.__init__": "httpx",
+    "twake_async.session.TwakeSession.observe": "Event",
+    "twake_async.session.TwakeSession.event_parser": "Parser",
+    "twake_async.sandbox._sandbox.Sandbox.transport": "httpx",
 }
 CLASSES = {name: thing for name, thing in public_things().items() if inspect.isclass(thing)}
 
@@ -85,8 +94,8 @@ def test_the_types_of_each_public_class_resolve(name):
 @pytest.mark.parametrize(("name", "function"), list(functions()))
 def test_the_types_of_each_public_function_resolve(name, function):
     """For tools that read signatures: checkers at run time, containers, makers of forms."""
-    if name in OF_HTTPX:
-        with pytest.raises(NameError, match="httpx"):
+    if name in IMPORTED_LATE:
+        with pytest.raises(NameError, match=IMPORTED_LATE[name]):
             typing.get_type_hints(function)
     else:
         typing.get_type_hints(function)
@@ -137,6 +146,7 @@ VALUES = [
     twacode.Option("name", "value"),
     twacode.Marker("**", "**"),
     ReceivedRequest("POST", "/api", 200, {"a": [1]}),
+    PostedEvent("hook", "new_message", 200, 0.1, event={"data": {"a": [1]}}, body=b"{}"),
     events.Event(type="x", name="y", api="node", message=None, raw={"content": {"a": [1]}}),
     events.NewMessage(message=MESSAGE, origin="server", signed=True),
     events.MessageChanged(message=MESSAGE),

@@ -27,7 +27,6 @@ DATABASE = "a database that fails is scripted: `fail_next` has what matters of i
 CONNECTION = "it is about the connection: a test over a socket has it"
 MANGLED = "the recorded body is not the one that was sent: a test of its own sends such a body"
 QUOTE = "the application's whole record, with its key, is in the answer"
-POPUPS = "popups of the web application are not part of the sandbox"
 PHP = "recorded from the Node server alone: the sandbox has PHP beside it, as an installation has"
 SEARCH = "the search is not part of the sandbox"
 REASONS: dict[str, tuple[str, ...]] = {
@@ -43,7 +42,6 @@ REASONS: dict[str, tuple[str, ...]] = {
     USERS: ("users-list", "user-get-internal", "company-get-internal"),
     APPS: ("app-deleted", "app-installed", "app-not-installed", "app-list-api"),
     FILES: ("edit-files", "send-file-internal", "send-file-empty-obj"),
-    POPUPS: ("configure-missing",),
     CONNECTION: ("close-mid-body",),
     MANGLED: ("body-gzip", "size-1040k", "size-1100k", "size-5m"),
     SEARCH: ("search",),

@@ -14,6 +14,7 @@ import httpx
 from scenes import (
     QUESTION,
     QUICK,
+    WRONG_REFUSAL,
     Cause,
     after_closing,
     called,
@@ -26,6 +27,8 @@ from scenes import (
     cooldown,
     cut_off,
     done,
+    echoed,
+    echoed_and_cancelled,
     fault,
     forward,
     handshake,
@@ -827,6 +830,96 @@ DELIVERED = [
     ),
 ]
 
+_EVENT = "its event was observed"
+
+ECHO_UNKNOWN = [
+    Row(
+        "the answer is lost, and no event was observed: none came, or only later, in a channel where "
+        "none was observed before",
+        [echoed("none", "loses_close"), echoed("too_late", "stores_close", delay=0.1)],
+        OutcomeUnknownError,
+        "lost",
+        operations=("create",),
+    ),
+    Row(
+        "the answer is lost, and the event is one of a browser, or of another application, channel, "
+        "parent, content or `front_id`",
+        [
+            echoed(f"forged_{kind}", "stores_close", forges=kind)
+            for kind in ("browser", "application", "channel", "parent", "content", "front_id")
+        ],
+        OutcomeUnknownError,
+        "lost",
+        operations=("create",),
+    ),
+    Row(
+        "the answer is lost, and the message has a `front_id` of the caller's",
+        [echoed("given", "stores_close", changed={"front_id": "order-4711"})],
+        OutcomeUnknownError,
+        "lost",
+        operations=("create",),
+    ),
+]
+
+ECHO_CANCELLED = [
+    Row(
+        f"the send is cancelled after its request began to leave, and {_EVENT}",
+        [echoed_and_cancelled()],
+        asyncio.CancelledError,
+        "found",
+        told=Outcome.DELIVERED,
+        operations=("create",),
+    ),
+]
+
+ECHO_DELIVERED = [
+    Row(
+        "the answer is lost, cut off, late or proves nothing, and the event about the new message "
+        "was observed",
+        [
+            echoed("close", "stores_close"),
+            echoed("cut", "stores_cut"),
+            echoed("500", "stores_500"),
+            echoed("502", "stores_502"),
+            echoed("403", "stores_403"),
+            echoed("empty", "stores_empty"),
+            echoed("late", "stores_silent", deadline=1.5),
+        ],
+        None,
+        "",
+        operations=("create",),
+    ),
+    Row(
+        "the answer is lost, and the event comes shortly after, in a channel where one was observed "
+        "before",
+        [echoed("after", "stores_close", delay=0.05, before="c1")],
+        None,
+        "",
+        operations=("create",),
+    ),
+    Row(
+        "the answer is a refusal, and the event about the new message was observed",
+        [echoed("refused", WRONG_REFUSAL)],
+        None,
+        "",
+        operations=("create",),
+    ),
+    Row(
+        'the answer is lost, the event comes before another attempt leaves (`on_unknown="resend"`)',
+        [
+            echoed(
+                "resend",
+                "stores_close",
+                delay=0.02,
+                retry=attrs.evolve(QUICK, on_unknown="resend", initial_wait=0.3, max_wait=0.3),
+            )
+        ],
+        None,
+        "",
+        operations=("create",),
+    ),
+]
+
 NODE_DELIVERED = [
     Row(
         "the connection ends without an answer, and a read finds the new message",
@@ -853,6 +946,7 @@ NODE_DELIVERED = [
 ]
 
 _OVER_NODE = 'Over `api="node"`'
+_OBSERVED = 'Over `api="v1"`, with `observe`'
 
 #: The tables of the page: a heading for each outcome, one for each group, and the group's rows.
 TABLES: dict[str, dict[str, list[Row]]] = {
@@ -867,10 +961,11 @@ TABLES: dict[str, dict[str, list[Row]]] = {
     "`UNKNOWN`": {
         "No complete answer": LOST,
         "An answer that proves nothing": ANSWERED,
+        _OBSERVED: ECHO_UNKNOWN,
         _OVER_NODE: NODE_UNKNOWN,
     },
-    "Cancelled": {"": CANCELLED},
-    "Still `DELIVERED`": {"": DELIVERED, _OVER_NODE: NODE_DELIVERED},
+    "Cancelled": {"": CANCELLED, _OBSERVED: ECHO_CANCELLED},
+    "Still `DELIVERED`": {"": DELIVERED, _OBSERVED: ECHO_DELIVERED, _OVER_NODE: NODE_DELIVERED},
 }
 ROWS = [row for groups in TABLES.values() for rows in groups.values() for row in rows]
 

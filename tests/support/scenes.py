@@ -17,8 +17,10 @@ from unittest import mock
 import attrs
 import httpx
 from clock import past_deadline
+from echoes import EchoServer, observe_all
 from faults import FAULTS, Fault, FaultServer
 from faults.proxy import Proxy
+from faults.request import APPLICATION_ID
 from faults.tls import HandshakeServer, client_context, server_context
 from node_server import APPLICATION, CHANNEL, COMPANY, SECRET, WORKSPACE, NodeServer
 
@@ -178,6 +180,51 @@ async def idle_close(name: str) -> AsyncIterator[Scene]:
             options={"base_url": server.url},
             around=around,
             stored=lambda: _stored(server) - 1,
+        )
+
+
+# --- a server of 2020 that posts events ----------------------------------------------------------
+
+#: A refusal in words that is wrong: the message is stored.
+WRONG_REFUSAL = attrs.evolve(FAULTS["refuses_401"], name="stores_401", stores=True)
+
+
+@cause
+async def echoed(
+    word: str,
+    *faults: Fault | str,
+    delay: float = 0.0,
+    before: str = "",
+    forges: str = "",
+    changed: Mapping[str, Any] = {},
+    **options: Any,
+) -> AsyncIterator[Scene]:
+    """Meet these faults, at a server that posts each new message to the session.
+
+    `before` is a channel in which a message is observed first. `forges` is a forged event that is
+    posted in place of the right one.
+    """
+    async with EchoServer() as server:
+        server.forges_only = forges
+
+        async def around(twake: TwakeSession, call: Call) -> Any:
+            observe_all(server, twake)
+            attempts = twake._attempts
+            attempts.clock = attrs.evolve(attempts.clock, draw=lambda: 1.0)
+            if before:
+                await twake.send_message(before, "first")
+            prop.update(begun=server.received, stored=_stored(server))
+            server.delay = delay
+            server.do_next(*faults)
+            return await call()
+
+        prop = {"begun": 0, "stored": 0}
+        yield Scene(
+            options={"base_url": server.url, "public_id": APPLICATION_ID, **options},
+            changed=changed,
+            around=around,
+            tries=lambda: server.received - prop["begun"],
+            stored=lambda: _stored(server) - prop["stored"],
         )
 
 
@@ -536,6 +583,26 @@ def cut_off() -> Cause:
 def cancelled() -> Cause:
     """Cancel the send while its answer is awaited."""
     return answer_awaited(_stop, "cancelled")
+
+
+@cause
+async def echoed_and_cancelled() -> AsyncIterator[Scene]:
+    """Cancel the send while its answer is awaited, after its event was observed."""
+    async with EchoServer(Always(FAULTS["stores_silent"])) as server:
+
+        async def around(twake: TwakeSession, call: Call) -> None:
+            observe_all(server, twake)
+            sending = asyncio.ensure_future(call())
+            await until(lambda: server.echoed)
+            sending.cancel()
+            await sending
+
+        yield Scene(
+            options={"base_url": server.url, "public_id": APPLICATION_ID},
+            around=around,
+            tries=lambda: server.received,
+            stored=lambda: _stored(server),
+        )
 
 
 @cause

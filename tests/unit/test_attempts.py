@@ -72,6 +72,7 @@ class Prepared:
     repeatable = False
     is_ready = False
     can_look = False
+    can_read = True
 
     @property
     def steps(self):
@@ -79,6 +80,9 @@ class Prepared:
 
     def can_recover(self, error) -> bool:
         return False
+
+    def observed(self, requests: int) -> None:
+        return None
 
     def __init__(self, time: Time, *results, takes: float = 1.0) -> None:
         self.time, self.results, self.takes = time, list(results), takes
@@ -679,15 +683,25 @@ class Stepping(Prepared):
         found: What the looks find, one after the other.
         can_look: Whether a look may find anything.
         answered_in: Seconds until an attempt ends.
+        look_takes: Seconds until a look ends.
 
     """
 
     is_ready = True
 
     def __init__(
-        self, time, *, recovers=(), recovery=True, found=(), can_look=False, answered_in=0.0
+        self,
+        time,
+        *,
+        recovers=(),
+        recovery=True,
+        found=(),
+        can_look=False,
+        answered_in=0.0,
+        look_takes=0.0,
     ) -> None:
         super().__init__(time)
+        self.look_takes = look_takes
         self.recovers, self.recovery = recovers, recovery
         self.found, self.can_look = list(found), can_look or bool(found)
         self.answered_in = answered_in
@@ -707,6 +721,7 @@ class Stepping(Prepared):
 
     async def look(self, seconds, doubts):
         self.looked.append((seconds, doubts))
+        self.time.at += self.look_takes
         return self.found.pop(0) if self.found else None
 
 
@@ -827,6 +842,38 @@ async def test_nothing_is_looked_for_that_was_certainly_not_stored(fact):
     with pytest.raises(TwakeError):
         await attempts(fact).run(request, RetryPolicy.never(), 30)
     assert request.looked == []
+
+
+@pytest.mark.parametrize(("takes", "waits"), [(27.5, [0.25]), (27.75, []), (28.5, [])])
+async def test_after_a_look_that_left_no_time_for_another_attempt_nothing_is_waited_for(
+    takes, waits
+):
+    """The wait must end before the deadline of the attempts, 2 of the 30 seconds being the look's."""
+    time = Time()
+    request = Stepping(time, can_look=True, look_takes=takes)
+    policy = RetryPolicy(attempts=2, on_unknown="resend", initial_wait=0.5)
+    with pytest.raises(OutcomeUnknownError):
+        await attempts(LOST, LOST, time=time).run(request, policy, 30)
+    assert time.waits == waits
+
+
+async def test_a_closed_session_prepares_no_attempt():
+    """It does not log in for a message that it will not send."""
+    request = Prepared(Time())
+    loop = attempts()
+    await loop.aclose()
+    with pytest.raises(SessionClosedError):
+        await loop.run(request, RetryPolicy.never(), 30)
+    assert request.left == []
+
+
+async def test_closing_ends_the_shared_calls_that_do_not_end_by_themselves():
+    """They get half a second, and are cancelled then."""
+    loop = attempts()
+    task = loop.start(asyncio.Event().wait())
+    async with asyncio.timeout(20):
+        await loop.aclose()
+    assert task.cancelled()
 
 
 async def test_closing_waits_for_the_calls_that_sends_share():

@@ -84,7 +84,8 @@ def test_the_requests_have_no_credentials_and_nothing_to_store():
     assert save.body == b"{}"
     assert (version.method, version.body) == ("GET", b"")
     assert version.path == "/internal/services/general/v1/server"
-    assert all(one.headers() == () and one.named_by(None) is None for one in (login, save, version))
+    for one in (login, save, version):
+        assert (one.operation, one.headers(), one.named_by(None)) == ("check", (), None)
 
 
 @pytest.mark.parametrize("server", ["v2022.Q2.975", "v2023.Q1.1223"])

@@ -190,6 +190,21 @@ def test_what_a_login_may_meet(answer, problem):
     assert named == (problem != "api")
 
 
+@pytest.mark.parametrize(
+    ("last", "workspace", "named"),
+    [
+        (said(200, {"resources": []}), None, True),
+        (said(200, {"resources": []}), "a-workspace", False),
+        (said(404, {"error": "Not found"}), None, False),
+        (said(404, {"error": "Not found"}), "a-workspace", False),
+    ],
+)
+def test_a_good_check_says_that_no_workspace_is_set(last, workspace, named):
+    """Each message must then name its own; where something else is wrong, that comes first."""
+    advice = found(LOGGED_IN, last, workspace=workspace).advice
+    assert ("no workspace is set" in advice) is named
+
+
 def test_a_group_and_a_workspace_are_ids_before_anything_is_asked():
     """No byte leaves."""
     api = Api(credentials=Credentials("an-id", SECRET))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import pickle
 import traceback
 
 import pytest
@@ -16,6 +17,7 @@ from strategies import JSON, TEXT
 
 from twake_async._arguments import Credentials
 from twake_async._protocol.exchange import LATE, LOST, NOT_YET, Answer, Context
+from twake_async._protocol.node.api import Token
 from twake_async._protocol.node.login import LOGIN, SERVER, Grant, Login, log_in
 from twake_async._protocol.server import Server
 from twake_async.errors import (
@@ -239,6 +241,13 @@ def conversation(*answers):
 
 HTML = answer(b"<!doctype html>", 200, "text/html")
 ASKED_LOGIN, ASKED_SERVER = ("POST", LOGIN, "login"), ("GET", SERVER, "login")
+
+
+@pytest.mark.parametrize("thing", [Grant("a-token", 1.0), Token((b"Authorization", b"a-token"))])
+def test_an_access_token_is_not_pickled(thing):
+    """The error says what to do instead."""
+    with pytest.raises(TypeError, match="not pickled: log in where it is used"):
+        pickle.dumps(thing)
 
 
 def test_one_request_is_a_login():

@@ -535,7 +535,7 @@ async def test_a_socks_proxy_works(tls):
 async def test_what_a_socks_proxy_does_not_connect_is_not_sent(how, reason):
     """It was given nothing of the message."""
     async with FaultServer() as server, Socks(how) as proxy:
-        async with session(server.url, proxy.url, login=False, deadline=0.5) as twake:
+        async with session(server.url, proxy.url, login=False, deadline=2.0) as twake:
             with pytest.raises(NotSentError) as caught:
                 await twake.send_message("c", "x")
         assert server.accepted == 0

@@ -516,3 +516,12 @@ def test_a_token_that_was_not_needed_comes_back():
     unlimited = Tokens(None)
     unlimited.put_back()
     assert unlimited.left == math.inf
+
+
+def test_one_token_comes_back_at_a_time():
+    """Two were taken; the other one is still spent."""
+    tokens = Tokens(RetryBudget(capacity=5, refund=0))
+    assert tokens.take()
+    assert tokens.take()
+    tokens.put_back()
+    assert tokens.left == 4

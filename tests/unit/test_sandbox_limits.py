@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from twake_async import TwakeSession
-from twake_async.sandbox import Sandbox, _sandbox
+from twake_async.sandbox import Sandbox, _server
 from twake_async.sandbox._received import Received, ReceivedRequest
 from twake_async.sandbox._serving import listener
 from twake_async.sandbox._serving.limits import Limits
@@ -288,7 +288,7 @@ def test_the_command_line_accepts_a_name() -> None:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_sandbox, "PATIENCE", 0.2)
+    monkeypatch.setattr(_server, "PATIENCE", 0.2)
 
 
 @pytest.mark.usefixtures("impatient")
@@ -358,8 +358,8 @@ def test_connections_are_bounded_and_who_waits_is_served_in_turn(
         late.settimeout(0.3)
         with pytest.raises(TimeoutError):
             late.recv(1)
-        assert box._listener is not None
-        assert len(box._listener.connections) == 3
+        assert box._server.listener is not None
+        assert len(box._server.listener.connections) == 3
         late.settimeout(5)
         for one in idle:
             one.close()

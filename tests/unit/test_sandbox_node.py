@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from twake_async import MessageDraft, RetryPolicy, TwakeError, TwakeSession
-from twake_async.sandbox import Sandbox, _sandbox
+from twake_async.sandbox import Sandbox, _server
 from twake_async.sandbox._faults import names
 from twake_async.sandbox._http import Request, Response
 from twake_async.sandbox._releases.node.errors import CrashError, NodeError
@@ -525,7 +525,7 @@ def test_v1_of_2022_stores_a_message_without_a_text_and_no_channel_shows_it() ->
         body = {"group_id": COMPANY, "message": {"channel_id": GENERAL, "content": [1]}}
         headers = {"authorization": f"Basic {pair}", **JSON}
         asked = Request("POST", "/api/v1/messages/save", headers, json.dumps(body).encode())
-        response, _ = sandbox._twake.handle(asked, None)
+        response, *_ = sandbox._twake.handle(asked, None)
         assert response.status == 200
         assert len(sandbox.messages()) == 1
         server = Server("2022")
@@ -628,7 +628,7 @@ async def test_a_fault_may_wait_for_a_read_or_for_who_joins_a_thread() -> None:
         server = Server()
         server.world = sandbox._twake.world
         asked = Request("GET", f"/api/{MESSAGES}/threads/{theirs}/messages", {})
-        response, fault = sandbox._twake.handle(asked, None)
+        response, fault, _ = sandbox._twake.handle(asked, None)
         assert (statuses, response.status, fault is not None) == (set(), 503, True)
 
 
@@ -638,7 +638,7 @@ async def test_a_read_has_its_own_form_of_an_answer_about_nothing(content: Any) 
     with Sandbox(release="2023") as sandbox:
         sandbox.fail_next(after_storing=content, on="read")
         asked = Request("GET", f"/api/{MESSAGES}/threads/{uuid.uuid1()}/messages", {})
-        response, _ = sandbox._twake.handle(asked, None)
+        response, *_ = sandbox._twake.handle(asked, None)
         resource = json.loads(response.body)["resource"]
         assert (resource is None) == (content == "null_object")
         assert resource is None or (resource["id"] is None) == (content == "null_id")
@@ -806,8 +806,8 @@ def posted(sandbox: Sandbox, size: int) -> tuple[int, str | None]:
 
 def test_a_connection_without_a_request_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     """After 5 s, as Node does it; here after 1 s."""
-    assert _sandbox.IDLE == 5
-    monkeypatch.setattr(_sandbox, "IDLE", 1)
+    assert _server.IDLE == 5
+    monkeypatch.setattr(_server, "IDLE", 1)
     with Sandbox(release="2023") as sandbox:
         port = int(sandbox.url.rpartition(":")[2])
         with closing(HTTPConnection("127.0.0.1", port, 5)) as connection:

@@ -89,7 +89,8 @@ def final_entry(item: Item, entry: JournalEntry, delivery: Delivery) -> JournalE
         delivery.outcome,
         "" if error is None else error.reason,
         None if message is None else message.id,
-        _may_be_twice(item, unknown, delivery.outcome),
+        _may_be_twice(item, unknown, delivery.outcome)
+        or bool(message and message.maybe_duplicated),
         delivery.attempts,
         time.time(),
         unknown,

@@ -40,6 +40,10 @@ class AttemptLog:
         """Note that an attempt begins; while its outcome is not known, it is the same attempt."""
         self.begun = len(self.outcomes) + 1
 
+    def drop(self) -> None:
+        """Note that the attempt which began did not take place."""
+        self.begun = len(self.outcomes)
+
     def add(self, outcome: Outcome, reason: str) -> None:
         """Note the outcome of an attempt."""
         self.outcomes.append((outcome, reason))
@@ -94,7 +98,13 @@ class Item:
     def may_be_there(self) -> bool:
         """Whether an earlier run left it unknown, so that a look may find it."""
         steps = None if self.request is None else self.request.steps
-        return self.in_doubt > 0 and steps is not None and steps.can_look
+        return self.in_doubt > 0 and steps is not None and steps.can_read and steps.can_look
+
+    @property
+    def observed(self) -> Message | None:
+        """The message, if an event showed it: one of the requests of this run has made it."""
+        steps = None if self.request is None else self.request.steps
+        return None if steps is None else steps.observed(self.attempts.unknown)
 
     @property
     def in_doubt(self) -> int:

@@ -51,6 +51,8 @@ def failed(item: Item, error: TwakeError) -> Delivery:
 def unfinished(item: Item) -> Delivery:
     """Return the delivery of a draft whose send was cancelled, or never began."""
     outcomes = item.attempts.outcomes
+    if (message := item.observed) is not None:
+        return delivered(item, message)
     outcome = combine(outcome for outcome, _ in outcomes)
     reasons = {Outcome.NOT_SENT: "stopped", Outcome.REFUSED: "later"}
     error = error_for(outcome, reasons.get(outcome, "cancelled"), "the batch was ended before it")

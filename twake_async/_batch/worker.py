@@ -79,6 +79,10 @@ class Worker:
         if not last:
             self.records.pause(self._item)
 
+    def retry_dropped(self) -> None:
+        """Note that the attempt which was prepared does not take place."""
+        self._attempts.drop()
+
     async def before_retry(self) -> JournalError | None:
         """Put the intent of another attempt on the disk; return the error where that failed."""
         error = await self.records.begin_retry(self._item)

@@ -64,6 +64,7 @@ class RemoveSteps:
     request: Remove
 
     can_look = False
+    can_read = True
 
     @property
     def is_ready(self) -> bool:
@@ -86,6 +87,9 @@ class RemoveSteps:
     async def look(self, seconds: float, doubts: int) -> None:
         """Return None: a remove is sent again instead."""
 
+    def observed(self, requests: int) -> None:
+        """Return None: no event shows it."""
+
     async def confirm(self, result: None, seconds: float) -> bool | None:
         """Return None: nothing is read back."""
 
@@ -96,6 +100,8 @@ class SaveSteps:
 
     session: NodeSession
     request: Save
+
+    can_read = True
 
     @property
     def is_ready(self) -> bool:
@@ -138,6 +144,9 @@ class SaveSteps:
             return None
         message = decode_message(found)
         return attrs.evolve(message, maybe_duplicated=True) if doubts > 1 else message
+
+    def observed(self, requests: int) -> None:
+        """Return None: a server of Node posts no event about an application's own message."""
 
     async def confirm(self, result: Message, seconds: float) -> bool | None:
         """Say whether a read shows the message; None where no read was answered.

@@ -206,6 +206,11 @@ class Steps(Protocol[T]):
         """Whether `look` may find what became of it."""
         ...
 
+    @property
+    def can_read(self) -> bool:
+        """Whether `look` and `confirm` read from the server: that takes time of their own."""
+        ...
+
     async def prepare(self, seconds: float, /) -> TwakeError | None:
         """Do what must happen before an attempt, or return the error that the attempt ends with."""
         ...
@@ -219,11 +224,20 @@ class Steps(Protocol[T]):
         ...
 
     async def look(self, seconds: float, doubts: int, /) -> T | None:
-        """Return what is delivered, if a read finds it; None proves nothing.
+        """Return what is delivered, if it is found; None proves nothing.
 
         Args:
             seconds: How long it may take.
             doubts: How many requests may have made it: more than one may have made copies.
+
+        """
+        ...
+
+    def observed(self, requests: int, /) -> T | None:
+        """Return what is delivered, if an event showed it already; None proves nothing.
+
+        Args:
+            requests: How many requests may have made it: more than one may have made copies.
 
         """
         ...

@@ -14,13 +14,12 @@ __all__ = ["Pool", "Transport"]
 
 T = TypeVar("T")
 C = TypeVar("C")
-C_co = TypeVar("C_co", covariant=True)
 
 
-class Pool(Protocol[C_co]):
+class Pool(Protocol[C]):
     """Where an attempt gets its connection."""
 
-    def acquire_nowait(self, target: str | None, /) -> C_co | None:
+    def acquire_nowait(self, target: str | None, /) -> C | None:
         """Return an idle connection, or None.
 
         Args:
@@ -29,7 +28,7 @@ class Pool(Protocol[C_co]):
         """
         ...
 
-    async def acquire(self, target: str | None, seconds: float, /, *, once: bool) -> C_co | Failure:
+    async def acquire(self, target: str | None, seconds: float, /, *, once: bool) -> C | Failure:
         """Return a connection, or the failure to get one. Wait in a queue if necessary.
 
         Args:
@@ -38,6 +37,10 @@ class Pool(Protocol[C_co]):
             once: Whether to stop waiting when one attempt to connect fails.
 
         """
+        ...
+
+    def release(self, connection: C, /, *, reusable: bool) -> None:
+        """Take a connection back; close it where it is not reusable."""
         ...
 
 

@@ -41,6 +41,7 @@ Examples:
   twake-async sandbox --port 8080 --release 2023
   twake-async sandbox > twake.env &      # then: . ./twake.env
   twake-async sandbox --port 8080 --allow-host host.docker.internal
+  twake-async sandbox --events-url http://127.0.0.1:8000/events/secret
 
 Standard output carries the export lines and nothing else; the log goes to standard error. What is
 stored lives in memory and goes with the sandbox.
@@ -68,7 +69,18 @@ stored lives in memory and goes with the sandbox.
     callback=_checked_hosts,
     help="A name besides localhost by which it may be asked, as from a container; may be repeated.",
 )
-def sandbox(port: int, seed: str | None, release: str, allow_hosts: tuple[str, ...]) -> int:
+@click.option(
+    "--events-url",
+    metavar="URL",
+    help="Where to post the events of the first application: the address of a bot.",
+)
+def sandbox(
+    port: int,
+    seed: str | None,
+    release: str,
+    allow_hosts: tuple[str, ...],
+    events_url: str | None,
+) -> int:
     """Run a Twake on this machine that answers as the real one does, until Ctrl-C.
 
     Prints the lines to paste into another shell, so that send, check and TwakeSession.from_env()
@@ -77,6 +89,7 @@ def sandbox(port: int, seed: str | None, release: str, allow_hosts: tuple[str, .
     try:
         world = Sandbox(seed, release=release, port=port, allow_hosts=allow_hosts, log=_log)
         _ = world.public_id, world.group_id, world.channel_id
+        _connect(world, events_url)
     except (OSError, ValueError, TypeError, LookupError, AttributeError) as exc:
         complain(f"the seed cannot be used: {_why(exc)}")
         return FAILED
@@ -86,6 +99,15 @@ def sandbox(port: int, seed: str | None, release: str, allow_hosts: tuple[str, .
         return asyncio.run(_serve(world, port, signals))
     except KeyboardInterrupt:  # before it is ready
         return 0
+
+
+def _connect(world: Sandbox, events_url: str | None) -> None:
+    """Let the sandbox post events to an address, which may hold a secret and is not shown."""
+    if events_url is not None:
+        try:
+            world.connect(events_url)
+        except ValueError as exc:
+            raise click.BadParameter(str(exc), param_hint="--events-url") from None
 
 
 def _why(problem: Exception) -> str:

@@ -80,7 +80,7 @@ def read_document(body: bytes) -> dict[str, Any]:
 
     """
     try:
-        document = json.loads(body.decode(), parse_constant=_refuse)
+        document = _decode(body.decode())
     except RecursionError:
         document = _TOO_DEEP
     except ValueError:  # also for what is not UTF-8, and for a number of thousands of digits
@@ -97,6 +97,10 @@ _TOO_DEEP = object()
 
 def _refuse(_: str) -> NoReturn:
     raise ValueError  # NaN and Infinity are no JSON
+
+
+#: Made once: `json.loads` would make a decoder for each event.
+_decode = json.JSONDecoder(parse_constant=_refuse).decode
 
 
 def _is_deep(body: bytes, document: Any) -> bool:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, Protocol
 
 import attrs
 
-from twake_async.messages import Message  # noqa: TC001
+from twake_async.errors import ConfigurationError
+from twake_async.messages import Message, ReaderUpdate  # noqa: TC001
+from twake_async.retry import RetryPolicy  # noqa: TC001
 
 from ._values import mapping
 
@@ -24,6 +26,7 @@ __all__ = [
     "Opened",
     "ResourceAdded",
     "ResourceRemoved",
+    "Responder",
 ]
 
 
@@ -31,7 +34,8 @@ __all__ = [
 class Event:
     """Something that happened in Twake; of this class itself, if no other class fits.
 
-    `TwakeSession.reply` takes each event that has a `message`.
+    `TwakeSession.reply` takes each event that has a `message`. An event that a `Bot` gives to a
+    handler has `reply` and `update` of its own.
     """
 
     type: str = ""
@@ -75,10 +79,142 @@ class Event:
     raw: Mapping[str, Any] = attrs.field(factory=dict, repr=False)
     """All that was posted, as JSON gives it. Private keys of applications are removed."""
 
+    _responder: Responder | None = attrs.field(default=None, init=False, repr=False, eq=False)
+
     @property
     def content(self) -> Mapping[str, Any]:
         """The part of `raw` that is about the event: `data` over v1, `content` over Node."""
         return mapping(self.raw.get("data" if self.api == "v1" else "content"))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A copy, and what is pickled, belongs to no bot.
+        fields = {one.name: getattr(self, one.name) for one in attrs.fields(type(self)) if one.init}
+        return _rebuild, (type(self), fields)
+
+    async def reply(
+        self,
+        content: Any,
+        *,
+        ephemeral: bool = False,
+        hidden_data: Mapping[str, Any] | None = None,
+        front_id: str | None = None,
+        deadline: float | None = None,
+        retry: RetryPolicy | None = None,
+    ) -> Message:
+        """Answer the event, and return the answer as the server has it.
+
+        An event that has a message is answered in the thread of that message, any other in its
+        channel. `TwakeSession.send_message(event.channel_id, ...)` answers in the channel always.
+
+        Args:
+            content: A string, a Twacode node, or a list of both.
+            ephemeral: Show it only to the user of the event, without storing it.
+            hidden_data: Data that comes back with each interaction.
+            front_id: Your own id for it; minted when None.
+            deadline: Seconds for this send, if not the session's.
+            retry: The policy for this send, if not the session's.
+
+        Raises:
+            ConfigurationError: The event did not come through a `Bot` (`NOT_SENT`).
+            InvalidDraftError: The event has no channel, or no user to show it to (`NOT_SENT`).
+            TwakeError: As for `TwakeSession.send_message`.
+
+        """
+        return await self._bound("reply").reply(
+            self,
+            content,
+            ephemeral=ephemeral,
+            hidden_data=hidden_data,
+            front_id=front_id,
+            deadline=deadline,
+            retry=retry,
+        )
+
+    async def update(
+        self,
+        content: Any,
+        *,
+        hidden_data: Mapping[str, Any] | None = None,
+        pinned: bool | None = None,
+        user_specific: Sequence[ReaderUpdate] = (),
+        deadline: float | None = None,
+        retry: RetryPolicy | None = None,
+    ) -> Message:
+        """Edit the message of the event, and return it as the server has it now.
+
+        Only the ids of the event's message are used. The rest of it comes from a browser, which
+        may claim anything, so it is not written back. On servers of mid-2021 and later, over
+        `api="v1"`, hidden data that is not given is lost, and a pinned message is unpinned.
+
+        Args:
+            content: The new content.
+            hidden_data: The new hidden data.
+            pinned: Whether to pin it.
+            user_specific: What single readers see in keyed nodes: a `UserSpecific` for each.
+            deadline: Seconds for this edit, if not the session's.
+            retry: The policy for this edit, if not the session's.
+
+        Raises:
+            ConfigurationError: The event did not come through a `Bot` (`NOT_SENT`).
+            InvalidDraftError: The event has no message (`NOT_SENT`).
+            TwakeError: As for `TwakeSession.edit_message`.
+
+        """
+        return await self._bound("update").update(
+            self,
+            content,
+            hidden_data=hidden_data,
+            pinned=pinned,
+            user_specific=user_specific,
+            deadline=deadline,
+            retry=retry,
+        )
+
+    def _bound(self, call: str) -> Responder:
+        if self._responder is None:
+            instead = "TwakeSession.reply(event, ...)" if call == "reply" else "edit_message"
+            raise ConfigurationError(
+                f"this event did not come through a Bot, so {call} has no session to send with: "
+                f"use {instead}",
+                field="event",
+            )
+        return self._responder
+
+
+def _rebuild(kind: type[Event], fields: dict[str, Any]) -> Event:
+    return kind(**fields)
+
+
+class Responder(Protocol):
+    """Sends what the handler of an event answers."""
+
+    async def reply(
+        self,
+        event: Event,
+        content: Any,
+        *,
+        ephemeral: bool,
+        hidden_data: Mapping[str, Any] | None,
+        front_id: str | None,
+        deadline: float | None,
+        retry: RetryPolicy | None,
+    ) -> Message:
+        """Send an answer to an event."""
+        ...
+
+    async def update(
+        self,
+        event: Event,
+        content: Any,
+        *,
+        hidden_data: Mapping[str, Any] | None,
+        pinned: bool | None,
+        user_specific: Sequence[ReaderUpdate],
+        deadline: float | None,
+        retry: RetryPolicy | None,
+    ) -> Message:
+        """Edit the message of an event."""
+        ...
 
 
 @attrs.frozen(kw_only=True)
@@ -124,6 +260,17 @@ class Command(Event):
     command: str = ""
     """What stood after the command's name."""
 
+    @property
+    def word(self) -> str:
+        """The first word of the command; `""` where there is none."""
+        return (self.command.split(maxsplit=1) or [""])[0]
+
+    @property
+    def argument(self) -> str:
+        """What stood after the first word."""
+        _, *rest = self.command.split(maxsplit=1) or [""]
+        return rest[0].rstrip() if rest else ""
+
 
 @attrs.frozen(kw_only=True)
 class Opened(Event):
@@ -150,6 +297,16 @@ class ButtonClick(Event):
 
     context: Mapping[str, Any] = attrs.field(factory=dict)
     """What the button carries beside its action."""
+
+    @property
+    def action(self) -> str:
+        """The part of `action_id` before its first colon: `"vote"` of `"vote:1"`."""
+        return self.action_id.partition(":")[0]
+
+    @property
+    def value(self) -> str:
+        """The part of `action_id` after its first colon: `"1"` of `"vote:1"`; `""` without one."""
+        return self.action_id.partition(":")[2]
 
 
 @attrs.frozen(kw_only=True)
@@ -179,6 +336,16 @@ class ConfigurationClick(Event):
 
     configurator_id: str | None = None
     """The id of the window; None over v1."""
+
+    @property
+    def action(self) -> str:
+        """The part of `action_id` before its first colon: `"vote"` of `"vote:1"`."""
+        return self.action_id.partition(":")[0]
+
+    @property
+    def value(self) -> str:
+        """The part of `action_id` after its first colon: `"1"` of `"vote:1"`; `""` without one."""
+        return self.action_id.partition(":")[2]
 
 
 @attrs.frozen(kw_only=True)

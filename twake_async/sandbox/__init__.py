@@ -5,7 +5,8 @@ To serve it needs the `sandbox` extra (uvicorn); in-process it needs nothing mor
 
 from __future__ import annotations
 
+from twake_async.sandbox._posting.record import PostedEvent
 from twake_async.sandbox._received import ReceivedRequest
 from twake_async.sandbox._sandbox import Sandbox
 
-__all__ = ["ReceivedRequest", "Sandbox"]
+__all__ = ["PostedEvent", "ReceivedRequest", "Sandbox"]

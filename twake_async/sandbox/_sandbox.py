@@ -2,44 +2,33 @@
 
 from __future__ import annotations
 
-import asyncio  # noqa: TC003 - resolved by get_type_hints
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from twake_async.sandbox._faults.fault import Fault, failure, formed, late, refused
+from twake_async.sandbox._faults.fault import failure, formed, late, refused
 from twake_async.sandbox._faults.names import (
     NODE_ACTIONS,
-    REQUEST_KINDS,
     Action,
     Form,
     Refusal,
     RequestKind,
 )
+from twake_async.sandbox._posting.poster import Poster
+from twake_async.sandbox._posting.record import PostedEvent
 from twake_async.sandbox._received import Received, ReceivedRequest
-from twake_async.sandbox._releases.server import RELEASES
 from twake_async.sandbox._seed import read_seed
-from twake_async.sandbox._serving.app import asgi_app
+from twake_async.sandbox._server import Server
 from twake_async.sandbox._serving.asgi import ASGIApp  # noqa: TC001
 from twake_async.sandbox._serving.in_process import asgi_transport
-from twake_async.sandbox._serving.limits import (
-    IDLE,
-    NODE_TOO_LARGE,
-    PATIENCE,
-    TOO_LARGE,
-    Limits,
-    checked_names,
-)
-from twake_async.sandbox._serving.listener import Listener
-from twake_async.sandbox._twake import Twake
+from twake_async.sandbox._twake import Twake, check_arguments
+from twake_async.sandbox._user.acts import Acts
 
 if TYPE_CHECKING:
     import httpx
 
-__all__ = ["ReceivedRequest", "Sandbox"]
-
-_NOT_SERVED = "this sandbox is not being served: use `with` or `async with`"
+__all__ = ["PostedEvent", "ReceivedRequest", "Sandbox"]
 
 
 class Sandbox:
@@ -70,11 +59,14 @@ class Sandbox:
             and the addresses of this machine, such as "host.docker.internal" for a container.
             Other names are answered 421, so that no web page can reach the sandbox through a name
             of its own. Default: none.
-        log: Called with one readable line for each request, without secrets. Default: the line
-            goes to the logger `twake_async.sandbox` at level INFO.
+        events_url: Where the events of the first application are posted, as with `connect`.
+            Default: nowhere.
+        log: Called with one readable line for each request and each event, without secrets.
+            Default: the line goes to the logger `twake_async.sandbox` at level INFO.
 
     Raises:
-        ValueError: An unknown release, a bound below 1, or an allowed host that is no name.
+        ValueError: An unknown release, a bound below 1, an allowed host that is no name, or an
+            address that no event could be posted to.
 
     """
 
@@ -89,13 +81,10 @@ class Sandbox:
         max_body: int = 1_048_576,
         token_lifetime: int = 3600,
         allow_hosts: Iterable[str] = (),
+        events_url: str | None = None,
         log: Callable[[str], None] | None = None,
     ) -> None:
-        if release not in RELEASES:
-            raise ValueError(f"unknown release {release!r}: use one of {', '.join(RELEASES)}")
-        if min(max_messages, max_requests, max_body, token_lifetime) < 1:
-            bounds = "max_messages, max_requests, max_body and token_lifetime"
-            raise ValueError(f"{bounds} must be at least 1")
+        check_arguments(release, max_messages, max_requests, max_body, token_lifetime)
         self._twake = Twake(
             release=release,
             seed=read_seed(seed),
@@ -104,12 +93,13 @@ class Sandbox:
             token_lifetime=token_lifetime,
             log=log,
         )
-        too_large = NODE_TOO_LARGE if self._twake.is_node else TOO_LARGE
-        self._limits = Limits(max_body, checked_names(allow_hosts), PATIENCE, too_large)
-        self.app: ASGIApp = self._asgi_app(Limits(max_body, too_large=too_large))
+        self._poster = Poster(self._twake.note, max_requests, waits=not self._twake.is_node)
+        self._people = Acts(self._twake, self._poster)
+        if events_url is not None:
+            self.connect(events_url)
+        self._server = Server(self._twake, self._poster, port, max_body, allow_hosts)
+        self.app: ASGIApp = self._server.app()
         """The ASGI application. It answers under any Host, also while nothing is served."""
-        self._port = port
-        self._listener: Listener | None = None
 
     @property
     def release(self) -> str:
@@ -117,51 +107,34 @@ class Sandbox:
         return self._twake.release
 
     def __repr__(self) -> str:
-        where = self.url if self._listener else "not served"
+        where = self.url if self._server.listener else "not served"
         return f"<Sandbox release={self.release} {where}>"
 
     # Where it is
 
     def __enter__(self) -> Self:
-        if self._listener is not None:
-            raise RuntimeError("this sandbox is being served already")
-        listener = Listener(self._asgi_app(self._limits), self._port, PATIENCE, IDLE)
-        listener.start()
-        self._listener = listener
+        self._server.start()
         return self
 
     def __exit__(self, *exc: object) -> None:
-        if self._listener is not None:
-            try:
-                self._listener.stop()  # requests use it until then
-            finally:
-                self._listener = None
+        self._server.stop()
 
     async def __aenter__(self) -> Self:
         return self.__enter__()
 
     async def __aexit__(self, *exc: object) -> None:
         self.__exit__(*exc)
+        await self._poster.aclose()
 
     @property
     def url(self) -> str:
         """The address, "http://127.0.0.1:PORT"; a RuntimeError while it is not served."""
-        if self._listener is None:
-            raise RuntimeError(_NOT_SERVED)
-        return f"http://127.0.0.1:{self._listener.port}"
+        return self._server.url
 
     @property
     def transport(self) -> httpx.AsyncBaseTransport:
         """A new httpx transport that answers in-process, also while nothing is served."""
         return asgi_transport(self.app)
-
-    def _asgi_app(self, limits: Limits) -> ASGIApp:
-        return asgi_app(self._twake.handle, lambda: self._twake.delay, self._connection, limits)
-
-    def _connection(self, client: Any) -> asyncio.Transport | None:
-        """Return the transport of that client address, if it is served from here."""
-        listener = self._listener
-        return listener.connections.get(client) if listener else None
 
     # What is in it
 
@@ -263,6 +236,270 @@ class Sandbox:
         The tokens of logins stay good.
         """
         self._twake.reset()
+        self._poster.clear()
+
+    # What people do
+
+    def connect(
+        self, app_or_url: ASGIApp | str, *, path: str = "/", application: str | None = None
+    ) -> None:
+        """Post the events of an application to a URL, or to an ASGI application in this process.
+
+        An ASGI application runs on the event loop that calls this; without a running loop, on the
+        first one that lets a person act. No lifespan is sent to it. A second call replaces the
+        address.
+
+        Events are posted as the release does it, once, and never again. A v1 server waits up to
+        3 seconds for each answer. A server of 2020 tells an application of each new message in its
+        channels, its own included, before it answers the save. A Node server signs, and tells of
+        every change, but not of the application's own messages. The server of 2021 posts only
+        what people's browsers send.
+
+        An application hears all channels of the seed with a workspace, unless the seed's
+        `resources` name its channels.
+
+        Args:
+            app_or_url: The ASGI application, or the URL.
+            path: The path, and perhaps a query, of an ASGI application. Default: "/".
+            application: Its name in the seed, or its id. Default: the seed's first one.
+
+        Raises:
+            ValueError: No event could be posted to that URL: a v1 server posts nothing to one
+                without a path.
+            LookupError: There is no such application.
+
+        """
+        self._people.connect(app_or_url, path, application)
+
+    @property
+    def posted(self) -> list[PostedEvent]:
+        """The events that were posted, oldest first: the last `max_requests` of them."""
+        return self._poster.posted()
+
+    async def type(
+        self,
+        text: str,
+        *,
+        user: str = "alice",
+        channel_id: str | None = None,
+        parent_message_id: str = "",
+    ) -> list[PostedEvent]:
+        """Let a person type a line, and return the events that were posted for it.
+
+        "/bot a b" is the command "a b" of the application whose `simple` name in the seed is "bot".
+        All else is a message, which `messages` then has.
+
+        Args:
+            text: The line.
+            user: Who types: a username or an id. Default: "alice".
+            channel_id: Where. Default: the seed's first channel.
+            parent_message_id: A message of the thread to type in. Default: none.
+
+        Raises:
+            LookupError: There is no such person, channel, message or command, or the person is not
+                in the channel.
+            RuntimeError: A command of an application that nothing is posted to.
+
+        """
+        return await self._people.type(text, user, channel_id, parent_message_id)
+
+    async def click(
+        self,
+        message: Any,
+        action_id: str,
+        *,
+        user: str = "alice",
+        form: Mapping[str, Any] | None = None,
+    ) -> PostedEvent:
+        """Let a person click on a button of a message, or choose in a select that acts at once.
+
+        Args:
+            message: The message: its id, what `messages` or `seen_by` returns, or a `Message`.
+            action_id: The action of the button or the select.
+            user: Who clicks: a username or an id. Default: "alice".
+            form: What the person wrote into inputs and chose in selects, by their names. As in
+                the web application, what stands there untouched is not sent. Default: nothing.
+
+        Raises:
+            LookupError: That person does not see that message, button, input or option. The text
+                says what the person sees.
+            RuntimeError: Nothing is posted to the application that wrote the message.
+
+        """
+        return await self._people.click(message, action_id, user, form or {})
+
+    async def open_menu(
+        self, message: Any, *, user: str = "alice", application: str | None = None
+    ) -> PostedEvent:
+        """Let a person choose an application in the menu of a message.
+
+        Args:
+            message: The message, as in `click`.
+            user: Who. Default: "alice".
+            application: Its name in the seed, or its id. Default: the seed's first one.
+
+        Raises:
+            LookupError: That person does not see that message.
+            RuntimeError: Nothing is posted to the application.
+
+        """
+        return await self._people.open_menu(message, user, application)
+
+    async def open_icon(
+        self,
+        *,
+        user: str = "alice",
+        channel_id: str | None = None,
+        parent_message_id: str = "",
+        application: str | None = None,
+    ) -> PostedEvent:
+        """Let a person click on the icon of an application, where messages are written.
+
+        The arguments and the errors are those of `type` and of `open_menu`.
+        """
+        return await self._people.open_icon(user, channel_id, parent_message_id, application)
+
+    async def configure(
+        self,
+        place: str = "channel",
+        *,
+        user: str = "alice",
+        channel_id: str | None = None,
+        application: str | None = None,
+    ) -> PostedEvent:
+        """Let a person ask to configure an application, in a channel or in the workspace.
+
+        Args:
+            place: "channel" or "workspace". Default: "channel".
+            user: Who. Default: "alice".
+            channel_id: Where. Default: the seed's first channel.
+            application: Its name in the seed, or its id. Default: the seed's first one.
+
+        Raises:
+            ValueError: Another place.
+            LookupError: There is no such person, channel or application.
+            RuntimeError: Nothing is posted to the application.
+
+        """
+        return await self._people.configure(place, user, channel_id, application)
+
+    async def configuration_click(
+        self, action_id: str, *, user: str = "alice", form: Mapping[str, Any] | None = None
+    ) -> PostedEvent:
+        """Let a person click on a button of the configuration window that an application opened.
+
+        The application opens one with `general/configure` over v1, and `console/v1/configure` on
+        Node, for the `connection_id` of an event of that person.
+
+        Args:
+            action_id: The action of the button or the select.
+            user: Who. Default: "alice".
+            form: What the person wrote and chose, as in `click`. Default: nothing.
+
+        Raises:
+            LookupError: That person sees no window, or not that button, input or option.
+            RuntimeError: Nothing is posted to the application.
+
+        """
+        return await self._people.configuration_click(action_id, user, form or {})
+
+    def window_of(self, user: str = "alice") -> Any:
+        """Return the content of a person's configuration window; None if there is none.
+
+        Raises:
+            LookupError: There is no such person.
+
+        """
+        return self._people.window_of(user)
+
+    async def edit(self, message: Any, text: str, *, user: str = "alice") -> list[PostedEvent]:
+        """Let a person edit a message of their own, and return the events that were posted.
+
+        Raises:
+            LookupError: That person does not see the message, or did not write it.
+
+        """
+        return await self._people.edit(message, user, text)
+
+    async def remove(self, message: Any, *, user: str = "alice") -> list[PostedEvent]:
+        """Let a person remove a message of their own, and return the events that were posted.
+
+        Raises:
+            LookupError: That person does not see the message, or did not write it.
+
+        """
+        return await self._people.remove(message, user)
+
+    async def react(self, message: Any, *reactions: str, user: str = "alice") -> list[PostedEvent]:
+        """Let a person react to a message, and return the events that were posted.
+
+        Args:
+            message: The message, as in `click`.
+            reactions: The reactions, in place of the ones before; none to take them back. Over v1
+                only the first counts.
+            user: Who. Default: "alice".
+
+        Raises:
+            LookupError: That person does not see the message.
+
+        """
+        return await self._people.react(message, user, list(reactions))
+
+    async def pin(
+        self, message: Any, *, pinned: bool = True, user: str = "alice"
+    ) -> list[PostedEvent]:
+        """Let a person pin a message or unpin it, and return the events that were posted.
+
+        Raises:
+            LookupError: That person does not see the message.
+
+        """
+        return await self._people.pin(message, user, pinned=pinned)
+
+    async def post_event(
+        self,
+        type: str,  # noqa: A002 - what Twake calls it
+        name: str,
+        content: Mapping[str, Any],
+        *,
+        user: str = "alice",
+        application: str | None = None,
+    ) -> PostedEvent:
+        """Let a person make the server post any event, as each logged-in user can.
+
+        The server adds who it was: `user`, `group` and `workspace` over v1, and `user_id` on Node,
+        where it also signs. So a bot can be tested with events that are not true.
+
+        Args:
+            type: The type, such as "hook".
+            name: The name, such as "new_message".
+            content: The content; over v1, the data.
+            user: Who. Default: "alice".
+            application: Its name in the seed, or its id. Default: the seed's first one.
+
+        Raises:
+            LookupError: There is no such person or application.
+            RuntimeError: Nothing is posted to the application.
+
+        """
+        return await self._people.post_event(type, name, content, user, application)
+
+    def seen_by(self, user: str = "alice", channel_id: str | None = None) -> list[dict[str, Any]]:
+        """Return the messages of a channel as a person sees them, oldest first.
+
+        These are in the form of `messages`. What is only for that person is put in place, and the
+        ephemeral messages for that person are among them. A person who is not in the channel sees
+        nothing.
+
+        Args:
+            user: Who looks: a username or an id. Default: "alice".
+            channel_id: Where. Default: the seed's first channel.
+
+        Raises:
+            LookupError: There is no such person.
+
+        """
+        return self._people.seen_by(user, channel_id)
 
     # Faults
 
@@ -316,7 +553,7 @@ class Sandbox:
         """
         if before_storing in NODE_ACTIONS and not (self._twake.is_node and on == "write"):
             raise ValueError(f"{before_storing!r} needs a release with the Node API, and a write")
-        self._add(failure(before_storing, after_storing, retry_after), times, on)
+        self._twake.add_fault(failure(before_storing, after_storing, retry_after), times, on)
 
     def refuse_next(
         self,
@@ -344,7 +581,7 @@ class Sandbox:
                 Node API has.
 
         """
-        self._add(refused(status, retry_after), times, on)
+        self._twake.add_fault(refused(status, retry_after), times, on)
 
     def answer_next(self, form: Form, *, times: int = 1, on: RequestKind = "write") -> None:
         """Let the next requests get a good answer in a form that servers and proxies use.
@@ -361,7 +598,7 @@ class Sandbox:
                 has.
 
         """
-        self._add(formed(form), times, on)
+        self._twake.add_fault(formed(form), times, on)
 
     def warn_next(self, *, times: int = 1) -> None:
         """Put PHP warnings in front of the next good answers: `answer_next("warnings")`."""
@@ -369,12 +606,7 @@ class Sandbox:
 
     def slow_next(self, seconds: float, *, times: int = 1, on: RequestKind = "write") -> None:
         """Carry out the next requests at once, and answer them some seconds later."""
-        self._add(late(seconds), times, on)
-
-    def _add(self, fault: Fault, times: int, on: RequestKind) -> None:
-        if on in REQUEST_KINDS and on != "write" and not self._twake.is_node:
-            raise ValueError(f"{on!r} needs a release with the Node API")
-        self._twake.script.add(fault, times, on)
+        self._twake.add_fault(late(seconds), times, on)
 
     def slow(self, seconds: float) -> None:
         """Carry out every request at once, and answer it some seconds later; 0 ends this."""
@@ -390,7 +622,5 @@ class Sandbox:
             RuntimeError: The sandbox is not being served.
 
         """
-        if self._listener is None:
-            raise RuntimeError(_NOT_SERVED)
-        with self._listener.paused():
+        with self._server.paused():
             yield

@@ -4,32 +4,50 @@ from __future__ import annotations
 
 import logging
 import threading
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from attrs import define, field
 
+from twake_async.sandbox._events.hooks import hooks
 from twake_async.sandbox._faults.answers import altered
 from twake_async.sandbox._faults.database import delay_write, lose_write
 from twake_async.sandbox._faults.fault import Fault, Script
+from twake_async.sandbox._faults.names import REQUEST_KINDS
 from twake_async.sandbox._faults.words import node_words, php_words
 from twake_async.sandbox._kinds import kind_of, thread_of
 from twake_async.sandbox._log_line import log_line
 from twake_async.sandbox._received import Received, ReceivedRequest, received
-from twake_async.sandbox._releases.server import NODE_RELEASES, answer
+from twake_async.sandbox._releases.server import NODE_RELEASES, RELEASES, answer
 from twake_async.sandbox._world.rows import same_id
 from twake_async.sandbox._world.seeded import seeded_world, user_message
 from twake_async.sandbox._world.translate import shown_on_node, store_on_node
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
+    from twake_async.sandbox._events.outgoing import Outgoing
     from twake_async.sandbox._faults.names import RequestKind
     from twake_async.sandbox._http import Request, Response
     from twake_async.sandbox._world.world import World
 
-__all__ = ["Twake"]
+__all__ = ["Twake", "check_arguments"]
 
 _logger = logging.getLogger("twake_async.sandbox")
+
+
+def check_arguments(release: str, *bounds: int) -> None:
+    """Check the arguments of a sandbox.
+
+    Raises:
+        ValueError: An unknown release, or a bound below 1.
+
+    """
+    if release not in RELEASES:
+        raise ValueError(f"unknown release {release!r}: use one of {', '.join(RELEASES)}")
+    if min(bounds) < 1:
+        names = "max_messages, max_requests, max_body and token_lifetime"
+        raise ValueError(f"{names} must be at least 1")
 
 
 @define(slots=True)
@@ -46,6 +64,8 @@ class Twake:
     script: Script = field(factory=Script)
     delay: float = 0.0
     """Seconds for which every response is held back."""
+    listening: list[str] = field(factory=list)
+    """The ids of the applications that events are posted to."""
     world: World = field(init=False)
     _lock: threading.RLock = field(factory=threading.RLock, init=False)
 
@@ -77,7 +97,31 @@ class Twake:
             return dict(entry)
         raise LookupError(f"the seed of this sandbox has no {kind}")
 
-    def handle(self, request: Request, refusal: Response | None) -> tuple[Response, Fault | None]:
+    def add_fault(self, fault: Fault, times: int, kind: RequestKind) -> None:
+        """Queue a fault for the next requests of a kind.
+
+        Raises:
+            ValueError: An unknown kind, one that only the Node API has, or `times` below 1.
+
+        """
+        if kind in REQUEST_KINDS and kind != "write" and not self.is_node:
+            raise ValueError(f"{kind!r} needs a release with the Node API")
+        self.script.add(fault, times, kind)
+
+    @contextmanager
+    def changing(self) -> Iterator[World]:
+        """Hold the lock for the length of a `with` block, and give the world to read or change."""
+        with self._lock:
+            yield self.world
+
+    def told(self) -> tuple[Outgoing, ...]:
+        """Return the events for what happened; within `changing`, for what happened in it."""
+        with self._lock:
+            return hooks(self.world, self.listening, self.release)
+
+    def handle(
+        self, request: Request, refusal: Response | None
+    ) -> tuple[Response, Fault | None, tuple[Outgoing, ...]]:
         """Carry out one request, as far as its fault allows, and record it.
 
         Args:
@@ -85,7 +129,7 @@ class Twake:
             refusal: The response of a limit that refuses the request; nothing is carried out then.
 
         Returns:
-            The response, and the fault that the request met.
+            The response, the fault that the request met, and the events to be posted for it.
 
         """
         kind = kind_of(request, self.release) if refusal is None else None
@@ -94,11 +138,17 @@ class Twake:
             response = refusal or self._respond(request, fault, kind)
             kept = received(request, response, fault)
             self.received.add(kept, len(request.body))
+            events = self.told()
+        if self.log is not None or _logger.isEnabledFor(logging.INFO):
+            self.note(log_line(request, kept, response, fault))
+        return response, fault, events
+
+    def note(self, line: str) -> None:
+        """Log a line."""
         if self.log is not None:
-            self.log(log_line(request, kept, response, fault))
-        elif _logger.isEnabledFor(logging.INFO):
-            _logger.info("%s", log_line(request, kept, response, fault))
-        return response, fault
+            self.log(line)
+        else:
+            _logger.info("%s", line)
 
     def _respond(self, request: Request, fault: Fault | None, kind: RequestKind | None) -> Response:
         self.world.node.write()
@@ -122,6 +172,7 @@ class Twake:
             return lose_write(self.world.node, thread_id, carry_out)
         if fault.action == "later":
             delay_write(self.world.node, thread_id, carry_out)
+            self.world.happened.clear()  # the server never came to it
             return None
         return carry_out() if fault.stores else None
 
@@ -133,6 +184,31 @@ class Twake:
             return [shown_on_node(world, row) for row in rows]
         stored = world.messages.values() if channel_id is None else world.in_channel(channel_id)
         return [message.as_array() for message in stored]
+
+    def message(self, row: Any) -> dict[str, Any]:
+        """Return a stored message in the form of v1."""
+        return shown_on_node(self.world, row) if self.is_node else dict(row.as_array())
+
+    def shown(self, channel_id: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        """Return the messages and the ephemeral messages of a channel."""
+        with self._lock:
+            held = self.world.ephemerals.values()
+            ephemerals = [dict(one) for one in held if same_id(one["channel_id"], channel_id)]
+            return list(self._all_messages(channel_id)), ephemerals
+
+    def plain(self, message: dict[str, Any]) -> dict[str, Any]:
+        """Return a message with a plain text as a string."""
+        return _with_plain_text(message)
+
+    def workspace_of(self, channel: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the workspace of a channel, or the first one, with its company."""
+        workspaces, groups = self.seed.get("workspaces", {}), self.seed.get("groups", {})
+        name = (
+            channel.get("ws") if channel.get("ws") in workspaces else next(iter(workspaces), None)
+        )
+        found = workspaces.get(name, {"id": None, "name": ""})
+        group = groups.get(found.get("group")) or next(iter(groups.values()))
+        return {"id": found["id"], "name": found.get("name", ""), "group": group}
 
     def messages(self, channel_id: str | None) -> list[dict[str, Any]]:
         """Return the stored messages of a channel, or all, oldest first."""
@@ -160,12 +236,7 @@ class Twake:
 
     def ephemerals(self, channel_id: str) -> list[dict[str, Any]]:
         """Return the ephemeral messages that a channel was shown."""
-        with self._lock:
-            return [
-                _with_plain_text(dict(one))
-                for one in self.world.ephemerals.values()
-                if same_id(one["channel_id"], channel_id)
-            ]
+        return [_with_plain_text(one) for one in self.shown(channel_id)[1]]
 
     def workspace_id(self) -> str | None:
         """Return the id of the first channel's workspace, or of the first one; None without any."""

@@ -287,6 +287,8 @@ def test_json_tells_a_script_all_of_it(sandbox, cli):
         [],
         ["check", "surplus"],
         ["sandbox", "--release", "1999"],
+        ["sandbox", "--events-url", "http://127.0.0.1:8000"],  # 2020 posts nothing to such
+        ["sandbox", "--release", "2023", "--events-url", "bot"],
     ],
 )
 def test_a_wrong_command_line_is_64_and_never_an_outcome(sandbox, cli, arguments):
@@ -638,7 +640,7 @@ def test_the_sandbox_gives_an_environment_to_send_with_and_ends_cleanly(
     with (
         exports.open("w") as out,
         subprocess.Popen(
-            [*COMMAND, "sandbox"],
+            [*COMMAND, "sandbox", "--events-url", "http://127.0.0.1:9/whisper"],
             env=environment(),
             stdout=out,
             stderr=subprocess.PIPE,
@@ -654,6 +656,8 @@ def test_the_sandbox_gives_an_environment_to_send_with_and_ends_cleanly(
         _, err = process.communicate(timeout=10)
     assert process.returncode == 0, err
     assert '"Hello, sandbox" -> 200' in err
+    assert "event hook/new_message -> " in err
+    assert "whisper" not in err
     assert "Traceback" not in err
     assert KEY not in err
 

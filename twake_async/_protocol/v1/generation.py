@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 import attrs
 
+from .echoed import EchoedDraft
 from .encode import encode_draft, encode_remove
 from .probes import examine
 
@@ -17,11 +18,12 @@ if TYPE_CHECKING:
     from twake_async.messages import MessageDraft, MessageRef
 
     from .api import Api
+    from .echoed import Echoes
     from .encode import EncodedDraft
     from .probes import Probe
     from .requests import Remove
 
-__all__ = ["V1"]
+__all__ = ["V1", "EchoedV1"]
 
 
 @attrs.frozen
@@ -34,7 +36,7 @@ class V1:
     name = "v1"
     edit_replaces = True
 
-    def encode(self, draft: MessageDraft, group_id: str | None) -> EncodedDraft:
+    def encode(self, draft: MessageDraft, group_id: str | None) -> EncodedDraft | EchoedDraft:
         """Return the encoded draft, for the request that sends it."""
         return encode_draft(draft, group_id=group_id, text_form=self.text_form, api=self.api)
 
@@ -45,3 +47,17 @@ class V1:
     def check(self, group_id: str | None) -> Generator[Probe, Check | TwakeError, Check]:
         """Yield the requests of a check, be sent what each proved, and return what all prove."""
         return examine(group_id, self.api)
+
+
+@attrs.frozen
+class EchoedV1(V1):
+    """The same API, where events are observed: they may settle new messages, too."""
+
+    echoes: Echoes = attrs.field(kw_only=True, repr=False)
+
+    def encode(self, draft: MessageDraft, group_id: str | None) -> EchoedDraft:
+        """Return the encoded draft, for the request that sends it."""
+        if draft.front_id is not None:
+            self.echoes.distrust(draft.front_id)
+        encoded = encode_draft(draft, group_id=group_id, text_form=self.text_form, api=self.api)
+        return EchoedDraft(encoded, self.echoes)

@@ -17,7 +17,7 @@ from .decode import decode_message, shown_content
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from twake_async._protocol.exchange import Answer, Context, Failure
+    from twake_async._protocol.exchange import Answer, Context, Failure, Steps
     from twake_async.messages import Message
 
 __all__ = ["Remove", "Save"]
@@ -41,10 +41,11 @@ class Save:
     content: Any = attrs.field(default=None, repr=False, eq=False)
     """The content of an edit, as it was sent; None otherwise."""
     api: Api = attrs.field(default=DEFAULT_API, repr=False, eq=False)
+    steps: Steps[Message] | None = attrs.field(default=None, repr=False, eq=False)
+    """What finds the event about a new message, where events are observed; None otherwise."""
 
     method = "POST"
     path = SAVE
-    steps = None
 
     @property
     def repeatable(self) -> bool:

@@ -85,6 +85,9 @@ class NoPool:
         """Return what is passed as the connection: a request may leave at once."""
         return self
 
+    def release(self, connection: NoPool, /, *, reusable: bool) -> None:
+        """Do nothing: it holds no connections."""
+
 
 @attrs.define(eq=False)
 class InjectedTransport:

@@ -13,6 +13,7 @@ from attrs import evolve
 from twake_async.sandbox._releases import php, php_json
 from twake_async.sandbox._releases.cql import stored_front_id
 from twake_async.sandbox._releases.reactions import react
+from twake_async.sandbox._world.happened import Happened
 from twake_async.sandbox._world.rows import App, Message, User
 
 if TYPE_CHECKING:
@@ -27,7 +28,9 @@ _KEPT = ("front_id", "hidden_data", "content", "pinned")
 
 
 def remove(world: World, given: Any) -> None:
-    """Remove a message that exists and has no replies."""
+    """Remove a message that exists and has no replies, or an ephemeral one from the screens."""
+    if php.has(given, "ephemeral_id"):
+        world.hide(str(given["ephemeral_id"]))
     channel_id = php.field(given, "channel_id")
     if not php.truthy(channel_id):
         return
@@ -44,8 +47,18 @@ def remove(world: World, given: Any) -> None:
     world.remove(message)
 
 
-def save(world: World, given: Any, user: User | None, app: App) -> dict[str, Any] | Literal[False]:
-    """Create or edit a message, or show an ephemeral one; return the message of the answer."""
+def save(
+    world: World, given: Any, user: User | None, app: App | None
+) -> dict[str, Any] | Literal[False]:
+    """Create or edit a message, or show an ephemeral one; return the message of the answer.
+
+    Args:
+        world: The world.
+        given: The message of the request.
+        user: The user whom it names; the one who writes if no application does.
+        app: The application that sent the request; None for a user's browser.
+
+    """
     if not php.truthy(php.field(given, "channel_id")):
         return False
     asked = dict(given)
@@ -59,11 +72,11 @@ def save(world: World, given: Any, user: User | None, app: App) -> dict[str, Any
     channel = world.channel(asked["channel_id"])
     if not php.has(asked, "id"):
         return _create(world, asked, channel, user, app, ephemeral=ephemeral)
-    return _edit(world, asked, user)
+    return _edit(world, asked, channel, user)
 
 
 def _edit(
-    world: World, asked: dict[str, Any], user: User | None
+    world: World, asked: dict[str, Any], channel: Mapping[str, Any] | None, user: User | None
 ) -> dict[str, Any] | Literal[False]:
     moved = php.has(asked, "_once_replace_message_parent_message")
     under = asked["_once_replace_message_parent_message" if moved else "parent_message_id"]
@@ -83,6 +96,7 @@ def _edit(
         message.sender = user.id
     _fill(message, asked, user)
     world.add(_row(message))
+    _tell(world, message, channel, is_new=False)
     return message.as_array()
 
 
@@ -129,7 +143,7 @@ def _create(
     asked: dict[str, Any],
     channel: Mapping[str, Any] | None,
     user: User | None,
-    app: App,
+    app: App | None,
     *,
     ephemeral: bool,
 ) -> dict[str, Any]:
@@ -147,12 +161,24 @@ def _create(
         raise php.PhpError("Call to a member function getOriginalWorkspaceId() on null")
     _store(world, message, parent)
     if (
-        user is not None
+        app is not None  # a person's browser shows only channels that the person is in
+        and user is not None
         and not _opens_channel(asked)
         and not world.is_member(channel["id"], user.id)
     ):
         raise php.PhpError("Call to a member function setLastMessagesIncrement() on null")
+    _tell(world, message, channel, is_new=True)
     return message.as_array()
+
+
+def _tell(
+    world: World, message: Message, channel: Mapping[str, Any] | None, *, is_new: bool
+) -> None:
+    """Let applications be told of a message; of an edit only that of an application channel."""
+    if channel is not None and (is_new or channel.get("app")):
+        shown = message.as_array()
+        happened = Happened(channel["id"], message.application_id, shown, is_new=is_new)
+        world.happened.append(happened)
 
 
 def _store(world: World, message: Message, parent: Message | None) -> None:
@@ -169,7 +195,7 @@ def _opens_channel(asked: dict[str, Any]) -> bool:
     return php.has(hidden_data, "type") and php.loosely_equal(hidden_data["type"], "init_channel")
 
 
-def _new(world: World, asked: dict[str, Any], user: User | None, app: App) -> Message:
+def _new(world: World, asked: dict[str, Any], user: User | None, app: App | None) -> Message:
     ephemeral_id = asked.get("ephemeral_id")
     front_id = asked.get("front_id")
     front_id = front_id if php.truthy(front_id) else world.new_front_id()
@@ -178,9 +204,9 @@ def _new(world: World, asked: dict[str, Any], user: User | None, app: App) -> Me
         front_id=ephemeral_id if php.truthy(ephemeral_id) else front_id,
         channel_id=asked["channel_id"],
         parent_message_id=asked["parent_message_id"],
-        message_type=_FROM_AN_APPLICATION,
+        message_type=_FROM_AN_APPLICATION if app else 0,
         sender=user.id if user else None,
-        application_id=app.id,
+        application_id=app.id if app else None,
         content=None,
         creation_date=world.now(),
         modification_date=world.now(),

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import define
 
 from twake_async.sandbox._releases import messages_2020, messages_2021, permissions, php
-from twake_async.sandbox._world.rows import App
+from twake_async.sandbox._world.rows import App, Window
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from twake_async.sandbox._world.rows import User
     from twake_async.sandbox._world.world import World
 
-__all__ = ["ROUTES", "Answer", "Call"]
+__all__ = ["ROUTES", "Answer", "Call", "profile"]
 
 _MALFORMED = {"error": "unknown error or malformed query."}
 _TRACE = 'string(27) "#0 RepositoryAdapter->find()"\n'
@@ -105,10 +105,11 @@ def _users_get(call: Call) -> Answer:
     user, before = _user(call.world, php.field(call.fields, "user_id"))
     if user is None:
         return Answer("", before, status=500)
-    return Answer({"object": _profile(call.world, user)})
+    return Answer({"object": profile(call.world, user)})
 
 
-def _profile(world: World, user: User) -> dict[str, Any]:
+def profile(world: World, user: User) -> dict[str, Any]:
+    """Return a user as PHP shows it."""
     email = str(user.profile.get("email", ""))
     return {
         "id": user.id,
@@ -133,19 +134,28 @@ def _profile(world: World, user: User) -> dict[str, Any]:
     }
 
 
-def _needing(*names: str) -> Callable[[Call], Answer]:
-    """Return a route that does nothing here, but requires these fields."""
+def _configure(call: Call) -> Answer:
+    app = call.permitted("display_modal")
+    if not isinstance(app, App):
+        return Answer(app)
+    for name in ("user_id", "connection_id"):
+        if not php.truthy(php.field(call.fields, name)):
+            return Answer({"error": f"missing_{name}"})
+    given = dict(php.items(call.fields))
+    window = Window(app.id, given.get("form", []), given.get("hidden_data"))
+    call.world.open_window(given["user_id"], given["connection_id"], window)
+    return Answer({"result": "success"})
 
-    def route(call: Call) -> Answer:
-        app = call.permitted("display_modal")
-        if not isinstance(app, App):
-            return Answer(app)
-        for name in names:
-            if not php.truthy(php.field(call.fields, name)):
-                return Answer({"error": f"missing_{name}"})
-        return Answer({"result": "success"})
 
-    return route
+def _configure_close(call: Call) -> Answer:
+    app = call.permitted("display_modal")
+    if not isinstance(app, App):
+        return Answer(app)
+    user_id = php.field(call.fields, "user_id")
+    if not php.truthy(user_id):
+        return Answer({"error": "missing_user_id"})
+    call.world.close_window(user_id)
+    return Answer({"result": "success"})
 
 
 def _unserved(*capabilities: str, privileges: tuple[str, ...] = ()) -> Callable[[Call], Answer]:
@@ -164,8 +174,8 @@ ROUTES: Mapping[str, Callable[[Call], Answer]] = {
     "/api/v1/messages/save": _save,
     "/api/v1/messages/remove": _remove,
     "/api/v1/users/get": _users_get,
-    "/api/v1/general/configure": _needing("user_id", "connection_id"),
-    "/api/v1/general/configure_close": _needing("user_id"),
+    "/api/v1/general/configure": _configure,
+    "/api/v1/general/configure_close": _configure_close,
     "/api/v1/channels/get_direct_channel": _unserved(),
     "/api/v1/channels/get_by_workspace": _unserved(privileges=("channels",)),
 }

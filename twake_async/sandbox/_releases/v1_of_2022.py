@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from twake_async.sandbox._releases import php_json
 from twake_async.sandbox._releases.php_server import answer_php
+from twake_async.sandbox._world.happened import Happened
 from twake_async.sandbox._world.rows import row_key
 from twake_async.sandbox._world.translate import as_v1, store_on_node
 
@@ -35,10 +36,22 @@ def answer_v1_of_2022(world: World, request: Request) -> Response:
     for key, message in world.messages.items():
         if message is not before.get(key):
             store_on_node(world, message)
+            _tell(world, key, is_new=key not in before)
     for key in before.keys() - world.messages.keys():
         world.node.remove(world.node.messages[key])
     world.messages = {}
     return response
+
+
+def _tell(world: World, message_id: str, *, is_new: bool) -> None:
+    """Let applications be told of a message; that was not recorded, and is told as Node tells."""
+    row = world.node.messages[message_id]
+    thread = world.node.thread(row.thread_id)
+    place, shown = row.cache or {}, row.as_row(with_status=False)
+    opened = thread.as_row() if thread else {}
+    world.happened.append(
+        Happened(place["channel_id"], row.application_id, shown, opened, is_new=is_new)
+    )
 
 
 def _row(world: World, message_id: str) -> Message | None:

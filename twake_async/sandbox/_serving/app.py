@@ -13,10 +13,13 @@ from twake_async.sandbox._serving.delivery import deliver, response_start
 from twake_async.sandbox._serving.limits import TOO_SLOW, Limits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
+    from twake_async.sandbox._events.outgoing import Outgoing
     from twake_async.sandbox._faults.fault import Fault
     from twake_async.sandbox._serving.asgi import ASGIApp, Receive, Scope, Send
+
+    Handle = Callable[[Request, Response | None], tuple[Response, Fault | None, Sequence[Outgoing]]]
 
 __all__ = ["asgi_app"]
 
@@ -25,7 +28,8 @@ _LINGER = 2.0
 
 
 def asgi_app(
-    handle: Callable[[Request, Response | None], tuple[Response, Fault | None]],
+    handle: Handle,
+    announce: Callable[[Sequence[Outgoing]], Awaitable[None]],
     delay: Callable[[], float],
     connection: Callable[[Any], asyncio.Transport | None],
     limits: Limits,
@@ -33,8 +37,10 @@ def asgi_app(
     """Return the ASGI application of a sandbox.
 
     Args:
-        handle: Carries out a request, and returns the response and the fault that it met. If a
-            limit refuses the request, it is also called, with the refusal, and only records it.
+        handle: Carries out a request, and returns the response, the fault that it met and the
+            events to be posted. If a limit refuses the request, it is also called, with the
+            refusal, and only records it.
+        announce: Posts events, and waits as long as the server does before it answers.
         delay: Returns the seconds for which every response is held back.
         connection: Returns the transport of a client address; None if nothing is served.
         limits: What is refused before it is carried out.
@@ -52,7 +58,9 @@ def asgi_app(
             handle(request, taken)
             await _refuse(taken, incoming, send, served=limits.patience is not None)
             return
-        response, fault = handle(evolve(request, body=taken), None)
+        response, fault, events = handle(evolve(request, body=taken), None)
+        if events:
+            await announce(events)
         if (seconds := delay() + (fault.delay if fault else 0)) > 0:
             await asyncio.sleep(seconds)
         await deliver(response, fault, connection(scope.get("client")), receive, send)

@@ -28,6 +28,18 @@ class Thread:
     message_ids: list[str] = field(factory=list)
     """The stored messages of the thread, oldest first; no column of the real row."""
 
+    def as_row(self) -> dict[str, Any]:
+        """Return the columns in the order in which the server writes them."""
+        return {
+            "id": self.id,
+            "created_by": self.created_by,
+            "created_at": self.created_at,
+            "updated_at": self.updated_at,
+            "last_activity": self.last_activity,
+            "answers": self.answers,
+            "participants": list(self.participants),
+        }
+
     def channels(self) -> list[Mapping[str, Any]]:
         """Return the participants that are channels."""
         return [one for one in self.participants if one.get("type") == "channel"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import TYPE_CHECKING, Any
 
 from attrs import define, field
@@ -9,7 +10,9 @@ from attrs import define, field
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["App", "GroupApp", "Message", "User", "row_key", "same_id"]
+__all__ = ["App", "GroupApp", "Message", "User", "Window", "row_key", "same_id"]
+
+_CONNECTIONS = uuid.UUID("7a1c0e61-5b1d-11eb-9c06-0242ac130002")
 
 
 def row_key(identifier: str) -> str:
@@ -31,6 +34,22 @@ class User:
     id: str
     name: str
     profile: Mapping[str, Any]
+
+    @property
+    def connection_id(self) -> str:
+        """The connection of the user's browser."""
+        return str(uuid.uuid5(_CONNECTIONS, row_key(self.id)))
+
+
+@define(frozen=True, slots=True)
+class Window:
+    """A configuration window that an application opened in a user's browser."""
+
+    application_id: str
+    form: Any
+    hidden_data: Any
+    id: Any = None
+    """The id of the window, on the Node server."""
 
 
 @define(frozen=True, slots=True)

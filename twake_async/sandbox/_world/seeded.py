@@ -40,7 +40,12 @@ def _add_users_and_channels(world: World, seed: Mapping[str, Any]) -> None:
             **channel,
             "group_id": world.groups.get(channel.get("group")),
             "workspace_id": seed.get("workspaces", {}).get(channel.get("ws"), {}).get("id"),
+            "app": seed.get("apps", {}).get(channel.get("app"), {}).get("id"),
         }
+    for resource in seed.get("resources", []):
+        if resource.get("type") == "channel" and "message" in resource.get("hooks", ()):
+            app_id = seed["apps"][resource["app"]]["id"]
+            world.resources.add((row_key(app_id), row_key(resource["rid"])))
     for channel, user in seed.get("channel_members", []):
         world.members.add((row_key(channels[channel]["id"]), row_key(users[user]["id"])))
 

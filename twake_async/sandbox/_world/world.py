@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any
 from attrs import define, field
 
 from twake_async.sandbox._world.node_store import NodeStore
-from twake_async.sandbox._world.rows import App, GroupApp, Message, User, row_key, same_id
+from twake_async.sandbox._world.rows import App, GroupApp, Message, User, Window, row_key, same_id
 from twake_async.sandbox._world.tokens import Tokens
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+
+    from twake_async.sandbox._world.happened import Happened
 
 __all__ = ["IdError", "World"]
 
@@ -59,7 +61,15 @@ class World:
     """How many requests the Node server numbered."""
     logins: int = 0
     """How many logins were answered with a token."""
+    resources: set[tuple[str, str]] = field(factory=set)
+    """Which application was added to which channel, where a seed says it."""
+    windows: dict[str, Window] = field(factory=dict)
+    """The configuration window of each user, by the key of the user."""
+    happened: list[Happened] = field(factory=list)
+    """What the server still has to tell applications."""
     clock: Callable[[], float] = time.time
+    begun: float = field(factory=time.time)
+    """When it began, in Unix seconds."""
     new_id: Callable[[], str] = field(factory=_new_ids)
 
     def __attrs_post_init__(self) -> None:
@@ -125,6 +135,21 @@ class World:
         """Return the messages of a channel, oldest first."""
         return (one for one in self.messages.values() if same_id(one.channel_id, channel_id))
 
+    def hears(self, app_id: str, channel: Mapping[str, Any]) -> bool:
+        """Return whether an application is told of the messages of a channel.
+
+        No application is told of a channel without a workspace. One whose resources the seed does
+        not name is told of all others of the companies that installed it.
+        """
+        if not channel.get("workspace_id") or channel.get("direct"):
+            return False
+        if channel.get("app"):
+            return same_id(channel["app"], app_id)
+        named = {key for app, key in self.resources if app == row_key(app_id)}
+        if named:
+            return row_key(channel["id"]) in named
+        return self.group_app(app_id, channel["group_id"]) is not None
+
     def add(self, message: Message) -> None:
         """Store a message; past `max_messages`, remove the oldest."""
         self.messages[row_key(message.id)] = message
@@ -138,6 +163,20 @@ class World:
         """Keep an ephemeral message as it was shown, in place of one with the same key or id."""
         self.ephemerals[str(shown["id"]) if key is None else key] = shown
         _trim(self.ephemerals, self.max_messages)
+
+    def open_window(self, user_id: Any, connection_id: Any, window: Window) -> None:
+        """Show a configuration window in place of the one before, if the connection is the user's.
+
+        Source: the web application shows only what names its own connection.
+        """
+        user = self.user(user_id)
+        if user is not None and connection_id == user.connection_id:
+            self.windows[row_key(user.id)] = window
+
+    def close_window(self, user_id: Any) -> None:
+        """Close the configuration window of a user."""
+        if isinstance(user_id, str):
+            self.windows.pop(row_key(user_id), None)
 
     def hide(self, key: str) -> None:
         """Remove an ephemeral message from what was shown."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from attrs import evolve
+
 from twake_async.sandbox._releases.node.call import Call, field
 from twake_async.sandbox._releases.node.errors import CrashError, NodeError
 from twake_async.sandbox._releases.node.saving import (
@@ -13,6 +15,7 @@ from twake_async.sandbox._releases.node.saving import (
     is_ephemeral,
     show_once,
     store,
+    tell,
 )
 from twake_async.sandbox._releases.node.shapes import shown, shown_reply
 
@@ -22,6 +25,10 @@ if TYPE_CHECKING:
 __all__ = ["delete", "pin", "react", "save"]
 
 _EDITABLE = ("text", "blocks", "context", "override")
+_NOTHING_LEFT: dict[str, Any] = {"text": "Deleted message", "blocks": [], "files": []} | {
+    "reactions": []
+}
+"""What applications are told of a message that was removed."""
 
 
 def save(call: Call) -> dict[str, Any]:
@@ -38,7 +45,9 @@ def save(call: Call) -> dict[str, Any]:
     message = filled(call, thread, given, call.world.new_id())
     store(call, thread, message)
     announce(call, thread, message.id)
-    return {"resource": shown_reply(call, message, None)}
+    resource = shown_reply(call, message, None)
+    tell(call, thread, message, resource, is_new=True)
+    return {"resource": resource}
 
 
 def _open_thread(call: Call) -> Thread:
@@ -86,7 +95,9 @@ def _edit(call: Call, thread: Thread, given: dict[str, Any], message_id: Any) ->
     check_content(call, message)
     if call.release != "2022" and not isinstance(message.text, str | None):
         raise CrashError
-    return shown(call, message)
+    resource = shown(call, message)
+    tell(call, thread, message, resource, is_new=False)
+    return resource
 
 
 def delete(call: Call) -> dict[str, Any]:
@@ -101,7 +112,17 @@ def delete(call: Call) -> dict[str, Any]:
         if not _is_own(call, message):
             raise CrashError
         call.world.node.remove(message)
+        left = evolve(message, subtype="deleted", updated_at=call.now(), **_NOTHING_LEFT)
+        _tell(call, left)
     return {"status": "success"}
+
+
+def _tell(call: Call, message: NodeMessage) -> None:
+    """Let applications be told of a message as its row is."""
+    thread = call.world.node.thread(message.thread_id)
+    if thread is not None:
+        row = message.as_row(with_status=call.with_status)
+        tell(call, thread, message, row, is_new=False)
 
 
 def _known(call: Call) -> NodeMessage:
@@ -127,6 +148,8 @@ def react(call: Call) -> dict[str, Any]:
         for name, found in users.items()
         if found
     ]
+    message.updated_at = call.now()
+    _tell(call, message)
     return {"resource": message.as_row(with_status=call.with_status)}
 
 
@@ -136,4 +159,6 @@ def pin(call: Call) -> dict[str, Any]:
     pinned = bool(field(call.body, "pin"))
     info = {"pinned_by": call.bearer.id, "pinned_at": call.now()}
     message.pinned_info = info if pinned else None
+    message.updated_at = call.now()
+    _tell(call, message)
     return {"resource": message.as_row(with_status=call.with_status)}

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from twake_async.sandbox._releases.node.call import Call, field
 from twake_async.sandbox._releases.node.errors import CrashError
+from twake_async.sandbox._world.happened import Happened
 from twake_async.sandbox._world.node_rows import NodeMessage
 from twake_async.sandbox._world.translate import as_v1
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
     from twake_async.sandbox._world.node_rows import Thread
 
-__all__ = ["announce", "check_content", "filled", "is_ephemeral", "show_once", "store"]
+__all__ = ["announce", "check_content", "filled", "is_ephemeral", "show_once", "store", "tell"]
 
 _PLACE = ("company_id", "workspace_id", "channel_id")
 
@@ -135,3 +136,24 @@ def show_once(call: Call, thread: Thread, given: dict[str, Any]) -> NodeMessage:
     }
     call.world.show(shown, key)
     return message
+
+
+def tell(
+    call: Call, thread: Thread, message: NodeMessage, shown: Mapping[str, Any], *, is_new: bool
+) -> None:
+    """Let applications be told what happened to a message, if it is in a channel.
+
+    Args:
+        call: The request.
+        thread: The thread, as it is after the request.
+        message: The message.
+        shown: The message as it is told.
+        is_new: Whether the message was stored now.
+
+    """
+    channel_id = (message.cache or {}).get("channel_id")
+    if isinstance(channel_id, str):
+        happened = Happened(
+            channel_id, message.application_id, dict(shown), thread.as_row(), is_new=is_new
+        )
+        call.world.happened.append(happened)

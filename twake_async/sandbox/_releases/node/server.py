@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl
 from twake_async.sandbox._http import Response
 from twake_async.sandbox._releases.node.bodies import read_body
 from twake_async.sandbox._releases.node.call import Call
+from twake_async.sandbox._releases.node.configure import configure
 from twake_async.sandbox._releases.node.errors import (
     FOREIGN_ADDRESS,
     NOT_FOUND,
@@ -40,7 +41,8 @@ _PROXIED = re.compile(r"/api/([a-z]+/v[0-9]+/companies/.*)")
 _HERE = "127.0.0.1"
 """The address of whoever asks a sandbox."""
 _PROXIED_METHODS = ("GET", "POST", "PUT", "DELETE")
-_CONSOLE = ("/api/console/v1/me", "/api/console/v1/configure")
+_ME = "/api/console/v1/me"
+_CONFIGURE = "/api/console/v1/configure"
 _WEB_APP = (
     b"Twake frontend is not here, please do one of the following:<br/>\n"
     b"- use the nginx container as a separate process<br/>\n"
@@ -97,10 +99,17 @@ def _outer(world: World, request: Request, path: str, query: str, release: str) 
         body = read_body(request, release)
         call = Call(world, release, bearer_of(world, authorization), (), _fields(query), body)
         return _passed_on(call, request.method, proxied[1])
-    if path in _CONSOLE:
-        bearer_of(world, authorization)
-        return Response(501, {"content-type": "text/plain"}, UNSERVED.encode())
-    return json_response(404, NOT_FOUND)
+    return _console(world, request, path, release)
+
+
+def _console(world: World, request: Request, path: str, release: str) -> Response:
+    """Answer a request to what the server has for applications besides its services."""
+    if path not in (_ME, _CONFIGURE):
+        return json_response(404, NOT_FOUND)
+    bearer = bearer_of(world, request.headers.get("authorization", ""))
+    if path == _CONFIGURE and request.method == "POST":
+        return json_response(200, configure(world, bearer, read_body(request, release)))
+    return Response(501, {"content-type": "text/plain"}, UNSERVED.encode())
 
 
 def _fields(query: str) -> dict[str, str]:

@@ -53,16 +53,7 @@ def shown_thread(call: Call, thread: Thread) -> dict[str, Any]:
     """Return a thread with its first message, of which nothing is left if it was deleted."""
     head = call.world.node.message(thread.id, thread.id)
     message = _activity(call, thread) if head is None else shown_with_replies(call, head)
-    return {
-        "id": thread.id,
-        "created_by": thread.created_by,
-        "created_at": thread.created_at,
-        "updated_at": thread.updated_at,
-        "last_activity": thread.last_activity,
-        "answers": thread.answers,
-        "participants": thread.participants,
-        "message": message,
-    }
+    return {**thread.as_row(), "message": message}
 
 
 def shown_reply(call: Call, message: NodeMessage, ephemeral: Any) -> dict[str, Any]:

@@ -12,8 +12,9 @@ from twake_async.sandbox._releases.node.saving import (
     is_ephemeral,
     show_once,
     store,
+    tell,
 )
-from twake_async.sandbox._releases.node.shapes import shown_thread
+from twake_async.sandbox._releases.node.shapes import shown_reply, shown_thread
 from twake_async.sandbox._world.node_rows import Thread
 
 if TYPE_CHECKING:
@@ -38,8 +39,10 @@ def create_thread(call: Call) -> dict[str, Any]:
     call.world.node.add_thread(thread)
     if not isinstance(given, dict) or given.get("id") or _quotes_nowhere(call, thread, given):
         raise CrashError
-    store(call, thread, filled(call, thread, given, thread.id))
+    message = filled(call, thread, given, thread.id)
+    store(call, thread, message)
     announce(call, thread, thread.id)
+    tell(call, thread, message, shown_reply(call, message, None), is_new=True)
     return {"resource": shown_thread(call, thread)}
 
 

@@ -1,0 +1,283 @@
+"""Gives events to their handlers: each in a task of its own, in order, within the limits."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+import logging
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from ._errors import BotClosedError
+from ._queue import EventQueue, State, Turn
+from ._waiters import Waiter, Waiters
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from twake_async.events import Event
+
+    from ._waiters import Wanted
+
+__all__ = ["Dispatcher"]
+
+log: logging.Logger = logging.getLogger("twake_async.bot")
+
+#: Seconds that a handler has for its `finally` when it was cancelled.
+_LAST_WORDS = 1.0
+
+#: The event whose handler runs. Tasks that a handler begins have it, too: in Python 3.11,
+#: `asyncio.wait_for(bot.wait_for(...))` makes such a task.
+_current: contextvars.ContextVar[Turn | None] = contextvars.ContextVar(
+    "twake_async_bot_turn", default=None
+)
+
+
+@attrs.define(eq=False)
+class Dispatcher:
+    """Events that wait and events that are handled.
+
+    Args:
+        run: Runs the handlers of one event; says whether all ended by themselves.
+        queue: Decides which event is next.
+        queue_timeout: Seconds that an event may wait for a place in the queue.
+
+    """
+
+    run: Callable[[Turn], Awaitable[bool]]
+    queue: EventQueue
+    queue_timeout: float
+    dropped: int = attrs.field(default=0, init=False)
+    """How many events were not handled, or not to their end."""
+    closing: bool = attrs.field(default=False, init=False)
+    waiters: Waiters = attrs.field(init=False)
+    _active: set[Turn] = attrs.field(factory=set, init=False)
+    """Those whose handlers have begun, those that wait included."""
+    _pumping: bool = attrs.field(default=False, init=False)
+    _watchers: list[asyncio.Future[None]] = attrs.field(factory=list, init=False)
+    """Who waits for the end of all that is handled."""
+
+    def __attrs_post_init__(self) -> None:
+        self.waiters = Waiters(self._settle)
+
+    # --- new events --------------------------------------------------------------------------
+
+    def add(self, turn: Turn) -> bool | Awaitable[bool]:
+        """Take an event, unless the bot is closing.
+
+        Say whether it will be handled, or return what says it later.
+        """
+        if self.queue.held == 0 and self.queue.add(turn):
+            self._pump()
+            return True
+        if not self.queue.hold(turn):
+            return self.drop("the queue is full")
+        return self._held(turn)
+
+    async def _held(self, turn: Turn) -> bool:
+        """Wait for a place in the queue; say whether there was one in time."""
+        loop = asyncio.get_running_loop()
+        place: asyncio.Future[bool] = loop.create_future()
+        turn.settle = lambda found: None if place.done() else place.set_result(found)
+        timer = loop.call_later(self.queue_timeout, self._end_hold, turn, place)
+        try:
+            if await place:
+                return True
+            return self.drop("the bot is closing" if self.closing else "the queue is full")
+        except asyncio.CancelledError:
+            if turn.state is State.HELD:
+                self.queue.drop_held(turn)
+                self.drop("its request was cancelled")
+            raise
+        finally:
+            timer.cancel()
+
+    def _end_hold(self, turn: Turn, place: asyncio.Future[bool]) -> None:
+        if turn.state is State.HELD and not place.done():
+            self.queue.drop_held(turn)
+            place.set_result(False)
+
+    def drop(self, why: str) -> bool:
+        """Count and log an event that is not handled; return False."""
+        self.dropped += 1
+        queue = self.queue
+        log.error(
+            "an event was dropped: %s (%d wait, %d are handled)", why, queue.queued, queue.running
+        )
+        return False
+
+    # --- handlers ----------------------------------------------------------------------------
+
+    def _pump(self) -> None:
+        """Begin all that may begin."""
+        if self._pumping:  # an eager task has ended within `_begin`
+            return
+        self._pumping = True
+        try:
+            while (turn := self.queue.next()) is not None:
+                if turn.go_on is not None:
+                    turn.go_on()
+                else:
+                    self._begin(turn)
+        finally:
+            self._pumping = False
+        if self._watchers:
+            self._wake()
+
+    def _begin(self, turn: Turn) -> None:
+        self._active.add(turn)
+        turn.task = asyncio.get_running_loop().create_task(self._handle(turn))
+
+    async def _handle(self, turn: Turn) -> None:
+        _current.set(turn)
+        try:
+            if not await self.run(turn):
+                self.dropped += 1
+        finally:
+            self._finish(turn)
+
+    def _finish(self, turn: Turn) -> None:
+        if turn.state is State.DONE:  # it was cut off
+            return
+        self.queue.finish(turn)
+        self._active.discard(turn)
+        self._pump()
+
+    def _own(self) -> Turn | None:
+        """Return the event whose handler calls this; None outside of a handler."""
+        turn = _current.get()
+        return turn if turn in self._active else None
+
+    # --- waiting for an event ----------------------------------------------------------------
+
+    async def wait_for(self, wanted: Wanted, seconds: float) -> Any:
+        """Return the next event that fits. The handler that waits lets others run meanwhile.
+
+        Raises:
+            TimeoutError: None came in time.
+            BotClosedError: The bot is closed.
+
+        """
+        if self.closing:
+            raise BotClosedError("the bot is closed: no event comes any more")
+        loop = asyncio.get_running_loop()
+        waiter = Waiter(wanted, loop.create_future(), self._own())
+        timer = loop.call_later(seconds, self._end_wait, waiter, seconds)
+        self.waiters.add(waiter)
+        self._step_aside(waiter.turn)
+        try:
+            return await waiter.future
+        except asyncio.CancelledError:
+            self._give_up(waiter)
+            raise
+        finally:
+            timer.cancel()
+
+    def _step_aside(self, turn: Turn | None) -> None:
+        if turn is None:
+            return
+        turn.waits += 1
+        if turn.waits == 1 and turn.state is State.RUNNING:
+            self.queue.pause(turn)
+            self._pump()
+
+    def _end_wait(self, waiter: Waiter, seconds: float) -> None:
+        self.waiters.end(waiter, TimeoutError(f"no event that fits came within {seconds:g} s"))
+
+    def _settle(self, waiter: Waiter, result: Event | BaseException) -> None:
+        """End a wait, once its handler has a slot again."""
+
+        def go_on() -> None:
+            if waiter.future.done():
+                return
+            if isinstance(result, BaseException):
+                waiter.future.set_exception(result)
+            else:
+                waiter.future.set_result(result)
+
+        turn = waiter.turn
+        if turn is None or turn.state is State.DONE:
+            go_on()
+            return
+        turn.waits -= 1
+        if turn.waits or turn.state is not State.WAITING:
+            go_on()  # other tasks of the handler wait, too
+            return
+        turn.go_on = go_on
+        self.queue.resume(turn)
+        self._pump()
+
+    def _give_up(self, waiter: Waiter) -> None:
+        """End a wait that was cancelled: its handler goes on at once."""
+        turn = waiter.turn
+        if self.waiters.remove(waiter) and turn is not None:
+            turn.waits -= 1
+        if turn is not None and not turn.waits and turn.state in (State.WAITING, State.RESUMING):
+            self.queue.go_on_now(turn)
+            self._pump()
+
+    # --- the end -----------------------------------------------------------------------------
+
+    async def wait_idle(self) -> None:
+        """Wait until nothing is handled or waits to be; handlers that wait for an event aside."""
+        if self._own() is not None:
+            raise RuntimeError("wait_idle in a handler would wait for itself")
+        while not self.queue.is_idle:
+            await self._watch()
+
+    async def _watch(self) -> None:
+        """Wait until an event has ended, or its handler begun to wait."""
+        change: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._watchers.append(change)
+        await change
+
+    def _wake(self) -> None:
+        watchers, self._watchers = self._watchers, []
+        for change in watchers:
+            if not change.done():
+                change.set_result(None)
+
+    async def aclose(self, drain: float) -> None:
+        """Take nothing more, give what is there some seconds, and cut off the rest.
+
+        Args:
+            drain: Seconds.
+
+        """
+        self.closing = True
+        for turn in self.queue.take_held():
+            turn.settle(False)  # noqa: FBT003
+        self.waiters.close(lambda: BotClosedError("the bot was closed"))
+        own = self._own()
+        try:
+            await self._drained(drain, own)
+        finally:
+            await self._cut_off(own)
+
+    async def _drained(self, drain: float, own: Turn | None) -> None:
+        """Wait until all are handled but the one whose handler calls this, or the time is over."""
+        if not drain:
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(drain):
+                while self.queue.queued or self._active - {own}:
+                    await self._watch()
+
+    async def _cut_off(self, own: Turn | None) -> None:
+        """Drop what has not begun, and cancel what has, but for the handler that calls this."""
+        dropped = self.queue.clear()
+        begun = [turn for turn in self._active if turn is not own]
+        tasks = [turn.task for turn in begun if turn.task is not None]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=_LAST_WORDS)
+        for turn in begun:
+            self._finish(turn)  # also of a task that was cancelled before its first step
+        cut = sum(task.cancelled() or not task.done() for task in tasks)
+        self.dropped += dropped + cut
+        if dropped or cut:
+            log.error("closed: %d events were not handled, %d were cut off", dropped, cut)
+        self._wake()

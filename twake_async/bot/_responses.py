@@ -1,0 +1,86 @@
+"""Sends the answers to events through the session of the bot."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from twake_async.errors import TwakeError
+
+from ._answers import answer_to, has_reader, message_of, notice_for
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from twake_async.events import Event
+    from twake_async.messages import Message, ReaderUpdate
+    from twake_async.retry import RetryPolicy
+    from twake_async.session import TwakeSession
+
+__all__ = ["Responses"]
+
+log: logging.Logger = logging.getLogger("twake_async.bot")
+
+
+@attrs.frozen(eq=False)
+class Responses:
+    """Answers events; `Event.reply` and `Event.update` come here."""
+
+    twake: TwakeSession
+
+    def bind(self, event: Event) -> None:
+        """Let the answers to an event come here."""
+        object.__setattr__(event, "_responder", self)
+
+    async def reply(
+        self,
+        event: Event,
+        content: Any,
+        *,
+        ephemeral: bool,
+        hidden_data: Mapping[str, Any] | None,
+        front_id: str | None,
+        deadline: float | None,
+        retry: RetryPolicy | None,
+    ) -> Message:
+        """Send an answer; in the group of the event, if it says one."""
+        draft = answer_to(
+            event, content, ephemeral=ephemeral, hidden_data=hidden_data, front_id=front_id
+        )
+        return await self.twake.send(draft, group_id=event.group_id, deadline=deadline, retry=retry)
+
+    async def update(
+        self,
+        event: Event,
+        content: Any,
+        *,
+        hidden_data: Mapping[str, Any] | None,
+        pinned: bool | None,
+        user_specific: Sequence[ReaderUpdate],
+        deadline: float | None,
+        retry: RetryPolicy | None,
+    ) -> Message:
+        """Edit the message of an event."""
+        return await self.twake.edit_message(
+            message_of(event),
+            content,
+            hidden_data=hidden_data,
+            pinned=pinned,
+            user_specific=user_specific,
+            group_id=event.group_id,
+            deadline=deadline,
+            retry=retry,
+        )
+
+    async def tell(self, event: Event, text: str) -> None:
+        """Show a text to the user of an event, and to nobody else; a failure is logged."""
+        kind = type(event).__name__
+        if not has_reader(event):
+            log.warning("a %s has no user to whom this could be shown: %s", kind, text)
+            return
+        try:
+            await self.twake.send(notice_for(event, text), group_id=event.group_id)
+        except TwakeError as exc:
+            log.warning("the user of a %s may not have been shown: %s (%s)", kind, text, exc)

@@ -1,0 +1,152 @@
+"""Who waits for an event with `wait_for`, and whom an event is for. No I/O."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from twake_async.errors import ConfigurationError
+from twake_async.events import Event
+from twake_async.messages import Message, MessageRef
+
+from ._routes import application_of
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable
+
+    from ._queue import Turn
+
+__all__ = ["Waiter", "Waiters", "Wanted", "wanted"]
+
+
+@attrs.frozen(eq=False)
+class Wanted:
+    """Which events fit a call of `wait_for`."""
+
+    kind: type[Event]
+    user_id: str | None
+    message_id: str | None
+    channel_id: str | None
+    where: Callable[[Any], object] | None
+    bots: bool
+
+    def fits(self, event: Event) -> bool:
+        """Say whether an event fits; it raises what `where` raises."""
+        if not isinstance(event, self.kind):
+            return False
+        if self.user_id is not None and event.user_id != self.user_id:
+            return False
+        if self.message_id is not None:
+            message = event.message
+            if message is None or message.id != self.message_id:
+                return False
+        if self.channel_id is not None and event.channel_id != self.channel_id:
+            return False
+        if not self.bots and application_of(event) is not None:
+            return False
+        return self.where is None or bool(self.where(event))
+
+
+def wanted(
+    kind: object,
+    from_: object,
+    message: object,
+    channel_id: object,
+    where: object,
+    *,
+    bots: bool,
+) -> Wanted:
+    """Return the checked arguments of `wait_for`.
+
+    Raises:
+        ConfigurationError: An argument cannot work.
+
+    """
+    if not (isinstance(kind, type) and issubclass(kind, Event)):
+        raise ConfigurationError("wait_for takes the class of an event", field="kind")
+    if where is not None and not callable(where):
+        raise ConfigurationError("where must be a function", field="where")
+    if channel_id is not None and not isinstance(channel_id, str):
+        raise ConfigurationError("channel_id must be a string", field="channel_id")
+    return Wanted(kind, _user(from_), _message(message), channel_id, where, bots)
+
+
+def _user(from_: object) -> str | None:
+    """Return the id of a user. An event without a user must not mean anybody."""
+    if isinstance(from_, Event):
+        if from_.user_id is None:
+            raise ConfigurationError("from_ is an event that has no user", field="from_")
+        return from_.user_id
+    if from_ is None or (isinstance(from_, str) and from_):
+        return from_
+    raise ConfigurationError("from_ must be the id of a user, or an event", field="from_")
+
+
+def _message(message: object) -> str | None:
+    if isinstance(message, Message | MessageRef):
+        return message.id
+    if message is None or (isinstance(message, str) and message):
+        return message
+    raise ConfigurationError("message must be a Message, a MessageRef or an id", field="message")
+
+
+@attrs.define(eq=False)
+class Waiter:
+    """One call of `wait_for`."""
+
+    wanted: Wanted
+    future: asyncio.Future[Any]
+    turn: Turn | None
+    """The turn of the handler that waits; None outside of a handler."""
+
+
+@attrs.define(eq=False)
+class Waiters:
+    """All that wait, in the order in which they began.
+
+    Args:
+        settle: Called with a waiter, and its event or its error, when it has ended.
+
+    """
+
+    settle: Callable[[Waiter, Event | BaseException], None]
+    _waiting: dict[Waiter, None] = attrs.field(factory=dict, init=False)
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def add(self, waiter: Waiter) -> None:
+        """Add one that waits from now on."""
+        self._waiting[waiter] = None
+
+    def remove(self, waiter: Waiter) -> bool:
+        """Take one out; say whether it still waited."""
+        if waiter not in self._waiting:
+            return False
+        del self._waiting[waiter]
+        return True
+
+    def offer(self, event: Event) -> bool:
+        """Give an event to the first that it fits; say whether one took it."""
+        for waiter in list(self._waiting) if self._waiting else ():
+            try:
+                fits = waiter.wanted.fits(event)
+            except Exception as exc:  # noqa: BLE001 - of `where`: it is told to who wrote it
+                self.end(waiter, exc)
+                continue
+            if fits:
+                self.end(waiter, event)
+                return True
+        return False
+
+    def end(self, waiter: Waiter, result: Event | BaseException) -> None:
+        """End one with its event or its error, if it still waits."""
+        if self.remove(waiter):
+            self.settle(waiter, result)
+
+    def close(self, make: Callable[[], BaseException]) -> None:
+        """End all, each with an error of its own."""
+        for waiter in list(self._waiting):
+            self.end(waiter, make())

@@ -1,0 +1,60 @@
+"""What was posted, for tests to look at."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from attrs import define, field
+
+__all__ = ["PostedEvent", "record"]
+
+
+@define(frozen=True, slots=True)
+class PostedEvent:
+    """One event that the sandbox posted to an application."""
+
+    type: str
+    """The type of the event, such as "hook"."""
+    name: str
+    """The name of the event, such as "new_message"; "" for a message on Node."""
+    status: int | None
+    """The status of the application's answer; None without a whole answer."""
+    seconds: float
+    """Seconds from the post to the answer, or until the server waited no longer."""
+    error: str | None = None
+    """Why there is no whole answer; None if there is one."""
+    application_id: str = ""
+    """The application."""
+    event: Mapping[str, Any] = field(factory=dict, repr=False)
+    """The event, as the application reads it."""
+    headers: Mapping[str, str] = field(factory=dict, repr=False)
+    """The headers of the request."""
+    body: bytes = field(default=b"", repr=False)
+    """The body of the request, which a Node server signs."""
+
+
+def record(
+    application_id: str,
+    body: bytes,
+    headers: list[tuple[str, str]],
+    *,
+    status: int | None,
+    seconds: float,
+    error: str | None,
+) -> PostedEvent:
+    """Return what is kept of an event that was posted."""
+    event = json.loads(body)
+    name = event.get("event", event.get("name"))
+    return PostedEvent(
+        str(event["type"]),
+        "" if name is None else str(name),
+        status,
+        seconds,
+        error,
+        application_id,
+        event,
+        dict(headers),
+        body,
+    )
