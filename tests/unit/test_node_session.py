@@ -415,6 +415,28 @@ async def test_a_look_that_never_works_leaves_it_unknown(sandbox, one):
     assert len(reads(sandbox)) == 3
 
 
+@pytest.mark.parametrize(("asked", "waits", "found"), [(3, [3.0], True), (60, [], False)])
+async def test_a_look_does_not_come_before_the_server_wants_it(sandbox, one, asked, waits, found):
+    """It ends where that is too long."""
+    seen = []
+
+    async def pause(seconds, _):
+        seen.append(seconds)
+
+    attempts = one._sender.attempts
+    attempts.clock = attrs.evolve(attempts.clock, pause=pause)
+    sandbox.fail_next(after_storing="close")
+    sandbox.refuse_next(429, retry_after=asked, on="read")
+    sending = one.send_message(sandbox.channel_id, "hello")
+    if found:
+        assert (await sending).content == "hello"
+    else:
+        with pytest.raises(OutcomeUnknownError):
+            await sending
+    assert seen == waits
+    assert len(reads(sandbox)) == 1 + found
+
+
 async def test_a_look_reads_several_pages(sandbox, one):
     """A busy channel has many newer messages."""
     sandbox.slow_next(30.0)
