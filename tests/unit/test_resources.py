@@ -24,6 +24,8 @@ from twake_async import (
 )
 from twake_async.events import ButtonClick
 from twake_async.resources import TokenOwner
+from twake_async.sandbox import Sandbox
+from twake_async.sandbox._seed import DEFAULT_SEED
 from twake_async.twacode import Button
 
 CASES = {
@@ -32,6 +34,7 @@ CASES = {
         json.loads, (WIRE / "rest" / "cases.jsonl").read_text(encoding="utf-8").splitlines()
     )
 }
+USERS = DEFAULT_SEED["users"]
 URL = "https://twake.example.org"
 GROUP = "2738494b-0f0b-11eb-9a0b-0242ac1b0006"
 WORKSPACE = "31425355-0f15-11eb-9a15-0242ac1b0006"
@@ -391,3 +394,40 @@ async def test_over_node_each_says_that_it_needs_v1(route):
         with pytest.raises(ConfigurationError, match='needs api="v1"') as caught:
             await CALLS[route](twake)
     assert caught.value.field == "api"
+
+
+# The sandbox
+
+
+@pytest.mark.parametrize("release", ["2020", "2021", "2022"])
+async def test_the_sandbox_over_v1(release):
+    """Channels, people and a message to one person, as a program meets them."""
+    async with Sandbox(release=release) as sandbox:
+        keys = (sandbox.public_id, sandbox.private_api_key)
+        place = {"group_id": sandbox.group_id, "base_url": sandbox.url}
+        async with TwakeSession(*keys, **place) as twake:
+            alice = await twake.users.get(USERS["alice"]["id"])
+            assert (alice.username, alice.email) == ("alice", "alice@example.org")
+            sent = await twake.send_direct(alice.id, "only for you")
+            again = await twake.channels.direct(alice.id)
+            assert sent.channel_id == again.id
+            general, random = await twake.channels.of_workspace(sandbox.workspace_id, alice.id)
+            assert (general.name, random.name) == ("General", "Random")
+            with pytest.raises(NotFoundError):
+                await twake.send_direct("unknown", "to nobody")
+            with pytest.raises(RefusedError):
+                await twake.channels.of_workspace(sandbox.workspace_id, "unknown")
+        shown = [one["content"] for one in sandbox.messages(sent.channel_id)]
+        assert shown[-1] == "only for you"
+
+
+async def test_a_token_of_the_sandbox():
+    """A seed may have tokens of pages that were opened."""
+    token = {"token": "tok", "app": "bot", "ws": "main", "group": "acme", "user": "alice"}
+    async with Sandbox(DEFAULT_SEED | {"tokens": [token]}) as sandbox:
+        keys = (sandbox.public_id, sandbox.private_api_key)
+        async with TwakeSession(*keys, base_url=sandbox.url) as twake:
+            owner = await twake.dialogs.user_of_token("tok")
+            assert owner.user_id == USERS["alice"]["id"]
+            with pytest.raises(RefusedError):
+                await twake.dialogs.user_of_token("another")

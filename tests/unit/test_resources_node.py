@@ -22,6 +22,7 @@ from twake_async import (
 from twake_async.events import ButtonClick
 from twake_async.resources import _messages as messages_room
 from twake_async.sandbox import Sandbox
+from twake_async.sandbox._seed import DEFAULT_SEED
 
 CASES = {
     (case["server"], case["name"]): case
@@ -343,3 +344,57 @@ async def test_over_v1_each_says_that_there_is_no_such_route(call):
         with pytest.raises(ConfigurationError, match='needs api="node"') as caught:
             await call(twake)
     assert caught.value.field == "api"
+
+
+# The sandbox's channels and people
+
+
+def shape(value):
+    """Return a document with the types of its values in their place; lists by their first item."""
+    if isinstance(value, dict):
+        return {name: shape(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [shape(item) for item in value[:1]]
+    return type(value).__name__
+
+
+TAGS = {"2022": "v2022.Q2.975", "2023": "v2023.Q1.1223"}
+
+
+async def test_the_sandbox_shows_channels_and_people_as_recorded(sandbox, real):
+    """The same keys, in the same order, with values of the same types."""
+    user_id = DEFAULT_SEED["users"]["alice"]["id"]
+    base = (
+        f"/api/channels/v1/companies/{sandbox.group_id}/workspaces/{sandbox.workspace_id}/channels"
+    )
+    asked = {
+        "channels-list": base,
+        "channel-get": f"{base}/{sandbox.channel_id}",
+        "channel-get-unknown": f"{base}/unknown",
+        "channel-members": f"{base}/{sandbox.channel_id}/members",
+        "user-get-internal": f"/internal/services/users/v1/users/{user_id}",
+    }
+    await real.send_message(sandbox.channel_id, "logs in")
+    (header,) = real._sender.api.api.token.header[1:]
+    async with httpx.AsyncClient(base_url=sandbox.url) as client:
+        for name, path in asked.items():
+            got = await client.get(path, headers={"authorization": header.decode()})
+            recorded = json.loads(CASES[TAGS[sandbox.release], name]["response"]["body"])
+            assert got.status_code == 200
+            assert shape(got.json()) == shape(recorded), name
+
+
+async def test_channels_and_people_of_the_sandbox(sandbox, real):
+    """As a program meets them."""
+    general, random = await real.channels.list()
+    assert (general.name, random.name) == ("General", "Random")
+    assert general.id == sandbox.channel_id
+    assert (await real.channels.get(random.id)).name == "Random"
+    members = await real.channels.members(random.id)
+    assert len(members) == 2
+    alice = await real.users.get(members[0].id)
+    assert (alice.username, alice.email) == ("alice", "alice@example.org")
+    with pytest.raises(NotFoundError):
+        await real.channels.get("unknown")
+    with pytest.raises(NotFoundError):
+        await real.users.get("unknown")

@@ -79,6 +79,25 @@ class Responses:
             retry=retry,
         )
 
+    async def open(
+        self,
+        event: Event,
+        form: Any,
+        *,
+        hidden_data: Mapping[str, Any] | None,
+        deadline: float | None,
+        retry: RetryPolicy | None,
+    ) -> None:
+        """Open a dialog in the browser of the user of an event."""
+        await self.twake.dialogs.open(
+            event,
+            form,
+            hidden_data=hidden_data,
+            group_id=event.group_id,
+            deadline=deadline,
+            retry=retry,
+        )
+
     async def tell(self, event: Event, text: str) -> None:
         """Show a text to the user of an event, and to nobody else; a failure is logged."""
         kind = type(event).__name__

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ._change import edit, remove
 from ._check import check
 from ._completion import VARIABLE, completion
 from ._demo import demo
+from ._find import channels, users
 from ._journal import journal
 from ._run_bot import run as run_bot
 from ._sandbox import sandbox
@@ -66,7 +68,11 @@ def twake_async() -> None:
     """Send messages to Twake, and know the outcome of each one for certain."""
 
 
-for command in (demo, sandbox, run_bot, check, send, send_many, journal, completion):
+_COMMANDS = (
+    *(demo, sandbox, run_bot, check, send, send_many, edit, remove),
+    *(channels, users, journal, completion),
+)
+for command in _COMMANDS:
     twake_async.add_command(command)
 
 
