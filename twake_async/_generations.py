@@ -29,7 +29,7 @@ APIS = ("v1", "node")
 
 @attrs.frozen
 class Wanted:
-    """What the caller of a session says of its API, checked."""
+    """What the caller of a session says of its API."""
 
     api: str
     text_form: Literal["plain", "portable"]
@@ -39,7 +39,13 @@ class Wanted:
     join_threads: bool
     """Whether to take part in a thread that refuses a reply, over Node."""
 
-    def __attrs_post_init__(self) -> None:
+    def check(self) -> None:
+        """Check what the caller said.
+
+        Raises:
+            ConfigurationError: It cannot work; the error names the argument.
+
+        """
         check_choice("api", self.api, APIS)
         check_choice("text_form", self.text_form, ("plain", "portable"))
         check_kind("join_threads", self.join_threads, bool)

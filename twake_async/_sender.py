@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ._batch.sending import Send
     from ._echoes import Echoes
     from ._lifetime import Life
+    from ._protocol.exchange import Request
     from ._protocol.generation import EncodedDraft, SaveRequest
     from ._send import Listener
     from .check import Check
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from .messages import ReaderUpdate, ReplyTarget
 
 __all__ = ["Sender", "draft_of_edit", "draft_of_reply"]
+
+T = TypeVar("T")
 
 #: Seconds that the requests may take at most that find out which APIs a server serves: a gateway
 #: may drop those that it does not know.
@@ -167,9 +170,16 @@ class Sender:
     ) -> None:
         """Send the request that removes a message, or raise the error of the send."""
         request = self.api.remove(_ref(message), group_id or self.group_id)
+        await self.make(request, deadline=deadline, retry=retry)
+
+    async def make(
+        self, request: Request[T], *, deadline: float | None, retry: RetryPolicy | None
+    ) -> T:
+        """Send a request, and return what it delivered or raise the error of the send."""
         seconds, policy = self._limits(deadline, retry)
         with self.life:
-            await self.attempts.run(request, policy, seconds)
+            result: T = await self.attempts.run(request, policy, seconds)
+            return result
 
     async def check(self, group_id: str | None, seconds: float) -> Check:
         """Make the requests of a check of the group, within a number of seconds."""

@@ -13,6 +13,7 @@ certain about the message::
     │   ├── AuthenticationError                  the id or the key is wrong
     │   ├── InvalidGroupError                    the group does not exist
     │   ├── MissingCapabilityError               the application may not do this in this group
+    │   ├── NotFoundError                        what was asked for is not there
     │   └── RateLimitedError                     the server said "later"
     ├── NotSentError                  NOT_SENT   no server can have acted on it
     └── OutcomeUnknownError           UNKNOWN    it may or may not be in the channel
@@ -34,6 +35,7 @@ __all__ = [
     "InvalidGroupError",
     "JournalError",
     "MissingCapabilityError",
+    "NotFoundError",
     "NotSentError",
     "Outcome",
     "OutcomeUnknownError",
@@ -230,6 +232,8 @@ class RefusedError(TwakeError):
     - `token`: the server did not take the access token, nor another one after a new login;
     - `thread`: the application takes no part in the thread, and may not reply in it;
     - `owner`: the message to edit is not this application's;
+    - `arguments`: a call beside the messages names what the server does not know or allow;
+    - `not_found`: what a call beside the messages asked for is not there;
     - `redirect`: a redirect from http to https, which is never followed;
     - `status`: another status, or words, that are only said before a message is stored;
     - `address`: a batch found no Twake at its address, before it sent anything or after a pause.
@@ -254,6 +258,15 @@ class MissingCapabilityError(RefusedError):
 
     missing: tuple[str, ...] = ()
     """The capabilities or privileges that the server asked for; empty where it did not say."""
+
+
+class NotFoundError(RefusedError):
+    """What a call beside the messages asked for is not there (reason `not_found`)."""
+
+    def __init__(
+        self, message: str, *, reason: str = "not_found", status: int | None = None
+    ) -> None:
+        super().__init__(message, reason=reason, status=status)
 
 
 class RateLimitedError(RefusedError):
@@ -281,6 +294,7 @@ class NotSentError(TwakeError):
     - `cooldown`: the server asked for a pause that ends after the deadline;
     - `login`: no login gave an access token;
     - `deadline`: the deadline was already over;
+    - `channel`: the channel of a direct message is not known, as that answer was lost;
     - `held`: a batch held it back, as its argument hold_after asks;
     - `stopped`: its batch ended before it began;
     - `outage`: its batch ended before it began, as the server was down or took no messages.

@@ -8,31 +8,19 @@ import ssl  # noqa: TC003
 from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self
 
-from ._arguments import (
-    Hidden,
-    check_base_url,
-    check_callback,
-    check_count,
-    check_credentials,
-    check_deadline,
-    check_kind,
-    check_statuses,
-    from_environment,
-    taken_out,
-)
-from ._attempt_loop import Attempts
+from ._arguments import Hidden, check_credentials, from_environment, taken_out
 from ._batch.engine import Plan, stream
-from ._generations import Wanted, choose_generation
+from ._generations import Wanted
 from ._lifetime import Life
-from ._protocol.server import Server
-from ._sender import Sender, draft_of_edit, draft_of_reply
-from ._transport.choose import open_transport
+from ._sender import draft_of_edit, draft_of_reply
+from ._setup import Way, set_up
 from .check import Check  # noqa: TC001
 from .deliveries import Delivery, Drafts, Progress  # noqa: TC001
 from .errors import ConfigurationError
 from .journal import Journal  # noqa: TC001
 from .messages import Message, MessageDraft, MessageRef, ReaderUpdate, ReplyTarget
-from .retry import Attempt, RetryBudget, RetryPolicy, Tokens
+from .resources import Caller, Channels, Dialogs, Limits, Messages, Users, find_direct
+from .retry import Attempt, RetryBudget, RetryPolicy
 
 if TYPE_CHECKING:
     import httpx
@@ -89,6 +77,15 @@ class TwakeSession:
 
     """
 
+    channels: Channels
+    """Calls about channels: where messages go."""
+    users: Users
+    """Calls about people."""
+    messages: Messages
+    """Calls about messages that are there, over `api="node"`."""
+    dialogs: Dialogs
+    """Calls about dialogs, which open in a user's browser."""
+
     # A session that could not be built shows up in tracebacks all the same.
     _public_id = _base_url = ""
     _life = Life()
@@ -126,25 +123,32 @@ class TwakeSession:
         del private_api_key, base_url, proxy
         if isinstance(credentials, ConfigurationError):
             raise credentials
-        self._public_id = credentials.public_id
-        self._credentials = credentials
-        self._base_url = check_base_url(address.value, allow_plain_http=allow_plain_http)
-        seconds = check_deadline(deadline, positive=True)
-        check_kind("retry", retry, RetryPolicy)
+        self._public_id, self._credentials = credentials.public_id, credentials
         wanted = Wanted(api, text_form, workspace_id, join_threads)
-        check_count("max_connections", max_connections)
-        trusted = check_statuses("trusted_statuses", trusted_statuses)
-        if retry_budget is not None:
-            check_kind("retry_budget", retry_budget, RetryBudget)
-        check_callback("on_attempt", on_attempt)
-        opened = open_transport(
-            self._base_url, max_connections, http_client, transport, verify=verify, proxy=through
+        way = Way(
+            address,
+            allow_plain_http,
+            max_connections,
+            trusted_statuses,
+            http_client,
+            transport,
+            verify,
+            through,
         )
-        server = Server(self._base_url, trusted, opened.proxy)
-        self._attempts = Attempts(opened, Tokens(retry_budget), on_attempt)
-        self._life = Life()
-        generation = choose_generation(wanted, self._attempts, server, credentials, transport)
-        self._sender = Sender(generation, self._attempts, self._life, group_id, seconds, retry)
+        self._base_url, self._sender = set_up(
+            credentials,
+            way,
+            wanted,
+            group_id=group_id,
+            deadline=deadline,
+            retry=retry,
+            retry_budget=retry_budget,
+            on_attempt=on_attempt,
+        )
+        self._attempts, self._life = self._sender.attempts, self._sender.life
+        self._caller = Caller(self._sender, credentials.public_id)
+        self.channels, self.users = Channels(self._caller), Users(self._caller)
+        self.messages, self.dialogs = Messages(self._caller), Dialogs(self._caller)
 
     @classmethod
     def from_env(cls, **overrides: Any) -> Self:
@@ -547,6 +551,83 @@ class TwakeSession:
 
         """
         await self._sender.remove(message, group_id=group_id, deadline=deadline, retry=retry)
+
+    async def send_direct(
+        self,
+        user_id: str,
+        content: Any,
+        *,
+        hidden_data: Mapping[str, Any] | None = None,
+        front_id: str | None = None,
+        group_id: str | None = None,
+        deadline: float | None = None,
+        retry: RetryPolicy | None = None,
+    ) -> Message:
+        """Send a message to one person, and return it as the server has it.
+
+        It asks for the application's own channel with that person first (`channels.direct`), so
+        it costs two requests: to write again, keep the `channel_id` of the message.
+
+        Args:
+            user_id: The user's id, as an event names it.
+            content: A string, a Twacode node, or a list of both.
+            hidden_data: Data that comes back with each interaction.
+            front_id: Your own id for it; minted when None.
+            group_id: The group, if not the session's.
+            deadline: Seconds for both requests, if not the session's.
+            retry: The policy for both, if not the session's.
+
+        Raises:
+            NotFoundError: The server knows no such user (`REFUSED`).
+            NotSentError: As for `send_message`; or the channel was not found, since the answer to
+                that request was lost (reason `channel`).
+            ConfigurationError: The session has `api="node"`, which has no such call.
+            TwakeError: As for `send_message`.
+
+        """
+        limits = Limits(group_id, deadline, retry)
+        channel, left = await find_direct(self.channels, user_id, limits)
+        return await self.send_message(
+            channel.id,
+            content,
+            hidden_data=hidden_data,
+            front_id=front_id,
+            group_id=group_id,
+            deadline=left,
+            retry=retry,
+        )
+
+    async def call(
+        self,
+        route: str,
+        fields: Mapping[str, Any],
+        *,
+        group_id: str | None = None,
+        deadline: float | None = None,
+        retry: RetryPolicy | None = None,
+    ) -> dict[str, Any]:
+        """Send fields to any route of `api="v1"`, and return what the server answered.
+
+        The routes of calendars and tasks are reached so. What is known of a route's answer is that
+        the server answered no error: so a return means that the server took the request. A call
+        whose answer is lost is not sent again.
+
+        Args:
+            route: The route below `/api/v1/`, such as `"tasks/task/save"`.
+            fields: What to send; the group is added.
+            group_id: The group, if not the session's.
+            deadline: Seconds for the call, if not the session's.
+            retry: The policy for the call, if not the session's.
+
+        Raises:
+            ConfigurationError: It is no route, or the session has another API.
+            InvalidDraftError: The fields cannot be sent as JSON.
+            TwakeError: As for `send_message`. The words "unknown error" may follow a write, so
+                that they are an `OutcomeUnknownError`.
+
+        """
+        request = self._caller.call(route, fields, group_id)
+        return await self._caller.make(request, Limits(group_id, deadline, retry))
 
     async def check(self, *, group_id: str | None = None, deadline: float | None = None) -> Check:
         """Return whether the server would take messages, and if not, what to fix.

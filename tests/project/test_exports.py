@@ -23,6 +23,7 @@ EXPECTED = [
     "MessageDraft",
     "MessageRef",
     "MissingCapabilityError",
+    "NotFoundError",
     "NotSentError",
     "Outcome",
     "OutcomeUnknownError",

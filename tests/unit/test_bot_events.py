@@ -67,14 +67,18 @@ def test_an_action_id_is_an_action_and_its_value(kind, action_id, action, value)
     assert (event.action, event.value) == (action, value)
 
 
-@pytest.mark.parametrize("call", ["reply", "update"])
+@pytest.mark.parametrize("call", ["reply", "update", "open"])
 async def test_an_event_without_a_bot_says_what_to_use_instead(call):
     """Its answer is `NOT_SENT`."""
     event = Command(message=None)
     with pytest.raises(ConfigurationError, match="did not come through a Bot") as caught:
         await getattr(event, call)("x")
     assert caught.value.outcome is Outcome.NOT_SENT
-    wanted = {"reply": r"TwakeSession.reply\(event", "update": "edit_message"}
+    wanted = {
+        "reply": r"TwakeSession.reply\(event",
+        "update": "edit_message",
+        "open": "dialogs.open",
+    }
     assert caught.match(wanted[call])
 
 

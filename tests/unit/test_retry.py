@@ -49,6 +49,8 @@ DECISIONS = {
         "closed": (False, False, False),
     },
     Outcome.REFUSED: {
+        "arguments": (False, False, False),
+        "not_found": (False, False, False),
         "authentication": (False, False, False),
         "group": (False, False, False),
         "capability": (False, False, False),
@@ -91,7 +93,7 @@ def test_what_may_be_repeated(outcome, reason, create, resend, edit):
 @pytest.mark.parametrize(
     ("kind", "outcome", "besides"),
     [
-        (NotSentError, Outcome.NOT_SENT, {"held", "stopped", "outage"}),
+        (NotSentError, Outcome.NOT_SENT, {"channel", "held", "stopped", "outage"}),
         (RefusedError, Outcome.REFUSED, {"address"}),
         (
             OutcomeUnknownError,

@@ -7,7 +7,7 @@ import pytest
 from twake_async import TwakeSession
 from twake_async.bot import Bot, UserError
 from twake_async.sandbox import Sandbox
-from twake_async.twacode import Button, Content
+from twake_async.twacode import Button, Content, Input
 
 SECRET = "a-part-of-the-path-that-nobody-knows"
 
@@ -67,4 +67,40 @@ async def test_a_lost_answer_is_settled_by_the_echo():
             message = await twake.send_message(sandbox.channel_id, "second")
             assert message.id == sandbox.messages()[1]["id"]
             assert [one.status for one in sandbox.posted] == [200, 200]
+            await bot.aclose()
+
+
+@pytest.mark.parametrize("release", ["2020", "2021", "2022", "2023"])
+async def test_a_window_opens_and_its_form_comes_back(release):
+    """`event.open` shows a form to the user of the event; a click in it brings what was typed."""
+    async with Sandbox(release=release) as sandbox:
+        async with TwakeSession(
+            sandbox.public_id,
+            sandbox.private_api_key,
+            group_id=sandbox.group_id,
+            base_url=sandbox.url,
+            api=sandbox.api,
+            workspace_id=sandbox.workspace_id,
+            proxy=None,
+        ) as twake:
+            bot = Bot(twake, secret=SECRET)
+            saved: list[object] = []
+
+            @bot.configure()
+            async def ask(event):
+                form = Content(Input("rate"), Button("Save", action_id="save"))
+                await event.open(form, hidden_data={"of": event.channel_id})
+
+            @bot.configuration_action("save")
+            async def save(event):
+                saved.append((dict(event.form), dict(event.hidden_data)))
+
+            sandbox.connect(bot, path=f"/{SECRET}")
+            await sandbox.configure("channel", user="bob")
+            await bot.wait_idle()
+            assert sandbox.window_of("alice") is None
+            assert "rate" in str(sandbox.window_of("bob"))
+            await sandbox.configuration_click("save", user="bob", form={"rate": "7"})
+            await bot.wait_idle()
+            assert saved == [({"rate": "7"}, {"of": sandbox.channel_id})]
             await bot.aclose()

@@ -17,7 +17,7 @@ from .look import Looks
 if TYPE_CHECKING:
     from twake_async._attempt_loop import Attempts
     from twake_async._protocol.node.api import Api
-    from twake_async._protocol.node.requests import Remove, Save
+    from twake_async._protocol.node.requests import Bearer, Remove, Save
     from twake_async.errors import TwakeError
     from twake_async.messages import Message
 
@@ -51,17 +51,21 @@ class NodeSession:
         """Return the steps around the attempts of a save."""
         return SaveSteps(self, save)
 
-    def steps_of_remove(self, remove: Remove) -> RemoveSteps:
+    def steps_of_remove(self, remove: Remove) -> CallSteps:
         """Return the steps around the attempts of a remove."""
-        return RemoveSteps(self, remove)
+        return CallSteps(self, remove)
+
+    def steps_of_call(self, call: Bearer) -> CallSteps:
+        """Return the steps around the attempts of a call beside the messages."""
+        return CallSteps(self, call)
 
 
 @attrs.define(eq=False)  # made for each send, and so not frozen
-class RemoveSteps:
-    """The steps around the attempts of a remove."""
+class CallSteps:
+    """The steps around the attempts of what may be sent twice: a remove, or a read."""
 
     session: NodeSession
-    request: Remove
+    request: Bearer
 
     can_look = False
     can_read = True
@@ -85,12 +89,12 @@ class RemoveSteps:
         return True
 
     async def look(self, seconds: float, doubts: int) -> None:
-        """Return None: a remove is sent again instead."""
+        """Return None: it is sent again instead."""
 
     def observed(self, requests: int) -> None:
         """Return None: no event shows it."""
 
-    async def confirm(self, result: None, seconds: float) -> bool | None:
+    async def confirm(self, result: object, seconds: float) -> bool | None:
         """Return None: nothing is read back."""
 
 

@@ -9,7 +9,7 @@ import attrs
 
 from twake_async.errors import TwakeError
 
-from ._answers import answer_to, has_reader, message_of, notice_for
+from ._answers import answer_to, has_reader, message_of, notice_for, replacement_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -62,13 +62,37 @@ class Responses:
         deadline: float | None,
         retry: RetryPolicy | None,
     ) -> Message:
-        """Edit the message of an event."""
+        """Edit the message of an event; an ephemeral one, which is stored nowhere, is replaced."""
+        draft = replacement_of(event, content, hidden_data)
+        if draft is not None:
+            return await self.twake.send(
+                draft, group_id=event.group_id, deadline=deadline, retry=retry
+            )
         return await self.twake.edit_message(
             message_of(event),
             content,
             hidden_data=hidden_data,
             pinned=pinned,
             user_specific=user_specific,
+            group_id=event.group_id,
+            deadline=deadline,
+            retry=retry,
+        )
+
+    async def open(
+        self,
+        event: Event,
+        form: Any,
+        *,
+        hidden_data: Mapping[str, Any] | None,
+        deadline: float | None,
+        retry: RetryPolicy | None,
+    ) -> None:
+        """Open a dialog in the browser of the user of an event."""
+        await self.twake.dialogs.open(
+            event,
+            form,
+            hidden_data=hidden_data,
             group_id=event.group_id,
             deadline=deadline,
             retry=retry,

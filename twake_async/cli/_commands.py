@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ._change import edit, remove
 from ._check import check
 from ._completion import VARIABLE, completion
 from ._demo import demo
+from ._find import channels, users
 from ._journal import journal
+from ._run_bot import run as run_bot
 from ._sandbox import sandbox
 from ._send import send
 from ._send_many import send_many
@@ -47,6 +50,7 @@ class _InOrder(click.Group):
 Begin with:
   twake-async demo                what this is, in two seconds, on this machine
   twake-async sandbox             a Twake of your own to send to
+  twake-async run my_bot:bot      a bot, with --sandbox on a Twake of its own
   twake-async check               whether a server would take your messages
 
 \b
@@ -64,7 +68,11 @@ def twake_async() -> None:
     """Send messages to Twake, and know the outcome of each one for certain."""
 
 
-for command in (demo, sandbox, check, send, send_many, journal, completion):
+_COMMANDS = (
+    *(demo, sandbox, run_bot, check, send, send_many, edit, remove),
+    *(channels, users, journal, completion),
+)
+for command in _COMMANDS:
     twake_async.add_command(command)
 
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from ._credentials import Options
     from ._signals import Signals
 
-__all__ = ["send"]
+__all__ = ["Report", "as_content", "read_text", "send", "send_draft"]
 
 
 @click.command(
@@ -43,6 +43,7 @@ Examples:
   make 2>&1 | twake-async send --channel "$CHANNEL"
   id=$(twake-async send --channel "$CHANNEL" "Deploying ...")
   twake-async send --channel "$CHANNEL" --reply-to "$id" "... done"
+  twake-async send --to-user "$USER_ID" --markdown "**Your** build failed"
 
 \b
 Exit status: the outcome of the message, and what a script may do:
@@ -67,10 +68,15 @@ and TWAKE_WORKSPACE_ID), or from a TOML file that only you may read (chmod 600):
 @click.option(
     "--channel",
     metavar="ID",
-    required=True,
     envvar="TWAKE_CHANNEL_ID",
     help="The channel to show it in; else TWAKE_CHANNEL_ID.",
 )
+@click.option(
+    "--to-user",
+    metavar="ID",
+    help="With --api v1: the only person to send it to, in place of a channel.",
+)
+@click.option("--markdown", is_flag=True, help="TEXT is Markdown.")
 @click.option("--reply-to", metavar="ID", help="The message to reply to.")
 @click.option(
     "--ephemeral-to",
@@ -101,11 +107,13 @@ and TWAKE_WORKSPACE_ID), or from a TOML file that only you may read (chmod 600):
 @session_options
 def send(
     text: str | None,
-    channel: str,
+    *,
+    channel: str | None,
+    to_user: str | None,
     reply_to: str | None,
     ephemeral_to: tuple[str, ...],
     deadline: float,
-    *,
+    markdown: bool,
     attempts: int | None,
     resend: bool,
     as_json: bool,
@@ -116,29 +124,60 @@ def send(
     TEXT is read from standard input when it is "-", or when it is missing and standard input is
     not a terminal; one line break at the end is dropped.
     """
+    _check_target(channel, to_user, alone=not (reply_to or ephemeral_to))
     policy = attrs.evolve(policy_for(attempts), on_unknown="resend" if resend else "raise")
-    report = _Report(as_json)
+    report = Report(as_json)
     signals = process_signals()
     signals.guard(STATUSES[Outcome.NOT_SENT])
 
     def prepare() -> tuple[TwakeSession, MessageDraft]:
         session = open_session(options, os.environ, deadline=deadline, on_attempt=report.note)
-        return session, _draft(channel, text, reply_to, ephemeral_to)
+        content = as_content(read_text(text), markdown=markdown)
+        # To one person: the channel is not known before the server was asked for it.
+        return session, _draft(to_user or channel or "", content, reply_to, ephemeral_to)
 
-    return _send(prepare, policy, report, signals)
+    return send_draft(prepare, policy, report, signals, user=to_user)
 
 
-def _send(
+def _check_target(channel: str | None, user: str | None, *, alone: bool) -> None:
+    if user is None and channel is None:
+        raise click.UsageError("There is no channel: give --channel, or --to-user.")
+    if user is not None and not alone:
+        raise click.UsageError("--to-user goes with neither --reply-to nor --ephemeral-to.")
+
+
+def as_content(text: str, *, markdown: bool) -> Any:
+    """Return what to show: the text, or the node that the reader's client compiles."""
+    if not markdown:
+        return text
+    from twake_async.twacode import Markdown  # noqa: PLC0415 - plain text need not wait for it
+
+    return Markdown(text)
+
+
+def send_draft(
     prepare: Callable[[], tuple[TwakeSession, MessageDraft]],
     policy: RetryPolicy,
-    report: _Report,
+    report: Report,
     signals: Signals,
+    *,
+    user: str | None = None,
 ) -> int:
+    """Send a draft, print its outcome, and return the exit status.
+
+    Args:
+        prepare: Opens the session and makes the draft.
+        policy: When to try again.
+        report: Prints the outcome.
+        signals: The signals of the process.
+        user: The only person to send it to, in the channel of the application and that person.
+
+    """
     with warnings.catch_warnings(record=True) as caught, asyncio.Runner() as runner:
         warnings.simplefilter("always", TextCutWarning)
         try:
             session, draft = prepare()
-            message = runner.run(_deliver(session, draft, policy, signals))
+            message = runner.run(_deliver(session, draft, policy, signals, user))
         except TwakeError as exc:
             status = report.failure(exc)
         except (KeyboardInterrupt, asyncio.CancelledError):
@@ -151,18 +190,18 @@ def _send(
 
 
 def _draft(
-    channel: str, text: str | None, reply_to: str | None, ephemeral_to: tuple[str, ...]
+    channel: str, content: Any, reply_to: str | None, ephemeral_to: tuple[str, ...]
 ) -> MessageDraft:
     return MessageDraft(
         channel,
-        _text(text),
+        content,
         parent_message_id=reply_to,
         ephemeral=bool(ephemeral_to),
         ephemeral_to=ephemeral_to,
     )
 
 
-def _text(given: str | None) -> str:
+def read_text(given: str | None) -> str:
     if given is not None and given != "-":
         return given
     if given is None and sys.stdin is not None and sys.stdin.isatty():
@@ -171,17 +210,23 @@ def _text(given: str | None) -> str:
 
 
 async def _deliver(
-    session: TwakeSession, draft: MessageDraft, policy: RetryPolicy, signals: Signals
+    session: TwakeSession,
+    draft: MessageDraft,
+    policy: RetryPolicy,
+    signals: Signals,
+    user: str | None,
 ) -> Message:
     task, loop = asyncio.current_task(), asyncio.get_running_loop()
     assert task is not None  # noqa: S101 - a coroutine runs in one
     signals.call(lambda: loop.call_soon_threadsafe(task.cancel))
     async with session as twake:
+        if user is not None:
+            return await twake.send_direct(user, draft.content, retry=policy)
         return await twake.send(draft, retry=policy)
 
 
 @attrs.define
-class _Report:
+class Report:
     """Prints the outcome of a send, and returns its exit status."""
 
     as_json: bool

@@ -17,6 +17,8 @@ _OPTIONS = {
     "base_url": "--base-url (TWAKE_BASE_URL)",
     "channel_id": "--channel",
     "deadline": "--deadline",
+    "user_id": "the user's id",
+    "id": "MESSAGE_ID",
     "ephemeral_to": "--ephemeral-to",
     "group_id": "--group (TWAKE_GROUP_ID)",
     "parent_message_id": "--reply-to",

@@ -104,7 +104,8 @@ class Event:
         """Answer the event, and return the answer as the server has it.
 
         An event that has a message is answered in the thread of that message, any other in its
-        channel. `TwakeSession.send_message(event.channel_id, ...)` answers in the channel always.
+        channel. An ephemeral message begins no thread: it is answered where it stands.
+        `TwakeSession.send_message(event.channel_id, ...)` answers in the channel always.
 
         Args:
             content: A string, a Twacode node, or a list of both.
@@ -143,8 +144,10 @@ class Event:
         """Edit the message of the event, and return it as the server has it now.
 
         Only the ids of the event's message are used. The rest of it comes from a browser, which
-        may claim anything, so it is not written back. On servers of mid-2021 and later, over
-        `api="v1"`, hidden data that is not given is lost, and a pinned message is unpinned.
+        may claim anything, so it is not written back. An ephemeral message, as a form often is, is
+        replaced for the user of the event: `pinned` and `user_specific` are not for it. On servers
+        of mid-2021 and later, over `api="v1"`, hidden data that is not given is lost, and a pinned
+        message is unpinned.
 
         Args:
             content: The new content.
@@ -170,15 +173,51 @@ class Event:
             retry=retry,
         )
 
+    async def open(
+        self,
+        form: Any,
+        *,
+        hidden_data: Mapping[str, Any] | None = None,
+        deadline: float | None = None,
+        retry: RetryPolicy | None = None,
+    ) -> None:
+        """Open a dialog in the browser of the user whose event it is.
+
+        Clicks in it come as `ConfigurationClick`.
+
+        Args:
+            form: What to show: a string, a Twacode node, or a list of both.
+            hidden_data: Data that comes back with each click.
+            deadline: Seconds for the call, if not the session's.
+            retry: The policy for the call, if not the session's.
+
+        Raises:
+            ConfigurationError: The event did not come through a `Bot` (`NOT_SENT`).
+            InvalidDraftError: The event names no user or no connection (`NOT_SENT`).
+            TwakeError: As for `Dialogs.open`.
+
+        """
+        await self._bound("open").open(
+            self, form, hidden_data=hidden_data, deadline=deadline, retry=retry
+        )
+
     def _bound(self, call: str) -> Responder:
         if self._responder is None:
-            instead = "TwakeSession.reply(event, ...)" if call == "reply" else "edit_message"
+            instead = _INSTEAD[call]
             raise ConfigurationError(
                 f"this event did not come through a Bot, so {call} has no session to send with: "
                 f"use {instead}",
                 field="event",
             )
         return self._responder
+
+
+#: What a session has in place of the calls of an event.
+_INSTEAD = {
+    "reply": "TwakeSession.reply(event, ...)",
+    "update": "edit_message",
+    "open": "TwakeSession.dialogs.open(event, ...)",
+}
 
 
 def _rebuild(kind: type[Event], fields: dict[str, Any]) -> Event:
@@ -214,6 +253,18 @@ class Responder(Protocol):
         retry: RetryPolicy | None,
     ) -> Message:
         """Edit the message of an event."""
+        ...
+
+    async def open(
+        self,
+        event: Event,
+        form: Any,
+        *,
+        hidden_data: Mapping[str, Any] | None,
+        deadline: float | None,
+        retry: RetryPolicy | None,
+    ) -> None:
+        """Open a dialog in the browser of the user of an event."""
         ...
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from twake_async._arguments import Credentials
     from twake_async.messages import Message
 
-__all__ = ["FRONT_ID", "MARKER", "Api", "Ids", "Token", "company_path"]
+__all__ = ["FRONT_ID", "MARKER", "Api", "Ids", "Token", "company_path", "service_path", "user_path"]
 
 #: Twake's own key for the id that a client minted, in the `context` of a message.
 FRONT_ID = "_front_id"
@@ -101,6 +101,16 @@ def company_path(company: str, *parts: str) -> str:
 
     """
     return "/".join(("/api/messages/v1/companies", *map(_quote, (company, *parts))))
+
+
+def service_path(service: str, company: str, *parts: str) -> str:
+    """Return the path of something of a company in another service than that of messages."""
+    return "/".join((f"/api/{service}/v1/companies", *map(_quote, (company, *parts))))
+
+
+def user_path(user_id: str) -> str:
+    """Return the path of a user: the service has no other one for applications."""
+    return f"/internal/services/users/v1/users/{_quote(user_id)}"
 
 
 def _quote(part: str) -> str:

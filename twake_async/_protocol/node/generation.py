@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
 
+from twake_async._protocol.json_codec import check_json, dump
+
 from .encode import encode_draft, encode_remove
 from .probes import examine
+from .reads import Ask
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator, Mapping
 
     from twake_async._protocol.exchange import Request
     from twake_async.check import Check
@@ -22,6 +25,8 @@ if TYPE_CHECKING:
     from .requests import Remove, Session
 
 __all__ = ["Node"]
+
+T = TypeVar("T")
 
 
 @attrs.frozen
@@ -48,6 +53,37 @@ class Node:
     def remove(self, ref: MessageRef, group_id: str | None) -> Remove:
         """Return the request that removes a message."""
         return encode_remove(ref, group_id=group_id, api=self.api, session=self.session)
+
+    def ask(
+        self,
+        path: str,
+        operation: str,
+        read: Callable[[Mapping[str, Any]], T | TwakeError],
+        *,
+        method: str = "GET",
+        document: Mapping[str, Any] | None = None,
+        target: str | None = None,
+    ) -> Ask[T]:
+        """Return a call beside the messages, which may be made twice; see `Ask`.
+
+        Args:
+            path: The path to ask.
+            operation: What it does, for the log.
+            read: Returns what the document of a good answer says.
+            method: The HTTP method.
+            document: What to send; None for nothing.
+            target: The id of what it is about, if a good answer names it.
+
+        Raises:
+            InvalidDraftError: The document cannot be sent as JSON (outcome `NOT_SENT`).
+
+        """
+        if document is not None:
+            check_json("document", document)
+        body = b"" if document is None else dump(document)
+        call = Ask(path, operation, self.api, read, method, body, target)
+        call.steps = self.session.steps_of_call(call)
+        return call
 
     def check(self, group_id: str | None) -> Generator[Request[Check], Check | TwakeError, Check]:
         """Yield the requests of a check, be sent what each proved, and return what all prove."""

@@ -18,7 +18,7 @@ from .api import Api, Token, company_path
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-    from twake_async._protocol.exchange import Answer, Context, Failure
+    from twake_async._protocol.exchange import Answer, Context, Failure, Steps
 
     from .requests import Place
 
@@ -45,13 +45,14 @@ class Ask(Generic[T]):
     body: bytes = b""
     target: str | None = None
     """The message that it is about, which its answer names if it is there; None for no one."""
+    steps: Steps[T] | None = attrs.field(default=None, repr=False)
+    """What the session does around its attempts; None where the caller of the read does it."""
     used: Token | None = attrs.field(default=None, init=False, repr=False)
     """The access token that the last attempt was sent with."""
 
     answer_limit = 33_554_432
     front_id = None
     repeatable = True
-    steps = None
 
     def headers(self) -> tuple[tuple[bytes, bytes], ...]:
         """Return the headers that say who sends it: those of the token of that moment."""
@@ -68,7 +69,7 @@ class Ask(Generic[T]):
 
         Where it names none, its connection is not used again.
         """
-        return self.target if result is True else None
+        return self.target if result is not False else None
 
 
 def _rows(document: Mapping[str, Any]) -> Rows | TwakeError:

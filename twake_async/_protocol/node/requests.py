@@ -37,6 +37,19 @@ class Session(Protocol):
         """Return the steps around the attempts of a remove."""
         ...
 
+    def steps_of_call(self, call: Bearer, /) -> Steps[Any]:
+        """Return the steps around the attempts of a call beside the messages."""
+        ...
+
+
+class Bearer(Protocol):
+    """A request that says with an access token who sends it."""
+
+    @property
+    def used(self) -> Token | None:
+        """The access token that the last attempt was sent with."""
+        ...
+
 
 def _show_size(body: bytes) -> str:
     return f"<{len(body)} bytes>"

@@ -18,7 +18,7 @@ from twake_async.errors import RefusedError, TwakeError
 from .refusals import judge_words
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from twake_async._protocol.exchange import Context, Failure
 
@@ -27,8 +27,13 @@ if TYPE_CHECKING:
 __all__ = ["read_answer"]
 
 
-def read_answer(
-    answer: Answer | Failure, path: str, limit: int, api: Api, context: Context
+def read_answer(  # noqa: PLR0917 - on the path of each send
+    answer: Answer | Failure,
+    path: str,
+    limit: int,
+    api: Api,
+    context: Context,
+    judge: Callable[[Mapping[str, Any]], TwakeError] = judge_words,
 ) -> Mapping[str, Any] | TwakeError:
     """Return the document of a 200 that is no refusal, or the error that the answer is.
 
@@ -38,6 +43,7 @@ def read_answer(
         limit: The most bytes that the body may have without its content coding.
         api: The API that was asked.
         context: What is known beside the answer.
+        judge: Returns what a 200 proves whose JSON has an `error`.
 
     """
     if not isinstance(answer, Answer):
@@ -47,7 +53,7 @@ def read_answer(
     document = document_of(answer, limit, api.codec, api.server)
     if isinstance(document, TwakeError):
         return document
-    return judge_words(document) if "error" in document else document
+    return judge(document) if "error" in document else document
 
 
 def _no_api(answer: Answer) -> RefusedError | None:

@@ -13,10 +13,11 @@ from twake_async._protocol.server import Server
 if TYPE_CHECKING:
     from twake_async._arguments import Credentials
 
-__all__ = ["DEFAULT_API", "REMOVE", "SAVE", "Api"]
+__all__ = ["DEFAULT_API", "REMOVE", "ROOT", "SAVE", "Api"]
 
-SAVE = "/api/v1/messages/save"
-REMOVE = "/api/v1/messages/remove"
+ROOT = "/api/v1/"
+SAVE = ROOT + "messages/save"
+REMOVE = ROOT + "messages/remove"
 
 
 @attrs.frozen

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import attrs
 
+from .calls import Call, encode_call
 from .echoed import EchoedDraft
 from .encode import encode_draft, encode_remove
 from .probes import examine
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator, Mapping
 
     from twake_async.check import Check
     from twake_async.errors import TwakeError
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from .requests import Remove
 
 __all__ = ["V1", "EchoedV1"]
+
+T = TypeVar("T")
 
 
 @attrs.frozen
@@ -43,6 +46,21 @@ class V1:
     def remove(self, ref: MessageRef, group_id: str | None) -> Remove:
         """Return the request that removes a message."""
         return encode_remove(ref, group_id=group_id, api=self.api)
+
+    def call(
+        self,
+        route: str,
+        document: Mapping[str, Any],
+        read: Callable[[Mapping[str, Any]], T | TwakeError],
+        *,
+        repeatable: bool = True,
+        target: str | None = None,
+        crash: str | None = None,
+    ) -> Call[T]:
+        """Return the request to a route beside the messages; see `encode_call`."""
+        return encode_call(
+            route, document, read, self.api, repeatable=repeatable, target=target, crash=crash
+        )
 
     def check(self, group_id: str | None) -> Generator[Probe, Check | TwakeError, Check]:
         """Yield the requests of a check, be sent what each proved, and return what all prove."""

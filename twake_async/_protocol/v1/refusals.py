@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
     from twake_async.errors import TwakeError
 
-__all__ = ["judge_words"]
+__all__ = ["judge_words", "refused_arguments"]
+
+_NO_GROUP = "you_need_to_provide_a_valid_group_id_field_in_any_api_request"
 
 #: The value of `error` in the answer: the class, the reason and the message of its refusal.
 _REFUSALS: dict[str, tuple[type[RefusedError], str, str]] = {
@@ -27,7 +29,7 @@ _REFUSALS: dict[str, tuple[type[RefusedError], str, str]] = {
         "authentication",
         "the server does not know this public id with this private key",
     ),
-    "you_need_to_provide_a_valid_group_id_field_in_any_api_request": (
+    _NO_GROUP: (
         InvalidGroupError,
         "group",
         "the server does not know this group: check group_id",
@@ -45,6 +47,27 @@ _REFUSALS: dict[str, tuple[type[RefusedError], str, str]] = {
 }
 
 
+#: What the routes beside the messages say before they write anything, and never a save.
+_ARGUMENTS: dict[str, str] = {
+    "payload_error": (
+        "the server takes none of what it was given, or does not allow it: check the ids of the "
+        "workspace and the user, who must be a member of it"
+    ),
+    "missing_user_id": "the server was given no user_id",
+    "missing_connection_id": "the server was given no connection_id",
+    "invalid_token": "the server does not know this token, or it is older than an hour",
+}
+
+
+def refused_arguments(document: Mapping[str, Any]) -> RefusedError | None:
+    """Return the refusal of a route beside the messages, or None."""
+    words = document.get("error")
+    sentence = _ARGUMENTS.get(words) if isinstance(words, str) else None
+    if sentence is None or document.keys() - {"error", "_cookies"}:
+        return None
+    return RefusedError(sentence, reason="arguments", status=200)
+
+
 def judge_words(document: Mapping[str, Any]) -> TwakeError:
     """Return what a 200 proves whose JSON has an `error`."""
     if "statusCode" in document and (refused := refused_by_node(document)) is not None:
@@ -59,6 +82,9 @@ def judge_words(document: Mapping[str, Any]) -> TwakeError:
         )
     kind, reason, sentence = known
     names = _missing(document)
+    if kind is MissingCapabilityError and document.get("capabilities") == []:
+        # A route that needs no capability names none: it found no installation in this group.
+        kind, reason, sentence = _REFUSALS[_NO_GROUP]
     error = kind(sentence + (f": {', '.join(names)}" if names else ""), reason=reason, status=200)
     if isinstance(error, MissingCapabilityError):
         error.missing = names

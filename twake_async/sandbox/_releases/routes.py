@@ -1,7 +1,6 @@
 """What each path of the API does, in both releases. Bodies are decoded to PHP arrays before.
 
-The sandbox is for messages. It also serves the other paths that need only the seed. The rest check
-the credentials, as the real ones do, and then answer that they are not served.
+The sandbox is for messages, and for what stands around them: channels, people, dialogs.
 """
 
 from __future__ import annotations
@@ -11,7 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import define
 
-from twake_async.sandbox._releases import messages_2020, messages_2021, permissions, php
+from twake_async.sandbox._releases import (
+    channels_2020,
+    messages_2020,
+    messages_2021,
+    permissions,
+    php,
+)
 from twake_async.sandbox._world.rows import App, Window
 
 if TYPE_CHECKING:
@@ -102,7 +107,10 @@ def _users_get(call: Call) -> Answer:
     app = call.permitted()
     if not isinstance(app, App):
         return Answer(app)
-    user, before = _user(call.world, php.field(call.fields, "user_id"))
+    user_id = php.field(call.fields, "user_id")
+    if not php.truthy(user_id):
+        return Answer({"object": None})
+    user, before = _user(call.world, user_id)
     if user is None:
         return Answer("", before, status=500)
     return Answer({"object": profile(call.world, user)})
@@ -148,7 +156,7 @@ def _configure(call: Call) -> Answer:
 
 
 def _configure_close(call: Call) -> Answer:
-    app = call.permitted("display_modal")
+    app = call.permitted()
     if not isinstance(app, App):
         return Answer(app)
     user_id = php.field(call.fields, "user_id")
@@ -158,16 +166,31 @@ def _configure_close(call: Call) -> Answer:
     return Answer({"result": "success"})
 
 
-def _unserved(*capabilities: str, privileges: tuple[str, ...] = ()) -> Callable[[Call], Answer]:
-    """Return a route for a path of the real server that the sandbox does not serve."""
+def _token(call: Call) -> Answer:
+    """Say whom a page was opened for, to anybody: no application need say who it is."""
+    token = php.field(call.fields, "token")
+    if token is None:
+        return Answer({"error": "invalid_token"}, _TRACE)
+    found = call.world.page_tokens.get(token) if isinstance(token, str) else None
+    return Answer({"error": "invalid_token"} if found is None else dict(found))
 
-    def route(call: Call) -> Answer:
-        app = call.permitted(*capabilities, privileges=privileges)
-        if not isinstance(app, App):
-            return Answer(app)
-        return Answer("The sandbox does not serve this path of the API.", status=501)
 
-    return route
+def _direct_channel(call: Call) -> Answer:
+    app = call.permitted()
+    if not isinstance(app, App):
+        return Answer(app)
+    group_id, user_id = (php.field(call.fields, name) for name in ("group_id", "user_id"))
+    channel = channels_2020.direct_channel(call.world, app, group_id, user_id)
+    return Answer({"object": channel})
+
+
+def _channels_of_workspace(call: Call) -> Answer:
+    app = call.permitted(privileges=("channels",))
+    if not isinstance(app, App):
+        return Answer(app)
+    workspace_id, user_id = (php.field(call.fields, name) for name in ("workspace_id", "user_id"))
+    found = channels_2020.of_workspace(call.world, workspace_id, user_id)
+    return Answer({"error": "payload_error"} if found is None else {"data": found})
 
 
 ROUTES: Mapping[str, Callable[[Call], Answer]] = {
@@ -176,6 +199,7 @@ ROUTES: Mapping[str, Callable[[Call], Answer]] = {
     "/api/v1/users/get": _users_get,
     "/api/v1/general/configure": _configure,
     "/api/v1/general/configure_close": _configure_close,
-    "/api/v1/channels/get_direct_channel": _unserved(),
-    "/api/v1/channels/get_by_workspace": _unserved(privileges=("channels",)),
+    "/api/v1/core/token": _token,
+    "/api/v1/channels/get_direct_channel": _direct_channel,
+    "/api/v1/channels/get_by_workspace": _channels_of_workspace,
 }

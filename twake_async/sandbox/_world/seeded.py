@@ -28,7 +28,23 @@ def seeded_world(seed: Mapping[str, Any], *, max_messages: int = 10_000) -> Worl
     _add_users_and_channels(world, seed)
     _add_apps(world, seed)
     _add_messages(world, seed)
+    _add_workspaces(world, seed)
     return world
+
+
+def _add_workspaces(world: World, seed: Mapping[str, Any]) -> None:
+    users, workspaces = seed.get("users", {}), seed.get("workspaces", {})
+    for workspace, user, *_ in seed.get("workspace_users", []):
+        if workspace in workspaces:
+            key = (row_key(workspaces[workspace]["id"]), row_key(users[user]["id"]))
+            world.workspace_users.add(key)
+    for entry in seed.get("tokens", []):
+        world.page_tokens[entry["token"]] = {
+            "user_id": users[entry["user"]]["id"],
+            "workspace_id": workspaces[entry["ws"]]["id"],
+            "group_id": world.groups[entry["group"]],
+            "app_id": seed["apps"][entry["app"]]["id"],
+        }
 
 
 def _add_users_and_channels(world: World, seed: Mapping[str, Any]) -> None:

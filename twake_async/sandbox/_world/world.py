@@ -63,6 +63,10 @@ class World:
     """How many logins were answered with a token."""
     resources: set[tuple[str, str]] = field(factory=set)
     """Which application was added to which channel, where a seed says it."""
+    workspace_users: set[tuple[str, str]] = field(factory=set)
+    """Who is a member of which workspace."""
+    page_tokens: dict[str, Mapping[str, str]] = field(factory=dict)
+    """The tokens of pages that were opened, and whom and where for."""
     windows: dict[str, Window] = field(factory=dict)
     """The configuration window of each user, by the key of the user."""
     happened: list[Happened] = field(factory=list)

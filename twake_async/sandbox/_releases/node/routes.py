@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from twake_async.sandbox._releases.node.channels import (
+    channel_members,
+    channels_of_workspace,
+    one_channel,
+    one_user,
+)
 from twake_async.sandbox._releases.node.messages import delete, pin, react, save
 from twake_async.sandbox._releases.node.threads import change_thread, create_thread
 from twake_async.sandbox._releases.node.views import feed, one_message, thread_messages
@@ -20,6 +26,7 @@ Route = tuple["Callable[[Call], dict[str, Any]]", tuple[str, ...]]
 
 _THREADS = "messages/v1/companies/*/threads"
 _MESSAGE = f"{_THREADS}/*/messages/*"
+_CHANNELS = "channels/v1/companies/*/workspaces/*/channels"
 UNSERVED = "The sandbox does not serve this path of the API."
 
 
@@ -47,6 +54,10 @@ _ROUTES = _patterns(
         ("POST", f"{_MESSAGE}/reaction"): react,
         ("POST", f"{_MESSAGE}/pin"): pin,
         ("GET", "messages/v1/companies/*/workspaces/*/channels/*/feed"): feed,
+        ("GET", _CHANNELS): channels_of_workspace,
+        ("GET", f"{_CHANNELS}/*"): one_channel,
+        ("GET", f"{_CHANNELS}/*/members"): channel_members,
+        ("GET", "users/v1/users/*"): one_user,
     }
 )
 _SERVICES = frozenset(

@@ -1,0 +1,400 @@
+"""Channels, people, dialogs and messages over Node: the recorded answers, and the sandbox."""
+
+from __future__ import annotations
+
+import json
+
+import httpx
+import pytest
+import respx
+from places import WIRE
+
+from twake_async import (
+    ConfigurationError,
+    InvalidDraftError,
+    MessageRef,
+    NotFoundError,
+    OutcomeUnknownError,
+    RefusedError,
+    RetryPolicy,
+    TwakeSession,
+)
+from twake_async.events import ButtonClick
+from twake_async.resources import _messages as messages_room
+from twake_async.sandbox import Sandbox
+from twake_async.sandbox._seed import DEFAULT_SEED
+
+CASES = {
+    (case["server"], case["name"]): case
+    for case in map(
+        json.loads, (WIRE / "node" / "cases.jsonl").read_text(encoding="utf-8").splitlines()
+    )
+}
+SERVERS = ["v2022.Q2.975", "v2023.Q1.1223"]
+URL = "https://twake.example.org"
+LOGGED_IN = {"resource": {"access_token": {"time": 1, "expiration": 3601, "value": "a-token"}}}
+
+
+class Recorded:
+    """A recorded case, answered to the request that it was recorded for; and the ids in it."""
+
+    def __init__(self, router: respx.MockRouter, server: str, name: str) -> None:
+        case = CASES[server, name]
+        self.request, answer = case["request"], case["response"]
+        self.route = router.route(
+            method=self.request["method"], path=self.request["path"].partition("?")[0]
+        ).respond(answer["status"], text=answer["body"], headers=answer["headers"])
+        self.parts = self.request["path"].partition("?")[0].split("/")
+
+    def id_after(self, name: str) -> str:
+        # The last of that name: services are called so, too.
+        return self.parts[len(self.parts) - self.parts[::-1].index(name)]
+
+
+@pytest.fixture
+def router():
+    with respx.mock(base_url=URL, assert_all_called=False) as found:
+        found.post("/api/console/v1/login").respond(json=LOGGED_IN)
+        yield found
+
+
+@pytest.fixture
+def recorded(router):
+    return lambda server, name: Recorded(router, server, name)
+
+
+def open_session(**options) -> TwakeSession:
+    given = {"group_id": "a-group", "workspace_id": "a-workspace", "api": "node"} | options
+    transport = httpx.AsyncHTTPTransport()
+    return TwakeSession("an-id", "a-key", base_url=URL, transport=transport, **given)
+
+
+@pytest.fixture
+async def twake():
+    async with open_session() as session:
+        yield session
+
+
+@pytest.mark.parametrize("server", SERVERS)
+async def test_the_channels_of_a_workspace(recorded, server):
+    """Private ones are among them."""
+    case = recorded(server, "channels-list")
+    group, workspace = case.id_after("companies"), case.id_after("workspaces")
+    async with open_session(group_id=group, workspace_id=workspace) as twake:
+        channels = await twake.channels.list()
+    assert case.route.calls.last.request.headers["authorization"] == "Bearer a-token"
+    found = {channel.name: channel for channel in channels}
+    assert found["private"].is_private
+    assert not found["general"].is_private
+    assert (found["general"].group_id, found["general"].workspace_id) == (group, workspace)
+
+
+@pytest.mark.parametrize("server", SERVERS)
+async def test_one_channel(recorded, twake, server):
+    """Its group and workspace may be those of the call."""
+    case = recorded(server, "channel-get")
+    wanted = case.id_after("channels")
+    channel = await twake.channels.get(
+        wanted, group_id=case.id_after("companies"), workspace_id=case.id_after("workspaces")
+    )
+    assert (channel.id, channel.name) == (wanted, "general")
+    assert "websocket" not in channel.raw
+
+
+@pytest.mark.parametrize("server", SERVERS)
+async def test_an_unknown_channel(recorded, server):
+    """A 404 inside a 200 says so in words."""
+    case = recorded(server, "channel-get-unknown")
+    group, workspace = case.id_after("companies"), case.id_after("workspaces")
+    async with open_session(group_id=group, workspace_id=workspace) as twake:
+        with pytest.raises(NotFoundError, match="not found"):
+            await twake.channels.get(case.id_after("channels"))
+
+
+@pytest.mark.parametrize("server", SERVERS)
+async def test_the_members_of_a_channel(recorded, server):
+    """Each is a user; the server of 2022 says no more than their ids."""
+    case = recorded(server, "channel-members")
+    group, workspace = case.id_after("companies"), case.id_after("workspaces")
+    async with open_session(group_id=group, workspace_id=workspace) as twake:
+        alice, bob = await twake.channels.members(case.id_after("channels"))
+    assert alice.id != bob.id
+    if server == "v2023.Q1.1223":
+        assert (alice.username, alice.email) == ("alice", "alice@example.org")
+        assert (bob.first_name, bob.last_name) == ("bob", "Test")
+
+
+@pytest.mark.parametrize("server", SERVERS)
+async def test_a_user(recorded, twake, server):
+    """By the only path that the server has for it."""
+    case = recorded(server, "user-get-internal")
+    user = await twake.users.get(case.parts[-1])
+    assert (user.id, user.username, user.first_name) == (case.parts[-1], "alice", "alice")
+
+
+async def test_an_unknown_user(router, twake):
+    """The server says null."""
+    router.get("/internal/services/users/v1/users/u").respond(json={"resource": None})
+    with pytest.raises(NotFoundError):
+        await twake.users.get("u")
+
+
+async def test_a_dialog(router, twake):
+    """It has the same arguments as over v1."""
+    route = router.post("/api/console/v1/configure").respond(json={"status": "ok"})
+    await twake.dialogs.open(CLICK, "form", hidden_data={"a": 1})
+    assert json.loads(route.calls.last.request.content) == {
+        "user_id": "u",
+        "connection_id": "c",
+        "form": "form",
+        "hidden_data": {"a": 1},
+    }
+
+
+CLICK = ButtonClick(user_id="u", connection_id="c", message=None)
+
+
+async def test_a_dialog_that_is_not_said_to_be_open(router, twake):
+    """Nothing is known then."""
+    router.post("/api/console/v1/configure").respond(json={"status": "what"})
+    with pytest.raises(OutcomeUnknownError):
+        await twake.dialogs.open(CLICK, "form")
+
+
+@pytest.mark.parametrize("server", SERVERS)
+async def test_a_recorded_refusal_of_a_dialog(router, twake, server):
+    """The words of the server are in it."""
+    answer = CASES[server, "configure-missing"]["response"]
+    router.post("/api/console/v1/configure").respond(
+        answer["status"], text=answer["body"], headers=answer["headers"]
+    )
+    with pytest.raises(RefusedError, match="connection_id"):
+        await twake.dialogs.open(CLICK, "form")
+
+
+@pytest.mark.parametrize("server", SERVERS)
+@pytest.mark.parametrize(("name", "reactions"), [("reaction", [":heart:"]), ("reaction-off", [])])
+async def test_reactions(recorded, twake, server, name, reactions):
+    """All of the application's at once."""
+    case = recorded(server, name)
+    ref = MessageRef("c", case.id_after("messages"), case.id_after("threads"))
+    message = await twake.messages.react(ref, reactions, group_id=case.id_after("companies"))
+    assert list(message.reactions) == reactions
+    assert json.loads(case.route.calls.last.request.content) == {"reactions": reactions}
+
+
+async def test_a_message_that_is_not_there(router, twake):
+    """The server says null."""
+    router.get(url__regex=".*/threads/t/messages/m$").respond(json={"resource": None})
+    with pytest.raises(NotFoundError):
+        await twake.messages.get(MessageRef("c", "m", "t"))
+
+
+@pytest.mark.parametrize(
+    "document",
+    [{}, {"resource": 1}, {"resource": {"id": "other"}}, {"resources": 1}, {"resources": {}}],
+)
+async def test_an_answer_about_something_else_proves_nothing(router, twake, document):
+    """Whatever stands in it; a list that is none, too."""
+    router.route().respond(json=document)
+    router.post("/api/console/v1/login").respond(json=LOGGED_IN)
+    never = RetryPolicy.never()
+    ref = MessageRef("c", "m")
+    for call in (
+        twake.messages.get(ref, retry=never),
+        twake.messages.pin(ref, retry=never),
+        twake.channels.get("c", retry=never),
+        twake.channels.list(retry=never),
+        twake.users.get("u", retry=never),
+        anext(aiter(twake.messages.thread(ref, retry=never))),
+    ):
+        with pytest.raises(OutcomeUnknownError) as caught:
+            await call
+        assert caught.value.reason == "mismatch"
+
+
+async def test_other_refusals_keep_their_class(router, twake):
+    """Only a 404 in the words of the server says that there is nothing."""
+    body = {"statusCode": 403, "error": "Forbidden", "message": "no"}
+    router.get(url__regex=".*/threads/t/messages/m$").respond(json=body)
+    with pytest.raises(RefusedError) as caught:
+        await twake.messages.get(MessageRef("c", "m", "t"))
+    assert type(caught.value) is RefusedError
+    assert caught.value.status == 403
+
+
+# The sandbox
+
+
+@pytest.fixture(params=["2022", "2023"])
+def sandbox(request):
+    with Sandbox(release=request.param) as found:
+        yield found
+
+
+@pytest.fixture
+async def real(sandbox):
+    async with TwakeSession(
+        sandbox.public_id,
+        sandbox.private_api_key,
+        group_id=sandbox.group_id,
+        base_url=sandbox.url,
+        api="node",
+        workspace_id=sandbox.workspace_id,
+    ) as session:
+        yield session
+
+
+async def test_a_message_is_read_pinned_and_reacted_to(sandbox, real):
+    """Each call returns it as it is then."""
+    sent = await real.send_message(sandbox.channel_id, "hello")
+    assert (await real.messages.get(sent)).content == "hello"
+    assert (await real.messages.get(sent.ref)).id == sent.id
+    assert (await real.messages.pin(sent)).pinned
+    assert not (await real.messages.pin(sent, pinned=False)).pinned
+    assert list((await real.messages.react(sent, [":heart:"])).reactions) == [":heart:"]
+
+
+async def test_a_thread_and_a_channel_are_read_page_by_page(sandbox, real, monkeypatch):
+    """The newest comes first, and none comes twice."""
+    monkeypatch.setattr(messages_room, "PAGE", 3)
+    first = await real.send_message(sandbox.channel_id, "0")
+    for number in range(1, 8):
+        await real.reply(first, str(number))
+    thread = [message.content async for message in real.messages.thread(first)]
+    assert thread == [str(number) for number in range(7, -1, -1)]
+    for number in range(8):
+        await real.send_message(sandbox.channel_id, f"r{number}")
+    channel = [message.content async for message in real.messages.channel(sandbox.channel_id)]
+    assert channel == [f"r{number}" for number in range(7, -1, -1)] + ["0"]
+
+
+async def test_reading_ends_where_the_reader_stops(sandbox, real):
+    """One page was asked for."""
+    await real.send_message(sandbox.channel_id, "hello")
+    before = len(sandbox.requests)
+    async for _ in real.messages.channel(sandbox.channel_id):
+        break
+    assert len(sandbox.requests) == before + 1
+
+
+async def test_an_expired_token_is_no_reason_to_fail(sandbox, real):
+    """Another login, and the same read."""
+    sent = await real.send_message(sandbox.channel_id, "hello")
+    sandbox.expire_tokens()
+    assert (await real.messages.get(sent)).content == "hello"
+    assert sandbox.logins == 2
+
+
+async def test_a_lost_answer_is_asked_for_again(sandbox, real):
+    """A read may be made twice."""
+    sent = await real.send_message(sandbox.channel_id, "hello")
+    sandbox.fail_next(after_storing="close", on="read")
+    assert (await real.messages.get(sent)).content == "hello"
+
+
+# What never leaves
+
+
+@pytest.mark.parametrize(
+    ("call", "field"),
+    [
+        (lambda twake: twake.messages.get("m"), "message"),
+        (lambda twake: twake.messages.react(MessageRef("c", "m"), ":heart:"), "reactions"),
+        (lambda twake: twake.messages.react(MessageRef("c", "m"), [1]), "reactions"),
+        (lambda twake: twake.messages.pin(MessageRef("c", "m"), pinned="yes"), "pinned"),
+        (lambda twake: twake.channels.get(""), "channel_id"),
+        (lambda twake: twake.channels.members(5), "channel_id"),
+        (lambda twake: twake.channels.list(" "), "workspace_id"),
+        (lambda twake: twake.users.get(""), "user_id"),
+        (lambda twake: anext(twake.messages.thread("m")), "message"),
+        (lambda twake: anext(twake.messages.channel("")), "channel_id"),
+    ],
+)
+async def test_what_cannot_work_is_said_before_a_byte_leaves(twake, call, field):
+    """The error names the field."""
+    with pytest.raises(InvalidDraftError) as caught:
+        await call(twake)
+    assert caught.value.field == field
+
+
+async def test_without_a_workspace_no_channel_is_found():
+    """The server would look in none."""
+    async with open_session(workspace_id=None) as twake:
+        with pytest.raises(ConfigurationError, match="TWAKE_WORKSPACE_ID"):
+            await twake.channels.get("c")
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda twake: twake.messages.get(MessageRef("c", "m")),
+        lambda twake: twake.messages.react(MessageRef("c", "m"), []),
+        lambda twake: twake.messages.pin(MessageRef("c", "m")),
+        lambda twake: anext(twake.messages.thread(MessageRef("c", "m"))),
+        lambda twake: anext(twake.messages.channel("c")),
+        lambda twake: twake.channels.list(),
+        lambda twake: twake.channels.get("c"),
+        lambda twake: twake.channels.members("c"),
+    ],
+)
+async def test_over_v1_each_says_that_there_is_no_such_route(call):
+    """No byte leaves."""
+    async with TwakeSession("id", "key", group_id="g", base_url=URL) as twake:
+        with pytest.raises(ConfigurationError, match='needs api="node"') as caught:
+            await call(twake)
+    assert caught.value.field == "api"
+
+
+# The sandbox's channels and people
+
+
+def shape(value):
+    """Return a document with the types of its values in their place; lists by their first item."""
+    if isinstance(value, dict):
+        return {name: shape(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [shape(item) for item in value[:1]]
+    return type(value).__name__
+
+
+TAGS = {"2022": "v2022.Q2.975", "2023": "v2023.Q1.1223"}
+
+
+async def test_the_sandbox_shows_channels_and_people_as_recorded(sandbox, real):
+    """The same keys, in the same order, with values of the same types."""
+    user_id = DEFAULT_SEED["users"]["alice"]["id"]
+    base = (
+        f"/api/channels/v1/companies/{sandbox.group_id}/workspaces/{sandbox.workspace_id}/channels"
+    )
+    asked = {
+        "channels-list": base,
+        "channel-get": f"{base}/{sandbox.channel_id}",
+        "channel-get-unknown": f"{base}/unknown",
+        "channel-members": f"{base}/{sandbox.channel_id}/members",
+        "user-get-internal": f"/internal/services/users/v1/users/{user_id}",
+    }
+    await real.send_message(sandbox.channel_id, "logs in")
+    (header,) = real._sender.api.api.token.header[1:]
+    async with httpx.AsyncClient(base_url=sandbox.url) as client:
+        for name, path in asked.items():
+            got = await client.get(path, headers={"authorization": header.decode()})
+            recorded = json.loads(CASES[TAGS[sandbox.release], name]["response"]["body"])
+            assert got.status_code == 200
+            assert shape(got.json()) == shape(recorded), name
+
+
+async def test_channels_and_people_of_the_sandbox(sandbox, real):
+    """As a program meets them."""
+    general, random = await real.channels.list()
+    assert (general.name, random.name) == ("General", "Random")
+    assert general.id == sandbox.channel_id
+    assert (await real.channels.get(random.id)).name == "Random"
+    members = await real.channels.members(random.id)
+    assert len(members) == 2
+    alice = await real.users.get(members[0].id)
+    assert (alice.username, alice.email) == ("alice", "alice@example.org")
+    with pytest.raises(NotFoundError):
+        await real.channels.get("unknown")
+    with pytest.raises(NotFoundError):
+        await real.users.get("unknown")

@@ -1,0 +1,25 @@
+"""What stands around the messages: channels, people, dialogs and messages that are there.
+
+A session has one object for each: `twake.channels`, `twake.users`, `twake.dialogs` and
+`twake.messages`. Their calls
+have the deadline, the retry policy and the errors of a send.
+"""
+
+from ._caller import Caller, Limits
+from ._channels import Channel, Channels, find_direct
+from ._dialogs import Dialogs, TokenOwner
+from ._messages import Messages
+from ._users import User, Users
+
+__all__ = [
+    "Caller",
+    "Channel",
+    "Channels",
+    "Dialogs",
+    "Limits",
+    "Messages",
+    "TokenOwner",
+    "User",
+    "Users",
+    "find_direct",
+]

@@ -1,0 +1,31 @@
+"""Reads single values of the server's JSON, whose types differ between releases and reloads."""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = ["flag", "number", "text", "texts"]
+
+
+def text(value: Any) -> str:
+    """Return a string; `""` for anything else."""
+    return value if isinstance(value, str) else ""
+
+
+def texts(value: Any) -> tuple[str, ...]:
+    """Return the strings of a list."""
+    return tuple(one for one in value if isinstance(one, str)) if isinstance(value, list) else ()
+
+
+def flag(value: Any) -> bool:
+    """Say whether a value stands for true: `true`, `1`, `"1"` or `"true"`."""
+    return value in (True, 1, "1", "true")
+
+
+def number(value: Any) -> int | None:
+    """Return a whole number that is given as one or as digits; None for anything else."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int):
+        return value
+    return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() else None
