@@ -240,6 +240,10 @@ def test_the_ids_stand_where_they_stand_over_v1():
     assert (message.parent_message_id, message.channel_id) == ("t", "ch")
     assert (message.workspace_id, message.ref.workspace_id) == ("direct", "direct")
     assert decode(thread_id="m").parent_message_id == ""
+    for other in ({"channel_id": 1, "workspace_id": ["w"]}, {}, "ch", None):
+        message = decode(cache=other)
+        assert (message.channel_id, message.workspace_id) == ("", "")
+        assert message.extra == ({} if other is None else {"cache": other})
 
 
 def test_hidden_data_shows_no_id():
@@ -290,7 +294,8 @@ def test_counts_dates_and_reactions():
     assert message.edited
     assert message.pinned
     assert message.reactions == {":heart:": Reaction(("u", "v"), 2)}
-    assert decode(stats={"replies": 0}).responses_count == 0
+    for stats in ({"replies": 0}, {"replies": "3"}, {"replies": True}, {}, 3):
+        assert decode(stats=stats).responses_count == 0
 
 
 def test_an_ephemeral_message_has_the_id_that_was_given_to_it():
