@@ -306,9 +306,12 @@ def draft_of_reply(
     given = {name: value for name, value in fields.items() if value is not None}
     if ephemeral:
         given |= _reader(to)
-    ref = _ref(to if isinstance(to, Message | MessageRef) else getattr(to, "message", None))
+    message = to if isinstance(to, Message | MessageRef) else getattr(to, "message", None)
+    ref = _ref(message)
     given.setdefault("workspace_id", ref.workspace_id or None)
-    thread = ref.parent_message_id or ref.id
+    # An ephemeral message is stored nowhere, so it begins no thread.
+    is_stored = not (isinstance(message, Message) and message.ephemeral_id)
+    thread = ref.parent_message_id or (ref.id if is_stored else None)
     return MessageDraft(
         ref.channel_id, content, parent_message_id=thread, ephemeral=ephemeral, **given
     )

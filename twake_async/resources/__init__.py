@@ -7,7 +7,7 @@ have the deadline, the retry policy and the errors of a send.
 
 from ._caller import Caller, Limits
 from ._channels import Channel, Channels, find_direct
-from ._dialogs import Dialogs, TokenOwner
+from ._dialogs import Dialogs, Opener, TokenOwner
 from ._messages import Messages
 from ._users import User, Users
 
@@ -18,6 +18,7 @@ __all__ = [
     "Dialogs",
     "Limits",
     "Messages",
+    "Opener",
     "TokenOwner",
     "User",
     "Users",
