@@ -92,7 +92,7 @@ class Save:
         names = (found["id"], found.get("front_id"), found.get("ephemeral_id"))
         if self.target is not None and self.target in names:
             return True
-        # Since mid-2021 `front_id` is the id, and ours stands in the hidden data alone (2023's 10b).
+        # Since mid-2021 it is the id, and ours stands in the hidden data alone (10b of 2023).
         hidden = found.get("hidden_data")
         return isinstance(hidden, dict) and hidden.get("_front_id") == self.front_id
 
