@@ -191,7 +191,8 @@ def bench(session: nox.Session) -> None:
     `nox -s bench -- --write` puts the figures into the docs.
     """
     # The peers have pins of their own: what they need is no business of the other sessions.
-    _install_group(session, "bench", "-c", ".ci/constraints-bench.txt", ".[fast,httpx2]")
+    _install_group(session, "bench", "-c", ".ci/constraints-bench.txt", ".[bot,fast,httpx2]")
     session.run("python", "tests/benchmarks/imports.py")
     session.run("python", "tests/benchmarks/compare.py", *session.posargs)
     session.run("python", "tests/benchmarks/waiting.py")
+    session.run("python", "tests/benchmarks/events.py")

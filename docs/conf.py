@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import attrs
+from docutils import nodes
+from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.ext.napoleon import Config, GoogleDocstring
 
@@ -47,6 +49,9 @@ nitpick_ignore_regex = [
         r"(httpx2?|ssl|attr|attrs|collections|typing|datetime|asyncio|enum|os|pathlib)(\..*)?",
     ),
     # Aliases of types, which the pages explain in words; and a path is a path.
+    (r"py:class", r"twake_async\.bot\._(bot|router)\.(E|T|R|On\w+)"),
+    # What the session hands to its resources.
+    (r"py:class", r"twake_async\.resources\._caller\.Caller"),
     (r"py:class", r"Child|Json|Action|Form|Refusal|Path|Drafts|ReaderUpdate"),
 ]
 
@@ -88,7 +93,15 @@ def _signature(
     return text.replace("NOTHING", "{}"), returns
 
 
+def _plain_type(app: Sphinx, document: nodes.document) -> None:
+    """Let `type[...]` in a signature be no link: Sphinx would take an attribute of this name."""
+    for link in list(document.findall(addnodes.pending_xref)):
+        if link["reftarget"] == "type":
+            link.replace_self(link.children)
+
+
 def setup(app: Sphinx) -> None:
     """Join Sphinx."""
     app.connect("autodoc-process-signature", _signature)
     app.connect("autodoc-process-docstring", _sections)
+    app.connect("doctree-read", _plain_type)

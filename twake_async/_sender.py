@@ -14,7 +14,7 @@ from ._batch.proven_groups import GroupServer, ProvenGroups
 from ._generations import expect_echoes
 from ._protocol.apis import can_tell, find_apis
 from ._protocol.generation import Generation  # noqa: TC001
-from ._protocol.node.api import MARKER
+from ._protocol.node.api import MARKER, Ids
 from ._read_back import ReadBack
 from ._send import LONGEST_LOOK
 from ._transfers import Transfers
@@ -288,11 +288,10 @@ def draft_of_edit(
 
     """
     ref = _ref(message)
-    front_id, extra = None, {}
+    extra: dict[str, Any] = {}
     if isinstance(message, Message) and not replaces:
         if hidden_data is not None:
-            front_id = message.front_id or None
-            extra = _marker_of(message)
+            extra = {MARKER: Ids.of(message)}
     elif isinstance(message, Message):
         content = message.content if content is None else content
         hidden_data = (message.hidden_data or None) if hidden_data is None else hidden_data
@@ -306,17 +305,9 @@ def draft_of_edit(
         hidden_data=hidden_data,
         pinned=pinned,
         user_specific=user_specific,
-        front_id=front_id,
         workspace_id=ref.workspace_id or None,
         extra=extra,
     )
-
-
-def _marker_of(message: Message) -> dict[str, str]:
-    """Return the marker that stands beside the `front_id` of a message over Node, if any."""
-    context = message.extra.get("context")
-    marker = context.get(MARKER) if isinstance(context, dict) else None
-    return {MARKER: marker} if isinstance(marker, str) else {}
 
 
 def draft_of_reply(
@@ -337,9 +328,12 @@ def draft_of_reply(
     given = {name: value for name, value in fields.items() if value is not None}
     if ephemeral:
         given |= _reader(to)
-    ref = _ref(to if isinstance(to, Message | MessageRef) else getattr(to, "message", None))
+    message = to if isinstance(to, Message | MessageRef) else getattr(to, "message", None)
+    ref = _ref(message)
     given.setdefault("workspace_id", ref.workspace_id or None)
-    thread = ref.parent_message_id or ref.id
+    # An ephemeral message is stored nowhere, so it begins no thread.
+    is_stored = not (isinstance(message, Message) and message.ephemeral_id)
+    thread = ref.parent_message_id or (ref.id if is_stored else None)
     return MessageDraft(
         ref.channel_id, content, parent_message_id=thread, ephemeral=ephemeral, **given
     )

@@ -86,7 +86,10 @@ class MessageDraft:
     """The id of the message to edit; None for a new one."""
 
     front_id: str | None = attrs.field(default=None, kw_only=True)
-    """Your own id for it, echoed by the server; minted for each send when None."""
+    """Your own id for it, echoed by the server; minted for each send when None.
+
+    Over `api="node"`, an edit does not send it: `edit_message` with the `Message` keeps its ids.
+    """
 
     sender: str | None = attrs.field(default=None, kw_only=True)
     """A user's id, a member of the channel, to show it in their name."""

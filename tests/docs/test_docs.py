@@ -11,7 +11,7 @@ import pytest
 from pages import PAGES, ROOT, Page, same
 
 import twake_async
-from twake_async import events, sandbox, twacode
+from twake_async import bot, events, sandbox, twacode
 
 
 def name(path: pathlib.Path) -> str:
@@ -52,7 +52,7 @@ def test_every_block_of_a_page_is_of_a_kind_that_is_checked(path):
     kinds = re.findall(
         r"^[ \t]*(?:```+|~~~+)[ \t]*([^\s`]+)", path.read_text("utf-8"), re.MULTILINE
     )
-    known = {"python", "text", "console", "toml", "json", "sql"}
+    known = {"python", "text", "console", "toml", "json", "sql", "nginx"}
     assert [kind for kind in kinds if kind not in known and not kind.startswith("{")] == []
     assert "{code" not in " ".join(kinds)
 
@@ -61,7 +61,7 @@ def test_every_block_of_a_page_is_of_a_kind_that_is_checked(path):
 def test_every_block_of_a_page_is_found(path, tmp_path):
     """No block is passed over in silence, be it indented, last on its page or in a comment."""
     text = path.read_text("utf-8")
-    shown = re.findall(r"^[ ]*```(?:python|text|console|toml|json|sql)$", text, re.MULTILINE)
+    shown = re.findall(r"^[ ]*```(?:python|text|console|toml|json|sql|nginx)$", text, re.MULTILINE)
     hidden = re.findall(r"invisible-code", text)
     assert len(Page(path, tmp_path).document.regions) == len(shown) + len(hidden)
 
@@ -181,7 +181,13 @@ def test_the_picture_of_the_demo_is_what_the_demo_shows():
     assert re.findall(r"url\([^#]|@import|@font-face", stands) == []
 
 
-PUBLIC = {"twake_async": twake_async, "twacode": twacode, "sandbox": sandbox, "events": events}
+PUBLIC = {
+    "twake_async": twake_async,
+    "twacode": twacode,
+    "sandbox": sandbox,
+    "events": events,
+    "bot": bot,
+}
 
 
 @pytest.mark.parametrize("room", PUBLIC)

@@ -216,8 +216,9 @@ async def test_a_send_that_waits_in_the_queue_until_its_deadline_is_not_sent(ser
     """Without a connection nothing was sent."""
     server.do_next("loses_silent")
     async with session(server.url, max_connections=1) as twake:
-        first = asyncio.create_task(claim(twake.send_message("c1", "Hello", deadline=0.4)))
-        await asyncio.sleep(0)
+        first = asyncio.create_task(claim(twake.send_message("c1", "Hello", deadline=3.0)))
+        while not server.received:
+            await asyncio.sleep(0)
         with pytest.raises(NotSentError) as caught:
             await twake.send_message("c1", "Hello", deadline=0.1)
         assert caught.value.reason == "connections_busy"

@@ -17,6 +17,7 @@ from scenes import (
     WRONG_REFUSAL,
     Cause,
     after_closing,
+    beside,
     called,
     cancelled,
     cancelled_in_line,
@@ -55,6 +56,7 @@ from twake_async import (
     InvalidGroupError,
     MessageDraft,
     MissingCapabilityError,
+    NotFoundError,
     NotSentError,
     Outcome,
     OutcomeUnknownError,
@@ -949,6 +951,40 @@ _OVER_NODE = 'Over `api="node"`'
 _OBSERVED = 'Over `api="v1"`, with `observe`'
 
 #: The tables of the page: a heading for each outcome, one for each group, and the group's rows.
+_AROUND = "Calls around the messages"
+AROUND_NOT_SENT = [
+    Row(
+        "a message to one person whose channel is not known: that answer was lost",
+        [beside("channel", lambda twake, call: twake.send_direct("u1", "Hello"), broken=502)],
+        NotSentError,
+        "channel",
+        ALL,
+        operations=("create",),
+    ),
+]
+AROUND_REFUSED = [
+    Row(
+        "a call names a user, a channel or another thing that is not there, and the server says so",
+        [
+            beside("nobody", lambda twake, call: twake.channels.direct("u1")),
+            beside("to_nobody", lambda twake, call: twake.send_direct("u1", "Hello")),
+        ],
+        NotFoundError,
+        "not_found",
+        operations=("create",),
+    ),
+    Row(
+        "a call has arguments that the server does not know or allow",
+        [
+            beside("workspace", lambda twake, call: twake.channels.of_workspace("w1", "u1")),
+            beside("token", lambda twake, call: twake.dialogs.user_of_token("t1")),
+        ],
+        RefusedError,
+        "arguments",
+        operations=("create",),
+    ),
+]
+
 TABLES: dict[str, dict[str, list[Row]]] = {
     "`NOT_SENT`": {
         "Bad input: no byte leaves": BAD_INPUT,
@@ -956,8 +992,9 @@ TABLES: dict[str, dict[str, list[Row]]] = {
         "The life of the session": LIFE_CYCLE,
         "No connection": NO_CONNECTION,
         _OVER_NODE: NODE_NOT_SENT,
+        _AROUND: AROUND_NOT_SENT,
     },
-    "`REFUSED`": {"": REFUSED, _OVER_NODE: NODE_REFUSED},
+    "`REFUSED`": {"": REFUSED, _OVER_NODE: NODE_REFUSED, _AROUND: AROUND_REFUSED},
     "`UNKNOWN`": {
         "No complete answer": LOST,
         "An answer that proves nothing": ANSWERED,

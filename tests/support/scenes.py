@@ -25,6 +25,7 @@ from faults.tls import HandshakeServer, client_context, server_context
 from node_server import APPLICATION, CHANNEL, COMPANY, SECRET, WORKSPACE, NodeServer
 
 from twake_async import MessageRef, RetryPolicy, TwakeError, TwakeSession
+from twake_async.sandbox import Sandbox
 
 #: The default policy, but for the length of its waits, and that what never left is tried twice.
 QUICK = RetryPolicy(unsent_attempts=2, initial_wait=0.001, max_wait=0.002)
@@ -143,6 +144,32 @@ async def fault(
             around=around if "silent" in name or "drip" in name else _as_it_is,
             tries=lambda: server.acted[name],
             stored=lambda: _stored(server),
+        )
+
+
+@cause
+async def beside(word: str, around: Around, *, broken: int = 0) -> AsyncIterator[Scene]:
+    """Make a call beside the messages to a Twake of 2020, or to one that answers a bad status."""
+    if broken:
+        async with FaultServer(Always(FAULTS[f"loses_{broken}"])) as server:
+            yield Scene(
+                options={"base_url": server.url, "deadline": 5.0},
+                around=around,
+                tries=lambda: server.received,
+                stored=lambda: _stored(server),
+            )
+        return
+    with Sandbox() as sandbox:
+        yield Scene(
+            options={
+                "base_url": sandbox.url,
+                "public_id": sandbox.public_id,
+                "private_api_key": sandbox.private_api_key,
+                "group_id": sandbox.group_id,
+            },
+            around=around,
+            tries=lambda: len(sandbox.requests),
+            stored=lambda: len(sandbox.messages()),
         )
 
 

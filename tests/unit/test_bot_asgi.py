@@ -20,7 +20,7 @@ from starlette.routing import Mount
 
 from twake_async import TwakeSession
 from twake_async.bot import Bot
-from twake_async.bot._request import MAX_BODY
+from twake_async.bot._body import MAX_BODY
 from twake_async.events import Command
 
 KEY = "kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk"
@@ -61,8 +61,7 @@ async def handled():
 async def test_an_event_is_answered_200_and_handled(handled, path):
     """Wherever the bot is mounted."""
     status, headers, body = await request(handled.bot, scope_of(path), command_body("hello"))
-    assert (status, body) == (200, b"{}")
-    assert headers == {b"content-type": b"application/json", b"content-length": b"2"}
+    assert (status, headers, body) == (200, {b"content-length": b"0"}, b"")
     await handled.bot.wait_idle()
     assert handled.seen == ["hello"]
 
@@ -182,9 +181,9 @@ async def test_a_client_that_goes_away_in_the_middle_of_its_body_is_no_event(han
 
 
 @pytest.mark.parametrize("begun", [False, True])
-async def test_a_body_that_comes_slowly_is_408(handled, monkeypatch, begun):
+async def test_a_body_that_comes_slowly_is_408(handled, begun):
     """The bound is over all of it."""
-    monkeypatch.setattr("twake_async.bot._request.BODY_TIMEOUT", 0.01)
+    handled.bot._endpoint.bodies.timeout = 0.01
     never = asyncio.Event().wait
 
     async def receive():
@@ -201,6 +200,59 @@ async def test_a_body_that_comes_slowly_is_408(handled, monkeypatch, begun):
     await handled.bot(scope_of(PATH), receive, send)
     assert sent[0]["status"] == 408
     assert (b"connection", b"close") in sent[0]["headers"]
+
+
+async def test_each_body_has_its_own_time(handled):
+    """One timer serves all: it goes on with the next, whatever became of the one before."""
+    bodies = handled.bot._endpoint.bodies
+    loop = asyncio.get_running_loop()
+    free = asyncio.Event()
+
+    async def stubborn():
+        with contextlib.suppress(asyncio.CancelledError):
+            await free.wait()
+        await free.wait()
+        return {"type": "http.request", "body": command_body("x")}
+
+    async def send(one):
+        sent.append(one)
+
+    sent, tasks = [], []
+    for seconds in (1, 2, 3):
+        bodies.timeout = seconds
+        tasks.append(loop.create_task(handled.bot(scope_of(PATH), stubborn, send)))
+        await asyncio.sleep(0)
+    first, second, third = bodies._reading
+    first.ends = loop.time()
+    bodies._end_late(loop)  # as its timer does
+    assert [one.is_late for one in (first, second, third)] == [True, False, False]
+    assert bodies._timer.when() == second.ends
+    second.ends = loop.time()
+    bodies._end_late(loop)
+    assert [one.is_late for one in (first, second, third)] == [True, True, False]
+    await asyncio.sleep(0)
+    free.set()
+    await asyncio.gather(*tasks)
+    assert [one["status"] for one in sent if "status" in one] == [200] * 3
+    bodies._end_late(loop)
+    assert bodies._timer is None
+
+
+@pytest.mark.parametrize("late", [False, True])
+async def test_a_request_that_is_cancelled_in_its_body_is_cancelled(handled, late):
+    """Also where its time is over just then."""
+    bodies = handled.bot._endpoint.bodies
+    loop = asyncio.get_running_loop()
+    task = loop.create_task(handled.bot(scope_of(PATH), asyncio.Event().wait, None))
+    await asyncio.sleep(0)
+    task.cancel()
+    if late:
+        [reading] = bodies._reading
+        reading.ends = loop.time()
+        bodies._end_late(loop)
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert bodies._reading == {}
 
 
 async def test_a_full_queue_is_503(handled):
@@ -303,7 +355,7 @@ async def test_the_answer_comes_before_the_handler_ends(handled, http):
     handled.door.clear()
     async with serving(handled.bot, http=http) as port, client(port) as web:
         answer = await web.post(PATH, content=command_body("x"), headers=JSON)
-        assert (answer.status_code, answer.json()) == (200, {})
+        assert (answer.status_code, answer.content) == (200, b"")
         assert handled.seen == []
         assert (await web.get("/health")).json()["running"] == 1
         assert (
@@ -418,9 +470,9 @@ async def test_a_body_over_the_bound_is_not_read(handled, http):
 
 
 @pytest.mark.parametrize("http", ["h11", "httptools"])
-async def test_a_slow_body_ends_in_time(handled, http, monkeypatch):
+async def test_a_slow_body_ends_in_time(handled, http):
     """The connection is closed."""
-    monkeypatch.setattr("twake_async.bot._request.BODY_TIMEOUT", 0.05)
+    handled.bot._endpoint.bodies.timeout = 0.05
     async with serving(handled.bot, http=http) as port:
         assert (await raw(port, head(100) + b"{")).startswith(b"HTTP/1.1 408 ")
 

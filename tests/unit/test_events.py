@@ -759,6 +759,9 @@ async def test_a_session_replies_to_an_event(release):
             assert answer.parent_message_id == asked.id
             await twake.reply(click, "Only you see it.", ephemeral=True)
             assert len(box.ephemerals(GENERAL)) == 1
+            form = attrs.evolve(asked, ephemeral_id="an-ephemeral-id")
+            answer = await twake.reply(attrs.evolve(click, message=form), "In the channel.")
+            assert answer.parent_message_id == ""
             with pytest.raises(InvalidDraftError):
                 await twake.reply(BY_NAME["25-configuration-channel"].parse(), "nowhere")
 

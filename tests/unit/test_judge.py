@@ -258,6 +258,7 @@ def as_object(**fields):
         (EDIT, {"id": "m", "front_id": "whatever"}),
         (EDIT, {"id": "m"}),
         (EPHEMERAL, {"id": "any", "front_id": "ours"}),
+        (EPHEMERAL, {"id": "e", "front_id": "e", "hidden_data": {"_front_id": "ours"}}),
         (REPLACE, {"id": "any", "front_id": "ours"}),
         (REPLACE, {"id": "e", "front_id": "x"}),
         (REPLACE, {"id": "x", "front_id": "e"}),
@@ -286,6 +287,9 @@ def test_an_answer_about_our_message_is_delivered(ours, fields):
         (EDIT, {"id": "other", "front_id": "m"}),
         (EPHEMERAL, {"id": "any", "front_id": "theirs"}),
         (EPHEMERAL, {"id": "any", "ephemeral_id": None}),
+        (EPHEMERAL, {"id": "e", "front_id": "e", "hidden_data": {"_front_id": "theirs"}}),
+        (EPHEMERAL, {"id": "e", "front_id": "e", "hidden_data": ["ours"]}),
+        (CREATE, {"id": "e", "front_id": "e", "hidden_data": {"_front_id": "ours"}}),
         (REPLACE, {"id": "x", "front_id": "y", "ephemeral_id": "z"}),
     ],
 )

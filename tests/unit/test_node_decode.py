@@ -17,7 +17,7 @@ from strategies import JSON, TEXT
 
 from twake_async import twacode
 from twake_async._protocol.node.api import FRONT_ID, MARKER, Api
-from twake_async._protocol.node.decode import _date, _text, decode_message
+from twake_async._protocol.node.decode import decode_message
 from twake_async._protocol.node.encode import encode_draft
 from twake_async._protocol.node.same import is_same
 from twake_async._protocol.v1.decode import decode_message as decode_v1
@@ -240,6 +240,10 @@ def test_the_ids_stand_where_they_stand_over_v1():
     assert (message.parent_message_id, message.channel_id) == ("t", "ch")
     assert (message.workspace_id, message.ref.workspace_id) == ("direct", "direct")
     assert decode(thread_id="m").parent_message_id == ""
+    for other in ({"channel_id": 1, "workspace_id": ["w"]}, {}, "ch", None):
+        message = decode(cache=other)
+        assert (message.channel_id, message.workspace_id) == ("", "")
+        assert message.extra == ({} if other is None else {"cache": other})
 
 
 def test_hidden_data_shows_no_id():
@@ -290,7 +294,8 @@ def test_counts_dates_and_reactions():
     assert message.edited
     assert message.pinned
     assert message.reactions == {":heart:": Reaction(("u", "v"), 2)}
-    assert decode(stats={"replies": 0}).responses_count == 0
+    for stats in ({"replies": 0}, {"replies": "3"}, {"replies": True}, {}, 3):
+        assert decode(stats=stats).responses_count == 0
 
 
 def test_an_ephemeral_message_has_the_id_that_was_given_to_it():
@@ -303,24 +308,40 @@ def test_an_ephemeral_message_has_the_id_that_was_given_to_it():
         assert (message.ephemeral_id, message.extra) == (None, {"ephemeral": other})
 
 
-def test_a_text_and_a_date_are_taken_in_their_one_type():
+@pytest.mark.parametrize("name", ["created_at", "updated_at"])
+def test_a_date_is_taken_in_its_one_type(name):
     """Milliseconds in UTC; a year that Python does not know stays a number."""
-    for make, good, others in (
-        (_text("there"), {"a": "a"}, (5, None, ["a"])),
-        (
-            _date("there"),
-            {1_500: datetime.datetime(1970, 1, 1, 0, 0, 1, 500_000, datetime.UTC)},
-            ("1500", 1.5, True, 10**18, 10**400),
-        ),
-    ):
-        for value, expected in good.items():
-            known = {}
-            assert make(known, value) is True
-            assert known == {"there": expected}
-        for value in others:
-            known = {}
-            assert make(known, value) is False
-            assert known == {}
+    field = {"created_at": "creation_date", "updated_at": "modification_date"}[name]
+    moment = datetime.datetime(1970, 1, 1, 0, 0, 1, 500_000, datetime.UTC)
+    message = decode(**{name: 1_500})
+    assert (getattr(message, field), message.extra) == (moment, {})
+    for other in ("1500", 1.5, True, 10**18, 10**400):
+        message = decode(**{name: other})
+        assert (getattr(message, field), message.extra) == (None, {name: other})
+
+
+@pytest.mark.parametrize("updated", [1.0, True, 1, 2, 10**18])
+def test_the_two_dates_are_told_apart(updated):
+    """They are the same moment in a new message, where each must be a number."""
+    message = decode(created_at=1, updated_at=updated)
+    assert message.creation_date is not None
+    if type(updated) is int and updated < 10:
+        milliseconds = message.modification_date.microsecond / 1000
+        assert (milliseconds, message.extra) == (updated, {})
+    else:
+        assert (message.modification_date, message.extra) == (None, {"updated_at": updated})
+    both = decode(created_at=10**18, updated_at=10**18)
+    assert both.extra == {"created_at": 10**18, "updated_at": 10**18}
+
+
+@pytest.mark.parametrize("name", ["application_id", "user_id", "thread_id"])
+def test_an_id_that_is_no_text_stays_as_it_is(name):
+    """In `extra`, under its name."""
+    for other in (5, ["a"], {"a": "a"}, 0, ""):
+        message = decode(**{name: other})
+        assert message.extra == ({} if other == "" else {name: other})
+        assert (message.application_id or None, message.parent_message_id) == (None, "")
+        assert not message.sender
 
 
 @pytest.mark.parametrize(
@@ -444,8 +465,18 @@ def test_an_edit_names_the_ids_only_where_it_replaces_them():
     assert (draft.front_id, draft.extra) == (None, {})
     message = decode(context={"a": 1, FRONT_ID: "f", MARKER: "k"}, cache=cache)
     draft = draft_of_edit(message, None, hidden_data={"b": 2}, **given_)
+    assert draft.front_id is None
     edit = encode_draft(draft, group_id="co", workspace_id="ws", api=Api()).request()
     assert json.loads(edit.body) == {"resource": {"context": {"b": 2, FRONT_ID: "f", MARKER: "k"}}}
+    for context, ids in (
+        ({FRONT_ID: "f"}, {FRONT_ID: "f"}),
+        ({FRONT_ID: 5, MARKER: "k"}, {MARKER: "k"}),
+        ({FRONT_ID: "f", MARKER: 5}, {FRONT_ID: "f"}),
+        ({}, {}),
+    ):
+        draft = draft_of_edit(decode(context=context, cache=cache), None, hidden_data={}, **given_)
+        edit = encode_draft(draft, group_id="co", workspace_id="ws", api=Api()).request()
+        assert json.loads(edit.body) == {"resource": {"context": ids}}
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from strategies import JSON, TEXT
 from twake_async import twacode
 from twake_async._arguments import Credentials
 from twake_async._protocol.json_codec import Codec, fast_codec
-from twake_async._protocol.node.api import FRONT_ID, MARKER, Api, company_path
+from twake_async._protocol.node.api import FRONT_ID, MARKER, Api, Ids, company_path
 from twake_async._protocol.node.encode import LARGEST_BODY, encode_draft, encode_remove
 from twake_async._protocol.node.generation import Node
 from twake_async.errors import ConfigurationError, InvalidDraftError
@@ -198,11 +198,23 @@ def test_an_edit_names_only_what_is_given():
     request, sent = save(None, id="m", hidden_data={"a": 1})
     assert sent == {"context": {"a": 1}}
     assert (request.front_id, request.target) == (None, "m")
-    given = {"id": "m", "hidden_data": {"a": 1}, "front_id": "f", "extra": {MARKER: "k"}}
+    kept = Ids({FRONT_ID: "f", MARKER: "k"})
+    given = {"id": "m", "hidden_data": {"a": 1}, "extra": {MARKER: kept}}
     assert save(None, **given)[1] == {"context": {"a": 1, FRONT_ID: "f", MARKER: "k"}}
     draft = encode(MessageDraft("ch", None, **given))
     assert (draft.front_id, draft.marker) == (None, None)
     assert save("", id="m")[1] == {"text": "", "blocks": [{"type": "twacode", "elements": [""]}]}
+
+
+def test_an_edit_sends_no_id_that_a_caller_gives():
+    """A look for another message that has it would take the edited one for that message."""
+    given = {"id": "m", "front_id": "f", "extra": {MARKER: "k"}}
+    assert save("x", **given)[1].keys() == {"text", "blocks"}
+    assert save(None, hidden_data={"a": 1}, **given)[1] == {"context": {"a": 1}}
+    one, other = (
+        encode(MessageDraft("ch", hidden_data={"a": 1}, id="m", front_id=name)) for name in "ab"
+    )
+    assert one.fingerprint() == other.fingerprint()
 
 
 def test_the_marker_of_a_decoded_message_is_no_field():

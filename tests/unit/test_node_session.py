@@ -415,6 +415,28 @@ async def test_a_look_that_never_works_leaves_it_unknown(sandbox, one):
     assert len(reads(sandbox)) == 3
 
 
+@pytest.mark.parametrize(("asked", "waits", "found"), [(3, [3.0], True), (60, [], False)])
+async def test_a_look_does_not_come_before_the_server_wants_it(sandbox, one, asked, waits, found):
+    """It ends where that is too long."""
+    seen = []
+
+    async def pause(seconds, _):
+        seen.append(seconds)
+
+    attempts = one._sender.attempts
+    attempts.clock = attrs.evolve(attempts.clock, pause=pause)
+    sandbox.fail_next(after_storing="close")
+    sandbox.refuse_next(429, retry_after=asked, on="read")
+    sending = one.send_message(sandbox.channel_id, "hello")
+    if found:
+        assert (await sending).content == "hello"
+    else:
+        with pytest.raises(OutcomeUnknownError):
+            await sending
+    assert seen == waits
+    assert len(reads(sandbox)) == 1 + found
+
+
 async def test_a_look_reads_several_pages(sandbox, one):
     """A busy channel has many newer messages."""
     sandbox.slow_next(30.0)
@@ -776,6 +798,20 @@ async def test_a_look_takes_no_message_that_was_sent_with_its_id(sandbox, one, t
     sandbox.fail_next(before_storing="close")
     [lost] = await deliveries(one, drafts(sandbox, 1), journal=journal)
     await one.send_message(sandbox.channel_id, "something else", front_id=lost.error.front_id)
+    [still] = await deliveries(one, drafts(sandbox, 1), journal=journal)
+    assert still.outcome is Outcome.UNKNOWN
+
+
+async def test_a_look_takes_no_message_that_was_edited_with_its_id(sandbox, one, tmp_path):
+    """An edit sends no `front_id`, so the one of a lost message stands in no other."""
+    journal = Journal(tmp_path / "a.journal")
+    there = await one.send_message(sandbox.channel_id, "there already", front_id="mine")
+    sandbox.fail_next(before_storing="close")
+    [lost] = await deliveries(one, drafts(sandbox, 1), journal=journal)
+    edit = MessageDraft(
+        sandbox.channel_id, id=there.id, front_id=lost.error.front_id, hidden_data={"a": 1}
+    )
+    assert (await one.send(edit)).hidden_data == {"a": 1}
     [still] = await deliveries(one, drafts(sandbox, 1), journal=journal)
     assert still.outcome is Outcome.UNKNOWN
 

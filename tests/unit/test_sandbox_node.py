@@ -351,7 +351,7 @@ def test_paths_that_are_not_served_say_so_and_unknown_ones_are_not_found() -> No
     server = Server()
     assert server.ask("GET", f"channels/v1/companies/{COMPANY}/x").status == 501
     assert server.ask("GET", "console/v1/me").status == 501
-    assert server.ask("GET", "users/v1/users/x", prefix="/internal/services/").status == 501
+    assert server.ask("GET", "users/v1/x", prefix="/internal/services/").status == 501
     assert server.ask("GET", "nothing/v1/x", prefix="/internal/services/").status == 404
     head = answer(server.world, Request("HEAD", "/api/nothing", {}), release="2023")
     assert (head.status, head.body) == (404, b"")

@@ -50,7 +50,7 @@ class Logins:
         token = self.api.token
         if token is None:
             return False
-        now = self.attempts.now()
+        now = self.attempts.clock.now()
         if now >= token.renew_at:
             if now >= token.ends:
                 return False

@@ -8,6 +8,7 @@ import attrs
 
 from twake_async._protocol.node.reads import Page, pages
 from twake_async._protocol.node.requests import Place, is_proof
+from twake_async.errors import RateLimitedError
 
 from .shared_call import SharedCall
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from twake_async._attempt_loop import Attempts
     from twake_async._protocol.node.api import Api
     from twake_async._protocol.node.reads import Rows
+    from twake_async.errors import TwakeError
 
     from .login import Logins
 
@@ -26,6 +28,8 @@ __all__ = ["Looks"]
 TRIES = ((0.0, 2.0), (0.2, 4.0), (0.8, 4.0))
 #: Seconds for which a look waits for the one before, of the same place.
 BEFORE = 1.0
+#: Seconds: a look ends that a server asks to wait longer than this.
+LONGEST_PAUSE = 10.0
 
 
 @attrs.define(eq=False)
@@ -79,8 +83,11 @@ class Looks:
     async def _read(self, place: Place) -> Rows:
         page = Page(())
         for wait, limit in TRIES:
+            pause = _asked(page.error)
+            if pause > LONGEST_PAUSE:
+                break
             if wait:
-                await self.attempts.wait(wait)
+                await self.attempts.wait(max(wait, pause))
             if not self.logins.is_ready and await self.logins.log_in(limit) is not None:
                 continue
             page = await self.attempts.converse(pages(place, self.api), limit)
@@ -89,3 +96,8 @@ class Looks:
             if page.error.reason == "token":
                 self.api.forget(page.token)
         return page.rows
+
+
+def _asked(error: TwakeError | None) -> float:
+    """Return the seconds that the server asked for with an error."""
+    return (isinstance(error, RateLimitedError) and error.retry_after) or 0.0

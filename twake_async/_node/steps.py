@@ -60,7 +60,7 @@ class NodeSession:
         return CallSteps(self, call)
 
 
-@attrs.frozen(eq=False)
+@attrs.define(eq=False)  # made for each send, and so not frozen
 class CallSteps:
     """The steps around the attempts of what may be sent twice: a remove, or a read."""
 
@@ -98,7 +98,7 @@ class CallSteps:
         """Return None: nothing is read back."""
 
 
-@attrs.frozen(eq=False)
+@attrs.define(eq=False)  # made for each send, and so not frozen
 class SaveSteps:
     """The steps around the attempts of a save."""
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import attrs
+
 from twake_async.errors import InvalidDraftError
 from twake_async.messages import MessageDraft, MessageRef
 
@@ -11,8 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from twake_async.events import Event
+    from twake_async.messages import Message
 
-__all__ = ["answer_to", "has_reader", "message_of", "notice_for"]
+__all__ = ["answer_to", "has_reader", "message_of", "notice_for", "replacement_of"]
 
 
 def answer_to(
@@ -33,7 +36,6 @@ def answer_to(
     channel_id = event.channel_id if message is None else message.channel_id or event.channel_id
     if not channel_id:
         raise InvalidDraftError("the event has no channel to answer in", field="event")
-    thread = None if message is None else message.parent_message_id or message.id
     reader: dict[str, Any] = {}
     if ephemeral:
         if not event.user_id:
@@ -42,13 +44,38 @@ def answer_to(
     return MessageDraft(
         channel_id,
         content,
-        parent_message_id=thread,
+        parent_message_id=None if message is None else _thread_of(message),
         ephemeral=ephemeral,
         hidden_data=hidden_data,
         front_id=front_id,
         workspace_id=(message and message.workspace_id) or event.workspace_id,
         **reader,
     )
+
+
+def _thread_of(message: Message) -> str | None:
+    """Return the thread that an answer to a message belongs to.
+
+    An ephemeral message is stored nowhere, so it begins no thread.
+    """
+    return message.parent_message_id or (None if message.ephemeral_id else message.id)
+
+
+def replacement_of(
+    event: Event, content: Any, hidden_data: Mapping[str, Any] | None
+) -> MessageDraft | None:
+    """Return the draft that replaces the ephemeral message of an event, for the event's user.
+
+    None if the message of the event is not ephemeral, or there is none.
+
+    Raises:
+        InvalidDraftError: The event has no channel, or no user to show it to.
+
+    """
+    if event.message is None or not event.message.ephemeral_id:
+        return None
+    draft = answer_to(event, content, ephemeral=True, hidden_data=hidden_data, front_id=None)
+    return attrs.evolve(draft, ephemeral_id=event.message.ephemeral_id)
 
 
 def message_of(event: Event) -> MessageRef:

@@ -10,15 +10,8 @@ import attrs
 
 from twake_async.events import EventError
 
-from ._request import (
-    BodyError,
-    Disconnected,
-    answer,
-    event_headers,
-    fits_secret,
-    last_part,
-    read_body,
-)
+from ._body import Bodies, BodyError, DisconnectedError
+from ._request import answer, event_headers, fits_secret, last_part
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -53,15 +46,14 @@ class Endpoint:
     accept: Callable[[Event], Awaitable[bool]] = attrs.field(kw_only=True)
     health: Callable[[], tuple[bool, Mapping[str, object]]] = attrs.field(kw_only=True)
     shut_down: Callable[[], Awaitable[None]] = attrs.field(kw_only=True)
+    bodies: Bodies = attrs.field(factory=Bodies, init=False)
     _reported: set[str] = attrs.field(factory=set, init=False)
     """The reasons for which requests were refused: each is a warning only once."""
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request, one lifespan, or refuse a WebSocket."""
+    async def other(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a lifespan, and refuse a WebSocket."""
         kind = scope["type"]
-        if kind == "http":
-            await self._request(scope, receive, send)
-        elif kind == "lifespan":
+        if kind == "lifespan":
             await self._lifespan(receive, send)
         elif kind == "websocket":
             await receive()
@@ -69,14 +61,15 @@ class Endpoint:
         else:
             raise RuntimeError(f"a bot serves http and lifespan, not {kind}")
 
-    async def _request(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def request(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
         part, method = last_part(scope), scope["method"]
         if part == "health" and method in ("GET", "HEAD"):
             await self._health(send, head=method == "HEAD")
         elif self.secret is not None and not fits_secret(part, self.secret):
             await answer(send, 404)
         elif method != "POST":
-            await answer(send, 405, b"{}", (b"allow", b"POST"))
+            await answer(send, 405, b"", (b"allow", b"POST"))
         else:
             await self._event(scope, receive, send)
 
@@ -86,14 +79,14 @@ class Endpoint:
 
     async def _event(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            body = await read_body(scope, receive)
+            body = await self.bodies.read(scope, receive)
             event = self.parser.parse(body, event_headers(scope))
         except EventError as exc:
             await self._refuse(send, exc.status, str(exc))
         except BodyError as exc:
             status, why = exc.args
             await self._refuse(send, status, why, _CLOSE)
-        except Disconnected:
+        except DisconnectedError:
             log.debug("a client went away before its event was complete")
         else:
             await answer(send, 200 if await self.accept(event) else 503)

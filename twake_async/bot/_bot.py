@@ -75,7 +75,7 @@ class Bot(Router):
         self._settings = Settings(in_flight, queue_size, queue_timeout, drain)
         self._own_id = twake.public_id.lower()
         self._responses = Responses(twake)
-        self._handling = Handling(self._responses, self._table.all_error_handlers)
+        handling = Handling(self._responses, self._table.all_error_handlers)
         self._endpoint = Endpoint(
             twake.event_parser(require_signature=require_signature),
             check_secret(hidden, twake),
@@ -84,7 +84,7 @@ class Bot(Router):
             shut_down=self._shut_down,
         )
         queue = EventQueue(in_flight, queue_size)
-        self._dispatcher = Dispatcher(self._run, queue, queue_timeout)
+        self._dispatcher = Dispatcher(handling.run, queue, queue_timeout)
         twake._sender.expect_echoes()  # noqa: SLF001 - before its first message, not its first event
 
     def __repr__(self) -> str:
@@ -99,7 +99,10 @@ class Bot(Router):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request, as ASGI has it."""
-        await self._endpoint(scope, receive, send)
+        if scope["type"] == "http":
+            await self._endpoint.request(scope, receive, send)
+        else:
+            await self._endpoint.other(scope, receive, send)
 
     async def __aenter__(self) -> Self:
         return self
@@ -128,7 +131,8 @@ class Bot(Router):
             event: The event.
 
         """
-        if (application_of(event) or "").lower() == self._own_id:
+        application = application_of(event)
+        if application is not None and application.lower() == self._own_id:
             # Before anything that may wait: a server of 2020 posts a message of ours before it
             # answers the request that made it.
             self._twake.observe(event)
@@ -225,6 +229,3 @@ class Bot(Router):
             "running": queue.running,
             "dropped": dispatcher.dropped,
         }
-
-    async def _run(self, turn: Turn) -> bool:
-        return await self._handling.run(turn.event, turn.routes)

@@ -143,6 +143,8 @@ class Dispatcher:
             return
         self.queue.finish(turn)
         self._active.discard(turn)
+        # The task has the turn in its context: together they would wait for the garbage collector.
+        turn.task = None
         self._pump()
 
     def _own(self) -> Turn | None:

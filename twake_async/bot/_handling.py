@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from twake_async.events import Event
 
+    from ._queue import Turn
     from ._responses import Responses
     from ._routes import Route
 
@@ -43,15 +44,18 @@ class Handling:
     responses: Responses
     error_handlers: Callable[[], Iterable[Callable[[Event, BaseException], Awaitable[object]]]]
 
-    async def run(self, event: Event, routes: Iterable[Route]) -> bool:
-        """Run handlers one after another; say whether all ended before the bot was closed.
+    async def run(self, turn: Turn) -> bool:
+        """Run the handlers of an event, one after another.
+
+        Return whether all ended by themselves: False where the bot was closed meanwhile.
 
         Raises:
             BaseException: What ends the program, and the cancellation of this task.
 
         """
         closed = told = False
-        for route in routes:
+        event = turn.event
+        for route in turn.routes:
             try:
                 await route.call(event)
             except (UserError, FormError) as exc:

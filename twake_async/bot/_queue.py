@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import enum
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import attrs
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from twake_async.events import Event
+
+    from ._routes import Route
 
 __all__ = ["EventQueue", "State", "Turn"]
 
@@ -46,7 +48,7 @@ class Turn:
     event: Event
     key: str | None
     """Events with the same key are handled one after another; None for no order."""
-    routes: Any = ()
+    routes: Sequence[Route] = ()
     """What handles it."""
     state: State = attrs.field(default=State.QUEUED, init=False)
     waits: int = attrs.field(default=0, init=False)

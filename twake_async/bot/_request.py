@@ -1,8 +1,7 @@
-"""Reads one request to the bot, and answers it: its path, its body, its headers."""
+"""One request to the bot: its path, its headers, and its answer."""
 
 from __future__ import annotations
 
-import asyncio
 import hmac
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -11,10 +10,6 @@ if TYPE_CHECKING:
     from twake_async._arguments import Hidden
 
 __all__ = [
-    "BODY_TIMEOUT",
-    "MAX_BODY",
-    "BodyError",
-    "Disconnected",
     "Message",
     "Receive",
     "Scope",
@@ -23,7 +18,6 @@ __all__ = [
     "event_headers",
     "fits_secret",
     "last_part",
-    "read_body",
 ]
 
 Message: TypeAlias = MutableMapping[str, Any]
@@ -31,21 +25,8 @@ Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 
-#: The most bytes of a body; the largest event is a fraction of it.
-MAX_BODY = 1_048_576
-#: Seconds that a whole body may take. A server of 2020 waits three seconds for all.
-BODY_TIMEOUT = 5.0
-
 #: The headers that an event needs.
 _WANTED = (b"content-type", b"x-twake-signature")
-
-
-class BodyError(Exception):
-    """A body cannot be read; `args` are the status to answer, and why."""
-
-
-class Disconnected(Exception):  # noqa: N818 - it is no error, and nobody is there to answer
-    """The client went away before its body was complete."""
 
 
 def last_part(scope: Scope) -> str:
@@ -68,57 +49,16 @@ def event_headers(scope: Scope) -> dict[str, str]:
     }
 
 
-async def read_body(scope: Scope, receive: Receive) -> bytes:
-    """Return the body of a request.
-
-    Raises:
-        BodyError: It is too large, or comes too slowly.
-        Disconnected: The client went away.
-
-    """
-    for name, value in scope["headers"]:
-        if name == b"content-length" and not _is_small(value):
-            raise BodyError(413, "the body is over 1 MiB")
-    try:
-        async with asyncio.timeout(BODY_TIMEOUT):
-            message = await receive()
-            if message["type"] == "http.request" and not message.get("more_body"):
-                body: bytes = message.get("body", b"")  # in one piece, as nearly all
-            else:
-                body = await _join(message, receive)
-    except TimeoutError:
-        raise BodyError(408, "the body came too slowly") from None
-    if len(body) > MAX_BODY:
-        raise BodyError(413, "the body is over 1 MiB")
-    return body
-
-
-def _is_small(length: bytes) -> bool:
-    return length.isdigit() and len(length) <= 7 and int(length) <= MAX_BODY
-
-
-async def _join(message: Message, receive: Receive) -> bytes:
-    parts, size = [], 0
-    while message["type"] == "http.request":
-        part = message.get("body", b"")
-        parts.append(part)
-        size += len(part)
-        if size > MAX_BODY:
-            raise BodyError(413, "the body is over 1 MiB")
-        if not message.get("more_body"):
-            return b"".join(parts)
-        message = await receive()
-    raise Disconnected
-
-
 async def answer(
-    send: Send, status: int, body: bytes = b"{}", *more: tuple[bytes, bytes], head: bool = False
+    send: Send, status: int, body: bytes = b"", *more: tuple[bytes, bytes], head: bool = False
 ) -> None:
-    """Answer a request with JSON. What is sent is new each time: middleware may change it."""
-    headers = [
-        (b"content-type", b"application/json"),
-        (b"content-length", b"%d" % len(body)),
-        *more,
-    ]
+    """Answer a request, with JSON or with nothing.
+
+    Nothing is the cheapest: a server sends a body after its head, in a second call of the system.
+    What is sent is made anew each time, because middleware may change it.
+    """
+    headers = [(b"content-length", b"%d" % len(body)), *more]
+    if body:
+        headers.append((b"content-type", b"application/json"))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": b"" if head else body})

@@ -9,7 +9,7 @@ import attrs
 
 from twake_async.errors import TwakeError
 
-from ._answers import answer_to, has_reader, message_of, notice_for
+from ._answers import answer_to, has_reader, message_of, notice_for, replacement_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -62,7 +62,12 @@ class Responses:
         deadline: float | None,
         retry: RetryPolicy | None,
     ) -> Message:
-        """Edit the message of an event."""
+        """Edit the message of an event; an ephemeral one, which is stored nowhere, is replaced."""
+        draft = replacement_of(event, content, hidden_data)
+        if draft is not None:
+            return await self.twake.send(
+                draft, group_id=event.group_id, deadline=deadline, retry=retry
+            )
         return await self.twake.edit_message(
             message_of(event),
             content,
@@ -94,12 +99,17 @@ class Responses:
         )
 
     async def tell(self, event: Event, text: str) -> None:
-        """Show a text to the user of an event, and to nobody else; a failure is logged."""
+        """Show a text to the user of an event, and to nobody else; a failure is logged.
+
+        It is an ephemeral message; in a dialog, which has no channel, it takes the dialog's place.
+        """
         kind = type(event).__name__
-        if not has_reader(event):
-            log.warning("a %s has no user to whom this could be shown: %s", kind, text)
-            return
         try:
-            await self.twake.send(notice_for(event, text), group_id=event.group_id)
+            if has_reader(event):
+                await self.twake.send(notice_for(event, text), group_id=event.group_id)
+            elif event.user_id and event.connection_id:
+                await self.twake.dialogs.open(event, text, group_id=event.group_id)
+            else:
+                log.warning("a %s has no user to whom this could be shown: %s", kind, text)
         except TwakeError as exc:
             log.warning("the user of a %s may not have been shown: %s (%s)", kind, text, exc)

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
     from ._forms import Form
 
+#: The events that the server makes about messages. A union of them would be made for each event.
+_ABOUT_MESSAGES = (NewMessage, MessageChanged, MessageRemoved)
+
 __all__ = ["Route", "application_of", "check_handler", "check_name", "matching"]
 
 
@@ -38,12 +41,6 @@ class Route:
     def handler_name(self) -> str:
         """The name of the handler, for the log."""
         return getattr(self.handler, "__qualname__", None) or type(self.handler).__qualname__
-
-    def fits(self, event: Event) -> bool:
-        """Say whether it is for an event of its kind."""
-        if self.name is not None and not _has_name(event, self.name):
-            return False
-        return self.bots or application_of(event) is None
 
     def call(self, event: Event) -> Awaitable[object]:
         """Call the handler.
@@ -68,12 +65,12 @@ def application_of(event: Event) -> str | None:
 
     A click or a command comes from a user, also where its message is an application's.
     """
-    if isinstance(event, NewMessage | MessageChanged | MessageRemoved):
+    if isinstance(event, _ABOUT_MESSAGES):
         return event.message.application_id
     return None
 
 
-def matching(routes: Iterable[Route], event: Event) -> tuple[Route, ...]:
+def matching(routes: Iterable[Route], event: Event) -> list[Route]:
     """Return the routes that an event takes, in their order.
 
     Args:
@@ -81,9 +78,14 @@ def matching(routes: Iterable[Route], event: Event) -> tuple[Route, ...]:
         event: The event.
 
     """
-    found = tuple([route for route in routes if route.fits(event)])
+    of_user = application_of(event) is None
+    found = [
+        route
+        for route in routes
+        if (of_user or route.bots) and (route.name is None or _has_name(event, route.name))
+    ]
     if len(found) > 1 and any(route.name is not None for route in found):
-        return tuple([route for route in found if not route.yields])
+        return [route for route in found if not route.yields]
     return found
 
 

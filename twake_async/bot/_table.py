@@ -56,7 +56,7 @@ class Table:
         for includer in self._includers:
             includer.forget()
 
-    def find(self, event: Event) -> tuple[Route, ...]:
+    def find(self, event: Event) -> list[Route]:
         """Return the routes that an event takes, in their order."""
         kind = type(event)
         routes = self._by_kind.get(kind)

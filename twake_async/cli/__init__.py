@@ -1,6 +1,7 @@
-"""The command `twake-async`: demo, send, send-many, journal, check, sandbox, completion.
+"""The command `twake-async`: demo, send, send-many, journal, check, sandbox, run, completion.
 
-Everything that it needs beyond the SDK (click, rich, uvicorn) comes with the `sandbox` extra.
+Everything that it needs beyond the SDK (click, rich, uvicorn) comes with the extra `sandbox`, and
+with the extra `bot`.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from ._signals import INTERRUPTED, Signals
 
 __all__ = ["main"]
 
-#: The packages of the `sandbox` extra.
+#: The packages of the extras `sandbox` and `bot`.
 _NEEDED = ("click", "rich", "uvicorn")
 
 

@@ -16,6 +16,7 @@ from ._demo import demo
 from ._files import files
 from ._find import channels, users
 from ._journal import journal
+from ._run_bot import run as run_bot
 from ._sandbox import sandbox
 from ._send import send
 from ._send_many import send_many
@@ -50,6 +51,7 @@ class _InOrder(click.Group):
 Begin with:
   twake-async demo                what this is, in two seconds, on this machine
   twake-async sandbox             a Twake of your own to send to
+  twake-async run my_bot:bot      a bot, with --sandbox on a Twake of its own
   twake-async check               whether a server would take your messages
 
 \b
@@ -68,7 +70,7 @@ def twake_async() -> None:
 
 
 _COMMANDS = (
-    *(demo, sandbox, check, send, send_many, edit, remove),
+    *(demo, sandbox, run_bot, check, send, send_many, edit, remove),
     *(channels, users, files, journal, completion),
 )
 for command in _COMMANDS:

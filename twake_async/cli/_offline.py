@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from twake_async._arguments import check_choice
+from twake_async._arguments import check_choice, check_workspace
 from twake_async._generations import APIS
 from twake_async._protocol.node.api import Api
 from twake_async._protocol.node.encode import encode_draft as encode_for_node
@@ -36,11 +36,14 @@ class Offline:
         """Return what a session with these settings does.
 
         Raises:
-            ConfigurationError: There is no such API.
+            ConfigurationError: There is no such API, or the workspace is no id.
 
         """
         api = check_choice("api", settings.api, APIS)
-        return cls(api, settings.get("group_id") or "-", settings.get("workspace_id"))
+        workspace = settings.get("workspace_id")
+        if api == "node" and workspace is not None:
+            check_workspace(workspace)
+        return cls(api, settings.get("group_id") or "-", workspace)
 
     def check(self, draft: MessageDraft) -> None:
         """Check whether a draft can be sent.

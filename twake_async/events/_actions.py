@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import operator
 from typing import TYPE_CHECKING, Any
-
-import attrs
 
 from ._events import (
     ButtonClick,
@@ -37,14 +34,16 @@ _CONFIGURATION = frozenset({"configuration", "aufbau", "настройка"})
 _PLACES = {"arbeitsplatz": "workspace", "рабочее пространство": "workspace"}
 
 
-#: The fields that all events have. Reading them so takes a tenth of `attrs.asdict`.
-_FIELDS = tuple(field.name for field in attrs.fields(Event) if field.init)
-_values_of = operator.attrgetter(*_FIELDS)
+def made(kind: type[E], fields: dict[str, Any], **more: Any) -> E:
+    """Return an event of a class.
 
+    Args:
+        kind: The class.
+        fields: What all events have; their message is None.
+        **more: Further fields, and those that are others for this class.
 
-def made(kind: type[E], event: Event, **more: Any) -> E:
-    """Return an event as one of another class, with more fields."""
-    return kind(**dict(zip(_FIELDS, _values_of(event), strict=True)) | more)
+    """
+    return kind(**(fields | more))
 
 
 def as_message(found: Any, decode: Decode) -> Message | None:
@@ -66,51 +65,52 @@ def _thread_of(content: Mapping[str, Any], decode: Decode) -> Message | None:
     return as_message(content.get("parent_message"), decode)
 
 
-def make_event(event: Event, decode: Decode) -> Event:
-    """Return an event that is no hook as an event of its class.
+def make_event(fields: dict[str, Any], content: Mapping[str, Any], decode: Decode) -> Event:
+    """Return the event of a browser, of its class.
 
     Args:
-        event: What all events have, without a message.
+        fields: What all events have; their message is None.
+        content: What the browser sent.
         decode: What decodes a message of its generation.
 
     """
-    content = event.content
-    if event.type == "action":
-        return _action(event, content, decode)
-    if event.type == "interactive_message_action":
+    kind, name = fields["type"], fields["name"]
+    if kind == "action":
+        return _action(fields, content, decode)
+    if kind == "interactive_message_action":
         return made(
             ButtonClick,
-            event,
-            action_id=event.name,
+            fields,
+            action_id=name,
             form=mapping(content.get("form")),
             context=mapping(content.get("interactive_context")),
             message=as_message(content.get("message"), decode),
         )
-    if event.type == "interactive_configuration_action":
-        return _configuration_click(event, content)
-    if event.type.lower() in _CONFIGURATION:
-        return made(Configure, event, place=_PLACES.get(event.name.lower(), event.name))
-    return event
+    if kind == "interactive_configuration_action":
+        return _configuration_click(fields, content)
+    if kind.lower() in _CONFIGURATION:
+        return made(Configure, fields, place=_PLACES.get(name.lower(), name))
+    return made(Event, fields)
 
 
-def _action(event: Event, content: Mapping[str, Any], decode: Decode) -> Event:
-    if event.name == "command":
+def _action(fields: dict[str, Any], content: Mapping[str, Any], decode: Decode) -> Event:
+    if fields["name"] == "command":
         thread = _thread_of(content, decode)
-        return made(Command, event, command=text(content.get("command")) or "", message=thread)
-    if event.name == "open":
+        return made(Command, fields, command=text(content.get("command")) or "", message=thread)
+    if fields["name"] == "open":
         from_icon = content.get("from_icon") is True
-        return made(Opened, event, from_icon=from_icon, message=_thread_of(content, decode))
-    if event.name == "action":
+        return made(Opened, fields, from_icon=from_icon, message=_thread_of(content, decode))
+    if fields["name"] == "action":
         message = as_message(content.get("message"), decode)
-        return made(MenuAction, event, message=message)
-    return event
+        return made(MenuAction, fields, message=message)
+    return made(Event, fields)
 
 
-def _configuration_click(event: Event, content: Mapping[str, Any]) -> Event:
+def _configuration_click(fields: dict[str, Any], content: Mapping[str, Any]) -> Event:
     return made(
         ConfigurationClick,
-        event,
-        action_id=event.name,
+        fields,
+        action_id=fields["name"],
         form=mapping(content.get("form")),
         context=mapping(content.get("interactive_context")),
         hidden_data=mapping(content.get("hidden_data")),
@@ -118,15 +118,15 @@ def _configuration_click(event: Event, content: Mapping[str, Any]) -> Event:
     )
 
 
-def make_resource(event: Event) -> Event:
+def make_resource(fields: dict[str, Any], content: Mapping[str, Any]) -> Event:
     """Return an event of a server over v1 about a resource as an event of its class."""
     kinds: dict[str, type[ResourceAdded | ResourceRemoved]] = {
         "add": ResourceAdded,
         "remove": ResourceRemoved,
     }
-    kind = kinds.get(event.name)
+    kind = kinds.get(fields["name"])
     if kind is None:
-        return event
-    resource = mapping(event.content.get("resource"))
+        return made(Event, fields)
+    resource = mapping(content.get("resource"))
     found = text(resource.get("id")) or "", text(resource.get("type")) or ""
-    return made(kind, event, resource_id=found[0], resource_type=found[1])
+    return made(kind, fields, resource_id=found[0], resource_type=found[1])

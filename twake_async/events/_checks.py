@@ -41,6 +41,8 @@ def check_kind(body: bytes, headers: Mapping[str, str]) -> None:
 
 def _header(headers: Mapping[str, str], wanted: str) -> str | None:
     """Return a header, whatever case its name is written in."""
+    if (found := headers.get(wanted)) is not None:
+        return found
     for name, value in headers.items():
         if name.lower() == wanted:
             return value
@@ -80,7 +82,7 @@ def read_document(body: bytes) -> dict[str, Any]:
 
     """
     try:
-        document = _decode(body.decode())
+        document = _load(body.decode())
     except RecursionError:
         document = _TOO_DEEP
     except ValueError:  # also for what is not UTF-8, and for a number of thousands of digits
@@ -100,7 +102,16 @@ def _refuse(_: str) -> NoReturn:
 
 
 #: Made once: `json.loads` would make a decoder for each event.
-_decode = json.JSONDecoder(parse_constant=_refuse).decode
+_decoder = json.JSONDecoder(parse_constant=_refuse)
+
+
+def _load(text: str) -> Any:
+    """Return the value of JSON, as `json.loads` does, in less time where no space is around it."""
+    if text.startswith("{"):
+        document, end = _decoder.raw_decode(text)
+        if end == len(text):
+            return document
+    return _decoder.decode(text)
 
 
 def _is_deep(body: bytes, document: Any) -> bool:

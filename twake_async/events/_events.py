@@ -104,7 +104,8 @@ class Event:
         """Answer the event, and return the answer as the server has it.
 
         An event that has a message is answered in the thread of that message, any other in its
-        channel. `TwakeSession.send_message(event.channel_id, ...)` answers in the channel always.
+        channel. An ephemeral message begins no thread: it is answered where it stands.
+        `TwakeSession.send_message(event.channel_id, ...)` answers in the channel always.
 
         Args:
             content: A string, a Twacode node, or a list of both.
@@ -143,8 +144,10 @@ class Event:
         """Edit the message of the event, and return it as the server has it now.
 
         Only the ids of the event's message are used. The rest of it comes from a browser, which
-        may claim anything, so it is not written back. On servers of mid-2021 and later, over
-        `api="v1"`, hidden data that is not given is lost, and a pinned message is unpinned.
+        may claim anything, so it is not written back. An ephemeral message, as a form often is, is
+        replaced for the user of the event: `pinned` and `user_specific` are not for it. On servers
+        of mid-2021 and later, over `api="v1"`, hidden data that is not given is lost, and a pinned
+        message is unpinned.
 
         Args:
             content: The new content.

@@ -37,7 +37,8 @@ def read_node(document: dict[str, Any], *, signed: bool) -> Event:
         signed: Whether its signature fits.
 
     """
-    event = _event(document, signed=signed)
+    content = mapping(document.get("content"))
+    fields = _fields(document, content, signed=signed)
 
     def decode(found: Mapping[str, Any]) -> Message:
         message = decode_message(found)
@@ -45,59 +46,65 @@ def read_node(document: dict[str, Any], *, signed: bool) -> Event:
             return message
         return attrs.evolve(
             message,
-            channel_id=message.channel_id or event.channel_id or "",
-            workspace_id=message.workspace_id or event.workspace_id or "",
+            channel_id=message.channel_id or fields["channel_id"] or "",
+            workspace_id=message.workspace_id or fields["workspace_id"] or "",
         )
 
-    if event.origin == "browser":
-        return make_event(event, decode)
-    found = mapping(mapping(event.content.get("message")).get("message"))
+    if fields["origin"] == "browser":
+        return make_event(fields, content, decode)
+    found = mapping(mapping(content.get("message")).get("message"))
     message = as_message(found, decode)
-    return event if message is None else _hook(event, found, message)
+    return made(Event, fields) if message is None else _hook(fields, found, message)
 
 
-def _event(document: dict[str, Any], *, signed: bool) -> Event:
-    """Return what all events have."""
-    content = mapping(document.get("content"))
+def _fields(
+    document: dict[str, Any], content: Mapping[str, Any], *, signed: bool
+) -> dict[str, Any]:
+    """Return what all events have; their message is None."""
     outer = mapping(content.get("message")) if document["type"] == "hook" else content
     channel = mapping(outer.get("channel"))
     cache = mapping(mapping(outer.get("message")).get("cache"))
-    return Event(
-        type=document["type"],
-        name=text(document.get("name")) or "",
-        api="node",
-        signed=signed,
-        origin=_origin(document),
-        group_id=_first("company_id", document, channel, cache, outer),
-        workspace_id="direct"
+    return {
+        "type": document["type"],
+        "name": text(document.get("name")) or "",
+        "api": "node",
+        "signed": signed,
+        "origin": _origin(document),
+        "group_id": _first("company_id", document, channel, cache, outer),
+        "workspace_id": "direct"
         if channel.get("visibility") == "direct"
         else _first("workspace_id", channel, cache, document),
-        channel_id=text(channel.get("id")) or text(cache.get("channel_id")),
-        user_id=text(document.get("user_id")),
-        connection_id=text(document.get("connection_id")),
-        message=None,
-        raw=document,
-    )
+        "channel_id": text(channel.get("id")) or text(cache.get("channel_id")),
+        "user_id": text(document.get("user_id")),
+        "connection_id": text(document.get("connection_id")),
+        "message": None,
+        "raw": document,
+    }
 
 
 def _first(name: str, *places: Mapping[str, Any]) -> str | None:
     """Return a field from the first place that has it."""
-    return next((found for place in places if (found := text(place.get(name)))), None)
+    for place in places:
+        if (found := text(place.get(name))) is not None:
+            return found
+    return None
 
 
 def _origin(document: Mapping[str, Any]) -> Literal["server", "browser"]:
+    if document["type"] != "hook":
+        return "browser"
     is_own = all(document.get(name) is None for name in _OF_BROWSERS)
-    return "server" if document["type"] == "hook" and is_own else "browser"
+    return "server" if is_own else "browser"
 
 
-def _hook(event: Event, found: Mapping[str, Any], message: Message) -> Event:
+def _hook(fields: dict[str, Any], found: Mapping[str, Any], message: Message) -> Event:
     """Return what happened to a message, which its hook does not say."""
     if found.get("subtype") == "deleted":
-        return made(MessageRemoved, event, message=message)
+        return made(MessageRemoved, fields, message=message)
     if any(found.get(name) for name in ("edited", "reactions", "pinned_info")):
-        return made(MessageChanged, event, message=message)
+        return made(MessageChanged, fields, message=message)
     begun, changed = message.creation_date, message.modification_date
     if begun is None or changed is None or abs(changed - begun) > _SOON:
-        return made(MessageChanged, event, message=message)
+        return made(MessageChanged, fields, message=message)
     sender = message.sender if message.application_id is None else None
-    return made(NewMessage, event, message=message, user_id=sender)
+    return made(NewMessage, fields, message=message, user_id=sender)

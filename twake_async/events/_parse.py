@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
+import attrs
+
 from twake_async._arguments import Hidden
 from twake_async.errors import ConfigurationError
 
@@ -125,7 +127,7 @@ class Parser:
         event = _read(body, headers, self._rules)
         if isinstance(event, NewMessage) and event.api == "node":
             if event.message.id in self._new:
-                return made(MessageChanged, event, user_id=None)
+                return _changed(event)
             self._add(event.message.id)
         return event
 
@@ -133,3 +135,9 @@ class Parser:
         if len(self._new) >= self._remember:
             del self._new[next(iter(self._new))]  # the oldest
         self._new[message_id] = None
+
+
+def _changed(event: NewMessage) -> MessageChanged:
+    """Return a new message that was reported as new before as one that has changed."""
+    names = [field.name for field in attrs.fields(NewMessage) if field.init]
+    return made(MessageChanged, {name: getattr(event, name) for name in names}, user_id=None)

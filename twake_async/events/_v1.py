@@ -36,55 +36,60 @@ def read_v1(document: dict[str, Any], *, signed: bool) -> Event:
     """
     data = mapping(document.get("data"))
     channel, message = mapping(data.get("channel")), mapping(data.get("message"))
-    event = Event(
-        type=document["type"],
-        name=text(document.get("event")) or "",
-        api="v1",
-        signed=signed,
-        origin=_origin(document["type"], data),
-        group_id=_id_of(data, "group") or text(channel.get("original_group")),
-        workspace_id=_id_of(data, "workspace") or text(channel.get("original_workspace")),
-        channel_id=text(channel.get("id")) or text(message.get("channel_id")),
-        user_id=_id_of(data, "user"),
-        connection_id=text(data.get("connection_id")),
-        message=None,
-        raw=document,
-    )
+    user_id = _id_of(data, "user")
+    channel_id = text(channel.get("id")) or text(message.get("channel_id"))
+    origin = _origin(document["type"], data, user_id)
+    fields: dict[str, Any] = {
+        "type": document["type"],
+        "name": text(document.get("event")) or "",
+        "api": "v1",
+        "signed": signed,
+        "origin": origin,
+        "group_id": _id_of(data, "group") or text(channel.get("original_group")),
+        "workspace_id": _id_of(data, "workspace") or text(channel.get("original_workspace")),
+        "channel_id": channel_id,
+        "user_id": user_id,
+        "connection_id": text(data.get("connection_id")),
+        "message": None,
+        "raw": document,
+    }
 
     def decode(found: Mapping[str, Any]) -> Message:
         message = decode_message(found)
         if message.channel_id:
             return message
-        return attrs.evolve(message, channel_id=event.channel_id or "")
+        return attrs.evolve(message, channel_id=channel_id or "")
 
-    if event.origin == "browser":
-        return make_event(event, decode)
-    if event.type == "resource":
-        return make_resource(event)
-    return _hook(event, as_message(data.get("message"), decode))
+    if origin == "browser":
+        return make_event(fields, data, decode)
+    if document["type"] == "resource":
+        return make_resource(fields, data)
+    return _hook(fields, as_message(data.get("message"), decode))
 
 
 def _id_of(data: Mapping[str, Any], name: str) -> str | None:
-    return text(mapping(data.get(name)).get("id"))
+    found = data.get(name)
+    return text(found.get("id")) if isinstance(found, dict) else None
 
 
-def _origin(kind: str, data: Mapping[str, Any]) -> Literal["server", "browser"]:
+def _origin(
+    kind: str, data: Mapping[str, Any], user_id: str | None
+) -> Literal["server", "browser"]:
     """Say who made an event: the server sets the user of each that a browser made.
 
     Hooks about files, and resources, carry users, too: as entities, which have no `id` in JSON.
     """
-    of_server = kind in ("hook", "resource") and _id_of(data, "user") is None
-    if "message" in data and not _OF_BROWSERS.isdisjoint(data):
+    of_server = kind in ("hook", "resource") and user_id is None
+    if of_server and "message" in data and not _OF_BROWSERS.isdisjoint(data):
         of_server = False
     return "server" if of_server else "browser"
 
 
-def _hook(event: Event, message: Message | None) -> Event:
-    if message is None:
-        return event
-    if event.name == "new_message":
-        sender = message.sender if message.application_id is None else None
-        return made(NewMessage, event, message=message, user_id=sender)
-    if event.name == "edit_message":
-        return made(MessageChanged, event, message=message)
-    return event
+def _hook(fields: dict[str, Any], message: Message | None) -> Event:
+    name = fields["name"]
+    if message is None or name not in ("new_message", "edit_message"):
+        return made(Event, fields)
+    if name == "edit_message":
+        return made(MessageChanged, fields, message=message)
+    sender = message.sender if message.application_id is None else None
+    return made(NewMessage, fields, message=message, user_id=sender)

@@ -7,7 +7,7 @@ errors of a send.
 
 from ._caller import Caller, Limits
 from ._channels import Channel, Channels, find_direct
-from ._dialogs import Dialogs, TokenOwner
+from ._dialogs import Dialogs, Opener, TokenOwner
 from ._files import Files
 from ._files_element import FileElement, FileVersion
 from ._messages import Messages
@@ -23,6 +23,7 @@ __all__ = [
     "Files",
     "Limits",
     "Messages",
+    "Opener",
     "TokenOwner",
     "User",
     "Users",

@@ -238,11 +238,13 @@ async def find_direct(channels: Channels, user_id: str, limits: Limits) -> tuple
             user_id, group_id=limits.group_id, deadline=limits.deadline, retry=limits.retry
         )
     except OutcomeUnknownError as exc:
-        raise NotSentError(
-            f"the message was not sent, since its channel is not known: {exc}",
+        error = NotSentError(
+            f"the message was not sent, since its channel is not known: {exc.args[0]}",
             reason="channel",
             status=exc.status,
-        ) from exc
+        )
+        error.attempts, error.elapsed = exc.attempts, exc.elapsed
+        raise error from exc
     return channel, max(0.0, ends - sender.attempts.now())
 
 

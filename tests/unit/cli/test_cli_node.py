@@ -93,6 +93,19 @@ def test_a_message_without_a_workspace_says_where_it_may_come_from(
     assert texts(sandbox) == []
 
 
+def test_a_workspace_that_is_no_id_is_found_before_anything_is_sent(
+    sandbox, cli, write, monkeypatch
+):
+    """For a message, for a file, and where a file is only checked."""
+    monkeypatch.setenv("TWAKE_WORKSPACE_ID", " ")
+    file = write(message(sandbox, 1))
+    for given in (("send", "x"), ("send-many", file), ("send-many", "--dry-run", file)):
+        status, _, err = cli(*given)
+        assert status == 3
+        assert "nobody sees" in err
+    assert texts(sandbox) == []
+
+
 # --- check ---------------------------------------------------------------------------------------
 
 

@@ -14,13 +14,16 @@ from twake_async._protocol.server import Server
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Self
 
     from twake_async._arguments import Credentials
+    from twake_async.messages import Message
 
 __all__ = [
     "FRONT_ID",
     "MARKER",
     "Api",
+    "Ids",
     "Token",
     "company_path",
     "internal_path",
@@ -34,6 +37,25 @@ FRONT_ID = "_front_id"
 MARKER = "_twake_async"
 
 _PLAIN = re.compile("[A-Za-z0-9-]+")
+
+
+@attrs.frozen
+class Ids:
+    """The ids in the `context` of a message that a server answered.
+
+    The draft of an edit holds them in `extra`, under `MARKER`. An edit sends no other ids: a look
+    for another message would take the edited one for it.
+    """
+
+    context: Mapping[str, str]
+
+    @classmethod
+    def of(cls, message: Message) -> Self:
+        """Return the ids of a message."""
+        kept = message.extra.get("context")
+        marker = kept.get(MARKER) if isinstance(kept, dict) else None
+        ids = {FRONT_ID: message.front_id, MARKER: marker if isinstance(marker, str) else ""}
+        return cls({name: one for name, one in ids.items() if one})
 
 
 @attrs.frozen(eq=False)

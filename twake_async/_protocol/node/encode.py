@@ -14,11 +14,13 @@ from twake_async._protocol.random_uuid import random_uuid
 from twake_async.errors import InvalidDraftError
 from twake_async.messages import MessageDraft
 
-from .api import FRONT_ID, MARKER, Api, company_path
+from .api import FRONT_ID, MARKER, Api, Ids, company_path
 from .checks import check_draft
 from .requests import Place, Remove, Save
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from twake_async.messages import MessageRef
 
     from .requests import Session
@@ -46,7 +48,7 @@ _DRAFT_NAMES = {
 }
 
 
-@attrs.frozen
+@attrs.define  # made for each send, and so not frozen
 class EncodedDraft:
     """A draft as the fields of its request: encoded once, for the request and the fingerprint."""
 
@@ -106,7 +108,12 @@ class EncodedDraft:
             context = {name: one for name, one in fields["context"].items() if name != MARKER}
             ids = {FRONT_ID: front_id} if marker is None else {FRONT_ID: front_id, MARKER: marker}
             fields = fields | {"context": context | ids}
-        body = self._body(fields)
+        try:
+            body = dump(self._document(fields), _DRAFT_NAMES, self.api.codec)
+        except InvalidDraftError:
+            # The same document without what stands around it, for an error that names the field.
+            dump({"message": fields}, _DRAFT_NAMES)
+            raise
         if len(body) > LARGEST_BODY:
             raise InvalidDraftError(
                 f"the message takes {len(body)} bytes, and a server of Node takes at most "
@@ -123,14 +130,6 @@ class EncodedDraft:
             self.api,
             self.session,
         )
-
-    def _body(self, fields: dict[str, Any]) -> bytes:
-        try:
-            return dump(self._document(fields), _DRAFT_NAMES, self.api.codec)
-        except InvalidDraftError:
-            # The same document without what stands around it, for an error that names the field.
-            dump({"message": fields}, _DRAFT_NAMES)
-            raise
 
     def _path(self) -> str:
         place = self.place
@@ -167,7 +166,7 @@ def encode_draft(
     Args:
         draft: The draft.
         group_id: The group (company) of its channel.
-        workspace_id: The workspace of its channel, where the draft does not say it.
+        workspace_id: The workspace of its channel, checked, where the draft does not say it.
         api: The API to ask, and who asks.
         session: What does the steps around its attempts; None for one that is not sent.
 
@@ -180,8 +179,8 @@ def encode_draft(
     check_draft(draft)
     thread = draft.parent_message_id or ""
     workspace = draft.workspace_id or workspace_id
-    if draft.id is None and not thread:
-        workspace = check_workspace(workspace)
+    if not (workspace or thread) and draft.id is None:
+        check_workspace(workspace)
     operation = _operation(draft)
     fields = _message_fields(draft, operation)
     _check_fields(fields, draft)
@@ -191,9 +190,11 @@ def encode_draft(
 
 def _check_fields(fields: dict[str, Any], draft: MessageDraft) -> None:
     # What was made here of a text, or for want of hidden data, needs no check.
-    ours = {"blocks": isinstance(draft.content, str), "context": draft.hidden_data is None}
+    is_text = isinstance(draft.content, str)
+    if is_text and draft.hidden_data is None and draft.override is None and not draft.extra:
+        return
     for name, value in fields.items():
-        if type(value) is not str and not ours.get(name):
+        if not (type(value) is str or (is_text and name == "blocks")):
             check_json(_DRAFT_NAMES.get(name, name), value)
 
 
@@ -216,14 +217,19 @@ def _message_fields(draft: MessageDraft, operation: Operation) -> dict[str, Any]
         fields["override"] = draft.override
     if operation == "ephemeral":
         fields["ephemeral"] = _ephemeral(draft)
-    for name, value in draft.extra.items():
+    if draft.extra:
+        _add_extra(fields, draft.extra)
+    return fields
+
+
+def _add_extra(fields: dict[str, Any], extra: Mapping[str, Any]) -> None:
+    for name, value in extra.items():
         if name in _OTHER_FIELDS:
             raise InvalidDraftError(
                 f"extra[{name!r}] is a field of MessageDraft: give it there", field="extra"
             )
         if name != MARKER:
             fields[name] = value
-    return fields
 
 
 def _content(draft: MessageDraft) -> dict[str, Any]:
@@ -245,8 +251,8 @@ def _context(draft: MessageDraft, operation: Operation) -> dict[str, Any] | None
         if draft.hidden_data is None:
             return None
         # The server replaces the whole context, the ids in it included.
-        ids = {FRONT_ID: draft.front_id, MARKER: draft.extra.get(MARKER)}
-        return {**draft.hidden_data, **{name: one for name, one in ids.items() if one}}
+        ids = draft.extra.get(MARKER)
+        return {**draft.hidden_data, **(ids.context if isinstance(ids, Ids) else {})}
     minted = random_uuid()
     if draft.front_id is None:
         return {**(draft.hidden_data or {}), FRONT_ID: minted}

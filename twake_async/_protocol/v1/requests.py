@@ -84,12 +84,17 @@ class Save:
             return bool(found["id"] == self.target)
         if found.get("front_id") == self.front_id:
             return True
-        # An ephemeral message that replaces another is answered under its id (wire case 11).
-        return (
-            self.operation == "ephemeral"
-            and self.target is not None
-            and self.target in (found["id"], found.get("front_id"), found.get("ephemeral_id"))
-        )
+        return self.operation == "ephemeral" and self._is_shown(found)
+
+    def _is_shown(self, found: Mapping[str, Any]) -> bool:
+        """Say whether an answer that has another `front_id` is about this ephemeral message."""
+        # One that replaces another is answered under its id (wire case 11).
+        names = (found["id"], found.get("front_id"), found.get("ephemeral_id"))
+        if self.target is not None and self.target in names:
+            return True
+        # Since mid-2021 it is the id, and ours stands in the hidden data alone (10b of 2023).
+        hidden = found.get("hidden_data")
+        return isinstance(hidden, dict) and hidden.get("_front_id") == self.front_id
 
     def named_by(self, result: Message) -> str | None:
         """Return the id of the message that an answer named and proved delivered, or None.
