@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
 
 import attrs
 
@@ -132,7 +132,9 @@ class Transfer(Generic[T]):
     def steps(self) -> Steps[T] | None:
         """What the session does around its attempts, each step within the idle time."""
         steps = self.inner.steps
-        return None if steps is None else BoundedSteps(steps, self.idle_timeout)
+        if steps is None:
+            return None
+        return cast("Steps[T]", BoundedSteps(steps, self.idle_timeout))
 
     def headers(self) -> Iterable[tuple[bytes, bytes]]:
         """Return the headers that say who sends it."""
