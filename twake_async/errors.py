@@ -319,7 +319,6 @@ class OutcomeUnknownError(TwakeError):
     - `unconfirmed`: the server said that it stored it, and the read that was asked for did not
       show it;
     - `source`: what an upload was read from failed after it had begun;
-    - `target`: what a download was written to failed;
     - `unproven`: a transport of the caller's failed, and nothing proves how far it came;
     - `cancelled`: its batch was cancelled while it was on its way;
     - `interrupted`: an earlier run of the batch ended while it was on its way;

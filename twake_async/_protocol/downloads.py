@@ -70,7 +70,7 @@ class Download(Transfer[int]):
     def judge(self, answer: Answer | Failure, context: Context) -> int | TwakeError:
         """Return the size of the whole file, or the error that the answer is."""
         if self.broken is not None:
-            return OutcomeUnknownError("the target of the file failed", reason="target")
+            return OutcomeUnknownError("the target of the file failed", reason="unexpected")
         if isinstance(answer, Failure) or not self._began or answer.status != 200:
             return self._judge_document(answer, context)
         if (problem := _problem(answer)) is not None:

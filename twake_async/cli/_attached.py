@@ -60,11 +60,13 @@ async def _with_file(
         with progress(path.name) as on_progress:
             file = await twake.files.upload(path, workspace_id=workspace, on_progress=on_progress)
     except OutcomeUnknownError as exc:
-        raise NotSentError(
-            f"the message was not sent, since its file may not be there: {exc}",
+        error = NotSentError(
+            f"the message was not sent, since its file may not be there: {exc.args[0]}",
             reason="file",
             status=exc.status,
-        ) from exc
+        )
+        error.attempts, error.elapsed = exc.attempts, exc.elapsed
+        raise error from exc
     if twake.api == "node":
         return attrs.evolve(draft, extra={**draft.extra, **twake.files.attached(file)})
     return attrs.evolve(draft, content=[draft.content, twake.files.show(file)])

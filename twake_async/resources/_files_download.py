@@ -105,10 +105,10 @@ async def fetch(
     )
     try:
         return await caller.transfer(request, limits)
-    except TwakeError as exc:
-        if request.broken is not None and exc.reason == "target":
-            raise request.broken from None
-        raise
+    except TwakeError:
+        if request.broken is None:
+            raise
+        raise request.broken from None
 
 
 @attrs.define(eq=False)
