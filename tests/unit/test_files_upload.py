@@ -667,3 +667,27 @@ async def test_a_read_that_is_cancelled_ends_before_its_file_is_closed(tmp_path)
     assert not ended
     await thread.settle()
     assert ended
+
+
+async def test_cancelled_at_any_moment_it_leaves_no_connection():
+    """Whether it connects, shakes hands, sends or waits; the session is as good as before."""
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    _authority("known").issue_cert("localhost").configure_cert(server)
+    trusted = ssl.create_default_context()
+    _authority("known").configure_trust(trusted)
+    async with (
+        play(answer_with(element(len(CONTENT))), tls=server) as drive,
+        session(drive, verify=trusted) as twake,
+    ):
+        moments = [number * 0.001 for number in range(40)]
+        for moment in moments:
+            call = twake.files.upload(CONTENT, name="n", workspace_id=WORKSPACE)
+            task = asyncio.create_task(call)
+            await asyncio.sleep(moment)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        async with asyncio.timeout(5):
+            while drive.running:  # the other side sees each connection end
+                await asyncio.sleep(0.01)
+        found = await twake.files.upload(CONTENT, name="n", workspace_id=WORKSPACE)
+    assert found.size == len(CONTENT)

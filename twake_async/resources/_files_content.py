@@ -24,7 +24,6 @@ from ._files_upload import node_upload, v1_upload
 if TYPE_CHECKING:
     from twake_async.retry import RetryPolicy
 
-
 __all__ = ["FileContents"]
 
 OnProgress = Callable[[int, int | None], object]
