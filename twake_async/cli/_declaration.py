@@ -31,9 +31,9 @@ class Right:
 _CHANNEL = "add the application to each channel that it shall hear, in the channel's settings"
 _INSTALLED = "the privilege must be there when the application is installed: else install it again"
 
-#: What an application may do, by the name of the choice.
+#: What an application may do: a verb and what it is about, each an option and a choice of it.
 DOES: dict[str, Right] = {
-    "sends": Right("sends messages", capabilities=("messages_save",)),
+    "writes-messages": Right("sends messages", capabilities=("messages_save",)),
     "hears-messages": Right(
         "hears the messages of channels that it was added to",
         hooks=("message",),
@@ -53,18 +53,28 @@ DOES: dict[str, Right] = {
         then=_INSTALLED,
     ),
     "opens-dialogs": Right("opens dialogs", capabilities=("display_modal",)),
-    "finds-channels": Right("lists channels", privileges=("channels",)),
+    "opens-files": Right(
+        "shows or edits files in a page of its own",
+        privileges=("workspace_drive",),
+        display=(
+            (
+                ("drive_module", "can_open_files"),
+                {"url": "https://…", "preview_url": "https://…", "main_ext": [], "other_ext": []},
+            ),
+        ),
+    ),
+    "reads-channels": Right("lists channels", privileges=("channels",)),
     "reads-files": Right("reads files", privileges=("workspace_drive", "drive_list")),
     "writes-files": Right("writes files", capabilities=("drive_save", "drive_remove")),
-    "message-menu": Right(
+    "menu-message": Right(
         "stands in the menu of each message",
         display=((("messages_module", "action"), {"description": "…"}),),
     ),
-    "plus-menu": Right(
+    "menu-plus": Right(
         "stands in the menu beside the input of messages",
         display=((("messages_module", "in_plus"), True),),
     ),
-    "input-icon": Right(
+    "menu-icon": Right(
         "has an icon beside the input of messages",
         display=((("messages_module", "right_icon"), True),),
     ),
@@ -81,7 +91,7 @@ DOES: dict[str, Right] = {
         capabilities=("display_modal",),
         display=((("configuration", "can_configure_in_workspace"), True),),
     ),
-    "talks": Right(
+    "hears-persons": Right(
         "can be talked to by one person",
         display=((("member_app",), {}),),
     ),
@@ -104,7 +114,7 @@ class Declaration:
 
 #: Choices after which the server posts events.
 _WITH_EVENTS = frozenset(
-    {"message-menu", "plus-menu", "input-icon", "configures-channels", "configures-workspaces"}
+    {"menu-message", "menu-plus", "menu-icon", "configures-channels", "configures-workspaces"}
 )
 
 

@@ -12,13 +12,26 @@ from ._declaration import DOES, declare
 from ._statuses import say
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from ._declaration import Declaration
 
 __all__ = ["application"]
 
-_CHOICES = "\n".join(f"  {name:<22} {right.help}" for name, right in DOES.items())
+#: What an application does, and with what: `hears` with `messages`, for example.
+_VERBS = tuple(dict.fromkeys(name.partition("-")[0] for name in DOES))
+_ALWAYS = "writes-messages"
+_CHOICES = "\n".join(
+    f"  --{name.replace('-', ' '):<24} {right.help}" for name, right in DOES.items()
+)
+
+
+def _choices(command: Callable[..., int]) -> Callable[..., int]:
+    """Add an option for each verb."""
+    for verb in reversed(_VERBS):
+        nouns = [name.partition("-")[2] for name in DOES if name.startswith(f"{verb}-")]
+        command = click.option(f"--{verb}", multiple=True, type=click.Choice(nouns))(command)
+    return command
 
 
 def _commands(
@@ -43,19 +56,11 @@ What an application may do:
 
 \b
 Examples:
-  twake-async application --does sends
-  twake-async application --does sends --does hears-messages --command "poll:Ask everybody"
+  twake-async application
+  twake-async application --hears messages --opens files --command "poll:Ask everybody"
 """,
 )
-@click.option(
-    "--does",
-    multiple=True,
-    type=click.Choice(list(DOES)),
-    metavar="WHAT",
-    default=("sends",),
-    show_default=True,
-    help="What it does; may be given several times.",
-)
+@_choices
 @click.option(
     "--command",
     "commands",
@@ -66,14 +71,15 @@ Examples:
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, for scripts.")
 def application(
-    does: tuple[str, ...], commands: tuple[tuple[str, str], ...], *, as_json: bool
+    commands: tuple[tuple[str, str], ...], *, as_json: bool, **does: tuple[str, ...]
 ) -> int:
     """Print the fields of Twake's console, filled in for what an application does.
 
-    Nothing is sent. The console stands in Twake, under Applications, "Applications and connectors
-    you develop".
+    Without an option it writes messages. Nothing is sent. The console stands in Twake, under
+    Applications, "Applications and connectors you develop".
     """
-    found = declare(does, commands)
+    asked = [f"{verb}-{noun}" for verb in _VERBS for noun in does[verb]]
+    found = declare((_ALWAYS, *asked), commands)
     if as_json:
         say(json.dumps(attrs.asdict(found)))
         return 0

@@ -58,7 +58,7 @@ def test_an_application_that_only_sends():
 def test_a_bot_that_hears_and_has_commands():
     """Hooks, what must be done besides, and the JSON of the display field."""
     status, out = run(
-        *("--does", "sends", "--does", "hears-messages", "--does", "configures-channels"),
+        *("--hears", "messages", "--configures", "channels"),
         *("--command", "close:Close the ticket", "--command", "open"),
     )
     assert status == 0
@@ -80,10 +80,19 @@ def test_a_bot_that_hears_and_has_commands():
 
 def test_as_json():
     """For scripts."""
-    _, out = run("--does", "reads-files", "--json")
+    _, out = run("--reads", "files", "--json")
     found = json.loads(out)
     assert found["privileges"] == ["workspace_drive", "drive_list"]
+    assert found["capabilities"] == ["messages_save"]
     assert found["needs_events"] is False
+
+
+def test_what_opens_files_reads_them():
+    """The web client opens a page of the application, by what stands in the display field."""
+    _, out = run("--opens", "files", "--json")
+    found = json.loads(out)
+    assert found["privileges"] == ["workspace_drive"]
+    assert found["display"]["drive_module"]["can_open_files"]["main_ext"] == []
 
 
 @pytest.mark.parametrize("given", [":text", " ", "two words:text"])
