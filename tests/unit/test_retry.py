@@ -93,12 +93,12 @@ def test_what_may_be_repeated(outcome, reason, create, resend, edit):
 @pytest.mark.parametrize(
     ("kind", "outcome", "besides"),
     [
-        (NotSentError, Outcome.NOT_SENT, {"channel", "held", "stopped", "outage"}),
+        (NotSentError, Outcome.NOT_SENT, {"channel", "file", "held", "stopped", "outage"}),
         (RefusedError, Outcome.REFUSED, {"address"}),
         (
             OutcomeUnknownError,
             Outcome.UNKNOWN,
-            {"cancelled", "interrupted", "unexpected", "unconfirmed"},
+            {"cancelled", "interrupted", "source", "unexpected", "unconfirmed"},
         ),
     ],
 )
