@@ -27,6 +27,9 @@ log: logging.Logger = logging.getLogger("twake_async.bot")
 
 #: Seconds that a handler has for its `finally` when it was cancelled.
 _LAST_WORDS = 1.0
+#: Seconds that a handler whose wait has ended waits for its turn. Another handler may have its turn
+#: and wait for what it holds, such as a lock: without a limit, neither would ever go on.
+_PATIENCE = 5.0
 
 #: The event whose handler runs. Tasks that a handler begins have it, too: in Python 3.11,
 #: `asyncio.wait_for(bot.wait_for(...))` makes such a task.
@@ -69,6 +72,7 @@ class Dispatcher:
 
         Say whether it will be handled, or return what says it later.
         """
+        turn.context = contextvars.copy_context()
         if self.queue.held == 0 and self.queue.add(turn):
             self._pump()
             return True
@@ -128,7 +132,9 @@ class Dispatcher:
 
     def _begin(self, turn: Turn) -> None:
         self._active.add(turn)
-        turn.task = asyncio.get_running_loop().create_task(self._handle(turn))
+        # In the context of its own request, not of the handler that ended just now.
+        context, turn.context = turn.context, None
+        turn.task = asyncio.get_running_loop().create_task(self._handle(turn), context=context)
 
     async def _handle(self, turn: Turn) -> None:
         _current.set(turn)
@@ -210,6 +216,15 @@ class Dispatcher:
         turn.go_on = go_on
         self.queue.resume(turn)
         self._pump()
+        if turn.state is State.RESUMING:
+            asyncio.get_running_loop().call_later(_PATIENCE, self._go_on_late, turn, go_on)
+
+    def _go_on_late(self, turn: Turn, go_on: Callable[[], None]) -> None:
+        """Let a handler go on though it is not its turn, if it still waits for that."""
+        if turn.state is State.RESUMING and turn.go_on is go_on:
+            log.warning("a handler went on beside others: its turn did not come in time")
+            self.queue.go_on_now(turn)
+            go_on()
 
     def _give_up(self, waiter: Waiter) -> None:
         """End a wait that was cancelled: its handler goes on at once."""
@@ -264,7 +279,7 @@ class Dispatcher:
             return
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(drain):
-                while self.queue.queued or self._active - {own}:
+                while self.queue.queued or any(turn is not own for turn in self._active):
                     await self._watch()
 
     async def _cut_off(self, own: Turn | None) -> None:

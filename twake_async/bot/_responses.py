@@ -108,3 +108,5 @@ class Responses:
             await self.twake.send(notice_for(event, text), group_id=event.group_id)
         except TwakeError as exc:
             log.warning("the user of a %s may not have been shown: %s (%s)", kind, text, exc)
+        except Exception:  # such as of the caller's own client: the next handler shall run
+            log.exception("the user of a %s may not have been shown: %s", kind, text)
