@@ -160,8 +160,8 @@ async def test_a_handler_whose_turn_came_goes_on_once(bot, monkeypatch, caplog):
 
     @bot.command()
     async def ask(event):
-        for _ in range(2):
-            seen.append((await bot.wait_for(ButtonClick, timeout=60)).action_id)
+        seen.append((await bot.wait_for(ButtonClick, timeout=60)).action_id)
+        seen.append((await bot.wait_for(ButtonClick, timeout=60)).action_id)
 
     @bot.message()
     async def slow(event):
@@ -182,6 +182,19 @@ async def test_a_handler_whose_turn_came_goes_on_once(bot, monkeypatch, caplog):
     await bot.wait_idle()
     assert seen == ["1", "2"]
     assert caplog.text == ""
+
+
+async def test_the_log_has_one_line_for_what_a_user_typed(bot, caplog):
+    """A line of the log's own form could be typed otherwise."""
+
+    @bot.command()
+    async def handle(event):
+        raise UserError(f"no {event.command}")
+
+    await bot.accept(command("a\nERROR \x1b[31m", user_id=None))
+    await bot.wait_idle()
+    [record] = caplog.records
+    assert record.getMessage().endswith(": no a ERROR ?[31m")
 
 
 async def test_a_session_that_fails_to_tell_stops_no_other_handler(bot, monkeypatch, caplog):

@@ -216,7 +216,7 @@ class Dispatcher:
         turn.go_on = go_on
         self.queue.resume(turn)
         self._pump()
-        if turn.state is State.RESUMING:
+        if not waiter.future.done():
             asyncio.get_running_loop().call_later(_PATIENCE, self._go_on_late, turn, go_on)
 
     def _go_on_late(self, turn: Turn, go_on: Callable[[], None]) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from twake_async._printable import printable
 from twake_async.errors import TwakeError
 
 from ._answers import answer_to, has_reader, message_of, notice_for, replacement_of
@@ -100,13 +101,13 @@ class Responses:
 
     async def tell(self, event: Event, text: str) -> None:
         """Show a text to the user of an event, and to nobody else; a failure is logged."""
-        kind = type(event).__name__
+        kind, shown = type(event).__name__, printable(text)  # it may quote what a user typed
         if not has_reader(event):
-            log.warning("a %s has no user to whom this could be shown: %s", kind, text)
+            log.warning("a %s has no user to whom this could be shown: %s", kind, shown)
             return
         try:
             await self.twake.send(notice_for(event, text), group_id=event.group_id)
         except TwakeError as exc:
-            log.warning("the user of a %s may not have been shown: %s (%s)", kind, text, exc)
+            log.warning("the user of a %s may not have been shown: %s (%s)", kind, shown, exc)
         except Exception:  # such as of the caller's own client: the next handler shall run
-            log.exception("the user of a %s may not have been shown: %s", kind, text)
+            log.exception("the user of a %s may not have been shown: %s", kind, shown)

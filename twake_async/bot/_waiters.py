@@ -55,7 +55,7 @@ def wanted(
     from_: object,
     message: object,
     channel_id: object,
-    where: object,
+    where: Any,
     *,
     bots: bool,
 ) -> Wanted:
