@@ -184,6 +184,61 @@ async def test_a_handler_whose_turn_came_goes_on_once(bot, monkeypatch, caplog):
     assert caplog.text == ""
 
 
+async def test_a_task_goes_on_though_its_handler_ended_before_its_turn_came(bot):
+    """Its event was taken from the others."""
+    bot._dispatcher.queue.in_flight = 1
+    doors = {"handler": asyncio.Event(), "other": asyncio.Event()}
+    tasks = []
+
+    @bot.command("ask")
+    async def ask(event):
+        tasks.append(asyncio.ensure_future(bot.wait_for(ButtonClick, timeout=60)))
+        await doors["handler"].wait()
+
+    @bot.command("other")
+    async def other(event):
+        await doors["other"].wait()
+
+    for text in ("ask", "other"):
+        await bot.accept(command(text))
+        await turns()
+    await bot.accept(click("x"))
+    await turns()
+    assert not tasks[0].done()
+    doors["handler"].set()
+    assert (await asyncio.wait_for(tasks[0], 5)).action_id == "x"
+    doors["other"].set()
+
+
+async def test_a_task_goes_on_though_another_of_its_handler_is_cancelled(bot):
+    """The handler goes on at once, with all that waits for its turn."""
+    bot._dispatcher.queue.in_flight = 1
+    door = asyncio.Event()
+    tasks = []
+
+    @bot.command("ask")
+    async def ask(event):
+        tasks.append(asyncio.ensure_future(bot.wait_for(ButtonClick, timeout=60)))
+        await door.wait()
+        tasks.append(asyncio.ensure_future(bot.wait_for(ButtonClick, timeout=60)))
+        await asyncio.wait(tasks)
+
+    @bot.command("other")
+    async def other(event):
+        await asyncio.Event().wait()
+
+    for text in ("ask", "other"):
+        await bot.accept(command(text))
+        await turns()
+    await bot.accept(click("x"))
+    door.set()
+    await turns()
+    assert [task.done() for task in tasks] == [False, False]
+    tasks[1].cancel()
+    assert (await asyncio.wait_for(tasks[0], 5)).action_id == "x"
+    await bot.aclose(0)
+
+
 async def test_the_log_has_one_line_for_what_a_user_typed(bot, caplog):
     """A line of the log's own form could be typed otherwise."""
 
