@@ -12,6 +12,7 @@ from .deliveries import Delivery, JournalEntry, Pause, Progress
 from .errors import (
     AuthenticationError,
     ConfigurationError,
+    EmptyFileWarning,
     InvalidDraftError,
     InvalidGroupError,
     JournalError,
@@ -38,6 +39,7 @@ __all__ = [
     "Check",
     "ConfigurationError",
     "Delivery",
+    "EmptyFileWarning",
     "InvalidDraftError",
     "InvalidGroupError",
     "Journal",

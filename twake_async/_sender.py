@@ -17,6 +17,7 @@ from ._protocol.generation import Generation  # noqa: TC001
 from ._protocol.node.api import MARKER, Ids
 from ._read_back import ReadBack
 from ._send import LONGEST_LOOK
+from ._transfers import Transfers
 from .errors import InvalidDraftError, TextCutWarning
 from .messages import Message, MessageDraft, MessageRef
 from .retry import RetryPolicy
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from ._lifetime import Life
     from ._protocol.exchange import Request
     from ._protocol.generation import EncodedDraft, SaveRequest
+    from ._protocol.transfers import Transfer
     from ._send import Listener
     from .check import Check
     from .events import Event
@@ -66,7 +68,11 @@ class Sender:
     deadline: float
     retry: RetryPolicy
     proven: ProvenGroups = attrs.field(factory=ProvenGroups, init=False)
+    transfers: Transfers = attrs.field(init=False)
     _echoes: Echoes | None = attrs.field(default=None, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.transfers = Transfers(self.attempts, self.life)
 
     def expect_echoes(self) -> None:
         """Let events settle the new messages that are encoded from now on, over v1."""
@@ -180,6 +186,22 @@ class Sender:
         with self.life:
             result: T = await self.attempts.run(request, policy, seconds)
             return result
+
+    async def transfer(
+        self, request: Transfer[T], *, deadline: float | None, retry: RetryPolicy | None
+    ) -> T:
+        """Send or fetch a file, and return what that delivered; None for no deadline."""
+        _, policy = self._limits(deadline, retry)
+        seconds = None if deadline is None else self.seconds(deadline)
+        result: T = await self.transfers.run(request, policy, seconds)
+        return result
+
+    async def aclose(self) -> None:
+        """Close the connections of the transfers and of the sends."""
+        try:
+            await self.transfers.aclose()
+        finally:
+            await self.attempts.aclose()
 
     async def check(self, group_id: str | None, seconds: float) -> Check:
         """Make the requests of a check of the group, within a number of seconds."""

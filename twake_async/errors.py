@@ -31,6 +31,7 @@ from ._printable import printable
 __all__ = [
     "AuthenticationError",
     "ConfigurationError",
+    "EmptyFileWarning",
     "InvalidDraftError",
     "InvalidGroupError",
     "JournalError",
@@ -295,6 +296,7 @@ class NotSentError(TwakeError):
     - `login`: no login gave an access token;
     - `deadline`: the deadline was already over;
     - `channel`: the channel of a direct message is not known, as that answer was lost;
+    - `file`: the command line does not know whether the file of the message was uploaded;
     - `held`: a batch held it back, as its argument hold_after asks;
     - `stopped`: its batch ended before it began;
     - `outage`: its batch ended before it began, as the server was down or took no messages.
@@ -316,6 +318,7 @@ class OutcomeUnknownError(TwakeError):
     - `mismatch`: an answer without an id, about another message, or with other content;
     - `unconfirmed`: the server said that it stored it, and the read that was asked for did not
       show it;
+    - `source`: what an upload was read from failed after it had begun;
     - `unproven`: a transport of the caller's failed, and nothing proves how far it came;
     - `cancelled`: its batch was cancelled while it was on its way;
     - `interrupted`: an earlier run of the batch ended while it was on its way;
@@ -330,4 +333,12 @@ class TextCutWarning(UserWarning):
 
     The message is delivered then, and returned. So this is never raised: where a filter makes
     errors of warnings, the same words go to the logger `twake_async` instead.
+    """
+
+
+class EmptyFileWarning(UserWarning):
+    """The server made an empty file, as it fetched nothing from the `file_url` of an upload.
+
+    The file is there then, and returned. So this is never raised: where a filter makes errors of
+    warnings, the same words go to the logger `twake_async` instead.
     """

@@ -19,7 +19,7 @@ from .deliveries import Delivery, Drafts, Progress  # noqa: TC001
 from .errors import ConfigurationError
 from .journal import Journal  # noqa: TC001
 from .messages import Message, MessageDraft, MessageRef, ReaderUpdate, ReplyTarget
-from .resources import Caller, Channels, Dialogs, Limits, Messages, Users, find_direct
+from .resources import Caller, Channels, Dialogs, Files, Limits, Messages, Users, find_direct
 from .retry import Attempt, RetryBudget, RetryPolicy
 
 if TYPE_CHECKING:
@@ -81,6 +81,8 @@ class TwakeSession:
     """Calls about channels: where messages go."""
     users: Users
     """Calls about people."""
+    files: Files
+    """Calls about files: the drive of a workspace."""
     messages: Messages
     """Calls about messages that are there, over `api="node"`."""
     dialogs: Dialogs
@@ -149,6 +151,7 @@ class TwakeSession:
         self._caller = Caller(self._sender, credentials.public_id)
         self.channels, self.users = Channels(self._caller), Users(self._caller)
         self.messages, self.dialogs = Messages(self._caller), Dialogs(self._caller)
+        self.files = Files(self._caller)
 
     @classmethod
     def from_env(cls, **overrides: Any) -> Self:
@@ -195,7 +198,7 @@ class TwakeSession:
             drain: Seconds; 0 to cut off at once.
 
         """
-        await self._life.end(drain, self._attempts.aclose)
+        await self._life.end(drain, self._sender.aclose)
 
     def observe(self, event: Event) -> None:
         """Take an event that Twake posted: over `api="v1"` it may settle a message under way.

@@ -14,6 +14,7 @@ EXPECTED = [
     "Check",
     "ConfigurationError",
     "Delivery",
+    "EmptyFileWarning",
     "InvalidDraftError",
     "InvalidGroupError",
     "Journal",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import pathlib
+from collections.abc import AsyncIterator, Awaitable
 
 import attrs
 import httpx
@@ -54,6 +55,7 @@ from twake_async import (
     ConfigurationError,
     InvalidDraftError,
     InvalidGroupError,
+    Message,
     MessageDraft,
     MissingCapabilityError,
     NotFoundError,
@@ -63,8 +65,11 @@ from twake_async import (
     RateLimitedError,
     RefusedError,
     SessionClosedError,
+    TwakeSession,
     WrongEventLoopError,
 )
+from twake_async.cli._attached import deliver_to
+from twake_async.cli._credentials import Options
 
 PAGE = pathlib.Path(__file__).parents[2] / "docs" / "failures.md"
 BEGIN, END = "<!-- The tables begin here. -->\n", "<!-- The tables end here. -->\n"
@@ -952,6 +957,18 @@ _OBSERVED = 'Over `api="v1"`, with `observe`'
 
 #: The tables of the page: a heading for each outcome, one for each group, and the group's rows.
 _AROUND = "Calls around the messages"
+
+
+async def _failing() -> AsyncIterator[bytes]:
+    yield b"x" * 100_000
+    raise OSError("the disk is gone")
+
+
+def _with_file(twake: TwakeSession, call: object) -> Awaitable[Message]:
+    draft, options = MessageDraft("c1", "Hello"), Options(workspace_id="w1")
+    return deliver_to(twake, draft, QUICK, file=pathlib.Path(__file__), options=options)
+
+
 AROUND_NOT_SENT = [
     Row(
         "a message to one person whose channel is not known: that answer was lost",
@@ -959,6 +976,29 @@ AROUND_NOT_SENT = [
         NotSentError,
         "channel",
         ALL,
+        operations=("create",),
+    ),
+]
+AROUND_NOT_SENT.append(
+    Row(
+        "`send --file` on the command line: it is not known whether the file was uploaded",
+        [beside("file", _with_file, broken=502)],
+        NotSentError,
+        "file",
+        operations=("create",),
+    )
+)
+AROUND_UNKNOWN = [
+    Row(
+        "the source of an upload fails after the upload has begun",
+        [
+            beside(
+                "source",
+                lambda twake, call: twake.files.upload(_failing(), name="n", workspace_id="w1"),
+            )
+        ],
+        OutcomeUnknownError,
+        "source",
         operations=("create",),
     ),
 ]
@@ -1000,6 +1040,7 @@ TABLES: dict[str, dict[str, list[Row]]] = {
         "An answer that proves nothing": ANSWERED,
         _OBSERVED: ECHO_UNKNOWN,
         _OVER_NODE: NODE_UNKNOWN,
+        _AROUND: AROUND_UNKNOWN,
     },
     "Cancelled": {"": CANCELLED, _OBSERVED: ECHO_CANCELLED},
     "Still `DELIVERED`": {"": DELIVERED, _OBSERVED: ECHO_DELIVERED, _OVER_NODE: NODE_DELIVERED},

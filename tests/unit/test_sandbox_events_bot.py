@@ -72,7 +72,10 @@ async def test_a_lost_answer_is_settled_by_the_echo():
 
 @pytest.mark.parametrize("release", ["2020", "2021", "2022", "2023"])
 async def test_a_window_opens_and_its_form_comes_back(release):
-    """`event.open` shows a form to the user of the event; a click in it brings what was typed."""
+    """`event.open` shows a form to the user of the event; a click in it brings what was typed.
+
+    What only that user is to be told takes the place of the window.
+    """
     async with Sandbox(release=release) as sandbox:
         async with TwakeSession(
             sandbox.public_id,
@@ -88,8 +91,16 @@ async def test_a_window_opens_and_its_form_comes_back(release):
 
             @bot.configure()
             async def ask(event):
-                form = Content(Input("rate"), Button("Save", action_id="save"))
+                form = Content(
+                    Input("rate"),
+                    Button("Save", action_id="save"),
+                    Button("Refuse", action_id="refuse"),
+                )
                 await event.open(form, hidden_data={"of": event.channel_id})
+
+            @bot.configuration_action("refuse")
+            async def refuse(event):
+                raise UserError("not today")
 
             @bot.configuration_action("save")
             async def save(event):
@@ -103,4 +114,8 @@ async def test_a_window_opens_and_its_form_comes_back(release):
             await sandbox.configuration_click("save", user="bob", form={"rate": "7"})
             await bot.wait_idle()
             assert saved == [({"rate": "7"}, {"of": sandbox.channel_id})]
+            await sandbox.configuration_click("refuse", user="bob")
+            await bot.wait_idle()
+            assert "not today" in str(sandbox.window_of("bob"))
+            assert sandbox.window_of("alice") is None
             await bot.aclose()

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 from twake_async._arguments import check_choice
 
 if TYPE_CHECKING:
+    from .httpx.streaming import StreamTransport
     from .interface import Transport
 
-__all__ = ["open_transport"]
+__all__ = ["open_streams", "open_transport"]
 
 
 def open_transport(
@@ -75,3 +76,34 @@ def _open_own(
     factory = connection_factory(base_url, library, verify=verify, proxy=through)
     pool = ConnectionPool(factory.make, max_connections, factory.connect)
     return HttpxTransport(base_url, library, pool, "" if through is None else through.name)
+
+
+def open_streams(transport: Any) -> StreamTransport:
+    """Return what the transfers of a session go through, beside the transport of its sends.
+
+    It has the same TLS context and proxy; over the caller's client or transport, it sends through
+    that. Transfers of `transport="fast"` go over httpx.
+
+    Args:
+        transport: What `open_transport` returned.
+
+    """
+    from .http_library import httpx_library  # noqa: PLC0415
+    from .httpx.connection import ConnectionFactory  # noqa: PLC0415
+    from .httpx.injected import InjectedTransport  # noqa: PLC0415
+    from .httpx.streaming import StreamTransport  # noqa: PLC0415
+    from .httpx.transport import HttpxTransport  # noqa: PLC0415
+    from .request_parts import parse_url  # noqa: PLC0415
+
+    if isinstance(transport, InjectedTransport):
+        given = transport.injected
+        return StreamTransport(
+            transport.base_url, given.library, send=given.send, build=given.build
+        )
+    if isinstance(transport, HttpxTransport):
+        library, make = transport.library, transport.pool.make
+        return StreamTransport(transport.base_url, library, make, proxy=transport.proxy)
+    library = httpx_library()
+    url = parse_url(transport.base_url, library)
+    factory = ConnectionFactory(url, None, transport.context, library)
+    return StreamTransport(transport.base_url, library, factory.make)

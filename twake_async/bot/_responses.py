@@ -100,13 +100,18 @@ class Responses:
         )
 
     async def tell(self, event: Event, text: str) -> None:
-        """Show a text to the user of an event, and to nobody else; a failure is logged."""
+        """Show a text to the user of an event, and to nobody else; a failure is logged.
+
+        It is an ephemeral message; in a dialog, which has no channel, it takes the dialog's place.
+        """
         kind, shown = type(event).__name__, printable(text)  # it may quote what a user typed
-        if not has_reader(event):
-            log.warning("a %s has no user to whom this could be shown: %s", kind, shown)
-            return
         try:
-            await self.twake.send(notice_for(event, text), group_id=event.group_id)
+            if has_reader(event):
+                await self.twake.send(notice_for(event, text), group_id=event.group_id)
+            elif event.user_id and event.connection_id:
+                await self.twake.dialogs.open(event, text, group_id=event.group_id)
+            else:
+                log.warning("a %s has no user to whom this could be shown: %s", kind, shown)
         except TwakeError as exc:
             log.warning("the user of a %s may not have been shown: %s (%s)", kind, shown, exc)
         except Exception:  # such as of the caller's own client: the next handler shall run

@@ -12,7 +12,9 @@ import click
 from ._change import edit, remove
 from ._check import check
 from ._completion import VARIABLE, completion
+from ._declare import application
 from ._demo import demo
+from ._files import files
 from ._find import channels, users
 from ._journal import journal
 from ._run_bot import run as run_bot
@@ -70,7 +72,7 @@ def twake_async() -> None:
 
 _COMMANDS = (
     *(demo, sandbox, run_bot, check, send, send_many, edit, remove),
-    *(channels, users, journal, completion),
+    *(channels, users, files, application, journal, completion),
 )
 for command in _COMMANDS:
     twake_async.add_command(command)

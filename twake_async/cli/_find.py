@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from ._credentials import Options
 
-__all__ = ["channels", "users"]
+__all__ = ["ask", "channels", "users"]
 
 T = TypeVar("T")
 
@@ -67,7 +67,7 @@ def channels(user: str | None, deadline: float, *, as_json: bool, options: Optio
             raise click.UsageError("With --api v1, give --workspace and --user.")
         return await twake.channels.of_workspace(workspace, user)
 
-    found = _ask(options, deadline, find, as_json=as_json)
+    found = ask(options, deadline, find, as_json=as_json)
     if isinstance(found, int):
         return found
     if as_json:
@@ -109,7 +109,7 @@ def get(user: str, deadline: float, *, as_json: bool, options: Options) -> int:
 
     With --api v1, a server answers an unknown id as it answers when it fails.
     """
-    found = _ask(options, deadline, lambda twake, _: twake.users.get(user), as_json=as_json)
+    found = ask(options, deadline, lambda twake, _: twake.users.get(user), as_json=as_json)
     if isinstance(found, int):
         return found
     facts = {
@@ -128,7 +128,7 @@ def get(user: str, deadline: float, *, as_json: bool, options: Options) -> int:
     return 0
 
 
-def _ask(
+def ask(
     options: Options,
     deadline: float,
     call: Callable[[TwakeSession, str | None], Awaitable[T]],

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import os
 import sys
 import warnings
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -16,6 +18,7 @@ from twake_async.errors import Outcome, TextCutWarning, TwakeError
 from twake_async.messages import MessageDraft
 from twake_async.retry import RetryPolicy, combine
 
+from ._attached import deliver_to
 from ._credentials import open_session
 from ._options import FiniteNumber, attempts_option, policy_for, process_signals, session_options
 from ._sources import standard_text
@@ -23,7 +26,7 @@ from ._statuses import STATUSES, complain, printable, say
 from ._words import of_error
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Awaitable, Callable, Iterator
 
     from twake_async.messages import Message
     from twake_async.retry import Attempt
@@ -31,6 +34,8 @@ if TYPE_CHECKING:
 
     from ._credentials import Options
     from ._signals import Signals
+
+    Deliver = Callable[[TwakeSession, MessageDraft, RetryPolicy], Awaitable[Message]]
 
 __all__ = ["Report", "as_content", "read_text", "send", "send_draft"]
 
@@ -77,6 +82,12 @@ and TWAKE_WORKSPACE_ID), or from a TOML file that only you may read (chmod 600):
     help="With --api v1: the only person to send it to, in place of a channel.",
 )
 @click.option("--markdown", is_flag=True, help="TEXT is Markdown.")
+@click.option(
+    "--file",
+    metavar="PATH",
+    type=click.Path(path_type=Path),
+    help="A file to upload first, which the message shows; with --api v1, give --workspace.",
+)
 @click.option("--reply-to", metavar="ID", help="The message to reply to.")
 @click.option(
     "--ephemeral-to",
@@ -110,6 +121,7 @@ def send(
     *,
     channel: str | None,
     to_user: str | None,
+    file: Path | None,
     reply_to: str | None,
     ephemeral_to: tuple[str, ...],
     deadline: float,
@@ -130,13 +142,22 @@ def send(
     signals = process_signals()
     signals.guard(STATUSES[Outcome.NOT_SENT])
 
+    deliver = functools.partial(deliver_to, user=to_user, file=file, options=options)
+
     def prepare() -> tuple[TwakeSession, MessageDraft]:
         session = open_session(options, os.environ, deadline=deadline, on_attempt=report.note)
         content = as_content(read_text(text), markdown=markdown)
         # To one person: the channel is not known before the server was asked for it.
-        return session, _draft(to_user or channel or "", content, reply_to, ephemeral_to)
+        draft = MessageDraft(
+            to_user or channel or "",
+            content,
+            parent_message_id=reply_to,
+            ephemeral=bool(ephemeral_to),
+            ephemeral_to=ephemeral_to,
+        )
+        return session, draft
 
-    return send_draft(prepare, policy, report, signals, user=to_user)
+    return send_draft(prepare, policy, report, signals, deliver)
 
 
 def _check_target(channel: str | None, user: str | None, *, alone: bool) -> None:
@@ -160,8 +181,7 @@ def send_draft(
     policy: RetryPolicy,
     report: Report,
     signals: Signals,
-    *,
-    user: str | None = None,
+    deliver: Deliver = deliver_to,
 ) -> int:
     """Send a draft, print its outcome, and return the exit status.
 
@@ -170,14 +190,14 @@ def send_draft(
         policy: When to try again.
         report: Prints the outcome.
         signals: The signals of the process.
-        user: The only person to send it to, in the channel of the application and that person.
+        deliver: Sends the draft through the session.
 
     """
     with warnings.catch_warnings(record=True) as caught, asyncio.Runner() as runner:
         warnings.simplefilter("always", TextCutWarning)
         try:
             session, draft = prepare()
-            message = runner.run(_deliver(session, draft, policy, signals, user))
+            message = runner.run(_in_task(session, draft, policy, signals, deliver))
         except TwakeError as exc:
             status = report.failure(exc)
         except (KeyboardInterrupt, asyncio.CancelledError):
@@ -189,18 +209,6 @@ def send_draft(
     return status
 
 
-def _draft(
-    channel: str, content: Any, reply_to: str | None, ephemeral_to: tuple[str, ...]
-) -> MessageDraft:
-    return MessageDraft(
-        channel,
-        content,
-        parent_message_id=reply_to,
-        ephemeral=bool(ephemeral_to),
-        ephemeral_to=ephemeral_to,
-    )
-
-
 def read_text(given: str | None) -> str:
     if given is not None and given != "-":
         return given
@@ -209,20 +217,18 @@ def read_text(given: str | None) -> str:
     return standard_text().removesuffix("\n").removesuffix("\r")
 
 
-async def _deliver(
+async def _in_task(
     session: TwakeSession,
     draft: MessageDraft,
     policy: RetryPolicy,
     signals: Signals,
-    user: str | None,
+    deliver: Deliver,
 ) -> Message:
     task, loop = asyncio.current_task(), asyncio.get_running_loop()
     assert task is not None  # noqa: S101 - a coroutine runs in one
     signals.call(lambda: loop.call_soon_threadsafe(task.cancel))
     async with session as twake:
-        if user is not None:
-            return await twake.send_direct(user, draft.content, retry=policy)
-        return await twake.send(draft, retry=policy)
+        return await deliver(twake, draft, policy)
 
 
 @attrs.define

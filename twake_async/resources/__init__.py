@@ -1,13 +1,15 @@
-"""What stands around the messages: channels, people, dialogs and messages that are there.
+"""What stands around the messages: channels, people, files, dialogs and messages.
 
-A session has one object for each: `twake.channels`, `twake.users`, `twake.dialogs` and
-`twake.messages`. Their calls
-have the deadline, the retry policy and the errors of a send.
+A session has one object for each: `twake.channels`, `twake.users`, `twake.files`,
+`twake.dialogs` and `twake.messages`. Their calls have the deadline, the retry policy and the
+errors of a send.
 """
 
 from ._caller import Caller, Limits
 from ._channels import Channel, Channels, find_direct
 from ._dialogs import Dialogs, Opener, TokenOwner
+from ._files import Files
+from ._files_element import FileElement, FileVersion
 from ._messages import Messages
 from ._users import User, Users
 
@@ -16,6 +18,9 @@ __all__ = [
     "Channel",
     "Channels",
     "Dialogs",
+    "FileElement",
+    "FileVersion",
+    "Files",
     "Limits",
     "Messages",
     "Opener",

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from twake_async._protocol.exchange import Request
+    from twake_async._protocol.transfers import Transfer
     from twake_async._protocol.v1.calls import Call
     from twake_async._sender import Sender
     from twake_async.errors import TwakeError
@@ -34,6 +35,13 @@ _ROUTE = re.compile(r"\w+(?:/\w+)*", re.ASCII)
 def _without_cookies(document: Mapping[str, Any]) -> Document:
     """Return what the server answered, without the field that stands in each of its answers."""
     return {name: value for name, value in document.items() if name != "_cookies"}
+
+
+def _found_nothing(error: RefusedError) -> NotFoundError | None:
+    """Return the error that says so, where a 404 in words is one; else None."""
+    if error.reason != "status" or error.status != 404:
+        return None
+    return NotFoundError(str(error.args[0]), status=404)
 
 
 @attrs.frozen
@@ -134,9 +142,9 @@ class Caller:
         try:
             return await self.make(request, limits)
         except RefusedError as exc:
-            if exc.reason != "status" or exc.status != 404:
+            if (nothing := _found_nothing(exc)) is None:
                 raise
-            raise NotFoundError(str(exc.args[0]), status=404) from None
+            raise nothing from None
 
     def call(self, route: str, fields: Mapping[str, Any], group_id: str | None) -> Call[Document]:
         """Return the request to any route below `/api/v1/`, which is not sent twice.
@@ -165,6 +173,21 @@ class Caller:
     async def make(self, request: Request[T], limits: Limits) -> T:
         """Send a request, and return what it delivered."""
         return await self.sender.make(request, deadline=limits.deadline, retry=limits.retry)
+
+    async def transfer(self, request: Transfer[T], limits: Limits) -> T:
+        """Send or fetch a file, and return what that delivered.
+
+        Raises:
+            NotFoundError: A server of Node said that there is no such file.
+
+        """
+        send = self.sender.transfer
+        try:
+            return await send(request, deadline=limits.deadline, retry=limits.retry)
+        except RefusedError as exc:
+            if (nothing := _found_nothing(exc)) is None or not self.is_node:
+                raise
+            raise nothing from None
 
     async def ask_v1(
         self,

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 __all__ = ["kind_of", "thread_of"]
 
-_V1 = ("/api/v1/messages/save", "/api/v1/messages/remove")
+_V1 = (
+    *("/api/v1/messages/save", "/api/v1/messages/remove"),
+    *("/api/v1/drive/save", "/api/v1/drive/remove"),
+)
 _MESSAGES = r"/(?:api|internal/services)/messages/v1/companies/[^/]+"
 _THREADS = re.compile(rf"{_MESSAGES}/threads(?:/[^/]+/messages(?:/.*)?)?")
 _ONE_THREAD = re.compile(r"/threads/([^/]+)")

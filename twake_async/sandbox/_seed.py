@@ -9,7 +9,11 @@ from typing import Any
 
 __all__ = ["DEFAULT_SEED", "read_seed"]
 
-_CAPABILITIES = ["display_modal", "messages_save", "messages_remove"]
+_CAPABILITIES = [
+    *("display_modal", "messages_save", "messages_remove"),
+    *("drive_save", "drive_remove"),
+]
+_PRIVILEGES = ["channels", "workspace", "workspace_drive", "drive_list"]
 
 DEFAULT_SEED: Mapping[str, Any] = {
     "groups": {"acme": {"id": "7a1c0e10-5b1d-11eb-9c01-0242ac130002", "name": "Acme"}},
@@ -68,7 +72,7 @@ DEFAULT_SEED: Mapping[str, Any] = {
             "simple": "bot",
             "key": "sandbox-key-that-opens-nothing-else",
             "group": "acme",
-            "privileges": ["channels", "workspace"],
+            "privileges": _PRIVILEGES,
             "capabilities": _CAPABILITIES,
             "hooks": [],
         }
@@ -78,7 +82,7 @@ DEFAULT_SEED: Mapping[str, Any] = {
             "group": "acme",
             "app": "bot",
             "capabilities": _CAPABILITIES,
-            "privileges": ["channels", "workspace"],
+            "privileges": _PRIVILEGES,
             "hooks": [],
         }
     ],

@@ -1,8 +1,9 @@
 """A user's code, never run: what mypy and pyright, both strict, make of the public face."""
 
 import asyncio
+import pathlib
 import ssl
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
 from typing import Any, assert_never, assert_type
 
@@ -14,6 +15,7 @@ from twake_async import (
     AuthenticationError,
     ConfigurationError,
     Delivery,
+    EmptyFileWarning,
     InvalidDraftError,
     InvalidGroupError,
     Journal,
@@ -37,6 +39,7 @@ from twake_async import (
     TwakeSession,
     WrongEventLoopError,
 )
+from twake_async.resources import FileElement, FileVersion
 
 
 def set_up_over_httpx2(client: httpx2.AsyncClient, transport: httpx2.AsyncBaseTransport) -> None:
@@ -191,7 +194,21 @@ def observe(attempt: Attempt) -> None:
     assert_type(attempt.front_id, str | None)
 
 
+async def move_files(twake: TwakeSession, file: pathlib.Path, source: AsyncIterator[bytes]) -> None:
+    """Files go up and come down from what people have at hand."""
+    element = await twake.files.upload(file, workspace_id="w", on_progress=lambda done, total: None)
+    assert_type(element, FileElement)
+    await twake.files.upload(source, name="n", parent_id=element, size=5)
+    assert_type(await twake.files.download(element, file), pathlib.Path | None)
+    async for part in twake.files.stream(element):
+        assert_type(part, bytes)
+    async for found in twake.files.walk("w"):
+        assert_type(found.versions, tuple[FileVersion, ...])
+    await twake.send_message("c", ["see ", twake.files.show(element)])
+
+
 CUT: type[UserWarning] = TextCutWarning
+EMPTY: type[UserWarning] = EmptyFileWarning
 
 if __name__ == "__main__":
     asyncio.run(send())

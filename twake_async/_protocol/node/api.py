@@ -19,7 +19,17 @@ if TYPE_CHECKING:
     from twake_async._arguments import Credentials
     from twake_async.messages import Message
 
-__all__ = ["FRONT_ID", "MARKER", "Api", "Ids", "Token", "company_path", "service_path", "user_path"]
+__all__ = [
+    "FRONT_ID",
+    "MARKER",
+    "Api",
+    "Ids",
+    "Token",
+    "company_path",
+    "internal_path",
+    "service_path",
+    "user_path",
+]
 
 #: Twake's own key for the id that a client minted, in the `context` of a message.
 FRONT_ID = "_front_id"
@@ -106,6 +116,15 @@ def company_path(company: str, *parts: str) -> str:
 def service_path(service: str, company: str, *parts: str) -> str:
     """Return the path of something of a company in another service than that of messages."""
     return "/".join((f"/api/{service}/v1/companies", *map(_quote, (company, *parts))))
+
+
+def internal_path(service: str, company: str, *parts: str) -> str:
+    """Return the path of something of a company behind the proxy for applications.
+
+    That proxy drops the body of an upload.
+    """
+    path = f"/internal/services/{service}/v1/companies"
+    return "/".join((path, *map(_quote, (company, *parts))))
 
 
 def user_path(user_id: str) -> str:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from twake_async._transport.trace import Trace
 
-__all__ = ["LibraryTransport", "Send", "answer_by_status", "exchange"]
+__all__ = ["LibraryTransport", "Send", "answer_by_status", "exchange", "read_answer"]
 
 
 class LibraryTransport(Protocol):
@@ -51,7 +51,7 @@ async def exchange(send: Send, request: Any, trace: Trace, limit: int) -> Answer
     response = await send(request)
     trace.response = response
     try:
-        answer, complete = await _read(response, limit)
+        answer, complete = await read_answer(response, limit)
     finally:
         await response.aclose()
     # Not before: httpcore loses a connection for good where it is cancelled while it closes.
@@ -70,7 +70,7 @@ def answer_by_status(trace: Trace) -> Answer | None:
     return Answer(response.status_code, response.headers.raw, b"")
 
 
-async def _read(response: httpx.Response, limit: int) -> tuple[Answer | Failure, bool]:
+async def read_answer(response: httpx.Response, limit: int) -> tuple[Answer | Failure, bool]:
     """Return the answer, and whether it was read to its end."""
     if response.status_code != 200:
         async with asyncio.timeout(ERROR_BODY_SECONDS):

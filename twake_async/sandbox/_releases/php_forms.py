@@ -9,10 +9,12 @@ from urllib.parse import unquote_to_bytes
 
 from twake_async.sandbox._releases import php
 
-__all__ = ["post_fields"]
+__all__ = ["post_fields", "post_file"]
 
 _MAX_VARIABLES = 1000
 _NAME = re.compile(r"([^\[]+)((?:\[[^\]]*\])*)", re.DOTALL)
+_BOUNDARY = re.compile(r"boundary=(?:\"([^\"]+)\"|([^\s;]+))", re.IGNORECASE)
+_FILE = re.compile(rb'name="file";[^\r\n]*filename=', re.IGNORECASE)
 _KEY = re.compile(r"\[([^\]]*)\]")
 
 
@@ -24,6 +26,18 @@ def post_fields(content_type: str, body: bytes) -> Any:
     if kind == "multipart/form-data":
         return _nested(_multipart(content_type, body))
     return []
+
+
+def post_file(content_type: str, body: bytes) -> bytes | None:
+    """Return the content of the file `file` in a multipart body, byte for byte; None without."""
+    found = _BOUNDARY.search(content_type)
+    if found is None or not content_type.lower().startswith("multipart/form-data"):
+        return None
+    for part in (b"\r\n" + body).split(b"\r\n--" + (found[1] or found[2]).encode("latin-1")):
+        head, _, content = part.partition(b"\r\n\r\n")
+        if _FILE.search(head):
+            return content
+    return None
 
 
 def _text(raw: bytes) -> str:

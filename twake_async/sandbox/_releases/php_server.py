@@ -6,7 +6,8 @@ from typing import Any
 
 from twake_async.sandbox._http import HTML, JSON, Request, Response
 from twake_async.sandbox._releases import php, php_json
-from twake_async.sandbox._releases.php_forms import post_fields
+from twake_async.sandbox._releases.drive_routes import DRIVE_ROUTES
+from twake_async.sandbox._releases.php_forms import post_fields, post_file
 from twake_async.sandbox._releases.routes import ROUTES, Answer, Call
 from twake_async.sandbox._world.world import IdError, World
 
@@ -26,7 +27,7 @@ def answer_php(world: World, request: Request, *, release: str = "2020") -> Resp
     if method == "options":
         return Response(200, HTML)
     path = _routed_path(request.path)
-    route = ROUTES.get(path)
+    route = ROUTES.get(path) or DRIVE_ROUTES.get(path)
     if route is None:
         return Response(500, HTML, f'{{"error": "Route not found: "{path}/""}}'.encode())
     if method != "post":
@@ -34,7 +35,8 @@ def answer_php(world: World, request: Request, *, release: str = "2020") -> Resp
         return Response(500, HTML, told.encode())
     authorization = request.headers.get("authorization", "")
     try:
-        return _written(route(Call(world, release, authorization, _fields(request, release))))
+        fields, posted = _fields(request, release), _posted(request)
+        return _written(route(Call(world, release, authorization, fields, posted)))
     except (php.PhpError, IdError):
         return Response(500, HTML)
 
@@ -57,8 +59,15 @@ def _fields(request: Request, release: str) -> Any:
     return [] if is_json else post_fields(content_type, request.body)
 
 
+def _posted(request: Request) -> bytes | None:
+    """Return the file of a form, if there is one."""
+    return post_file(request.headers.get("content-type", ""), request.body)
+
+
 def _written(answer: Answer) -> Response:
     """Return an answer as bytes; what cannot be JSON is an empty 200."""
+    if answer.raw is not None:
+        return Response(answer.status, answer.headers, answer.raw)
     if isinstance(answer.value, str):
         return Response(answer.status, HTML, (answer.before + answer.value).encode())
     body = php_json.encode({**answer.value, "_cookies": []}) or b""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Any
 
-from attrs import define
+from attrs import define, field
 
 from twake_async.sandbox._releases import (
     channels_2020,
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from twake_async.sandbox._world.rows import User
     from twake_async.sandbox._world.world import World
 
-__all__ = ["ROUTES", "Answer", "Call", "profile"]
+__all__ = ["MALFORMED", "ROUTES", "TRACE", "Answer", "Call", "profile"]
 
-_MALFORMED = {"error": "unknown error or malformed query."}
-_TRACE = 'string(27) "#0 RepositoryAdapter->find()"\n'
+MALFORMED = {"error": "unknown error or malformed query."}
+TRACE = 'string(27) "#0 RepositoryAdapter->find()"\n'
 """The stack trace that the real server writes before its answer."""
 
 
@@ -40,6 +40,8 @@ class Call:
     release: str
     authorization: str
     fields: Any
+    posted: bytes | None = None
+    """The file of a form, if there is one."""
 
     def permitted(self, *capabilities: str, privileges: tuple[str, ...] = ()) -> Any:
         """Return the application that sent the request, or the error that it gets."""
@@ -56,6 +58,9 @@ class Answer:
     before: str = ""
     """What is sent before it."""
     status: int = 200
+    raw: bytes | None = None
+    """What is sent in place of all that, with `headers`."""
+    headers: Mapping[str, str] = field(factory=dict)
 
 
 def _save(call: Call) -> Answer:
@@ -69,7 +74,7 @@ def _save(call: Call) -> Answer:
     php.field(given, "channel_id")  # of a string, this is an error
     sender, before = _user(call.world, given["sender"] if php.has(given, "sender") else None)
     shown = messages_2020.save(call.world, given, sender, app)
-    return Answer({"object": shown} if shown else _MALFORMED, before)
+    return Answer({"object": shown} if shown else MALFORMED, before)
 
 
 def _remove(call: Call) -> Answer:
@@ -98,7 +103,7 @@ def _user(world: World, user_id: Any) -> tuple[User | None, str]:
     """Return the user with that id, and PHP's stack trace if an array without an id was given."""
     if isinstance(user_id, list | dict) and user_id:
         if not php.has(user_id, "id"):
-            return None, _TRACE
+            return None, TRACE
         user_id = php.field(user_id, "id")
     return world.user(user_id), ""
 
@@ -170,7 +175,7 @@ def _token(call: Call) -> Answer:
     """Say whom a page was opened for, to anybody: no application need say who it is."""
     token = php.field(call.fields, "token")
     if token is None:
-        return Answer({"error": "invalid_token"}, _TRACE)
+        return Answer({"error": "invalid_token"}, TRACE)
     found = call.world.page_tokens.get(token) if isinstance(token, str) else None
     return Answer({"error": "invalid_token"} if found is None else dict(found))
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import define, field
 
+from twake_async.sandbox._world.drive import Drive
 from twake_async.sandbox._world.node_store import NodeStore
 from twake_async.sandbox._world.rows import App, GroupApp, Message, User, Window, row_key, same_id
 from twake_async.sandbox._world.tokens import Tokens
@@ -56,6 +57,8 @@ class World:
     max_messages: int = 10_000
     node: NodeStore = field(factory=NodeStore)
     """The tables of the Node server."""
+    drive: Drive = field(factory=Drive)
+    """The files of all workspaces."""
     tokens: Tokens = field(factory=Tokens)
     node_requests: int = 0
     """How many requests the Node server numbered."""

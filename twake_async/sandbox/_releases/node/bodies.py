@@ -7,6 +7,7 @@ from urllib.parse import parse_qsl
 
 from twake_async.sandbox._releases.node.errors import NodeError
 from twake_async.sandbox._releases.node.js_json import decode
+from twake_async.sandbox._releases.php_forms import post_file
 
 if TYPE_CHECKING:
     from twake_async.sandbox._http import Request
@@ -14,12 +15,15 @@ if TYPE_CHECKING:
 __all__ = ["read_body"]
 
 _BODILESS = ("GET", "HEAD")
+_FILES = "/files/v1/companies/"
 _WRONG_LENGTH = "Request body size did not match Content-Length"
 _EMPTY = "Body cannot be empty when content-type is set to 'application/json'"
 
 
 def read_body(request: Request, release: str) -> Any:
     """Return the decoded body: a value of JSON, a form as an object, a text, or None for none.
+
+    Of a form with a file, sent to the service of files, it is the bytes of the file.
 
     Raises:
         NodeError: The server does not read it.
@@ -33,6 +37,8 @@ def read_body(request: Request, release: str) -> Any:
     kind = kind if release == "2022" else kind.lower()
     if not content_type and not request.body:
         return None
+    if kind == "multipart/form-data" and _FILES in request.path:
+        return post_file(content_type, request.body)
     if kind not in ("application/json", "text/plain", "application/x-www-form-urlencoded"):
         message = f"Unsupported Media Type: {content_type}"
         raise NodeError(415, message, "FST_ERR_CTP_INVALID_MEDIA_TYPE")

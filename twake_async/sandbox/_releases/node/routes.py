@@ -10,6 +10,7 @@ from twake_async.sandbox._releases.node.channels import (
     one_channel,
     one_user,
 )
+from twake_async.sandbox._releases.node.files import download_file, one_file, save_file
 from twake_async.sandbox._releases.node.messages import delete, pin, react, save
 from twake_async.sandbox._releases.node.threads import change_thread, create_thread
 from twake_async.sandbox._releases.node.views import feed, one_message, thread_messages
@@ -17,22 +18,26 @@ from twake_async.sandbox._releases.node.views import feed, one_message, thread_m
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from twake_async.sandbox._http import Response
     from twake_async.sandbox._releases.node.call import Call
 
 __all__ = ["UNSERVED", "Route", "find_route", "unserved"]
 
-Route = tuple["Callable[[Call], dict[str, Any]]", tuple[str, ...]]
+Route = tuple["Callable[[Call], dict[str, Any] | Response]", tuple[str, ...]]
 """What answers a request, and the ids in its path."""
 
 _THREADS = "messages/v1/companies/*/threads"
+_FILES = "files/v1/companies/*/files"
 _MESSAGE = f"{_THREADS}/*/messages/*"
 _CHANNELS = "channels/v1/companies/*/workspaces/*/channels"
 UNSERVED = "The sandbox does not serve this path of the API."
 
 
 def _patterns(
-    routes: Mapping[tuple[str, str], Callable[[Call], dict[str, Any]]],
-) -> dict[tuple[str, int], list[tuple[tuple[str, ...], Callable[[Call], dict[str, Any]]]]]:
+    routes: Mapping[tuple[str, str], Callable[[Call], dict[str, Any] | Response]],
+) -> dict[
+    tuple[str, int], list[tuple[tuple[str, ...], Callable[[Call], dict[str, Any] | Response]]]
+]:
     """Return the routes by method and number of parts."""
     found: dict[Any, Any] = {}
     for (method, pattern), handler in routes.items():
@@ -43,6 +48,10 @@ def _patterns(
 
 _ROUTES = _patterns(
     {
+        ("POST", _FILES): save_file,
+        ("POST", f"{_FILES}/*"): save_file,
+        ("GET", f"{_FILES}/*"): one_file,
+        ("GET", f"{_FILES}/*/download"): download_file,
         ("POST", _THREADS): create_thread,
         ("POST", f"{_THREADS}/*"): change_thread,
         ("GET", f"{_THREADS}/*/messages"): thread_messages,

@@ -10,6 +10,8 @@ import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
+from attrs import evolve
+
 from twake_async.sandbox._http import Response
 from twake_async.sandbox._releases.node.bodies import read_body
 from twake_async.sandbox._releases.node.call import Call
@@ -133,6 +135,8 @@ def _passed_on(call: Call, method: str, path: str) -> Response:
             415, f"Unsupported Media Type: {told}", "FST_ERR_CTP_INVALID_MEDIA_TYPE"
         )
         return json_response(200, refused.body())
+    if isinstance(call.body, bytes):
+        call = evolve(call, body=None)  # it drops the body of a form with a file
     response = _guarded(call.world, lambda: _service(call, method, path))
     kept = response.status == 501
     return response if kept else Response(200, response.headers, response.body)
@@ -146,4 +150,5 @@ def _service(call: Call, method: str, path: str) -> Response:
             return Response(501, {"content-type": "text/plain"}, UNSERVED.encode())
         return json_response(404, NOT_FOUND)
     handler, ids = route
-    return json_response(200, handler(call.at(ids)))
+    answer = handler(call.at(ids))
+    return answer if isinstance(answer, Response) else json_response(200, answer)

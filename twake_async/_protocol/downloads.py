@@ -1,0 +1,115 @@
+"""A request whose answer is a file, and what that answer proves. No I/O."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+
+from twake_async.errors import NotFoundError, OutcomeUnknownError, TwakeError
+
+from .exchange import LOST, Answer, Failure
+from .transfers import Transfer
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from .exchange import Context
+
+__all__ = ["Download"]
+
+
+@attrs.define(eq=False)
+class Download(Transfer[int]):
+    """A request whose answer is a file."""
+
+    limit: int
+    """The most bytes to take."""
+    begin: Callable[[Answer], Awaitable[None]] = attrs.field(repr=False)
+    """Called when the file begins, at each attempt."""
+    write: Callable[[bytes], Awaitable[None]] = attrs.field(repr=False)
+    repeatable: bool = True
+    """Whether what was written can be taken back."""
+    may_be_empty: bool = False
+    """Whether the file is known to be empty."""
+    received: int = attrs.field(default=0, init=False)
+    _began: bool = attrs.field(default=False, init=False)
+
+    @property
+    def content_type(self) -> str:
+        """The type of what the request holds."""
+        return "application/json"
+
+    @property
+    def length(self) -> int | None:
+        """The bytes of the request's body."""
+        return len(self.inner.body)
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """Yield the body of the request."""
+        self.received, self._began = 0, False
+        yield self.inner.body
+
+    async def takes(self, head: Answer) -> bool:
+        """Say whether an answer is a file: an error is a 200, too, but names no attachment."""
+        if not head.header(b"content-disposition").lower().startswith("attachment"):
+            return False
+        self._began = True
+        if _problem(head) is None and (_length(head) or 0) <= self.limit:
+            await self.begin(head)
+        return True
+
+    async def receive(self, chunk: bytes) -> bool:
+        """Take a part of the file; say whether the rest is wanted."""
+        self.received += len(chunk)
+        if self.received > self.limit:
+            return False
+        await self.write(chunk)
+        return True
+
+    def judge(self, answer: Answer | Failure, context: Context) -> int | TwakeError:
+        """Return the size of the whole file, or the error that the answer is."""
+        if self.broken is not None:
+            return OutcomeUnknownError("the target of the file failed", reason="unexpected")
+        if isinstance(answer, Failure) or not self._began or answer.status != 200:
+            return self._judge_document(answer, context)
+        if (problem := _problem(answer)) is not None:
+            return OutcomeUnknownError(problem, reason="unreadable", status=200)
+        length = _length(answer)
+        if max(self.received, length or 0) > self.limit:
+            return OutcomeUnknownError(
+                f"the file is larger than the limit of {self.limit} bytes",
+                reason="unreadable",
+                status=200,
+            )
+        if length is not None and self.received != length:
+            return self._judge_document(LOST, context)
+        return self.received or self._empty()
+
+    def _judge_document(self, answer: Answer | Failure, context: Context) -> int | TwakeError:
+        if isinstance(answer, Answer) and answer.status == 200 and not answer.body:
+            return self._empty()
+        error: TwakeError = self._judge_inner(answer, context)  # no document is a file
+        return error
+
+    def _empty(self) -> int | TwakeError:
+        # A server of 2020 gives nothing where the file is in another workspace than the one named.
+        if self.may_be_empty:
+            return 0
+        return NotFoundError(
+            "the server gave no byte: the file is in another workspace, or it is empty", status=200
+        )
+
+
+def _length(head: Answer) -> int | None:
+    value = head.header(b"content-length")
+    return int(value) if value.isascii() and value.isdigit() else None
+
+
+def _problem(head: Answer) -> str | None:
+    """Return why nobody could tell whether an answer is whole, or None."""
+    if head.header(b"content-encoding").lower() not in ("", "identity"):
+        return "the server's answer has a content coding that was not asked for"
+    if _length(head) is None and "chunked" not in head.header(b"transfer-encoding").lower():
+        return "the server's answer does not say how long the file is"
+    return None

@@ -1,0 +1,73 @@
+"""How the transfers of files of one session are sent: beside its sends, with their rules."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+import attrs
+
+from ._attempt_loop import Attempts
+
+if TYPE_CHECKING:
+    from ._lifetime import Life
+    from ._protocol.transfers import Transfer
+    from .retry import RetryPolicy
+
+__all__ = ["Transfers"]
+
+T = TypeVar("T")
+
+
+@attrs.define(eq=False)
+class Transfers:
+    """Sends the transfers of a session; it opens what they need with the first one.
+
+    Args:
+        sends: What makes the attempts of the sends: the transfers share its server, budget and
+            observer.
+        life: The life of the session.
+
+    """
+
+    sends: Attempts[Any]
+    life: Life
+    _attempts: Attempts[Any] | None = attrs.field(default=None, init=False)
+
+    async def run(self, request: Transfer[T], policy: RetryPolicy, seconds: float | None) -> T:
+        """Return what a transfer delivered, or raise the error that it ends with.
+
+        Args:
+            request: The transfer.
+            policy: When to try again. An upload is sent again only where no byte of it left, or
+                where the server said "later".
+            seconds: The deadline over all of it; None for no deadline.
+
+        """
+        changes: dict[str, Any] = {"on_unknown": "raise"}
+        if seconds is None and policy.unsent_attempts is None:
+            # Without a deadline, a server that is down would be asked for ever.
+            changes["unsent_attempts"] = policy.attempts
+        if not request.can_repeat:
+            changes["attempts"] = 1
+        with self.life:
+            result: T = await self._open().run(
+                cast("Any", request),
+                attrs.evolve(policy, **changes),
+                math.inf if seconds is None else seconds,
+            )
+            return result
+
+    def _open(self) -> Attempts[Any]:
+        if self._attempts is None:
+            from ._transport.choose import open_streams  # noqa: PLC0415 - with the first transfer
+
+            sends = self.sends
+            streams = open_streams(sends.transport)
+            self._attempts = Attempts(streams, sends.tokens, sends.on_attempt, sends.clock)
+        return self._attempts
+
+    async def aclose(self) -> None:
+        """End the transfers that are under way."""
+        if self._attempts is not None:
+            await self._attempts.aclose()

@@ -1,0 +1,33 @@
+"""Work with a file in another thread, one step at a time, so that the event loop goes on."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import attrs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["InThread"]
+
+T = TypeVar("T")
+
+
+@attrs.define(eq=False)
+class InThread:
+    """Runs the steps of one file."""
+
+    _step: asyncio.Future[Any] | None = attrs.field(default=None, init=False)
+
+    async def run(self, function: Callable[..., T], *args: Any) -> T:
+        """Run a step and return its result. Where it is cancelled, the step still ends."""
+        step: asyncio.Future[T] = asyncio.ensure_future(asyncio.to_thread(function, *args))
+        self._step = step
+        return await asyncio.shield(step)
+
+    async def settle(self) -> None:
+        """Wait for a step that is under way: its file must not be closed before."""
+        if self._step is not None and not self._step.done():
+            await asyncio.wait([self._step])
