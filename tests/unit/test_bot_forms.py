@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-from typing import Literal
+from collections.abc import Sequence
+from typing import Any, Literal
 
 import attrs
 import pytest
@@ -112,11 +113,89 @@ def test_a_string_becomes_what_it_stands_for(field, given, made):
         ("most", "x", "most must be a whole number, not “x”."),
         ("least", "0", "'least' must be >= 1: 0"),
         ("tags", ["1", "x"], "tags must be a whole number, not “x”."),
+        ("tags", "x", "tags must be a whole number, not “x”."),
+        ("tags", [1] * 1001, "tags has more than 1000 entries."),
+        ("rate", "a\nb\x1b\u202e", "rate must be a whole number, not “a b??”."),
     ],
 )
 def test_what_does_not_fit_is_said_in_words_that_name_the_field(field, given, words):
     """For the person who typed it."""
     assert told(**{"rate": 1, field: given}) == words
+
+
+@attrs.frozen
+class Inner:
+    size: int = 1
+
+
+@attrs.frozen
+class Shapes:
+    words: list[str] = attrs.field(factory=list)
+    few: frozenset[int] = frozenset()
+    pair: tuple[int, str] | None = None
+    sizes: dict[str, int] = attrs.field(factory=dict)
+    inner: Inner | None = None
+    inners: Sequence[Inner] = ()
+    plain: Plain | None = None
+    rest: Any = None
+
+
+@pytest.mark.parametrize(
+    ("field", "given", "made"),
+    [
+        ("words", "abc", ["abc"]),
+        ("words", 5, ["5"]),
+        ("words", "", []),
+        ("words", None, []),
+        ("words", {"0": "a", "2": "b"}, ["a", "b"]),
+        ("few", "12", frozenset({12})),
+        ("pair", ["1", "a"], (1, "a")),
+        ("sizes", {"a": "1"}, {"a": 1}),
+        ("sizes", [], {}),
+        ("inner", [], Inner()),
+        ("inner", {"size": "2"}, Inner(2)),
+        ("inner", "", None),
+        ("inners", [{"size": "3"}, []], (Inner(3), Inner())),
+        ("plain", {"rate": "1"}, Plain(1)),
+        ("rest", ["x"], ["x"]),
+    ],
+)
+def test_a_list_or_an_object_has_the_shape_that_its_field_needs(field, given, made):
+    """A single choice is no list of letters; PHP writes an empty object as an empty list."""
+    found = getattr(Form(Shapes).read({field: given}), field)
+    assert (tuple(found) if field == "inners" else found) == made
+
+
+@pytest.mark.parametrize(
+    ("field", "given", "words"),
+    [
+        ("sizes", "abc", "sizes does not fit."),
+        ("sizes", None, "sizes is missing."),
+        ("sizes", [1], "sizes does not fit."),
+        ("inner", "abc", "inner does not fit."),
+        ("inners", "abc", "inners does not fit."),
+        ("pair", {"b": "1", "a": "x"}, "pair must be a list."),
+        ("plain", [], "rate is missing."),
+    ],
+)
+def test_another_shape_is_an_error_of_the_user(field, given, words):
+    """Not one of the author's."""
+    assert told(Shapes, **{field: given}) == words
+
+
+@attrs.frozen
+class Quoting:
+    word: str = attrs.field(validator=attrs.validators.in_(["a"]))
+
+
+def test_what_a_user_is_told_has_an_end():
+    """A browser may send a mebibyte, and a validator quotes it."""
+    words = told(Quoting, word="x" * 100_000)
+    assert len(words) == 301
+    assert words.startswith("'word' must be in ['a'] (got 'xxx")
+    lines = told(Shapes, inners=[{"size": f"x{number}"} for number in range(99)]).splitlines()
+    assert len(lines) == 11
+    assert lines[10] == "…"
 
 
 def test_all_that_is_wrong_is_said_at_once():

@@ -79,8 +79,9 @@ class Endpoint:
 
     async def _event(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            body = await self.bodies.read(scope, receive)
-            event = self.parser.parse(body, event_headers(scope))
+            headers = event_headers(scope)
+            body = await self.bodies.read(headers.get("content-length"), receive)
+            event = self.parser.parse(body, headers)
         except EventError as exc:
             await self._refuse(send, exc.status, str(exc))
         except BodyError as exc:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
 if TYPE_CHECKING:
-    from ._request import Message, Receive, Scope
+    from ._request import Message, Receive
 
 __all__ = ["BODY_TIMEOUT", "MAX_BODY", "Bodies", "BodyError", "DisconnectedError"]
 
@@ -30,16 +30,6 @@ class DisconnectedError(Exception):
 
 
 @attrs.define(eq=False)
-class _Reading:
-    """One body on its way."""
-
-    task: asyncio.Task[Any]
-    ends: float
-    """When its time is over, by the clock of the event loop."""
-    is_late: bool = False
-
-
-@attrs.define(eq=False)
 class Bodies:
     """All bodies on their way. One timer serves all: one for each would cost as much as its JSON.
 
@@ -49,53 +39,59 @@ class Bodies:
     """
 
     timeout: float = BODY_TIMEOUT
-    # In the order in which they began, so also in that in which their time is over.
-    _reading: dict[_Reading, None] = attrs.field(factory=dict, init=False)
+    # When the time of each is over, by the clock of the event loop; in that order.
+    _ends: dict[asyncio.Task[Any], float] = attrs.field(factory=dict, init=False)
+    _late: set[asyncio.Task[Any]] = attrs.field(factory=set, init=False)
+    """Those that were cancelled because their time is over."""
     _timer: asyncio.TimerHandle | None = attrs.field(default=None, init=False)
 
-    async def read(self, scope: Scope, receive: Receive) -> bytes:
+    async def read(self, length: str | None, receive: Receive) -> bytes:
         """Return the body of a request.
+
+        Args:
+            length: How long it is, as its headers say.
+            receive: Returns its parts.
 
         Raises:
             BodyError: It is too large, or comes too slowly.
             DisconnectedError: The client went away.
 
         """
-        for name, value in scope["headers"]:
-            if name == b"content-length" and not _is_small(value):
-                raise BodyError(*_TOO_LARGE)
+        if length is not None and not _is_small(length):
+            raise BodyError(*_TOO_LARGE)
         loop = asyncio.get_running_loop()
-        task = cast("asyncio.Task[Any]", asyncio.current_task())
-        reading = _Reading(task, loop.time() + self.timeout)
-        self._reading[reading] = None
+        task: asyncio.Task[Any] = asyncio.current_task()  # type: ignore[assignment]
+        ends = self._ends[task] = loop.time() + self.timeout
         if self._timer is None:
-            self._timer = loop.call_at(reading.ends, self._end_late, loop)
+            self._timer = loop.call_at(ends, self._end_late, loop)
         try:
             message = await receive()
             if message["type"] == "http.request" and not message.get("more_body"):
                 return _bounded(message.get("body", b""))  # in one piece, as nearly all
             return _bounded(await _join(message, receive))
         except asyncio.CancelledError:
-            if not reading.is_late or task.uncancel():
+            if task not in self._late or task.uncancel():
                 raise
         finally:
-            del self._reading[reading]
+            del self._ends[task]
+            if self._late:
+                self._late.discard(task)
         raise BodyError(*_TOO_SLOW)
 
     def _end_late(self, loop: asyncio.AbstractEventLoop) -> None:
         """Cancel those whose time is over, and set the timer for the next."""
         self._timer, now = None, loop.time()
-        for reading in self._reading:
-            if reading.ends > now:
-                self._timer = loop.call_at(reading.ends, self._end_late, loop)
+        for task, ends in self._ends.items():
+            if ends > now:
+                self._timer = loop.call_at(ends, self._end_late, loop)
                 return
-            if not reading.is_late:
-                reading.is_late = True
-                reading.task.cancel()
+            if task not in self._late:
+                self._late.add(task)
+                task.cancel()
 
 
-def _is_small(length: bytes) -> bool:
-    return length.isdigit() and len(length) <= 7 and int(length) <= MAX_BODY
+def _is_small(length: str) -> bool:
+    return length.isdecimal() and len(length) <= 7 and int(length) <= MAX_BODY
 
 
 def _bounded(body: bytes) -> bytes:

@@ -164,7 +164,8 @@ class Bot(Router):
         """Wait for an event, and return it; no handler gets it.
 
         The first that waits for it gets it. A handler that waits lets other events be handled
-        meanwhile, those of its own message or channel included. It goes on when it is its turn.
+        meanwhile, those of its own message or channel included. It goes on when it is its turn, at
+        most five seconds late. So it must not hold a lock meanwhile.
 
         Args:
             kind: The class of the event.

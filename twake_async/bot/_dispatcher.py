@@ -27,6 +27,9 @@ log: logging.Logger = logging.getLogger("twake_async.bot")
 
 #: Seconds that a handler has for its `finally` when it was cancelled.
 _LAST_WORDS = 1.0
+#: Seconds that a handler waits for its turn when its wait has ended. Another may have its turn, and
+#: wait for what it holds, such as a lock: without a limit, neither would go on.
+_PATIENCE = 5.0
 
 #: The event whose handler runs. Tasks that a handler begins have it, too: in Python 3.11,
 #: `asyncio.wait_for(bot.wait_for(...))` makes such a task.
@@ -65,10 +68,8 @@ class Dispatcher:
     # --- new events --------------------------------------------------------------------------
 
     def add(self, turn: Turn) -> bool | Awaitable[bool]:
-        """Take an event, unless the bot is closing.
-
-        Say whether it will be handled, or return what says it later.
-        """
+        """Take an event; say whether it will be handled, or return what says it later."""
+        turn.context = contextvars.copy_context()
         if self.queue.held == 0 and self.queue.add(turn):
             self._pump()
             return True
@@ -128,7 +129,8 @@ class Dispatcher:
 
     def _begin(self, turn: Turn) -> None:
         self._active.add(turn)
-        turn.task = asyncio.get_running_loop().create_task(self._handle(turn))
+        context, turn.context = turn.context, None  # not that of the handler that ended just now
+        turn.task = asyncio.get_running_loop().create_task(self._handle(turn), context=context)
 
     async def _handle(self, turn: Turn) -> None:
         _current.set(turn)
@@ -143,6 +145,8 @@ class Dispatcher:
             return
         self.queue.finish(turn)
         self._active.discard(turn)
+        if turn.go_on is not None:  # a task of the handler outlives it, and waits for its turn
+            turn.go_on()
         # The task has the turn in its context: together they would wait for the garbage collector.
         turn.task = None
         self._pump()
@@ -200,15 +204,27 @@ class Dispatcher:
                 waiter.future.set_result(result)
 
         turn = waiter.turn
-        if turn is None or turn.state is State.DONE:
-            go_on()
-            return
-        turn.waits -= 1
-        if turn.waits or turn.state is not State.WAITING:
-            go_on()  # other tasks of the handler wait, too
+        if turn is not None:
+            turn.waits -= 1
+        if turn is None or turn.waits or turn.state is not State.WAITING:
+            go_on()  # no handler waits, or other tasks of it wait or run, too
             return
         turn.go_on = go_on
         self.queue.resume(turn)
+        self._pump()
+        if not waiter.future.done():
+            asyncio.get_running_loop().call_later(_PATIENCE, self._go_on_late, turn, go_on)
+
+    def _go_on_late(self, turn: Turn, go_on: Callable[[], None]) -> None:
+        """Let a handler go on though it is not its turn, if it still waits for that."""
+        if turn.state is State.RESUMING and turn.go_on is go_on:
+            log.warning("a handler went on beside others: its turn did not come in time")
+            self._go_on_now(turn)
+
+    def _go_on_now(self, turn: Turn) -> None:
+        self.queue.go_on_now(turn)
+        if turn.go_on is not None:  # another task of the handler waits for its turn
+            turn.go_on()
         self._pump()
 
     def _give_up(self, waiter: Waiter) -> None:
@@ -217,8 +233,7 @@ class Dispatcher:
         if self.waiters.remove(waiter) and turn is not None:
             turn.waits -= 1
         if turn is not None and not turn.waits and turn.state in (State.WAITING, State.RESUMING):
-            self.queue.go_on_now(turn)
-            self._pump()
+            self._go_on_now(turn)
 
     # --- the end -----------------------------------------------------------------------------
 
@@ -264,7 +279,7 @@ class Dispatcher:
             return
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(drain):
-                while self.queue.queued or self._active - {own}:
+                while self.queue.queued or any(turn is not own for turn in self._active):
                     await self._watch()
 
     async def _cut_off(self, own: Turn | None) -> None:

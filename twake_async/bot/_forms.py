@@ -5,22 +5,32 @@ A browser sends what people type as strings. So "7" is a number, and "" is nothi
 
 from __future__ import annotations
 
+import dataclasses
 import enum
 import functools
+import itertools
 import types
 import typing
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING, Any, Union
 
 import attrs
 import cattrs
 from cattrs.errors import ClassValidationError
 
+from twake_async._printable import printable
 from twake_async.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
 __all__ = ["Form", "FormError"]
+
+#: The most entries of a list. A browser may send a million, each with an error of its own.
+_MOST_ENTRIES = 1_000
+#: The most that a user is told: lines, and characters of each.
+_MOST_LINES, _LONGEST_LINE = 10, 300
 
 _TRUE, _FALSE = frozenset({"true", "on", "yes", "1"}), frozenset({"false", "off", "no", "0", ""})
 
@@ -35,7 +45,7 @@ class _MisfitError(ValueError):
 
 def _shown(value: Any) -> str:
     shown = value if isinstance(value, str) else str(value)
-    return f"“{shown[:40]}…”" if len(shown) > 41 else f"“{shown}”"
+    return f"“{printable(shown, 41)}”"
 
 
 def _is_blank(value: Any) -> bool:
@@ -92,7 +102,67 @@ def _converter() -> cattrs.Converter:
         converter.register_structure_hook(kind, hook)
     converter.register_structure_hook_factory(_is_optional, _optional_hook)
     converter.register_structure_hook_factory(_is_choice, _choice_hook)
+    _shape_first(converter, _is_list, _entries)
+    _shape_first(converter, _has_fields, _fields)
     return converter
+
+
+def _shape_first(
+    converter: cattrs.Converter, is_one: Callable[[Any], bool], shape: Callable[[Any], Any]
+) -> None:
+    """Let values for some types be brought into the shape that the hooks of cattrs expect."""
+    found: list[Any] = []  # types whose hook of cattrs is looked for
+
+    def make(kind: Any, converter: cattrs.BaseConverter) -> Callable[[Any, Any], Any]:
+        found.append(kind)
+        try:
+            hook = converter.get_structure_hook(kind, cache_result=False)
+        finally:
+            found.remove(kind)
+        return lambda value, kind: hook(shape(value), kind)
+
+    converter.register_structure_hook_factory(lambda kind: kind not in found and is_one(kind), make)
+
+
+def _class_of(kind: Any) -> Any:
+    found = typing.get_origin(kind) or kind
+    return found if isinstance(found, type) else None
+
+
+def _is_list(kind: Any) -> bool:
+    found = _class_of(kind)
+    if found is None or issubclass(found, str | bytes) or hasattr(found, "_fields"):
+        return False
+    return issubclass(found, Sequence | AbstractSet)
+
+
+def _entries(value: Any) -> list[Any]:
+    """Return the entries of a list: of PHP's, too, which may be an object, and of one choice."""
+    if isinstance(value, Mapping):
+        if not all(map(str.isdecimal, value)):
+            raise _MisfitError("must be a list")
+        value = list(value.values())
+    if isinstance(value, list):
+        if len(value) > _MOST_ENTRIES:
+            raise _MisfitError(f"has more than {_MOST_ENTRIES} entries")
+        return value
+    return [] if _is_blank(value) else [value]
+
+
+def _has_fields(kind: Any) -> bool:
+    found = _class_of(kind)
+    if found is None:
+        return False
+    return attrs.has(found) or dataclasses.is_dataclass(found) or issubclass(found, Mapping)
+
+
+def _fields(value: Any) -> Mapping[str, Any]:
+    """Return the fields of an object; PHP writes an empty one as an empty list."""
+    if value == []:
+        return {}
+    if not isinstance(value, Mapping):
+        raise _MisfitError("is missing" if _is_blank(value) else "does not fit")
+    return value
 
 
 def _is_optional(kind: Any) -> bool:
@@ -169,8 +239,15 @@ class Form:
         except (ValueError, TypeError, LookupError, cattrs.BaseValidationError) as exc:
             if _is_bug(exc):
                 raise
-            said = FormError("\n".join(dict.fromkeys(_explain(exc, ""))))
+            said = FormError(_words(exc))
         raise said  # outside of the `except`: it is for the user, and needs no cause
+
+
+def _words(exc: BaseException) -> str:
+    """Return what is wrong, within bounds: a validator may quote all that the browser sent."""
+    lines = list(itertools.islice(dict.fromkeys(_explain(exc, "")), _MOST_LINES + 1))
+    cut = [line if len(line) <= _LONGEST_LINE else line[:_LONGEST_LINE] + "…" for line in lines]
+    return "\n".join(cut if len(cut) <= _MOST_LINES else [*cut[:_MOST_LINES], "…"])
 
 
 def _is_bug(exc: BaseException) -> bool:

@@ -13,6 +13,7 @@ import attrs
 
 if TYPE_CHECKING:
     import asyncio
+    import contextvars
     from collections.abc import Callable, Sequence
 
     from twake_async.events import Event
@@ -60,6 +61,8 @@ class Turn:
     go_on: Callable[[], None] | None = attrs.field(default=None, init=False)
     """Called when one that resumes has a slot."""
     task: asyncio.Task[None] | None = attrs.field(default=None, init=False)
+    context: contextvars.Context | None = attrs.field(default=None, init=False)
+    """The context variables of its request, until its handlers begin."""
 
 
 @attrs.define(eq=False)

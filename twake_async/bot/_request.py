@@ -26,7 +26,7 @@ Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 
 #: The headers that an event needs.
-_WANTED = (b"content-type", b"x-twake-signature")
+_WANTED = frozenset({b"content-type", b"content-length", b"x-twake-signature"})
 
 
 def last_part(scope: Scope) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from twake_async._printable import printable
 from twake_async.errors import TwakeError
 
 from ._answers import answer_to, has_reader, message_of, notice_for, replacement_of
@@ -103,13 +104,15 @@ class Responses:
 
         It is an ephemeral message; in a dialog, which has no channel, it takes the dialog's place.
         """
-        kind = type(event).__name__
+        kind, shown = type(event).__name__, printable(text)  # it may quote what a user typed
         try:
             if has_reader(event):
                 await self.twake.send(notice_for(event, text), group_id=event.group_id)
             elif event.user_id and event.connection_id:
                 await self.twake.dialogs.open(event, text, group_id=event.group_id)
             else:
-                log.warning("a %s has no user to whom this could be shown: %s", kind, text)
+                log.warning("a %s has no user to whom this could be shown: %s", kind, shown)
         except TwakeError as exc:
-            log.warning("the user of a %s may not have been shown: %s (%s)", kind, text, exc)
+            log.warning("the user of a %s may not have been shown: %s (%s)", kind, shown, exc)
+        except Exception:  # such as of the caller's own client: the next handler shall run
+            log.exception("the user of a %s may not have been shown: %s", kind, shown)

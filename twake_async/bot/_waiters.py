@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from twake_async._arguments import check_callback
 from twake_async.errors import ConfigurationError
 from twake_async.events import Event
 from twake_async.messages import Message, MessageRef
@@ -54,7 +55,7 @@ def wanted(
     from_: object,
     message: object,
     channel_id: object,
-    where: object,
+    where: Any,
     *,
     bots: bool,
 ) -> Wanted:
@@ -66,8 +67,7 @@ def wanted(
     """
     if not (isinstance(kind, type) and issubclass(kind, Event)):
         raise ConfigurationError("wait_for takes the class of an event", field="kind")
-    if where is not None and not callable(where):
-        raise ConfigurationError("where must be a function", field="where")
+    check_callback("where", where)
     if channel_id is not None and not isinstance(channel_id, str):
         raise ConfigurationError("channel_id must be a string", field="channel_id")
     return Wanted(kind, _user(from_), _message(message), channel_id, where, bots)
@@ -90,6 +90,19 @@ def _message(message: object) -> str | None:
     if message is None or (isinstance(message, str) and message):
         return message
     raise ConfigurationError("message must be a Message, a MessageRef or an id", field="message")
+
+
+def _of_where(exc: BaseException) -> Exception:
+    """Return the error to end a wait with, whose `where` raised.
+
+    A future cannot hold a `StopIteration`, and a `CancelledError` would look like the cancellation
+    of who waits.
+    """
+    if isinstance(exc, Exception) and not isinstance(exc, StopIteration):
+        return exc
+    error = RuntimeError(f"where raised {type(exc).__name__}")
+    error.__cause__ = exc
+    return error
 
 
 @attrs.define(eq=False)
@@ -131,10 +144,14 @@ class Waiters:
     def offer(self, event: Event) -> bool:
         """Give an event to the first that it fits; say whether one took it."""
         for waiter in list(self._waiting) if self._waiting else ():
+            if waiter.future.done():  # cancelled, and its task had no step since then
+                continue
             try:
                 fits = waiter.wanted.fits(event)
-            except Exception as exc:  # noqa: BLE001 - of `where`: it is told to who wrote it
-                self.end(waiter, exc)
+            except (KeyboardInterrupt, SystemExit):
+                raise
+            except BaseException as exc:  # noqa: BLE001 - of `where`: it is told to who wrote it
+                self.end(waiter, _of_where(exc))
                 continue
             if fits:
                 self.end(waiter, event)

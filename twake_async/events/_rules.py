@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 from typing import Literal, cast
 
 import attrs
@@ -18,8 +19,9 @@ class Rules:
 
     api: Literal["v1", "node"]
     """The generation of the server."""
-    key: Hidden[bytes] | None
-    """The application's private key; None where no signature is checked."""
+    key: Hidden[hmac.HMAC] | None
+    """What signs with the application's private key, and is copied for each body; None where no
+    signature is checked."""
     require_signature: bool
     """Whether a request without a signature is refused."""
 
@@ -43,7 +45,7 @@ def make_rules(api: str, key: Hidden[object], *, require_signature: bool | None)
         raise ConfigurationError(
             "require_signature must be True, False or None", field="require_signature"
         )
-    hidden = _as_bytes(key)
+    hidden = _signing(key)
     if required and hidden is None:
         raise ConfigurationError(
             "no signature can be checked without private_api_key: give the application's private "
@@ -53,7 +55,7 @@ def make_rules(api: str, key: Hidden[object], *, require_signature: bool | None)
     return Rules(cast("Literal['v1', 'node']", api), hidden, required)
 
 
-def _as_bytes(key: Hidden[object]) -> Hidden[bytes] | None:
+def _signing(key: Hidden[object]) -> Hidden[hmac.HMAC] | None:
     if key.value is None:
         return None
     if not isinstance(key.value, str) or not key.value.strip():
@@ -61,4 +63,4 @@ def _as_bytes(key: Hidden[object]) -> Hidden[bytes] | None:
         raise ConfigurationError(
             "private_api_key must be a string that is not blank", field="private_api_key"
         )
-    return Hidden(key.value.encode("utf-8", "surrogatepass"))
+    return Hidden(hmac.new(key.value.encode("utf-8", "surrogatepass"), digestmod="sha256"))
