@@ -74,8 +74,7 @@ class Bodies:
                 raise
         finally:
             del self._ends[task]
-            if self._late:
-                self._late.discard(task)
+            self._late.discard(task)
         raise BodyError(*_TOO_SLOW)
 
     def _end_late(self, loop: asyncio.AbstractEventLoop) -> None:
