@@ -51,8 +51,8 @@ nitpick_ignore_regex = [
     # Aliases of types, which the pages explain in words; and a path is a path.
     (r"py:class", r"twake_async\.bot\._(bot|router)\.(E|T|R|On\w+)"),
     # What the session hands to its resources.
-    (r"py:class", r"twake_async\.resources\._caller\.Caller"),
-    (r"py:class", r"Child|Json|Action|Form|Refusal|Path|Drafts|ReaderUpdate"),
+    (r"py:class", r"(twake_async\.resources\._caller\.)?Caller"),
+    (r"py:class", r"Child|Json|FileSource|OnProgress|Action|Form|Refusal|Path|Drafts|ReaderUpdate"),
 ]
 
 autodoc_class_signature = "mixed"

@@ -19,7 +19,9 @@ from .deliveries import Delivery, Drafts, Progress  # noqa: TC001
 from .errors import ConfigurationError
 from .journal import Journal  # noqa: TC001
 from .messages import Message, MessageDraft, MessageRef, ReaderUpdate, ReplyTarget
-from .resources import Caller, Channels, Dialogs, Files, Limits, Messages, Users, find_direct
+from .resources import Channels, Dialogs, Files, Messages, Users
+from .resources._caller import Caller, Limits
+from .resources._channels import find_direct
 from .retry import Attempt, RetryBudget, RetryPolicy
 
 if TYPE_CHECKING:

@@ -5,8 +5,7 @@ A session has one object for each: `twake.channels`, `twake.users`, `twake.files
 errors of a send.
 """
 
-from ._caller import Caller, Limits
-from ._channels import Channel, Channels, find_direct
+from ._channels import Channel, Channels
 from ._dialogs import Dialogs, Opener, TokenOwner
 from ._files import Files
 from ._files_element import FileElement, FileVersion
@@ -14,18 +13,15 @@ from ._messages import Messages
 from ._users import User, Users
 
 __all__ = [
-    "Caller",
     "Channel",
     "Channels",
     "Dialogs",
     "FileElement",
     "FileVersion",
     "Files",
-    "Limits",
     "Messages",
     "Opener",
     "TokenOwner",
     "User",
     "Users",
-    "find_direct",
 ]

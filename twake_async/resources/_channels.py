@@ -253,10 +253,9 @@ def _path(group_id: str, workspace_id: str, *parts: str) -> str:
 
 
 def _read_member(row: object) -> User | None:
-    if not isinstance(row, dict):
-        return None
+    member = row if isinstance(row, dict) else {}
     # v2022.Q2.975 gives the id of the member alone.
-    return read_user(row.get("user")) or read_user({"id": row.get("user_id")})
+    return read_user(member.get("user")) or read_user({"id": member.get("user_id")})
 
 
 def _rows_of(name: str, read_row: Callable[[object], T | None]) -> Any:

@@ -24,8 +24,6 @@ def flag(value: Any) -> bool:
 
 def number(value: Any) -> int | None:
     """Return a whole number that is given as one or as digits; None for anything else."""
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, int):
+    if type(value) is int:  # and no boolean
         return value
     return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() else None
