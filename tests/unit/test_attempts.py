@@ -185,10 +185,14 @@ class Pool:
     idle: int | None = None
     """A connection that can be had at once."""
     asked: list = attrs.field(factory=list)
+    released: list = attrs.field(factory=list)
 
     def acquire_nowait(self, target):
         self.asked.append(target)
         return self.idle
+
+    def release(self, connection, *, reusable):
+        self.released.append((connection, reusable))
 
     async def acquire(self, target, seconds, *, once):
         self.asked.append((target, seconds, once))
@@ -874,6 +878,60 @@ async def test_closing_ends_the_shared_calls_that_do_not_end_by_themselves():
     async with asyncio.timeout(20):
         await loop.aclose()
     assert task.cancelled()
+
+
+class Observed(Stepping):
+    """A request that events may settle: `shown` is what each question for one returns."""
+
+    def __init__(self, time, *shown) -> None:
+        super().__init__(time)
+        self.shown = list(shown)
+        self.asked: list[int] = []
+
+    def observed(self, requests):
+        self.asked.append(requests)
+        return self.shown.pop(0) if self.shown else None
+
+
+async def test_an_event_settles_what_was_refused():
+    """It outranks the answer; all attempts that left may have made the message."""
+    found = object()
+    request = Observed(Time(), found)
+    assert await attempts(REFUSED, refused("no")).run(request, RetryPolicy(), 30) is found
+
+
+@pytest.mark.parametrize(
+    ("facts", "asked"),
+    [
+        # One attempt left, and was refused.
+        ([REFUSED, refused("no")], [0, 0, 0, 1, 1]),
+        # Both left: the refusal may be the wrong answer of either.
+        ([LOST, refused("no")], [1, 1, 1, 2, 2]),
+        # The last one is unknown: so many are.
+        ([LOST, REFUSED, LOST], [1, 1, 1, 1, 1, 1, 2, 2]),
+    ],
+)
+async def test_an_event_is_asked_for_with_the_number_of_attempts_that_may_have_made_it(
+    facts, asked
+):
+    """More than one may have made a copy."""
+    request = Observed(Time())
+    policy = RetryPolicy(attempts=2, on_unknown="resend")
+    with pytest.raises(TwakeError):
+        await attempts(*facts).run(request, policy, 30)
+    assert request.asked == asked
+
+
+async def test_an_event_that_comes_before_another_attempt_leaves_drops_it():
+    """Its connection is not used, and not kept."""
+    found = object()
+    # After the attempt, before another is prepared, and once it has its connection.
+    request = Observed(Time(), None, None, found)
+    loop = attempts(LOST, GOOD)
+    loop.transport.pool = pool = Pool()
+    assert await loop.run(request, RetryPolicy(on_unknown="resend"), 30) is found
+    assert pool.released == [(2, False)]
+    assert len(loop.transport.facts) == 1
 
 
 async def test_closing_waits_for_the_calls_that_sends_share():

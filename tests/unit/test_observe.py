@@ -928,3 +928,18 @@ def test_a_recorded_event_is_the_message_that_was_asked_for(name):
     assert (event.origin, event.channel_id) == ("server", asked["channel_id"])
     answer = case["trigger"]["response"]["json"]["object"]
     assert event.message == decode_message(answer)
+
+
+def test_a_session_that_observes_sends_what_one_that_does_not_sends():
+    """The same text form, and who sends it."""
+    draft = MessageDraft("c1", "Hello", front_id="f-1")
+    sent = []
+    for observes in (False, True):
+        twake = TwakeSession("app", "a-key", group_id="g1", text_form="plain")
+        if observes:
+            twake._sender.expect_echoes()
+        request = twake._sender.encode(draft, None).request()
+        sent.append((request.body, request.headers()))
+    assert sent[0] == sent[1]
+    assert json.loads(sent[1][0])["message"]["content"] == "Hello"
+    assert sent[1][1]

@@ -231,8 +231,9 @@ async def test_who_is_not_there(server, twake, name, route):
 async def test_an_unknown_user_may_be_a_sick_server(server, twake):
     """The same empty 500: the error says both, and a 500 is never tried again."""
     route = server.post("/users/get").mock(recorded("r22-users-get-unknown"))
-    with pytest.raises(OutcomeUnknownError, match="knows no user with this id, or it failed"):
+    with pytest.raises(OutcomeUnknownError, match="knows no user with this id") as caught:
         await twake.users.get(ALICE)
+    assert (caught.value.reason, caught.value.status) == ("status", 500)
     assert route.call_count == 1
 
 
@@ -250,7 +251,7 @@ async def test_arguments_that_the_server_does_not_take(server, twake, name, rout
     server.post(f"/{route}").mock(recorded(name))
     with pytest.raises(RefusedError) as caught:
         await CALLS[route](twake)
-    assert caught.value.reason == "arguments"
+    assert (caught.value.reason, caught.value.status) == ("arguments", 200)
 
 
 @pytest.mark.parametrize("words", ["payload_error", "invalid_token"])
@@ -431,3 +432,16 @@ async def test_a_token_of_the_sandbox():
             assert owner.user_id == USERS["alice"]["id"]
             with pytest.raises(RefusedError):
                 await twake.dialogs.user_of_token("another")
+
+
+async def test_a_connection_whose_answer_named_the_user_is_used_again():
+    """Others are not: nothing shows that the answer belonged to the request."""
+    async with Sandbox() as sandbox:
+        keys = (sandbox.public_id, sandbox.private_api_key)
+        place = {"group_id": sandbox.group_id, "base_url": sandbox.url}
+        async with TwakeSession(*keys, **place) as twake:
+            await twake.users.get(USERS["alice"]["id"])
+            pool = twake._attempts.transport.pool
+            assert len(pool._idle) == 1
+            await twake.channels.of_workspace(sandbox.workspace_id, USERS["alice"]["id"])
+            assert len(pool._idle) == 0
