@@ -253,6 +253,8 @@ async def test_the_servers_name_only_where_asked(tmp_path):
         ('a<b>:"|?*', "a_b______"),
         ("nul.txt", "_nul.txt"),
         ("COM1", "_COM1"),
+        ("con .txt", "_con .txt"),
+        ("lpt².txt", "_lpt².txt"),
         ("é" * 200, "é" * 100),
     ],
 )
@@ -318,6 +320,34 @@ async def test_a_file_that_is_too_large(tmp_path, file):
             await download(drive, tmp_path / "a", limit=5)
         assert (caught.value.reason, drive.connections) == ("unreadable", 1)
     assert names(tmp_path) == []
+
+
+ATTACHED = "Content-Disposition: attachment"
+
+
+@pytest.mark.parametrize(
+    ("answer", "limit", "said"),
+    [
+        (file_answer(CONTENT), len(CONTENT) - 1, "larger"),
+        (raw_answer(CONTENT, ATTACHED, "Content-Encoding: gzip"), len(CONTENT), "content coding"),
+        (f"HTTP/1.1 200 OK\r\n{ATTACHED}\r\n\r\n".encode() + CONTENT, len(CONTENT), "how long"),
+    ],
+)
+async def test_no_byte_is_taken_of_a_long_file_that_is_refused(tmp_path, answer, limit, said):
+    """Neither on the disk nor by the caller's object, however much of it comes."""
+    async with play(answer_with(answer)) as drive:
+        for to in (tmp_path / "a", taken := io.BytesIO()):
+            with pytest.raises(OutcomeUnknownError, match=said):
+                await download(drive, to, limit=limit)
+    assert (names(tmp_path), taken.getvalue()) == ([], b"")
+
+
+async def test_the_longest_name_of_a_file(tmp_path):
+    """The temporary file beside it has no longer one."""
+    name = "\U0001f600" * 62  # 248 bytes of the 255 that most file systems take
+    async with play(answer_with(file_answer(CONTENT))) as drive:
+        await download(drive, tmp_path / name)
+    assert names(tmp_path) == [name]
 
 
 async def test_the_limit_holds_without_a_length(tmp_path):

@@ -34,6 +34,7 @@ class Download(Transfer[int]):
     """Whether the file is known to be empty."""
     received: int = attrs.field(default=0, init=False)
     _began: bool = attrs.field(default=False, init=False)
+    _wanted: bool = attrs.field(default=False, init=False)
 
     @property
     def content_type(self) -> str:
@@ -47,7 +48,7 @@ class Download(Transfer[int]):
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """Yield the body of the request."""
-        self.received, self._began = 0, False
+        self.received, self._began, self._wanted = 0, False, False
         yield self.inner.body
 
     async def takes(self, head: Answer) -> bool:
@@ -57,12 +58,13 @@ class Download(Transfer[int]):
         self._began = True
         if _problem(head) is None and (_length(head) or 0) <= self.limit:
             await self.begin(head)
+            self._wanted = True
         return True
 
     async def receive(self, chunk: bytes) -> bool:
         """Take a part of the file; say whether the rest is wanted."""
         self.received += len(chunk)
-        if self.received > self.limit:
+        if not self._wanted or self.received > self.limit:
             return False
         await self.write(chunk)
         return True

@@ -124,7 +124,7 @@ class FileTarget:
 
         if self._file is None:
             handle, self._temporary = tempfile.mkstemp(
-                prefix=f".{self.path.name[:64]}.", suffix=".part", dir=self.path.parent
+                prefix=f".{self.path.name[:16]}.", suffix=".part", dir=self.path.parent
             )
             self._file = os.fdopen(handle, "wb", buffering=0)
         self._file.seek(0)
@@ -200,7 +200,7 @@ def server_name(disposition: str) -> str:
 
 #: Names that stand for devices on Windows, whatever follows the dot.
 _DEVICES = frozenset(
-    {"con", "prn", "aux", "nul", *(f"{kind}{n}" for kind in ("com", "lpt") for n in range(1, 10))}
+    {"con", "prn", "aux", "nul", *(f"{kind}{n}" for kind in ("com", "lpt") for n in "123456789¹²³")}
 )
 
 
@@ -211,6 +211,6 @@ def safe_name(name: str) -> str:
     name = name.strip().strip(".").strip()
     while len(name.encode()) > 200:
         name = name[:-1]
-    if name.partition(".")[0].lower() in _DEVICES:
+    if name.partition(".")[0].rstrip().lower() in _DEVICES:
         name = f"_{name}"
     return name or "file"
