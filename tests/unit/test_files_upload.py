@@ -263,6 +263,22 @@ async def test_a_silent_server_is_unknown(content):
     assert caught.value.reason == "timeout"
 
 
+async def test_a_large_part_of_a_source_is_not_idle_while_it_moves():
+    """The network takes longer for it than the idle time, but takes some of it all the time."""
+    size = 32_000_000
+
+    async def whole():
+        yield b"x" * size
+
+    async def sluggish(drive, reader, writer, head):
+        while not (await reader.read(65_536)).endswith(b"--\r\n"):
+            await asyncio.sleep(0.005)
+        await answer_with(element(size))(drive, reader, writer, b"content-length: 0")
+
+    async with play(sluggish) as drive:
+        assert (await upload(drive, whole(), size=size, idle_timeout=1.0)).size == size
+
+
 async def test_a_deadline_is_over_all_of_it():
     """Even where bytes move all the time."""
 

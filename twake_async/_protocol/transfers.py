@@ -20,6 +20,9 @@ __all__ = ["Streamed", "Transfer", "Upload"]
 
 T = TypeVar("T")
 
+#: The most bytes of an upload that are handed to the network at once.
+_AT_ONCE = 262_144
+
 
 class Streamed(Protocol):
     """What a transport needs of a transfer, beside what it needs of any request."""
@@ -183,8 +186,11 @@ class Upload(Transfer[T]):
         self.sent = 0
         yield self.form.head
         async for chunk in self.read():
-            self.sent += len(chunk)
-            yield chunk
+            # In small parts, so that the idle time sees each of them move.
+            for start in range(0, len(chunk), _AT_ONCE):
+                part = chunk[start : start + _AT_ONCE]
+                self.sent += len(part)
+                yield part
         yield self.form.tail
 
     async def takes(self, head: Answer) -> bool:  # noqa: ARG002
