@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 
 import httpx
@@ -12,6 +13,7 @@ from places import WIRE
 from twake_async import (
     ConfigurationError,
     InvalidDraftError,
+    Message,
     MessageRef,
     NotFoundError,
     OutcomeUnknownError,
@@ -21,6 +23,7 @@ from twake_async import (
 )
 from twake_async.events import ButtonClick
 from twake_async.resources import _messages as messages_room
+from twake_async.resources._caller import Caller
 from twake_async.sandbox import Sandbox
 from twake_async.sandbox._seed import DEFAULT_SEED
 
@@ -267,6 +270,20 @@ async def test_a_thread_and_a_channel_are_read_page_by_page(sandbox, real, monke
         await real.send_message(sandbox.channel_id, f"r{number}")
     channel = [message.content async for message in real.messages.channel(sandbox.channel_id)]
     assert channel == [f"r{number}" for number in range(7, -1, -1)] + ["0"]
+
+
+async def test_reading_ends_where_a_server_goes_round_in_a_circle(sandbox, real, monkeypatch):
+    """Two pages that follow each other for ever are each read twice at the most."""
+    monkeypatch.setattr(messages_room, "PAGE", 2)
+    pages = itertools.cycle([Message(id=f"{page}{row}") for row in range(2)] for page in range(2))
+
+    async def answer(caller, request, limits):
+        return next(pages)
+
+    monkeypatch.setattr(Caller, "ask_node", answer)
+    found = [message.id async for message in real.messages.channel(sandbox.channel_id)]
+    assert set(found) == {"00", "01", "10", "11"}
+    assert len(found) <= 8
 
 
 async def test_reading_ends_where_the_reader_stops(sandbox, real):

@@ -199,7 +199,7 @@ class Messages:
     async def _pages(
         self, path: str, limits: Limits, *, newest_first: bool
     ) -> AsyncIterator[Message]:
-        after, before = "", frozenset[str]()
+        after, before, asked_after = "", frozenset[str](), set[str]()
         while True:
             # Without this direction the server gives the oldest messages.
             asked = f"{path}?limit={PAGE}&direction=history"
@@ -215,6 +215,9 @@ class Messages:
             if len(rows) < PAGE or not fresh:
                 return
             after, before = rows[-1].id, frozenset(row.id for row in rows)
+            if after in asked_after:  # the server goes round in a circle
+                return
+            asked_after.add(after)
 
 
 def _ref(message: object) -> MessageRef:
