@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import io
 import json
 import socket
@@ -32,6 +33,7 @@ from twake_async import (
     TwakeSession,
 )
 from twake_async.resources import FileElement
+from twake_async.resources import _files_sources as sources
 from twake_async.resources._files_threads import InThread
 
 GROUP = "2738494b-0f0b-11eb-9a0b-0242ac1b0006"
@@ -261,6 +263,28 @@ async def test_a_silent_server_is_unknown(content):
         with pytest.raises(OutcomeUnknownError) as caught:
             await upload(drive, content, idle_timeout=0.2)
     assert caught.value.reason == "timeout"
+
+
+async def test_a_file_is_closed_where_the_connection_is_lost(tmp_path, monkeypatch):
+    """At once, not when its reader is collected."""
+    path, opened = tmp_path / "a", []
+    path.write_bytes(b"x" * 8_000_000)
+
+    def opening(*given):
+        opened.append(open(*given))  # noqa: PTH123, SIM115 - what it stands for
+        return opened[-1]
+
+    monkeypatch.setattr(sources, "open", opening, raising=False)
+    gc.disable()
+    try:
+        async with play(closing) as drive:
+            with pytest.raises(OutcomeUnknownError) as caught:
+                await upload(drive, path)
+    finally:
+        gc.enable()
+    assert caught.value.reason == "lost"
+    assert opened
+    assert all(file.closed for file in opened)
 
 
 async def test_a_large_part_of_a_source_is_not_idle_while_it_moves():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
 
 import attrs
@@ -11,7 +12,7 @@ from twake_async.errors import OutcomeUnknownError, RefusedError, TwakeError
 from .exchange import Answer, Failure
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
 
     from .exchange import Context, Request, Steps
     from .multipart import Multipart
@@ -161,7 +162,7 @@ class Upload(Transfer[T]):
     form: Multipart
     size: int | None
     """The bytes of the file; None where that is not known."""
-    read: Callable[[], AsyncIterator[bytes]] = attrs.field(repr=False)
+    read: Callable[[], AsyncGenerator[bytes, None]] = attrs.field(repr=False)
     """Yields the file from its beginning."""
     sent: int = attrs.field(default=0, init=False)
     """The bytes of the file that were handed to the network."""
@@ -185,12 +186,13 @@ class Upload(Transfer[T]):
         """Yield the form with the file in it."""
         self.sent = 0
         yield self.form.head
-        async for chunk in self.read():
-            # In small parts, so that the idle time sees each of them move.
-            for start in range(0, len(chunk), _AT_ONCE):
-                part = chunk[start : start + _AT_ONCE]
-                self.sent += len(part)
-                yield part
+        async with aclosing(self.read()) as chunks:
+            async for chunk in chunks:
+                # In small parts, so that the idle time sees each of them move.
+                for start in range(0, len(chunk), _AT_ONCE):
+                    part = chunk[start : start + _AT_ONCE]
+                    self.sent += len(part)
+                    yield part
         yield self.form.tail
 
     async def takes(self, head: Answer) -> bool:  # noqa: ARG002

@@ -6,7 +6,7 @@ import asyncio
 import inspect
 import os
 import stat
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterable
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -32,7 +32,7 @@ class SourceError(Exception):
 class Source:
     """What is uploaded."""
 
-    read: Callable[[], AsyncIterator[bytes]]
+    read: Callable[[], AsyncGenerator[bytes, None]]
     """Yields it from its beginning."""
     size: int | None = None
     """Its bytes; None where that is not known."""
@@ -81,7 +81,7 @@ def _of_path(path: str | os.PathLike[str]) -> Source:
     if not stat.S_ISREG(found.st_mode):
         raise InvalidDraftError("source is no regular file", field="source")
 
-    async def read() -> AsyncIterator[bytes]:
+    async def read() -> AsyncGenerator[bytes, None]:
         file = await asyncio.to_thread(open, path, "rb")
         thread = InThread()
         try:
@@ -95,7 +95,7 @@ def _of_path(path: str | os.PathLike[str]) -> Source:
 
 
 def _of_bytes(content: bytes) -> Source:
-    async def read() -> AsyncIterator[bytes]:
+    async def read() -> AsyncGenerator[bytes, None]:
         for start in range(0, len(content), CHUNK):
             yield content[start : start + CHUNK]
 
@@ -110,7 +110,7 @@ async def _of_file(file: Any, size: int | None) -> Source:
         return Source(lambda: _pieces(file, size), size, name, can_repeat=False)
     length = found if size is None else size
 
-    async def read() -> AsyncIterator[bytes]:
+    async def read() -> AsyncGenerator[bytes, None]:
         await asyncio.to_thread(file.seek, start)
         async for chunk in _pieces(file, length):
             yield chunk
@@ -133,7 +133,7 @@ def _extent(file: Any) -> tuple[int | None, int]:
 
 async def _pieces(
     file: Any, size: int | None, thread: InThread | None = None
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes, None]:
     """Yield a file from where it stands: to its end, or exactly so many bytes."""
     left, thread = size, thread or InThread()
     while left is None or left > 0:
@@ -152,7 +152,7 @@ async def _pieces(
         raise SourceError(f"the file ended {left} bytes before its size")
 
 
-async def _checked(source: AsyncIterable[bytes], size: int | None) -> AsyncIterator[bytes]:
+async def _checked(source: AsyncIterable[bytes], size: int | None) -> AsyncGenerator[bytes, None]:
     """Yield what an iterable gives; raise where that is not what was promised."""
     given = 0
     async for chunk in source:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
@@ -12,7 +13,7 @@ from ._files_node import files_path, node_reader
 from ._files_room import SAVE, element_reader, report
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncGenerator, Callable, Mapping
 
     from ._caller import Caller
     from ._files_element import FileElement
@@ -94,12 +95,13 @@ def _upload(
     idle_timeout: float,
     on_progress: Callable[[int, int | None], object] | None,
 ) -> Upload[FileElement]:
-    async def read() -> AsyncIterator[bytes]:
+    async def read() -> AsyncGenerator[bytes, None]:
         sent = 0
-        async for chunk in source.read():
-            yield chunk
-            sent += len(chunk)
-            report(on_progress, sent, source.size)
+        async with aclosing(source.read()) as chunks:
+            async for chunk in chunks:
+                yield chunk
+                sent += len(chunk)
+                report(on_progress, sent, source.size)
 
     return Upload(
         inner,

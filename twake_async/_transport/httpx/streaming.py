@@ -24,7 +24,7 @@ from .exchange import answer_by_status, read_answer
 from .transfer_limits import Clocked, Slots
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable
 
     from twake_async._protocol.exchange import Judge, Request
     from twake_async._protocol.transfers import Streamed
@@ -117,18 +117,21 @@ class StreamTransport:
         self, request: Request[Any], streamed: Streamed, events: RequestEvents, clock: Clocked
     ) -> Answer | Failure:
         """Make the exchange over a connection of its own, and close that."""
-        trace, raw = events.trace, None
+        trace, raw, body = events.trace, None, _body(streamed, clock)
         try:
             raw = None if self.make is None else PooledConnection(self.make())
             send = self.send if raw is None else raw.raw.handle_async_request
-            built = self._build(request, streamed, events, clock)
+            built = self._build(request, streamed, events, clock.idle, body)
             return await self._exchange(cast("Send", send), built, streamed, trace, clock)
         except Exception as exc:  # noqa: BLE001 - whatever it is, it becomes a failure
             return answer_by_status(trace) or events.failure(exc)
         finally:
-            if raw is not None:
-                raw.orphan = trace.stream
-                await raw.aclose()
+            try:
+                await _close_source(body)
+            finally:
+                if raw is not None:
+                    raw.orphan = trace.stream
+                    await raw.aclose()
 
     async def _exchange(
         self, send: Send, built: Any, streamed: Streamed, trace: Trace, clock: Clocked
@@ -146,7 +149,12 @@ class StreamTransport:
             await response.aclose()
 
     def _build(
-        self, request: Request[Any], streamed: Streamed, events: RequestEvents, clock: Clocked
+        self,
+        request: Request[Any],
+        streamed: Streamed,
+        events: RequestEvents,
+        idle: float,
+        body: AsyncIterator[bytes],
     ) -> Any:
         headers = [
             pair
@@ -159,8 +167,7 @@ class StreamTransport:
         else:
             headers.append((b"Content-Length", b"%d" % streamed.length))
         headers += request.headers()
-        body = _body(streamed, clock)
-        extensions: dict[str, Any] = {"timeout": {"connect": min(CONNECT_LIMIT, clock.idle)}}
+        extensions: dict[str, Any] = {"timeout": {"connect": min(CONNECT_LIMIT, idle)}}
         if self.build is not None:
             url = self.base_url + request.path
             return self.build(
@@ -195,14 +202,24 @@ def _as_stream(http: Any, body: AsyncIterator[bytes]) -> Any:
     return Body()
 
 
-async def _body(streamed: Streamed, clock: Clocked) -> AsyncIterator[bytes]:
+async def _body(streamed: Streamed, clock: Clocked) -> AsyncGenerator[bytes, None]:
     """Yield the body; note what the caller's source raises."""
     chunks = streamed.chunks()
-    while True:
-        chunk = await _own(streamed, clock, anext(chunks, None))
-        if chunk is None:
-            return
-        yield chunk
+    try:
+        while True:
+            chunk = await _own(streamed, clock, anext(chunks, None))
+            if chunk is None:
+                return
+            yield chunk
+    finally:
+        await _close(chunks)
+
+
+async def _close_source(body: AsyncGenerator[bytes, None]) -> None:
+    """Close what a body was read from, also where it was not read to its end."""
+    # The answer, or that there is none, is certain by now: closing a file changes nothing of it.
+    with contextlib.suppress(Exception):
+        await body.aclose()
 
 
 async def _receive(response: Any, streamed: Streamed, clock: Clocked) -> None:
