@@ -445,3 +445,20 @@ async def test_a_connection_whose_answer_named_the_user_is_used_again():
             assert len(pool._idle) == 1
             await twake.channels.of_workspace(sandbox.workspace_id, USERS["alice"]["id"])
             assert len(pool._idle) == 0
+
+
+async def test_a_policy_that_resends_messages_resends_no_other_call(server):
+    """A second task, or a second folder, is what nobody asked for."""
+    resend = RetryPolicy(on_unknown="resend", initial_wait=0.001)
+    transport = httpx.AsyncHTTPTransport()
+    async with TwakeSession(
+        "id", "key", group_id=GROUP, base_url=URL, transport=transport, retry=resend
+    ) as twake:
+        task = server.post("/tasks/task/save").respond(502)
+        folder = server.post("/drive/save").respond(502)
+        for retry in (None, resend):
+            with pytest.raises(OutcomeUnknownError):
+                await twake.call("tasks/task/save", {}, retry=retry)
+            with pytest.raises(OutcomeUnknownError):
+                await twake.files.make_folder("Folder", workspace_id=WORKSPACE, retry=retry)
+    assert (task.call_count, folder.call_count) == (2, 2)

@@ -13,6 +13,7 @@ from twake_async._draft_checks import check_id
 from twake_async._protocol.node.generation import Node
 from twake_async._protocol.v1.generation import V1
 from twake_async.errors import ConfigurationError, InvalidDraftError, NotFoundError, RefusedError
+from twake_async.retry import RetryPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from twake_async._protocol.v1.calls import Call
     from twake_async._sender import Sender
     from twake_async.errors import TwakeError
-    from twake_async.retry import RetryPolicy
 
 __all__ = ["Caller", "Limits"]
 
@@ -171,8 +171,15 @@ class Caller:
         return self.v1("call").call(route, document, _without_cookies, repeatable=False)
 
     async def make(self, request: Request[T], limits: Limits) -> T:
-        """Send a request, and return what it delivered."""
-        return await self.sender.make(request, deadline=limits.deadline, retry=limits.retry)
+        """Send a request, and return what it delivered.
+
+        One that is not idempotent is never sent again after a lost answer, whatever the policy says
+        of messages.
+        """
+        policy = self.sender.retry if limits.retry is None else limits.retry
+        if not request.repeatable and isinstance(policy, RetryPolicy):
+            policy = attrs.evolve(policy, on_unknown="raise")
+        return await self.sender.make(request, deadline=limits.deadline, retry=policy)
 
     async def transfer(self, request: Transfer[T], limits: Limits) -> T:
         """Send or fetch a file, and return what that delivered.
