@@ -86,7 +86,7 @@ class Attempts(Generic[C]):
                 acquired = acquired or pool.acquire_nowait(request.target)
                 if acquired is None:
                     acquired = await pool.acquire(request.target, send.left(), once=once)
-                if steps is not None and (found := self._drop_retry(send, acquired)) is not None:
+                if send.number > 1 and (found := self._drop_retry(send, acquired)) is not None:
                     return found.result
                 result = await self._attempt(send, acquired)
             except asyncio.CancelledError:
@@ -242,7 +242,7 @@ class Attempts(Generic[C]):
 
     def _drop_retry(self, send: Send[T], acquired: C | Failure | TwakeError) -> Found[T] | None:
         """Return what an event showed just before another attempt would leave; drop that one."""
-        if send.number == 1 or isinstance(acquired, Failure | TwakeError):
+        if send.steps is None or isinstance(acquired, Failure | TwakeError):
             return None
         send.number -= 1
         found = send.observed()

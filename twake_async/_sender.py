@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from .events import Event
     from .messages import ReaderUpdate, ReplyTarget
 
-__all__ = ["Sender", "draft_of_edit", "draft_of_reply"]
+__all__ = ["Sender", "draft_of_edit", "draft_of_reply", "thread_of"]
 
 T = TypeVar("T")
 
@@ -331,12 +331,19 @@ def draft_of_reply(
     message = to if isinstance(to, Message | MessageRef) else getattr(to, "message", None)
     ref = _ref(message)
     given.setdefault("workspace_id", ref.workspace_id or None)
-    # An ephemeral message is stored nowhere, so it begins no thread.
-    is_stored = not (isinstance(message, Message) and message.ephemeral_id)
-    thread = ref.parent_message_id or (ref.id if is_stored else None)
+    thread = thread_of(message if isinstance(message, Message) else ref)
     return MessageDraft(
         ref.channel_id, content, parent_message_id=thread, ephemeral=ephemeral, **given
     )
+
+
+def thread_of(message: Message | MessageRef) -> str | None:
+    """Return the thread that an answer to a message belongs to.
+
+    An ephemeral message is stored nowhere, so it begins no thread.
+    """
+    is_stored = not (isinstance(message, Message) and message.ephemeral_id)
+    return message.parent_message_id or (message.id if is_stored else None)
 
 
 def _reader(to: Message | MessageRef | ReplyTarget) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from twake_async._sender import thread_of
 from twake_async.errors import InvalidDraftError
 from twake_async.messages import MessageDraft, MessageRef
 
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from twake_async.events import Event
-    from twake_async.messages import Message
 
 __all__ = ["answer_to", "has_reader", "message_of", "notice_for", "replacement_of"]
 
@@ -44,21 +44,13 @@ def answer_to(
     return MessageDraft(
         channel_id,
         content,
-        parent_message_id=None if message is None else _thread_of(message),
+        parent_message_id=None if message is None else thread_of(message),
         ephemeral=ephemeral,
         hidden_data=hidden_data,
         front_id=front_id,
         workspace_id=(message and message.workspace_id) or event.workspace_id,
         **reader,
     )
-
-
-def _thread_of(message: Message) -> str | None:
-    """Return the thread that an answer to a message belongs to.
-
-    An ephemeral message is stored nowhere, so it begins no thread.
-    """
-    return message.parent_message_id or (None if message.ephemeral_id else message.id)
 
 
 def replacement_of(
