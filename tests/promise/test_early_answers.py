@@ -68,13 +68,16 @@ class Early:
         with contextlib.suppress(OSError):
             self._listening.shutdown(socket.SHUT_RDWR)
         self._listening.close()
+        # The threads still read. `SSLSocket.shutdown` and `close` would take the TLS state from
+        # them in the middle of a read; the shutdown of the socket below ends their reads.
         for one in self._kept:
             with contextlib.suppress(OSError):
-                one.shutdown(socket.SHUT_RDWR)
-            one.close()
+                socket.socket.shutdown(one, socket.SHUT_RDWR)
         for thread in self._threads:
             thread.join(5)
             assert not thread.is_alive()
+        for one in self._kept:
+            one.close()
 
     def _start(self, run, *given) -> None:
         self._threads.append(threading.Thread(target=run, args=given, daemon=True))
@@ -105,8 +108,9 @@ class Early:
         came = one.recv(1 << 16)
         self.begun.append(came)
         read = len(came)
-        while read < self.reads:
-            read += len(one.recv(1 << 20))
+        while came and read < self.reads:
+            came = one.recv(1 << 20)
+            read += len(came)
         one.sendall(self.says)
 
 
@@ -159,8 +163,8 @@ async def test_a_good_answer_that_came_before_the_request_had_left_ends_its_conn
     class Hasty(Early):
         def _answer(self, one: socket.socket) -> None:
             came = one.recv(1 << 16)
-            while b"\r\n\r\n" not in came:
-                came += one.recv(1 << 16)
+            while b"\r\n\r\n" not in came and (part := one.recv(1 << 16)):
+                came += part
             self.begun.append(came)
             said = {"object": {"id": f"m{len(self.begun)}", "front_id": f"f{len(self.begun)}"}}
             one.sendall(answer(200, json.dumps(said).encode(), close=False))
