@@ -34,6 +34,7 @@ exclude_patterns = ["_build", "examples"]
 html_static_path = ["_static"]
 html_css_files = ["house.css"]
 html_favicon = "_static/favicon.svg"
+html_search_scorer = str(ROOT / "docs" / "_static" / "scorer.js")
 highlight_language = "none"
 html_theme = "furo"
 html_title = f"twake-async {release}"
