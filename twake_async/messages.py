@@ -241,11 +241,10 @@ class Reaction:
 
 @attrs.frozen(kw_only=True)
 class Message:
-    """A message as the server answered it, with one type for each field whatever PHP made of it.
+    """A message as the server answered it, with one type for each field whatever PHP made of it."""
 
-    Source: the answers recorded from the releases v2020.Q3.107 and v2023.Q1.1223 over v1, and
-    from v2022.Q2.975 and v2023.Q1.1223 over the API of Node.
-    """
+    # Source: the answers recorded from the releases v2020.Q3.107 and v2023.Q1.1223 over v1, and
+    # from v2022.Q2.975 and v2023.Q1.1223 over the API of Node.
 
     id: str
     """The server's id, a time-ordered UUID."""

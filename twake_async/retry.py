@@ -52,10 +52,9 @@ def _statuses(statuses: Iterable[int]) -> frozenset[int]:
 
 @attrs.frozen(kw_only=True)
 class RetryPolicy:
-    """How often and when a send is tried again; the default never risks a second copy.
+    """How often and when a send is tried again; the default never risks a second copy."""
 
-    Source: the repeatable operations and the server's "later" are those of the failure table.
-    """
+    # Source: the repeatable operations and the server's "later" are those of the failure table.
 
     attempts: int = 4
     """Attempts whose request may have left, the first one included; 1 for no retry of those."""

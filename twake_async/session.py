@@ -651,8 +651,7 @@ class TwakeSession:
         Raises:
             ConfigurationError: There is no group.
 
-        Source: wire cases 19g, 19j and 21b of v1, and `list-thread-unknown`, `right-ip` and
-        `probe-*` of Node.
-
         """
+        # Source: wire cases 19g, 19j and 21b of v1, and `list-thread-unknown`, `right-ip` and
+        # `probe-*` of Node.
         return await self._sender.check_all(group_id, deadline)

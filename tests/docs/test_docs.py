@@ -53,7 +53,19 @@ def test_every_block_of_a_page_is_of_a_kind_that_is_checked(path):
     kinds = re.findall(
         r"^[ \t]*(?:```+|~~~+)[ \t]*([^\s`]+)", path.read_text("utf-8"), re.MULTILINE
     )
-    known = {"python", "text", "console", "powershell", "toml", "json", "sql", "nginx", "ini", "yaml", "cron"}
+    known = {
+        "python",
+        "text",
+        "console",
+        "powershell",
+        "toml",
+        "json",
+        "sql",
+        "nginx",
+        "ini",
+        "yaml",
+        "cron",
+    }
     assert [kind for kind in kinds if kind not in known and not kind.startswith("{")] == []
     assert "{code" not in " ".join(kinds)
 

@@ -188,7 +188,7 @@ def _read_unit(example: Example) -> None:
 
 def _read_yaml(example: Example) -> None:
     """Read the documents of a block; each is a mapping."""
-    import yaml  # noqa: PLC0415 - few pages need it
+    import yaml
 
     assert all(isinstance(document, dict) for document in yaml.safe_load_all(example.parsed))
 
