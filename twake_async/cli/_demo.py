@@ -43,21 +43,22 @@ _MEANINGS = {
 
 
 @click.command(
-    short_help="Show all of it in two seconds, on this machine.",
-    epilog="Nothing leaves this machine, and nothing is left behind.",
+    short_help="Show in two seconds what this package does, on this machine.",
+    epilog="Nothing leaves this machine, and no files stay.",
 )
 @click.option(
     "--release",
     type=click.Choice(["2020", "2021", "2022", "2023"]),
     default="2020",
     show_default=True,
-    help="Whose answers to show; 2022 and 2023 on the Node API.",
+    help="The release of Twake; 2022 and 2023 have the Node API.",
 )
 def demo(release: str) -> None:
-    """Show in two seconds what this SDK does, against a Twake on this machine.
+    """Show in two seconds what this package does, with a Twake on this machine.
 
-    Starts the sandbox on a free port of 127.0.0.1, sends to it over real HTTP, shows each of the
-    four outcomes and what the exceptions say, and prints the channel as its members see it.
+    It starts the sandbox on a free port of 127.0.0.1, and sends to it over real HTTP. It shows each
+    of the four outcomes with the text of the exceptions, and prints the channel as its members see
+    it.
     """
     asyncio.run(_demo(Console(highlight=False, markup=False), release))
 

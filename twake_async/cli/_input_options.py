@@ -42,31 +42,34 @@ _OPTIONS = (
         "--format",
         "file_format",
         type=click.Choice(["jsonl", "csv"]),
-        help="Without it, the name or the beginning of FILE decides; standard input is JSON Lines.",
+        help="The format of FILE; by default its name or its beginning decides. Standard input is "
+        "JSON Lines.",
     ),
     click.option(
         "--encoding",
         metavar="NAME",
         callback=_encoding,
-        help="Such as cp1252. Without it, the byte order mark decides, or it is UTF-8.",
+        help="The encoding, such as cp1252; by default UTF-8, or what a byte order mark says.",
     ),
     click.option(
         "--delimiter",
         metavar="CHAR",
         callback=_delimiter,
-        help='Between the cells of CSV, such as ";" or tab. Without it, the first row decides.',
+        help='The character between the cells of CSV, such as ";" or tab; by default the first row '
+        "decides.",
     ),
     click.option(
         "--map",
         "renamed",
         metavar="COLUMN=FIELD",
         multiple=True,
-        help="The field of a column; COLUMN= skips the column. May be given several times.",
+        help="The field for a column; COLUMN= ignores the column. May be repeated.",
     ),
     click.option(
         "--key",
         metavar="FIELD",
-        help="With --journal: a field that names each message, so that FILE may be reordered.",
+        help="With --journal: a field that identifies each message, so that the lines may change "
+        "their order.",
     ),
 )
 

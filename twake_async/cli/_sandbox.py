@@ -34,7 +34,7 @@ def _checked_hosts(
 
 
 @click.command(
-    short_help="Run a Twake of your own on this machine.",
+    short_help="Run a Twake on this machine, for trials.",
     epilog="""\b
 Examples:
   twake-async sandbox
@@ -51,15 +51,19 @@ stored lives in memory and goes with the sandbox.
     "--port",
     type=click.IntRange(0, 65535),
     default=0,
-    help="The port on 127.0.0.1; else a free one.",
+    help="The port on 127.0.0.1; by default a free one.",
 )
-@click.option("--seed", metavar="FILE", help="A JSON file with the world to begin with.")
+@click.option(
+    "--seed",
+    metavar="FILE",
+    help="A JSON file with the groups, channels and applications at the start.",
+)
 @click.option(
     "--release",
     type=click.Choice(["2020", "2021", "2022", "2023"]),
     default="2020",
     show_default=True,
-    help="Whose answers to give; 2022 and 2023 on the Node API.",
+    help="The release of Twake; 2022 and 2023 have the Node API.",
 )
 @click.option(
     "--allow-host",
@@ -67,12 +71,12 @@ stored lives in memory and goes with the sandbox.
     metavar="NAME",
     multiple=True,
     callback=_checked_hosts,
-    help="A name besides localhost by which it may be asked, as from a container; may be repeated.",
+    help="Also accept requests for this host name, for example from a container; may be repeated.",
 )
 @click.option(
     "--events-url",
     metavar="URL",
-    help="Where to post the events of the first application: the address of a bot.",
+    help="The address of a bot: post the events of the first application there.",
 )
 def sandbox(
     port: int,
@@ -81,10 +85,10 @@ def sandbox(
     allow_hosts: tuple[str, ...],
     events_url: str | None,
 ) -> int:
-    """Run a Twake on this machine that answers as the real one does, until Ctrl-C.
+    """Run a Twake on this machine that answers like the real one, until Ctrl-C.
 
-    Prints the lines to paste into another shell, so that send, check and TwakeSession.from_env()
-    use it; then one line for each request.
+    It prints lines to paste into another shell. After that, send, check and
+    TwakeSession.from_env() use the sandbox there. Then it prints one line for each request.
     """
     try:
         world = Sandbox(seed, release=release, port=port, allow_hosts=allow_hosts, log=_log)

@@ -55,7 +55,7 @@ class FileContents(FileCalls):
         deadline: float | None = None,
         retry: RetryPolicy | None = None,
     ) -> FileElement:
-        """Upload a file, streamed, and return it as the server has it.
+        """Upload a file, streamed, and return it as the server stored it.
 
         A lost answer is never followed by another upload: the server would number the second file.
 
@@ -172,7 +172,7 @@ class FileContents(FileCalls):
             overwrite: Whether to replace a file that is there.
             use_server_name: Whether `to` is a folder in which the server names the file. Nothing
                 of its name can lead into another folder.
-            limit: The most bytes to take: 2 GiB, unless you say another number.
+            limit: The limit in bytes; 2 GiB by default.
             on_progress: Called with the bytes that were received; it must not block.
             idle_timeout: Seconds that may pass while no byte moves.
             group_id: The group, if not the session's.
@@ -222,7 +222,7 @@ class FileContents(FileCalls):
         Args:
             file: The file or its id.
             workspace_id: Its workspace over `api="v1"`, if `file` does not say it.
-            limit: The most bytes to take: 2 GiB, unless you say another number.
+            limit: The limit in bytes; 2 GiB by default.
             on_progress: Called with the bytes that were received; it must not block.
             idle_timeout: Seconds that may pass while no byte moves.
             group_id: The group, if not the session's.

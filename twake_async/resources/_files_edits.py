@@ -37,7 +37,7 @@ class FileEdits(FileCalls):
         deadline: float | None = None,
         retry: RetryPolicy | None = None,
     ) -> FileElement:
-        """Make a folder, and return it as the server has it, over `api="v1"`.
+        """Make a folder, and return it as the server stored it, over `api="v1"`.
 
         The application needs the capability `drive_save`.
 
@@ -74,7 +74,7 @@ class FileEdits(FileCalls):
 
         Args:
             name: Its name.
-            url: What it leads to: an address that begins with `https://` or `http://`.
+            url: The address: it begins with `https://` or `http://`.
             workspace_id: The workspace, if `parent_id` does not say it.
             parent_id: The folder to put it in, or its id; `""` for the root folder.
             group_id: The group, if not the session's.
@@ -101,7 +101,7 @@ class FileEdits(FileCalls):
         deadline: float | None = None,
         retry: RetryPolicy | None = None,
     ) -> FileElement:
-        """Give an element another name, and return it as the server has it, over `api="v1"`.
+        """Give an element another name, and return it as the server stored it, over `api="v1"`.
 
         Args:
             element: The element or its id.
@@ -130,7 +130,7 @@ class FileEdits(FileCalls):
         deadline: float | None = None,
         retry: RetryPolicy | None = None,
     ) -> FileElement:
-        """Move an element into a folder, and return it as the server has it, over `api="v1"`.
+        """Move an element into a folder, and return it as the server stored it, over `api="v1"`.
 
         Args:
             element: The element or its id.

@@ -32,22 +32,22 @@ class User:
     """The name that stands after the @ of a mention."""
 
     first_name: str = ""
-    """The first name; `""` where the server gives none."""
+    """The first name; `""` if the server gives none."""
 
     last_name: str = ""
-    """The last name; `""` where the server gives none."""
+    """The last name; `""` if the server gives none."""
 
     email: str = ""
-    """The address; `""` where the server gives none."""
+    """The address; `""` if the server gives none."""
 
     language: str = ""
-    """The language of the user's client, such as `"en"`; `""` where the server gives none."""
+    """The language of the user's client, such as `"en"`; `""` if the server gives none."""
 
     is_robot: bool = False
     """Whether the server says that it is no person."""
 
     raw: Mapping[str, Any] = attrs.field(factory=dict, repr=False, eq=False)
-    """All that the server said, as JSON gives it."""
+    """All that the server answered about it, as JSON."""
 
 
 @attrs.frozen(eq=False)
