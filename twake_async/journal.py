@@ -65,7 +65,7 @@ def _checked(path: object) -> str:
     elif name == ":memory:" or name.startswith("file:"):
         why = f"{name!r} is not a path, but a special name of SQLite: give the path of a file"
     elif "\0" in name:
-        why = f"{name!r} holds a null character, which no path can"
+        why = f"{name!r} contains a null character"
     else:
         return name
     raise ConfigurationError(f"the path of the journal {why}", field="journal")

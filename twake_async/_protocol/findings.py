@@ -42,7 +42,7 @@ def without_answer(failure: Failure) -> TwakeError:
     """Return the error of a request that got no whole answer."""
     if failure.sent:
         return OutcomeUnknownError(
-            f"the server took the question, but {failure.detail}", reason=failure.reason
+            f"the server got the request, but {failure.detail}", reason=failure.reason
         )
     return NotSentError(
         f"the server is out of reach: {failure.detail}; check base_url", reason=failure.reason
@@ -60,7 +60,7 @@ def _wrong_address(answer: Answer) -> str:
         return f"the server redirects to {where}, which is never followed: check base_url"
     if speaks_tls(answer):
         return TLS_THERE
-    return f"the server answered {answer.status}, as no Twake does there: check base_url"
+    return f"the server answered {answer.status}, which no Twake does at this path: check base_url"
 
 
 def unlike_twake(answer: Answer) -> Check:
@@ -71,6 +71,6 @@ def unlike_twake(answer: Answer) -> Check:
         return Check("address", "a web page answers there, not Twake's API: check base_url")
     return Check(
         "unclear",
-        f"the server answered {answer.status} with what no recorded release of Twake answers; "
-        "check base_url, and the server itself",
+        f"the server answered {answer.status} with an answer that no recorded release of Twake "
+        f"gives; check base_url, and the server itself",
     )

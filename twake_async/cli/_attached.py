@@ -61,7 +61,7 @@ async def _with_file(
             file = await twake.files.upload(path, workspace_id=workspace, on_progress=on_progress)
     except OutcomeUnknownError as exc:
         error = NotSentError(
-            f"the message was not sent, since its file may not be there: {exc.args[0]}",
+            f"the message was not sent, because its file may be missing: {exc.args[0]}",
             reason="file",
             status=exc.status,
         )

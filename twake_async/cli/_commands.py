@@ -100,7 +100,7 @@ def run(arguments: Sequence[str], signals: Signals | None = None) -> int:
         return INTERRUPTED
     except OSError as exc:  # of standard output: all others are caught where they occur
         stop_output()
-        complain(f"it cannot go on: {exc.strerror or exc}")
+        complain(f"the command cannot continue: {exc.strerror or exc}")
         return FAILED
 
 

@@ -172,7 +172,7 @@ def read_file(path: Path) -> dict[str, str | None]:
         raise ConfigurationError(f"{path} cannot be read: {exc.strerror}") from None
     if len(text) == _LONGEST:
         raise ConfigurationError(
-            f"{path} is no configuration: it is longer than {_LONGEST:,} bytes"
+            f"{path} is not a configuration file: it is longer than {_LONGEST:,} bytes"
         )
     read = _parsed(path, text)
     for name, value in read.items():
@@ -202,7 +202,7 @@ def _check_private(path: Path, status: os.stat_result) -> None:
         return
     if is_open(status.st_mode, owned=status.st_uid == os.geteuid()):
         raise ConfigurationError(
-            f"{path} holds a private key and is open to others: run chmod 600 "
+            f"{path} contains a private key, and other users can read it: run chmod 600 "
             f"{shlex.quote(str(path))}, and change the key if others use this machine"
         )
 

@@ -23,7 +23,7 @@ def _encoding(_: click.Context, option: click.Parameter, value: str | None) -> s
     try:
         return "" if value is None else text_encoding(value)
     except LookupError:
-        why = f"{value!r} is no encoding: try utf-8, utf-16 or cp1252."
+        why = f"{value!r} is not an encoding: try utf-8, utf-16 or cp1252."
         raise click.BadParameter(why, param=option) from None
 
 
@@ -91,9 +91,9 @@ def input_options(command: Callable[..., int]) -> Callable[..., int]:
         **named: Any,
     ) -> int:
         if delimiter and file_format == "jsonl":
-            raise click.UsageError("--delimiter means nothing with --format jsonl.")
+            raise click.UsageError("--delimiter has no effect with --format jsonl.")
         if key is not None and not named["journal"]:
-            raise click.UsageError("--key means nothing without --journal.")
+            raise click.UsageError("--key needs --journal.")
         reading = Reading(encoding, delimiter, _names(renamed, key), key)
         return command(*args, file_format=file_format, reading=reading, **named)
 
@@ -114,7 +114,7 @@ def _names(renamed: Sequence[str], key: str | None) -> dict[str, str]:
             raise click.UsageError(f"--map {one}: write COLUMN=FIELD, or COLUMN= to leave it out.")
         if field and field not in reading.fields:
             near = nearest(field, reading) or ", ".join(FIELDS)
-            raise click.UsageError(f"--map {one}: {field!r} is no field of a draft, but {near}.")
+            raise click.UsageError(f"--map {one}: {field!r} is not a field of a draft, but {near}.")
         pairs.append((column.strip(), field))
     twice = named_twice([column for column, _ in pairs])
     twice = twice or named_twice([field for _, field in pairs if field])

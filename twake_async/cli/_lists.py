@@ -142,7 +142,7 @@ class Lists:
             return
         ranges = [str(a) if a == b else f"{a} to {b}" for a, b in self._missing]
         names = ", ".join(ranges) + (f" and {self._more:,} more" if self._more else "")
-        complain(f"not in the lists where they belong: line {names}")
+        complain(f"missing in the lists: line {names}")
 
 
 _OPTIONS = (

@@ -170,7 +170,7 @@ class _Serving:
             with contextlib.suppress(asyncio.CancelledError):
                 await playing
         if server.lifespan.should_exit:
-            complain("the application could not be started or closed: its log says why")
+            complain("the application could not be started or closed: see its log")
             return FAILED
         return 0
 

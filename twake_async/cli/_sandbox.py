@@ -118,7 +118,7 @@ def _why(problem: Exception) -> str:
     if isinstance(problem, LookupError):
         return f"it lacks {problem}"
     if isinstance(problem, TypeError | AttributeError):
-        return "it does not describe a world"
+        return "it is not a seed"
     return getattr(problem, "strerror", None) or str(problem)
 
 

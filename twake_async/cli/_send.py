@@ -164,7 +164,7 @@ def _check_target(channel: str | None, user: str | None, *, alone: bool) -> None
     if user is None and channel is None:
         raise click.UsageError("There is no channel: give --channel, or --to-user.")
     if user is not None and not alone:
-        raise click.UsageError("--to-user goes with neither --reply-to nor --ephemeral-to.")
+        raise click.UsageError("--to-user cannot be used with --reply-to or --ephemeral-to.")
 
 
 def as_content(text: str, *, markdown: bool) -> Any:
@@ -295,4 +295,5 @@ def _warnings(message: Message, draft: MessageDraft, *, cut: bool) -> Iterator[s
     if cut:
         yield "the server kept only the start of the text: use --text-form portable"
     if draft.parent_message_id and not message.parent_message_id:
-        yield "the server shows the reply at the root: --reply-to names no root message there"
+        yield "the server shows the reply at the root of the channel: --reply-to is not the id "
+        "of a root message there"

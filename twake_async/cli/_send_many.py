@@ -195,7 +195,7 @@ def _arguments(
 ) -> dict[str, Any]:
     """Return the arguments of the library's `send_many` for those of the command line."""
     if resend and journal is None:
-        raise click.UsageError("--resend means nothing without --journal.")
+        raise click.UsageError("--resend needs --journal.")
     try:
         kept = None if journal is None else Journal(journal)
     except ConfigurationError as exc:

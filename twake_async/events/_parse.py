@@ -69,12 +69,12 @@ def _check_form(document: dict[str, Any], api: str) -> None:
         ("data", "content", '"node"') if api == "v1" else ("content", "data", '"v1"')
     )
     if text(document.get("type")) is None:
-        raise EventError("the body is no event: it has no type")
+        raise EventError("the body is not an event: it has no type")
     if mine in document:
         return
     if other in document:
-        raise EventError(f"the body is an event of the other generation of servers: api={named}")
-    raise EventError(f"the body is no event: it has no {mine}")
+        raise EventError(f"the body is an event of the other API: api={named}")
+    raise EventError(f"the body is not an event: it has no {mine}")
 
 
 class Parser:

@@ -239,7 +239,7 @@ async def find_direct(channels: Channels, user_id: str, limits: Limits) -> tuple
         )
     except OutcomeUnknownError as exc:
         error = NotSentError(
-            f"the message was not sent, since its channel is not known: {exc.args[0]}",
+            f"the message was not sent, because its channel is not known: {exc.args[0]}",
             reason="channel",
             status=exc.status,
         )

@@ -37,9 +37,9 @@ PYTHON = re.compile(
 FOR_PROGRAMS = (
     "send takes a MessageDraft",
     "an ephemeral reply is for the user of an event",
-    "where send_many takes",
+    "but send_many takes",
     "a TwakeSession cannot be pickled",
-    "message must be the Message that was answered, or a MessageRef",
+    "message must be a Message that a send returned, or a MessageRef",
     "drafts must be an iterable or an async iterable of MessageDrafts",
     "on_unknown must be",
     "http_client",
@@ -138,7 +138,7 @@ def test_what_an_earlier_run_did_not_learn_is_told_with_the_option(sandbox, cli,
     assert "resend=" not in err
 
 
-AGAIN = "to go on: the same command again"
+AGAIN = "to continue: run the same command again"
 
 
 @pytest.mark.parametrize(
@@ -172,7 +172,7 @@ def test_without_a_journal_the_list_is_what_to_go_on_with(sandbox, cli, write, t
     with sandbox.unreachable():
         err = cli(*given)[2]
     assert AGAIN not in err
-    assert f"to go on: send {rest}" in err
+    assert f"to continue: send {rest}" in err
     assert cli("send-many", rest)[0] == 0
 
 

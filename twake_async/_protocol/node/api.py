@@ -70,7 +70,7 @@ class Token:
     """When it is not used any more."""
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError("an access token is not pickled: log in where it is used")
+        raise TypeError("an access token cannot be pickled: log in where it is used")
 
 
 @attrs.define(eq=False)

@@ -157,7 +157,7 @@ class Save:
             return mismatch("is about another thread")
         if name == context.seen:
             # The connection's last answer named it: the same front_id was given twice.
-            return mismatch("names a message that was there before")
+            return mismatch("names a message that existed before")
         result = decode_message(message)
         return attrs.evolve(result, maybe_duplicated=True) if context.in_doubt else result
 
@@ -281,7 +281,7 @@ class Remove:
         document = read_answer(answer, self.path, self.answer_limit, self.api, context)
         if isinstance(document, OutcomeUnknownError) and document.reason == "server_error":
             document.args = (
-                f"{document.args[0]}; so it answers where the message is not this application's",
+                f"{document.args[0]}; the server also answers so for messages of another sender",
             )
         if isinstance(document, TwakeError):
             return document
