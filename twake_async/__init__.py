@@ -23,6 +23,7 @@ from .errors import (
     OutcomeUnknownError,
     RateLimitedError,
     RefusedError,
+    ReplyAtRootWarning,
     SessionClosedError,
     TextCutWarning,
     TwakeError,
@@ -32,12 +33,14 @@ from .journal import Journal
 from .messages import Message, MessageDraft, MessageRef, Reaction, ReplyTarget
 from .retry import Attempt, RetryBudget, RetryPolicy
 from .session import TwakeSession
+from .stats import Connections, Stats
 
 __all__ = [
     "Attempt",
     "AuthenticationError",
     "Check",
     "ConfigurationError",
+    "Connections",
     "Delivery",
     "EmptyFileWarning",
     "InvalidDraftError",
@@ -58,10 +61,12 @@ __all__ = [
     "RateLimitedError",
     "Reaction",
     "RefusedError",
+    "ReplyAtRootWarning",
     "ReplyTarget",
     "RetryBudget",
     "RetryPolicy",
     "SessionClosedError",
+    "Stats",
     "TextCutWarning",
     "TwakeError",
     "TwakeSession",

@@ -42,6 +42,7 @@ __all__ = [
     "OutcomeUnknownError",
     "RateLimitedError",
     "RefusedError",
+    "ReplyAtRootWarning",
     "SessionClosedError",
     "TextCutWarning",
     "TwakeError",
@@ -330,6 +331,14 @@ class OutcomeUnknownError(TwakeError):
 
 class TextCutWarning(UserWarning):
     """The server kept only the first character of a plain text; set `text_form="portable"`.
+
+    The message is delivered then, and returned. So this is never raised: where a filter makes
+    errors of warnings, the same words go to the logger `twake_async` instead.
+    """
+
+
+class ReplyAtRootWarning(UserWarning):
+    """The server shows a reply at the root: its parent is no message at the root of the channel.
 
     The message is delivered then, and returned. So this is never raised: where a filter makes
     errors of warnings, the same words go to the logger `twake_async` instead.

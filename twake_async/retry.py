@@ -192,6 +192,19 @@ class Attempt:
     front_id: str | None
     """The send's own id, the same for all its attempts; None for an edit or a remove."""
 
+    operation: str = ""
+    """`create`, `edit`, `ephemeral` or `remove`; for any other call its route or its name."""
+
+    channel_id: str | None = None
+    """The channel of the message; None for a call that is not about a message."""
+
+    message_id: str | None = None
+    """The id of the message: of a new one once it is delivered. None before, and for a call that
+    is not about a message."""
+
+    status: int | None = None
+    """The HTTP status of the answer; None where no whole answer came."""
+
 
 def combine(outcomes: Iterable[Outcome]) -> Outcome:
     """Return the outcome of a send from those of its attempts, in order.

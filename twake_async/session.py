@@ -23,6 +23,7 @@ from .resources import Channels, Dialogs, Files, Messages, Users
 from .resources._caller import Caller, Limits
 from .resources._channels import find_direct
 from .retry import Attempt, RetryBudget, RetryPolicy
+from .stats import Stats  # noqa: TC001
 
 if TYPE_CHECKING:
     import httpx
@@ -224,6 +225,13 @@ class TwakeSession:
 
         """
         self._sender.observe(event)
+
+    def stats(self) -> Stats:
+        """Return the session in numbers: what was sent, and the state of its connections.
+
+        It makes no request. May be called from any thread, and after the session was closed.
+        """
+        return self._sender.stats()
 
     @property
     def public_id(self) -> str:
