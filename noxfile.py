@@ -100,9 +100,11 @@ def packaging(session: nox.Session) -> None:
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """The documentation, with every warning and every unresolved reference an error."""
+    """The documentation, with every warning an error; the reference shows defaults and fields."""
     _install_group(session, "docs", *_all_requirements(), "pytest")
     session.run("sphinx-build", "-W", "-n", "-E", "-b", "html", "docs", "docs/_build/html")
+    env = {"PYTHONPATH": os.pathsep.join((".", "tests/support"))}
+    session.run("python", "tests/project/built_reference.py", "docs/_build/html", env=env)
 
 
 @nox.session(name="docs-browser", default=False)

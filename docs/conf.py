@@ -76,7 +76,17 @@ def _sections(
     """
     if what in {"class", "exception", "function", "method"}:
         config = Config(napoleon_use_rtype=False)
+        lines[:] = _without_attributes(lines)
         lines[:] = GoogleDocstring(lines, config, app, what, name, found, options).lines()
+
+
+def _without_attributes(lines: list[str]) -> list[str]:
+    """Leave out the section "Attributes:", which is for `help()`: each attribute follows anyway."""
+    if "Attributes:" not in lines:
+        return lines
+    start = lines.index("Attributes:")
+    end = next((n for n in range(start + 1, len(lines)) if lines[n][:1].strip()), len(lines))
+    return lines[:start] + lines[end:]
 
 
 def _signature(

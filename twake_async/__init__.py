@@ -7,6 +7,7 @@ and the first three are never wrong::
         message = await twake.send_message("channel-id", "Hello, this is my first message !")
 """
 
+from ._field_texts import show_field_texts as _show_field_texts
 from .check import Check
 from .deliveries import Delivery, JournalEntry, Pause, Progress
 from .errors import (
@@ -72,3 +73,5 @@ __all__ = [
     "TwakeSession",
     "WrongEventLoopError",
 ]
+
+_show_field_texts(__name__)

@@ -74,6 +74,14 @@ class TwakeError(Exception):
         reason: One word of the documented list for the exception's class.
         status: The HTTP status of the answer that decided, if there was one.
 
+    Attributes:
+        outcome: What is certain about the message.
+        reason: One word for what happened; each class lists those that it has.
+        status: The HTTP status of the answer that decided; None where there was no answer.
+        front_id: The id that the send minted for the message, the same in all its attempts.
+        attempts: How many attempts were made; 0 where none was begun.
+        elapsed: Seconds from the call to the end, waits included.
+
     """
 
     outcome: Outcome = Outcome.NOT_SENT
@@ -255,7 +263,10 @@ class InvalidGroupError(RefusedError):
 class MissingCapabilityError(RefusedError):
     """The application lacks a capability or privilege in this group (reason `capability`).
 
-    `missing` names what the server asked for, as far as it said so.
+    Attributes:
+        missing: The capabilities or privileges that the server asked for; empty where it did not
+            say.
+
     """
 
     missing: tuple[str, ...] = ()
@@ -274,7 +285,9 @@ class NotFoundError(RefusedError):
 class RateLimitedError(RefusedError):
     """The server said "later", and stored nothing (reason `later`).
 
-    `retry_after` is the number of seconds that it asked for, or None.
+    Attributes:
+        retry_after: Seconds that the server asked for; None where it named no time.
+
     """
 
     retry_after: float | None = None

@@ -75,6 +75,13 @@ class TwakeSession:
         allow_plain_http: Whether plain http may carry the key over a network.
         on_attempt: Called with the facts of each attempt; it must not block.
 
+    Attributes:
+        channels: Calls about channels: where messages go.
+        users: Calls about people.
+        files: Calls about files: the drive of a workspace.
+        messages: Calls about messages that are there, over `api="node"`.
+        dialogs: Calls about dialogs, which open in a user's browser.
+
     Raises:
         ConfigurationError: An argument cannot work; the error names it (outcome `NOT_SENT`).
 
