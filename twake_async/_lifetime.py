@@ -45,6 +45,11 @@ class Life:
         if self.closed and not self._under_way:
             self._idle.set()
 
+    @property
+    def under_way(self) -> int:
+        """How many sends have begun and not ended."""
+        return self._under_way
+
     def check(self) -> None:
         """Raise where the session may not be used; bind it to the loop that uses it first."""
         if self.closed:

@@ -56,7 +56,8 @@ class Transfers:
                 attrs.evolve(policy, **changes),
                 math.inf if seconds is None else seconds,
             )
-            return result
+        self.sends.count_delivered()
+        return result
 
     def _open(self) -> Attempts[Any]:
         if self._attempts is None:
@@ -64,7 +65,9 @@ class Transfers:
 
             sends = self.sends
             streams = open_streams(sends.transport)
-            self._attempts = Attempts(streams, sends.tokens, sends.on_attempt, sends.clock)
+            self._attempts = Attempts(
+                streams, sends.tokens, sends.on_attempt, sends.clock, sends.counters
+            )
         return self._attempts
 
     async def aclose(self) -> None:

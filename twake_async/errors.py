@@ -42,6 +42,7 @@ __all__ = [
     "OutcomeUnknownError",
     "RateLimitedError",
     "RefusedError",
+    "ReplyAtRootWarning",
     "SessionClosedError",
     "TextCutWarning",
     "TwakeError",
@@ -72,6 +73,14 @@ class TwakeError(Exception):
         message: One sentence for a person.
         reason: One word from the list of the exception's class.
         status: The HTTP status of the answer that decided, if there was one.
+
+    Attributes:
+        outcome: What is certain about the message.
+        reason: One word for what happened; each class lists its reasons.
+        status: The HTTP status of the answer that decided; None if there was no answer.
+        front_id: The id that the send gave to the message, the same in all its attempts.
+        attempts: The number of attempts; 0 if none began.
+        elapsed: Seconds from the call to its end, with all waits.
 
     """
 
@@ -254,7 +263,10 @@ class InvalidGroupError(RefusedError):
 class MissingCapabilityError(RefusedError):
     """The application lacks a capability or privilege in this group (reason `capability`).
 
-    `missing` has the names, if the server gave them.
+    Attributes:
+        missing: The capabilities or privileges that are missing; empty if the server did not
+            name them.
+
     """
 
     missing: tuple[str, ...] = ()
@@ -273,7 +285,9 @@ class NotFoundError(RefusedError):
 class RateLimitedError(RefusedError):
     """The server said "later", and stored nothing (reason `later`).
 
-    `retry_after` is the number of seconds that it asked for, or None.
+    Attributes:
+        retry_after: Seconds that the server asked for; None if it named no time.
+
     """
 
     retry_after: float | None = None
@@ -330,6 +344,14 @@ class OutcomeUnknownError(TwakeError):
 
 class TextCutWarning(UserWarning):
     """The server kept only the first character of a plain text; set `text_form="portable"`.
+
+    The message was delivered, and is returned. So this warning is never raised as an error: if a
+    filter turns warnings into errors, the text goes to the logger `twake_async` instead.
+    """
+
+
+class ReplyAtRootWarning(UserWarning):
+    """The server shows a reply at the root of the channel: its parent is not a root message there.
 
     The message was delivered, and is returned. So this warning is never raised as an error: if a
     filter turns warnings into errors, the text goes to the logger `twake_async` instead.

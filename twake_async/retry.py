@@ -170,7 +170,7 @@ class Tokens:
 
 @attrs.frozen
 class Attempt:
-    """What an observer (`on_attempt`) is told of one attempt; no content, no secret."""
+    """The facts of one attempt, for `on_attempt`; without content and without secrets."""
 
     number: int
     """1 for the first attempt of the send."""
@@ -179,21 +179,34 @@ class Attempt:
     """What is certain after this attempt alone."""
 
     reason: str
-    """Empty when delivered, `found` where a look or an observed event showed the message; else a
-    reason of the exceptions' lists, or `cancelled`."""
+    """Empty if delivered; `found` if a look or an observed event showed the message; otherwise a
+    reason of the exceptions, or `cancelled`."""
 
     wait: float | None
-    """Seconds until the next attempt; None where none follows.
+    """Seconds until the next attempt; None if there is none.
 
-    Over `api="node"` a step may come before it, which may end the send: a look that finds the
-    message, or a thread that cannot be joined.
+    Over `api="node"`, a look that finds the message, or a thread that cannot be joined, may end the
+    send before the next attempt.
     """
 
     elapsed: float
     """Seconds since the send began."""
 
     front_id: str | None
-    """The send's own id, the same for all its attempts; None for an edit or a remove."""
+    """The id that the send gave to the message; None for an edit or a remove."""
+
+    operation: str = ""
+    """`create`, `edit`, `ephemeral` or `remove`; for any other call its route or its name."""
+
+    channel_id: str | None = None
+    """The channel of the message; None for a call that is not about a message."""
+
+    message_id: str | None = None
+    """The id of the message; for a new one, only after it was delivered. None for a call that is
+    not about a message."""
+
+    status: int | None = None
+    """The HTTP status of the answer; None if no complete answer came."""
 
 
 def combine(outcomes: Iterable[Outcome]) -> Outcome:

@@ -23,6 +23,7 @@ from .resources import Channels, Dialogs, Files, Messages, Users
 from .resources._caller import Caller, Limits
 from .resources._channels import find_direct
 from .retry import Attempt, RetryBudget, RetryPolicy
+from .stats import Stats  # noqa: TC001
 
 if TYPE_CHECKING:
     import httpx
@@ -75,6 +76,13 @@ class TwakeSession:
             `pip install "twake-async[fast]"`. The outcomes are the same.
         allow_plain_http: Whether the key may go over a network in plain http.
         on_attempt: Called with an `Attempt` after each attempt; it must not block.
+
+    Attributes:
+        channels: Calls about channels: where messages go.
+        users: Calls about people.
+        files: Calls about files: the drive of a workspace.
+        messages: Calls about stored messages, over `api="node"`.
+        dialogs: Calls about dialogs, which open in a user's browser.
 
     Raises:
         ConfigurationError: An argument has an invalid value; the error names it (outcome
@@ -229,6 +237,13 @@ class TwakeSession:
 
         """
         self._sender.observe(event)
+
+    def stats(self) -> Stats:
+        """Return counters of the sends, and the state of the connections.
+
+        It makes no request. It may be called from any thread, also after the session was closed.
+        """
+        return self._sender.stats()
 
     @property
     def public_id(self) -> str:

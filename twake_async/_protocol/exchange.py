@@ -160,6 +160,11 @@ class Request(Protocol[T]):
         ...
 
     @property
+    def channel_id(self) -> str | None:
+        """The channel of the message that it is about; None where it is about no message."""
+        ...
+
+    @property
     def repeatable(self) -> bool:
         """Whether it is idempotent: to send it twice has the effect of once."""
         ...

@@ -104,7 +104,7 @@ class Transfer(Generic[T]):
     broken: Exception | None = attrs.field(default=None, init=False)
 
     body = b""
-    front_id = None
+    front_id = channel_id = None
     can_repeat = True
 
     @property

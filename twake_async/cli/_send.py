@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import click
 
-from twake_async.errors import Outcome, TextCutWarning, TwakeError
+from twake_async.errors import Outcome, ReplyAtRootWarning, TextCutWarning, TwakeError
 from twake_async.messages import MessageDraft
 from twake_async.retry import RetryPolicy, combine
 
@@ -194,7 +194,8 @@ def send_draft(
 
     """
     with warnings.catch_warnings(record=True) as caught, asyncio.Runner() as runner:
-        warnings.simplefilter("always", TextCutWarning)
+        for kind in (TextCutWarning, ReplyAtRootWarning):
+            warnings.simplefilter("always", kind)
         try:
             session, draft = prepare()
             message = runner.run(_in_task(session, draft, policy, signals, deliver))
@@ -203,7 +204,8 @@ def send_draft(
         except (KeyboardInterrupt, asyncio.CancelledError):
             status = report.interrupted()
         else:
-            status = report.delivery(message, draft, cut=bool(caught))
+            cut = any(issubclass(warned.category, TextCutWarning) for warned in caught)
+            status = report.delivery(message, draft, cut=cut)
         # Whatever is idle in the loop, such as a look-up of a name, need not end first.
         signals.finish_with(status)
     return status

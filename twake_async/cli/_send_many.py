@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import click
 
-from twake_async.errors import ConfigurationError, Outcome, TextCutWarning, TwakeError
+from twake_async.errors import (
+    ConfigurationError,
+    Outcome,
+    ReplyAtRootWarning,
+    TextCutWarning,
+    TwakeError,
+)
 from twake_async.journal import Journal
 
 from ._credentials import Settings, default_files
@@ -228,8 +234,11 @@ def _warnings_shown_once() -> Iterator[None]:
     def show(message: Warning | str, *_: object) -> None:
         if isinstance(message, TextCutWarning):
             complain("warning: the server kept only the start of a text: use --text-form portable")
+        if isinstance(message, ReplyAtRootWarning):
+            complain(f"warning: {message}")
 
     with warnings.catch_warnings():
-        warnings.simplefilter("once", TextCutWarning)
+        for kind in (TextCutWarning, ReplyAtRootWarning):
+            warnings.simplefilter("once", kind)
         warnings.showwarning = show  # type: ignore[assignment]
         yield

@@ -16,6 +16,11 @@ class EventError(ValueError):
         message: One sentence for a person.
         status: The HTTP status to answer.
 
+    Attributes:
+        status: The HTTP status to answer: 400 for a body that is no event of this API, 401 for a
+            signature that is missing or does not fit, 413 for a body over 1 MiB, 415 for another
+            content type than JSON.
+
     """
 
     status: int

@@ -5,6 +5,8 @@ A session has one object for each: `twake.channels`, `twake.users`, `twake.files
 errors of a send.
 """
 
+from twake_async._field_texts import show_field_texts as _show_field_texts
+
 from ._channels import Channel, Channels
 from ._dialogs import Dialogs, Opener, TokenOwner
 from ._files import Files
@@ -25,3 +27,5 @@ __all__ = [
     "User",
     "Users",
 ]
+
+_show_field_texts(__name__)

@@ -20,12 +20,10 @@ QUESTIONS = {
     "howto/keys#how-do-i-create-an-application-and-get-my-keys": (
         "how do I create an application and get my keys",
         "create an application and get my keys",
-        "get my keys",
     ),
     "howto/keys#how-do-i-find-a-channel-id": (
         "how do I find a channel id",
         "find a channel id",
-        "channel id",
     ),
     "howto/threads#how-do-i-send-to-a-thread": (
         "how do I send to a thread",

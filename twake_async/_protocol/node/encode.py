@@ -287,4 +287,5 @@ def encode_remove(
     """
     thread = ref.parent_message_id or ref.id
     parts = ("threads", thread, "messages", ref.id, "delete")
-    return Remove(company_path(check_group(group_id), *parts), ref.id, api, session)
+    path = company_path(check_group(group_id), *parts)
+    return Remove(path, ref.id, api, session, ref.channel_id)

@@ -68,7 +68,7 @@ class Login:
     path = LOGIN
     answer_limit = 65_536
     operation = "login"
-    front_id = None
+    front_id = channel_id = None
     target = None
     repeatable = True
     steps = None

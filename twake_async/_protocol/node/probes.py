@@ -54,7 +54,7 @@ class LoginProbe:
     path = LOGIN
     answer_limit = 65_536
     operation = "check"
-    front_id = None
+    front_id = channel_id = None
     target = None
     repeatable = True
     steps = None
@@ -97,7 +97,7 @@ class ReadProbe:
     body = b""
     answer_limit = 65_536
     operation = "check"
-    front_id = None
+    front_id = channel_id = None
     target = None
     repeatable = True
     steps = None

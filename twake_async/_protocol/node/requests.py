@@ -93,6 +93,11 @@ class Save:
         return front_id
 
     @property
+    def channel_id(self) -> str | None:
+        """The channel of the message."""
+        return self.place.channel
+
+    @property
     def target(self) -> str | None:
         """The message that it is about: the edited one, or the ephemeral one that it replaces."""
         return self.draft.id or self.draft.ephemeral_id
@@ -224,6 +229,10 @@ class Save:
         """Say that it was not: this API keeps texts whole."""
         return False
 
+    def landed_at_root(self, message: Message) -> bool:  # noqa: ARG002
+        """Say that it did not: this API refuses a reply whose thread it does not know."""
+        return False
+
 
 def finds(markers: Mapping[str, str], found: Mapping[str, Any]) -> bool:
     """Say whether a message that a server answered has the markers of one that was sent."""
@@ -253,6 +262,7 @@ class Remove:
     """The message that it is about."""
     api: Api = attrs.field(repr=False)
     session: Session | None = attrs.field(default=None, repr=False)
+    channel_id: str | None = None
     used: Token | None = attrs.field(default=None, init=False, repr=False)
     """The access token that the last attempt was sent with."""
 

@@ -173,6 +173,8 @@ class EncodedDraft:
             draft.content if is_bare else None,
             fields["content"] if is_edit else None,
             self.api,
+            channel_id=draft.channel_id,
+            thread=draft.parent_message_id,
         )
 
 
@@ -258,4 +260,5 @@ def encode_remove(ref: MessageRef, *, group_id: str | None, api: Api = DEFAULT_A
     if ref.parent_message_id:
         fields["parent_message_id"] = ref.parent_message_id
     group = check_group(group_id)
-    return Remove(dump({"group_id": group, "message": fields}), ref.id, api)
+    body = dump({"group_id": group, "message": fields})
+    return Remove(body, ref.id, api, ref.channel_id)

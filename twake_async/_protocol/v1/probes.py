@@ -80,7 +80,7 @@ class Probe:
     method = "POST"
     path = SAVE
     operation = "check"
-    front_id = None
+    front_id = channel_id = None
     target = None
     repeatable = True
     steps = None

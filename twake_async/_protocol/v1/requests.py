@@ -43,6 +43,9 @@ class Save:
     api: Api = attrs.field(default=DEFAULT_API, repr=False, eq=False)
     steps: Steps[Message] | None = attrs.field(default=None, repr=False, eq=False)
     """What finds the event about a new message, where events are observed; None otherwise."""
+    channel_id: str | None = None
+    thread: str | None = None
+    """The message that it replies to, or whose reply it edits; None at the root."""
 
     method = "POST"
     path = SAVE
@@ -118,6 +121,13 @@ class Save:
         prepared = content.get("prepared")
         return len(text) > 1 and text not in (*parts, prepared) and prepared != [text]
 
+    def landed_at_root(self, message: Message) -> bool:
+        """Say whether the server dropped the parent of a new reply: it shows it at the root.
+
+        Source: an unknown or foreign parent, and a reply as the parent (wire cases 05).
+        """
+        return bool(self.thread) and self.operation != "edit" and not message.parent_message_id
+
 
 @attrs.frozen
 class Remove:
@@ -127,6 +137,7 @@ class Remove:
     target: str
     """The message that it is about."""
     api: Api = attrs.field(default=DEFAULT_API, repr=False, eq=False)
+    channel_id: str | None = None
 
     method = "POST"
     path = REMOVE
