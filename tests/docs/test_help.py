@@ -69,4 +69,4 @@ def test_without_the_source_help_shows_the_fields_alone(monkeypatch):
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "unsent_attempts" in run.stdout
-    assert "provably never left" not in run.stdout
+    assert "certainly never left" not in run.stdout

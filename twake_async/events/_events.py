@@ -101,7 +101,7 @@ class Event:
         deadline: float | None = None,
         retry: RetryPolicy | None = None,
     ) -> Message:
-        """Answer the event, and return the answer as the server has it.
+        """Answer the event, and return the answer that the server stored.
 
         An event that has a message is answered in the thread of that message, any other in its
         channel. An ephemeral message begins no thread: it is answered where it stands.

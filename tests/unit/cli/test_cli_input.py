@@ -1027,11 +1027,11 @@ def test_a_line_is_given_before_the_next_one_comes():
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--encoding", "nonsense"], "'nonsense' is no encoding"),
-        (["--encoding", ""], "'' is no encoding"),
+        (["--encoding", "nonsense"], "'nonsense' is not an encoding"),
+        (["--encoding", ""], "'' is not an encoding"),
         (["--delimiter", ";;"], "is not one character, nor one of comma, semicolon, tab, pipe"),
         (["--delimiter", '"'], "is not one character"),
-        (["--delimiter", ";", "--format", "jsonl"], "means nothing with --format jsonl"),
+        (["--delimiter", ";", "--format", "jsonl"], "has no effect with --format jsonl"),
         (["--map", "content"], "write COLUMN=FIELD"),
         (["--map", "=content"], "write COLUMN=FIELD"),
         (["--map", "a=contents"], "'contents' is not a field of a draft, but content"),

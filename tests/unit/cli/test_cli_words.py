@@ -81,7 +81,7 @@ def test_no_sentence_of_the_library_reaches_a_shell_in_words_of_python(room):
         ("pinned must be True or False", "pinned must be true or false"),
         ('one user over api="node" alone', "one user with --api node alone"),
         ("api must be one of v1, node", "--api (TWAKE_API) must be one of v1, node"),
-        ('it needs api="node" and a workspace_id', "it needs --api node and --workspace"),
+        ('set api="node" and a workspace_id', "set --api node and --workspace"),
         ("hidden_data must be a dict, not list", "hidden_data must be a JSON object, not a list"),
     ],
 )
@@ -132,7 +132,7 @@ def test_what_an_earlier_run_did_not_learn_is_told_with_the_option(sandbox, cli,
     cli("send-many", *given)
     err = cli("send-many", *given)[2]
     assert (
-        "line 1: unknown: an earlier run did not learn its outcome; --resend sends it again\n"
+        "line 1: unknown: an earlier run ended before its outcome was known; --resend sends it again\n"
         in err
     )
     assert "resend=" not in err

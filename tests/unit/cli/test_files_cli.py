@@ -126,7 +126,7 @@ def test_a_message_whose_file_may_not_be_there_is_not_sent(v1, note):
     v1.fail_next(after_storing=502)
     status, _, err = run(v1, "send", *channel, *WORKSPACE, "--file", note, "see this")
     assert status == 3
-    assert "its file may not be there" in err
+    assert "its file may be missing" in err
     assert v1.messages() == []
 
 
