@@ -66,14 +66,14 @@ def test_a_request_that_is_never_sent_needs_no_credentials():
     ("value", "words"),
     [
         ("a:b", "were not pasted together"),
-        (":", "holds a colon"),
+        (":", "contains a colon"),
         ("", "must be a non-empty string"),
         ("  ", "must be a non-empty string"),
         (None, "must be a non-empty string"),
         (5, "must be a non-empty string"),
         (b"key", "must be a non-empty string"),
-        ("key\n", "strip it"),
-        ("k\x00ey", "holds a control character"),
+        ("key\n", "remove it"),
+        ("k\x00ey", "contains a control character"),
         ("k\ud800ey", "a lone surrogate"),
     ],
 )

@@ -369,8 +369,8 @@ async def test_the_limit_holds_without_a_length(tmp_path):
         (raw_answer(b"", status="500 Error"), OutcomeUnknownError, "knows no file"),
         (json_answer({"error": "unknown error"}), OutcomeUnknownError, "covers everything"),
         (json_answer({"object": {}}), OutcomeUnknownError, "is no file"),
-        (raw_answer(b'string(1) "#0 /x"'), OutcomeUnknownError, "no answer of Twake"),
-        (raw_answer(b"<html>"), OutcomeUnknownError, "no answer of Twake"),
+        (raw_answer(b'string(1) "#0 /x"'), OutcomeUnknownError, "not an answer of Twake"),
+        (raw_answer(b"<html>"), OutcomeUnknownError, "not an answer of Twake"),
         (
             b"HTTP/1.1 200 OK\r\nContent-Disposition: attachment\r\n\r\nabc",
             OutcomeUnknownError,

@@ -93,7 +93,7 @@ def test_any_mapping_is_written_as_a_dict(codec):
 @pytest.mark.parametrize("codec", [lambda: PLAIN, fast_codec], ids=["plain", "fast"])
 def test_what_was_not_looked_at_is_no_json_either(codec):
     """Neither encoder makes something of what is no mapping; the error names its type."""
-    with pytest.raises(TypeError, match="nothing for a object"):
+    with pytest.raises(TypeError, match="of the type object"):
         codec().encode([object()])
 
 

@@ -26,7 +26,7 @@ def _as_dict(value: Any) -> dict[str, Any]:
     """Return a mapping that is no dict as one, for an encoder that knows only dicts."""
     if isinstance(value, Mapping):
         return dict(value)
-    raise TypeError(f"JSON cannot hold a {type(value).__name__}")
+    raise TypeError(f"JSON cannot hold an object of the type {type(value).__name__}")
 
 
 _text = json.JSONEncoder(
