@@ -250,7 +250,7 @@ class Message:
     """The id that its sender gave it."""
 
     channel_id: str = ""
-    """The channel that it stands in."""
+    """The channel of the message."""
 
     parent_message_id: str = ""
     """For a reply: the root of its thread. `""` at the root, also if the server lost the parent."""
@@ -283,7 +283,7 @@ class Message:
     """When it was last changed, in UTC."""
 
     responses_count: int = 0
-    """How many replies it has; 0 in the answer to an edit, where the server does not count."""
+    """How many replies it has; 0 in the answer to an edit, which does not count them."""
 
     message_type: int = 0
     """0 for a user's, 1 for an application's, 2 for the system's."""
@@ -298,7 +298,7 @@ class Message:
     """The id that replaces it, for an ephemeral message."""
 
     workspace_id: str = ""
-    """The workspace of its channel; `""` where the server does not say it, as over `api="v1"`."""
+    """The workspace of its channel; `""` if the server does not name it, as over `api="v1"`."""
 
     override: Mapping[str, str] = attrs.field(factory=dict)
     """The title and the picture that it is shown with in place of the application's."""

@@ -609,7 +609,7 @@ class TwakeSession:
             retry: The policy for both, if not the session's.
 
         Raises:
-            NotFoundError: The server knows no such user (`REFUSED`).
+            NotFoundError: The user does not exist (`REFUSED`).
             NotSentError: As for `send_message`; or the answer that names the channel was lost, so
                 the message was not sent (reason `channel`).
             ConfigurationError: The session has `api="node"`, which has no such call.

@@ -52,15 +52,15 @@ class Event:
 
     origin: Literal["server", "browser"] = "browser"
     """Who made it. Any logged-in user can make the server post any event, on Node with a valid
-    signature. All of an event from a browser is only claimed, except for `user_id`. Of an event
-    that is not `signed`, all is claimed by whoever knows the event address."""
+    signature. All of an event from a browser is only claimed, except for `user_id`. Anyone who
+    knows the event address can post an event that is not `signed`."""
 
     group_id: str | None = None
     """The group (company) to answer into; None if the event does not name it."""
 
     workspace_id: str | None = None
-    """The workspace to answer into, `"direct"` for a direct channel; None where the event does not
-    say it."""
+    """The workspace to answer into, `"direct"` for a direct channel; None if the event does not
+    name it."""
 
     channel_id: str | None = None
     """The channel to answer into; None if the event does not name it."""
@@ -104,7 +104,7 @@ class Event:
         """Answer the event, and return the answer that the server stored.
 
         An event that has a message is answered in the thread of that message, any other in its
-        channel. An ephemeral message begins no thread: it is answered where it stands.
+        channel. An ephemeral message has no thread: the answer goes to the place of the message.
         `TwakeSession.send_message(event.channel_id, ...)` answers in the channel always.
 
         Args:
@@ -193,7 +193,7 @@ class Event:
 
         Raises:
             ConfigurationError: The event did not come through a `Bot` (`NOT_SENT`).
-            InvalidDraftError: The event names no user or no connection (`NOT_SENT`).
+            InvalidDraftError: The event has no user or no connection (`NOT_SENT`).
             TwakeError: As for `Dialogs.open`.
 
         """

@@ -44,7 +44,7 @@ def parse(
             `"node"` only, as v1 servers do not sign.
 
     Raises:
-        EventError: It is no event of this API; its `status` is the HTTP status to answer.
+        EventError: It is not an event of this API; its `status` is the HTTP status to answer.
         ConfigurationError: An argument is wrong, or the key is missing.
 
     """
@@ -121,7 +121,7 @@ class Parser:
             headers: The headers of the request, in any case.
 
         Raises:
-            EventError: It is no event of this API; its `status` is the HTTP status to answer.
+            EventError: It is not an event of this API; its `status` is the HTTP status to answer.
 
         """
         event = _read(body, headers, self._rules)

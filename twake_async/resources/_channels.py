@@ -81,7 +81,7 @@ class Channels:
             retry: The policy for the call, if not the session's.
 
         Raises:
-            NotFoundError: The server knows no such user.
+            NotFoundError: The user does not exist.
             TwakeError: As for `send_message`.
 
         """
@@ -114,7 +114,7 @@ class Channels:
             retry: The policy for the call, if not the session's.
 
         Raises:
-            RefusedError: The server knows no such workspace, or the user is no member of it
+            RefusedError: The workspace does not exist, or the user is not a member of it
                 (reason `arguments`).
             TwakeError: As for `send_message`.
 

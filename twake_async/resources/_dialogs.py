@@ -82,8 +82,8 @@ class Dialogs:
             retry: The policy for the call, if not the session's.
 
         Raises:
-            InvalidDraftError: The event names no user or no connection, as one that the server
-                made itself; or the form cannot be sent.
+            InvalidDraftError: The event has no user or no connection, because the server made it
+                itself; or the form cannot be sent.
             TwakeError: As for `send_message`.
 
         """
@@ -115,7 +115,7 @@ class Dialogs:
             retry: The policy for the call, if not the session's.
 
         Raises:
-            InvalidDraftError: The event names no user or no connection.
+            InvalidDraftError: The event has no user or no connection.
             TwakeError: As for `send_message`.
 
         """

@@ -78,7 +78,7 @@ class FileContents(FileCalls):
         Raises:
             InvalidDraftError: There is no such source (outcome `NOT_SENT`).
             OutcomeUnknownError: The file may be there: look before you upload it again. Its reason
-                is `source` where the source failed on the way.
+                is `source` if the source failed during the upload.
             TwakeError: As for `send_message`.
 
         """
@@ -177,14 +177,14 @@ class FileContents(FileCalls):
             idle_timeout: Seconds that may pass while no byte moves.
             group_id: The group, if not the session's.
             deadline: Seconds for the whole download; None for no limit beside `idle_timeout`.
-            retry: The policy for the call, if not the session's. A download to a path begins anew
-                where its connection is lost; one to an object does not.
+            retry: The policy for the call, if not the session's. A download to a path begins again
+                if its connection is lost; a download to an object does not.
 
         Raises:
             NotFoundError: The server gave nothing: it has no such file in this workspace.
             FileExistsError: There is a file, and `overwrite` was not given.
             OSError: The file cannot be written.
-            OutcomeUnknownError: The file did not come whole, or is larger than `limit`.
+            OutcomeUnknownError: The file is not complete, or is larger than `limit`.
             TwakeError: As for `send_message`.
 
         """
@@ -231,7 +231,7 @@ class FileContents(FileCalls):
 
         Raises:
             NotFoundError: The server gave nothing: it has no such file in this workspace.
-            OutcomeUnknownError: The file did not come whole, or is larger than `limit`.
+            OutcomeUnknownError: The file is not complete, or is larger than `limit`.
             TwakeError: As for `send_message`.
 
         """

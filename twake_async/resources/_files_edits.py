@@ -112,8 +112,8 @@ class FileEdits(FileCalls):
             retry: The policy for the call, if not the session's.
 
         Raises:
-            OutcomeUnknownError: It may have the new name or the old one; an unknown element is
-                answered so, too.
+            OutcomeUnknownError: It may have the new name or the old one; the answer for an unknown
+                element is the same.
             TwakeError: As for `send_message`.
 
         """
@@ -141,7 +141,7 @@ class FileEdits(FileCalls):
             retry: The policy for the call, if not the session's.
 
         Raises:
-            OutcomeUnknownError: It may have been moved; an unknown element is answered so, too.
+            OutcomeUnknownError: It may have been moved; an unknown element gives the same answer.
             TwakeError: As for `send_message`.
 
         """
@@ -163,14 +163,14 @@ class FileEdits(FileCalls):
 
         Args:
             element: The element or its id.
-            trash: Whether it is to be in the trash; False takes it out.
+            trash: True to put it into the trash, False to take it out.
             workspace_id: The workspace, if `element` does not say it.
             group_id: The group, if not the session's.
             deadline: Seconds for the call, if not the session's.
             retry: The policy for the call, if not the session's.
 
         Raises:
-            OutcomeUnknownError: It may have been moved; an unknown element is answered so, too.
+            OutcomeUnknownError: It may have been moved; an unknown element gives the same answer.
             TwakeError: As for `send_message`.
 
         """
@@ -186,7 +186,7 @@ class FileEdits(FileCalls):
         deadline: float | None = None,
         retry: RetryPolicy | None = None,
     ) -> FileElement:
-        """Remove an element for good, not into the trash, over `api="v1"`.
+        """Remove an element, not into the trash, over `api="v1"`.
 
         The server removes elements of every company, and a folder with all that is in it. The
         application needs the capability `drive_remove`.
@@ -201,7 +201,7 @@ class FileEdits(FileCalls):
             The element as it was.
 
         Raises:
-            OutcomeUnknownError: It may have been removed; an unknown element is answered so, too.
+            OutcomeUnknownError: It may have been removed; an unknown element gives the same answer.
             TwakeError: As for `send_message`.
 
         """

@@ -153,8 +153,8 @@ class Messages:
     ) -> AsyncIterator[Message]:
         """Read a channel while it is iterated, the thread with the latest activity first.
 
-        It yields the first message of each thread. A channel that the server does not know has no
-        messages: the server does not say that there is none.
+        It yields the first message of each thread. A channel that the server does not know looks
+        empty.
 
         Args:
             channel_id: The channel.

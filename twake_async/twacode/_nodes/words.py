@@ -128,7 +128,7 @@ class Markdown(Node, type_name="compile"):
     `> quote`, `:emoji:`, `[title](url)`, and bare links work; so do `@name` and `#channel` where
     the reader's client knows them, but nobody is notified: use `UserMention` for that.
 
-    The one-line preview of a thread does not show it (lines 636-641).
+    The one-line preview of a thread does not show it.
 
     Raises:
         InvalidDraftError: It is not text, or empty.
