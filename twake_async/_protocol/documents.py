@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .json_codec import Codec
     from .server import Server
 
-__all__ = ["document_of", "mismatch"]
+__all__ = ["add_words", "document_of", "mismatch"]
 
 
 def document_of(
@@ -42,6 +42,12 @@ def document_of(
             status=200,
         )
     return name_proxy(unreadable, server)
+
+
+def add_words(error: TwakeError, words: str) -> TwakeError:
+    """Return the same error, whose message says more."""
+    error.args = (f"{error.args[0]}; {words}",)
+    return error
 
 
 def mismatch(why: str) -> OutcomeUnknownError:

@@ -9,9 +9,9 @@ import attrs
 from twake_async.check import Check
 from twake_async.errors import NotSentError, Outcome, OutcomeUnknownError, TwakeError
 
-from .exchange import TLS_THERE
+from .exchange import DOWN, TLS_THERE
 from .php_errors import has_no_route
-from .statuses import speaks_tls
+from .statuses import GATEWAY, speaks_tls
 
 if TYPE_CHECKING:
     from .exchange import Answer, Failure
@@ -44,8 +44,9 @@ def without_answer(failure: Failure) -> TwakeError:
         return OutcomeUnknownError(
             f"the server got the request, but {failure.detail}", reason=failure.reason
         )
+    advice = DOWN if failure.reason == "connect" else "check base_url"
     return NotSentError(
-        f"the server is out of reach: {failure.detail}; check base_url", reason=failure.reason
+        f"the server is out of reach: {failure.detail}; {advice}", reason=failure.reason
     )
 
 
@@ -69,6 +70,12 @@ def unlike_twake(answer: Answer) -> Check:
         return Check("address", "Twake answers, but not on this path: check base_url's path")
     if answer.status == 200 and b"<html" in answer.body.lower():
         return Check("address", "a web page answers there, not Twake's API: check base_url")
+    if answer.status in GATEWAY:
+        return Check(
+            "unclear",
+            f"a gateway answered {answer.status}, as it does while the server behind it is down or "
+            "slow: check again later",
+        )
     return Check(
         "unclear",
         f"the server answered {answer.status} with an answer that no recorded release of Twake "

@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from .exchange import Answer, Context
     from .server import Server
 
-__all__ = ["judge_status", "name_proxy", "speaks_tls"]
+__all__ = ["GATEWAY", "judge_status", "name_proxy", "speaks_tls"]
+
+#: What gateways answer where the server behind them is down, or does not answer in time.
+GATEWAY = (502, 503, 504)
 
 #: Statuses that no gateway was seen to answer after it forwarded the request. For 401 this is an
 #: assumption, which the documentation of the promise names.
@@ -60,9 +63,21 @@ def _judge(answer: Answer, path: str, server: Server, context: Context) -> Twake
             reason="gateway_answer",
             status=status,
         )
+    return _judge_failure(status)
+
+
+def _judge_failure(status: int) -> OutcomeUnknownError:
+    """Return the error for a 5xx, or a 2xx other than 200."""
+    if status in GATEWAY:
+        return OutcomeUnknownError(
+            f"a gateway answered {status}, as it does while the server behind it is down or slow; "
+            "it may come after the message was stored",
+            reason="gateway",
+            status=status,
+        )
     return OutcomeUnknownError(
         f"the server answered {status}, which may come after the message was stored",
-        reason="gateway" if status in (502, 503, 504) else "status",
+        reason="status",
         status=status,
     )
 

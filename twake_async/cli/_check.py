@@ -33,6 +33,8 @@ _STEPS = {
     "group": ("group",),
     "capability messages_save": ("capability",),
 }
+#: What stands before the step that ends a check, where it is not "wrong".
+_MARKS = {"unreachable": "failed", "later": "later", "unclear": "unclear"}
 #: What a server of that API can be asked about.
 _ASKED = {"v1": tuple(_STEPS), "node": ("address", "api {api}", "credentials")}
 #: The outcome that a send would have.
@@ -99,7 +101,8 @@ async def _ask(session: TwakeSession) -> Check:
 def _show(found: Check, api: str) -> None:
     for step in _ASKED[api]:
         is_wrong = found.problem in _STEPS[step]
-        say(f"{'wrong' if is_wrong else 'ok':<6} {step.format(api=api)}")
+        mark = _MARKS.get(found.problem, "wrong") if is_wrong else "ok"
+        say(f"{mark:<6} {step.format(api=api)}")
         if is_wrong:
             break
     else:

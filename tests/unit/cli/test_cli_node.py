@@ -161,7 +161,7 @@ def test_a_check_of_what_is_no_twake_shows_neither(sandbox, cli, monkeypatch):
     """Nothing is known of it."""
     monkeypatch.setenv("TWAKE_BASE_URL", "http://127.0.0.1:1")
     status, out, _ = cli("check")
-    assert (status, out) == (3, "wrong  address\n")
+    assert (status, out) == (3, "failed address\n")
 
 
 # --- messages ------------------------------------------------------------------------------------

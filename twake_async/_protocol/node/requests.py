@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 import attrs
 
 from twake_async._protocol.answer_limit import answer_limit
-from twake_async._protocol.documents import mismatch
+from twake_async._protocol.documents import add_words, mismatch
 from twake_async.errors import OutcomeUnknownError, RefusedError, TwakeError
 from twake_async.messages import Message
 
@@ -24,6 +24,17 @@ if TYPE_CHECKING:
 
 
 __all__ = ["Place", "Remove", "Save", "Session", "finds", "is_proof"]
+
+# The likely causes of a failure of the server, as recorded. Each may have another cause.
+_GONE = (
+    "the server answers so if the message is gone, or is in another thread: a reply is found only "
+    "with its parent_message_id"
+)
+_NO_THREAD = (
+    "the server answers so if the thread does not exist: parent_message_id must be the id of the "
+    "root message of a thread"
+)
+_NOT_OURS = "the server also answers so if the message belongs to another sender"
 
 
 class Session(Protocol):
@@ -140,7 +151,7 @@ class Save:
             answer, self.path, self.answer_limit, self.api, context, is_reply=self.is_reply
         )
         if isinstance(document, TwakeError):
-            return document
+            return self._with_cause(document)
         found = document.get("resource")
         if not isinstance(found, dict):
             return mismatch("holds no message")
@@ -149,6 +160,12 @@ class Save:
         if self.operation == "ephemeral":
             return self._judge_ephemeral(found)
         return self._judge_create(found, context)
+
+    def _with_cause(self, error: TwakeError) -> TwakeError:
+        """Return the error with the likely cause of a server's failure in its words."""
+        if error.reason != "server_error" or not (self.operation == "edit" or self.is_reply):
+            return error
+        return add_words(error, _GONE if self.operation == "edit" else _NO_THREAD)
 
     def _judge_create(self, found: Mapping[str, Any], context: Context) -> Message | TwakeError:
         name, message = found.get("id"), found
@@ -290,9 +307,7 @@ class Remove:
         """
         document = read_answer(answer, self.path, self.answer_limit, self.api, context)
         if isinstance(document, OutcomeUnknownError) and document.reason == "server_error":
-            document.args = (
-                f"{document.args[0]}; the server also answers so for messages of another sender",
-            )
+            return add_words(document, _NOT_OURS)
         if isinstance(document, TwakeError):
             return document
         return None if document == {"status": "success"} else mismatch("is about something else")

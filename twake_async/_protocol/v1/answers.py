@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from twake_async._protocol.documents import document_of
+from twake_async._protocol.documents import add_words, document_of
 from twake_async._protocol.exchange import Answer
 from twake_async._protocol.failures import judge_failure
 from twake_async._protocol.node_errors import NOT_FOUND, json_of
+from twake_async._protocol.php_errors import has_no_route
 from twake_async._protocol.statuses import judge_status
 from twake_async.errors import RefusedError, TwakeError
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from .api import Api
 
 __all__ = ["read_answer"]
+
+_NO_ROUTE = "Twake answers, but does not serve this path: check the path of base_url"
 
 
 def read_answer(  # noqa: PLR0917 - on the path of each send
@@ -49,7 +52,8 @@ def read_answer(  # noqa: PLR0917 - on the path of each send
     if not isinstance(answer, Answer):
         return judge_failure(answer, api.server)
     if answer.status != 200:
-        return _no_api(answer) or judge_status(answer, path, api.server, context)
+        error = _no_api(answer) or judge_status(answer, path, api.server, context)
+        return add_words(error, _NO_ROUTE) if has_no_route(answer) else error
     document = document_of(answer, limit, api.codec, api.server)
     if isinstance(document, TwakeError):
         return document

@@ -187,7 +187,8 @@ _ADVICE: tuple[tuple[type[RefusedError], Problem, str], ...] = (
         "authentication",
         (
             "the server does not know this public id with this private key: copy both anew from "
-            "the application's page in Twake (TWAKE_PUBLIC_ID, TWAKE_PRIVATE_API_KEY)"
+            "the application's page in Twake (TWAKE_PUBLIC_ID, TWAKE_PRIVATE_API_KEY); if both "
+            "worked before, its database may fail for the moment: check again later"
         ),
     ),
     (
