@@ -28,7 +28,7 @@ def as_journal_error(path: str, exc: Exception) -> JournalError:
             reason="full",
         )
     if code == sqlite3.SQLITE_NOTADB:
-        return foreign(path, "it is no SQLite file")
+        return foreign(path, "it is not an SQLite file")
     if code == sqlite3.SQLITE_CORRUPT or _is_no_text(exc):
         return damaged(path, str(exc))
     return JournalError(

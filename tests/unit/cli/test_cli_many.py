@@ -323,7 +323,7 @@ def test_a_file_that_is_no_journal_is_told(cli, write):
     """Status 1, and one sentence."""
     status, out, err = cli("journal", write("nonsense " * 100))
     assert (status, out) == (1, "")
-    assert "is no journal" in err
+    assert "is not a journal" in err
 
 
 # --- interruptions -------------------------------------------------------------------------------

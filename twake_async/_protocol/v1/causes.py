@@ -122,7 +122,7 @@ def _gone(sent: Sent) -> str:
     where = (
         "is in another thread than that of parent_message_id"
         if sent.thread
-        else "is a reply, which needs its parent_message_id"
+        else "is a reply, found only with its parent_message_id"
     )
     return f"the message is gone, is in another channel, or {where}"
 
