@@ -22,7 +22,7 @@ live: list[str] = []  # the versions that were deployed, the one that runs last
 
 @asynccontextmanager
 async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-    """Close the bot and its session with the service: FastAPI does not close mounted applications."""
+    """Close the bot and its session at the end: FastAPI does not close mounted applications."""
     async with bot.twake:
         yield
         await bot.aclose()  # no more events; those that are here have 10 seconds

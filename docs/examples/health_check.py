@@ -1,4 +1,4 @@
-"""A health check that edits one message in place, and sends a new one only when the state changes."""
+"""A health check that edits one message in place, and sends a new one if the state changes."""
 
 import asyncio
 import datetime

@@ -37,7 +37,7 @@ def alarm(what: str, *foot: str | UserMention | Button) -> Content:
 
 @bot.command()
 async def raise_alarm(event: Command) -> None:
-    """Ask one person of the rota after the other. While this waits, the bot handles other events."""
+    """Ask one person of the rota after the other. Meanwhile, the bot handles other events."""
     what = event.command.strip() or "Something is wrong"
     for person in ROTA:
         mention = UserMention(person.name, person.id)
