@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from logging import DEBUG
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import attrs
 
-from ._log import is_logged, tell, warn_of_unknown
+from ._log import log, tell, warn_of_unknown
 from ._protocol.exchange import CLOSED, Failure
 from ._send import Clock, Found, Send, end_of
 from ._transport.interface import Transport  # noqa: TC001
@@ -139,7 +140,9 @@ class Attempts(Generic[C]):
 
     def count_delivered(self) -> None:
         """Count a send that was delivered."""
-        self.counters.count_delivered(self.clock.wall())
+        counters = self.counters
+        counters.delivered += 1
+        counters.last_success = self.clock.wall()
 
     async def ask(self, request: Request[T], seconds: float) -> T | TwakeError:
         """Make one attempt, unprepared, that no observer hears of; return what it proves.
@@ -351,6 +354,6 @@ class Attempts(Generic[C]):
         result: T | TwakeError | None,
     ) -> None:
         """Tell the observer and the log."""
-        if self.on_attempt is None and not is_logged():
+        if self.on_attempt is None and not log.isEnabledFor(DEBUG):
             return
         tell(send.attempt(outcome, reason, wait, result), self.on_attempt)

@@ -15,15 +15,10 @@ if TYPE_CHECKING:
 
     from .retry import Attempt
 
-__all__ = ["is_logged", "log", "tell", "warn_of_unknown"]
+__all__ = ["log", "tell", "warn_of_unknown"]
 
 log: logging.Logger = logging.getLogger("twake_async")
 log.addHandler(logging.NullHandler())
-
-
-def is_logged() -> bool:
-    """Say whether attempts are logged: whether the level DEBUG is on."""
-    return log.isEnabledFor(logging.DEBUG)
 
 
 def tell(attempt: Attempt, on_attempt: Callable[[Attempt], object] | None) -> None:
@@ -34,7 +29,7 @@ def tell(attempt: Attempt, on_attempt: Callable[[Attempt], object] | None) -> No
         on_attempt: The observer; None for none.
 
     """
-    if is_logged():
+    if log.isEnabledFor(logging.DEBUG):
         log.debug("%s", _sentence(attempt), extra=_fields(attempt))
     if on_attempt is None:
         return

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import attrs
 
-from ._protocol.exchange import Answer, Context, Verdict
+from ._protocol.exchange import Context, Verdict
 from .errors import NotSentError, Outcome, OutcomeUnknownError, TwakeError
 from .messages import Message
 from .retry import Attempt, combine
@@ -16,7 +16,7 @@ from .retry import Attempt, combine
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from ._protocol.exchange import Failure, Request, Steps
+    from ._protocol.exchange import Answer, Failure, Request, Steps
     from ._transport.trace import Trace
     from ._waiting import Pauses
     from .retry import RetryPolicy
@@ -175,8 +175,7 @@ class Send(Generic[T]):
         result = self.request.judge(answer, context)
         if isinstance(result, TwakeError):
             return Verdict(result)
-        if isinstance(answer, Answer):
-            self.status = answer.status
+        self.status = getattr(answer, "status", None)
         return Verdict(result, self.request.named_by(result))
 
     def note(self, result: TwakeError) -> None:

@@ -92,17 +92,8 @@ class Counters:
     attempts: int = 0
     delivered: int = 0
     last_success: float | None = None
+    """When a send was last delivered, in Unix seconds."""
     failures: dict[Outcome, dict[str, int]] = attrs.field(factory=_no_failures)
-
-    def count_delivered(self, now: float) -> None:
-        """Count a send that was delivered.
-
-        Args:
-            now: The time of day in Unix seconds.
-
-        """
-        self.delivered += 1
-        self.last_success = now
 
     def count_failed(self, error: TwakeError) -> None:
         """Count a send that ended with an error."""

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
 import inspect
 import pydoc
 import subprocess
 import sys
+import types
 
+import attrs
 import pytest
 from fields import field_texts
+
+from twake_async._field_texts import show_field_texts
 
 MODULES = (
     "twake_async",
@@ -59,14 +64,24 @@ def test_an_import_reads_no_source():
     assert run.stdout == "4\n"
 
 
-def test_without_the_source_help_shows_the_fields_alone(monkeypatch):
+@pytest.mark.parametrize("lacking", [OSError("no source"), TypeError("built in")])
+def test_without_the_source_help_shows_the_fields_alone(monkeypatch, lacking):
     """As where only compiled modules are installed."""
-    code = (
-        "import inspect, pydoc, twake_async\n"
-        "def lacks(_): raise OSError('no source')\n"
-        "inspect.getsource = lacks\n"
-        "print(pydoc.render_doc(twake_async.RetryPolicy, renderer=pydoc.plaintext))"
-    )
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert "unsent_attempts" in run.stdout
-    assert "certainly never left" not in run.stdout
+
+    @attrs.frozen
+    class Bare:
+        width: int
+        """How wide it is."""
+
+    def lacks(_: object) -> str:
+        raise lacking
+
+    module = types.ModuleType("twake_async.bare")
+    module.Bare, module.__all__, Bare.__module__ = Bare, ["Bare"], module.__name__
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    monkeypatch.setattr("twake_async._field_texts.inspect.getsource", lacks)
+    show_field_texts(module.__name__)
+    shown = pydoc.render_doc(Bare, renderer=pydoc.plaintext)
+    assert "width" in shown
+    assert "How wide" not in shown
+    assert copy.copy(Bare(3)) == attrs.evolve(Bare(3))  # its slots hold its fields as before

@@ -130,7 +130,7 @@ async def test_an_edit_that_finds_no_message_says_what_may_be_the_cause(release,
     text = str(error)
     assert "if the message is gone" in text
     assert "a reply" in text
-    assert "found only with its parent_message_id" in text
+    assert "found only with parent_message_id" in text
 
 
 @pytest.mark.parametrize("release", V1)

@@ -176,6 +176,16 @@ async def test_each_send_that_ends_unknown_is_a_warning(server, caplog):
     assert (fields["twake_status"], fields["twake_front_id"]) == (500, "mine")
 
 
+async def test_a_level_that_is_off_is_not_written(server, caplog):
+    """Who wants no warnings has none, and the send ends as it does."""
+    server.do_next("stores_500")
+    with caplog.at_level(logging.ERROR, "twake_async"):
+        async with session(server) as twake:
+            with pytest.raises(OutcomeUnknownError):
+                await twake.send_message("c1", "Hello")
+    assert levels(caplog) == []
+
+
 async def test_an_edit_that_was_lost_and_repeated_is_no_warning(server, caplog):
     """Its caller gets the message: nothing is in doubt."""
     server.do_next("stores_reset")

@@ -13,7 +13,7 @@ import pytest
 
 pytest.importorskip("click")
 
-from command_line import message
+from command_line import at_home, message
 
 import twake_async
 from twake_async.cli._progress import Display
@@ -24,6 +24,7 @@ from twake_async.errors import (
     NotSentError,
     Outcome,
 )
+from twake_async.sandbox import Sandbox
 
 ROOT = pathlib.Path(twake_async.__file__).parent
 #: Rooms whose sentences may reach somebody who uses the command line.
@@ -268,3 +269,28 @@ def test_an_error_that_ends_a_batch_is_told_in_these_words():
     """What the batch raises goes the same way as what a message meets."""
     error = NotSentError("the message was not sent: no connection; check base_url", reason="dns")
     assert of_error(error) == "no connection; check --base-url (TWAKE_BASE_URL)"
+
+
+@pytest.mark.parametrize("release", ["2020", "2021", "2022", "2023"])
+@pytest.mark.parametrize("command", ["send", "edit", "remove"])
+def test_the_likely_cause_is_in_the_words_of_the_command_line(
+    cli, monkeypatch, tmp_path, release, command
+):
+    """Options stand for the arguments of the library, and no word is torn."""
+    nobody = "11111111-1111-11e1-8111-111111111111"
+    at_home(monkeypatch, tmp_path)
+    with Sandbox(release=release) as box:
+        for name, value in box.environment.items():
+            monkeypatch.setenv(name, value)
+        line = {
+            "send": ["send", "--channel", "general", "Hello"],
+            "edit": ["edit", "--channel", box.channel_id, nobody, "Hello"],
+            "remove": ["remove", "--channel", box.channel_id, nobody],
+        }[command]
+        status, _, err = cli(*line)
+    assert "channel_id" not in err
+    assert "parent_message_id" not in err
+    assert "an MESSAGE_ID" not in err
+    if (release, command) == ("2020", "send"):
+        assert "--channel names no channel: 'general' is no UUID" in err
+        assert status == 4

@@ -28,7 +28,7 @@ __all__ = ["Place", "Remove", "Save", "Session", "finds", "is_proof"]
 # The likely causes of a failure of the server, as recorded. Each may have another cause.
 _GONE = (
     "the server answers so if the message is gone, or is in another thread: a reply is found only "
-    "with its parent_message_id"
+    "with parent_message_id"
 )
 _NO_THREAD = (
     "the server answers so if the thread does not exist: parent_message_id must be the id of the "
@@ -172,7 +172,7 @@ class Save:
         if not self.place.thread:
             message = found.get("message") or {}
         if not (isinstance(name, str) and name and isinstance(message, dict)):
-            return mismatch("holds no message with an id")
+            return mismatch("names no message")
         if message.get("id") != name or not self._is_ours(message):
             return mismatch("is not about this message")
         if self.place.thread and message.get("thread_id") != self.place.thread:

@@ -68,7 +68,7 @@ def name_cause(error: TwakeError, answer: Answer | Failure, sent: Sent) -> Twake
         causes = [_gone(sent)] if is_edit else _not_a_channel(sent)
     elif error.reason == "unreadable" and _NOT_PERSISTED in answer.body:
         causes = [_no_channel(sent)]
-    elif error.reason == "mismatch":  # it holds no message with an id
+    elif error.reason == "mismatch":  # it names no message
         causes = [_gone(sent) if is_edit else _unanswered(sent)]
     else:
         causes = []
@@ -122,7 +122,7 @@ def _gone(sent: Sent) -> str:
     where = (
         "is in another thread than that of parent_message_id"
         if sent.thread
-        else "is a reply, found only with its parent_message_id"
+        else "is a reply, found only with parent_message_id"
     )
     return f"the message is gone, is in another channel, or {where}"
 

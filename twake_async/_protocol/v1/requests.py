@@ -72,7 +72,7 @@ class Save:
             return self._with_cause(document, answer)
         found = document.get("object")
         if not isinstance(found, dict) or not isinstance(found.get("id"), str) or not found["id"]:
-            return self._with_cause(mismatch("holds no message with an id"), answer)
+            return self._with_cause(mismatch("names no message"), answer)
         if not self._is_ours(found):
             return mismatch("is not about this message")
         if self.operation == "create" and found["id"] == context.seen:
