@@ -91,7 +91,7 @@ class Download(Transfer[int]):
     def _judge_document(self, answer: Answer | Failure, context: Context) -> int | TwakeError:
         if isinstance(answer, Answer) and answer.status == 200 and not answer.body:
             return self._empty()
-        error: TwakeError = self._judge_inner(answer, context)  # no document is a file
+        error: TwakeError = self.inner.judge(answer, context)  # no document is a file
         return error
 
     def _empty(self) -> int | TwakeError:

@@ -32,6 +32,12 @@ _NAME = r"(?<![\w/?&=.'\"-]){}(?![\w/='\"-])(?: \({}\))?"
 _RESTATED = (
     "the message was not sent: ",
     "it is not known whether the message arrived: ",
+    "the request was not sent: ",
+    "the call was not sent: ",
+    "it is not known whether the call arrived: ",
+    "the file was not sent: ",
+    "it is not known whether the file arrived: ",
+    "the request for the file was not sent: ",
     "the server answered, and stored nothing: ",
 )
 #: Other words of Python, and the words of JSON or a shell for them.
