@@ -29,7 +29,6 @@ from twake_async import (
     TwakeSession,
 )
 from twake_async.resources import FileElement
-from twake_async.resources._files_targets import safe_name, server_name
 
 GROUP = "2738494b-0f0b-11eb-9a0b-0242ac1b0006"
 WORKSPACE = "31425355-0f15-11eb-9a15-0242ac1b0006"
@@ -238,36 +237,6 @@ async def test_the_servers_name_only_where_asked(tmp_path):
             await download(drive, tmp_path, use_server_name=True)
         await download(drive, tmp_path, use_server_name=True, overwrite=True)
     assert names(tmp_path) == ["up.txt"]
-
-
-@pytest.mark.parametrize(
-    ("name", "safe"),
-    [
-        ("note.txt", "note.txt"),
-        ("../../etc/passwd", "passwd"),
-        ("..\\..\\x.exe", "x.exe"),
-        (".bashrc", "bashrc"),
-        ("..", "file"),
-        ("", "file"),
-        ("a\0b\n", "a_b_"),
-        ('a<b>:"|?*', "a_b______"),
-        ("nul.txt", "_nul.txt"),
-        ("COM1", "_COM1"),
-        ("con .txt", "_con .txt"),
-        ("lpt².txt", "_lpt².txt"),
-        ("é" * 200, "é" * 100),
-    ],
-)
-def test_names_that_are_safe(name, safe):
-    """Whatever a server says."""
-    assert safe_name(name) == safe
-
-
-def test_names_of_servers():
-    """In both forms that were recorded; PHP writes UTF-8 into a header."""
-    assert server_name("attachment; filename*=UTF-8''a%20b.zip") == "a b.zip"
-    assert server_name('attachment; filename="é.txt"'.encode().decode("latin-1")) == "é.txt"
-    assert server_name("attachment") == "file"
 
 
 async def test_a_target_that_cannot_be_written(tmp_path):

@@ -335,6 +335,59 @@ async def test_what_cannot_work_is_said_before_a_byte_leaves(twake, call, field)
     assert caught.value.field == field
 
 
+PATHS = {
+    "channels.get": (lambda twake, value: twake.channels.get(value), "channel_id"),
+    "channels.members": (lambda twake, value: twake.channels.members(value), "channel_id"),
+    "channels.list": (lambda twake, value: twake.channels.list(value), "workspace_id"),
+    "channels.list of": (lambda twake, value: twake.channels.list(group_id=value), "group_id"),
+    "users.get": (lambda twake, value: twake.users.get(value), "user_id"),
+    "messages.get": (lambda twake, value: twake.messages.get(MessageRef("c", value)), "id"),
+    "messages.get of": (
+        lambda twake, value: twake.messages.get(MessageRef("c", "m", value)),
+        "parent_message_id",
+    ),
+    "messages.pin": (lambda twake, value: twake.messages.pin(MessageRef("c", value)), "id"),
+    "messages.react": (
+        lambda twake, value: twake.messages.react(MessageRef("c", value), []),
+        "id",
+    ),
+    "messages.thread": (
+        lambda twake, value: anext(twake.messages.thread(MessageRef("c", value))),
+        "id",
+    ),
+    "messages.channel": (lambda twake, value: anext(twake.messages.channel(value)), "channel_id"),
+    "messages.channel of": (
+        lambda twake, value: anext(twake.messages.channel("c", workspace_id=value)),
+        "workspace_id",
+    ),
+    "files.find": (lambda twake, value: twake.files.find(value), "element_id"),
+    "files.find of": (lambda twake, value: twake.files.find("f", group_id=value), "group_id"),
+    "files.download": (lambda twake, value: twake.files.download(value, "none"), "file"),
+    "files.stream": (lambda twake, value: anext(twake.files.stream(value)), "file"),
+    "files.new_version": (
+        lambda twake, value: twake.files.new_version(value, b"x", name="n"),
+        "element",
+    ),
+    "files.upload": (
+        lambda twake, value: twake.files.upload(b"x", name="n", group_id=value),
+        "group_id",
+    ),
+    "send": (lambda twake, value: twake.send_message(value, "x"), "channel_id"),
+    "remove": (lambda twake, value: twake.remove_message(MessageRef("c", value)), "id"),
+}
+
+
+@pytest.mark.parametrize("value", [".", "..", "../x", "a/b", "a\\b"])
+@pytest.mark.parametrize("name", PATHS)
+async def test_no_id_leads_to_another_path(router, twake, name, value):
+    """A gateway may take `%2E%2E` and `%2F` for steps, and ask another route with our token."""
+    call, field = PATHS[name]
+    with pytest.raises((InvalidDraftError, ConfigurationError)) as caught:
+        await call(twake, value)
+    assert caught.value.field == field
+    assert not router.calls
+
+
 async def test_without_a_workspace_no_channel_is_found():
     """The server would look in none."""
     async with open_session(workspace_id=None) as twake:

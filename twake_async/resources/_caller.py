@@ -10,6 +10,7 @@ import attrs
 
 from twake_async._arguments import check_group
 from twake_async._draft_checks import check_id
+from twake_async._protocol.node.api import check_path_ids
 from twake_async._protocol.node.generation import Node
 from twake_async._protocol.v1.generation import V1
 from twake_async.errors import ConfigurationError, InvalidDraftError, NotFoundError, RefusedError
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from twake_async._sender import Sender
     from twake_async.errors import TwakeError
 
-__all__ = ["Caller", "Limits"]
+__all__ = ["Caller", "Limits", "check_node_id"]
 
 T = TypeVar("T")
 Document = dict[str, Any]
@@ -42,6 +43,14 @@ def _found_nothing(error: RefusedError) -> NotFoundError | None:
     if error.reason != "status" or error.status != 404:
         return None
     return NotFoundError(str(error.args[0]), status=404)
+
+
+def check_node_id(field: str, value: object) -> str:
+    """Return an id that is to stand in a path; raise `InvalidDraftError` for what is none."""
+    check_id(field, value)
+    found = str(value)
+    check_path_ids(**{field: found})
+    return found
 
 
 @attrs.frozen
@@ -74,7 +83,10 @@ class Caller:
             ConfigurationError: There is none.
 
         """
-        return check_group(group_id or self.sender.group_id)
+        found = check_group(group_id or self.sender.group_id)
+        if self.is_node:
+            check_path_ids(group_id=found)
+        return found
 
     def v1(self, what: str) -> V1:
         """Return the API of the session, for a call that only v1 has.
@@ -125,6 +137,7 @@ class Caller:
                 field="workspace_id",
             )
         check_id("workspace_id", found)
+        check_path_ids(workspace_id=found)
         return found
 
     @property

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
 
-from twake_async._draft_checks import check_id
 from twake_async._protocol.documents import mismatch
 from twake_async._protocol.node.api import service_path
 from twake_async.errors import NotFoundError, NotSentError, OutcomeUnknownError, TwakeError
 
-from ._caller import Caller, Limits
+from ._caller import Caller, Limits, check_node_id
 from ._users import User, read_user
 from ._values import flag, text, texts
 
@@ -178,7 +177,7 @@ class Channels:
 
         """
         node, caller = self._caller.node("channels.get"), self._caller
-        check_id("channel_id", channel_id)
+        check_node_id("channel_id", channel_id)
         path = _path(caller.group(group_id), caller.workspace(workspace_id), channel_id)
         request = node.ask(path, "channels.get", _channel_reader(channel_id), target=channel_id)
         return await caller.ask_node(request, Limits(group_id, deadline, retry))
@@ -208,7 +207,7 @@ class Channels:
 
         """
         node, caller = self._caller.node("channels.members"), self._caller
-        check_id("channel_id", channel_id)
+        check_node_id("channel_id", channel_id)
         place = (caller.group(group_id), caller.workspace(workspace_id))
         path = _path(*place, channel_id, "members")
         request = node.ask(path, "channels.members", _rows_of("resources", _read_member))

@@ -10,6 +10,7 @@ import attrs
 
 from twake_async._protocol.documents import mismatch
 from twake_async._protocol.downloads import Download
+from twake_async._protocol.node.api import check_path_ids
 from twake_async._protocol.subjects import DOWNLOAD
 from twake_async.errors import TwakeError
 
@@ -46,6 +47,7 @@ def file_request(
     """
     found, group = id_of("file", file), caller.group(limits.group_id)
     if caller.is_node:
+        check_path_ids(file=found)
         path = files_path(group, found, "download")
         return caller.node("files.download").ask(path, "files.download", _no_file, subject=DOWNLOAD)
     document = {

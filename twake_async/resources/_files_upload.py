@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from twake_async._protocol.multipart import encode_multipart
+from twake_async._protocol.node.api import check_path_ids
 from twake_async._protocol.subjects import UPLOAD
 from twake_async._protocol.transfers import Upload
 
@@ -84,6 +85,7 @@ def node_upload(
     query = {"filename": name, "type": _type(name), "total_chunks": 1, "chunk_number": 1}
     if source.size is not None:
         query["total_size"] = source.size
+    check_path_ids(element=element_id or "")
     parts = () if element_id is None else (element_id,)
     path = f"{files_path(caller.group(group_id), *parts)}?{urlencode(query)}"
     inner = caller.node("files.upload").ask(

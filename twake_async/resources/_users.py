@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from twake_async._draft_checks import check_id
 from twake_async._protocol.documents import mismatch
 from twake_async._protocol.node.api import user_path
 from twake_async.errors import NotFoundError, TwakeError
 
-from ._caller import Caller, Limits
+from ._caller import Caller, Limits, check_node_id
 from ._values import flag, text
 
 if TYPE_CHECKING:
@@ -95,7 +94,7 @@ class Users:
         )
 
     async def _get_from_node(self, user_id: str, limits: Limits) -> User:
-        check_id("user_id", user_id)
+        check_node_id("user_id", user_id)
         node = self._caller.node("users.get")
         read = _reader("resource", user_id)
         request = node.ask(user_path(user_id), "users.get", read, target=user_id)
