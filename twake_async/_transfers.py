@@ -55,6 +55,8 @@ class Transfers:
                 cast("Any", request),
                 attrs.evolve(policy, **changes),
                 math.inf if seconds is None else seconds,
+                # Without a deadline, nothing may stand still for longer than the idle time.
+                longest_pause=request.idle_timeout if seconds is None else math.inf,
             )
             return result
 

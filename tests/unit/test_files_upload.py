@@ -32,6 +32,7 @@ from twake_async import (
     SessionClosedError,
     TwakeSession,
 )
+from twake_async._send import Clock
 from twake_async.resources import FileElement
 from twake_async.resources import _files_sources as sources
 from twake_async.resources._files_threads import InThread
@@ -423,6 +424,41 @@ async def test_later_is_tried_again_from_the_beginning():
         await upload(drive, CONTENT)
     assert drive.connections == 2
     assert drive.part("file") == CONTENT
+
+
+async def test_without_a_deadline_a_long_pause_is_not_waited_for():
+    """The server may ask for an hour. No byte would move for longer than the idle time."""
+    later = raw_answer(b"", "Retry-After: 3600", status="429 Too Many")
+    async with play(answer_with(later)) as drive, session(drive) as twake, asyncio.timeout(10):
+        for transfer in (
+            lambda: twake.files.upload(b"x", name="n", workspace_id=WORKSPACE),
+            lambda: twake.files.download("f", io.BytesIO(), workspace_id=WORKSPACE),
+        ):
+            twake._sender.transfers._open()._cool_until = 0.0
+            with pytest.raises(RateLimitedError) as caught:
+                await transfer()
+            assert caught.value.retry_after == 3600
+            # The pause holds for the next one, too.
+            with pytest.raises(NotSentError, match="longer than the idle time") as held:
+                await transfer()
+            assert held.value.reason == "cooldown"
+    assert drive.connections == 2
+
+
+async def test_a_pause_within_the_idle_time_is_waited_for():
+    """And one within a deadline, however short the idle time is."""
+    pauses: list[float] = []
+
+    async def pause(seconds: float, _: object) -> None:
+        pauses.append(seconds)
+
+    clock = Clock(now=lambda: time.monotonic() + sum(pauses), pause=pause, draw=lambda: 0.5)
+    for given in ({}, {"idle_timeout": 0.5, "deadline": 60.0}):
+        later = raw_answer(b"", "Retry-After: 20", status="429 Too Many")
+        async with play(answer_with(later, element(14))) as drive, session(drive) as twake:
+            twake._sender.transfers._open().clock = clock
+            await twake.files.upload(CONTENT[:14], name="n", workspace_id=WORKSPACE, **given)
+    assert [round(one) for one in pauses] == [20, 20]
 
 
 async def test_what_can_be_read_once_is_sent_once():

@@ -368,6 +368,8 @@ async def test_only_relative_names_are_routes(server, twake, route):
             "document",
         ),
         (lambda twake: twake.call("a/b", []), "fields"),
+        (lambda twake: twake.call("a/b", {"group_id": "another"}), "fields"),
+        (lambda twake: twake.call("a/b", {"group_id": GROUP}, group_id=GROUP), "fields"),
         (lambda twake: twake.call("a/b", {"a": object()}), "document"),
     ],
 )

@@ -169,7 +169,7 @@ class Caller:
 
         Raises:
             ConfigurationError: It is no route, or there is no group.
-            InvalidDraftError: A field cannot be sent as JSON.
+            InvalidDraftError: A field cannot be sent as JSON, or is the group.
 
         """
         if not isinstance(route, str) or not _ROUTE.fullmatch(route):
@@ -180,6 +180,11 @@ class Caller:
             )
         if not isinstance(fields, Mapping):
             raise InvalidDraftError("fields must be a mapping", field="fields")
+        if "group_id" in fields:
+            raise InvalidDraftError(
+                "fields['group_id'] is an argument of the call: give group_id there",
+                field="fields",
+            )
         document = {"group_id": self.group(group_id), **fields}
         return self.v1("call").call(route, document, _without_cookies, repeatable=False)
 
