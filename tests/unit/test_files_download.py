@@ -8,6 +8,7 @@ import json
 import os
 import pathlib
 import stat
+import threading
 import zipfile
 
 import httpx
@@ -29,6 +30,7 @@ from twake_async import (
     TwakeSession,
 )
 from twake_async.resources import FileElement
+from twake_async.resources import _files_targets as targets
 
 GROUP = "2738494b-0f0b-11eb-9a0b-0242ac1b0006"
 WORKSPACE = "31425355-0f15-11eb-9a15-0242ac1b0006"
@@ -237,6 +239,44 @@ async def test_the_servers_name_only_where_asked(tmp_path):
             await download(drive, tmp_path, use_server_name=True)
         await download(drive, tmp_path, use_server_name=True, overwrite=True)
     assert names(tmp_path) == ["up.txt"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such files")
+async def test_only_a_file_is_replaced(tmp_path):
+    """A device, a pipe or a socket is none, whoever may replace it."""
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("pipe")
+    async with play(answer_with(file_answer(b"yours"))) as drive:
+        for name in ("pipe", "link"):
+            with pytest.raises(InvalidDraftError, match="regular file") as caught:
+                await download(drive, tmp_path / name, overwrite=True)
+            assert caught.value.field == "to"
+        assert not drive.connections
+    assert sorted(names(tmp_path)) == ["link", "pipe"]
+
+
+async def test_a_download_that_is_cancelled_twice_leaves_nothing(tmp_path, monkeypatch):
+    """The second time while a write to the disk is under way, which cannot be stopped."""
+    begun, go_on = threading.Event(), threading.Event()
+    write = targets._write_all
+
+    def slow(file, data):
+        begun.set()
+        go_on.wait(10)
+        write(file, data)
+
+    monkeypatch.setattr(targets, "_write_all", slow)
+    async with play(answer_with(file_answer(CONTENT))) as drive, session(drive.url) as twake:
+        task = asyncio.create_task(twake.files.download(FILE, tmp_path / "a"))
+        await asyncio.to_thread(begun.wait, 10)
+        for _ in range(2):
+            task.cancel()
+            await asyncio.wait([task], timeout=0.05)
+        assert task.cancelled()
+        go_on.set()
+        async with asyncio.timeout(10):
+            while names(tmp_path):
+                await asyncio.sleep(0.01)
 
 
 async def test_a_target_that_cannot_be_written(tmp_path):

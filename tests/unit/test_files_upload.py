@@ -15,7 +15,15 @@ import httpx
 import httpx2
 import pytest
 import respx
-from drive_server import Drive, answer_with, json_answer, play, raw_answer
+from drive_server import (
+    Drive,
+    answer_with,
+    file_answer,
+    json_answer,
+    play,
+    raw_answer,
+    read_body,
+)
 from faults.tls import _authority
 from rest_cases import CASES, object_of, recorded, sent_when_recorded
 
@@ -434,7 +442,6 @@ async def test_without_a_deadline_a_long_pause_is_not_waited_for():
             lambda: twake.files.upload(b"x", name="n", workspace_id=WORKSPACE),
             lambda: twake.files.download("f", io.BytesIO(), workspace_id=WORKSPACE),
         ):
-            twake._sender.transfers._open()._cool_until = 0.0
             with pytest.raises(RateLimitedError) as caught:
                 await transfer()
             assert caught.value.retry_after == 3600
@@ -456,7 +463,7 @@ async def test_a_pause_within_the_idle_time_is_waited_for():
     for given in ({}, {"idle_timeout": 0.5, "deadline": 60.0}):
         later = raw_answer(b"", "Retry-After: 20", status="429 Too Many")
         async with play(answer_with(later, element(14))) as drive, session(drive) as twake:
-            twake._sender.transfers._open().clock = clock
+            twake._sender.transfers._open(is_upload=True).clock = clock
             await twake.files.upload(CONTENT[:14], name="n", workspace_id=WORKSPACE, **given)
     assert [round(one) for one in pauses] == [20, 20]
 
@@ -533,6 +540,25 @@ async def test_a_few_run_at_once():
         kinds = [type(one) for one in await asyncio.gather(*tasks, return_exceptions=True)]
     assert kinds.count(OutcomeUnknownError) == 8
     assert kinds.count(SessionClosedError) == 2
+
+
+async def test_downloads_may_be_the_sources_of_uploads():
+    """However many: an upload does not hold the slot that its own source waits for."""
+
+    async def answer(drive, reader, writer, head):
+        await read_body(reader, head)
+        writer.write(file_answer(CONTENT) if b"download" in head else element(len(CONTENT)))
+
+    async with play(answer) as drive, session(drive) as twake, asyncio.timeout(30):
+
+        async def copy() -> FileElement:
+            parts = twake.files.stream("f-1", workspace_id=WORKSPACE)
+            return await twake.files.upload(
+                parts, name="copy", size=len(CONTENT), workspace_id=WORKSPACE
+            )
+
+        copies = await asyncio.gather(*(copy() for _ in range(20)))
+    assert {one.size for one in copies} == {len(CONTENT)}
 
 
 async def test_messages_do_not_wait_for_transfers():

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import json
 
+import attrs
 import httpx
 import pytest
 import respx
+from clock import skip
 from places import WIRE
 
 from twake_async import (
@@ -19,6 +22,7 @@ from twake_async import (
     OutcomeUnknownError,
     RefusedError,
     RetryPolicy,
+    TwakeError,
     TwakeSession,
 )
 from twake_async.events import ButtonClick
@@ -127,6 +131,61 @@ async def test_the_members_of_a_channel(recorded, server):
         assert (bob.first_name, bob.last_name) == ("bob", "Test")
 
 
+def pages(request: httpx.Request) -> httpx.Response:
+    """Answer as the server does, which gives a hundred rows at once (source: its `Pagination`)."""
+    page = int(request.url.params.get("page_token", "1"))
+    ids = [f"c{number}" for number in range(250)][(page - 1) * 100 : page * 100]
+    rows = [{"id": one, "name": one, "user_id": one} for one in ids]
+    end = {"next_page_token": str(page + 1) if len(rows) == 100 else False}
+    return httpx.Response(200, json={"resources": rows} | end)
+
+
+LISTS = {
+    "list": lambda twake, **limits: twake.channels.list(**limits),
+    "members": lambda twake, **limits: twake.channels.members("c", **limits),
+}
+
+
+@pytest.mark.parametrize("name", LISTS)
+async def test_a_long_list_is_read_page_by_page(router, twake, name):
+    """To its end."""
+    route = router.get(path__regex="/channels").mock(side_effect=pages)
+    assert [one.id for one in await LISTS[name](twake)] == [f"c{n}" for n in range(250)]
+    assert route.call_count == 3
+    assert not route.calls[0].request.url.query
+
+
+@pytest.mark.parametrize("name", LISTS)
+async def test_a_list_ends_where_the_server_goes_round_in_a_circle(router, twake, name):
+    """It repeats its token, or the rows that it gave."""
+    row = {"id": "c1", "user_id": "c1"}
+    for tokens in ("same", "same", "same"), ("1", "2", "3"):
+        answers = [{"resources": [row], "next_page_token": token} for token in tokens]
+        route = router.get(path__regex="/channels")
+        route.mock(side_effect=[httpx.Response(200, json=one) for one in answers])
+        assert [one.id for one in await LISTS[name](twake)] == ["c1"]
+
+
+@pytest.mark.parametrize("name", LISTS)
+async def test_the_deadline_is_over_all_pages(router, twake, name):
+    """As it is over a call."""
+    numbers = itertools.count()
+
+    def endless(request: httpx.Request) -> httpx.Response:
+        skip(1.0)
+        number = str(next(numbers))
+        row = {"id": number, "user_id": number}
+        return httpx.Response(200, json={"resources": [row], "next_page_token": number})
+
+    router.get(path__regex="/channels").mock(side_effect=endless)
+    loop = asyncio.get_running_loop()
+    clock = attrs.evolve(twake._attempts.clock, now=lambda: loop.time())  # noqa: PLW0108 - `skip` replaces it
+    twake._attempts.clock = clock
+    with pytest.raises(TwakeError):
+        await LISTS[name](twake, deadline=5.0)
+    assert next(numbers) <= 7
+
+
 @pytest.mark.parametrize("server", SERVERS)
 async def test_a_user(recorded, twake, server):
     """By the only path that the server has for it."""
@@ -140,6 +199,20 @@ async def test_an_unknown_user(router, twake):
     router.get("/internal/services/users/v1/users/u").respond(json={"resource": None})
     with pytest.raises(NotFoundError):
         await twake.users.get("u")
+
+
+async def test_ids_in_capitals_are_the_same_ids(router, twake):
+    """The server answers them in small letters."""
+    router.get(path__regex="/users/").respond(json={"resource": {"id": "ab-1"}})
+    assert (await twake.users.get("AB-1")).id == "ab-1"
+    router.get(path__regex="/channels/AB-1").respond(json={"resource": {"id": "ab-1"}})
+    assert (await twake.channels.get("AB-1")).id == "ab-1"
+    router.get(path__regex="/files/AB-1").respond(json={"resource": {"id": "ab-1"}})
+    assert (await twake.files.find("AB-1")).id == "ab-1"
+    router.get(path__regex="/messages/AB-1").respond(
+        json={"resource": {"id": "ab-1", "thread_id": "ab-1"}}
+    )
+    assert (await twake.messages.get(MessageRef("c", "AB-1"))).id == "ab-1"
 
 
 async def test_a_dialog(router, twake):
@@ -324,6 +397,12 @@ async def test_a_lost_answer_is_asked_for_again(sandbox, real):
         (lambda twake: twake.channels.members(5), "channel_id"),
         (lambda twake: twake.channels.list(" "), "workspace_id"),
         (lambda twake: twake.users.get(""), "user_id"),
+        (
+            lambda twake: twake.dialogs.open(
+                ButtonClick(user_id=5, connection_id="c", message=None), "x"
+            ),
+            "user_id",
+        ),
         (lambda twake: anext(twake.messages.thread("m")), "message"),
         (lambda twake: anext(twake.messages.channel("")), "channel_id"),
     ],

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from .exchange import Context
 
-__all__ = ["Download"]
+__all__ = ["Download", "length_of"]
 
 
 @attrs.define(eq=False)
@@ -56,7 +56,7 @@ class Download(Transfer[int]):
         if not head.header(b"content-disposition").lower().startswith("attachment"):
             return False
         self._began = True
-        if _problem(head) is None and (_length(head) or 0) <= self.limit:
+        if _problem(head) is None and (length_of(head) or 0) <= self.limit:
             await self.begin(head)
             self._wanted = True
         return True
@@ -77,7 +77,7 @@ class Download(Transfer[int]):
             return self._judge_document(answer, context)
         if (problem := _problem(answer)) is not None:
             return OutcomeUnknownError(problem, reason="unreadable", status=200)
-        length = _length(answer)
+        length = length_of(answer)
         if max(self.received, length or 0) > self.limit:
             return OutcomeUnknownError(
                 f"the file is larger than the limit of {self.limit} bytes",
@@ -103,7 +103,8 @@ class Download(Transfer[int]):
         )
 
 
-def _length(head: Answer) -> int | None:
+def length_of(head: Answer) -> int | None:
+    """Return how many bytes an answer says that it has; None where it does not say."""
     value = head.header(b"content-length")
     return int(value) if value.isascii() and value.isdigit() else None
 
@@ -112,6 +113,6 @@ def _problem(head: Answer) -> str | None:
     """Return why nobody could tell whether an answer is whole, or None."""
     if head.header(b"content-encoding").lower() not in ("", "identity"):
         return "the server's answer has a content coding that was not asked for"
-    if _length(head) is None and "chunked" not in head.header(b"transfer-encoding").lower():
+    if length_of(head) is None and "chunked" not in head.header(b"transfer-encoding").lower():
         return "the server's answer does not say how long the file is"
     return None

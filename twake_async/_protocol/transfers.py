@@ -106,6 +106,7 @@ class Transfer(Generic[T]):
     body = b""
     front_id = None
     can_repeat = True
+    is_upload = False
 
     @property
     def method(self) -> str:
@@ -164,6 +165,7 @@ class Upload(Transfer[T]):
 
     # A second upload is a second file.
     repeatable = False
+    is_upload = True
 
     @property
     def content_type(self) -> str:

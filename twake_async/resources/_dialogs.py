@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import attrs
 
-from twake_async._draft_checks import check_id
+from twake_async._draft_checks import as_dict, check_id
 from twake_async._protocol.documents import mismatch
 from twake_async.errors import InvalidDraftError, RefusedError, TwakeError
 
@@ -87,7 +87,8 @@ class Dialogs:
             TwakeError: As for `send_message`.
 
         """
-        fields = _opener(event) | {"form": _form(form), "hidden_data": dict(hidden_data or {})}
+        data = {} if hidden_data is None else as_dict("hidden_data", hidden_data)
+        fields = _opener(event) | {"form": _form(form), "hidden_data": data}
         limits = Limits(group_id, deadline, retry)
         if self._caller.is_node:
             node = self._caller.node("dialogs.open")
@@ -160,6 +161,8 @@ def _opener(event: Opener) -> dict[str, Any]:
             "connection_id, such as a click or a command",
             field="event",
         )
+    for name, value in ids.items():
+        check_id(name, value)
     return ids
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from twake_async._protocol.documents import mismatch
-from twake_async._protocol.downloads import Download
+from twake_async._protocol.downloads import Download, length_of
 from twake_async._protocol.node.api import check_path_ids
 from twake_async._protocol.subjects import DOWNLOAD
 from twake_async.errors import TwakeError
@@ -96,8 +96,7 @@ async def fetch(
 
     async def begin(head: Answer) -> None:
         nonlocal total
-        length = head.header(b"content-length")
-        total = int(length) if length else None
+        total = length_of(head)
         await target.begin(head)
 
     async def write(chunk: bytes) -> None:

@@ -13,7 +13,7 @@ from twake_async._protocol.node.api import check_path_ids, internal_path
 from twake_async.errors import NotFoundError, TwakeError
 
 from ._files_element import FileElement
-from ._values import number, text
+from ._values import number, same_id, text
 
 if TYPE_CHECKING:
     from ._caller import Caller, Limits
@@ -49,7 +49,7 @@ def node_reader(element_id: str | None = None) -> Any:
         element = read_node_element(found)
         if element is None:
             return mismatch("holds no file")
-        if element_id is not None and element.id != element_id:
+        if element_id is not None and not same_id(element.id, element_id):
             return mismatch("is about another file")
         return element
 

@@ -88,8 +88,10 @@ def _of_path(path: str | os.PathLike[str]) -> Source:
             async for chunk in _pieces(file, found.st_size, thread):
                 yield chunk
         finally:
-            await thread.settle()
-            file.close()
+            try:
+                await thread.settle()
+            finally:
+                thread.finally_run(file.close)
 
     return Source(read, found.st_size, os.path.basename(os.fspath(path)))  # noqa: PTH119 - as above
 

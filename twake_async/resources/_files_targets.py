@@ -104,6 +104,8 @@ class FileTarget:
             raise InvalidDraftError(
                 "to is a folder: name the file, or say use_server_name=True", field="to"
             )
+        if self.path.exists() and not self.path.is_file():
+            raise InvalidDraftError("to is no regular file, and is not replaced", field="to")
         self._check_free()
 
     def _check_free(self) -> None:
@@ -170,8 +172,10 @@ class FileTarget:
 
     async def discard(self) -> None:
         """Remove the temporary file, if it is still there."""
-        await self._thread.settle()
-        self._remove()
+        try:
+            await self._thread.settle()
+        finally:
+            self._thread.finally_run(self._remove)
 
     def _remove(self) -> None:
         if self._file is not None:

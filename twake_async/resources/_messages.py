@@ -16,6 +16,7 @@ from twake_async.errors import InvalidDraftError, NotFoundError, TwakeError
 from twake_async.messages import Message, MessageRef
 
 from ._caller import Caller, Limits, check_node_id
+from ._values import same_id
 
 if TYPE_CHECKING:
     from twake_async.retry import RetryPolicy
@@ -234,7 +235,7 @@ def _message_reader(ref: MessageRef) -> Any:
         found = document.get("resource", False)
         if found is None:
             return NotFoundError("the server has no such message in this thread", status=200)
-        if not isinstance(found, dict) or found.get("id") != ref.id:
+        if not isinstance(found, dict) or not same_id(found.get("id"), ref.id):
             return mismatch("is not about this message")
         return decode_message(found)
 

@@ -12,7 +12,7 @@ from twake_async._protocol.node.api import user_path
 from twake_async.errors import NotFoundError, TwakeError
 
 from ._caller import Caller, Limits, check_node_id
-from ._values import flag, text
+from ._values import flag, same_id, text
 
 if TYPE_CHECKING:
     from twake_async.retry import RetryPolicy
@@ -112,7 +112,7 @@ def _reader(name: str, user_id: str) -> Any:
         if found is None:
             return NotFoundError(f"the server knows no user {user_id!r}", status=200)
         user = read_user(found)
-        return user if user and user.id == user_id else mismatch("is not about this user")
+        return user if user and same_id(user.id, user_id) else mismatch("is not about this user")
 
     return read
 
