@@ -533,6 +533,21 @@ async def test_the_sandbox_shows_channels_and_people_as_recorded(sandbox, real):
             assert shape(got.json()) == shape(recorded), name
 
 
+@pytest.mark.parametrize("release", ["2022", "2023"])
+async def test_the_sandbox_gives_a_hundred_rows_at_once(release):
+    """And so a long list is read in pages."""
+    channels = {
+        f"c{number}": {"id": f"id-{number}", "name": "a name", "ws": "main", "group": "acme"}
+        for number in range(228)
+    }
+    seed = DEFAULT_SEED | {"channels": DEFAULT_SEED["channels"] | channels}
+    async with Sandbox(seed, release=release) as box:
+        place = {"group_id": box.group_id, "workspace_id": box.workspace_id, "base_url": box.url}
+        async with TwakeSession(box.public_id, box.private_api_key, api="node", **place) as twake:
+            assert len(await twake.channels.list()) == 230
+        assert [one.method for one in box.requests].count("GET") == 3
+
+
 async def test_channels_and_people_of_the_sandbox(sandbox, real):
     """As a program meets them."""
     general, random = await real.channels.list()
