@@ -111,7 +111,7 @@ def put(
                 deadline=deadline,
             )
 
-    found = ask(options, 30.0, upload, as_json=as_json)
+    found = ask(options, 30.0, upload, as_json=as_json, changes=True)
     if isinstance(found, int):
         return found
     say(json.dumps(facts_of(found)) if as_json else printable(found.id))
