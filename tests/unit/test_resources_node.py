@@ -289,6 +289,15 @@ async def test_an_answer_about_something_else_proves_nothing(router, twake, docu
         assert caught.value.reason == "mismatch"
 
 
+async def test_what_is_not_there_tells_its_attempts(router, twake):
+    """As any error does that came from the server."""
+    words = {"statusCode": 404, "error": "Not Found", "message": "no such thing"}
+    router.get(path__regex="/channels/").respond(json=words)
+    with pytest.raises(NotFoundError, match=r"after 1 attempt in .* s") as caught:
+        await twake.channels.get("c")
+    assert (caught.value.attempts, caught.value.status) == (1, 404)
+
+
 async def test_other_refusals_keep_their_class(router, twake):
     """Only a 404 in the words of the server says that there is nothing."""
     body = {"statusCode": 403, "error": "Forbidden", "message": "no"}

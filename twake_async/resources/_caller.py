@@ -42,7 +42,9 @@ def _found_nothing(error: RefusedError) -> NotFoundError | None:
     """Return the error that says so, where a 404 in words is one; else None."""
     if error.reason != "status" or error.status != 404:
         return None
-    return NotFoundError(str(error.args[0]), status=404)
+    nothing = NotFoundError(str(error.args[0]), status=404)
+    nothing.attempts, nothing.elapsed = error.attempts, error.elapsed
+    return nothing
 
 
 def check_node_id(field: str, value: object) -> str:
