@@ -401,6 +401,16 @@ async def test_what_is_no_file_is_an_error(tmp_path, answer, kind, said):
     assert names(tmp_path) == []
 
 
+async def test_an_empty_answer_without_a_length_proves_nothing(tmp_path):
+    """Its connection may have been cut before the file came."""
+    empty = FileElement("f-1", workspace_id=WORKSPACE, size=0)
+    async with play(answer_with(b"HTTP/1.1 200 OK\r\n\r\n")) as drive:
+        for file in (FILE, empty):
+            with pytest.raises(OutcomeUnknownError, match="how long"):
+                await download(drive, tmp_path / "a", file)
+    assert names(tmp_path) == []
+
+
 ERRORS = {
     "r02-drive-download-wrong-key": AuthenticationError,
     "r04-drive-download-unknown-group": InvalidGroupError,

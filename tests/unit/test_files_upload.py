@@ -6,6 +6,7 @@ import asyncio
 import gc
 import io
 import json
+import os
 import socket
 import ssl
 import time
@@ -376,6 +377,16 @@ async def test_a_file_that_shrinks(tmp_path):
         with pytest.raises(OutcomeUnknownError) as caught:
             await upload(drive, path, on_progress=shrink)
     assert "before its size" in str(caught.value.__cause__)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such files")
+async def test_a_pipe_is_no_source(tmp_path):
+    """To open it would wait for whoever writes into it."""
+    os.mkfifo(tmp_path / "pipe")
+    async with play(answer_with(b"")) as drive, asyncio.timeout(10):
+        with pytest.raises(InvalidDraftError, match="no regular file") as caught:
+            await upload(drive, tmp_path / "pipe")
+    assert caught.value.field == "source"
 
 
 async def test_a_text_file_is_no_source():

@@ -76,21 +76,17 @@ class Download(Transfer[int]):
         if isinstance(answer, Failure) or not self._began or answer.status != 200:
             return self._judge_document(answer, context)
         if (problem := _problem(answer)) is not None:
-            return OutcomeUnknownError(problem, reason="unreadable", status=200)
+            return _unreadable(problem)
         length = length_of(answer)
         if max(self.received, length or 0) > self.limit:
-            return OutcomeUnknownError(
-                f"the file is larger than the limit of {self.limit} bytes",
-                reason="unreadable",
-                status=200,
-            )
+            return _unreadable(f"the file is larger than the limit of {self.limit} bytes")
         if length is not None and self.received != length:
             return self._judge_document(LOST, context)
         return self.received or self._empty()
 
     def _judge_document(self, answer: Answer | Failure, context: Context) -> int | TwakeError:
         if isinstance(answer, Answer) and answer.status == 200 and not answer.body:
-            return self._empty()
+            return self._empty() if (problem := _problem(answer)) is None else _unreadable(problem)
         error: TwakeError = self.inner.judge(answer, context)  # no document is a file
         return error
 
@@ -101,6 +97,10 @@ class Download(Transfer[int]):
         return NotFoundError(
             "the server gave no byte: the file is in another workspace, or it is empty", status=200
         )
+
+
+def _unreadable(why: str) -> OutcomeUnknownError:
+    return OutcomeUnknownError(why, reason="unreadable", status=200)
 
 
 def length_of(head: Answer) -> int | None:

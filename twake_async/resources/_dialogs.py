@@ -145,6 +145,7 @@ class Dialogs:
         check_id("token", token)
         read = _token_reader(self._caller.public_id)
         call = self._caller.v1("dialogs.user_of_token").call("core/token", {"token": token}, read)
+        del token  # tools that show tracebacks may show locals
         return await self._caller.make(call, Limits(None, deadline, retry))
 
 
