@@ -8,13 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from twake_async.sandbox._faults.fault import failure, formed, late, refused
-from twake_async.sandbox._faults.names import (
-    NODE_ACTIONS,
-    Action,
-    Form,
-    Refusal,
-    RequestKind,
-)
+from twake_async.sandbox._faults.names import NODE_ACTIONS, Action, Form, Refusal, RequestKind
 from twake_async.sandbox._posting.poster import Poster
 from twake_async.sandbox._posting.record import PostedEvent
 from twake_async.sandbox._received import Received, ReceivedRequest
