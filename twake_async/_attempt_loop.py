@@ -297,7 +297,9 @@ class Attempts(Generic[C]):
         self.tokens.give_back()
         if goes_on and send.last is not None and send.last.outcome is not Outcome.NOT_SENT:
             self.tokens.put_back()  # for the attempt that does not follow
-        self._tell(send, Outcome.DELIVERED, "found", None, found.result)
+        if self.on_attempt is not None or log.isEnabledFor(DEBUG):
+            attempt = send.attempt(Outcome.DELIVERED, "found", None, found.result)
+            tell(attempt, self.on_attempt)
         return found
 
     def _delivered(self, send: Send[T], result: T) -> T:
@@ -345,22 +347,10 @@ class Attempts(Generic[C]):
         wait: float | None,
         result: T | TwakeError | None,
     ) -> None:
-        """Tell the listener and the observer what is certain after an attempt."""
+        """Tell the listener, the observer and the log what is certain after an attempt."""
         send.noted = send.number
         self.counters.attempts += 1
         if send.listener is not None:
             send.listener.attempt_ended(outcome, reason, last=wait is None)
-        self._tell(send, outcome, reason, wait, result)
-
-    def _tell(
-        self,
-        send: Send[T],
-        outcome: Outcome,
-        reason: str,
-        wait: float | None,
-        result: T | TwakeError | None,
-    ) -> None:
-        """Tell the observer and the log."""
-        if self.on_attempt is None and not log.isEnabledFor(DEBUG):
-            return
-        tell(send.attempt(outcome, reason, wait, result), self.on_attempt)
+        if self.on_attempt is not None or log.isEnabledFor(DEBUG):
+            tell(send.attempt(outcome, reason, wait, result), self.on_attempt)
