@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from logging import DEBUG
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -59,6 +60,8 @@ class Attempts(Generic[C]):
         policy: RetryPolicy,
         seconds: float,
         listener: Listener | None = None,
+        *,
+        longest_pause: float = math.inf,
     ) -> T:
         """Return what was delivered, or raise the error that says why nothing was.
 
@@ -70,9 +73,11 @@ class Attempts(Generic[C]):
             policy: When to try again.
             seconds: The deadline, waits and all attempts included.
             listener: Hears of each attempt of this send, before the observer does.
+            longest_pause: Seconds: a longer pause that the server asks for ends the send.
 
         """
         send = Send(request, policy, self.clock, self.clock.now(), seconds, listener)
+        send.longest_pause = longest_pause
         if (steps := request.steps) is not None:
             send.use_steps(steps)
         pool, once = self.transport.pool, policy.unsent_attempts is not None
@@ -218,12 +223,12 @@ class Attempts(Generic[C]):
         while error is None and (pause := self._cool_until - self.clock.now()) > 0:
             if self._pauses.over:
                 break
+            too_long = pause > send.longest_pause
             # All sends wait for the same moment: the jitter keeps them from leaving at once.
             pause += self.clock.draw() * send.policy.initial_wait
-            if pause >= send.left():
-                error = NotSentError(
-                    "the server asked for a pause that ends after the deadline", reason="cooldown"
-                )
+            if too_long or pause >= send.left():
+                why = "is longer than the idle time" if too_long else "ends after the deadline"
+                error = NotSentError(f"the server asked for a pause that {why}", reason="cooldown")
             else:
                 await self.clock.pause(pause, self._pauses)
         if error is None and send.number:
@@ -292,7 +297,9 @@ class Attempts(Generic[C]):
         self.tokens.give_back()
         if goes_on and send.last is not None and send.last.outcome is not Outcome.NOT_SENT:
             self.tokens.put_back()  # for the attempt that does not follow
-        self._tell(send, Outcome.DELIVERED, "found", None, found.result)
+        if self.on_attempt is not None or log.isEnabledFor(DEBUG):
+            attempt = send.attempt(Outcome.DELIVERED, "found", None, found.result)
+            tell(attempt, self.on_attempt)
         return found
 
     def _delivered(self, send: Send[T], result: T) -> T:
@@ -316,6 +323,8 @@ class Attempts(Generic[C]):
             self._cool_until = max(self._cool_until, until)
         unsent = result.outcome is Outcome.NOT_SENT
         send.unsent += unsent
+        if (asked := max(0.0, self._cool_until - now)) > send.longest_pause:
+            return None
         wait = next_wait(
             send.policy,
             result.outcome,
@@ -324,7 +333,7 @@ class Attempts(Generic[C]):
             unsent=send.unsent,
             repeatable=send.request.repeatable,
             time_left=send.left(),
-            retry_after=max(0.0, self._cool_until - now),
+            retry_after=asked,
             draw=self.clock.draw(),
         )
         # An attempt that never left costs the server nothing, so it takes no token.
@@ -338,22 +347,10 @@ class Attempts(Generic[C]):
         wait: float | None,
         result: T | TwakeError | None,
     ) -> None:
-        """Tell the listener and the observer what is certain after an attempt."""
+        """Tell the listener, the observer and the log what is certain after an attempt."""
         send.noted = send.number
         self.counters.attempts += 1
         if send.listener is not None:
             send.listener.attempt_ended(outcome, reason, last=wait is None)
-        self._tell(send, outcome, reason, wait, result)
-
-    def _tell(
-        self,
-        send: Send[T],
-        outcome: Outcome,
-        reason: str,
-        wait: float | None,
-        result: T | TwakeError | None,
-    ) -> None:
-        """Tell the observer and the log."""
-        if self.on_attempt is None and not log.isEnabledFor(DEBUG):
-            return
-        tell(send.attempt(outcome, reason, wait, result), self.on_attempt)
+        if self.on_attempt is not None or log.isEnabledFor(DEBUG):
+            tell(send.attempt(outcome, reason, wait, result), self.on_attempt)

@@ -7,7 +7,8 @@ errors of a send.
 
 from twake_async._field_texts import show_field_texts as _show_field_texts
 
-from ._channels import Channel, Channels
+from ._channel import Channel
+from ._channels import Channels
 from ._dialogs import Dialogs, Opener, TokenOwner
 from ._files import Files
 from ._files_element import FileElement, FileVersion

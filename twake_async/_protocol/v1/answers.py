@@ -14,6 +14,7 @@ from twake_async._protocol.failures import judge_failure
 from twake_async._protocol.node_errors import NOT_FOUND, json_of
 from twake_async._protocol.php_errors import has_no_route
 from twake_async._protocol.statuses import judge_status
+from twake_async._protocol.subjects import MESSAGE
 from twake_async.errors import RefusedError, TwakeError
 
 from .refusals import judge_words
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from twake_async._protocol.exchange import Context, Failure
+    from twake_async._protocol.subjects import Subject
 
     from .api import Api
 
@@ -37,6 +39,7 @@ def read_answer(  # noqa: PLR0917 - on the path of each send
     api: Api,
     context: Context,
     judge: Callable[[Mapping[str, Any]], TwakeError] = judge_words,
+    subject: Subject = MESSAGE,
 ) -> Mapping[str, Any] | TwakeError:
     """Return the document of a 200 that is no refusal, or the error that the answer is.
 
@@ -47,12 +50,13 @@ def read_answer(  # noqa: PLR0917 - on the path of each send
         api: The API that was asked.
         context: What is known beside the answer.
         judge: Returns what a 200 proves whose JSON has an `error`.
+        subject: What an error is about.
 
     """
     if not isinstance(answer, Answer):
-        return judge_failure(answer, api.server)
+        return judge_failure(answer, api.server, subject)
     if answer.status != 200:
-        error = _no_api(answer) or judge_status(answer, path, api.server, context)
+        error = _no_api(answer) or judge_status(answer, path, api.server, context, subject)
         return add_words(error, _NO_ROUTE) if has_no_route(answer) else error
     document = document_of(answer, limit, api.codec, api.server)
     if isinstance(document, TwakeError):
