@@ -199,7 +199,8 @@ class Channels:
         read_row: Callable[[object], T | None],
         limits: Limits,
     ) -> tuple[T, ...]:
-        """Return all rows of a list: the server gives a hundred at once (source: `Pagination`)."""
+        """Return all rows of a list; the server gives a hundred at once."""
+        # Source: `Pagination`.
         sender = self._caller.sender
         ends = sender.attempts.now() + sender.seconds(limits.deadline)
         found: dict[T, None] = {}
