@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import attrs
@@ -106,7 +107,7 @@ def _unreadable(why: str) -> OutcomeUnknownError:
 def length_of(head: Answer) -> int | None:
     """Return how many bytes an answer says that it has; None where it does not say."""
     value = head.header(b"content-length")
-    return int(value) if value.isascii() and value.isdigit() else None
+    return int(value) if re.fullmatch("[0-9]{1,18}", value) else None
 
 
 def _problem(head: Answer) -> str | None:
