@@ -102,10 +102,10 @@ def _address(url: str | None) -> tuple[str, int]:
         )
     try:
         found = urlsplit(url)
-        host, port = found.hostname, found.port
+        scheme, host, port = found.scheme, found.hostname, found.port
     except ValueError:
-        host = port = None
-    if host is None or port is None or found.scheme != "http":
+        scheme, host, port = "", None, None
+    if scheme != "http" or host is None or port is None:
         raise click.UsageError(f"{url} is the address of no sandbox: it is http://127.0.0.1:PORT.")
     return host, port
 
