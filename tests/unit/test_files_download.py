@@ -181,6 +181,15 @@ async def test_an_empty_file(tmp_path):
     assert names(tmp_path) == ["e"]
 
 
+async def test_an_empty_file_of_another_workspace(tmp_path):
+    """No file begins where the server names none, whatever was known of the file."""
+    empty = FileElement("f-1", workspace_id=WORKSPACE, size=0)
+    async with play(answer_with(raw_answer(b""))) as drive:
+        with pytest.raises(NotFoundError, match="another workspace"):
+            await download(drive, tmp_path / "a", empty)
+    assert names(tmp_path) == []
+
+
 @respx.mock
 @pytest.mark.parametrize(
     "name", ["r87-drive-download", "r99c-drive-multipart-download", "r89-drive-download-folder"]

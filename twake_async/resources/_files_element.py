@@ -71,8 +71,10 @@ class FileElement:
 
 
 def read_element(found: object) -> FileElement | None:
-    """Return the element that a server of v1 describes; None for no element."""
+    """Return the element that a server of v1 describes; None for no element: each has a name."""
     if not isinstance(found, dict) or not text(found.get("id")):
+        return None
+    if not isinstance(found.get("name"), str):
         return None
     return FileElement(
         id=text(found["id"]),
