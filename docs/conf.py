@@ -9,6 +9,7 @@ from typing import Any
 
 import attrs
 from docutils import nodes
+from pygments.lexers.special import TextLexer
 from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.ext.napoleon import Config, GoogleDocstring
@@ -34,6 +35,7 @@ exclude_patterns = ["_build", "examples"]
 html_static_path = ["_static"]
 html_css_files = ["house.css"]
 html_favicon = "_static/favicon.svg"
+html_search_scorer = str(ROOT / "docs" / "_static" / "scorer.js")
 highlight_language = "none"
 html_theme = "furo"
 html_title = f"twake-async {release}"
@@ -115,3 +117,4 @@ def setup(app: Sphinx) -> None:
     app.connect("autodoc-process-signature", _signature)
     app.connect("autodoc-process-docstring", _sections)
     app.connect("doctree-read", _plain_type)
+    app.add_lexer("cron", TextLexer)  # Pygments has none for crontabs

@@ -59,7 +59,7 @@ class Life:
     def _check_process(self) -> None:
         if self._process != os.getpid():
             raise WrongEventLoopError(
-                "the session was made in another process, before a fork: build one in each process"
+                "the session was made in another process, before a fork: make one in each process"
             )
 
     def _check_place(self) -> None:
@@ -72,7 +72,7 @@ class Life:
             self._loop = loop
         elif self._loop is not loop:
             raise WrongEventLoopError(
-                "the session belongs to another event loop: build one in each loop"
+                "the session belongs to another event loop: make one in each loop"
             )
 
     def call(self, function: Callable[[T], object], value: T) -> None:

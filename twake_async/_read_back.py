@@ -32,8 +32,8 @@ class ReadBack:
         steps = request.steps
         if steps is None or not steps.can_read or request.operation == "ephemeral":
             raise ConfigurationError(
-                'read_back needs api="node", and a message that is stored: no read shows what '
-                'api="v1" stored, nor an ephemeral message',
+                'read_back needs api="node" and a message that is stored: over api="v1" no message '
+                "can be read, and an ephemeral message is not stored",
                 field="read_back",
             )
         self._request, self._steps = request, steps

@@ -363,5 +363,5 @@ def _ref(message: object) -> MessageRef:
     if isinstance(message, Message):
         return message.ref
     raise InvalidDraftError(
-        "message must be the Message that was answered, or a MessageRef", field="message"
+        "message must be a Message that a send returned, or a MessageRef", field="message"
     )

@@ -1,4 +1,4 @@
-"""`Stats`: what a session has sent and how it is, in numbers; and what counts it."""
+"""`Stats`: counters of a session and the state of its connections."""
 
 from __future__ import annotations
 
@@ -29,18 +29,17 @@ class Connections:
     """Sends that wait for a connection."""
 
     unreachable: str = ""
-    """Why the last attempt to connect failed, as a `reason` of `NotSentError`; empty while the
-    server can be reached."""
+    """Why the last attempt to connect failed: a `reason` of `NotSentError`. Empty while the server
+    can be reached."""
 
 
 @attrs.frozen
 class Stats:
-    """What `TwakeSession.stats` returns: a session in numbers, at one moment.
+    """The counters of a session, and the state of its connections, at one moment.
 
-    The counters only grow, from the session's start. They count sends that have ended: new
-    messages, edits, removes, and the calls about channels, users, files and dialogs. A send that
-    was refused before it began, as with a bad argument, is not counted. Nor are the drafts of a
-    batch that it never began to send.
+    The counters begin at 0 when the session is made, and only grow. They count sends that have
+    ended: new messages, edits, removes, and the calls about channels, users, files and dialogs.
+    They do not count a send with an invalid argument, nor drafts of a batch that never began.
     """
 
     delivered: int
@@ -50,22 +49,22 @@ class Stats:
     """Counter: sends that ended `REFUSED`."""
 
     not_sent: int
-    """Counter: sends that ended `NOT_SENT`, cancelled ones included."""
+    """Counter: sends that ended `NOT_SENT`, also cancelled ones."""
 
     unknown: int
-    """Counter: sends that ended `UNKNOWN`, cancelled ones included."""
+    """Counter: sends that ended `UNKNOWN`, also cancelled ones."""
 
     failures: Mapping[Outcome, Mapping[str, int]] = attrs.field(hash=False)
     """Counters: the sends that were not delivered, by outcome and by `reason`."""
 
     attempts: int
-    """Counter: attempts that have ended. Those beyond the first of a send are retries."""
+    """Counter: attempts that have ended. All after the first attempt of a send are retries."""
 
     in_flight: int
     """Sends that have begun and not ended, with those that wait for a connection or a retry."""
 
     connections: Connections | None
-    """The connections; None over a client or a transport of the caller's."""
+    """The connections; None with a client or a transport of your own."""
 
     cooldown: float
     """Seconds that are left of the pause that the server asked for; 0 without one."""

@@ -60,7 +60,7 @@ async def test_a_channel_by_its_name_is_told_to_be_no_channel(release):
         async with session(box) as twake:
             error = await unknown(twake.send_message("general", "Hello"))
     assert error.reason == {"2020": "status", "2021": "unreadable"}[release]
-    assert "channel_id names no channel: 'general' is no UUID, and every recorded" in str(error)
+    assert "channel_id is not the id of a channel: 'general' is not a UUID, and every" in str(error)
     assert "group_id" not in str(error)
 
 
@@ -70,8 +70,8 @@ async def test_a_channel_that_does_not_exist_is_named_as_the_likely_cause(releas
     with Sandbox(release=release) as box:
         async with session(box) as twake:
             error = await unknown(twake.send_message(NOBODY, "Hello"))
-    assert "recorded servers answer so where channel_id names no channel" in str(error)
-    assert "is no UUID" not in str(error)
+    assert "recorded servers answer so if channel_id is not the id of a channel" in str(error)
+    assert "is not a UUID" not in str(error)
     assert "sender" not in str(error)
 
 
@@ -83,7 +83,7 @@ async def test_a_sender_who_is_not_in_the_channel_is_a_likely_cause():
             error = await unknown(twake.send_message(box.channel_id, "Hello", sender=stranger))
         assert len(box.messages(box.channel_id)) == 1
     assert (error.reason, error.status) == ("status", 500)
-    assert "or where sender is no member of the channel, and then the message is st" in str(error)
+    assert "or if sender is not a member of the channel; then the message is st" in str(error)
 
 
 @pytest.mark.parametrize("call", ["send", "edit", "remove"])
@@ -99,7 +99,7 @@ async def test_a_group_that_a_server_of_2021_does_not_know_is_a_likely_cause(cal
             }
             error = await unknown(calls[call]())
     assert (error.reason, error.status) == ("status", 500)
-    assert "where group_id names no group, or one in which the application is not" in str(error)
+    assert "if group_id is not the id of a group, or the application is not" in str(error)
 
 
 async def test_a_parent_that_a_server_of_2021_does_not_know_is_a_likely_cause():
@@ -109,7 +109,9 @@ async def test_a_parent_that_a_server_of_2021_does_not_know_is_a_likely_cause():
             lost = twake.send_message(box.channel_id, "Hello", parent_message_id=NOBODY)
             error = await unknown(lost)
     assert error.reason == "mismatch"
-    assert "where parent_message_id names no message, or where its message service" in str(error)
+    assert "if parent_message_id is not the id of a message, or if its message service" in str(
+        error
+    )
 
 
 # --- an edit, a remove ---------------------------------------------------------------------------
@@ -126,7 +128,7 @@ async def test_an_edit_that_finds_no_message_says_what_may_be_the_cause(release,
             name = NOBODY if lost == "gone" else reply.id
             error = await unknown(twake.edit_message(MessageRef(box.channel_id, name), "Hello"))
     text = str(error)
-    assert "where the message is gone" in text
+    assert "if the message is gone" in text
     assert "a reply" in text
     assert "found only with parent_message_id" in text
 
@@ -140,7 +142,7 @@ async def test_an_edit_of_a_reply_with_its_parent_is_not_told_to_give_it(release
             reply = await twake.reply(root, "Reply")
             ref = MessageRef(box.channel_id, reply.id, NOBODY)
             error = await unknown(twake.edit_message(ref, "Hello"))
-    assert "or stands in another thread than that of parent_message_id" in str(error)
+    assert "or is in another thread than that of parent_message_id" in str(error)
 
 
 async def test_a_remove_in_a_group_without_the_application_names_the_group():
@@ -161,7 +163,7 @@ async def test_a_reply_in_no_thread_says_what_a_thread_is(release):
         async with session(box) as twake:
             lost = twake.send_message(box.channel_id, "Hello", parent_message_id=NOBODY)
             error = await unknown(lost)
-            assert "parent_message_id must name the first message of a thread" in str(error)
+            assert "parent_message_id must be the id of the root message of a thread" in str(error)
             box.fail_next(before_storing="error_words")
             error = await unknown(twake.send_message(box.channel_id, "Hello"))
     assert error.reason == "server_error"

@@ -37,7 +37,7 @@ def document_of(
         return read_document(answer, limit, codec)
     except ValueError as exc:
         unreadable = OutcomeUnknownError(
-            f"the server answered 200 with what is no answer of Twake's: {exc}",
+            f"the server answered 200 with a body that is not an answer of Twake: {exc}",
             reason="unreadable",
             status=200,
         )

@@ -42,7 +42,7 @@ def without_answer(failure: Failure) -> TwakeError:
     """Return the error of a request that got no whole answer."""
     if failure.sent:
         return OutcomeUnknownError(
-            f"the server took the question, but {failure.detail}", reason=failure.reason
+            f"the server got the request, but {failure.detail}", reason=failure.reason
         )
     advice = DOWN if failure.reason == "connect" else "check base_url"
     return NotSentError(
@@ -61,7 +61,7 @@ def _wrong_address(answer: Answer) -> str:
         return f"the server redirects to {where}, which is never followed: check base_url"
     if speaks_tls(answer):
         return TLS_THERE
-    return f"the server answered {answer.status}, as no Twake does there: check base_url"
+    return f"the server answered {answer.status}, which no Twake does at this path: check base_url"
 
 
 def unlike_twake(answer: Answer) -> Check:
@@ -78,6 +78,6 @@ def unlike_twake(answer: Answer) -> Check:
         )
     return Check(
         "unclear",
-        f"the server answered {answer.status} with what no recorded release of Twake answers; "
-        "check base_url, and the server itself",
+        f"the server answered {answer.status} with an answer that no recorded release of Twake "
+        f"gives; check base_url, and the server itself",
     )

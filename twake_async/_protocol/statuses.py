@@ -115,7 +115,7 @@ def speaks_tls(answer: Answer) -> bool:
 def _later(answer: Answer, now: float) -> RateLimitedError:
     status = answer.status
     later = RateLimitedError(
-        f"the server answered {status}: come later", reason="later", status=status
+        f"the server answered {status}: try again later", reason="later", status=status
     )
     later.retry_after = parse_retry_after(answer.header(b"retry-after"), now)
     return later

@@ -26,7 +26,7 @@ __all__ = ["Options", "Settings", "default_files", "open_session", "read_file"]
 _PAIR = ("public_id", "private_api_key")
 _NAMES = (*_PAIR, "group_id", "base_url", "api", "workspace_id", "text_form")
 _VARIABLES = {name: f"TWAKE_{name.upper()}" for name in _NAMES if name != "text_form"}
-#: What a file may say besides: the path of a CA bundle, or whether to check certificates.
+#: Another name of a file: the path of a CA bundle, or whether to check certificates.
 _VERIFY = "verify"
 #: The place of the file on every platform before each had its own; it is still looked for there.
 _FIRST_FILE = "~/.config/twake-async.toml"
@@ -83,10 +83,10 @@ class Settings:
 
     @property
     def verify(self) -> str | bool:
-        """What the file says of certificates; True where it says nothing.
+        """How the file wants certificates to be checked; True if it does not say it.
 
-        `false` holds only for the address that stands in the same file: no option and no variable
-        sends the key to another server that nobody checks.
+        `false` is valid only for the address in the same file. So no option and no variable can
+        send the key to another server whose certificate is not checked.
         """
         for layer in self._layers:
             if _VERIFY not in layer:
@@ -189,13 +189,13 @@ def read_file(path: Path) -> dict[str, Any]:
         raise ConfigurationError(f"{path} cannot be read: {exc.strerror}") from None
     if len(text) == _LONGEST:
         raise ConfigurationError(
-            f"{path} is no configuration: it is longer than {_LONGEST:,} bytes"
+            f"{path} is not a configuration file: it is longer than {_LONGEST:,} bytes"
         )
     read = _parsed(path, text)
     for name, value in read.items():
         if name not in (*_NAMES, _VERIFY):
             known = ", ".join((*_NAMES, _VERIFY))
-            raise ConfigurationError(f"{path} says {name!r}: it may say {known}")
+            raise ConfigurationError(f"{path} has {name!r}: it may have {known}")
         if name == _VERIFY:
             read[name] = _checked_verify(path, value)
         elif not isinstance(value, str):
@@ -234,7 +234,7 @@ def _check_private(path: Path, status: os.stat_result) -> None:
         return
     if is_open(status.st_mode, owned=status.st_uid == os.geteuid()):
         raise ConfigurationError(
-            f"{path} holds a private key and is open to others: run chmod 600 "
+            f"{path} contains a private key, and other users can read it: run chmod 600 "
             f"{shlex.quote(str(path))}, and change the key if others use this machine"
         )
 

@@ -36,7 +36,7 @@ def _checked_hosts(
 
 @click.group(
     invoke_without_command=True,
-    short_help="Run a Twake of your own on this machine.",
+    short_help="Run a Twake on this machine, for trials.",
     epilog="""\b
 Examples:
   twake-async sandbox
@@ -55,15 +55,19 @@ error. What is stored lives in memory and goes with the sandbox.
     "--port",
     type=click.IntRange(0, 65535),
     default=0,
-    help="The port on 127.0.0.1; else a free one.",
+    help="The port on 127.0.0.1; by default a free one.",
 )
-@click.option("--seed", metavar="FILE", help="A JSON file with the world to begin with.")
+@click.option(
+    "--seed",
+    metavar="FILE",
+    help="A JSON file with the groups, channels and applications at the start.",
+)
 @click.option(
     "--release",
     type=click.Choice(["2020", "2021", "2022", "2023"]),
     default="2020",
     show_default=True,
-    help="Whose answers to give; 2022 and 2023 on the Node API.",
+    help="The release of Twake; 2022 and 2023 have the Node API.",
 )
 @click.option(
     "--allow-host",
@@ -71,19 +75,19 @@ error. What is stored lives in memory and goes with the sandbox.
     metavar="NAME",
     multiple=True,
     callback=_checked_hosts,
-    help="A name besides localhost by which it may be asked, as from a container; may be repeated.",
+    help="Also accept requests for this host name, for example from a container; may be repeated.",
 )
 @click.option(
     "--shell",
     type=click.Choice(SHELLS),
     default="sh",
     show_default=True,
-    help="Whose lines to print; sh is for bash and zsh, too.",
+    help="The shell for which to print the lines; sh is also for bash and zsh.",
 )
 @click.option(
     "--events-url",
     metavar="URL",
-    help="Where to post the events of the first application: the address of a bot.",
+    help="The address of a bot: post the events of the first application there.",
 )
 @click.pass_context
 def sandbox(
@@ -96,10 +100,10 @@ def sandbox(
     shell: str,
     events_url: str | None,
 ) -> int:
-    """Run a Twake on this machine that answers as the real one does, until Ctrl-C.
+    """Run a Twake on this machine that answers like the real one, until Ctrl-C.
 
-    Prints the lines to paste into another shell, so that send, check and TwakeSession.from_env()
-    use it; then one line for each request.
+    It prints lines to paste into another shell. After that, send, check and
+    TwakeSession.from_env() use the sandbox there. Then it prints one line for each request.
     """
     if context.invoked_subcommand is not None:
         return 0
@@ -134,7 +138,7 @@ def _why(problem: Exception) -> str:
     if isinstance(problem, LookupError):
         return f"it lacks {problem}"
     if isinstance(problem, TypeError | AttributeError):
-        return "it does not describe a world"
+        return "it is not a seed"
     return getattr(problem, "strerror", None) or str(problem)
 
 

@@ -39,7 +39,7 @@ Examples:
   twake-async sandbox fail close --after-storing    # stored, and its answer is lost
   twake-async sandbox fail 429 --retry-after 2
   twake-async sandbox fail authentication --times 3
-  twake-async sandbox fail none                     # forget the failures that wait
+  twake-async sandbox fail none                     # forget these failures
 
 ACTION is a status, or one of: close, reset, silent, cut, cut_chunked, cut_reset, cut_silent, drip,
 empty, html, bad_gzip, cut_json, php_trace, error_words, null_object, null_id, other_message; on the
@@ -47,17 +47,21 @@ Node API also swallowed and later. authentication, group, capability and privile
 """,
 )
 @click.argument("action", callback=_action)
-@click.option("--after-storing", is_flag=True, help="Store the message first.")
-@click.option("--times", type=click.IntRange(min=1), default=1, help="For how many requests.")
+@click.option("--after-storing", is_flag=True, help="Store the message before the failure.")
+@click.option(
+    "--times", type=click.IntRange(min=1), default=1, help="The number of requests that fail."
+)
 @click.option("--retry-after", metavar="SECONDS", help="The Retry-After header of a status.")
 @click.option(
     "--on",
     type=click.Choice(REQUEST_KINDS),
     default="write",
     show_default=True,
-    help="Which requests; all but write need a release with the Node API.",
+    help="The kind of request; all but write need a release with the Node API.",
 )
-@click.option("--base-url", metavar="URL", help="The sandbox; else TWAKE_BASE_URL.")
+@click.option(
+    "--base-url", metavar="URL", help="The address of the sandbox; by default TWAKE_BASE_URL."
+)
 def fail(
     action: str | int,
     *,
@@ -69,7 +73,7 @@ def fail(
 ) -> int:
     """Let the next message to a running sandbox fail, from another terminal.
 
-    The sandbox is found by TWAKE_BASE_URL, which it printed when it started.
+    TWAKE_BASE_URL, which the sandbox printed when it started, names the sandbox.
     """
     asked = {
         "action": action,

@@ -38,10 +38,9 @@ PYTHON = re.compile(
 FOR_PROGRAMS = (
     "send takes a MessageDraft",
     "an ephemeral reply is for the user of an event",
-    "where send_many takes",
-    "a TwakeSession is not pickled",
-    "process, with TwakeSession.from_env() perhaps",
-    "message must be the Message that was answered, or a MessageRef",
+    "but send_many takes",
+    "a TwakeSession cannot be pickled",
+    "message must be a Message that a send returned, or a MessageRef",
     "drafts must be an iterable or an async iterable of MessageDrafts",
     "on_unknown must be",
     "http_client",
@@ -83,7 +82,7 @@ def test_no_sentence_of_the_library_reaches_a_shell_in_words_of_python(room):
         ("pinned must be True or False", "pinned must be true or false"),
         ('one user over api="node" alone', "one user with --api node alone"),
         ("api must be one of v1, node", "--api (TWAKE_API) must be one of v1, node"),
-        ('it needs api="node" and a workspace_id', "it needs --api node and --workspace"),
+        ('set api="node" and a workspace_id', "set --api node and --workspace"),
         ("hidden_data must be a dict, not list", "hidden_data must be a JSON object, not a list"),
     ],
 )
@@ -134,13 +133,13 @@ def test_what_an_earlier_run_did_not_learn_is_told_with_the_option(sandbox, cli,
     cli("send-many", *given)
     err = cli("send-many", *given)[2]
     assert (
-        "line 1: unknown: an earlier run did not learn its outcome; --resend sends it again\n"
+        "line 1: unknown: an earlier run ended before its outcome was known; --resend sends it again\n"
         in err
     )
     assert "resend=" not in err
 
 
-AGAIN = "to go on: the same command again"
+AGAIN = "to continue: run the same command again"
 
 
 @pytest.mark.parametrize(
@@ -174,7 +173,7 @@ def test_without_a_journal_the_list_is_what_to_go_on_with(sandbox, cli, write, t
     with sandbox.unreachable():
         err = cli(*given)[2]
     assert AGAIN not in err
-    assert f"to go on: send {rest}" in err
+    assert f"to continue: send {rest}" in err
     assert cli("send-many", rest)[0] == 0
 
 

@@ -27,14 +27,14 @@ __all__ = ["Place", "Remove", "Save", "Session", "finds", "is_proof"]
 
 # The likely causes of a failure of the server, as recorded. Each may have another cause.
 _GONE = (
-    "so it answers where the message is gone, or stands in another thread: a reply is found only "
+    "the server answers so if the message is gone, or is in another thread: a reply is found only "
     "with parent_message_id"
 )
 _NO_THREAD = (
-    "so it answers where there is no such thread: parent_message_id must name the first message of "
-    "a thread"
+    "the server answers so if the thread does not exist: parent_message_id must be the id of the "
+    "root message of a thread"
 )
-_NOT_OURS = "so it answers where the message is not this application's"
+_NOT_OURS = "the server also answers so if the message belongs to another sender"
 
 
 class Session(Protocol):
@@ -179,7 +179,7 @@ class Save:
             return mismatch("is about another thread")
         if name == context.seen:
             # The connection's last answer named it: the same front_id was given twice.
-            return mismatch("names a message that was there before")
+            return mismatch("names a message that existed before")
         result = decode_message(message)
         return attrs.evolve(result, maybe_duplicated=True) if context.in_doubt else result
 

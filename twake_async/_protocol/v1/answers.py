@@ -69,7 +69,7 @@ def _no_api(answer: Answer) -> RefusedError | None:
     if answer.status != 404 or json_of(answer) != NOT_FOUND:
         return None
     return RefusedError(
-        'this server has no v1 API, as the last release of Twake has none: it needs api="node" '
+        'this server does not serve the v1 API, like the last release of Twake: set api="node" '
         "and a workspace_id (TWAKE_API=node, TWAKE_WORKSPACE_ID)",
         reason="api",
         status=404,

@@ -29,7 +29,7 @@ _NOT_PERSISTED = b"ERROR with persist"
 _MOST = 60
 
 _NO_GROUP = (
-    "group_id names no group, or one in which the application is not installed (servers of "
+    "group_id is not the id of a group, or the application is not installed there (servers of "
     "mid-2021 and later)"
 )
 _SLOW = "its message service was slow or failed"
@@ -84,7 +84,7 @@ def name_cause_of_remove(error: TwakeError, answer: Answer | Failure) -> TwakeEr
 def _with(error: TwakeError, causes: list[str]) -> TwakeError:
     if not causes:
         return error
-    return add_words(error, f"recorded servers answer so where {', or where '.join(causes)}")
+    return add_words(error, f"recorded servers answer so if {', or if '.join(causes)}")
 
 
 def _crashed(answer: Answer) -> bool:
@@ -100,7 +100,7 @@ def _of_crash(sent: Sent) -> list[str]:
         return named
     causes = [_no_channel(sent)]
     if sent.has_sender:
-        causes.append("sender is no member of the channel, and then the message is stored")
+        causes.append("sender is not a member of the channel; then the message is stored")
     return [*causes, _NO_GROUP]
 
 
@@ -110,22 +110,22 @@ def _not_a_channel(sent: Sent) -> list[str]:
 
 def _no_channel(sent: Sent) -> str:
     if _UUID.fullmatch(sent.channel_id):
-        return "channel_id names no channel"
+        return "channel_id is not the id of a channel"
     return (
-        f"channel_id names no channel: {sent.channel_id[:_MOST]!r} is no UUID, and every recorded "
-        "server's channel ids are"
+        f"channel_id is not the id of a channel: {sent.channel_id[:_MOST]!r} is not a UUID, and "
+        "every recorded server's channel ids are"
     )
 
 
 def _gone(sent: Sent) -> str:
     """Return why an edit finds no message (wire cases 06d, 07b, 11c)."""
     where = (
-        "stands in another thread than that of parent_message_id"
+        "is in another thread than that of parent_message_id"
         if sent.thread
-        else "is a reply, which is found only with parent_message_id"
+        else "is a reply, found only with parent_message_id"
     )
-    return f"the message is gone, stands in another channel, or {where}"
+    return f"the message is gone, is in another channel, or {where}"
 
 
 def _unanswered(sent: Sent) -> str:
-    return f"parent_message_id names no message, or where {_SLOW}" if sent.thread else _SLOW
+    return f"parent_message_id is not the id of a message, or if {_SLOW}" if sent.thread else _SLOW

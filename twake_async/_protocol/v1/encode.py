@@ -101,13 +101,14 @@ def _check_content(draft: MessageDraft, operation: Operation) -> None:
             'override can be sent over api="node" only, not over api="v1"', field="override"
         )
     if operation != "edit" and not draft.content:
-        raise InvalidDraftError("content is empty: a new message needs some", field="content")
+        raise InvalidDraftError(
+            "content is empty, but a new message needs content", field="content"
+        )
     if draft.content is None:
         # A server of mid-2021 or later replaces the whole message (2023's wire cases 09).
         raise InvalidDraftError(
-            "an edit without content would wipe the message on servers of mid-2021 and later: "
-            "give the content that it shall have, or edit the Message that was answered, whose "
-            "content is known",
+            "an edit without content would delete the text on servers of mid-2021 and later: "
+            "give the content, or edit the Message that a send returned, which has its content",
             field="content",
         )
 

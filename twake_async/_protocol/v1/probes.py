@@ -150,7 +150,7 @@ def _judge_nil_group(answer: Answer, context: Context) -> Check:
 def _judge_own_group(answer: Answer, release: Release, context: Context) -> Check:
     accepted = _MALFORMED if release == "2020" else _NOT_PERSISTED
     if answer.status == 200 and accepted in answer.body:
-        return Check("", "the server knows the application and the group, and takes messages")
+        return Check("", "the server knows the application and the group, and accepts messages")
     if _crashed(answer):
         return Check(
             "group",

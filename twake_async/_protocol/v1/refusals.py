@@ -57,8 +57,8 @@ _REFUSALS: dict[str, tuple[type[RefusedError], str, str]] = {
 #: What the routes beside the messages say before they write anything, and never a save.
 _ARGUMENTS: dict[str, str] = {
     "payload_error": (
-        "the server takes none of what it was given, or does not allow it: check the ids of the "
-        "workspace and the user, who must be a member of it"
+        "the server refuses these arguments: check the ids of the workspace and of the user, who "
+        "must be a member of the workspace"
     ),
     "missing_user_id": "the server was given no user_id",
     "missing_connection_id": "the server was given no connection_id",

@@ -77,7 +77,7 @@ class Save:
             return mismatch("is not about this message")
         if self.operation == "create" and found["id"] == context.seen:
             # The connection's last answer named it: the same front_id was given twice.
-            return mismatch("names a message that was there before")
+            return mismatch("names a message that existed before")
         message = decode_message(found)
         if context.in_doubt and not self.repeatable:
             return attrs.evolve(message, maybe_duplicated=True)
