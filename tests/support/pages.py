@@ -247,7 +247,7 @@ def _serve(command: str) -> tuple[str, int]:
     while '"Hello"' not in shown:  # the message; a login may come before it
         shown += serving.stdout.readline()
     serving.send_signal(signal.SIGINT)
-    rest, _ = serving.communicate(timeout=30)
+    rest, _ = serving.communicate(timeout=120)
     return shown + rest, serving.returncode
 
 
