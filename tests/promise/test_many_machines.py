@@ -1,0 +1,50 @@
+"""A batch that many processes share ends with nothing lost, nothing doubled, and in order."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+import pytest
+from faults import RandomScript
+from machines import acts
+from machines.naive import make_queue, run_naive
+from machines.store import Store
+from machines.storm import Kind, read_sqlite, run
+from machines.work import Work, run_sqlite
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+#: What happens to a message in a hundred or so, besides what happens to the workers.
+FAULTS = ["stores_close", "loses_close", "refuses_429_absent"]
+
+
+@pytest.fixture
+async def store():
+    async with Store(RandomScript(7, FAULTS, rate=0.02)) as running:
+        yield running
+
+
+@pytest.fixture
+def work(store: Store, tmp_path: Path) -> Work:
+    return Work(store.url, tmp_path)
+
+
+async def test_a_storm_finds_the_copies_of_a_task_queue(work: Work, conninfo: str):
+    """Workers that hold a task while they send it are given it again: the verdict sees the copies."""
+    async with Store(RandomScript(7, ["good_late"], rate=1.0)) as store:
+        work = attrs.evolve(work, url=store.url, conninfo=conninfo)
+        make_queue(work)
+        kind = Kind(run_naive, lambda _: ())
+        result = await run(kind, work, store, acts.kills(6), within=60)
+    assert result.killed
+    assert result.verdict.doubled
+
+
+async def test_a_storm_finds_nothing_wrong_with_workers_that_are_right(work: Work, store: Store):
+    """On one machine, each partition with a journal of its own: the same kills, no copy."""
+    kind = Kind(run_sqlite, read_sqlite)
+    result = await run(kind, work, store, acts.kills(6), within=60)
+    assert result.killed
+    assert result.verdict.wrong == [], str(result.verdict)
