@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING
 
+from .work import worker_name
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
@@ -107,3 +109,16 @@ def read_only(server: PostgresServer, seconds: float) -> Act:
             await asyncio.to_thread(stack.close)
 
     return act
+
+
+def end_sessions_of(server: PostgresServer) -> Callable[[int], Awaitable[None]]:
+    """Return what ends the database sessions of the worker with a process id."""
+
+    async def end(pid: int) -> None:
+        await asyncio.to_thread(
+            server.run,
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            f"WHERE application_name = '{worker_name(pid)}'",
+        )
+
+    return end

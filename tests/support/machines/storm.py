@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -39,6 +40,13 @@ def read_sqlite(work: Work) -> Iterable[JournalEntry]:
         yield from Journal(work.folder / f"part-{part}.sqlite").entries()
 
 
+def read_postgres(work: Work) -> Iterable[JournalEntry]:
+    """Read the journal of `run_postgres`."""
+    from twake_async.postgres import PostgresJournal
+
+    return PostgresJournal(work.journal, batch=work.batch, parts=work.parts).entries()
+
+
 @attrs.frozen
 class Storm:
     """A batch that is being sent."""
@@ -65,6 +73,15 @@ class Result:
     """How many workers ended with an error; they were started again."""
     seconds: float
     reports: list[dict[str, Any]] = attrs.field(repr=False)
+    errors: Counter[str] = attrs.field(factory=Counter)
+    """The errors with which workers ended, by reason."""
+
+    def __str__(self) -> str:
+        errors = ", ".join(f"{count} {name}" for name, count in self.errors.items())
+        return (
+            f"{self.verdict}; {self.killed} killed, {self.failed} ended with an error "
+            f"({errors or 'none'}); {self.seconds:.0f} s"
+        )
 
 
 async def run(
@@ -102,7 +119,8 @@ async def run(
         reports=reports,
         told=frozenset(key for key, entry in entries.items() if entry.maybe_duplicated),
     )
-    return Result(judge(found), fleet.killed, fleet.failed, seconds, reports)
+    errors = Counter(path.read_text().partition(":")[0] for path in work.folder.glob("*.error"))
+    return Result(judge(found), fleet.killed, fleet.failed, seconds, reports, errors)
 
 
 def read_reports(work: Work) -> list[dict[str, Any]]:

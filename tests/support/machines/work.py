@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -18,7 +19,9 @@ import attrs
 from twake_async import MessageDraft, RetryPolicy, TwakeSession
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+    from twake_async.postgres import PostgresJournal
 
     from twake_async import Delivery
 
@@ -32,6 +35,9 @@ class Work:
     folder: Path
     """Where the workers write their reports."""
     conninfo: str = ""
+    """How the workers reach the database."""
+    journal: str = ""
+    """How the journal is read when all is over."""
     messages: int = 200
     channels: int = 8
     parts: int = 4
@@ -55,11 +61,22 @@ class Work:
         """Return the channel of each key."""
         return {self.key(number): self.channel(number) for number in range(self.messages)}
 
-    def drafts(self, part: int | None = None) -> Iterator[MessageDraft]:
-        """Make the drafts of a partition; None: all of them."""
+    def drafts(self, part: int) -> Iterator[MessageDraft]:
+        """Make the drafts of a partition, whatever the journal thinks of channels."""
         for number in range(self.messages):
-            if part is None or number % self.channels % self.parts == part:
+            if number % self.channels % self.parts == part:
                 yield MessageDraft(self.channel(number), self.key(number))
+
+    def drafts_of(self, journal: PostgresJournal) -> Callable[[int], Iterator[MessageDraft]]:
+        """Return what makes the drafts of a partition of the journal."""
+
+        def drafts(part: int) -> Iterator[MessageDraft]:
+            for number in range(self.messages):
+                channel = self.channel(number)
+                if journal.part_of(channel) == part:
+                    yield MessageDraft(channel, self.key(number))
+
+        return drafts
 
     def session(self) -> TwakeSession:
         """Return a session for the server."""
@@ -139,3 +156,40 @@ async def _run_sqlite(work: Work, name: str) -> None:
                     await asyncio.sleep(0.02)
                     continue
                 left.discard(part)
+
+
+def run_postgres(work: Work, name: str) -> None:
+    """Take partitions until all are done, with a journal on PostgreSQL."""
+    sys.exit(asyncio.run(_run_postgres(work, name)))
+
+
+async def _run_postgres(work: Work, name: str) -> int:
+    from twake_async.postgres import PostgresJournal
+
+    from twake_async import JournalError
+
+    conninfo = f"{work.conninfo} application_name={worker_name(os.getpid())}"
+    journal = PostgresJournal(conninfo, batch=work.batch, parts=work.parts)
+    with Reports(work, name) as reports:
+        async with work.session() as twake:
+            try:
+                async for delivery in twake.send_partitioned(
+                    work.drafts_of(journal),
+                    journal=journal,
+                    key=key_of,
+                    in_flight=work.in_flight,
+                    concurrency=work.concurrency,
+                    resume=work.resume,
+                ):
+                    reports.write(delivery)
+            except JournalError as exc:
+                # As a service does: it ends, and is started again.
+                with (work.folder / f"{name}.error").open("w") as file:
+                    file.write(f"{exc.reason}: {exc}")
+                return 75
+    return 0
+
+
+def worker_name(pid: int) -> str:
+    """Return the name of a worker's sessions in PostgreSQL."""
+    return f"worker-{pid}"

@@ -1,0 +1,158 @@
+"""The options for a journal on PostgreSQL, which many machines share."""
+
+from __future__ import annotations
+
+import functools
+import os
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import click
+
+from twake_async.errors import ConfigurationError
+
+from ._words import of_error
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from twake_async.postgres import PostgresJournal
+
+    from ._lines import Reading
+    from ._lists import Lists
+
+__all__ = ["BATCH", "SharedJournal", "is_shared", "shared_journal", "shared_options"]
+
+#: What a journal on PostgreSQL begins with; libpq takes both for a URI.
+_SCHEMES = ("postgresql:", "postgres:")
+#: The variable that holds where the journal is, and may hold a password.
+_VARIABLE = "TWAKE_JOURNAL"
+
+BATCH = click.option(
+    "--batch",
+    metavar="NAME",
+    help="The batch in a journal on PostgreSQL. Without --journal, TWAKE_JOURNAL says where it is.",
+)
+_OPTIONS = (
+    BATCH,
+    click.option(
+        "--parts",
+        metavar="N",
+        type=click.IntRange(min=1),
+        help="With --batch: into how many partitions the first machine divides it; 64 without it.",
+    ),
+    click.option(
+        "--concurrency",
+        metavar="N",
+        type=click.IntRange(min=1),
+        default=4,
+        show_default=True,
+        help="With --batch: how many partitions this machine sends at once.",
+    ),
+    click.option(
+        "--again",
+        is_flag=True,
+        help="With --batch: send again what was refused or not sent, when all partitions are done.",
+    ),
+)
+
+
+@attrs.frozen
+class SharedJournal:
+    """A journal on PostgreSQL, and how this machine takes part in its batch."""
+
+    journal: PostgresJournal
+    batch: str
+    concurrency: int
+    again: bool
+
+    def check(self, reading: Reading, lists: Lists) -> None:
+        """Check that the other options go with it.
+
+        Raises:
+            click.UsageError: They do not.
+
+        """
+        if reading.key is None:
+            raise click.UsageError("--batch needs --key: a field that names each message.")
+        if lists.outputs:
+            raise click.UsageError(
+                "a list holds what one machine sent: with --batch, ask twake-async journal --list."
+            )
+
+
+def is_shared(journal: str | None) -> bool:
+    """Say whether the value of `--journal` names a database."""
+    return journal is not None and journal.startswith(_SCHEMES)
+
+
+def shared_options(command: Callable[..., int]) -> Callable[..., int]:
+    """Add the options of a shared journal to a command.
+
+    It gets them as one argument `shared`, which is None without `--batch`.
+    """
+
+    @functools.wraps(command)
+    def with_options(
+        *args: Any,
+        journal: str | None,
+        batch: str | None,
+        parts: int | None,
+        concurrency: int,
+        again: bool,
+        **named: Any,
+    ) -> int:
+        if batch is None:
+            _refuse_without_batch(journal, parts, again=again)
+            return command(*args, journal=journal, shared=None, **named)
+        made = SharedJournal(shared_journal(journal, batch, parts), batch, concurrency, again)
+        return command(*args, journal=None, shared=made, **named)
+
+    for option in reversed(_OPTIONS):
+        with_options = option(with_options)
+    return with_options
+
+
+def _refuse_without_batch(journal: str | None, parts: int | None, *, again: bool) -> None:
+    if is_shared(journal):
+        raise click.UsageError("--journal names a database: give --batch, too.")
+    for option, given in (("--parts", parts), ("--again", again)):
+        if given:
+            raise click.UsageError(f"{option} means nothing without --batch.")
+
+
+def shared_journal(journal: str | None, batch: str, parts: int | None = None) -> PostgresJournal:
+    """Return the journal of a batch on PostgreSQL; it is not opened.
+
+    Args:
+        journal: The value of `--journal`; None for `TWAKE_JOURNAL`, which may hold a password.
+        batch: The name of the batch.
+        parts: The number of its partitions; None for that of the journal.
+
+    Raises:
+        click.UsageError: There is none, it cannot be used, or a password is among the arguments.
+
+    """
+    if journal is None and not os.environ.get(_VARIABLE):
+        raise click.UsageError(f"--batch needs a journal: give --journal, or set {_VARIABLE}.")
+    if journal is not None and not is_shared(journal):
+        raise click.UsageError("--batch needs a journal on PostgreSQL, such as postgresql:...")
+    try:
+        from twake_async.postgres import PostgresJournal
+    except ImportError:
+        raise click.UsageError(
+            "a journal on PostgreSQL needs the extra: pip install 'twake-async[postgres]'."
+        ) from None
+    conninfo = None if journal is None else _conninfo(journal)
+    more = {} if parts is None else {"parts": parts}
+    try:
+        return PostgresJournal(conninfo, batch=batch, **more)
+    except ConfigurationError as exc:
+        source = _VARIABLE if journal is None else "--journal"
+        raise click.UsageError(f"{source}: {of_error(exc)}.") from None
+
+
+def _conninfo(given: str) -> str:
+    """Return what libpq reads: a URI as it is, or what stands after `postgresql:`."""
+    rest = given.partition(":")[2]
+    return given if rest.startswith("//") else rest
