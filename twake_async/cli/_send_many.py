@@ -72,7 +72,8 @@ Exit status: the worst outcome of any message:
 @click.option(
     "--journal",
     metavar="FILE",
-    help="Keep what was sent there, and go on from it: a file, or postgresql:... for many machines.",
+    help="Keep what was sent there, and go on from it: a file, or postgresql:... which many "
+    "machines share.",
 )
 @shared_options
 @click.option(

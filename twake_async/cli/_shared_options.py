@@ -138,7 +138,7 @@ def shared_journal(journal: str | None, batch: str, parts: int | None = None) ->
     if journal is not None and not is_shared(journal):
         raise click.UsageError("--batch needs a journal on PostgreSQL, such as postgresql:...")
     try:
-        from twake_async.postgres import PostgresJournal
+        from twake_async.postgres import PostgresJournal  # noqa: PLC0415 - an extra
     except ImportError:
         raise click.UsageError(
             "a journal on PostgreSQL needs the extra: pip install 'twake-async[postgres]'."
