@@ -30,6 +30,7 @@ def _found(*, stored=("a1", "a2"), journal=None, reports=None, told=()) -> Found
 
 
 def test_a_good_batch_has_nothing_wrong():
+    """Journal, server and reports say the same, and nothing is found."""
     verdict = judge(_found())
     assert verdict.wrong == []
     assert "0 doubled, 0 out of order, 0 lost" in str(verdict)
@@ -50,6 +51,7 @@ def test_a_good_batch_has_nothing_wrong():
     ],
 )
 def test_each_wrong_thing_is_found(found: Found, wrong: str):
+    """A verdict that finds nothing would prove nothing."""
     assert any(wrong in one for one in judge(found).wrong)
 
 
@@ -67,10 +69,12 @@ def test_each_wrong_thing_is_found(found: Found, wrong: str):
     ],
 )
 def test_what_is_allowed_is_not_found(found: Found):
+    """A verdict that finds what is right would hide what is wrong."""
     assert judge(found).wrong == []
 
 
 async def test_a_cut_connection_ends_at_once(postgres: PostgresServer):
+    """Both sides see the reset."""
     async with DatabaseProxy(postgres.port) as proxy:
         db = await psycopg.AsyncConnection.connect(postgres.conninfo(port=proxy.port))
         await db.execute("SELECT 1")
@@ -81,6 +85,7 @@ async def test_a_cut_connection_ends_at_once(postgres: PostgresServer):
 
 
 async def test_what_is_swallowed_arrives_when_it_flows_again(postgres: PostgresServer):
+    """No connection ends, and no byte is lost."""
     async with DatabaseProxy(postgres.port) as proxy:
         db = await psycopg.AsyncConnection.connect(postgres.conninfo(port=proxy.port))
         proxy.swallow()
