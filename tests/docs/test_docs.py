@@ -62,7 +62,9 @@ def test_every_block_of_a_page_is_of_a_kind_that_is_checked(path):
 def test_every_block_of_a_page_is_found(path, tmp_path):
     """No block is passed over in silence, be it indented, last on its page or in a comment."""
     text = path.read_text("utf-8")
-    shown = re.findall(r"^[ ]*```(?:python|text|console|toml|json|sql|nginx|ini|yaml)$", text, re.MULTILINE)
+    shown = re.findall(
+        r"^[ ]*```(?:python|text|console|toml|json|sql|nginx|ini|yaml)$", text, re.MULTILINE
+    )
     hidden = re.findall(r"invisible-code", text)
     assert len(Page(path, tmp_path).document.regions) == len(shown) + len(hidden)
 

@@ -12,7 +12,7 @@ import click
 from twake_async.errors import JournalError, Outcome
 from twake_async.journal import Journal
 
-from ._shared_options import BATCH, is_shared, shared_journal
+from ._shared_options import BATCH, UNVERIFIED, is_shared, shared_journal
 from ._statuses import FAILED, complain, say
 from ._words import of_error
 
@@ -35,6 +35,7 @@ Examples:
 )
 @click.argument("file", required=False)
 @BATCH
+@UNVERIFIED
 @click.option(
     "--list",
     "listed",
@@ -42,13 +43,20 @@ Examples:
     help="Print each message with this outcome, as a JSON object on a line.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the counts as one JSON object.")
-def journal(file: str | None, batch: str | None, listed: str | None, *, as_json: bool) -> int:
+def journal(
+    file: str | None,
+    batch: str | None,
+    listed: str | None,
+    *,
+    unverified_host: bool,
+    as_json: bool,
+) -> int:
     """Count the messages in the journal FILE, or of a batch on PostgreSQL, by their outcomes.
 
     A message "in flight" is on its way now, or was when the run was killed. The next run reports
     it as unknown.
     """
-    found = _opened(file, batch)
+    found = _opened(file, batch, unverified=unverified_host)
     try:
         if listed is not None:
             _list(found, listed)
@@ -60,7 +68,7 @@ def journal(file: str | None, batch: str | None, listed: str | None, *, as_json:
     return 0
 
 
-def _opened(file: str | None, batch: str | None) -> Journal | PostgresJournal:
+def _opened(file: str | None, batch: str | None, *, unverified: bool) -> Journal | PostgresJournal:
     """Return the journal that is asked for.
 
     Raises:
@@ -68,7 +76,7 @@ def _opened(file: str | None, batch: str | None) -> Journal | PostgresJournal:
 
     """
     if batch is not None:
-        return shared_journal(file, batch)
+        return shared_journal(file, batch, unverified=unverified)
     if file is None:
         raise click.UsageError("name the journal's FILE; for one on PostgreSQL, give --batch.")
     if is_shared(file):

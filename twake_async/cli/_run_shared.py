@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections import Counter
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from twake_async.deliveries import Progress
     from twake_async.messages import MessageDraft
+    from twake_async.postgres import PostgresJournal
     from twake_async.session import TwakeSession
 
     from ._lines import Line
@@ -32,6 +34,8 @@ __all__ = ["SharedRun"]
 
 #: Seconds between two looks at the counts of the batch.
 _EVERY = 2.0
+#: How many times as long as the counting took: a large batch is counted less often.
+_RARELY = 20
 
 
 @attrs.define(eq=False)
@@ -45,6 +49,7 @@ class SharedRun:
     batch: dict[str, Any]
     """The arguments of `send_partitioned` that come from the command line."""
 
+    _journal: PostgresJournal = attrs.field(init=False)
     _lines: dict[int, Line] = attrs.field(factory=dict, init=False)
     """The lines that have no outcome yet, by the id of their drafts."""
     _stopped: asyncio.Event = attrs.field(factory=asyncio.Event, init=False)
@@ -59,6 +64,9 @@ class SharedRun:
         interrupts = Interrupts(self.report, self.signals, self._stopped.set)
         return interrupts.run(self._send(session), self._finish)
 
+    def __attrs_post_init__(self) -> None:
+        self._journal = self.shared.journal(self.source.fingerprint)
+
     async def _send(self, session: TwakeSession) -> None:
         async with session as twake:
             with self.report.display:
@@ -70,9 +78,12 @@ class SharedRun:
                     await asyncio.gather(watching, return_exceptions=True)
 
     async def _send_partitions(self, twake: TwakeSession) -> None:
+        if self.shared.again:
+            await asyncio.to_thread(self._begin_round)
         deliveries = twake.send_partitioned(
             self._drafts,
-            input_fingerprint=self.source.fingerprint,
+            journal=self._journal,
+            concurrency=self.shared.concurrency,
             key=self._key,
             on_progress=self._note,
             stop=self._stopped,
@@ -108,12 +119,22 @@ class SharedRun:
     async def _watch(self) -> None:
         """Show the counts of the batch while it is sent."""
         while True:
+            began = time.monotonic()
             with contextlib.suppress(JournalError):  # the batch itself will meet it
                 self.report.display.show(await asyncio.to_thread(self._counts))
-            await asyncio.sleep(_EVERY)
+            took = time.monotonic() - began
+            await asyncio.sleep(max(_EVERY, _RARELY * took))
+
+    def _begin_round(self) -> None:
+        """Begin a round, or take part in the one that another machine began."""
+        try:
+            self._journal.new_round()
+        except JournalError as exc:
+            if exc.reason != "unfinished":
+                raise
 
     def _counts(self) -> Counter[Outcome]:
-        counts = self.shared.journal.counts()
+        counts = self._journal.counts()
         return Counter({outcome: n for outcome, n in counts.items() if outcome is not None})
 
     def _finish(self) -> int:

@@ -193,7 +193,7 @@ class _Job:
     def _partitions(self, stack: ExitStack) -> Partitions | None:
         if self.shared is None or self.dry_run:
             return None
-        parts = Partitions(self.shared.journal.part_of, self.reading.key)
+        parts = Partitions(self.shared.journal().part_of, self.reading.key)
         return stack.enter_context(parts)
 
     def _check(
@@ -235,7 +235,7 @@ def _arguments(
 def _journal(journal: str | None, shared: SharedJournal | None) -> dict[str, Any]:
     """Return the arguments of the library for the journal."""
     if shared is not None:
-        return {"journal": shared.journal, "concurrency": shared.concurrency, "again": shared.again}
+        return {}  # the input's fingerprint belongs to it
     try:
         return {"journal": None if journal is None else Journal(journal)}
     except ConfigurationError as exc:

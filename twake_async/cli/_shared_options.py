@@ -21,20 +21,28 @@ if TYPE_CHECKING:
     from ._lines import Reading
     from ._lists import Lists
 
-__all__ = ["BATCH", "SharedJournal", "is_shared", "shared_journal", "shared_options"]
+__all__ = ["BATCH", "UNVERIFIED", "SharedJournal", "is_shared", "shared_journal", "shared_options"]
 
 #: What a journal on PostgreSQL begins with; libpq takes both for a URI.
 _SCHEMES = ("postgresql:", "postgres:")
 #: The variable that holds where the journal is, and may hold a password.
 _VARIABLE = "TWAKE_JOURNAL"
+#: Into how many partitions a batch is divided, if nothing else is said.
+_PARTS = 64
 
 BATCH = click.option(
     "--batch",
     metavar="NAME",
     help="The batch in a journal on PostgreSQL. Without --journal, TWAKE_JOURNAL says where it is.",
 )
+UNVERIFIED = click.option(
+    "--unverified-host",
+    is_flag=True,
+    help="With --batch: a database on another machine needs no sslmode=verify-full.",
+)
 _OPTIONS = (
     BATCH,
+    UNVERIFIED,
     click.option(
         "--parts",
         metavar="N",
@@ -61,10 +69,31 @@ _OPTIONS = (
 class SharedJournal:
     """A journal on PostgreSQL, and how this machine takes part in its batch."""
 
-    journal: PostgresJournal
+    address: str | None
+    """The value of `--journal`; None for that of the environment."""
     batch: str
+    parts: int
+    unverified: bool
     concurrency: int
     again: bool
+
+    def journal(self, fingerprint: str = "") -> PostgresJournal:
+        """Return the journal; it is not opened.
+
+        Args:
+            fingerprint: What names the input.
+
+        Raises:
+            click.UsageError: It cannot be used, or a password is among the arguments.
+
+        """
+        return _made(
+            self.address,
+            self.unverified,
+            batch=self.batch,
+            parts=self.parts,
+            fingerprint=fingerprint,
+        )
 
     def check(self, reading: Reading, lists: Lists) -> None:
         """Check that the other options go with it.
@@ -98,55 +127,59 @@ def shared_options(command: Callable[..., int]) -> Callable[..., int]:
         journal: str | None,
         batch: str | None,
         parts: int | None,
+        unverified_host: bool,
         concurrency: int,
         again: bool,
         **named: Any,
     ) -> int:
         if batch is None:
-            _refuse_without_batch(journal, parts, again=again)
+            _refuse_without_batch(
+                journal, parts=parts, unverified_host=unverified_host, again=again
+            )
             return command(*args, journal=journal, shared=None, **named)
-        made = SharedJournal(shared_journal(journal, batch, parts), batch, concurrency, again)
-        return command(*args, journal=None, shared=made, **named)
+        shared = SharedJournal(journal, batch, parts or _PARTS, unverified_host, concurrency, again)
+        shared.journal()  # what is wrong with it is said before the input is read
+        return command(*args, journal=None, shared=shared, **named)
 
     for option in reversed(_OPTIONS):
         with_options = option(with_options)
     return with_options
 
 
-def _refuse_without_batch(journal: str | None, parts: int | None, *, again: bool) -> None:
+def _refuse_without_batch(journal: str | None, **options: Any) -> None:
     if is_shared(journal):
         raise click.UsageError("--journal names a database: give --batch, too.")
-    for option, given in (("--parts", parts), ("--again", again)):
+    for name, given in options.items():
         if given:
+            option = f"--{name.replace('_', '-')}"
             raise click.UsageError(f"{option} means nothing without --batch.")
 
 
-def shared_journal(journal: str | None, batch: str, parts: int | None = None) -> PostgresJournal:
-    """Return the journal of a batch on PostgreSQL; it is not opened.
+def shared_journal(address: str | None, batch: str, *, unverified: bool) -> PostgresJournal:
+    """Return the journal of a batch, to be read.
 
     Args:
-        journal: The value of `--journal`; None for `TWAKE_JOURNAL`, which may hold a password.
+        address: Where it is; None for `TWAKE_JOURNAL`.
         batch: The name of the batch.
-        parts: The number of its partitions; None for that of the journal.
+        unverified: Whether another host needs no `sslmode=verify-full`.
 
     Raises:
         click.UsageError: There is none, it cannot be used, or a password is among the arguments.
 
     """
+    return _made(address, unverified, batch=batch)
+
+
+def _made(journal: str | None, unverified: bool, **named: Any) -> PostgresJournal:
     if journal is None and not os.environ.get(_VARIABLE):
         raise click.UsageError(f"--batch needs a journal: give --journal, or set {_VARIABLE}.")
     if journal is not None and not is_shared(journal):
         raise click.UsageError("--batch needs a journal on PostgreSQL, such as postgresql:...")
-    try:
-        from twake_async.postgres import PostgresJournal  # noqa: PLC0415 - an extra
-    except ImportError:
-        raise click.UsageError(
-            "a journal on PostgreSQL needs the extra: pip install 'twake-async[postgres]'."
-        ) from None
+    from twake_async.postgres import PostgresJournal  # noqa: PLC0415 - an extra
+
     conninfo = None if journal is None else _conninfo(journal)
-    more = {} if parts is None else {"parts": parts}
     try:
-        return PostgresJournal(conninfo, batch=batch, **more)
+        return PostgresJournal(conninfo, allow_unverified_host=unverified, **named)
     except ConfigurationError as exc:
         source = _VARIABLE if journal is None else "--journal"
         raise click.UsageError(f"{source}: {of_error(exc)}.") from None
