@@ -9,15 +9,38 @@ import pytest
 from faults import RandomScript
 from machines import acts
 from machines.naive import make_queue, run_naive
+from machines.scenarios import SCENARIOS
 from machines.store import Store
 from machines.storm import Kind, read_sqlite, run
 from machines.work import Work, run_sqlite
+from postgres.small_disk import DiskMissingError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from postgres.server import PostgresServer
+
 #: What happens to a message in a hundred or so, besides what happens to the workers.
 FAULTS = ["stores_close", "loses_close", "refuses_429_absent"]
+
+
+#: How long a storm is here, as a part of what `nox -s many_machines` makes.
+SIZE = 0.03
+#: The error with which workers end, where they cannot go on before somebody does something.
+ENDS_WITH = {"read_only": "broken", "full_disk": "full"}
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+async def test_nothing_is_doubled_lost_or_out_of_order(
+    name: str, postgres: PostgresServer, tmp_path: Path
+):
+    """Whatever happens to the workers and to PostgreSQL: journal, server and reports agree."""
+    try:
+        result = await SCENARIOS[name](postgres, tmp_path, SIZE)
+    except DiskMissingError as exc:
+        pytest.skip(str(exc))
+    assert result.verdict.wrong == [], str(result)
+    assert ENDS_WITH.get(name, "") in ["", *result.errors]
 
 
 @pytest.fixture

@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING
 
+from postgres.small_disk import empty, fill
+
 from .work import worker_name
 
 if TYPE_CHECKING:
@@ -107,6 +109,18 @@ def read_only(server: PostgresServer, seconds: float) -> Act:
             await asyncio.to_thread(stack.enter_context, server.read_only())
             await asyncio.sleep(seconds)
             await asyncio.to_thread(stack.close)
+
+    return act
+
+
+def full_disk(server: PostgresServer, database: str, seconds: float) -> Act:
+    """Fill the disk of the database for a while."""
+
+    async def act(storm: Storm) -> None:
+        await storm.until_stored(storm.work.messages // 3)
+        await asyncio.to_thread(fill, server, database)
+        await asyncio.sleep(seconds)
+        await asyncio.to_thread(empty, server, database)
 
     return act
 

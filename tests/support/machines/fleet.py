@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     Run = Callable[[Work, str], None]
 
 
+#: The status of a process that ended with an exception.
+BUG = 1
+
+
 def quick_context() -> BaseContext:
     """Return a way to start processes that takes milliseconds where the system has one."""
     if "forkserver" not in multiprocessing.get_all_start_methods():
@@ -124,6 +128,8 @@ class Fleet:
     async def _keep(self) -> None:
         while True:
             for number, worker in enumerate(self._workers):
+                if worker.exitcode == BUG:
+                    raise RuntimeError("a worker has a bug: its traceback is on standard error")
                 if worker.exitcode not in (None, 0):
                     self.failed += worker.exitcode != -signal.SIGKILL
                     self._workers[number] = self._start()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 from faults import RandomScript
+from postgres.small_disk import small_database
 
 from . import acts
 from .proxy import DatabaseProxy
@@ -36,14 +37,22 @@ SEED = 7
 
 @asynccontextmanager
 async def _places(
-    server: PostgresServer, folder: Path, **more: object
+    server: PostgresServer, folder: Path, *, small: bool = False, **more: object
 ) -> AsyncIterator[tuple[Work, Store, DatabaseProxy]]:
-    """Give a batch in a new database, the server that it goes to, and what stands before PostgreSQL."""
+    """Give a batch in a new database, the server that it goes to, and what stands before PostgreSQL.
+
+    Args:
+        server: The server of the database.
+        folder: Where the workers write.
+        small: Whether the database's disk has room for a few megabytes only.
+        **more: The fields of the batch.
+
+    """
     script = RandomScript(SEED, FAULTS, rate=0.02)
-    with server.database() as name:
+    with small_database(server) if small else server.database() as name:
         async with Store(script) as store, DatabaseProxy(server.port) as proxy:
             conninfo = server.conninfo(name, port=proxy.port)
-            work = Work(store.url, folder, conninfo, journal=server.conninfo(name))
+            work = Work(store.url, folder, conninfo, journal=server.conninfo(name), database=name)
             yield attrs.evolve(work, **more), store, proxy
 
 
@@ -112,6 +121,14 @@ async def read_only(server: PostgresServer, folder: Path, size: float) -> Result
         return await run(KIND, work, store, act, within=90 + 300 * size)
 
 
+async def full_disk(server: PostgresServer, folder: Path, size: float) -> Result:
+    """Fill the disk of the database for a while."""
+    more = {"messages": _many(size, 3_000), "channels": 32, "parts": 8, "small": True}
+    async with _places(server, folder, **more) as (work, store, _):
+        act = acts.full_disk(server, work.database, seconds=max(0.5, 5 * size))
+        return await run(KIND, work, store, act, within=90 + 300 * size)
+
+
 async def everything(server: PostgresServer, folder: Path, size: float) -> Result:
     """Kill workers, cut connections and crash PostgreSQL in one batch."""
     more = {"messages": _many(size, 6_000), "channels": 32, "parts": 16}
@@ -134,6 +151,7 @@ SCENARIOS: dict[str, Scenario] = {
         swallowed,
         swallowed_answers,
         read_only,
+        full_disk,
         everything,
     )
 }

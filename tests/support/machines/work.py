@@ -38,6 +38,8 @@ class Work:
     """How the workers reach the database."""
     journal: str = ""
     """How the journal is read when all is over."""
+    database: str = ""
+    """The name of the database."""
     messages: int = 200
     channels: int = 8
     parts: int = 4
