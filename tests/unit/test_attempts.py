@@ -569,6 +569,8 @@ async def test_attempts_are_logged_at_debug_and_without_the_text(caplog):
 class Heard:
     """Listens to attempts, and forbids the third."""
 
+    guard = None
+
     def __init__(self) -> None:
         self.told: list = []
 
@@ -990,6 +992,8 @@ class Cancels:
     async def pause(self, seconds: float, line: Pauses) -> None:
         self.now += seconds
         self.wait()
+
+    guard = None
 
     def start_trace(self) -> Trace:
         return Trace()
