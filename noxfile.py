@@ -173,6 +173,17 @@ def echo_storm(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def many_machines(session: nox.Session) -> None:
+    """A batch on many processes with a journal on PostgreSQL, under long storms of faults.
+
+    `nox -s many_machines -- kills` makes one of them, `-- --size 0.1` each a tenth as long.
+    """
+    _install_group(session, "tests", "-e", ".[testing,fast,httpx2,postgres]")
+    session.chdir("tests/support")
+    session.run("python", "-m", "machines", *session.posargs)
+
+
+@nox.session(default=False)
 def mutants(session: nox.Session) -> None:
     """One change at a time to the retry policy, the attempt loop and `_protocol`: a test must fail.
 

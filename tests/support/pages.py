@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import configparser
 import contextlib
 import copy
 import doctest
@@ -30,6 +31,7 @@ import sys
 import tomllib
 from typing import Any
 
+import yaml
 from sybil import Document, Example
 from sybil.parsers.myst import CodeBlockParser
 
@@ -100,6 +102,8 @@ class Page:
             "toml": lambda example: tomllib.loads(example.parsed) and None,
             "json": lambda example: json.loads(example.parsed) and None,
             "sql": _run_sql,
+            "ini": lambda example: _read_ini(example.parsed),
+            "yaml": lambda example: yaml.safe_load(example.parsed) and None,
             "nginx": lambda _: None,  # test_bot_behind_nginx.py runs it
         }
         parsers = [CodeBlockParser(kind, evaluate) for kind, evaluate in kinds.items()]
@@ -165,6 +169,11 @@ class Page:
             if not (same(want, got) if want.strip() else status == 0):
                 return f"$ {command}\nshown:\n{want}\nprinted:\n{got}"
         return None
+
+
+def _read_ini(text: str) -> None:
+    """Read a block as a unit of systemd or a file of services: sections, and options in them."""
+    configparser.ConfigParser(strict=False, interpolation=None).read_string(text)
 
 
 def _run_sql(example: Example) -> None:

@@ -89,7 +89,7 @@ def input_options(command: Callable[..., int]) -> Callable[..., int]:
     ) -> int:
         if delimiter and file_format == "jsonl":
             raise click.UsageError("--delimiter means nothing with --format jsonl.")
-        if key is not None and not named["journal"]:
+        if key is not None and not (named["journal"] or named.get("shared")):
             raise click.UsageError("--key means nothing without --journal.")
         reading = Reading(encoding, delimiter, _names(renamed, key), key)
         return command(*args, file_format=file_format, reading=reading, **named)

@@ -20,8 +20,11 @@ from ._input_options import input_options
 from ._lists import list_options
 from ._offline import Offline
 from ._options import FiniteNumber, attempts_option, policy_for, process_signals, session_options
+from ._partitions import Partitions
 from ._report import SHOWN, Report
 from ._run import Run
+from ._run_shared import SharedRun
+from ._shared_options import shared_options
 from ._statuses import STATUSES, complain, say
 from ._words import of_error
 
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
     from ._input import StreamInput
     from ._lines import Reading
     from ._lists import Lists
+    from ._shared_options import SharedJournal
     from ._signals import Signals
 
 __all__ = ["send_many"]
@@ -47,6 +51,7 @@ Examples:
   twake-async send-many messages.jsonl --journal run.sqlite
   twake-async send-many people.csv --rate 5 --undelivered rest.jsonl
   produce | twake-async send-many -
+  twake-async send-many all.jsonl --journal postgresql:service=twake --batch november --key id
 
 \b
 A line of JSON, or a row of CSV under a first row that names the fields:
@@ -64,7 +69,13 @@ Exit status: the worst outcome of any message:
 """,
 )
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True))
-@click.option("--journal", metavar="FILE", help="Keep what was sent there, and go on from it.")
+@click.option(
+    "--journal",
+    metavar="FILE",
+    help="Keep what was sent there, and go on from it: a file, or postgresql:... which many "
+    "machines share.",
+)
+@shared_options
 @click.option(
     "--resend", is_flag=True, help="Send again what an earlier run of the journal left unknown."
 )
@@ -111,6 +122,7 @@ def send_many(
     journal: str | None,
     file_format: str | None,
     *,
+    shared: SharedJournal | None,
     reading: Reading,
     dry_run: bool,
     lists: Lists,
@@ -126,11 +138,13 @@ def send_many(
     """
     signals = process_signals()
     signals.guard(_NOTHING, in_background=True)
-    arguments = _arguments(journal, **batch)
+    arguments = _arguments(journal, shared, **batch)
     configs = (options.config, os.environ.get("TWAKE_CONFIG"), *map(str, default_files()))
     lists.check(file, journal, [config for config in configs if config])
-    report = Report(lists, as_json, quiet, journal)
-    job = _Job(file, file_format, reading, dry_run, options, arguments, report, signals)
+    report = Report(lists, as_json, quiet, journal, shared and shared.batch)
+    if shared is not None:
+        shared.check(reading, lists)
+    job = _Job(file, file_format, reading, dry_run, options, arguments, report, signals, shared)
     return job.run()
 
 
@@ -146,18 +160,19 @@ class _Job:
     arguments: dict[str, Any]
     report: Report
     signals: Signals
+    shared: SharedJournal | None
 
     def run(self) -> int:
         """Check the input and send it; return the exit status."""
         report = self.report
         with ExitStack() as stack:
             try:
-                source = open_input(
-                    self.file, self.file_format, self.reading, stack, whole=self.dry_run
-                )
+                whole = self.dry_run or self.shared is not None
+                source = open_input(self.file, self.file_format, self.reading, stack, whole=whole)
                 settings = Settings.read(self.options, os.environ)
                 offline = Offline.of(settings)
-                if (status := self._check(source, offline)) is not None:
+                parts = self._partitions(stack)
+                if (status := self._check(source, offline, parts)) is not None:
                     return status
                 session = settings.open_session()
                 stack.enter_context(report.lists)
@@ -167,15 +182,27 @@ class _Job:
             except KeyboardInterrupt:
                 return report.finish_early(interrupted=True)
             stack.enter_context(_warnings_shown_once())
+            if self.shared is not None and parts is not None:
+                return SharedRun(parts, self.shared, report, self.signals, self.arguments).run(
+                    session
+                )
             keyed = self.reading.key is not None
             run = Run(source, report, self.signals, self.arguments, keyed, offline)
             return run.run(session)
 
-    def _check(self, source: FileInput | StreamInput, offline: Offline) -> int | None:
+    def _partitions(self, stack: ExitStack) -> Partitions | None:
+        if self.shared is None or self.dry_run:
+            return None
+        parts = Partitions(self.shared.journal().part_of, self.reading.key)
+        return stack.enter_context(parts)
+
+    def _check(
+        self, source: FileInput | StreamInput, offline: Offline, parts: Partitions | None
+    ) -> int | None:
         """Check the lines of a file; return the exit status if nothing is to be sent."""
         if not isinstance(source, FileInput):
             return None
-        self.report.total, bad = _count(source, offline)
+        self.report.total, bad = _count(source, offline, parts)
         if not (bad or self.dry_run):
             return None
         say(f"{self.report.total:,} messages, {bad:,} bad lines; nothing was sent")
@@ -184,6 +211,7 @@ class _Job:
 
 def _arguments(
     journal: str | None,
+    shared: SharedJournal | None,
     *,
     resend: bool,
     hold_after: str | None,
@@ -192,14 +220,10 @@ def _arguments(
     **same: Any,
 ) -> dict[str, Any]:
     """Return the arguments of the library's `send_many` for those of the command line."""
-    if resend and journal is None:
+    if resend and journal is None and shared is None:
         raise click.UsageError("--resend means nothing without --journal.")
-    try:
-        kept = None if journal is None else Journal(journal)
-    except ConfigurationError as exc:
-        raise click.UsageError(f"--journal: {of_error(exc)}.") from None
     return {
-        "journal": kept,
+        **_journal(journal, shared),
         "resume": "resend" if resend else "report",
         "hold_after": hold_after,
         "order": None if no_order else "channel",
@@ -208,10 +232,29 @@ def _arguments(
     }
 
 
-def _count(source: FileInput, offline: Offline) -> tuple[int, int]:
-    """Return how many good and bad lines there are, and print the first bad ones."""
+def _journal(journal: str | None, shared: SharedJournal | None) -> dict[str, Any]:
+    """Return the arguments of the library for the journal."""
+    if shared is not None:
+        return {}  # the input's fingerprint belongs to it
+    try:
+        return {"journal": None if journal is None else Journal(journal)}
+    except ConfigurationError as exc:
+        raise click.UsageError(f"--journal: {of_error(exc)}.") from None
+
+
+def _count(source: FileInput, offline: Offline, parts: Partitions | None) -> tuple[int, int]:
+    """Return how many good and bad lines there are, and print the first bad ones.
+
+    Args:
+        source: The input.
+        offline: Checks drafts as the run does.
+        parts: What keeps the lines by partition; None where they are read again.
+
+    """
     good = bad = 0
     for line in source.check(offline):
+        if parts is not None:
+            parts.add(line)
         if line.draft is not None:
             good += 1
             continue

@@ -46,7 +46,7 @@ def full_conninfo(postgres: PostgresServer) -> Iterator[str]:
     from .small_disk import DiskMissingError, small_database
 
     try:
-        with small_database(postgres) as conninfo:
-            yield conninfo
+        with small_database(postgres) as name:
+            yield postgres.conninfo(name)
     except DiskMissingError as exc:
         pytest.skip(str(exc))

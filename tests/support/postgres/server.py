@@ -34,8 +34,7 @@ listen_addresses = '127.0.0.1'
 unix_socket_directories = ''
 max_connections = 400
 shared_buffers = '32MB'
-wal_level = minimal
-max_wal_senders = 0
+wal_level = replica
 log_min_messages = warning
 log_line_prefix = '%m [%p] '
 """
@@ -122,9 +121,8 @@ class PostgresServer:
         return ""
 
     def run(self, sql: str, database: str = "postgres") -> list[tuple[Any, ...]]:
-        """Run a statement as an administrator, also on a server that is read-only."""
-        writable = "-c default_transaction_read_only=off"
-        with psycopg.connect(self.conninfo(database, options=writable), autocommit=True) as db:
+        """Run a statement as an administrator."""
+        with psycopg.connect(self.conninfo(database), autocommit=True) as db:
             cursor = db.execute(sql.encode())
             return cursor.fetchall() if cursor.description else []
 
@@ -147,12 +145,15 @@ class PostgresServer:
 
     @contextlib.contextmanager
     def read_only(self) -> Iterator[None]:
-        """Refuse all writes meanwhile, also those of open sessions, as a standby does."""
-        self._set("default_transaction_read_only", "on")
+        """Be a standby meanwhile, which refuses all writes; both changes end all sessions."""
+        self.stop()
+        (self.data / "standby.signal").touch()
+        self.programs.give(self.data / "standby.signal")
+        self.start()
         try:
             yield
         finally:
-            self._set("default_transaction_read_only", "off")
+            self.run("SELECT pg_promote()")
 
     def end_sessions(self, database: str) -> int:
         """End all sessions in a database; return how many there were."""
@@ -203,18 +204,6 @@ class PostgresServer:
         if self._log is not None:
             self._log.close()
             self._log = None
-
-    def _set(self, name: str, value: str) -> None:
-        self.run(f"ALTER SYSTEM SET {name} = '{value}'")
-        self.run("SELECT pg_reload_conf()")
-        until = time.monotonic() + _STARTS
-        while self._shown(name) != value and time.monotonic() < until:
-            time.sleep(0.01)
-
-    def _shown(self, name: str) -> Any:
-        with psycopg.connect(self.conninfo(), autocommit=True) as db:
-            row = db.execute(f"SHOW {name}".encode()).fetchone()
-            return row and row[0]
 
 
 def _programs(scratch: Path) -> Programs:

@@ -24,7 +24,7 @@ class DiskMissingError(Exception):
 
 @contextlib.contextmanager
 def small_database(server: PostgresServer) -> Iterator[str]:
-    """Give a connection string for a database on a small disk.
+    """Give the name of a new database on a small disk.
 
     Raises:
         DiskMissingError: only root on Linux can mount a file system of a given size.
@@ -48,7 +48,7 @@ def small_database(server: PostgresServer) -> Iterator[str]:
         server.programs.give(disk)
         server.run(f"CREATE TABLESPACE small LOCATION '{disk}'")
         with server.database("TABLESPACE small") as name:
-            yield server.conninfo(name)
+            yield name
         server.run("DROP TABLESPACE small")
     finally:
         subprocess.run(["umount", "-l", str(disk)], check=False)
