@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import AsyncIterable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import attrs
 
@@ -139,6 +139,8 @@ class _Batch:
             while (result := await self._results.next()) is not None:
                 delivery, written = result
                 error = None if written is None else await written
+                if _is_taken_over(error):
+                    self._halt(error, error)
                 if self._is_lost and not self._is_own(delivery, written, error):
                     continue
                 yield delivery
@@ -311,5 +313,5 @@ class _Batch:
         return written
 
 
-def _is_taken_over(exc: BaseException | None) -> bool:
+def _is_taken_over(exc: BaseException | None) -> TypeGuard[JournalError]:
     return isinstance(exc, JournalError) and exc.reason == "taken_over"

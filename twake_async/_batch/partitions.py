@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import random
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Protocol
@@ -28,6 +29,8 @@ __all__ = ["send_parts"]
 
 #: Seconds between two looks for a partition that is free, and by how much they differ at most.
 POLL, JITTER = 1.0, 0.5
+#: Seconds for which a journal that was read before may not be readable.
+PATIENCE = 30.0
 
 
 class State(Protocol):
@@ -156,6 +159,8 @@ class Partitions:
     _free: list[int] = attrs.field(factory=list, init=False)
     _taken: set[int] = attrs.field(factory=set, init=False)
     _looking: asyncio.Lock = attrs.field(factory=asyncio.Lock, init=False)
+    _seen: float = attrs.field(default=-math.inf, init=False)
+    """When the states were read last, by the clock of the event loop."""
     _error: BaseException | None = attrs.field(default=None, init=False)
 
     async def run(self) -> AsyncGenerator[Delivery, None]:
@@ -226,8 +231,7 @@ class Partitions:
             while not self._stop.is_set():
                 if self._free:
                     return self._free.pop()
-                states = await asyncio.to_thread(self.states)
-                left = [state for state in states if not state.is_done]
+                left = [state for state in await self._look() if not state.is_done]
                 if not left:
                     return None
                 self._free = [
@@ -239,6 +243,20 @@ class Partitions:
                 if not self._free:
                     await self._wait()
         return None
+
+    async def _look(self) -> Sequence[State]:
+        """Return the states; a database that was there before may be away for a while."""
+        clock = asyncio.get_running_loop().time
+        while True:
+            try:
+                states = await asyncio.to_thread(self.states)
+            except JournalError:
+                if self._stop.is_set() or clock() - self._seen > PATIENCE:
+                    raise
+            else:
+                self._seen = clock()
+                return states
+            await self._wait()
 
     async def _wait(self) -> None:
         with contextlib.suppress(TimeoutError):

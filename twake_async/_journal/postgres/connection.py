@@ -36,7 +36,6 @@ ANSWER = 4.5
 # its session, since its kernel answers keepalives: the idle time-outs end it.
 _SETTINGS = {
     "default_transaction_isolation": "read committed",
-    "default_transaction_read_only": "off",
     "synchronous_commit": "on",
     "idle_session_timeout": "30s",
     "idle_in_transaction_session_timeout": "10s",

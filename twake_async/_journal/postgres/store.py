@@ -34,8 +34,10 @@ __all__ = ["PartSource", "PostgresStore"]
 
 T = TypeVar("T")
 
-#: Seconds for which a run tries to reach the database again, and between two tries.
-RECONNECT, PAUSE = 30.0, 0.5
+#: Seconds for which a run tries to reach the database at its begin, and when it was lost.
+OPEN, RECONNECT = 10.0, 30.0
+#: Seconds between two tries.
+PAUSE = 0.5
 #: States of statements that may succeed when they are made again: a limit of time, a conflict.
 _PASSING = frozenset({"57014", "55P03", "40001", "40P01"})
 #: Seconds that a takeover may take, which looks at each open intent.
@@ -72,7 +74,14 @@ class PartSource:
                 "a partition needs key=: a position in the input means nothing on another machine",
                 reason="key",
             )
-        return PostgresStore.open(self, target)
+        ends = time.monotonic() + OPEN
+        while True:
+            try:
+                return PostgresStore.open(self, target)
+            except LostError:  # the database may be starting
+                if time.monotonic() >= ends:
+                    raise
+            time.sleep(PAUSE)
 
     def as_error(self, exc: Exception) -> JournalError:
         """Return the error for what was caught while it was used."""

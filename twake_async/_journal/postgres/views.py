@@ -62,12 +62,9 @@ def read_counts(batch: Batch) -> dict[Outcome | None, int]:
         JournalError: There is no such batch, or the database cannot be read.
 
     """
+    sql = f"SELECT outcome, count(*) FROM {batch.schema}.message WHERE batch = $1 GROUP BY 1"
     with _reading(batch) as connection:
-        rows = connection.run(
-            f"SELECT outcome, count(*) FROM {batch.schema}.message WHERE batch = $1 GROUP BY 1".encode(),
-            batch.name.encode(),
-            seconds=SECONDS,
-        )
+        rows = connection.run(sql.encode(), batch.name.encode(), seconds=SECONDS)
     return {None if word is None else Outcome(word): int(count or 0) for word, count in rows}
 
 
