@@ -40,8 +40,9 @@ from twake_async.sandbox import Sandbox
 from twake_async.sandbox._seed import DEFAULT_SEED
 
 ROOT = pathlib.Path(__file__).parents[2]
+DOCS = ROOT / "docs"
 PAGES = sorted(
-    [ROOT / "README.md", *(p for p in (ROOT / "docs").rglob("*.md") if "_build" not in p.parts)]
+    [ROOT / "README.md", *(p for p in DOCS.rglob("*.md") if "_build" not in p.parts)]
 )
 
 #: What differs from run to run, and what it is shown as before two outputs are compared.
