@@ -21,9 +21,8 @@ from twake_async import MessageDraft, RetryPolicy, TwakeSession
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from twake_async.postgres import PostgresJournal
-
     from twake_async import Delivery
+    from twake_async.postgres import PostgresJournal
 
 
 @attrs.frozen
@@ -166,9 +165,8 @@ def run_postgres(work: Work, name: str) -> None:
 
 
 async def _run_postgres(work: Work, name: str) -> int:
-    from twake_async.postgres import PostgresJournal
-
     from twake_async import JournalError
+    from twake_async.postgres import PostgresJournal
 
     conninfo = f"{work.conninfo} application_name={worker_name(os.getpid())}"
     journal = PostgresJournal(conninfo, batch=work.batch, parts=work.parts)
