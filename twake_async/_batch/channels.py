@@ -75,16 +75,11 @@ class Channels(Generic[T]):
         else:
             self._busy.discard(channel)
 
-    def items(self) -> list[T]:
-        """Return all items, those of each channel in order."""
-        found = list(self._ready)
-        for queue in self._queues.values():
-            found.extend(queue)
-        return found
-
     def clear(self) -> list[T]:
         """Remove all items, and return them, those of each channel in order."""
-        left = self.items()
+        left = list(self._ready)
+        for queue in self._queues.values():
+            left.extend(queue)
         self._ready.clear()
         self._busy.clear()
         self._queues.clear()

@@ -34,7 +34,7 @@ from .sharing import Sharing
 from .worker import Worker
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable
+    from collections.abc import AsyncGenerator
 
     from twake_async._journal.store import Keys
     from twake_async._journal.writer import JournalWriter
@@ -88,15 +88,13 @@ class _Batch:
     _sending: Sending = attrs.field(init=False)
     _progress: ProgressReporter = attrs.field(init=False)
     _workers: list[Worker] = attrs.field(init=False)
-    _settle: Callable[[Item], Awaitable[None]] = attrs.field(init=False)
     _sharing: Sharing | None = attrs.field(init=False)
-    _is_lost: bool = attrs.field(default=False, init=False)
-    """Whether another process took its partition over, and ends the messages that are left."""
+    _only_own: bool = attrs.field(default=False, init=False)
+    """Whether it yields only what it ended itself: other machines may send the rest."""
 
     def __attrs_post_init__(self) -> None:
         plan = self.plan
         encoder = Encoder(plan.encode, self.writer, plan.key, plan.resume)
-        self._settle = encoder.settle
         limit, ordered = AHEAD * plan.in_flight, plan.order is not None
         self._input = Input(self.drafts, encoder.item, encoder.forget, limit, ordered)
         self._results = Results(plan.in_flight, plan.in_flight)
@@ -141,10 +139,9 @@ class _Batch:
                 error = None if written is None else await written
                 if _is_taken_over(error):
                     self._halt(error, error)
-                if self._is_lost and not self._is_own(delivery, written, error):
+                if self._only_own and not self._is_own(delivery, written, error):
                     continue
                 yield delivery
-            await self._settle_rest()
             for delivery in self._give_up_rest():
                 yield delivery
             self._note_whole()
@@ -199,15 +196,6 @@ class _Batch:
         if late is not None and late is not before and not isinstance(late, Exception):
             raise late
 
-    async def _settle_rest(self) -> None:
-        """Ask a shared journal about the drafts that were read and not handed out."""
-        for item in self._input.waiting():
-            if item.pending is not None and not self._is_lost:
-                try:
-                    await self._settle(item)
-                except JournalError as exc:
-                    self._halt(exc, exc)
-
     def _note_whole(self) -> None:
         """Note in the journal that the batch passed over its whole input, if it did."""
         if self.writer is not None:
@@ -215,7 +203,7 @@ class _Batch:
             self.writer.is_whole = not is_broken
 
     def _is_own(self, delivery: Delivery, written: object, error: JournalError | None) -> bool:
-        """Say whether a delivery is this run's to report after its partition was taken over.
+        """Say whether a delivery is this run's to report, whatever another machine does.
 
         It is, if the journal has it from this run or an earlier one, or if it is a fact.
         """
@@ -224,8 +212,8 @@ class _Batch:
 
     def _give_up_rest(self) -> list[Delivery]:
         """Finish the drafts that were read and not handed out, and return their deliveries."""
-        items = [item for item in self._input.clear() if item.pending is None]
-        if self._is_lost:
+        items = self._input.clear()
+        if self._only_own:
             return []
         left = [(item, self._sending.give_up(item)) for item in items]
         for item, delivery in left:
@@ -260,7 +248,7 @@ class _Batch:
             exc: What the batch raises at its end; None for nothing.
 
         """
-        self._is_lost = self._is_lost or _is_taken_over(error) or _is_taken_over(exc)
+        self._only_own = self._sharing is not None
         self._input.stop(exc)
         if self._sending.error_of_rest is None:
             self._sending.error_of_rest = error
@@ -308,7 +296,7 @@ class _Batch:
         if holds_channel(self.plan.hold_after, self.plan.after_unknown, delivery.outcome):
             self._sending.held.add(item.channel)
         written = self._records.finish(item, delivery)
-        if not self._is_lost or self._is_own(delivery, None, None):
+        if not self._only_own or self._is_own(delivery, None, None):
             self._progress.report_delivery(delivery)
         return written
 

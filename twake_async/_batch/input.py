@@ -119,10 +119,6 @@ class Input:
             # It changes no outcome.
             log.exception("the input raised while it was closed")
 
-    def waiting(self) -> list[Item]:
-        """Return the drafts that were read and not handed out."""
-        return self._channels.items()
-
     def clear(self) -> list[Item]:
         """Return the drafts that were read and not handed out, and forget them."""
         return self._channels.clear()
