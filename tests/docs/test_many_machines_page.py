@@ -1,26 +1,31 @@
-"""The page about many machines runs, with a PostgreSQL for its service `twake`."""
+"""The page about many machines runs, with a PostgreSQL that its variables name."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
 from pages import DOCS, Page
-from psycopg.conninfo import conninfo_to_dict
+from postgres.server import USER
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import pytest
+    from postgres.server import PostgresServer
 
 
-def test_the_page_runs_and_prints_what_it_shows(
-    conninfo: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    """Whoever copies its commands and programs, with a service file, sees what the page shows."""
-    service = tmp_path / "pg_service.conf"
-    lines = [f"{name}={value}" for name, value in conninfo_to_dict(conninfo).items()]
-    service.write_text("\n".join(["[twake]", *lines, ""]))
-    monkeypatch.setenv("PGSERVICEFILE", str(service))
-    folder = tmp_path / "page"
-    folder.mkdir()
-    Page(DOCS / "howto" / "many-machines.md", folder).run()
+@pytest.fixture
+def twake(postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch):
+    """Give a database of the name that the page uses, on the server of the environment."""
+    for name, value in (("HOST", "127.0.0.1"), ("PORT", str(postgres.port)), ("USER", USER)):
+        monkeypatch.setenv(f"PG{name}", value)
+    postgres.run("CREATE DATABASE twake")
+    yield
+    postgres.run("DROP DATABASE twake WITH (FORCE)")
+
+
+@pytest.mark.usefixtures("twake")
+@pytest.mark.parametrize("release", ["2020", "2023"])
+def test_the_page_runs_and_prints_what_it_shows(release: str, tmp_path: Path):
+    """Whoever copies its commands and programs sees what the page shows, over both APIs."""
+    Page(DOCS / "howto" / "many-machines.md", tmp_path, release).run()
