@@ -41,7 +41,11 @@ OF_NAMED_RELEASES = [
 ]
 OF_BOTH = [
     *(DOCS / f"{page}.md" for page in ("quickstart", "tutorial", "batches", "twacode", "journal")),
-    *(path for path in sorted((DOCS / "howto").glob("*.md")) if path not in {*OF_NAMED_RELEASES, *RUN_ELSEWHERE}),
+    *(
+        path
+        for path in sorted((DOCS / "howto").glob("*.md"))
+        if path not in {*OF_NAMED_RELEASES, *RUN_ELSEWHERE}
+    ),
 ]
 
 

@@ -41,9 +41,7 @@ from twake_async.sandbox._seed import DEFAULT_SEED
 
 ROOT = pathlib.Path(__file__).parents[2]
 DOCS = ROOT / "docs"
-PAGES = sorted(
-    [ROOT / "README.md", *(p for p in DOCS.rglob("*.md") if "_build" not in p.parts)]
-)
+PAGES = sorted([ROOT / "README.md", *(p for p in DOCS.rglob("*.md") if "_build" not in p.parts)])
 
 #: What differs from run to run, and what it is shown as before two outputs are compared.
 _VOLATILE = (
