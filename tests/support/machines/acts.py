@@ -117,7 +117,7 @@ def full_disk(server: PostgresServer, database: str) -> Act:
     """Fill the disk of the database until a worker has ended for it."""
 
     async def act(storm: Storm) -> None:
-        await storm.until_stored(storm.work.messages // 3)
+        await storm.until_stored(storm.work.messages // 8)  # to fill it takes a moment
         await asyncio.to_thread(fill, server, database)
         await _until_one_ends(storm)
         await asyncio.to_thread(empty, server, database)

@@ -124,7 +124,7 @@ async def read_only(server: PostgresServer, folder: Path, size: float) -> Result
 async def full_disk(server: PostgresServer, folder: Path, size: float) -> Result:
     """Fill the disk of the database, until a worker has ended for it."""
     # Fewer would fit into the pages that the tables have already.
-    more = {"messages": max(600, _many(size, 3_000)), "channels": 32, "parts": 8, "small": True}
+    more = {"messages": max(1_000, _many(size, 3_000)), "channels": 32, "parts": 8, "small": True}
     async with _places(server, folder, **more) as (work, store, _):
         act = acts.full_disk(server, work.database)
         return await run(KIND, work, store, act, within=90 + 300 * size)
