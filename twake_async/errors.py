@@ -206,16 +206,22 @@ class JournalError(TwakeError):
 
     `reason` is one of
 
-    - `locked`: another batch, of this process or another, uses the journal;
+    - `locked`: another batch, of this process or another, uses the journal or the partition;
     - `linked`: the file has several names (hard links);
-    - `foreign`: the file is no journal;
+    - `foreign`: the file is no journal, or the database has no such batch;
     - `damaged`: the file does not hold what was written, so it is not believed;
     - `moved`: the file was deleted, moved or replaced during the run;
-    - `version`: the journal has a schema that this release does not know;
-    - `target`: it belongs to another server, group or API, or its keys were made in another way;
-    - `broken`: the file cannot be opened, read or written;
+    - `version`: the journal has a schema that this release does not know, or its database is too
+      old;
+    - `target`: it belongs to another server, group or API, its keys were made in another way, or it
+      has another number of partitions;
+    - `broken`: the file or the database cannot be opened, read or written;
     - `full`: the disk is full;
-    - `changed`: a draft is not the one that the journal knows by its key;
+    - `taken_over`: another process took the partition over, and goes on with its messages;
+    - `pooled`: the connection to the database is that of a pooler;
+    - `unfinished`: a partition is not done, so no other round begins;
+    - `changed`: a draft is not the one that the journal knows by its key, or the batch was begun
+      with another input;
     - `key`: a draft's key cannot be made, is no key, or was given twice.
     """
 

@@ -8,23 +8,15 @@ from __future__ import annotations
 import importlib.util
 import zlib
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from ._arguments import check_count
 from ._journal.openable import Openable
-from ._journal.postgres.address import Address
-from ._journal.postgres.batch import Batch
-from ._journal.postgres.schema import check_schema_name
-from ._journal.postgres.store import PartSource
-from ._journal.postgres.views import new_round, read_counts, read_entries, read_parts
+from ._journal.part_state import PartState
 from ._journal.shared_writer import SharedWriter
 from .deliveries import JournalEntry  # noqa: TC001
 from .errors import ConfigurationError, Outcome
 
-if TYPE_CHECKING:
-    from ._journal.postgres.views import PartState
-
-__all__ = ["JournalPart", "PostgresJournal"]
+__all__ = ["JournalPart", "PartState", "PostgresJournal"]
 
 #: The most partitions of a batch.
 MOST_PARTS = 100_000
@@ -65,6 +57,10 @@ class PostgresJournal:
         allow_unverified_host: bool = False,
     ) -> None:
         _check_installed()
+        from ._journal.postgres.address import Address  # noqa: PLC0415 - who needs it waits for it
+        from ._journal.postgres.batch import Batch  # noqa: PLC0415 - as above
+        from ._journal.postgres.schema import check_schema_name  # noqa: PLC0415 - as above
+
         address = Address(_text("conninfo", conninfo), allow_unverified_host)
         del conninfo  # it may hold a password, and tracebacks may show locals
         if not isinstance(batch, str) or not batch or not batch.isprintable():
@@ -122,6 +118,8 @@ class PostgresJournal:
             JournalError: There is no such batch, or the database cannot be read.
 
         """
+        from ._journal.postgres.views import read_counts  # noqa: PLC0415 - as above
+
         return read_counts(self._batch)
 
     def entries(self) -> Iterator[JournalEntry]:
@@ -131,6 +129,8 @@ class PostgresJournal:
             JournalError: There is no such batch, or the database cannot be read.
 
         """
+        from ._journal.postgres.views import read_entries  # noqa: PLC0415 - as above
+
         return read_entries(self._batch)
 
     def states(self) -> list[PartState]:
@@ -142,6 +142,8 @@ class PostgresJournal:
             JournalError: The database cannot be read.
 
         """
+        from ._journal.postgres.views import read_parts  # noqa: PLC0415 - as above
+
         return read_parts(self._batch)
 
     def new_round(self) -> int:
@@ -152,6 +154,8 @@ class PostgresJournal:
                 batch, or the database cannot be written.
 
         """
+        from ._journal.postgres.views import new_round  # noqa: PLC0415 - as above
+
         return new_round(self._batch)
 
 
@@ -183,6 +187,8 @@ class JournalPart(Openable):
         return f"{self.journal!r}.part({self.number})"
 
     def _make_writer(self) -> SharedWriter:
+        from ._journal.postgres.store import PartSource  # noqa: PLC0415 - as above
+
         return SharedWriter(PartSource(self.journal._batch, self.number))  # noqa: SLF001
 
 

@@ -20,6 +20,7 @@ from .deliveries import Delivery, Drafts, Progress  # noqa: TC001
 from .errors import ConfigurationError
 from .journal import Journal  # noqa: TC001
 from .messages import Message, MessageDraft, MessageRef, ReaderUpdate, ReplyTarget
+from .postgres import JournalPart, PostgresJournal  # noqa: TC001
 from .resources import Channels, Dialogs, Files, Messages, Users
 from .resources._caller import Caller, Limits
 from .resources._channels import find_direct
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     import httpx2
 
     from .events import Event, Parser
-    from .postgres import JournalPart, PostgresJournal
 
 __all__ = ["TwakeSession"]
 

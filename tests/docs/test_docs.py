@@ -62,6 +62,7 @@ def test_every_block_of_a_page_is_of_a_kind_that_is_checked(path):
         r"^[ \t]*(?:```+|~~~+)[ \t]*([^\s`]+)", path.read_text("utf-8"), re.MULTILINE
     )
     known = {"python", "text", "console", "toml", "json", "sql", "nginx", "ini", "yaml"}
+    known.add("postgresql")  # tests/unit/test_postgres_store.py compares these
     assert [kind for kind in kinds if kind not in known and not kind.startswith("{")] == []
     assert "{code" not in " ".join(kinds)
 

@@ -48,6 +48,7 @@ def drafts(count, channels=3):
 
 
 async def test_a_partition_is_sent_and_its_journal_has_the_outcomes(conninfo):
+    """Of all machines, and by key."""
     journal = PostgresJournal(conninfo, batch="november", parts=4)
     found = await collect(stream(drafts(100), at_once, plan(journal=journal.part(1), key=key_of)))
     assert [one.outcome for one in found] == [Outcome.DELIVERED] * 100

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import concurrent.futures
+import re
 import socket
 import threading
 
@@ -10,6 +12,7 @@ import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from places import DOCS
 from shared_journals import TARGET, ask, claim, cut, ended, opened, rows, source, taken_from
 
 from twake_async import JournalEntry, JournalError, Outcome
@@ -17,6 +20,7 @@ from twake_async._journal import intents
 from twake_async._journal.postgres import connection, store
 from twake_async._journal.postgres.claims import Held, may_claim, may_write, refusal
 from twake_async._journal.postgres.errors import LostError, StatementError
+from twake_async._journal.postgres.schema import SCHEMA, VERSION
 
 SENT = [Outcome.DELIVERED, Outcome.UNKNOWN]
 
@@ -497,3 +501,56 @@ def test_a_database_that_is_full_says_so(full_conninfo):
         assert error.reason == "full"
         assert written
         assert len(rows(full_conninfo)) == len(written)
+
+
+# --- the documentation ----------------------------------------------------------------------------
+
+
+def test_the_documented_tables_are_the_tables():
+    """docs/journal.md shows the very statements that make them."""
+    text = (DOCS / "journal.md").read_text(encoding="utf-8")
+    [shown] = re.findall(r"```postgresql\n(CREATE.*?)```", text, re.DOTALL)
+    assert shown == SCHEMA
+    assert f"This is version {VERSION}." in text.partition("## In PostgreSQL")[2]
+
+
+def test_the_tables_are_those_of_the_documented_statements(conninfo):
+    """What a run makes has the columns that the page shows, in the schema that was asked for."""
+    with opened(conninfo, schema="elsewhere"):
+        pass
+    found = ask(
+        conninfo,
+        "SELECT table_name, column_name FROM information_schema.columns "
+        "WHERE table_schema = 'elsewhere'",
+    )
+    assert {table for table, _ in found} == {"journal", "batch", "part", "pace", "message"}
+    assert all(re.search(rf"^    {column} ", SCHEMA, re.MULTILINE) for _, column in found)
+
+
+def test_the_documented_question_is_answered(conninfo):
+    """docs/journal.md asks the tables as people may."""
+    text = (DOCS / "journal.md").read_text(encoding="utf-8")
+    [question] = re.findall(r"```postgresql\n(SELECT.*?)```", text, re.DOTALL)
+    with opened(conninfo) as held:
+        held.write([claim(held)])
+    assert ask(conninfo, question) == [(None, "", 1)]
+
+
+def test_tables_of_another_version_are_refused(conninfo):
+    """And they are not changed."""
+    with opened(conninfo):
+        pass
+    ask(conninfo, "UPDATE twake_async.journal SET version = 2")
+    assert reason_of(source(conninfo).open, target=TARGET, keys="caller") == "version"
+
+
+def test_processes_that_begin_at_once_make_the_tables_once(conninfo):
+    """Each of them takes its partition."""
+    with concurrent.futures.ThreadPoolExecutor(8) as threads:
+        held = threads.map(
+            lambda part: source(conninfo, part, parts=8).open(target=TARGET, keys="caller"),
+            range(8),
+        )
+        for one in held:
+            assert one.run == 1
+            one.close()

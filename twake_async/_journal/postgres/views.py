@@ -5,8 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
-import attrs
-
+from twake_async._journal.part_state import PartState
 from twake_async.errors import JournalError, Outcome
 
 from .connection import Connection
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 
     from .batch import Batch
 
-__all__ = ["PartState", "new_round", "read_counts", "read_entries", "read_parts"]
+__all__ = ["new_round", "read_counts", "read_entries", "read_parts"]
 
 #: Entries that are read at once, and seconds that one statement may take.
 PAGE, SECONDS = 5000, 600.0
@@ -33,26 +32,6 @@ SELECT p.number, p.round >= b.round, EXISTS (
     p.epoch, p.holder
 FROM {s}.part p JOIN {s}.batch b ON b.name = p.batch WHERE p.batch = $1 ORDER BY p.number
 """
-
-
-@attrs.frozen
-class PartState:
-    """The state of one partition of a batch."""
-
-    number: int
-    """Its number, from 0."""
-
-    is_done: bool
-    """Whether a run has passed over all of it in this round."""
-
-    is_held: bool
-    """Whether a process holds it now."""
-
-    epoch: int
-    """How often it was taken."""
-
-    holder: str
-    """The host and the process id of who took it last; empty where nobody did."""
 
 
 def read_counts(batch: Batch) -> dict[Outcome | None, int]:
