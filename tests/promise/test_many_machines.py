@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 import pytest
+from faults import FAULTS as FAULT_BY_NAME
 from faults import RandomScript
 from machines import acts
 from machines.naive import make_queue, run_naive
@@ -18,6 +19,7 @@ from postgres.small_disk import DiskMissingError
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from faults.fault import Fault
     from postgres.server import PostgresServer
 
 #: What happens to a message in a hundred or so, besides what happens to the workers.
@@ -28,6 +30,16 @@ FAULTS = ["stores_close", "loses_close", "refuses_429_absent"]
 SIZE = 0.03
 #: The error with which workers end, where they cannot go on before somebody does something.
 ENDS_WITH = {"read_only": "broken", "full_disk": "full"}
+
+
+class Slow:
+    """A server that stores each message at once, and answers later."""
+
+    def for_connection(self) -> None:
+        return None
+
+    def for_request(self) -> Fault:
+        return attrs.evolve(FAULT_BY_NAME["good_late"], interval=0.2)
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
@@ -56,11 +68,11 @@ def work(store: Store, tmp_path: Path) -> Work:
 
 async def test_a_storm_finds_the_copies_of_a_task_queue(work: Work, conninfo: str):
     """Workers that hold a task while they send it are given it again: the verdict sees the copies."""
-    async with Store(RandomScript(7, ["good_late"], rate=1.0)) as store:
-        work = attrs.evolve(work, url=store.url, conninfo=conninfo)
+    async with Store(Slow()) as store:
+        work = attrs.evolve(work, url=store.url, conninfo=conninfo, messages=90)
         make_queue(work)
         kind = Kind(run_naive, lambda _: ())
-        result = await run(kind, work, store, acts.kills(6), within=60)
+        result = await run(kind, work, store, acts.kills(3), within=60)
     assert result.killed
     assert result.verdict.doubled
 

@@ -40,9 +40,8 @@ from twake_async.sandbox import Sandbox
 from twake_async.sandbox._seed import DEFAULT_SEED
 
 ROOT = pathlib.Path(__file__).parents[2]
-PAGES = sorted(
-    [ROOT / "README.md", *(p for p in (ROOT / "docs").rglob("*.md") if "_build" not in p.parts)]
-)
+DOCS = ROOT / "docs"
+PAGES = sorted([ROOT / "README.md", *(p for p in DOCS.rglob("*.md") if "_build" not in p.parts)])
 
 #: What differs from run to run, and what it is shown as before two outputs are compared.
 _VOLATILE = (

@@ -100,29 +100,34 @@ def frozen(take_over: Callable[[int], Awaitable[None]] | None = None, within: fl
     return act
 
 
-def read_only(server: PostgresServer, seconds: float) -> Act:
-    """Make PostgreSQL read-only for a while."""
+def read_only(server: PostgresServer) -> Act:
+    """Make PostgreSQL read-only until a worker has ended for it."""
 
     async def act(storm: Storm) -> None:
         await storm.until_stored(storm.work.messages // 3)
         with contextlib.ExitStack() as stack:
             await asyncio.to_thread(stack.enter_context, server.read_only())
-            await asyncio.sleep(seconds)
+            await _until_one_ends(storm)
             await asyncio.to_thread(stack.close)
 
     return act
 
 
-def full_disk(server: PostgresServer, database: str, seconds: float) -> Act:
-    """Fill the disk of the database for a while."""
+def full_disk(server: PostgresServer, database: str) -> Act:
+    """Fill the disk of the database until a worker has ended for it."""
 
     async def act(storm: Storm) -> None:
-        await storm.until_stored(storm.work.messages // 3)
+        await storm.until_stored(storm.work.messages // 8)  # to fill it takes a moment
         await asyncio.to_thread(fill, server, database)
-        await asyncio.sleep(seconds)
+        await _until_one_ends(storm)
         await asyncio.to_thread(empty, server, database)
 
     return act
+
+
+async def _until_one_ends(storm: Storm) -> None:
+    fleet, failed = storm.fleet, storm.fleet.failed
+    await fleet.until(lambda: fleet.failed > failed or fleet.is_over, storm.within)
 
 
 def end_sessions_of(server: PostgresServer) -> Callable[[int], Awaitable[None]]:

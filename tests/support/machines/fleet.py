@@ -31,7 +31,7 @@ def quick_context() -> BaseContext:
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["machines.work"])
+    context.set_forkserver_preload(["machines.work", "psycopg", "twake_async.postgres"])
     return context
 
 

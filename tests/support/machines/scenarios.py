@@ -114,18 +114,19 @@ async def swallowed_answers(server: PostgresServer, folder: Path, size: float) -
 
 
 async def read_only(server: PostgresServer, folder: Path, size: float) -> Result:
-    """Make the database read-only for a while."""
+    """Make the database read-only, until a worker has ended for it."""
     more = {"messages": _many(size, 3_000), "channels": 32, "parts": 8}
     async with _places(server, folder, **more) as (work, store, _):
-        act = acts.read_only(server, seconds=max(0.5, 5 * size))
+        act = acts.read_only(server)
         return await run(KIND, work, store, act, within=90 + 300 * size)
 
 
 async def full_disk(server: PostgresServer, folder: Path, size: float) -> Result:
-    """Fill the disk of the database for a while."""
-    more = {"messages": _many(size, 3_000), "channels": 32, "parts": 8, "small": True}
+    """Fill the disk of the database, until a worker has ended for it."""
+    # Fewer would fit into the pages that the tables have already.
+    more = {"messages": max(1_000, _many(size, 3_000)), "channels": 32, "parts": 8, "small": True}
     async with _places(server, folder, **more) as (work, store, _):
-        act = acts.full_disk(server, work.database, seconds=max(0.5, 5 * size))
+        act = acts.full_disk(server, work.database)
         return await run(KIND, work, store, act, within=90 + 300 * size)
 
 

@@ -58,12 +58,18 @@ def fill(server: PostgresServer, database: str) -> None:
     """Fill the disk of a database until no row fits any more."""
     import psycopg
 
-    server.run("CREATE TABLE ballast (bytes text)", database)
-    for size in (1_000_000, 8_000):
-        row = f"INSERT INTO ballast SELECT string_agg(md5(random()::text), '') FROM generate_series(1, {size // 32})"
-        with contextlib.suppress(psycopg.errors.DiskFull):
-            while True:
-                server.run(row, database)
+    row = (
+        "INSERT INTO ballast SELECT string_agg(md5(random()::text), '') "
+        "FROM generate_series(1, %s / 32)"
+    )
+    with psycopg.connect(server.conninfo(database), autocommit=True) as db:
+        db.execute("SET synchronous_commit = off")
+        db.execute("CREATE TABLE ballast (bytes text)")
+        db.execute("ALTER TABLE ballast ALTER bytes SET STORAGE EXTERNAL")  # not compressed
+        for size in (1_000_000, 8_000):
+            with contextlib.suppress(psycopg.errors.DiskFull):
+                while True:
+                    db.execute(row, (size,))
 
 
 def empty(server: PostgresServer, database: str) -> None:
