@@ -56,6 +56,7 @@ class PostgresJournal:
         schema: str = "twake_async",
         allow_unverified_host: bool = False,
     ) -> None:
+        self._name, self._parts = batch, parts  # a traceback may show an object half made
         _check_installed()
         from ._journal.postgres.address import Address  # noqa: PLC0415 - who needs it waits for it
         from ._journal.postgres.batch import Batch  # noqa: PLC0415 - as above
@@ -71,18 +72,21 @@ class PostgresJournal:
         if parts > MOST_PARTS:
             raise ConfigurationError(f"parts must be at most {MOST_PARTS}", field="parts")
         check_schema_name(schema)
-        address.parameters()
+        if isinstance(error := address.parameters(), ConfigurationError):
+            del address
+            raise error
+        del error
         self._batch = Batch(address, batch, parts, fingerprint, schema)
 
     @property
     def batch(self) -> str:
         """The batch's name."""
-        return self._batch.name
+        return self._name
 
     @property
     def parts(self) -> int:
         """Into how many partitions its channels are divided."""
-        return self._batch.parts
+        return self._parts
 
     def __repr__(self) -> str:
         return f"PostgresJournal(batch={self.batch!r}, parts={self.parts})"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import AsyncIterable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
@@ -137,7 +137,7 @@ class _Batch:
             while (result := await self._results.next()) is not None:
                 delivery, written = result
                 error = None if written is None else await written
-                if _is_taken_over(error):
+                if error is not None and self._sharing is not None:
                     self._halt(error, error)
                 if self._only_own and not self._is_own(delivery, written, error):
                     continue
@@ -299,7 +299,3 @@ class _Batch:
         if not self._only_own or self._is_own(delivery, None, None):
             self._progress.report_delivery(delivery)
         return written
-
-
-def _is_taken_over(exc: BaseException | None) -> TypeGuard[JournalError]:
-    return isinstance(exc, JournalError) and exc.reason == "taken_over"

@@ -42,32 +42,31 @@ class Address:
 
     """
 
-    text: str | None
+    text: str | None = attrs.field(repr=False)
     allow_unverified_host: bool
 
-    def parameters(self) -> dict[str, Any]:
-        """Return the parameters of a connection, which may hold a secret.
+    def parameters(self) -> dict[str, Any] | ConfigurationError:
+        """Return the parameters of a connection, which may hold a secret, or what is wrong.
 
-        Raises:
-            ConfigurationError: The connection string cannot be used; the error shows nothing of it.
-
+        The error is returned, since tracebacks may show the locals of this frame.
         """
         text = self.text
         if text is None and (text := os.environ.get(VARIABLE)) is None:
-            raise ConfigurationError(
+            return ConfigurationError(
                 f"there is no connection string: give conninfo, or set {VARIABLE}",
                 field="conninfo",
             )
         found = _parse(text)
         if isinstance(found, ConfigurationError):
-            raise found
+            return found
         if self.text is not None and any(found.get(name) for name in _SECRETS):
-            raise ConfigurationError(
+            return ConfigurationError(
                 f"conninfo holds a password: put it into the file of PGPASSFILE, into a service of "
                 f"PGSERVICE, or give the whole connection string in {VARIABLE}",
                 field="conninfo",
             )
-        return {**found, **self._tls(found), **_TIMEOUTS}
+        tls = self._tls(found)
+        return tls if isinstance(tls, ConfigurationError) else {**found, **tls, **_TIMEOUTS}
 
     def secrets(self) -> tuple[str, ...]:
         """Return what must show in no error."""
@@ -75,13 +74,13 @@ class Address:
         given = [] if isinstance(found, ConfigurationError) else [found.get(n) for n in _SECRETS]
         return tuple(str(one) for one in (*given, os.environ.get("PGPASSWORD")) if one)
 
-    def _tls(self, found: Mapping[str, Any]) -> dict[str, str]:
-        """Return the `sslmode` that another host needs."""
+    def _tls(self, found: Mapping[str, Any]) -> dict[str, str] | ConfigurationError:
+        """Return the `sslmode` that another host needs, or what is wrong with the given one."""
         if self.allow_unverified_host or _is_this_machine(found):
             return {}
         mode = found.get("sslmode") or os.environ.get("PGSSLMODE") or "verify-full"
         if mode != "verify-full":
-            raise ConfigurationError(
+            return ConfigurationError(
                 f"sslmode={mode} does not check which host it is: give sslmode=verify-full, or "
                 "allow_unverified_host=True if nobody else can reach that network",
                 field="conninfo",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 
 import attrs
 
-from twake_async.errors import JournalError
+from twake_async.errors import ConfigurationError, JournalError
 
 from .errors import LostError, StatementError
 
@@ -71,12 +71,13 @@ class Connection:
             purpose: What for, as `pg_stat_activity` shows it.
 
         Raises:
-            LostError: There is no connection; the error shows no secret.
+            ConfigurationError: The connection string cannot be used.
+            LostError: There is no connection; the errors show no secret.
             JournalError: The server is too old, or something between pools its connections.
 
         """
         db = _connect(address, purpose)
-        if isinstance(db, LostError):
+        if isinstance(db, LostError | ConfigurationError):
             raise db
         selector = selectors.DefaultSelector()
         selector.register(db.pgconn.socket, selectors.EVENT_READ)
@@ -222,11 +223,13 @@ def _text(value: bytes | None) -> str | None:
     return None if value is None else bytes(value).decode()
 
 
-def _connect(address: Address, purpose: str) -> psycopg.Connection | LostError:
+def _connect(address: Address, purpose: str) -> psycopg.Connection | LostError | ConfigurationError:
     """Return a connection, or why there is none: an error without the frames that know a secret."""
     import psycopg  # noqa: PLC0415 - an extra
 
     parameters = address.parameters()
+    if isinstance(parameters, ConfigurationError):
+        return parameters
     parameters.setdefault("application_name", purpose)
     try:
         return psycopg.connect(**parameters, client_encoding="UTF8", autocommit=True)

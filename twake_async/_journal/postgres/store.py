@@ -90,7 +90,15 @@ class PartSource:
     def connect(self) -> Connection:
         """Return a connection of its own."""
         purpose = f"twake-async {self.batch.name}/{self.part}"
-        return Connection.open(self.batch.address, purpose)
+        connection = Connection.open(self.batch.address, purpose)
+        try:
+            # All statements are for single keys. A plan from when the tables were small would read
+            # them whole.
+            connection.run(b"SELECT set_config('enable_seqscan', 'off', false)")
+        except BaseException:
+            connection.close()
+            raise
+        return connection
 
 
 @attrs.define(eq=False)
