@@ -17,14 +17,14 @@ import attrs
 from twake_async._journal.openable import writer_of
 from twake_async._journal.shared_writer import SharedWriter
 from twake_async.deliveries import stopped
-from twake_async.errors import ConfigurationError, JournalError, Outcome
+from twake_async.errors import ConfigurationError
 
 from .breaker import Breaker
 from .encoding import Encoder
 from .event_loop import check_running, is_torn_down
 from .input import Input
 from .outage import Outage
-from .outcomes import holds_channel
+from .outcomes import holds_channel, is_own
 from .plan import Plan
 from .progress import ProgressReporter
 from .records import Records
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from twake_async._journal.store import Keys
     from twake_async._journal.writer import JournalWriter
     from twake_async.deliveries import Delivery, Drafts
-    from twake_async.errors import TwakeError
+    from twake_async.errors import JournalError, TwakeError
 
     from .item import Item
     from .sending import Send
@@ -139,7 +139,8 @@ class _Batch:
                 error = None if written is None else await written
                 if error is not None and self._sharing is not None:
                     self._halt(error, error)
-                if self._only_own and not self._is_own(delivery, written, error):
+                is_kept = written is not None and error is None
+                if self._only_own and not is_own(delivery, is_kept=is_kept):
                     continue
                 yield delivery
             for delivery in self._give_up_rest():
@@ -201,14 +202,6 @@ class _Batch:
         if self.writer is not None:
             is_broken = self._input.error is not None or self._sending.error_of_rest is not None
             self.writer.is_whole = not is_broken
-
-    def _is_own(self, delivery: Delivery, written: object, error: JournalError | None) -> bool:
-        """Say whether a delivery is this run's to report, whatever another machine does.
-
-        It is, if the journal has it from this run or an earlier one, or if it is a fact.
-        """
-        is_kept = written is not None and error is None
-        return is_kept or delivery.from_journal or delivery.outcome is Outcome.DELIVERED
 
     def _give_up_rest(self) -> list[Delivery]:
         """Finish the drafts that were read and not handed out, and return their deliveries."""
@@ -296,6 +289,6 @@ class _Batch:
         if holds_channel(self.plan.hold_after, self.plan.after_unknown, delivery.outcome):
             self._sending.held.add(item.channel)
         written = self._records.finish(item, delivery)
-        if not self._only_own or self._is_own(delivery, None, None):
+        if not self._only_own or is_own(delivery, is_kept=False):
             self._progress.report_delivery(delivery)
         return written
