@@ -92,7 +92,12 @@ def send_parts(
     check_count("concurrency", concurrency)
     for name, value in (("drafts_for", drafts_for), ("on_progress", on_progress)):
         check_callback(name, value)
-    if drafts_for is None or not hasattr(journal, "part"):
+    if drafts_for is None:
+        raise ConfigurationError(
+            "drafts_for must be a function that returns the drafts of one partition",
+            field="drafts_for",
+        )
+    if not hasattr(journal, "part"):
         raise ConfigurationError("journal must be a PostgresJournal", field="journal")
     send_many((), journal=journal.part(0), **options)  # checks the arguments at once
     progress = None if on_progress is None else PartProgress(on_progress)
