@@ -447,9 +447,19 @@ def test_a_transaction_that_fails_is_rolled_back(conninfo):
 def test_a_large_group_is_written_as_a_whole(conninfo):
     """Also where the connection does not take it at once."""
     with opened(conninfo) as held:
-        group = [claim(held, f"k{n:04d}", channel_id="c" * 20_000) for n in range(1000)]
+        group = [claim(held, f"k{n:04d}", channel_id="c" * 500) for n in range(1000)]
         assert held.write(group) == {}
         assert ask(conninfo, "SELECT count(*) FROM twake_async.message") == [(1000,)]
+        asked = held._connection.run(b"SELECT length($1::text)", b"x" * 60_000_000)
+        assert asked == [("60000000",)]
+
+
+def test_a_session_that_ends_during_a_statement_has_no_answer(conninfo):
+    """Nobody knows whether the statement was carried out."""
+    with opened(conninfo) as held:
+        with pytest.raises(LostError):
+            held._connection.run(b"SELECT pg_terminate_backend(pg_backend_pid())")
+        held.ping()
 
 
 # --- the session ----------------------------------------------------------------------------------
