@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import os
 import re
 import socket
 import threading
@@ -17,12 +18,11 @@ from shared_journals import TARGET, ask, claim, cut, ended, opened, rows, source
 
 from twake_async import JournalEntry, JournalError, Outcome
 from twake_async._journal import intents
-from twake_async._journal.postgres import connection, store
+from twake_async._journal.postgres import connection, store, views
 from twake_async._journal.postgres.claims import Held, may_claim, may_write, refusal
 from twake_async._journal.postgres.errors import LostError, StatementError
 from twake_async._journal.postgres.schema import SCHEMA, VERSION
-
-SENT = [Outcome.DELIVERED, Outcome.UNKNOWN]
+from twake_async.postgres import PostgresJournal
 
 
 def reason_of(call, *args, **options) -> str:
@@ -132,71 +132,65 @@ def test_ids_that_postgresql_cannot_keep_do_not_end_the_batch(conninfo):
         assert held.find("k1").message_id == "a?b?c"
 
 
-OUTCOMES = st.sampled_from([None, *Outcome])
+#: Half of what is written is a claim, and most rows are this partition's.
+INTENTS = st.none() | st.sampled_from(list(Outcome))
+FRONT_IDS = st.sampled_from([None, "a", "a", "a", "b"])
 
 
 @st.composite
-def entries(draw, outcomes):
-    outcome = draw(outcomes)
+def entries(draw):
     return JournalEntry(
         key="k1",
         fingerprint="f" * 32,
         channel_id="c1",
-        front_id=draw(st.sampled_from([None, "a", "b"])),
+        front_id=draw(FRONT_IDS),
         run=draw(st.integers(1, 3)),
         began=draw(st.sampled_from([1.0, 2.0])),
-        outcome=outcome,
-        reason="",
+        outcome=draw(INTENTS),
         unknown_requests=draw(st.integers(0, 2)),
     )
 
 
-@settings(
-    max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
-)
-@given(found=st.none() | st.tuples(entries(OUTCOMES), st.integers(0, 1)), new=entries(OUTCOMES))
-def test_the_statement_takes_what_the_rules_allow(writable, found, new):
-    """The rule of `claims`, and that of the statement, are the same."""
-    held = writable
-    ask(held.conninfo, "TRUNCATE twake_async.message")
-    row = None
-    if found is not None:
-        entry, part = found
-        row = Held(part, entry)
-        held.put(entry, part)
-    held.store.run = new.run
-    ask(held.conninfo, "UPDATE twake_async.part SET epoch = %s WHERE number = 1", new.run)
-    allowed = may_claim(new, 1, row) if new.outcome is None else may_write(new, 1, row)
-    ((fence, written, _),) = held.store._write(store.to_json([new]))
-    assert (fence, written) == ("1", "1" if allowed else "0")
+_PUT = """
+INSERT INTO twake_async.message VALUES
+    ('november', %s, %s, %s, %s, %s, %s, %s, %s, '', NULL, false, 0, NULL, %s, false, NULL)
+"""
+
+
+class Table:
+    """An open partition, and a way to put any row into its table."""
+
+    def __init__(self, held, database):
+        self.held, self.database = held, database
+
+    def set(self, epoch, row):
+        """Leave one row, or none, and the epoch of the partition."""
+        self.held.run = epoch
+        self.database.execute("TRUNCATE twake_async.message")
+        self.database.execute("UPDATE twake_async.part SET epoch = %s WHERE number = 1", [epoch])
+        if row is not None:
+            entry, word = row.entry, row.entry.outcome and row.entry.outcome.value
+            ids = entry.fingerprint, entry.channel_id, entry.front_id
+            values = (entry.key, row.part, entry.run, *ids, entry.began, word)
+            self.database.execute(_PUT, [*values, entry.unknown_requests])
 
 
 @pytest.fixture
-def writable(conninfo):
-    """Give an open partition, and a way to put any row into its table."""
-    with opened(conninfo) as held:
+def table(conninfo):
+    with opened(conninfo) as held, psycopg.connect(conninfo, autocommit=True) as database:
+        yield Table(held, database)
 
-        class Writable:
-            store = held
 
-            def put(self, entry, part):
-                ask(
-                    conninfo,
-                    "INSERT INTO twake_async.message VALUES ('november', %s, %s, %s, %s, %s, %s, "
-                    "%s, %s, '', NULL, false, 0, NULL, %s, false, NULL)",
-                    entry.key,
-                    part,
-                    entry.run,
-                    entry.fingerprint,
-                    entry.channel_id,
-                    entry.front_id,
-                    entry.began,
-                    entry.outcome and entry.outcome.value,
-                    entry.unknown_requests,
-                )
-
-        Writable.conninfo = conninfo
-        yield Writable()
+@settings(
+    max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
+)
+@given(row=st.none() | st.builds(Held, st.sampled_from([1, 1, 1, 2]), entries()), new=entries())
+def test_the_statement_takes_what_the_rules_allow(table, row, new):
+    """The rules of `claims` and those of the statement are the same."""
+    table.set(new.run, row)
+    allowed = may_claim(new, 1, row) if new.outcome is None else may_write(new, 1, row)
+    ((fence, written, _),) = table.held._write(store.to_json([new]))
+    assert (fence, written) == ("1", "1" if allowed else "0")
 
 
 def test_what_a_refused_claim_means():
@@ -355,6 +349,119 @@ def test_an_answer_that_does_not_come_is_waited_for_a_few_seconds(conninfo, monk
     assert connection.ANSWER < intents.VALID
 
 
+class Failing:
+    """Fails the next statements of a connection, and then lets them through."""
+
+    def __init__(self, monkeypatch, *errors):
+        self.errors = list(errors)
+        self.run = connection.Connection.run_prepared
+
+        def run(*args):
+            return self(*args)
+
+        monkeypatch.setattr(connection.Connection, "run_prepared", run)
+
+    def __call__(self, *args):
+        if self.errors:
+            raise self.errors.pop(0)
+        return self.run(*args)
+
+
+def test_a_statement_that_may_pass_is_made_again(conninfo, monkeypatch):
+    """A limit of time, a lock, a conflict; any other error is the caller's to see."""
+    with opened(conninfo) as held:
+        states = ["57014", "55P03", "40P01"]
+        failing = Failing(monkeypatch, *(StatementError(state, "later") for state in states))
+        held.ping()
+        assert failing.errors == []
+        failing.errors = [StatementError("22003", "never")]
+        with pytest.raises(StatementError):
+            held.ping()
+        monkeypatch.setattr(store, "RECONNECT", 0.0)
+        failing.errors = [StatementError("57014", "later")]
+        with pytest.raises(StatementError):
+            held.ping()
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_connection_is_tried_again_until_the_database_is_there(conninfo, monkeypatch, times):
+    """It may be starting: at the begin of a run, and during it."""
+    monkeypatch.setattr(store, "PAUSE", 0.0)
+    connect, left = store.Connection.open, []
+
+    def starting(address, purpose):
+        if left:
+            raise left.pop()
+        return connect(address, purpose)
+
+    monkeypatch.setattr(store.Connection, "open", starting)
+    left[:] = [LostError("the database system is starting up")] * times
+    with opened(conninfo) as held:
+        cut(conninfo, held)
+        left[:] = [LostError("starting"), StatementError("57014", "late")][:times]
+        held.ping()
+        cut(conninfo, held)
+        left[:] = [StatementError("42501", "permission denied")]
+        with pytest.raises(StatementError):
+            held.ping()
+    monkeypatch.setattr(store, "OPEN", 0.0)
+    left[:] = [LostError("starting")]
+    with pytest.raises(LostError):
+        source(conninfo).open(target=TARGET, keys="caller")
+
+
+def test_a_connection_that_cannot_be_set_up_is_closed(conninfo, monkeypatch):
+    """Its lock would stay."""
+    closed = []
+    close = store.Connection.close
+    monkeypatch.setattr(store.Connection, "close", lambda self: (closed.append(1), close(self)))
+    run = store.Connection.run
+
+    def failing(self, sql, *values, **options):
+        if b"enable_seqscan" in sql:
+            raise StatementError("42501", "permission denied")
+        return run(self, sql, *values, **options)
+
+    monkeypatch.setattr(store.Connection, "run", failing)
+    with pytest.raises(StatementError):
+        source(conninfo).open(target=TARGET, keys="caller")
+    assert closed
+
+
+def test_a_transaction_that_fails_is_rolled_back(conninfo):
+    """And the connection goes on."""
+    with opened(conninfo) as held:
+
+        def broken():
+            with held._connection.transaction():
+                held._connection.run(b"DELETE FROM twake_async.part")
+                held._connection.run(b"SELECT 1 / 0")
+
+        with pytest.raises(StatementError):
+            broken()
+        held.ping()
+        with pytest.raises(LostError), held._connection.transaction():
+            raise LostError("gone")
+
+
+def test_a_large_group_is_written_as_a_whole(conninfo):
+    """Also where the connection does not take it at once."""
+    with opened(conninfo) as held:
+        group = [claim(held, f"k{n:04d}", channel_id="c" * 500) for n in range(1000)]
+        assert held.write(group) == {}
+        assert ask(conninfo, "SELECT count(*) FROM twake_async.message") == [(1000,)]
+        asked = held._connection.run(b"SELECT length($1::text)", b"x" * 60_000_000)
+        assert asked == [("60000000",)]
+
+
+def test_a_session_that_ends_during_a_statement_has_no_answer(conninfo):
+    """Nobody knows whether the statement was carried out."""
+    with opened(conninfo) as held:
+        with pytest.raises(LostError):
+            held._connection.run(b"SELECT pg_terminate_backend(pg_backend_pid())")
+        held.ping()
+
+
 # --- the session ----------------------------------------------------------------------------------
 
 
@@ -481,6 +588,46 @@ def test_a_pause_that_one_notes_is_seen_by_all(conninfo):
         assert 50 < one.pause <= 60
 
 
+# --- what people read -----------------------------------------------------------------------------
+
+
+def test_a_batch_that_no_run_has_begun(conninfo):
+    """Nobody has taken its partitions, and there is nothing to count."""
+    journal = PostgresJournal(conninfo, batch="november", parts=2)
+    assert [(one.number, one.epoch, one.is_done) for one in journal.states()] == [
+        (0, 0, False),
+        (1, 0, False),
+    ]
+    assert reason_of(journal.counts) == "foreign"
+    with opened(conninfo, batch="december"):
+        assert reason_of(journal.counts) == "foreign"
+        assert len(journal.states()) == 2
+
+
+def test_people_see_who_holds_a_partition_and_what_is_on_its_way(conninfo):
+    """During a run, from any machine."""
+    journal = PostgresJournal(conninfo, batch="november", parts=4)
+    with opened(conninfo, 1) as held:
+        intent = claim(held)
+        held.write([intent, claim(held, "k2")])
+        held.write([ended(intent)])
+        state = journal.states()[1]
+        assert (state.is_held, state.epoch) == (True, 1)
+        assert state.holder == f"{socket.gethostname()}:{os.getpid()}"
+        assert journal.counts() == {None: 1, Outcome.DELIVERED: 1}
+        assert [entry.key for entry in journal.entries()] == ["k1", "k2"]
+    assert not journal.states()[1].is_held
+
+
+def test_entries_are_read_page_by_page(conninfo, monkeypatch):
+    """However many there are."""
+    monkeypatch.setattr(views, "PAGE", 2)
+    journal = PostgresJournal(conninfo, batch="november", parts=4)
+    with opened(conninfo) as held:
+        held.write([claim(held, f"k{n}") for n in range(5)])
+    assert [entry.key for entry in journal.entries()] == [f"k{n}" for n in range(5)]
+
+
 # --- a database that cannot be written ------------------------------------------------------------
 
 
@@ -554,3 +701,25 @@ def test_processes_that_begin_at_once_make_the_tables_once(conninfo):
         for one in held:
             assert one.run == 1
             one.close()
+
+
+def test_a_database_that_is_read_only_says_so(postgres, conninfo):
+    """Such as a standby, or one that was set so."""
+    with opened(conninfo):
+        pass
+    (name,) = (part.split("=")[1] for part in conninfo.split() if part.startswith("dbname="))
+    postgres.run(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    held = source(conninfo)
+    with pytest.raises(StatementError) as caught:
+        held.open(target=TARGET, keys="caller")
+    error = held.as_error(caught.value)
+    assert error.reason == "broken"
+    assert "read-only" in str(error)
+
+
+def test_a_connection_string_that_is_gone_is_an_error_of_the_journal(monkeypatch):
+    """The variable may have been taken away since."""
+    monkeypatch.setenv("TWAKE_JOURNAL", "host=127.0.0.1")
+    journal = PostgresJournal(batch="november")
+    monkeypatch.delenv("TWAKE_JOURNAL")
+    assert reason_of(journal.counts) == "broken"

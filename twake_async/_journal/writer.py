@@ -16,12 +16,13 @@ import attrs
 
 from twake_async.errors import JournalError
 
+from .store import Keys, Source, Store  # noqa: TC001
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from twake_async.deliveries import JournalEntry
 
-    from .store import Keys, Source, Store
 
 __all__ = ["GROUP", "JournalWriter"]
 

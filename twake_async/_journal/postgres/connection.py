@@ -172,12 +172,10 @@ class Connection:
             send()
             self._flush(ends)
             result = self._result(ends)
-            while (other := self._result(ends)) is not None:
-                result = other
+            self._result(ends)  # None: the end of the answer
         except psycopg.Error as exc:
             raise LostError(str(exc).strip()) from None
-        if result is None:
-            raise LostError("the connection is gone")
+        assert result is not None  # noqa: S101 - a statement was sent
         return self._rows(result)
 
     def _flush(self, ends: float) -> None:
