@@ -105,6 +105,16 @@ def test_another_file_is_refused(sandbox, cli, file, write, journal):
     assert len(texts(sandbox)) == COUNT
 
 
+def test_another_file_begins_no_round(sandbox, cli, file, write, journal):
+    """What was refused stays so: the round would be that of the wrong input."""
+    sandbox.refuse_next("capability")
+    cli("send-many", file, *batch(journal))
+    other = write(message(sandbox, 99, order="m99"), name="other.jsonl")
+    assert cli("send-many", other, *batch(journal, "--again"))[0] == 3
+    status, out, _ = cli("send-many", file, *batch(journal))
+    assert (status, out) == (2, f"{COUNT - 1} delivered, 1 refused\n")
+
+
 def test_another_number_of_partitions_is_refused(sandbox, cli, file, journal):
     """It would put channels into other partitions."""
     cli("send-many", file, *batch(journal))
