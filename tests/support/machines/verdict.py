@@ -24,7 +24,7 @@ class Found:
     reports: Sequence[Mapping[str, Any]]
     """What the workers reported, in the order of time."""
     told: frozenset[str] = frozenset()
-    """The keys of which the journal says that a second copy may exist."""
+    """The keys of which a second copy is allowed: it was asked for, and the journal tells it."""
 
     @property
     def copies(self) -> Counter[str]:
