@@ -117,6 +117,7 @@ async def run(
         stored=store.sequence,
         journal={key: entry.outcome and entry.outcome.name for key, entry in entries.items()},
         reports=reports,
+        is_ordered=work.resume != "resend",
         told=_told(entries) if work.resume == "resend" else frozenset(),
     )
     errors = Counter(path.read_text().partition(":")[0] for path in work.folder.glob("*.error"))
