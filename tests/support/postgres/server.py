@@ -17,7 +17,7 @@ import attrs
 import psycopg
 from psycopg.conninfo import make_conninfo
 
-from .programs import Programs, find_programs
+from .programs import Programs, find_programs, open_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,7 +69,7 @@ class PostgresServer:
             PostgresMissingError: with the reason.
 
         """
-        folder = Path(tempfile.mkdtemp(prefix="twake-postgres-"))
+        folder = Path(tempfile.mkdtemp(prefix="twake-postgres-", dir=open_folder()))
         folder.chmod(0o755)
         try:
             server = cls(_programs(folder), folder, free_port())
