@@ -137,18 +137,22 @@ class PostgresJournal:
 
         return read_entries(self._batch)
 
-    def states(self) -> list[PartState]:
+    def states(self, *, check: bool = False) -> list[PartState]:
         """Return the state of each partition, in order.
 
         Nobody has taken a partition of a batch that no run has begun.
 
+        Args:
+            check: Whether the batch must have been begun with the same `parts` and `fingerprint`.
+
         Raises:
-            JournalError: The database cannot be read.
+            JournalError: The database cannot be read; or, with `check`, the batch was begun with
+                something else (reason `target` or `changed`).
 
         """
         from ._journal.postgres.views import read_parts  # noqa: PLC0415 - as above
 
-        return read_parts(self._batch)
+        return read_parts(self._batch, check=check)
 
     def new_round(self) -> int:
         """Begin another round, which sends what was refused or not sent; return its number.

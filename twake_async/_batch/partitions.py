@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import math
 import random
 from collections import Counter
@@ -55,8 +56,13 @@ class State(Protocol):
 class SharedJournal(Protocol):
     """A journal in partitions."""
 
-    def states(self) -> Sequence[State]:
-        """Return the state of each partition."""
+    def states(self, *, check: bool = False) -> Sequence[State]:
+        """Return the state of each partition.
+
+        Args:
+            check: Whether the batch must have been begun with the same partitions and input.
+
+        """
         ...
 
     def part(self, number: int) -> Openable:
@@ -111,7 +117,8 @@ def send_parts(
             **options,
         )
 
-    return Partitions(journal.states, send, concurrency, stop).run()
+    states = functools.partial(journal.states, check=True)
+    return Partitions(states, send, concurrency, stop).run()
 
 
 @attrs.define(eq=False)

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 __all__ = ["SharedRun"]
 
+#: Why a journal cannot be that of this input: its counts are those of another one.
+_OF_OTHERS = ("changed", "target")
 #: Seconds between two looks at the counts of the batch.
 _EVERY = 2.0
 #: How many times as long as the counting took: a large batch is counted less often.
@@ -127,6 +129,7 @@ class SharedRun:
 
     def _begin_round(self) -> None:
         """Begin a round, or take part in the one that another machine began."""
+        self._journal.states(check=True)  # no round of a batch that has another input
         try:
             self._journal.new_round()
         except JournalError as exc:
@@ -140,11 +143,17 @@ class SharedRun:
     def _finish(self) -> int:
         """Report what the journal says of the whole batch."""
         report = self.report
-        try:
-            report.display.show(self._counts())
-        except JournalError as exc:
-            if report.error is None:
-                report.note_error(exc)
+        if isinstance(report.error, JournalError) and report.error.reason in _OF_OTHERS:
+            report.display.show(Counter())
+        else:
+            self._show_counts()
         total = report.total or 0
         report.left = max(0, total - report.counts.total())
         return report.finish()
+
+    def _show_counts(self) -> None:
+        try:
+            self.report.display.show(self._counts())
+        except JournalError as exc:
+            if self.report.error is None:
+                self.report.note_error(exc)

@@ -141,7 +141,8 @@ def send_many(
     arguments = _arguments(journal, shared, **batch)
     configs = (options.config, os.environ.get("TWAKE_CONFIG"), *map(str, default_files()))
     lists.check(file, journal, [config for config in configs if config])
-    report = Report(lists, as_json, quiet, journal, shared and shared.batch)
+    name = None if shared is None else shared.batch
+    report = Report(lists, as_json, quiet, journal, name)
     if shared is not None:
         shared.check(reading, lists)
     job = _Job(file, file_format, reading, dry_run, options, arguments, report, signals, shared)

@@ -8,13 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from twake_async.sandbox._faults.fault import failure, formed, late, refused
-from twake_async.sandbox._faults.names import (
-    NODE_ACTIONS,
-    Action,
-    Form,
-    Refusal,
-    RequestKind,
-)
+from twake_async.sandbox._faults.names import NODE_ACTIONS, Action, Form, Refusal, RequestKind
 from twake_async.sandbox._posting.poster import Poster
 from twake_async.sandbox._posting.record import PostedEvent
 from twake_async.sandbox._received import Received, ReceivedRequest
@@ -211,6 +205,20 @@ class Sandbox:
         """
         user = user_id or str(self._twake.first("users")["id"])
         return self._twake.say(text, channel_id or self.channel_id, user, parent_message_id)
+
+    def publish(self, url: str, content: bytes) -> None:
+        """Let the server fetch a content from an address, as from a web server.
+
+        The sandbox asks nobody. What `file_url` names is fetched if it was published; else the
+        server fetches nothing and makes an empty file, as a real one does. `reset` takes it back.
+
+        Args:
+            url: The address.
+            content: What it gives.
+
+        """
+        with self._twake.changing() as world:
+            world.drive.published[url] = bytes(content)
 
     def ephemerals(self, channel_id: str) -> list[dict[str, Any]]:
         """Return the ephemeral messages that a channel was shown, each as it was shown last."""
@@ -542,9 +550,10 @@ class Sandbox:
             after_storing: The action; the request was carried out.
             retry_after: The Retry-After header of a status: seconds, or any string. Default: none.
             times: For how many requests. Default: 1.
-            on: Which requests: "write" for sends, replies, edits and removes; on the Node API also
-                "read", "login", or "join" for the change of who takes part in a thread. Default:
-                "write".
+            on: Which requests: "write" for sends, replies, edits, removes, dialogs and changes of
+                files; "read" for reads of messages, channels, people, tokens and files, downloads
+                included; on the Node API also "login", or "join" for the change of who takes part
+                in a thread. Default: "write".
 
         Raises:
             ValueError: An unknown action, both or neither of the two given, `times` below 1, or

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING
 
-from postgres.small_disk import empty, fill
+from postgres.small_disk import empty
 
 from .work import worker_name
 
@@ -114,11 +114,9 @@ def read_only(server: PostgresServer) -> Act:
 
 
 def full_disk(server: PostgresServer, database: str) -> Act:
-    """Fill the disk of the database until a worker has ended for it."""
+    """Make room on the disk of the database when a worker has ended for lack of it."""
 
     async def act(storm: Storm) -> None:
-        await storm.until_stored(storm.work.messages // 8)  # to fill it takes a moment
-        await asyncio.to_thread(fill, server, database)
         await _until_one_ends(storm)
         await asyncio.to_thread(empty, server, database)
 

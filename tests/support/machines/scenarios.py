@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 from faults import RandomScript
-from postgres.small_disk import small_database
+from postgres.small_disk import fill, small_database
 
 from . import acts
 from .proxy import DatabaseProxy
@@ -33,6 +33,8 @@ KIND = Kind(run_postgres, read_postgres)
 #: What happens to a message in fifty, besides what happens to the workers and the database.
 FAULTS = ("stores_close", "loses_close", "refuses_429_absent")
 SEED = 7
+#: Bytes for the tables, and for less than 1,500 messages.
+_ROOM = 500_000
 
 
 @asynccontextmanager
@@ -122,10 +124,10 @@ async def read_only(server: PostgresServer, folder: Path, size: float) -> Result
 
 
 async def full_disk(server: PostgresServer, folder: Path, size: float) -> Result:
-    """Fill the disk of the database, until a worker has ended for it."""
-    # Fewer would fit into the pages that the tables have already.
-    more = {"messages": max(1_000, _many(size, 3_000)), "channels": 32, "parts": 8, "small": True}
+    """Leave room for a part of the batch on the disk of the database."""
+    more = {"messages": max(1_500, _many(size, 3_000)), "channels": 32, "parts": 8, "small": True}
     async with _places(server, folder, **more) as (work, store, _):
+        fill(server, work.database, room=_ROOM)
         act = acts.full_disk(server, work.database)
         return await run(KIND, work, store, act, within=90 + 300 * size)
 

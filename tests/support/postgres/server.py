@@ -72,7 +72,7 @@ class PostgresServer:
         folder = Path(tempfile.mkdtemp(prefix="twake-postgres-"))
         folder.chmod(0o755)
         try:
-            server = cls(_programs(folder), folder, _free_port())
+            server = cls(_programs(folder), folder, free_port())
             server._make_data()
             server.start()
         except BaseException:
@@ -213,7 +213,7 @@ def _programs(scratch: Path) -> Programs:
     return found
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return listener.getsockname()[1]

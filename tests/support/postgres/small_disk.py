@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 SIZE = "16m"
 
 
+_ROW = "INSERT INTO {} SELECT string_agg(md5(random()::text), '') FROM generate_series(1, %s / 32)"
+
+
 class DiskMissingError(Exception):
     """A small disk cannot be made on this machine."""
 
@@ -47,29 +50,37 @@ def small_database(server: PostgresServer) -> Iterator[str]:
     try:
         server.programs.give(disk)
         server.run(f"CREATE TABLESPACE small LOCATION '{disk}'")
-        with server.database("TABLESPACE small") as name:
-            yield name
-        server.run("DROP TABLESPACE small")
+        try:
+            with server.database("TABLESPACE small") as name:
+                yield name
+        finally:
+            server.run("DROP TABLESPACE small")
     finally:
         subprocess.run(["umount", "-l", str(disk)], check=False)
 
 
-def fill(server: PostgresServer, database: str) -> None:
-    """Fill the disk of a database until no row fits any more."""
+def fill(server: PostgresServer, database: str, room: int = 0) -> None:
+    """Fill the disk of a database until no row fits any more.
+
+    Args:
+        server: The server.
+        database: The name of the database.
+        room: How many bytes to leave, roughly.
+
+    """
     import psycopg
 
-    row = (
-        "INSERT INTO ballast SELECT string_agg(md5(random()::text), '') "
-        "FROM generate_series(1, %s / 32)"
-    )
     with psycopg.connect(server.conninfo(database), autocommit=True) as db:
-        db.execute("SET synchronous_commit = off")
-        db.execute("CREATE TABLE ballast (bytes text)")
-        db.execute("ALTER TABLE ballast ALTER bytes SET STORAGE EXTERNAL")  # not compressed
+        for table in ("room", "ballast"):
+            db.execute(f"CREATE TABLE {table} (bytes text)")
+            # Not compressed.
+            db.execute(f"ALTER TABLE {table} ALTER bytes SET STORAGE EXTERNAL")
+        db.execute(_ROW.format("room"), (room,))
         for size in (1_000_000, 8_000):
             with contextlib.suppress(psycopg.errors.DiskFull):
                 while True:
-                    db.execute(row, (size,))
+                    db.execute(_ROW.format("ballast"), (size,))
+        db.execute("DROP TABLE room")
 
 
 def empty(server: PostgresServer, database: str) -> None:

@@ -13,10 +13,15 @@ from command_line import COMMAND, environment, message, texts, wait_for
 from postgres.server import GUARDED, PASSWORD
 from psycopg.conninfo import conninfo_to_dict
 
+from twake_async.cli._lines import Line, Reading, read_jsonl
+from twake_async.cli._partitions import Partitions
+from twake_async.cli._sources import InputError
+
 if TYPE_CHECKING:
     from postgres.server import PostgresServer
 
 COUNT = 12
+READING = Reading(key="order")
 
 
 @pytest.fixture
@@ -98,6 +103,16 @@ def test_another_file_is_refused(sandbox, cli, file, write, journal):
     assert status == 3
     assert "was begun with input" in err
     assert len(texts(sandbox)) == COUNT
+
+
+def test_another_file_begins_no_round(sandbox, cli, file, write, journal):
+    """What was refused stays so: the round would be that of the wrong input."""
+    sandbox.refuse_next("capability")
+    cli("send-many", file, *batch(journal))
+    other = write(message(sandbox, 99, order="m99"), name="other.jsonl")
+    assert cli("send-many", other, *batch(journal, "--again"))[0] == 3
+    status, out, _ = cli("send-many", file, *batch(journal))
+    assert (status, out) == (2, f"{COUNT - 1} delivered, 1 refused\n")
 
 
 def test_another_number_of_partitions_is_refused(sandbox, cli, file, journal):
@@ -260,3 +275,71 @@ def test_an_interrupted_machine_leaves_the_rest_to_the_others(sandbox, write, jo
     )
     assert (ran.returncode, ran.stdout) == (0, "300 delivered\n"), ran.stderr
     assert texts(sandbox) == [f"message {number}" for number in range(300)]
+
+
+def test_a_dry_run_needs_no_database(cli, file):
+    """It checks every line, and sends nothing."""
+    nowhere = "postgresql:host=127.0.0.1 port=1 dbname=none"
+    status, out, _ = cli("send-many", file, *batch(nowhere, "--dry-run"))
+    assert (status, out) == (0, f"{COUNT} messages, 0 bad lines; nothing was sent\n")
+
+
+def test_a_database_that_is_away_sends_nothing(sandbox, cli, file):
+    """The error says so, and that the same command goes on."""
+    nowhere = "postgresql:host=127.0.0.1 port=1 dbname=none"
+    status, out, err = cli("send-many", file, *batch(nowhere))
+    assert status == 3
+    assert "not reached" in out
+    assert "cannot be opened" in err
+    assert texts(sandbox) == []
+
+
+class TestPartitions:
+    """The lines of an input by partition, each read and checked once."""
+
+    @staticmethod
+    def partitions() -> Partitions:
+        return Partitions(lambda channel: int(channel[1:]) % 2, "order")
+
+    @staticmethod
+    def lines(count: int = 6) -> list[Line]:
+        fields = (
+            {"channel_id": f"c{n}", "content": "é\u2028", "order": f"m{n}"} for n in range(count)
+        )
+        return list(read_jsonl([json.dumps(one).encode() + b"\n" for one in fields], READING))
+
+    def test_each_partition_has_its_lines_in_their_order(self):
+        """With their numbers in the input and their keys, as often as it is asked for them."""
+        with self.partitions() as parts:
+            for line in self.lines():
+                parts.add(line)
+            for _ in range(2):
+                assert [(line.number, line.key) for line in parts.lines(1)] == [
+                    (2, "m1"),
+                    (4, "m3"),
+                    (6, "m5"),
+                ]
+            assert [line.draft for line in parts.lines(0)] == [
+                line.draft for line in self.lines() if line.number % 2
+            ]
+
+    def test_a_partition_may_be_empty(self):
+        """A channel may not be in the input."""
+        with self.partitions() as parts:
+            assert list(parts.lines(1)) == []
+
+    def test_the_fingerprint_is_that_of_the_lines(self):
+        """The same on each machine; another line makes another one."""
+        found = []
+        for count in (6, 6, 5):
+            with self.partitions() as parts:
+                for line in self.lines(count):
+                    parts.add(line)
+                found.append(parts.fingerprint)
+        assert found[0] == found[1] != found[2]
+
+    def test_no_room_for_the_copy_is_said(self, monkeypatch, tmp_path):
+        """With where there is none, and how to name another place."""
+        monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "missing"))
+        with self.partitions() as parts, pytest.raises(InputError, match="TMPDIR"):
+            parts.add(self.lines()[0])

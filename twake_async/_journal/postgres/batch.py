@@ -12,6 +12,8 @@ from .schema import make_schema
 from .statements import Statements
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from .address import Address
     from .connection import Connection
 
@@ -71,13 +73,27 @@ class Batch:
                 connection.run(self.statements.make_batch, *values)
                 connection.run(self.statements.make_parts, name, parts)
                 connection.run(self.statements.make_pace, name)
-        ((*found, _),) = connection.run(self.statements.batch, name)
-        self._check(found, [target, str(self.parts), self.fingerprint])
+        self.check(connection, target)
 
-    def _check(self, found: list[str | None], wanted: list[str]) -> None:
+    def check(self, connection: Connection, target: str | None = None) -> None:
+        """Check that the batch was begun with these partitions, this input and this target.
+
+        Args:
+            connection: The database.
+            target: The server and the group that the messages go to; None to leave that unchecked.
+
+        Raises:
+            JournalError: It was begun with something else (reason `target` or `changed`).
+
+        """
         names = ("target", "parts", "input")
-        for name, was, given in zip(names, found, wanted, strict=True):
-            if was == given:
+        wanted = (target, str(self.parts), self.fingerprint)
+        for *found, _ in connection.run(self.statements.batch, self.name.encode()):
+            self._compare(zip(names, found, wanted, strict=True))
+
+    def _compare(self, values: Iterable[tuple[str, str | None, str | None]]) -> None:
+        for name, was, given in values:
+            if given is None or was == given:
                 continue
             reason = "changed" if name == "input" else "target"
             raise JournalError(

@@ -149,9 +149,10 @@ class Connection:
                 f"needs {OLDEST // 10000} or later",
                 reason="version",
             )
-        changes = ", ".join(f"set_config('{n}', '{v}', false)" for n, v in _SETTINGS.items())
-        sql = f"SELECT pg_backend_pid(), current_setting('server_encoding'), {changes}"
-        ((pid, encoding, *_),) = self.run(sql.encode())
+        # Before anything is set: a pooled connection is somebody else's afterwards.
+        ((pid, encoding),) = self.run(
+            b"SELECT pg_backend_pid(), current_setting('server_encoding')"
+        )
         if pid != str(self.pid):
             raise JournalError(
                 "something pools the connections to the database, such as pgbouncer: the lock of a "
@@ -163,6 +164,8 @@ class Connection:
                 f"the database has the encoding {encoding}, and the journal needs UTF8",
                 reason="version",
             )
+        changes = ", ".join(f"set_config('{n}', '{v}', false)" for n, v in _SETTINGS.items())
+        self.run(f"SELECT {changes}".encode())
 
     def _exchange(self, send: Callable[[], None], seconds: float) -> list[Row]:
         import psycopg  # noqa: PLC0415 - an extra

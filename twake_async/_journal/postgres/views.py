@@ -66,19 +66,25 @@ def read_entries(batch: Batch) -> Iterator[JournalEntry]:
             last = rows[-1][0] or ""
 
 
-def read_parts(batch: Batch) -> list[PartState]:
+def read_parts(batch: Batch, *, check: bool = False) -> list[PartState]:
     """Return the state of each partition, in order.
 
     Nobody has taken those of a batch that no run has begun.
 
+    Args:
+        batch: The batch.
+        check: Whether it must have been begun with these partitions and this input.
+
     Raises:
-        JournalError: The database cannot be read.
+        JournalError: The database cannot be read, or the batch was begun with something else.
 
     """
     with _connected(batch) as connection:
         rows = []
         if has_tables(connection, batch.schema):
             check_schema(connection, batch.schema)
+            if check:
+                batch.check(connection)
             name, locks = batch.name.encode(), batch.lock_name.encode()
             rows = connection.run(_PARTS.format(s=batch.schema).encode(), name, locks)
     if not rows:
