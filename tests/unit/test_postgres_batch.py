@@ -20,10 +20,12 @@ from twake_async import (
     Outcome,
     RefusedError,
     RetryPolicy,
+    TwakeSession,
 )
 from twake_async._batch.engine import stream
 from twake_async._journal import intents
 from twake_async.postgres import PostgresJournal
+from twake_async.sandbox import Sandbox
 
 NEVER = RetryPolicy.never()
 
@@ -283,6 +285,34 @@ async def test_an_intent_that_is_too_old_is_committed_again_before_its_request_l
             await collect(twake.send_many(late, **options | {"journal": journal.part(2)}))
     assert caught.value.reason == "taken_over"
     assert len(server.stored) == before
+
+
+@pytest.mark.parametrize("resume", ["report", "resend"])
+async def test_what_a_killed_process_left_is_looked_for_first(conninfo, monkeypatch, resume):
+    """After the wait; what is found is delivered, and not sent again."""
+    monkeypatch.setattr(intents, "VALID", 0.2)
+    journal = PostgresJournal(conninfo, batch="november", parts=1)
+    with Sandbox(release="2023") as sandbox:
+        place = {"group_id": sandbox.group_id, "workspace_id": sandbox.workspace_id}
+        place |= {"base_url": sandbox.url, "api": "node"}
+        given = [MessageDraft(sandbox.channel_id, "n")]
+        keys = sandbox.public_id, sandbox.private_api_key
+        options = {"journal": journal.part(0), "key": key_of}
+        async with TwakeSession(*keys, **place) as twake:
+            sandbox.fail_next(after_storing="close")
+            blind = RetryPolicy(reconcile=False)
+            [lost] = await collect(twake.send_many(given, **options, retry=blind))
+            assert lost.outcome is Outcome.UNKNOWN
+            left = "outcome = NULL, reason = '', unknown_requests = 0, ended = NULL"
+            ask(conninfo, f"UPDATE twake_async.message SET {left}")
+            ask(conninfo, "UPDATE twake_async.part SET round = 0")
+            began = intents.now()
+            [found] = await collect(twake.send_many(given, **options, resume=resume))
+        assert intents.now() - began >= 0.2
+        assert (found.outcome, found.attempts) == (Outcome.DELIVERED, 0)
+        assert not found.message.maybe_duplicated
+        assert len(sandbox.messages()) == 1
+    assert journal.counts() == {Outcome.DELIVERED: 1}
 
 
 # --- rates and pauses -----------------------------------------------------------------------------
