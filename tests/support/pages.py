@@ -31,6 +31,7 @@ import sys
 import tomllib
 from typing import Any
 
+import yaml
 from sybil import Document, Example
 from sybil.parsers.myst import CodeBlockParser
 
@@ -40,9 +41,8 @@ from twake_async.sandbox import Sandbox
 from twake_async.sandbox._seed import DEFAULT_SEED
 
 ROOT = pathlib.Path(__file__).parents[2]
-PAGES = sorted(
-    [ROOT / "README.md", *(p for p in (ROOT / "docs").rglob("*.md") if "_build" not in p.parts)]
-)
+DOCS = ROOT / "docs"
+PAGES = sorted([ROOT / "README.md", *(p for p in DOCS.rglob("*.md") if "_build" not in p.parts)])
 
 #: What differs from run to run, and what it is shown as before two outputs are compared.
 _VOLATILE = (
@@ -102,6 +102,8 @@ class Page:
             "toml": lambda example: tomllib.loads(example.parsed) and None,
             "json": lambda example: json.loads(example.parsed) and None,
             "sql": _run_sql,
+            "ini": lambda example: _read_ini(example.parsed),
+            "yaml": lambda example: yaml.safe_load(example.parsed) and None,
             "nginx": lambda _: None,  # test_bot_behind_nginx.py runs it
             "ini": _read_unit,
             "yaml": _read_yaml,
@@ -171,6 +173,11 @@ class Page:
             if not (same(want, got) if want.strip() else status == 0):
                 return f"$ {command}\nshown:\n{want}\nprinted:\n{got}"
         return None
+
+
+def _read_ini(text: str) -> None:
+    """Read a block as a unit of systemd or a file of services: sections, and options in them."""
+    configparser.ConfigParser(strict=False, interpolation=None).read_string(text)
 
 
 def _run_sql(example: Example) -> None:
