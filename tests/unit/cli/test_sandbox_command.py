@@ -40,7 +40,7 @@ def printed(*arguments: str) -> list[str]:
             if line.startswith("# Paste"):
                 break
         process.send_signal(signal.SIGINT)
-        out, _ = process.communicate(timeout=20)
+        out, _ = process.communicate(timeout=120)
     assert process.returncode == 0
     return out.splitlines()
 
