@@ -31,7 +31,6 @@ import sys
 import tomllib
 from typing import Any
 
-import yaml
 from sybil import Document, Example
 from sybil.parsers.myst import CodeBlockParser
 
@@ -102,8 +101,6 @@ class Page:
             "toml": lambda example: tomllib.loads(example.parsed) and None,
             "json": lambda example: json.loads(example.parsed) and None,
             "sql": _run_sql,
-            "ini": lambda example: _read_ini(example.parsed),
-            "yaml": lambda example: yaml.safe_load(example.parsed) and None,
             "nginx": lambda _: None,  # test_bot_behind_nginx.py runs it
             "ini": _read_unit,
             "yaml": _read_yaml,
@@ -175,11 +172,6 @@ class Page:
         return None
 
 
-def _read_ini(text: str) -> None:
-    """Read a block as a unit of systemd or a file of services: sections, and options in them."""
-    configparser.ConfigParser(strict=False, interpolation=None).read_string(text)
-
-
 def _run_sql(example: Example) -> None:
     """Run statements on a database of their own."""
     with contextlib.closing(sqlite3.connect(":memory:")) as database:
@@ -187,7 +179,7 @@ def _run_sql(example: Example) -> None:
 
 
 def _read_unit(example: Example) -> None:
-    """Read a unit of systemd: sections, and settings with values."""
+    """Read a unit of systemd, or a file like it: sections, and settings with values."""
     unit = configparser.RawConfigParser(interpolation=None, strict=False)
     unit.read_string(example.parsed)
     assert unit.sections()
