@@ -31,11 +31,11 @@ import sys
 import tomllib
 from typing import Any
 
-import yaml
 from sybil import Document, Example
 from sybil.parsers.myst import CodeBlockParser
 
 from twake_async import TwakeSession, WrongEventLoopError
+from twake_async.cli._commands import twake_async as command_line
 from twake_async.sandbox import Sandbox
 from twake_async.sandbox._seed import DEFAULT_SEED
 
@@ -101,9 +101,11 @@ class Page:
             "toml": lambda example: tomllib.loads(example.parsed) and None,
             "json": lambda example: json.loads(example.parsed) and None,
             "sql": _run_sql,
-            "ini": lambda example: _read_ini(example.parsed),
-            "yaml": lambda example: yaml.safe_load(example.parsed) and None,
             "nginx": lambda _: None,  # test_bot_behind_nginx.py runs it
+            "ini": _read_unit,
+            "yaml": _read_yaml,
+            "cron": _read_cron,
+            "powershell": _read_powershell,
         }
         parsers = [CodeBlockParser(kind, evaluate) for kind, evaluate in kinds.items()]
         self.document = Document.parse(str(path), *parsers)
@@ -163,22 +165,43 @@ class Page:
         for command, want in _commands(example.parsed):
             if command.startswith(_NOT_RUN):
                 continue
-            serves = command.startswith("twake-async sandbox")
+            serves = re.match(r"twake-async sandbox(?! fail)", command)
             got, status = _serve(command) if serves else _shell(command)
             if not (same(want, got) if want.strip() else status == 0):
                 return f"$ {command}\nshown:\n{want}\nprinted:\n{got}"
         return None
 
 
-def _read_ini(text: str) -> None:
-    """Read a block as a unit of systemd or a file of services: sections, and options in them."""
-    configparser.ConfigParser(strict=False, interpolation=None).read_string(text)
-
-
 def _run_sql(example: Example) -> None:
     """Run statements on a database of their own."""
     with contextlib.closing(sqlite3.connect(":memory:")) as database:
         database.executescript(example.parsed)
+
+
+def _read_unit(example: Example) -> None:
+    """Read a unit of systemd, or a file like it: sections, and settings with values."""
+    unit = configparser.RawConfigParser(interpolation=None, strict=False)
+    unit.read_string(example.parsed)
+    assert unit.sections()
+
+
+def _read_yaml(example: Example) -> None:
+    """Read the documents of a block; each is a mapping."""
+    import yaml
+
+    assert all(isinstance(document, dict) for document in yaml.safe_load_all(example.parsed))
+
+
+def _read_cron(example: Example) -> None:
+    """Read a crontab: settings, and lines with five fields of time and a command."""
+    for line in example.parsed.splitlines():
+        assert re.match(r"[A-Z_]+=\S|([\d*/,-]+\s+){5}\S", line), line
+
+
+def _read_powershell(example: Example) -> None:
+    """Look at lines for a shell that may not be here: each names a command that exists."""
+    named = re.findall(r"twake-async(?:\.exe)? ([a-z-]+)", example.parsed)
+    assert [name for name in named if name not in command_line.commands] == []
 
 
 def _commands(block: str) -> list[tuple[str, str]]:

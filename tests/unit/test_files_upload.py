@@ -711,7 +711,7 @@ async def test_a_file_that_cannot_tell_where_it_is(caplog):
     async with play(answer_with(element(3))) as drive:
         await upload(drive, Unsteady(b"abc"))
     assert drive.part("file") == b"abc"
-    assert "drive/save: Attempt(number=1" in caplog.text
+    assert "drive/save: delivered, attempt 1, status 200" in caplog.text
 
 
 async def test_a_session_that_closes_between_attempts(closed_port):

@@ -57,7 +57,9 @@ class Interrupts:
             except Exception as exc:  # each line must be reported
                 log.debug("the batch ended", exc_info=True)
                 said = getattr(exc, "strerror", None) or str(exc) or type(exc).__name__
-                self.report.note_error(TwakeError(f"it cannot go on: {said}", reason="broken"))
+                self.report.note_error(
+                    TwakeError(f"the command cannot continue: {said}", reason="broken")
+                )
             status = finish()
             # Whatever is idle in the loop, such as a look-up of a name, need not end first.
             self.signals.finish_with(status)
@@ -77,7 +79,7 @@ class Interrupts:
         """Stop after the first signal, cancel after the second."""
         if self.signals.count and not self.report.interrupted:
             self.report.interrupted = True
-            complain("interrupted: waiting for what is on its way; Ctrl-C again to cut it off")
+            complain("interrupted: waiting for the messages in flight; Ctrl-C again to cancel them")
             self.stop()
         if self.signals.count > 1 and self._task is not None:
             self._task.cancel()

@@ -40,7 +40,7 @@ Examples:
     "--list",
     "listed",
     type=click.Choice([*(outcome.value for outcome in Outcome), _IN_FLIGHT]),
-    help="Print each message with this outcome, as a JSON object on a line.",
+    help="Print each message with this outcome, one JSON object on each line.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the counts as one JSON object.")
 def journal(
@@ -53,7 +53,7 @@ def journal(
 ) -> int:
     """Count the messages in the journal FILE, or of a batch on PostgreSQL, by their outcomes.
 
-    A message "in flight" is on its way now, or was when the run was killed. The next run reports
+    A message "in flight" is being sent now, or was when the run was killed. The next run reports
     it as unknown.
     """
     found = _opened(file, batch, unverified=unverified_host)

@@ -145,7 +145,7 @@ class Run:
         """Warn of a file that was changed meanwhile, where its lines did not show it."""
         source = self.source
         if isinstance(source, FileInput) and source.is_changed and self.report.error is None:
-            complain("warning: the file was changed meanwhile; what was sent is what was checked")
+            complain("warning: the file was changed during the run; the checked lines were sent")
 
     def _report_rest(self) -> None:
         """Report the lines whose outcome the batch did not report, and those it did not read."""
@@ -183,9 +183,9 @@ class Run:
                 outcome = known.outcome(line, self._taken + left - 1)
                 self.report.lists.put(unsent_result(line, outcome))
         except InputError as exc:
-            complain(f"the rest of the input is in no list: {exc}")
+            complain(f"the rest of the input is not in the lists: {exc}")
             return None
         if isinstance(self.source, StreamInput) and not self.source.ended:
-            complain("the input had not ended: its rest is in no list")
+            complain("the input had not ended: its rest is not in the lists")
             return None
         return left

@@ -42,16 +42,19 @@ _RESTATED = (
 )
 #: Other words of Python, and the words of JSON or a shell for them.
 _PHRASES = (
-    (", or say allow_plain_http=True", ""),
-    (", or edit the Message that was answered, whose content is known", ""),
+    (", or give allow_plain_http=True", ""),
+    (", or edit the Message that a send returned, which has its content", ""),
     ("a workspace_id", "--workspace"),
     ("say overwrite=True", "give --overwrite"),
     ("to is a folder", "PATH is a folder"),
     ("say use_server_name=True", "give --server-name"),
     ("to is no regular file", "PATH is no regular file"),
     ("api must be one of", "--api (TWAKE_API) must be one of"),
-    ('give resume="resend" to send it again', "--resend sends it again"),
-    ("the draft is not the one that the journal knows", "it is not the message that is known"),
+    ('to send it again, give resume="resend"', "--resend sends it again"),
+    (
+        "the draft differs from the one that the journal has",
+        "it differs from the message in the journal",
+    ),
     ("is a field of MessageDraft: give it there", "is a field of the message itself"),
     ("without ephemeral=True", 'without "ephemeral": true'),
     ("must be True or False", "must be true or false"),
@@ -69,18 +72,18 @@ _TYPES = {
 #: The API of a session, and the option for it.
 _API = re.compile(r'(over )?api="(v1|node)"')
 _NO_WORKSPACE = (
-    "there is no workspace, or it is no id: with --api node the server would store a message that "
-    "nobody sees. Give --workspace, set TWAKE_WORKSPACE_ID, or write workspace_id into the "
+    "there is no workspace, or it is not an id: with --api node the server would store a message "
+    "that nobody sees. Give --workspace, set TWAKE_WORKSPACE_ID, or write workspace_id into the "
     "configuration file or the line; it is direct for a direct channel"
 )
 _NO_GROUP = (
-    "there is no group, or it is no id: give --group, set TWAKE_GROUP_ID, or write group_id into "
-    "the configuration file"
+    "there is no group, or it is not an id: give --group, set TWAKE_GROUP_ID, or write group_id "
+    "into the configuration file"
 )
 #: Messages for a line of a batch that was ended early, by the reason.
 _ENDED = {
-    "cancelled": "it was cut off on its way",
-    "stopped": "the run ended before it",
+    "cancelled": "it was cancelled while it was in flight",
+    "stopped": "the run ended before it began",
 }
 
 

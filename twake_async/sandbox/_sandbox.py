@@ -59,8 +59,8 @@ class Sandbox:
             Default: the line goes to the logger `twake_async.sandbox` at level INFO.
 
     Raises:
-        ValueError: An unknown release, a bound below 1, an allowed host that is no name, or an
-            address that no event could be posted to.
+        ValueError: An unknown release, a bound below 1, an allowed host that is not a name, or an
+            address to which no event can be posted.
 
     """
 
@@ -197,7 +197,7 @@ class Sandbox:
 
         Args:
             text: The text.
-            user_id: Who writes. Default: the seed's first user.
+            user_id: The user who writes. Default: the seed's first user.
             channel_id: Where. Default: the seed's first channel.
             parent_message_id: The message to reply to; on the Node API also a reply, for its
                 thread. Default: none.
@@ -263,8 +263,8 @@ class Sandbox:
         every change, but not of the application's own messages. The server of 2021 posts only
         what people's browsers send.
 
-        An application hears all channels of the seed with a workspace, unless the seed's
-        `resources` name its channels.
+        An application gets the messages of all channels of the seed with a workspace, unless the
+        seed's `resources` name its channels.
 
         Args:
             app_or_url: The ASGI application, or the URL.
@@ -274,7 +274,7 @@ class Sandbox:
         Raises:
             ValueError: No event could be posted to that URL: a v1 server posts nothing to one
                 without a path.
-            LookupError: There is no such application.
+            LookupError: The application does not exist.
 
         """
         self._people.connect(app_or_url, path, application)
@@ -299,13 +299,13 @@ class Sandbox:
 
         Args:
             text: The line.
-            user: Who types: a username or an id. Default: "alice".
+            user: The user who types: a username or an id. Default: "alice".
             channel_id: Where. Default: the seed's first channel.
             parent_message_id: A message of the thread to type in. Default: none.
 
         Raises:
-            LookupError: There is no such person, channel, message or command, or the person is not
-                in the channel.
+            LookupError: The person, channel, message or command does not exist, or the person is
+                not in the channel.
             RuntimeError: A command of an application that nothing is posted to.
 
         """
@@ -324,9 +324,9 @@ class Sandbox:
         Args:
             message: The message: its id, what `messages` or `seen_by` returns, or a `Message`.
             action_id: The action of the button or the select.
-            user: Who clicks: a username or an id. Default: "alice".
-            form: What the person wrote into inputs and chose in selects, by their names. As in
-                the web application, what stands there untouched is not sent. Default: nothing.
+            user: The user who clicks: a username or an id. Default: "alice".
+            form: What the person wrote into inputs and chose in selects, by their names. As in the
+                web application, a field that nobody changed is not sent. Default: nothing.
 
         Raises:
             LookupError: That person does not see that message, button, input or option. The text
@@ -385,7 +385,7 @@ class Sandbox:
 
         Raises:
             ValueError: Another place.
-            LookupError: There is no such person, channel or application.
+            LookupError: The person, channel or application does not exist.
             RuntimeError: Nothing is posted to the application.
 
         """
@@ -415,7 +415,7 @@ class Sandbox:
         """Return the content of a person's configuration window; None if there is none.
 
         Raises:
-            LookupError: There is no such person.
+            LookupError: The person does not exist.
 
         """
         return self._people.window_of(user)
@@ -486,7 +486,7 @@ class Sandbox:
             application: Its name in the seed, or its id. Default: the seed's first one.
 
         Raises:
-            LookupError: There is no such person or application.
+            LookupError: The person or the application does not exist.
             RuntimeError: Nothing is posted to the application.
 
         """
@@ -500,11 +500,11 @@ class Sandbox:
         nothing.
 
         Args:
-            user: Who looks: a username or an id. Default: "alice".
+            user: The user who reads: a username or an id. Default: "alice".
             channel_id: Where. Default: the seed's first channel.
 
         Raises:
-            LookupError: There is no such person.
+            LookupError: The person does not exist.
 
         """
         return self._people.seen_by(user, channel_id)
@@ -522,8 +522,8 @@ class Sandbox:
     ) -> None:
         """Let the next requests fail, before or after they are carried out.
 
-        Faults wait in a queue, and each request of their kind meets the first one. The requests of
-        `check`, which `send_many` makes too, meet none, as they save no message. The actions:
+        Faults wait in a queue. Each request of their kind gets the first one. The requests of
+        `check`, which `send_many` makes too, get none, because they save no message. The actions:
 
         - "close", "reset": the connection ends, with a FIN or an RST, and no byte is answered.
         - "silent": nothing is answered, and the connection stays open.
@@ -625,7 +625,7 @@ class Sandbox:
     def unreachable(self) -> Iterator[None]:
         """Stop listening for the length of a `with` block: a message sent then is `NOT_SENT`.
 
-        Open connections end. The port is kept, and is served again after the block.
+        Open connections end. The port stays the same after the block.
 
         Raises:
             RuntimeError: The sandbox is not being served.

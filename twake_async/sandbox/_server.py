@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import define, field
 
 from twake_async.sandbox._serving.app import asgi_app
+from twake_async.sandbox._serving.control import with_control
 from twake_async.sandbox._serving.limits import (
     IDLE,
     NODE_TOO_LARGE,
@@ -57,7 +58,9 @@ class Server:
         if self.listener is not None:
             raise RuntimeError("this sandbox is being served already")
         limits = Limits(self.max_body, self.names, PATIENCE, self._too_large())
-        listener = Listener(self._asgi_app(limits, here=False), self.port, PATIENCE, IDLE)
+        app = self._asgi_app(limits, here=False)
+        app = with_control(app, self.twake.add_fault, self.twake.script.clear, limits)
+        listener = Listener(app, self.port, PATIENCE, IDLE)
         listener.start()
         self.listener = listener
 

@@ -72,6 +72,14 @@ async def kills(server: PostgresServer, folder: Path, size: float) -> Result:
         return await run(KIND, work, store, act, workers=4, within=60 + 600 * size)
 
 
+async def resends(server: PostgresServer, folder: Path, size: float) -> Result:
+    """Kill workers of a batch that sends again what is unknown: each copy is told."""
+    more = {"messages": _many(size, 3_000), "channels": 32, "parts": 8, "resume": "resend"}
+    async with _places(server, folder, **more) as (work, store, _):
+        act = acts.kills(_many(size, 20))
+        return await run(KIND, work, store, act, workers=4, within=60 + 300 * size)
+
+
 async def cuts(server: PostgresServer, folder: Path, size: float) -> Result:
     """Cut the connections to the database 50 times."""
     more = {"messages": _many(size, 6_000), "channels": 32, "parts": 8}
@@ -148,6 +156,7 @@ SCENARIOS: dict[str, Scenario] = {
     one.__name__: one
     for one in (
         kills,
+        resends,
         cuts,
         crashes,
         frozen,

@@ -14,7 +14,7 @@ from .fleet import Fleet
 from .verdict import Found, judge
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from twake_async import JournalEntry
 
@@ -117,10 +117,15 @@ async def run(
         stored=store.sequence,
         journal={key: entry.outcome and entry.outcome.name for key, entry in entries.items()},
         reports=reports,
-        told=frozenset(key for key, entry in entries.items() if entry.maybe_duplicated),
+        is_ordered=work.resume != "resend",
+        told=_told(entries) if work.resume == "resend" else frozenset(),
     )
     errors = Counter(path.read_text().partition(":")[0] for path in work.folder.glob("*.error"))
     return Result(judge(found), fleet.killed, fleet.failed, seconds, reports, errors)
+
+
+def _told(entries: Mapping[str, JournalEntry]) -> frozenset[str]:
+    return frozenset(key for key, entry in entries.items() if entry.maybe_duplicated)
 
 
 def read_reports(work: Work) -> list[dict[str, Any]]:

@@ -23,8 +23,10 @@ class Found:
     """The outcome of each key; None: in flight."""
     reports: Sequence[Mapping[str, Any]]
     """What the workers reported, in the order of time."""
+    is_ordered: bool = True
+    """Whether the order of each channel is kept: what is sent again comes after later messages."""
     told: frozenset[str] = frozenset()
-    """The keys of which the journal says that a second copy may exist."""
+    """The keys of which a second copy is allowed: it was asked for, and the journal tells it."""
 
     @property
     def copies(self) -> Counter[str]:
@@ -61,7 +63,7 @@ def judge(found: Found) -> Verdict:
     """Compare the journal, the server and the reports."""
     copies, journal = found.copies, found.journal
     doubled = [key for key, count in copies.items() if count > 1 and key not in found.told]
-    disorder = list(_disorder(found.stored))
+    disorder = list(_disorder(found.stored)) if found.is_ordered else []
     lost = [
         key for key in found.expected if not copies[key] and journal.get(key) in (None, "DELIVERED")
     ]

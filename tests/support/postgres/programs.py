@@ -20,6 +20,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,24 @@ def find_programs(scratch: Path) -> Programs | str:
     return Programs(_readable(folder, scratch), version, user)
 
 
+def open_folder() -> Path | None:
+    """Return a folder for temporary files that the user who runs PostgreSQL can enter.
+
+    None: the usual one. nox has one of its own below the project, which may be in root's home.
+    """
+    usual = Path(tempfile.gettempdir())
+    if not hasattr(os, "geteuid") or os.geteuid() != 0:
+        return None
+    return next((one for one in (usual, Path("/tmp"), Path("/var/tmp")) if _is_open(one)), None)
+
+
+def _is_open(folder: Path) -> bool:
+    """Say whether any user can enter a folder."""
+    return folder.is_dir() and all(
+        one.stat().st_mode & 0o001 for one in (folder.resolve(), *folder.resolve().parents)
+    )
+
+
 def _folders() -> list[Path]:
     named = os.environ.get("TWAKE_TEST_POSTGRES")
     if named:
@@ -124,7 +143,7 @@ def _unprivileged() -> Any:
 
 def _readable(folder: Path, scratch: Path) -> Path:
     """Return the folder, or a copy of it if another user than root cannot enter it."""
-    if all(one.stat().st_mode & 0o005 == 0o005 for one in (folder, *folder.parents)):
+    if _is_open(folder):
         return folder
     installed = folder.parent
     package = installed.parent

@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Self
 
 import attrs
+import psutil
 import psycopg
 from psycopg.conninfo import make_conninfo
 
-from .programs import Programs, find_programs
+from .programs import Programs, find_programs, open_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,7 +70,7 @@ class PostgresServer:
             PostgresMissingError: with the reason.
 
         """
-        folder = Path(tempfile.mkdtemp(prefix="twake-postgres-"))
+        folder = Path(tempfile.mkdtemp(prefix="twake-postgres-", dir=open_folder()))
         folder.chmod(0o755)
         try:
             server = cls(_programs(folder), folder, free_port())
@@ -106,8 +107,14 @@ class PostgresServer:
         self._end(signal.SIGINT)
 
     def crash(self) -> None:
-        """Kill the server with SIGKILL: what it has not written to its log of commits is lost."""
+        """Kill all processes of the server: what is not in its log of commits is lost."""
+        assert self._running is not None
+        children = psutil.Process(self._running.pid).children(recursive=True)
         self._end(signal.SIGKILL)
+        for child in children:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                child.kill()
+        psutil.wait_procs(children, timeout=_STARTS)
 
     def close(self) -> None:
         """End the server, and delete its data."""

@@ -147,7 +147,7 @@ def test_what_may_pass_says_how_to_send_it(sandbox, cli, file, journal):
     """What the server wanted later is another round's."""
     sandbox.refuse_next(429)
     _, _, err = cli("send-many", file, *batch(journal, "--attempts", "1"))
-    assert "the same command with --again" in err
+    assert "run the same command with --again" in err
 
 
 def test_the_journal_command_counts_and_lists_a_batch(sandbox, cli, file, journal):
@@ -264,7 +264,7 @@ def test_an_interrupted_machine_leaves_the_rest_to_the_others(sandbox, write, jo
     out, err = process.communicate(timeout=60)
     assert process.returncode == 3, err
     assert "not reached" in out
-    assert "to go on: the same command again" in err
+    assert "to continue: run the same command again" in err
     ran = subprocess.run(
         command,
         env=environment(**sandbox.environment),
