@@ -31,6 +31,7 @@ import sys
 import tomllib
 from typing import Any
 
+import yaml
 from sybil import Document, Example
 from sybil.parsers.myst import CodeBlockParser
 
@@ -179,7 +180,7 @@ def _run_sql(example: Example) -> None:
 
 
 def _read_unit(example: Example) -> None:
-    """Read a unit of systemd, or a file like it: sections, and settings with values."""
+    """Read a unit of systemd or a file of services: sections, and settings with values."""
     unit = configparser.RawConfigParser(interpolation=None, strict=False)
     unit.read_string(example.parsed)
     assert unit.sections()
@@ -187,8 +188,6 @@ def _read_unit(example: Example) -> None:
 
 def _read_yaml(example: Example) -> None:
     """Read the documents of a block; each is a mapping."""
-    import yaml
-
     assert all(isinstance(document, dict) for document in yaml.safe_load_all(example.parsed))
 
 
@@ -246,7 +245,7 @@ def _serve(command: str) -> tuple[str, int]:
     while '"Hello"' not in shown:  # the message; a login may come before it
         shown += serving.stdout.readline()
     serving.send_signal(signal.SIGINT)
-    rest, _ = serving.communicate(timeout=30)
+    rest, _ = serving.communicate(timeout=120)
     return shown + rest, serving.returncode
 
 

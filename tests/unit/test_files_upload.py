@@ -376,7 +376,7 @@ async def test_a_pipe_is_no_source(tmp_path):
     """To open it would wait for whoever writes into it."""
     os.mkfifo(tmp_path / "pipe")
     async with play(answer_with(b"")) as drive, asyncio.timeout(10):
-        with pytest.raises(InvalidDraftError, match="no regular file") as caught:
+        with pytest.raises(InvalidDraftError, match="not a regular file") as caught:
             await upload(drive, tmp_path / "pipe")
     assert caught.value.field == "source"
 

@@ -67,6 +67,8 @@ class ConnectionPool(Generic[T]):
     _queue: Waiting[PooledConnection[T] | Failure | None] | None = attrs.field(
         default=None, init=False
     )
+    _was_reached: bool = attrs.field(default=False, init=False)
+    """Whether a connection was ever opened."""
     _closing: set[asyncio.Task[None]] = attrs.field(factory=set, init=False)
     _closed: bool = attrs.field(default=False, init=False)
 
@@ -153,7 +155,7 @@ class ConnectionPool(Generic[T]):
         return len(self._in_use) + self._reserved < self.limit
 
     def _timed_out(self) -> Failure:
-        return self.unreachable or CONNECTIONS_BUSY
+        return self.unreachable or (CONNECTIONS_BUSY if self._was_reached else NOT_YET)
 
     def _open(self) -> PooledConnection[T] | Failure:
         connection = self._make()
@@ -230,7 +232,7 @@ class ConnectionPool(Generic[T]):
 
     def report_connected(self) -> None:
         """Note that a connection was opened: the sends in the queue may open theirs."""
-        was_unreachable = self.unreachable is not None
+        self._was_reached, was_unreachable = True, self.unreachable is not None
         self._reconnector.succeeded()
         while was_unreachable and self._is_wanted():
             self._serve_next(None)

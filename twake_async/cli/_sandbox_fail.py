@@ -85,7 +85,7 @@ def fail(
     try:
         problem = _ask(_address(base_url or os.environ.get("TWAKE_BASE_URL")), asked)
     except (OSError, http.client.HTTPException) as exc:
-        problem = f"no sandbox answers there: {getattr(exc, 'strerror', None) or exc}"
+        problem = f"the sandbox does not answer: {getattr(exc, 'strerror', None) or exc}"
     if problem:
         complain(problem)
         return FAILED
@@ -102,11 +102,13 @@ def _address(url: str | None) -> tuple[str, int]:
         )
     try:
         found = urlsplit(url)
-        scheme, host, port = found.scheme, found.hostname, found.port
+        host, port, scheme = found.hostname, found.port, found.scheme
     except ValueError:
-        scheme, host, port = "", None, None
-    if scheme != "http" or host is None or port is None:
-        raise click.UsageError(f"{url} is the address of no sandbox: it is http://127.0.0.1:PORT.")
+        host, port, scheme = None, None, ""
+    if host is None or port is None or scheme != "http":
+        raise click.UsageError(
+            f"{url} is not the address of a sandbox, such as http://127.0.0.1:8080."
+        )
     return host, port
 
 
@@ -125,12 +127,12 @@ def _ask(address: tuple[str, int], asked: dict[str, Any]) -> str:
     try:
         return str(json.loads(text)["error"])
     except (ValueError, TypeError, LookupError):
-        return "a server answers there that is no sandbox"
+        return "the server there is not a sandbox"
 
 
 def _sentence(action: str | int, times: int, on: str, *, after_storing: bool) -> str:
     if action == "none":
-        return "No failure waits any more."
+        return "No failures are waiting now."
     noun = f"{on} meets" if times == 1 else f"{times} {on}s meet"
     stored = "after it is stored" if after_storing else "before it is stored"
     where = f", {stored}" if on == "write" and times == 1 else ""

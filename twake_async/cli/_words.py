@@ -18,12 +18,13 @@ _OPTIONS = {
     "channel_id": "--channel",
     "deadline": "--deadline",
     "user_id": "the user's id",
-    "id": "MESSAGE_ID",
     "ephemeral_to": "--ephemeral-to",
     "group_id": "--group (TWAKE_GROUP_ID)",
     "parent_message_id": "--reply-to",
     "text_form": "--text-form",
 }
+#: The field `id` at the beginning of a message; elsewhere, "id" is a word of English.
+_ID = re.compile(r"^id(?= (is|must)\b)")
 #: The arguments that every command has; the others are fields of a line for `send-many`.
 _COMMON = ("base_url", "group_id", "text_form")
 #: A name that stands alone, and is not part of an address, a path or a quotation.
@@ -45,10 +46,10 @@ _PHRASES = (
     (", or give allow_plain_http=True", ""),
     (", or edit the Message that a send returned, which has its content", ""),
     ("a workspace_id", "--workspace"),
-    ("say overwrite=True", "give --overwrite"),
+    ("give overwrite=True", "give --overwrite"),
     ("to is a folder", "PATH is a folder"),
-    ("say use_server_name=True", "give --server-name"),
-    ("to is no regular file", "PATH is no regular file"),
+    ("give use_server_name=True", "give --server-name"),
+    ("to is not a regular file", "PATH is not a regular file"),
     ("api must be one of", "--api (TWAKE_API) must be one of"),
     ('to send it again, give resume="resend"', "--resend sends it again"),
     (
@@ -125,6 +126,8 @@ def of_text(text: str, *, send: bool = False) -> str:
         text = text.replace(words, better)
     text = _API.sub(lambda found: f"{'with ' if found[1] else ''}--api {found[2]}", text)
     text = re.sub(rf"\bnot ({'|'.join(_TYPES)})\b", lambda found: f"not {_TYPES[found[1]]}", text)
+    if send:
+        text = _ID.sub("MESSAGE_ID", text)
     for name, option in _OPTIONS.items():
         if send or name in _COMMON:
             pattern = _NAME.format(name, f"TWAKE_{name.upper()}")

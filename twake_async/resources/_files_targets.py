@@ -105,7 +105,7 @@ class FileTarget:
                 "to is a folder: name the file, or give use_server_name=True", field="to"
             )
         if self.path.exists() and not self.path.is_file():
-            raise InvalidDraftError("to is no regular file, and is not replaced", field="to")
+            raise InvalidDraftError("to is not a regular file, and is not replaced", field="to")
         self._check_free()
 
     def _check_free(self) -> None:

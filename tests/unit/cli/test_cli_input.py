@@ -736,7 +736,7 @@ def test_csv_from_a_process_is_copied_and_checked(sandbox, tmp_path):
         env=environment(**sandbox.environment),
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=120,
         check=False,
     )
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, "2 delivered\n", "")
@@ -753,7 +753,7 @@ def test_a_pipe_of_json_lines_streams(sandbox, tmp_path):
             print(json.dumps(message(sandbox, 1)), file=pipe, flush=True)
             wait_for(lambda: texts(sandbox) == ["message 1"])
             print(json.dumps(message(sandbox, 2)), file=pipe, flush=True)
-        out, err = process.communicate(timeout=10)
+        out, err = process.communicate(timeout=120)
     assert (process.returncode, out, err) == (0, "2 delivered\n", "")
 
 
@@ -778,7 +778,7 @@ def test_standard_input_that_does_not_block_is_waited_for(sandbox, csv):
             if not csv:
                 wait_for(lambda: texts(sandbox))
         os.close(theirs)
-        process.communicate(timeout=10)
+        process.communicate(timeout=120)
     assert process.returncode == 0
     assert texts(sandbox)[-1] == "message 1"
 
@@ -832,7 +832,7 @@ def test_a_line_that_is_no_utf_8_is_in_the_list_as_it_was(sandbox, tmp_path):
         env=environment(**sandbox.environment),
         input=good + b"\n" + bad + b"\n",
         capture_output=True,
-        timeout=20,
+        timeout=120,
         check=False,
     )
     assert ran.returncode == 3
@@ -907,7 +907,7 @@ def test_a_file_that_is_changed_while_it_is_sent_is_told(sandbox, write, tmp_pat
     with spawned(sandbox, str(file), "--rate", "200", "--undelivered", str(rest)) as process:
         wait_for(lambda: len(texts(sandbox)) >= 5)
         file.write_text(file.read_text().replace("message 190", "another 190"))
-        _, err = process.communicate(timeout=20)
+        _, err = process.communicate(timeout=120)
     assert process.returncode == 3
     assert "changed since it was checked: line 191" in err
     assert texts(sandbox) == [f"message {number}" for number in range(190)]
@@ -925,7 +925,7 @@ def test_what_is_added_to_a_file_while_it_is_sent_is_left(sandbox, write, tmp_pa
         wait_for(lambda: len(texts(sandbox)) >= 5)
         with file.open("a") as more:
             more.write(json.dumps(message(sandbox, 400)) + '\n{"channel')
-        _, err = process.communicate(timeout=20)
+        _, err = process.communicate(timeout=120)
     assert process.returncode == 3
     assert "grown since it was checked: line 401 and the lines after it were not sent" in err
     assert len(texts(sandbox)) == 400
@@ -940,7 +940,7 @@ def test_a_file_that_changes_when_it_has_been_read_is_told(sandbox, write):
     with spawned(sandbox, str(file), "--rate", "20") as process:
         wait_for(lambda: texts(sandbox))
         file.write_text(file.read_text().replace("message", "another"))
-        out, err = process.communicate(timeout=20)
+        out, err = process.communicate(timeout=120)
     assert (process.returncode, out) == (0, "20 delivered\n")
     assert "warning: the file was changed during the run; the checked lines were sent" in err
     assert texts(sandbox) == [f"message {number}" for number in range(20)]
@@ -951,7 +951,7 @@ def test_a_key_that_is_given_twice_on_standard_input_is_sent_once(sandbox, tmp_p
     lines = [json.dumps(message(sandbox, n, order=f"o{n % 3}")) for n in range(4)]
     arguments = ("-", "--key", "order", "--journal", str(tmp_path / "run.sqlite"))
     with spawned(sandbox, *arguments) as process:
-        out, err = process.communicate("\n".join(lines), timeout=20)
+        out, err = process.communicate("\n".join(lines), timeout=120)
     assert (process.returncode, out) == (3, "3 delivered, 1 not sent\n")
     assert "line 4: not sent: the key 'o0' was given twice" in err
     assert len(texts(sandbox)) == 3

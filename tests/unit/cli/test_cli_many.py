@@ -366,7 +366,7 @@ def test_a_second_ctrl_c_does_not_wait(sandbox, write):
         process.send_signal(signal.SIGINT)
         assert "interrupted" in process.stderr.readline()
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=10)
+        out, err = process.communicate(timeout=120)
     assert (process.returncode, out) == (4, "1 unknown\n")
     assert "--journal" not in err.splitlines()[0]
 
@@ -378,7 +378,7 @@ def test_ctrl_c_ends_a_wait_for_standard_input(sandbox):
         process.stdin.flush()
         wait_for(lambda: texts(sandbox))
         process.send_signal(signal.SIGINT)
-        process.wait(timeout=10)
+        process.wait(timeout=120)
     assert process.returncode == 3
 
 

@@ -292,5 +292,5 @@ def test_the_likely_cause_is_in_the_words_of_the_command_line(
     assert "parent_message_id" not in err
     assert "an MESSAGE_ID" not in err
     if (release, command) == ("2020", "send"):
-        assert "--channel names no channel: 'general' is no UUID" in err
+        assert "--channel is not the id of a channel: 'general' is not a UUID" in err
         assert status == 4

@@ -220,7 +220,7 @@ def test_a_signal_lets_the_bot_end_what_it_was_told(folder):
         assert _ask(f"http://{base}/{SECRET}x", command_body("slow"))[0] == 404
         assert child.stdout.readline() == "begun\n"
         child.send_signal(signal.SIGTERM)
-        out, err = child.communicate(timeout=30)
+        out, err = child.communicate(timeout=120)
     finally:
         child.kill()
     assert child.returncode == 0
