@@ -63,6 +63,7 @@ def complaints(source: str, module: str, *, is_package: bool = False) -> list[st
 
 #: The rooms of the sandbox that show what is in it, and what of the SDK they show it with.
 SHOWING = {
+    f"{PACKAGE}.sandbox._page": ("errors", "twacode"),
     f"{PACKAGE}.sandbox._typed": ("_protocol.v1.decode", "messages"),
     f"{PACKAGE}.sandbox._sandbox": ("messages",),  # for a type that it names
 }

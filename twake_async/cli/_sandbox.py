@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import shlex
 import time
+import webbrowser
 from typing import TYPE_CHECKING
 
 import click
@@ -38,6 +39,7 @@ def _checked_hosts(
     epilog="""\b
 Examples:
   twake-async sandbox
+  twake-async sandbox --open
   twake-async sandbox --port 8080 --release 2023
   twake-async sandbox > twake.env &      # then: . ./twake.env
   twake-async sandbox --port 8080 --allow-host host.docker.internal
@@ -69,6 +71,7 @@ stored lives in memory and goes with the sandbox.
     callback=_checked_hosts,
     help="A name besides localhost by which it may be asked, as from a container; may be repeated.",
 )
+@click.option("--open", "open_page", is_flag=True, help="Open its page in the browser.")
 @click.option(
     "--events-url",
     metavar="URL",
@@ -79,12 +82,15 @@ def sandbox(
     seed: str | None,
     release: str,
     allow_hosts: tuple[str, ...],
+    *,
+    open_page: bool,
     events_url: str | None,
 ) -> int:
     """Run a Twake on this machine that answers as the real one does, until Ctrl-C.
 
     Prints the lines to paste into another shell, so that send, check and TwakeSession.from_env()
-    use it; then one line for each request.
+    use it; then the address of its page, where you are the people and see what happens; then one
+    line for each request.
     """
     try:
         world = Sandbox(seed, release=release, port=port, allow_hosts=allow_hosts, log=_log)
@@ -96,7 +102,7 @@ def sandbox(
     signals = process_signals()
     signals.guard(0, in_background=True)
     try:
-        return asyncio.run(_serve(world, port, signals))
+        return asyncio.run(_serve(world, port, signals, open_page=open_page))
     except KeyboardInterrupt:  # before it is ready
         return 0
 
@@ -118,7 +124,7 @@ def _why(problem: Exception) -> str:
     return getattr(problem, "strerror", None) or str(problem)
 
 
-async def _serve(world: Sandbox, port: int, signals: Signals) -> int:
+async def _serve(world: Sandbox, port: int, signals: Signals, *, open_page: bool) -> int:
     async with contextlib.AsyncExitStack() as stack:
         try:
             await stack.enter_async_context(world)
@@ -130,7 +136,10 @@ async def _serve(world: Sandbox, port: int, signals: Signals) -> int:
         channel = {"TWAKE_CHANNEL_ID": world.channel_id}
         for name, value in {**world.environment, **channel}.items():
             say(f"export {name}={shlex.quote(value)}")
+        _note(f"# Its page, to see it and to try a bot: {world.url}/")
         _note("# Paste these into another shell; end the sandbox with Ctrl-C.")
+        if open_page and not await asyncio.to_thread(webbrowser.open, f"{world.url}/"):
+            _note("# No browser could be opened.")
         await ended.wait()
     _note("# The sandbox has ended.")
     return 0

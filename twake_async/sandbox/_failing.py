@@ -128,3 +128,4 @@ class Failing:
     def slow(self, seconds: float) -> None:
         """Carry out every request at once, and answer it some seconds later; 0 ends this."""
         self._twake.delay = late(seconds).delay
+        self._twake.changed()

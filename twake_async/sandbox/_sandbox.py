@@ -92,7 +92,7 @@ class Sandbox(Failing):
         self._people = Acts(self._twake, self._poster)
         if events_url is not None:
             self.connect(events_url)
-        self._server = Server(self._twake, self._poster, port, max_body, allow_hosts)
+        self._server = Server(self._twake, self._poster, self._people, port, max_body, allow_hosts)
         self.app: ASGIApp = self._server.app()
         """The ASGI application. It answers under any Host, also while nothing is served."""
 
@@ -249,6 +249,7 @@ class Sandbox(Failing):
         """
         self._twake.reset()
         self._poster.clear()
+        self._server.traffic.clear()
 
     # What people do
 

@@ -66,6 +66,8 @@ class Twake:
     """Seconds for which every response is held back."""
     listening: list[str] = field(factory=list)
     """The ids of the applications that events are posted to."""
+    changed: Callable[[], None] = lambda: None
+    """Called after something may have changed."""
     world: World = field(init=False)
     _lock: threading.RLock = field(factory=threading.RLock, init=False)
 
@@ -107,6 +109,7 @@ class Twake:
         if kind in REQUEST_KINDS and kind != "write" and not self.is_node:
             raise ValueError(f"{kind!r} needs a release with the Node API")
         self.script.add(fault, times, kind)
+        self.changed()
 
     @contextmanager
     def changing(self) -> Iterator[World]:
@@ -117,7 +120,9 @@ class Twake:
     def told(self) -> tuple[Outgoing, ...]:
         """Return the events for what happened; within `changing`, for what happened in it."""
         with self._lock:
-            return hooks(self.world, self.listening, self.release)
+            told = hooks(self.world, self.listening, self.release)
+        self.changed()
+        return told
 
     def handle(
         self, request: Request, refusal: Response | None
@@ -220,6 +225,7 @@ class Twake:
     ) -> dict[str, Any]:
         """Store a message of a user, and return it as `messages` does."""
         with self._lock:
+            self.changed()  # whoever looks waits for the lock
             world = self.world
             content = {"fallback_string": text, "original_str": text, "prepared": [text]}
             message = user_message(world, content, channel_id, user_id, parent_message_id)
@@ -270,6 +276,7 @@ class Twake:
             self.received.clear()
         self.script.clear()
         self.delay = 0.0
+        self.changed()
 
 
 def _with_plain_text(message: dict[str, Any]) -> dict[str, Any]:

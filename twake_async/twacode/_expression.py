@@ -79,8 +79,9 @@ def _bounded(value: Any) -> Any:
 def read_expression(text: str) -> Child:
     """Return the tree that a Python expression of Twacode's classes describes.
 
-    The expression is read and not executed. It has calls of those classes by their names, `+`,
-    and literals: text, numbers, True, False, None, lists, tuples and dictionaries.
+    The expression is read and not executed. It may have several lines. It has calls of those
+    classes by their names, `+`, and literals: text, numbers, True, False, None, lists, tuples and
+    dictionaries.
 
     Raises:
         ExpressionError: It has something else, or is larger or deeper than what is read.
@@ -88,7 +89,7 @@ def read_expression(text: str) -> Child:
 
     """
     try:
-        parsed = ast.parse(text.strip(), mode="eval").body
+        parsed = ast.parse(f"({text.strip()}\n)", mode="eval").body
     except SyntaxError as exc:
         raise ExpressionError(f"line {exc.lineno or 1}: {exc.msg}") from None
     except (ValueError, MemoryError, RecursionError):
