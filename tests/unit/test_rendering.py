@@ -336,6 +336,14 @@ def test_markdown_is_compiled_as_the_client_does(case):
 def test_markdown_in_markdown_ends_somewhere():
     """Markers nested without end stay text from some depth on."""
     assert seen({"type": "compile", "content": ">" * 200}).count("<blockquote") == 20
+    assert compiled("*" * 100_001) == ["*" * 100_001]
+
+
+@pytest.mark.parametrize("text", ["[", "[a](", "`a\n", "[x] **a\n", "[a] (b) "])
+def test_markers_without_an_end_stay_text(text):
+    """Each is looked at once on its line: nobody can make a reader wait with a long message."""
+    nodes = [one for one in flat(compiled(text * 2000)) if not isinstance(one, str)]
+    assert {node["start"] for node in nodes} <= {"\n"}
 
 
 # ---- a notebook, and a page ---------------------------------------------------------------------

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import define, field
 
 from twake_async.sandbox._page.made import made_page
-from twake_async.sandbox._page.site import PATHS
+from twake_async.sandbox._page.site import PATHS, Site
 from twake_async.sandbox._serving.app import asgi_app
 from twake_async.sandbox._serving.limits import (
     IDLE,
@@ -53,6 +53,8 @@ class Server:
     names: frozenset[str] = field(converter=checked_names)
     traffic: Traffic = field(factory=Traffic)
     listener: Listener | None = None
+    site: Site | None = None
+    """The page, while it is served."""
     _outage: threading.Thread | None = None
     _end_outage: threading.Event = field(factory=threading.Event)
 
@@ -119,7 +121,8 @@ class Server:
 
     def _with_page(self, app: ASGIApp, limits: Limits) -> ASGIApp:
         """Return the application with the page beside it."""
-        site = made_page(self.twake, self.poster, self.traffic, self.acts, self.be_unreachable)
+        acts, outage = self.acts, self.be_unreachable
+        self.site = site = made_page(self.twake, self.poster, self.traffic, acts, outage)
 
         async def served(scope: Scope, receive: Receive, send: Send) -> None:
             if scope["type"] == "http" and scope["path"] in PATHS and _knows(limits, scope):

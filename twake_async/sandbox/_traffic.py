@@ -48,7 +48,7 @@ class Traffic:
     """The last exchanges. Any thread may add one."""
 
     changed: Callable[[int], None] = lambda _: None
-    """Called with the number of an exchange that began or ended."""
+    """Called with the number of an exchange that began or ended; with 0 when all are forgotten."""
     _held: deque[Exchange] = field(factory=lambda: deque(maxlen=_MOST), init=False, repr=False)
     _last: int = field(default=0, init=False)
     _lock: threading.Lock = field(factory=threading.Lock, init=False, repr=False)
@@ -93,6 +93,7 @@ class Traffic:
         """Forget all of it; the numbers go on."""
         with self._lock:
             self._held.clear()
+        self.changed(0)
 
 
 def _short(message: Kept) -> Kept:

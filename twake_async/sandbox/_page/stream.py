@@ -28,6 +28,8 @@ _GATHERING = 0.01
 """Seconds to wait for more changes after the first one."""
 _ALIVE = 15.0
 """Seconds without a change after which a comment is sent: a connection that broke is noticed."""
+_RESET = ("traffic", 0)
+"""The change of a sandbox that begins again: a watcher does so, too."""
 _HEADERS = (
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-store"),
@@ -149,9 +151,9 @@ class _Watching:
         feed = self.stream.feed
         last = feed.look()
         changes = feed.since(self.number)
-        if changes is None:
+        if changes is None or _RESET in changes:
             await self._send_all()
-            return
+            changes = []
         messages = list(self._messages(changes))
         if any(kind == "world" for kind, _ in changes):
             await self._event("world", self.showing.world())
@@ -164,7 +166,7 @@ class _Watching:
         if state != self.state:
             self.state = state
             await self._event("state", state)
-        if last != self.number:
+        if last > self.number:
             self.number = last
             await self._event("seen", {}, with_id=True)
 

@@ -12,11 +12,14 @@ from typing import Any, Final
 import attrs
 
 _BLOCK: Final = "```"
+_LONGEST: Final = 100_000
+"""How many characters are compiled; a longer text stays text."""
 _DEEPEST: Final = 20
 """How deep one marker may stand in another; what is deeper stays text."""
 
 _WORD = re.compile(r"\w")
 _LINE = r"[^\n]*?"
+_TITLE = r"[^\]\n]{0,300}\]\([^\n]{0,2000}?"
 
 
 @attrs.frozen
@@ -31,11 +34,13 @@ class _Rule:
     bounds: bool = False
     """Whether no letter or digit may stand before it."""
     starts_line: bool = False
+    pattern: re.Pattern[str] = attrs.field(init=False)
+    """The content and the end that follow a marker; no backslash stands before the end."""
 
-    def match(self, text: str, start: int) -> re.Match[str] | None:
-        """Return the content and the end that follow a marker; no backslash stands before it."""
+    @pattern.default
+    def _compile(self) -> re.Pattern[str]:
         end = rf"(?<!\\){re.escape(self.end)}" if self.end else ""
-        return re.compile(f"({self.content}){end}").match(text, start)
+        return re.compile(f"({self.content}){end}")
 
 
 #: By marker, the longer one first where one begins another.
@@ -43,7 +48,7 @@ _RULES: Final = {
     "\n": _Rule("", is_text=True),
     ">>>": _Rule(r"(?s:.*)", starts_line=True),
     ">": _Rule(r"[^\n]*", starts_line=True),
-    "[": _Rule(r"[^\]\n]*\]\([^\n]*?", ")", is_text=True),
+    "[": _Rule(_TITLE, ")", is_text=True),
     ":": _Rule(r"[a-z_]+", ":", is_text=True),
     "@": _Rule(r"[\w@-]+", is_text=True, bounds=True),
     "#": _Rule(r"[^\W A-Z]+[\w-]*", is_text=True, bounds=True),
@@ -66,6 +71,8 @@ _LINK = re.compile(
 
 def compiled(text: str) -> list[Any]:
     """Return what the client makes of markdown: the `prepared` content."""
+    if len(text) > _LONGEST:
+        return [text]
     prepared: list[Any] = []
     for number, part in enumerate(text.split(_BLOCK)):
         if number % 2:
@@ -91,53 +98,80 @@ def _with_links(text: str) -> list[Any]:
 
 
 def _part(text: str) -> Any:
-    found = _compiled(text, 0)
+    found = _Part(text, 0, len(text), depth=0).compiled()
     return found[0] if found == [text] and not _RULES.get(text) else found
 
 
-def _compiled(text: str, depth: int) -> list[Any]:
-    """Return the text and the nodes of a text: its first marker, then what is after that."""
-    nodes: list[Any] = []
-    while text:
-        found = _first(text)
-        if found is None:
-            nodes.append(text)
-            break
-        marker, at = found
-        after = at + len(marker)
-        match = _RULES[marker].match(text, after) if depth < _DEEPEST else None
-        if match is None:
-            nodes.append(text[:after])
-            text = text[after:]
-            continue
-        nodes += [text[:at]] if at else []
-        nodes.append(_node(marker, match[1], depth))
-        text = text[match.end() :]
-    return nodes
+@attrs.define
+class _Part:
+    """A part of a text, compiled from its begin to its end.
 
+    Its work grows with its length, not with the square of it: a marker that has no end before the
+    end of its line is not tried again on that line.
+    """
 
-def _first(text: str) -> tuple[str, int] | None:
-    """Return the first marker that may begin something, and where it stands."""
-    at = 0
-    while (match := _MARKER.search(text, at)) is not None:
-        begin, before = match.start(), text[match.start() - 1 : match.start()]
-        rule = _RULES[match[0]]
-        stands = not (rule.starts_line and before not in ("", "\n"))
-        stands = stands and not (rule.bounds and before and _WORD.match(before))
-        if stands and before != "\\":
-            return match[0], begin
-        at = begin + len(match[0])
-    return None
+    text: str
+    begin: int
+    end: int
+    depth: int
+    _open: dict[str, int] = attrs.field(factory=dict)
+    """By marker, up to where it was found to have no end."""
 
+    def compiled(self) -> list[Any]:
+        """Return the text and the nodes: up to the first marker, that marker, and so on."""
+        nodes: list[Any] = []
+        while self.begin < self.end:
+            found = self._first()
+            if found is None:
+                nodes.append(self.text[self.begin : self.end])
+                break
+            marker, at = found
+            after = at + len(marker)
+            match = self._match(marker, after)
+            if match is None:
+                nodes.append(self.text[self.begin : after])
+                self.begin = after
+                continue
+            nodes += [self.text[self.begin : at]] if at > self.begin else []
+            nodes.append(self._node(marker, match))
+            self.begin = match.end()
+        return nodes
 
-def _node(marker: str, content: str, depth: int) -> dict[str, Any]:
-    rule = _RULES[marker]
-    if marker == "\n":
-        return {"start": marker, "content": [], "end": ""}
-    shown: Any = content if rule.is_text else _compiled(content, depth + 1)
-    if isinstance(shown, list) and len(shown) == 1 and isinstance(shown[0], str):
-        shown = shown[0]
-    end = {"end": rule.end} if rule.end else {}
-    if marker == ">>>":
-        end = {"end": content[-1:]}
-    return {"start": marker, "content": shown, **end}
+    def _first(self) -> tuple[str, int] | None:
+        """Return the first marker that may begin something, and where it stands."""
+        for match in _MARKER.finditer(self.text, self.begin, self.end):
+            at, rule = match.start(), _RULES[match[0]]
+            before = self.text[at - 1] if at > self.begin else ""
+            if rule.starts_line and before not in ("", "\n"):
+                continue
+            if rule.bounds and before and _WORD.match(before):
+                continue
+            if before != "\\":
+                return match[0], at
+        return None
+
+    def _match(self, marker: str, after: int) -> re.Match[str] | None:
+        if self.depth >= _DEEPEST or after <= self._open.get(marker, -1):
+            return None
+        match = _RULES[marker].pattern.match(self.text, after, self.end)
+        if match is None and _RULES[marker].content in (_LINE, _TITLE):
+            line_end = self.text.find("\n", after, self.end)
+            line_end = self.end if line_end < 0 else line_end
+            if marker != "[" or self.text.find(")", after, line_end) < 0:
+                self._open[marker] = line_end
+        return match
+
+    def _node(self, marker: str, match: re.Match[str]) -> dict[str, Any]:
+        rule, content = _RULES[marker], match[1]
+        if marker == "\n":
+            return {"start": marker, "content": [], "end": ""}
+        shown: Any = content
+        if not rule.is_text:
+            inner = _Part(self.text, match.start(1), match.end(1), depth=self.depth + 1)
+            shown = inner.compiled()
+            if len(shown) == 1 and isinstance(shown[0], str):
+                shown = shown[0]
+        end = {"end": rule.end} if rule.end else {}
+        if marker == ">>>":
+            end = {"end": content[-1:]}
+        return {"start": marker, "content": shown, **end}
