@@ -24,20 +24,29 @@ import urllib.request
 from typing import Any
 
 import attrs
-from chromium import SCHEMES, WIDTHS, dress, open_browser
+from chromium import SCHEMES, WIDTHS, asked, dress, open_browser
 from page_checks import FAINT, NAMELESS, TIMED, WIDE
 from selenium import webdriver
+from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select
 from stage import OUTAGE, BotProcess, Tab, free_port
 
-from twake_async import OutcomeUnknownError, RetryPolicy, TwakeSession
+from twake_async import Message, OutcomeUnknownError, RetryPolicy, TwakeSession
 from twake_async.sandbox import Sandbox
 from twake_async.sandbox._page.builder import EXAMPLES
 from twake_async.sandbox._seed import DEFAULT_SEED
 from twake_async.twacode._nodes.client import KNOWN_TYPES
+from twake_async.twacode._rendering.content import shown
+from twake_async.twacode._rendering.page import block, whole_page
 
+#: Where the focus is: the part of the page.
+PLACE = """
+const at = document.activeElement;
+return at.className === "skip" ? "skip" : (at.closest("#people, #views, #rooms, #list, #say, aside") || {}).id || at.tagName;
+"""
+ORDER = ("skip", "people", "views", "rooms", "list", "say")
 FAST = 100
 """Milliseconds within which a message must appear, in the median."""
 
@@ -121,6 +130,30 @@ class Walk:
         bot.start()
         tab.say("ping")
         tab.message("pong")
+
+    def keyboard(self, tab: Tab) -> None:
+        """Go through the page by Tab, in the order of what is seen, and write without a mouse."""
+        tab.open()
+        places = []
+        for _ in range(12):
+            ActionChains(self.browser).send_keys(Keys.TAB).perform()
+            places.append(tab.script(PLACE))
+        order = [one for one in ORDER if one in places]
+        self.expect(
+            f"the focus goes {places}",
+            order == list(dict.fromkeys(p for p in places if p in ORDER)),
+        )
+        self.expect(
+            f"not all can be reached: {places}",
+            {"skip", "people", "rooms", "list", "say"} <= set(places),
+        )
+        tab.script("document.activeElement.blur(); document.querySelector('.skip').focus()")
+        keys = ActionChains(self.browser)
+        keys.send_keys(Keys.ENTER).perform()
+        tab.wait(lambda: tab.script("return document.activeElement.id") == "text")
+        ActionChains(self.browser).send_keys("by keyboard", Keys.ENTER).perform()
+        tab.message("by keyboard")
+        self.expect("nothing is announced", tab.wait(lambda: "by keyboard" in tab.text("#news")))
 
     def change(self, tab: Tab) -> None:
         """React, answer, edit, pin and remove, by keyboard as well."""
@@ -332,6 +365,29 @@ def attack(walk: Walk) -> None:
         )
         walk.look(tab, "hostile")
         tab.leave()
+    attack_preview(walk)
+
+
+def attack_preview(walk: Walk) -> None:
+    """Open what `preview --html` writes, and what a notebook shows, of the same content."""
+    shown_alone = whole_page(block(shown(hostile_nodes())), TEXTS[0])
+    message = Message(id="m", sender=TEXTS[1], content=hostile_nodes())
+    notebook = f"<!doctype html><meta charset=utf-8>{message._repr_html_()}"
+    with tempfile.TemporaryDirectory() as folder:
+        for number, page in enumerate((shown_alone, notebook)):
+            path = pathlib.Path(folder) / f"{number}.html"
+            path.write_text(page, encoding="utf-8")
+            walk.browser.get(path.as_uri())
+            walk.expect(
+                "a preview runs something", not walk.browser.execute_script("return window.ran")
+            )
+            walk.expect(
+                "a preview is empty", walk.browser.find_elements(By.CSS_SELECTOR, ".tw-button")
+            )
+            for told in [entry["message"] for entry in walk.browser.get_log("browser")]:
+                walk.expect(f"a preview: {told}", holds=False)
+            for url in asked(walk.browser, path.as_uri()):
+                walk.expect(f"a preview asks for {url}", holds=False)
 
 
 # ---- many messages ------------------------------------------------------------------------------
@@ -362,6 +418,7 @@ def play(walk: Walk, release: str) -> None:
         bot, tab = BotProcess(sandbox, port), Tab(walk.browser, sandbox)
         try:
             bot.start()
+            walk.keyboard(tab)
             walk.talk(tab, bot)
             walk.faults(tab, sandbox)
             walk.outage(tab, sandbox)
