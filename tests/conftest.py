@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 
 import pytest
 from faults import FaultServer
@@ -23,6 +24,14 @@ for _name, _usual in (("SIGINT", signal.default_int_handler), ("SIGHUP", signal.
 # A busy machine is no failure of a property.
 settings.register_profile("house", deadline=None)
 settings.load_profile("house")
+
+
+@pytest.fixture
+def closed_port():
+    """Give a port that refuses connections: it is taken, and nothing listens there."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield taken.getsockname()[1]
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import attrs
@@ -59,6 +60,8 @@ class Attempts(Generic[C]):
         policy: RetryPolicy,
         seconds: float,
         listener: Listener | None = None,
+        *,
+        longest_pause: float = math.inf,
     ) -> T:
         """Return what was delivered, or raise the error that says why nothing was.
 
@@ -70,9 +73,11 @@ class Attempts(Generic[C]):
             policy: When to try again.
             seconds: The deadline, waits and all attempts included.
             listener: Hears of each attempt of this send, before the observer does.
+            longest_pause: Seconds: a longer pause that the server asks for ends the send.
 
         """
         send = Send(request, policy, self.clock, self.clock.now(), seconds, listener)
+        send.longest_pause = longest_pause
         if (steps := request.steps) is not None:
             send.use_steps(steps)
         pool, once = self.transport.pool, policy.unsent_attempts is not None
@@ -192,12 +197,12 @@ class Attempts(Generic[C]):
         while error is None and (pause := self._cool_until - self.clock.now()) > 0:
             if self._pauses.over:
                 break
+            too_long = pause > send.longest_pause
             # All sends wait for the same moment: the jitter keeps them from leaving at once.
             pause += self.clock.draw() * send.policy.initial_wait
-            if pause >= send.left():
-                error = NotSentError(
-                    "the server asked for a pause that ends after the deadline", reason="cooldown"
-                )
+            if too_long or pause >= send.left():
+                why = "is longer than the idle time" if too_long else "ends after the deadline"
+                error = NotSentError(f"the server asked for a pause that {why}", reason="cooldown")
             else:
                 await self.clock.pause(pause, self._pauses)
         if error is None and send.number:
@@ -290,6 +295,8 @@ class Attempts(Generic[C]):
             self._cool_until = max(self._cool_until, until)
         unsent = result.outcome is Outcome.NOT_SENT
         send.unsent += unsent
+        if (asked := max(0.0, self._cool_until - now)) > send.longest_pause:
+            return None
         wait = next_wait(
             send.policy,
             result.outcome,
@@ -298,7 +305,7 @@ class Attempts(Generic[C]):
             unsent=send.unsent,
             repeatable=send.request.repeatable,
             time_left=send.left(),
-            retry_after=max(0.0, self._cool_until - now),
+            retry_after=asked,
             draw=self.clock.draw(),
         )
         # An attempt that never left costs the server nothing, so it takes no token.

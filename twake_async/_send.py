@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
@@ -92,6 +93,8 @@ class Send(Generic[T]):
     """Seconds of its deadline that its attempts leave for a look."""
     recovered: tuple[str, ...] = ()
     """The reasons of refused attempts after which it was sent once more, at no cost."""
+    longest_pause: float = math.inf
+    """Seconds: a longer pause that the server asks for is not waited for."""
 
     def left(self) -> float:
         """Return the seconds until its deadline."""

@@ -32,7 +32,9 @@ class Transfers:
 
     sends: Attempts[Any]
     life: Life
-    _attempts: Attempts[Any] | None = attrs.field(default=None, init=False)
+    _attempts: dict[bool, Attempts[Any]] = attrs.field(factory=dict, init=False)
+    """Those of the uploads and of the downloads: an upload whose source is a download holds no slot
+    that this waits for."""
 
     async def run(self, request: Transfer[T], policy: RetryPolicy, seconds: float | None) -> T:
         """Return what a transfer delivered, or raise the error that it ends with.
@@ -51,23 +53,27 @@ class Transfers:
         if not request.can_repeat:
             changes["attempts"] = 1
         with self.life:
-            result: T = await self._open().run(
+            result: T = await self._open(is_upload=request.is_upload).run(
                 cast("Any", request),
                 attrs.evolve(policy, **changes),
                 math.inf if seconds is None else seconds,
+                # Without a deadline, nothing may stand still for longer than the idle time.
+                longest_pause=request.idle_timeout if seconds is None else math.inf,
             )
             return result
 
-    def _open(self) -> Attempts[Any]:
-        if self._attempts is None:
+    def _open(self, *, is_upload: bool) -> Attempts[Any]:
+        if is_upload not in self._attempts:
             from ._transport.choose import open_streams  # noqa: PLC0415 - with the first transfer
 
             sends = self.sends
             streams = open_streams(sends.transport)
-            self._attempts = Attempts(streams, sends.tokens, sends.on_attempt, sends.clock)
-        return self._attempts
+            self._attempts[is_upload] = Attempts(
+                streams, sends.tokens, sends.on_attempt, sends.clock
+            )
+        return self._attempts[is_upload]
 
     async def aclose(self) -> None:
         """End the transfers that are under way."""
-        if self._attempts is not None:
-            await self._attempts.aclose()
+        for attempts in self._attempts.values():
+            await attempts.aclose()

@@ -619,14 +619,14 @@ class TwakeSession:
 
         Args:
             route: The route below `/api/v1/`, such as `"tasks/task/save"`.
-            fields: What to send; the group is added.
+            fields: What to send; the group is added, and must not stand in it.
             group_id: The group, if not the session's.
             deadline: Seconds for the call, if not the session's.
             retry: The policy for the call, if not the session's.
 
         Raises:
             ConfigurationError: It is no route, or the session has another API.
-            InvalidDraftError: The fields cannot be sent as JSON.
+            InvalidDraftError: The fields cannot be sent as JSON, or name the group.
             TwakeError: As for `send_message`. The words "unknown error" may follow a write, so
                 that they are an `OutcomeUnknownError`.
 

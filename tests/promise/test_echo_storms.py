@@ -43,7 +43,9 @@ async def test_resending_tells_each_copy():
     """What an event showed is not sent again; a resend that left before is told."""
     policy = RetryPolicy(attempts=40, initial_wait=0.001, max_wait=0.002, on_unknown="resend")
     faults = [name for name in UNPROVEN if name in ANSWERED]
-    server, claims = await echo_storm(None, 20, 300, faults=faults, policy=policy, late=0.5)
+    server, claims = await echo_storm(
+        None, 20, 300, faults=faults, policy=policy, late=0.5, deadline=60.0
+    )
     assert contradictions(server, claims) == []
     assert {claimed.outcome for claimed in claims.values()} == {Outcome.DELIVERED}
     assert all(

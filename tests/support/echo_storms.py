@@ -56,6 +56,7 @@ async def echo_storm(
     policy: RetryPolicy = QUICK,
     late: float = 0.2,
     observes: bool = True,
+    deadline: float = 3.0,
 ) -> tuple[StormServer, dict[str, Claim]]:
     """Send messages from tasks; return the server and what was claimed of each.
 
@@ -68,12 +69,13 @@ async def echo_storm(
         policy: The policy of the session.
         late: How many of the events come late.
         observes: Whether the session observes them.
+        deadline: Seconds that each send has.
 
     """
     claims: dict[str, Claim] = {}
     numbers = iter(range(count))
     async with StormServer(RandomScript(workers, faults, rate), workers, late=late) as server:
-        options = {"retry": policy, "deadline": 3.0, "retry_budget": None}
+        options = {"retry": policy, "deadline": deadline, "retry_budget": None}
         async with open_session(server, transport=transport, **options) as twake:
             if not observes:
                 server.posts = lambda event: None

@@ -153,7 +153,15 @@ async def test_handlers_that_wait_for_each_other_go_on(bot, monkeypatch, caplog)
 
 async def test_a_handler_whose_turn_came_goes_on_once(bot, monkeypatch, caplog):
     """It may wait again meanwhile."""
-    monkeypatch.setattr(_dispatcher, "_PATIENCE", 0.01)
+    loop, too_late = asyncio.get_running_loop(), []
+    call_later = loop.call_later
+
+    def hold(seconds, call, *given):
+        if seconds == _dispatcher._PATIENCE:
+            return too_late.append((call, given))
+        return call_later(seconds, call, *given)
+
+    monkeypatch.setattr(loop, "call_later", hold)
     bot._dispatcher.queue.in_flight = 1
     door = asyncio.Event()
     seen = []
@@ -176,7 +184,9 @@ async def test_a_handler_whose_turn_came_goes_on_once(bot, monkeypatch, caplog):
     assert seen == []
     door.set()
     await bot.wait_idle()
-    await asyncio.sleep(0.02)
+    [(call, given)] = too_late
+    call(*given)
+    await turns()
     assert seen == ["1"]
     await bot.accept(click("2"))
     await bot.wait_idle()

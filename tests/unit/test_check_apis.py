@@ -364,14 +364,14 @@ async def test_the_deadline_is_over_all_requests(answered):
         nonlocal asked
         asked += 1
         if asked > answered:
-            await asyncio.sleep(10)
+            await asyncio.sleep(600)
         return httpx.Response(200, content=NO_CREDENTIALS.body)
 
     began = time.monotonic()
     async with TwakeSession(
         "an-id", "a-key", group_id="g", transport=httpx.MockTransport(answer)
     ) as twake:
-        check = await twake.check(deadline=0.2)
-    assert time.monotonic() - began < 1.5
+        check = await twake.check(deadline=1.0)
+    assert time.monotonic() - began < 60
     assert check.problem == ("authentication" if answered else "unclear")
     assert check.apis is None

@@ -406,10 +406,24 @@ async def test_no_file_over_node(node, document, kind):
         await twake.files.find("f-1", retry=RetryPolicy.never())
 
 
-@pytest.mark.parametrize("call", [ROUTES["drive/list"], *WRITES.values(), ROUTES["drive/remove"]])
-async def test_the_drive_is_v1s(node, call):
-    """The error names the API that has it."""
+OF_V1 = {
+    "list": lambda twake: twake.files.list(),
+    "walk": lambda twake: anext(twake.files.walk()),
+    "make_folder": lambda twake: twake.files.make_folder("F"),
+    "save_link": lambda twake: twake.files.save_link("L", "https://a.b"),
+    "rename": lambda twake: twake.files.rename("f-1", "n"),
+    "move": lambda twake: twake.files.move("f-1", "f-2"),
+    "trash": lambda twake: twake.files.trash("f-1"),
+    "remove": lambda twake: twake.files.remove("f-1"),
+    "upload with file_url": lambda twake: twake.files.upload(file_url="https://a.b", name="n"),
+}
+
+
+@pytest.mark.parametrize("name", OF_V1)
+async def test_the_drive_is_v1s(node, name):
+    """The error names the call and the API that has it, whatever else is missing."""
     twake, _ = node
     with pytest.raises(ConfigurationError, match='needs api="v1"') as caught:
-        await call(twake)
+        await OF_V1[name](twake)
     assert caught.value.field == "api"
+    assert str(caught.value).startswith(f"files.{name} ")

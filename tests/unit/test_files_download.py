@@ -8,6 +8,7 @@ import json
 import os
 import pathlib
 import stat
+import threading
 import zipfile
 
 import httpx
@@ -29,7 +30,7 @@ from twake_async import (
     TwakeSession,
 )
 from twake_async.resources import FileElement
-from twake_async.resources._files_targets import safe_name, server_name
+from twake_async.resources import _files_targets as targets
 
 GROUP = "2738494b-0f0b-11eb-9a0b-0242ac1b0006"
 WORKSPACE = "31425355-0f15-11eb-9a15-0242ac1b0006"
@@ -240,34 +241,42 @@ async def test_the_servers_name_only_where_asked(tmp_path):
     assert names(tmp_path) == ["up.txt"]
 
 
-@pytest.mark.parametrize(
-    ("name", "safe"),
-    [
-        ("note.txt", "note.txt"),
-        ("../../etc/passwd", "passwd"),
-        ("..\\..\\x.exe", "x.exe"),
-        (".bashrc", "bashrc"),
-        ("..", "file"),
-        ("", "file"),
-        ("a\0b\n", "a_b_"),
-        ('a<b>:"|?*', "a_b______"),
-        ("nul.txt", "_nul.txt"),
-        ("COM1", "_COM1"),
-        ("con .txt", "_con .txt"),
-        ("lpt².txt", "_lpt².txt"),
-        ("é" * 200, "é" * 100),
-    ],
-)
-def test_names_that_are_safe(name, safe):
-    """Whatever a server says."""
-    assert safe_name(name) == safe
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such files")
+async def test_only_a_file_is_replaced(tmp_path):
+    """A device, a pipe or a socket is none, whoever may replace it."""
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("pipe")
+    async with play(answer_with(file_answer(b"yours"))) as drive:
+        for name in ("pipe", "link"):
+            with pytest.raises(InvalidDraftError, match="regular file") as caught:
+                await download(drive, tmp_path / name, overwrite=True)
+            assert caught.value.field == "to"
+        assert not drive.connections
+    assert sorted(names(tmp_path)) == ["link", "pipe"]
 
 
-def test_names_of_servers():
-    """In both forms that were recorded; PHP writes UTF-8 into a header."""
-    assert server_name("attachment; filename*=UTF-8''a%20b.zip") == "a b.zip"
-    assert server_name('attachment; filename="é.txt"'.encode().decode("latin-1")) == "é.txt"
-    assert server_name("attachment") == "file"
+async def test_a_download_that_is_cancelled_twice_leaves_nothing(tmp_path, monkeypatch):
+    """The second time while a write to the disk is under way, which cannot be stopped."""
+    begun, go_on = threading.Event(), threading.Event()
+    write = targets._write_all
+
+    def slow(file, data):
+        begun.set()
+        go_on.wait(10)
+        write(file, data)
+
+    monkeypatch.setattr(targets, "_write_all", slow)
+    async with play(answer_with(file_answer(CONTENT))) as drive, session(drive.url) as twake:
+        task = asyncio.create_task(twake.files.download(FILE, tmp_path / "a"))
+        await asyncio.to_thread(begun.wait, 10)
+        for _ in range(2):
+            task.cancel()
+            await asyncio.wait([task], timeout=0.05)
+        assert task.cancelled()
+        go_on.set()
+        async with asyncio.timeout(10):
+            while names(tmp_path):
+                await asyncio.sleep(0.01)
 
 
 async def test_a_target_that_cannot_be_written(tmp_path):
@@ -389,6 +398,16 @@ async def test_what_is_no_file_is_an_error(tmp_path, answer, kind, said):
         with pytest.raises(kind, match=said):
             await download(drive, tmp_path / "a")
         assert drive.connections == 1
+    assert names(tmp_path) == []
+
+
+async def test_an_empty_answer_without_a_length_proves_nothing(tmp_path):
+    """Its connection may have been cut before the file came."""
+    empty = FileElement("f-1", workspace_id=WORKSPACE, size=0)
+    async with play(answer_with(b"HTTP/1.1 200 OK\r\n\r\n")) as drive:
+        for file in (FILE, empty):
+            with pytest.raises(OutcomeUnknownError, match="how long"):
+                await download(drive, tmp_path / "a", file)
     assert names(tmp_path) == []
 
 

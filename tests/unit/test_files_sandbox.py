@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import warnings
 import zipfile
 from itertools import count
 from pathlib import Path
@@ -15,12 +16,14 @@ from places import WIRE
 from rest_cases import CASES
 
 from twake_async import (
+    EmptyFileWarning,
     NotFoundError,
     OutcomeUnknownError,
     RefusedError,
     RetryPolicy,
     TwakeSession,
 )
+from twake_async.events import ButtonClick
 from twake_async.sandbox import Sandbox
 from twake_async.sandbox._http import Request
 from twake_async.sandbox._releases.server import answer
@@ -34,9 +37,14 @@ PDF = b"%PDF-1.4 hello file\n" * 20
 DRIVE = [name for name, case in CASES.items() if "/drive/" in case["request"]["path"]]
 
 
-def fetch(url: str) -> bytes | None:
-    """Return what the server of the recording fetched: both files had 400 bytes."""
-    return PDF if url.endswith((".txt", ".pdf")) and ":8797" in url else None
+#: What the server of the recording fetched: both files had 400 bytes.
+PUBLISHED = dict.fromkeys(
+    url
+    for url in re.findall(
+        r"http://[^\\\s\"]+", "".join(json.dumps(case) for case in CASES.values())
+    )
+    if url.endswith((".txt", ".pdf")) and ":8797" in url
+)
 
 
 def ask(world, request, answers):
@@ -84,7 +92,7 @@ def normalised(text: str) -> object:
 def test_a_recorded_case(name):
     """The sandbox answers it as the real server did; ids and times are its own."""
     case, world = CASES[name], seeded_world(SEED)
-    world.drive.fetch = fetch
+    world.drive.published = dict.fromkeys(PUBLISHED, PDF)
     answers = []
     for step in case["setup"]:
         answers.append(json.loads(ask(world, step["request"], answers).body))
@@ -179,13 +187,81 @@ async def test_the_sender_of_a_file():
     assert found["object"]["creator"] == ALICE
 
 
-async def test_an_address_is_not_fetched():
-    """The sandbox asks nobody: the file is empty, as where a server could not fetch it."""
-    async with Sandbox() as sandbox, session(sandbox) as twake:
-        with pytest.warns(match="fetched nothing"):
-            await twake.files.upload(
-                file_url="https://example.org", name="a", workspace_id=WORKSPACE
-            )
+@pytest.mark.parametrize("release", ["2020", "2021", "2022"])
+async def test_an_address_is_fetched_where_a_test_published_it(release):
+    """The sandbox asks nobody: else the file is empty, as where a server could not fetch it."""
+    url = "https://example.org/a.txt"
+    async with Sandbox(release=release) as sandbox, session(sandbox) as twake:
+        place = {"workspace_id": WORKSPACE, "file_url": url, "name": "a.txt"}
+        with pytest.warns(EmptyFileWarning, match="fetched nothing"):
+            empty = await twake.files.upload(**place)
+        assert empty.size == 0
+        sandbox.publish(url, b"published")
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            full = await twake.files.upload(**place)
+        assert (full.name, full.size) == ("a-1.txt", 9)
+        content = io.BytesIO()
+        await twake.files.download(full, content)
+        assert content.getvalue() == b"published"
+        sandbox.reset()
+        with pytest.warns(EmptyFileWarning):
+            await twake.files.upload(**place)
+
+
+READS = {
+    "users": lambda twake: twake.users.get(ALICE),
+    "channels": lambda twake: twake.channels.of_workspace(WORKSPACE, ALICE),
+    "direct": lambda twake: twake.channels.direct(ALICE),
+    "list": lambda twake: twake.files.list(WORKSPACE),
+    "find": lambda twake: twake.files.find("root", workspace_id=WORKSPACE),
+    "token": lambda twake: twake.dialogs.user_of_token("tok"),
+}
+
+
+@pytest.mark.parametrize("name", READS)
+async def test_reads_meet_faults(name):
+    """A write does not meet those of a read."""
+    async with Sandbox() as sandbox, session(sandbox, retry=RetryPolicy.never()) as twake:
+        sandbox.fail_next(before_storing=502, on="read")
+        await twake.send_message(sandbox.channel_id, "hello")
+        with pytest.raises(OutcomeUnknownError) as caught:
+            await READS[name](twake)
+        assert caught.value.status == 502
+
+
+@pytest.mark.parametrize("fault", ["close", "cut", "cut_chunked", "cut_reset", "bad_gzip", 502])
+async def test_a_download_meets_faults_and_begins_anew(tmp_path, fault):
+    """Whole or not at all, over both APIs."""
+    for release in ("2020", "2023"):
+        async with Sandbox(release=release) as sandbox:
+            async with session(sandbox, api=sandbox.api) as twake:
+                place = {} if sandbox.api == "node" else {"workspace_id": WORKSPACE}
+                file = await twake.files.upload(CONTENT, name="a", **place)
+                path = tmp_path / release
+                sandbox.fail_next(after_storing=fault, on="read")
+                with pytest.raises(OutcomeUnknownError):
+                    await twake.files.download(file, path, retry=RetryPolicy.never())
+                assert list(tmp_path.glob(f"*{release}*")) == []
+                if fault != "bad_gzip":
+                    sandbox.fail_next(after_storing=fault, on="read")
+                await twake.files.download(file, path)
+                assert path.read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("release", ["2020", "2023"])
+async def test_dialogs_and_uploads_meet_the_faults_of_writes(release):
+    """As what people see: a lost answer to an upload leaves a file."""
+    async with Sandbox(release=release) as sandbox:
+        async with session(sandbox, api=sandbox.api) as twake:
+            place = {} if sandbox.api == "node" else {"workspace_id": WORKSPACE}
+            sandbox.fail_next(after_storing="close")
+            with pytest.raises(OutcomeUnknownError):
+                await twake.files.upload(CONTENT, name="a", **place)
+            sandbox.fail_next(before_storing=502)
+            click = ButtonClick(user_id=ALICE, connection_id="c", message=None)
+            with pytest.raises(OutcomeUnknownError):
+                await twake.dialogs.open(click, "form", retry=RetryPolicy.never())
 
 
 async def test_a_body_that_is_too_large_is_refused():

@@ -19,6 +19,7 @@ from twake_async._protocol.json_codec import Codec, fast_codec
 from twake_async._protocol.node.api import FRONT_ID, MARKER, Api, Ids, company_path
 from twake_async._protocol.node.encode import LARGEST_BODY, encode_draft, encode_remove
 from twake_async._protocol.node.generation import Node
+from twake_async._protocol.node.probes import examine
 from twake_async.errors import ConfigurationError, InvalidDraftError
 from twake_async.messages import MessageDraft, MessageRef
 
@@ -263,14 +264,36 @@ def test_the_version_of_an_ephemeral_message_tells_no_address():
 def test_ids_are_quoted_in_paths():
     """No id makes another path, and none a header."""
     company_path.cache_clear()
-    ref = MessageRef("ch", "a/b?c#d", "é %")
-    path = encode_remove(ref, group_id="co/../x", api=API).path
+    ref = MessageRef("ch", "a.b?c#d", "é %")
+    path = encode_remove(ref, group_id="c;o", api=API).path
     assert path == (
-        "/api/messages/v1/companies/co%2F..%2Fx/threads/%C3%A9%20%25/messages/a%2Fb%3Fc%23d/delete"
+        "/api/messages/v1/companies/c%3Bo/threads/%C3%A9%20%25/messages/a.b%3Fc%23d/delete"
     )
-    assert company_path("..", ".", "...", "a.b", "X.X") == (
-        "/api/messages/v1/companies/%2E%2E/%2E/%2E%2E%2E/a.b/X.X"
+    assert company_path("..", ".", "...", "a/b", "X.X") == (
+        "/api/messages/v1/companies/%2E%2E/%2E/%2E%2E%2E/a%2Fb/X.X"
     )
+
+
+@pytest.mark.parametrize("value", [".", "..", "a/b", "../x", "a\\b", "/"])
+@pytest.mark.parametrize("field", ["channel_id", "workspace_id", "parent_message_id", "id"])
+def test_no_id_leads_to_another_path(field, value):
+    """A gateway may take quoted steps for steps."""
+    ids = {"channel_id": "ch", "content": "x"} | {field: value}
+    with pytest.raises((InvalidDraftError, ConfigurationError)) as caught:
+        encode(MessageDraft(**ids))
+    assert caught.value.field == field
+    for fields in ({"id": value}, {"id": "m", "parent_message_id": value}):
+        with pytest.raises(InvalidDraftError) as caught:
+            encode_remove(MessageRef("ch", **fields), group_id="co", api=API)
+        assert fields[caught.value.field] == value
+    for call in (
+        lambda: encode(MessageDraft("ch", "x"), value),
+        lambda: encode_remove(MessageRef("ch", "m"), group_id=value, api=API),
+        lambda: next(examine(value, None, API)),
+    ):
+        with pytest.raises(ConfigurationError) as caught:
+            call()
+        assert caught.value.field == "group_id"
 
 
 @given(TEXT)

@@ -105,6 +105,17 @@ async def test_the_direct_channel_of_a_person(server, twake):
     assert (await twake.channels.direct(ALICE)).is_direct
 
 
+async def test_ids_in_capitals_are_the_same_ids(server, twake):
+    """The server answers them in small letters."""
+    server.post("/users/get").mock(recorded("r25-users-get-by-app-without-rights"))
+    assert (await twake.users.get(ALICE.upper())).id == ALICE
+    server.post("/channels/get_direct_channel").mock(recorded("r30-direct"))
+    assert (await twake.channels.direct(ALICE.upper())).members == (ALICE,)
+    server.post("/drive/find").respond(json={"object": {"id": "ab-1"}})
+    found = await twake.files.find("AB-1", workspace_id=WORKSPACE)
+    assert found.id == "ab-1"
+
+
 async def test_the_channels_of_a_workspace(server, twake):
     """Private ones are marked; flags come as numbers, too."""
     rows = [
@@ -363,11 +374,17 @@ async def test_only_relative_names_are_routes(server, twake, route):
         (lambda twake: twake.dialogs.user_of_token(""), "token"),
         (lambda twake: twake.dialogs.open(click(user_id=None), "x"), "event"),
         (lambda twake: twake.dialogs.close(click(connection_id=None)), "event"),
+        (lambda twake: twake.dialogs.open(click(user_id=5), "x"), "user_id"),
+        (lambda twake: twake.dialogs.close(click(connection_id=["c"])), "connection_id"),
+        (lambda twake: twake.dialogs.open(click(), "x", hidden_data=5), "hidden_data"),
+        (lambda twake: twake.dialogs.open(click(), "x", hidden_data="ab"), "hidden_data"),
         (
             lambda twake: twake.dialogs.open(click(), "x", hidden_data={"a": float("nan")}),
             "document",
         ),
         (lambda twake: twake.call("a/b", []), "fields"),
+        (lambda twake: twake.call("a/b", {"group_id": "another"}), "fields"),
+        (lambda twake: twake.call("a/b", {"group_id": GROUP}, group_id=GROUP), "fields"),
         (lambda twake: twake.call("a/b", {"a": object()}), "document"),
     ],
 )

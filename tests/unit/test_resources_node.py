@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import json
 
+import attrs
 import httpx
 import pytest
 import respx
+from clock import skip
 from places import WIRE
 
 from twake_async import (
@@ -19,6 +22,7 @@ from twake_async import (
     OutcomeUnknownError,
     RefusedError,
     RetryPolicy,
+    TwakeError,
     TwakeSession,
 )
 from twake_async.events import ButtonClick
@@ -127,6 +131,61 @@ async def test_the_members_of_a_channel(recorded, server):
         assert (bob.first_name, bob.last_name) == ("bob", "Test")
 
 
+def pages(request: httpx.Request) -> httpx.Response:
+    """Answer as the server does, which gives a hundred rows at once (source: its `Pagination`)."""
+    page = int(request.url.params.get("page_token", "1"))
+    ids = [f"c{number}" for number in range(250)][(page - 1) * 100 : page * 100]
+    rows = [{"id": one, "name": one, "user_id": one} for one in ids]
+    end = {"next_page_token": str(page + 1) if len(rows) == 100 else False}
+    return httpx.Response(200, json={"resources": rows} | end)
+
+
+LISTS = {
+    "list": lambda twake, **limits: twake.channels.list(**limits),
+    "members": lambda twake, **limits: twake.channels.members("c", **limits),
+}
+
+
+@pytest.mark.parametrize("name", LISTS)
+async def test_a_long_list_is_read_page_by_page(router, twake, name):
+    """To its end."""
+    route = router.get(path__regex="/channels").mock(side_effect=pages)
+    assert [one.id for one in await LISTS[name](twake)] == [f"c{n}" for n in range(250)]
+    assert route.call_count == 3
+    assert not route.calls[0].request.url.query
+
+
+@pytest.mark.parametrize("name", LISTS)
+async def test_a_list_ends_where_the_server_goes_round_in_a_circle(router, twake, name):
+    """It repeats its token, or the rows that it gave."""
+    row = {"id": "c1", "user_id": "c1"}
+    for tokens in ("same", "same", "same"), ("1", "2", "3"):
+        answers = [{"resources": [row], "next_page_token": token} for token in tokens]
+        route = router.get(path__regex="/channels")
+        route.mock(side_effect=[httpx.Response(200, json=one) for one in answers])
+        assert [one.id for one in await LISTS[name](twake)] == ["c1"]
+
+
+@pytest.mark.parametrize("name", LISTS)
+async def test_the_deadline_is_over_all_pages(router, twake, name):
+    """As it is over a call."""
+    numbers = itertools.count()
+
+    def endless(request: httpx.Request) -> httpx.Response:
+        skip(1.0)
+        number = str(next(numbers))
+        row = {"id": number, "user_id": number}
+        return httpx.Response(200, json={"resources": [row], "next_page_token": number})
+
+    router.get(path__regex="/channels").mock(side_effect=endless)
+    loop = asyncio.get_running_loop()
+    clock = attrs.evolve(twake._attempts.clock, now=lambda: loop.time())  # noqa: PLW0108 - `skip` replaces it
+    twake._attempts.clock = clock
+    with pytest.raises(TwakeError):
+        await LISTS[name](twake, deadline=5.0)
+    assert next(numbers) <= 7
+
+
 @pytest.mark.parametrize("server", SERVERS)
 async def test_a_user(recorded, twake, server):
     """By the only path that the server has for it."""
@@ -140,6 +199,20 @@ async def test_an_unknown_user(router, twake):
     router.get("/internal/services/users/v1/users/u").respond(json={"resource": None})
     with pytest.raises(NotFoundError):
         await twake.users.get("u")
+
+
+async def test_ids_in_capitals_are_the_same_ids(router, twake):
+    """The server answers them in small letters."""
+    router.get(path__regex="/users/").respond(json={"resource": {"id": "ab-1"}})
+    assert (await twake.users.get("AB-1")).id == "ab-1"
+    router.get(path__regex="/channels/AB-1").respond(json={"resource": {"id": "ab-1"}})
+    assert (await twake.channels.get("AB-1")).id == "ab-1"
+    router.get(path__regex="/files/AB-1").respond(json={"resource": {"id": "ab-1"}})
+    assert (await twake.files.find("AB-1")).id == "ab-1"
+    router.get(path__regex="/messages/AB-1").respond(
+        json={"resource": {"id": "ab-1", "thread_id": "ab-1"}}
+    )
+    assert (await twake.messages.get(MessageRef("c", "AB-1"))).id == "ab-1"
 
 
 async def test_a_dialog(router, twake):
@@ -214,6 +287,15 @@ async def test_an_answer_about_something_else_proves_nothing(router, twake, docu
         with pytest.raises(OutcomeUnknownError) as caught:
             await call
         assert caught.value.reason == "mismatch"
+
+
+async def test_what_is_not_there_tells_its_attempts(router, twake):
+    """As any error does that came from the server."""
+    words = {"statusCode": 404, "error": "Not Found", "message": "no such thing"}
+    router.get(path__regex="/channels/").respond(json=words)
+    with pytest.raises(NotFoundError, match=r"after 1 attempt in .* s") as caught:
+        await twake.channels.get("c")
+    assert (caught.value.attempts, caught.value.status) == (1, 404)
 
 
 async def test_other_refusals_keep_their_class(router, twake):
@@ -324,6 +406,12 @@ async def test_a_lost_answer_is_asked_for_again(sandbox, real):
         (lambda twake: twake.channels.members(5), "channel_id"),
         (lambda twake: twake.channels.list(" "), "workspace_id"),
         (lambda twake: twake.users.get(""), "user_id"),
+        (
+            lambda twake: twake.dialogs.open(
+                ButtonClick(user_id=5, connection_id="c", message=None), "x"
+            ),
+            "user_id",
+        ),
         (lambda twake: anext(twake.messages.thread("m")), "message"),
         (lambda twake: anext(twake.messages.channel("")), "channel_id"),
     ],
@@ -333,6 +421,59 @@ async def test_what_cannot_work_is_said_before_a_byte_leaves(twake, call, field)
     with pytest.raises(InvalidDraftError) as caught:
         await call(twake)
     assert caught.value.field == field
+
+
+PATHS = {
+    "channels.get": (lambda twake, value: twake.channels.get(value), "channel_id"),
+    "channels.members": (lambda twake, value: twake.channels.members(value), "channel_id"),
+    "channels.list": (lambda twake, value: twake.channels.list(value), "workspace_id"),
+    "channels.list of": (lambda twake, value: twake.channels.list(group_id=value), "group_id"),
+    "users.get": (lambda twake, value: twake.users.get(value), "user_id"),
+    "messages.get": (lambda twake, value: twake.messages.get(MessageRef("c", value)), "id"),
+    "messages.get of": (
+        lambda twake, value: twake.messages.get(MessageRef("c", "m", value)),
+        "parent_message_id",
+    ),
+    "messages.pin": (lambda twake, value: twake.messages.pin(MessageRef("c", value)), "id"),
+    "messages.react": (
+        lambda twake, value: twake.messages.react(MessageRef("c", value), []),
+        "id",
+    ),
+    "messages.thread": (
+        lambda twake, value: anext(twake.messages.thread(MessageRef("c", value))),
+        "id",
+    ),
+    "messages.channel": (lambda twake, value: anext(twake.messages.channel(value)), "channel_id"),
+    "messages.channel of": (
+        lambda twake, value: anext(twake.messages.channel("c", workspace_id=value)),
+        "workspace_id",
+    ),
+    "files.find": (lambda twake, value: twake.files.find(value), "element_id"),
+    "files.find of": (lambda twake, value: twake.files.find("f", group_id=value), "group_id"),
+    "files.download": (lambda twake, value: twake.files.download(value, "none"), "file"),
+    "files.stream": (lambda twake, value: anext(twake.files.stream(value)), "file"),
+    "files.new_version": (
+        lambda twake, value: twake.files.new_version(value, b"x", name="n"),
+        "element",
+    ),
+    "files.upload": (
+        lambda twake, value: twake.files.upload(b"x", name="n", group_id=value),
+        "group_id",
+    ),
+    "send": (lambda twake, value: twake.send_message(value, "x"), "channel_id"),
+    "remove": (lambda twake, value: twake.remove_message(MessageRef("c", value)), "id"),
+}
+
+
+@pytest.mark.parametrize("value", [".", "..", "../x", "a/b", "a\\b"])
+@pytest.mark.parametrize("name", PATHS)
+async def test_no_id_leads_to_another_path(router, twake, name, value):
+    """A gateway may take `%2E%2E` and `%2F` for steps, and ask another route with our token."""
+    call, field = PATHS[name]
+    with pytest.raises((InvalidDraftError, ConfigurationError)) as caught:
+        await call(twake, value)
+    assert caught.value.field == field
+    assert not router.calls
 
 
 async def test_without_a_workspace_no_channel_is_found():
@@ -399,6 +540,21 @@ async def test_the_sandbox_shows_channels_and_people_as_recorded(sandbox, real):
             recorded = json.loads(CASES[TAGS[sandbox.release], name]["response"]["body"])
             assert got.status_code == 200
             assert shape(got.json()) == shape(recorded), name
+
+
+@pytest.mark.parametrize("release", ["2022", "2023"])
+async def test_the_sandbox_gives_a_hundred_rows_at_once(release):
+    """And so a long list is read in pages."""
+    channels = {
+        f"c{number}": {"id": f"id-{number}", "name": "a name", "ws": "main", "group": "acme"}
+        for number in range(228)
+    }
+    seed = DEFAULT_SEED | {"channels": DEFAULT_SEED["channels"] | channels}
+    async with Sandbox(seed, release=release) as box:
+        place = {"group_id": box.group_id, "workspace_id": box.workspace_id, "base_url": box.url}
+        async with TwakeSession(box.public_id, box.private_api_key, api="node", **place) as twake:
+            assert len(await twake.channels.list()) == 230
+        assert [one.method for one in box.requests].count("GET") == 3
 
 
 async def test_channels_and_people_of_the_sandbox(sandbox, real):

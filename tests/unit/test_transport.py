@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import socket
 import ssl
 import time
 
@@ -64,18 +63,12 @@ async def failure(url, **options) -> TwakeError:
     return caught.value
 
 
-def closed_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return taken.getsockname()[1]
-
-
 # --- what is proven not to have left -------------------------------------------------------------
 
 
-async def test_a_refused_port_is_not_sent():
+async def test_a_refused_port_is_not_sent(closed_port):
     """There is no server that could have acted."""
-    error = await failure(f"http://127.0.0.1:{closed_port()}")
+    error = await failure(f"http://127.0.0.1:{closed_port}")
     assert (type(error), error.reason) == (NotSentError, "connect")
 
 
@@ -218,13 +211,13 @@ async def test_a_refusal_does_not_need_its_body(server):
     assert (type(error), error.status) == (RefusedError, 401)
 
 
-@pytest.mark.parametrize("deadline", [0.2, 5.0])
+@pytest.mark.parametrize("deadline", [1.0, 60.0])
 async def test_a_refusal_whose_body_hangs_is_a_refusal(deadline):
     """It does not wait for the deadline, and does not become unknown."""
     async with RawServer(HANGING) as server:
         before = time.monotonic()
         error = await failure(server.url, deadline=deadline)
-        assert time.monotonic() - before < 1.5
+        assert time.monotonic() - before < 30
     assert (type(error), error.status) == (RefusedError, 401)
 
 
@@ -402,10 +395,10 @@ async def test_without_events_only_a_connect_error_of_a_pooled_connection_is_pro
     assert type(await failure("https://twake.example")) is kind
 
 
-async def test_a_callers_client_that_cannot_connect_proves_nothing(http):
+async def test_a_callers_client_that_cannot_connect_proves_nothing(http, closed_port):
     """Not even a client of the library."""
     async with http.AsyncClient(trust_env=False) as client:
-        found = await failure(f"http://127.0.0.1:{closed_port()}", http_client=client)
+        found = await failure(f"http://127.0.0.1:{closed_port}", http_client=client)
     assert (type(found), found.reason) == (OutcomeUnknownError, "unproven")
 
 

@@ -9,6 +9,7 @@ import attrs
 
 from twake_async._protocol.node.api import Token
 from twake_async._protocol.node.login import Grant, log_in
+from twake_async._protocol.subjects import REQUEST
 from twake_async.errors import NotSentError, Outcome, RefusedError, TwakeError
 
 from .shared_call import SharedCall
@@ -101,7 +102,7 @@ class Logins:
 
     def _late(self) -> TwakeError:
         error = NotSentError(
-            "the message was not sent: the deadline passed during the login", reason="login"
+            f"{REQUEST.noun} was not sent: the deadline passed during the login", reason="login"
         )
         error.__cause__ = self._last
         return error

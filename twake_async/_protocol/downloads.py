@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from .exchange import Context
 
-__all__ = ["Download"]
+__all__ = ["Download", "length_of"]
 
 
 @attrs.define(eq=False)
@@ -56,7 +56,7 @@ class Download(Transfer[int]):
         if not head.header(b"content-disposition").lower().startswith("attachment"):
             return False
         self._began = True
-        if _problem(head) is None and (_length(head) or 0) <= self.limit:
+        if _problem(head) is None and (length_of(head) or 0) <= self.limit:
             await self.begin(head)
             self._wanted = True
         return True
@@ -76,22 +76,18 @@ class Download(Transfer[int]):
         if isinstance(answer, Failure) or not self._began or answer.status != 200:
             return self._judge_document(answer, context)
         if (problem := _problem(answer)) is not None:
-            return OutcomeUnknownError(problem, reason="unreadable", status=200)
-        length = _length(answer)
+            return _unreadable(problem)
+        length = length_of(answer)
         if max(self.received, length or 0) > self.limit:
-            return OutcomeUnknownError(
-                f"the file is larger than the limit of {self.limit} bytes",
-                reason="unreadable",
-                status=200,
-            )
+            return _unreadable(f"the file is larger than the limit of {self.limit} bytes")
         if length is not None and self.received != length:
             return self._judge_document(LOST, context)
         return self.received or self._empty()
 
     def _judge_document(self, answer: Answer | Failure, context: Context) -> int | TwakeError:
         if isinstance(answer, Answer) and answer.status == 200 and not answer.body:
-            return self._empty()
-        error: TwakeError = self._judge_inner(answer, context)  # no document is a file
+            return self._empty() if (problem := _problem(answer)) is None else _unreadable(problem)
+        error: TwakeError = self.inner.judge(answer, context)  # no document is a file
         return error
 
     def _empty(self) -> int | TwakeError:
@@ -103,7 +99,12 @@ class Download(Transfer[int]):
         )
 
 
-def _length(head: Answer) -> int | None:
+def _unreadable(why: str) -> OutcomeUnknownError:
+    return OutcomeUnknownError(why, reason="unreadable", status=200)
+
+
+def length_of(head: Answer) -> int | None:
+    """Return how many bytes an answer says that it has; None where it does not say."""
     value = head.header(b"content-length")
     return int(value) if value.isascii() and value.isdigit() else None
 
@@ -112,6 +113,6 @@ def _problem(head: Answer) -> str | None:
     """Return why nobody could tell whether an answer is whole, or None."""
     if head.header(b"content-encoding").lower() not in ("", "identity"):
         return "the server's answer has a content coding that was not asked for"
-    if _length(head) is None and "chunked" not in head.header(b"transfer-encoding").lower():
+    if length_of(head) is None and "chunked" not in head.header(b"transfer-encoding").lower():
         return "the server's answer does not say how long the file is"
     return None

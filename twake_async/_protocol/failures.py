@@ -8,12 +8,14 @@ from urllib.parse import urlsplit
 from twake_async.errors import NotSentError, OutcomeUnknownError, SessionClosedError
 
 from .exchange import LOST, NO_TLS_THERE, TLS_THERE
+from .subjects import MESSAGE
 
 if TYPE_CHECKING:
     from twake_async.errors import TwakeError
 
     from .exchange import Failure
     from .server import Server
+    from .subjects import Subject
 
 __all__ = ["judge_failure"]
 
@@ -23,23 +25,23 @@ _NO_TLS_THERE = NO_TLS_THERE.replace("base_url", "base_url, or the proxy's addre
 _NOT_THE_PROXY = frozenset({"connections_busy", "closed", "unreadable", "unproven"})
 
 
-def judge_failure(failure: Failure, server: Server) -> TwakeError:
+def judge_failure(failure: Failure, server: Server, subject: Subject = MESSAGE) -> TwakeError:
     """Return the error for an attempt that brought no whole answer.
 
     Args:
         failure: What the attempt met.
         server: What is known of the server.
+        subject: What the error is about.
 
     """
     if failure.sent:
         return OutcomeUnknownError(
-            f"it is not known whether the message arrived: {_detail(failure, server)}",
-            reason=failure.reason,
+            f"{subject.doubt}: {_detail(failure, server)}", reason=failure.reason
         )
     if failure.reason == "closed":
-        return SessionClosedError("the session was closed before the message was sent")
+        return SessionClosedError(f"the session was closed before {subject.noun} was sent")
     return NotSentError(
-        f"the message was not sent: {_detail(failure, server)}", reason=failure.reason
+        f"{subject.noun} was not sent: {_detail(failure, server)}", reason=failure.reason
     )
 
 

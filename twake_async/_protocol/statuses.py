@@ -14,12 +14,14 @@ from twake_async.retry import parse_retry_after
 
 from .exchange import TLS_THERE
 from .node_errors import refused_in_words
+from .subjects import MESSAGE
 
 if TYPE_CHECKING:
     from twake_async.errors import TwakeError
 
     from .exchange import Answer, Context
     from .server import Server
+    from .subjects import Subject
 
 __all__ = ["judge_status", "name_proxy", "speaks_tls"]
 
@@ -28,7 +30,9 @@ __all__ = ["judge_status", "name_proxy", "speaks_tls"]
 _BEFORE_FORWARDING = frozenset({401, 407, 411, 413, 414, 431})
 
 
-def judge_status(answer: Answer, path: str, server: Server, context: Context) -> TwakeError:
+def judge_status(
+    answer: Answer, path: str, server: Server, context: Context, subject: Subject = MESSAGE
+) -> TwakeError:
     """Return the error for an answer whose status is not 200.
 
     Args:
@@ -36,12 +40,15 @@ def judge_status(answer: Answer, path: str, server: Server, context: Context) ->
         path: The path that was asked.
         server: What is known of the server.
         context: What is known beside the answer.
+        subject: What the error is about.
 
     """
-    return name_proxy(_judge(answer, path, server, context), server)
+    return name_proxy(_judge(answer, path, server, context, subject), server)
 
 
-def _judge(answer: Answer, path: str, server: Server, context: Context) -> TwakeError:
+def _judge(
+    answer: Answer, path: str, server: Server, context: Context, subject: Subject
+) -> TwakeError:
     status = answer.status
     if status in context.retry_later:
         return _later(answer, context.now)
@@ -52,16 +59,16 @@ def _judge(answer: Answer, path: str, server: Server, context: Context) -> Twake
             f"the server answered {status} and stored nothing", reason="status", status=status
         )
     if 300 <= status < 400:
-        return _judge_redirect(answer, path, server.base_url)
+        return _judge_redirect(answer, path, server.base_url, subject)
     if 400 <= status < 500:
         hint = TLS_THERE if speaks_tls(answer) else "if every message meets it, check base_url"
         return OutcomeUnknownError(
-            f"a gateway answered {status}, which may come after the message was stored; {hint}",
+            f"a gateway answered {status}, which may come after {subject.done}; {hint}",
             reason="gateway_answer",
             status=status,
         )
     return OutcomeUnknownError(
-        f"the server answered {status}, which may come after the message was stored",
+        f"the server answered {status}, which may come after {subject.done}",
         reason="gateway" if status in (502, 503, 504) else "status",
         status=status,
     )
@@ -99,14 +106,14 @@ def _later(answer: Answer, now: float) -> RateLimitedError:
     return later
 
 
-def _judge_redirect(answer: Answer, path: str, base_url: str) -> TwakeError:
+def _judge_redirect(answer: Answer, path: str, base_url: str, subject: Subject) -> TwakeError:
     target = answer.header(b"location")
     where = repr(target) if target else "nowhere"
     why = f"the server redirects to {where}, which is never followed: check base_url"
     if answer.status in (301, 308) and _is_same_over_tls(base_url + path, target):
         return RefusedError(why, reason="redirect", status=answer.status)
     return OutcomeUnknownError(
-        f"{why}; a gateway may say so after the message was stored",
+        f"{why}; a gateway may say so after {subject.done}",
         reason="gateway_answer",
         status=answer.status,
     )

@@ -106,6 +106,7 @@ class Transfer(Generic[T]):
     body = b""
     front_id = None
     can_repeat = True
+    is_upload = False
 
     @property
     def method(self) -> str:
@@ -144,13 +145,6 @@ class Transfer(Generic[T]):
         """Return the headers that say who sends it."""
         return self.inner.headers()
 
-    def _judge_inner(self, answer: Answer | Failure, context: Context) -> Any:
-        """Return what an answer proves of the request; errors speak of a file."""
-        result = self.inner.judge(answer, context)
-        if isinstance(result, TwakeError) and result.args:
-            result.args = (str(result.args[0]).replace("the message", "the file"),)
-        return result
-
     def named_by(self, result: T) -> None:
         """Return None: its connection is not used again."""
 
@@ -171,6 +165,7 @@ class Upload(Transfer[T]):
 
     # A second upload is a second file.
     repeatable = False
+    is_upload = True
 
     @property
     def content_type(self) -> str:
@@ -201,7 +196,7 @@ class Upload(Transfer[T]):
 
     def judge(self, answer: Answer | Failure, context: Context) -> T | TwakeError:
         """Return the element that the server made, or the error that the answer is."""
-        result: T | TwakeError = self._judge_inner(answer, context)
+        result: T | TwakeError = self.inner.judge(answer, context)
         if not isinstance(result, TwakeError):
             size = getattr(result, "size", self.sent)
             return result if size == self.sent else _cut(size, self.sent)

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 from typing import TYPE_CHECKING
 
 import click
 
-from twake_async.errors import Outcome, TwakeError
+from twake_async.errors import Outcome
 from twake_async.messages import MessageDraft, MessageRef
 
 from ._credentials import open_session
+from ._find import ask
 from ._options import FiniteNumber, attempts_option, policy_for, process_signals, session_options
 from ._send import Report, as_content, read_text, send_draft
-from ._statuses import STATUSES, complain, say
-from ._words import of_error
+from ._statuses import STATUSES, say
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from twake_async.retry import RetryPolicy
     from twake_async.session import TwakeSession
 
     from ._credentials import Options
@@ -83,7 +81,7 @@ def edit(
     With --api v1, servers of mid-2021 and later replace the whole message: its hidden data is
     lost, and a pinned message is unpinned.
     """
-    report = Report(as_json)
+    report = Report(as_json, of_edit=True)
     signals = process_signals()
     signals.guard(STATUSES[Outcome.NOT_SENT])
 
@@ -111,21 +109,14 @@ def remove(
 
     The server says the same whether or not there was something to remove.
     """
-    try:
-        session = open_session(options, os.environ, deadline=deadline)
+
+    async def call(twake: TwakeSession, _: str | None) -> None:
         ref = MessageRef(channel, message, parent or "")
-        asyncio.run(_remove(session, ref, policy_for(attempts)))
-    except TwakeError as exc:
-        words = of_error(exc)
-        complain(f"{exc.outcome.value}: {words}")
-        outcome, facts = exc.outcome, {"reason": exc.reason, "message": words}
-    else:
-        outcome, facts = Outcome.DELIVERED, {}
+        await twake.remove_message(ref, retry=policy_for(attempts))
+
+    status = ask(options, deadline, call, as_json=as_json, changes=True)
+    if status is not None:
+        return status
     if as_json:
-        say(json.dumps({"outcome": outcome.value, **facts}))
-    return STATUSES[outcome]
-
-
-async def _remove(session: TwakeSession, ref: MessageRef, policy: RetryPolicy) -> None:
-    async with session as twake:
-        await twake.remove_message(ref, retry=policy)
+        say(json.dumps({"outcome": Outcome.DELIVERED.value}))
+    return STATUSES[Outcome.DELIVERED]

@@ -15,6 +15,7 @@ from rich.console import Console
 from ._find import ask
 from ._options import FiniteNumber, session_options
 from ._statuses import FAILED, complain, printable, say
+from ._words import of_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -111,7 +112,7 @@ def put(
                 deadline=deadline,
             )
 
-    found = ask(options, 30.0, upload, as_json=as_json)
+    found = ask(options, 30.0, upload, as_json=as_json, changes=True)
     if isinstance(found, int):
         return found
     say(json.dumps(facts_of(found)) if as_json else printable(found.id))
@@ -168,7 +169,7 @@ def get(
     try:
         found = ask(options, 30.0, download, as_json=as_json)
     except OSError as exc:
-        complain(f"the file cannot be written: {exc}")
+        complain(f"the file cannot be written: {of_text(str(exc))}")
         return FAILED
     if isinstance(found, int):
         return found

@@ -9,20 +9,23 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from twake_async.errors import TwakeError
+from twake_async.errors import Outcome, TwakeError
+from twake_async.retry import combine
 
 from ._credentials import Settings
-from ._options import FiniteNumber, session_options
-from ._statuses import STATUSES, complain, printable, say
+from ._options import FiniteNumber, process_signals, session_options
+from ._statuses import INTERRUPTED, STATUSES, complain, printable, say
 from ._words import of_error
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
 
     from twake_async.resources import Channel
+    from twake_async.retry import Attempt
     from twake_async.session import TwakeSession
 
     from ._credentials import Options
+    from ._signals import Signals
 
 __all__ = ["ask", "channels", "users"]
 
@@ -134,23 +137,61 @@ def ask(
     call: Callable[[TwakeSession, str | None], Awaitable[T]],
     *,
     as_json: bool,
+    changes: bool = False,
 ) -> T | int:
     """Return what a call returns, or the exit status of its error, which is told.
 
     The call is given the session and the workspace.
+
+    Args:
+        options: The options of the command line.
+        deadline: Seconds for the call.
+        call: Makes it.
+        as_json: Whether a script is told of an error, too.
+        changes: Whether it changes something, so that its outcome is told where a signal ends it.
+
     """
-
-    async def run() -> T:
-        settings = Settings.read(options, os.environ)
-        async with settings.open_session(deadline=deadline) as twake:
-            return await call(twake, settings.get("workspace_id"))
-
-    try:
-        return asyncio.run(run())
-    except TwakeError as exc:
-        words = of_error(exc)
-        complain(f"{exc.outcome.value}: {words}")
-        if as_json:
+    attempts: list[Attempt] = []
+    signals = process_signals()
+    signals.guard(STATUSES[Outcome.NOT_SENT] if changes else INTERRUPTED)
+    with asyncio.Runner() as runner:
+        try:
+            return runner.run(_in_task(options, deadline, call, signals, attempts.append))
+        except TwakeError as exc:
+            words = of_error(exc)
             facts = {"error": type(exc).__name__, "reason": exc.reason, "message": words}
-            say(json.dumps({"outcome": exc.outcome.value, **facts}))
-        return STATUSES[exc.outcome]
+            status = _end(exc.outcome, words, facts, as_json=as_json)
+        except (KeyboardInterrupt, asyncio.CancelledError):
+            if changes:
+                outcome = combine(one.outcome for one in attempts)
+                facts = {"reason": "interrupted"}
+                status = _end(outcome, "interrupted", facts, as_json=as_json)
+            else:
+                complain("interrupted")
+                status = INTERRUPTED
+        # Whatever is idle in the loop, such as a look-up of a name, need not end first.
+        signals.finish_with(status)
+    return status
+
+
+def _end(outcome: Outcome, words: str, facts: dict[str, str], *, as_json: bool) -> int:
+    """Tell how a call ended, and return its exit status."""
+    complain(f"{outcome.value}: {words}")
+    if as_json:
+        say(json.dumps({"outcome": outcome.value, **facts}))
+    return STATUSES[outcome]
+
+
+async def _in_task(
+    options: Options,
+    deadline: float,
+    call: Callable[[TwakeSession, str | None], Awaitable[T]],
+    signals: Signals,
+    on_attempt: Callable[[Attempt], object],
+) -> T:
+    task, loop = asyncio.current_task(), asyncio.get_running_loop()
+    assert task is not None  # noqa: S101 - a coroutine runs in one
+    signals.call(lambda: loop.call_soon_threadsafe(task.cancel))
+    settings = Settings.read(options, os.environ)
+    async with settings.open_session(deadline=deadline, on_attempt=on_attempt) as twake:
+        return await call(twake, settings.get("workspace_id"))

@@ -236,11 +236,16 @@ class Report:
     """Prints the outcome of a send, and returns its exit status."""
 
     as_json: bool
-    _attempts: list[Attempt] = attrs.field(factory=list)
+    of_edit: bool = False
+    _attempts: list[Attempt] = attrs.field(factory=list, init=False)
 
     def note(self, attempt: Attempt) -> None:
-        """Remember one attempt, for the outcome of a send that is interrupted."""
-        self._attempts.append(attempt)
+        """Remember one attempt, for the outcome of a send that is interrupted.
+
+        What comes before a new message, such as an upload, has no `front_id` and does not count.
+        """
+        if self.of_edit or attempt.front_id is not None:
+            self._attempts.append(attempt)
 
     def delivery(self, message: Message, draft: MessageDraft, *, cut: bool) -> int:
         """Print the id, and a warning where the message is not as it was asked for."""

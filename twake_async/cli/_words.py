@@ -32,6 +32,12 @@ _NAME = r"(?<![\w/?&=.'\"-]){}(?![\w/='\"-])(?: \({}\))?"
 _RESTATED = (
     "the message was not sent: ",
     "it is not known whether the message arrived: ",
+    "the request was not sent: ",
+    "the call was not sent: ",
+    "it is not known whether the call arrived: ",
+    "the file was not sent: ",
+    "it is not known whether the file arrived: ",
+    "the request for the file was not sent: ",
     "the server answered, and stored nothing: ",
 )
 #: Other words of Python, and the words of JSON or a shell for them.
@@ -39,6 +45,10 @@ _PHRASES = (
     (", or say allow_plain_http=True", ""),
     (", or edit the Message that was answered, whose content is known", ""),
     ("a workspace_id", "--workspace"),
+    ("say overwrite=True", "give --overwrite"),
+    ("to is a folder", "PATH is a folder"),
+    ("say use_server_name=True", "give --server-name"),
+    ("to is no regular file", "PATH is no regular file"),
     ("api must be one of", "--api (TWAKE_API) must be one of"),
     ('give resume="resend" to send it again', "--resend sends it again"),
     ("the draft is not the one that the journal knows", "it is not the message that is known"),

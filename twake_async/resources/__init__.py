@@ -5,7 +5,8 @@ A session has one object for each: `twake.channels`, `twake.users`, `twake.files
 errors of a send.
 """
 
-from ._channels import Channel, Channels
+from ._channel import Channel
+from ._channels import Channels
 from ._dialogs import Dialogs, Opener, TokenOwner
 from ._files import Files
 from ._files_element import FileElement, FileVersion

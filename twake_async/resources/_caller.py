@@ -10,6 +10,7 @@ import attrs
 
 from twake_async._arguments import check_group
 from twake_async._draft_checks import check_id
+from twake_async._protocol.node.api import check_path_ids
 from twake_async._protocol.node.generation import Node
 from twake_async._protocol.v1.generation import V1
 from twake_async.errors import ConfigurationError, InvalidDraftError, NotFoundError, RefusedError
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from twake_async._sender import Sender
     from twake_async.errors import TwakeError
 
-__all__ = ["Caller", "Limits"]
+__all__ = ["Caller", "Limits", "check_node_id"]
 
 T = TypeVar("T")
 Document = dict[str, Any]
@@ -41,7 +42,17 @@ def _found_nothing(error: RefusedError) -> NotFoundError | None:
     """Return the error that says so, where a 404 in words is one; else None."""
     if error.reason != "status" or error.status != 404:
         return None
-    return NotFoundError(str(error.args[0]), status=404)
+    nothing = NotFoundError(str(error.args[0]), status=404)
+    nothing.attempts, nothing.elapsed = error.attempts, error.elapsed
+    return nothing
+
+
+def check_node_id(field: str, value: object) -> str:
+    """Return an id that is to stand in a path; raise `InvalidDraftError` for what is none."""
+    check_id(field, value)
+    found = str(value)
+    check_path_ids(**{field: found})
+    return found
 
 
 @attrs.frozen
@@ -74,7 +85,10 @@ class Caller:
             ConfigurationError: There is none.
 
         """
-        return check_group(group_id or self.sender.group_id)
+        found = check_group(group_id or self.sender.group_id)
+        if self.is_node:
+            check_path_ids(group_id=found)
+        return found
 
     def v1(self, what: str) -> V1:
         """Return the API of the session, for a call that only v1 has.
@@ -125,6 +139,7 @@ class Caller:
                 field="workspace_id",
             )
         check_id("workspace_id", found)
+        check_path_ids(workspace_id=found)
         return found
 
     @property
@@ -156,7 +171,7 @@ class Caller:
 
         Raises:
             ConfigurationError: It is no route, or there is no group.
-            InvalidDraftError: A field cannot be sent as JSON.
+            InvalidDraftError: A field cannot be sent as JSON, or is the group.
 
         """
         if not isinstance(route, str) or not _ROUTE.fullmatch(route):
@@ -167,6 +182,11 @@ class Caller:
             )
         if not isinstance(fields, Mapping):
             raise InvalidDraftError("fields must be a mapping", field="fields")
+        if "group_id" in fields:
+            raise InvalidDraftError(
+                "fields['group_id'] is an argument of the call: give group_id there",
+                field="fields",
+            )
         document = {"group_id": self.group(group_id), **fields}
         return self.v1("call").call(route, document, _without_cookies, repeatable=False)
 

@@ -2,58 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import quote
 
 import attrs
 
-from twake_async._draft_checks import check_id
-from twake_async._protocol.documents import mismatch
 from twake_async._protocol.node.api import service_path
-from twake_async.errors import NotFoundError, NotSentError, OutcomeUnknownError, TwakeError
+from twake_async.errors import NotSentError, OutcomeUnknownError
 
-from ._caller import Caller, Limits
-from ._users import User, read_user
-from ._values import flag, text, texts
+from ._caller import Caller, Limits, check_node_id
+from ._channel import (
+    Channel,
+    channel_reader,
+    direct_reader,
+    page_of,
+    read_channel,
+    read_member,
+    rows_of,
+)
 
 if TYPE_CHECKING:
+    from twake_async._protocol.node.generation import Node
     from twake_async.retry import RetryPolicy
 
-__all__ = ["Channel", "Channels", "find_direct", "read_channel"]
+    from ._users import User
+
+__all__ = ["Channels", "find_direct"]
 
 T = TypeVar("T")
-
-
-@attrs.frozen
-class Channel:
-    """A channel, as the server describes it."""
-
-    id: str
-    """The id: what `send_message` takes."""
-
-    name: str = ""
-    """The name that people see; `""` for a direct channel."""
-
-    description: str = ""
-    """What it is for, in its owner's words."""
-
-    workspace_id: str | None = None
-    """The workspace that it belongs to; `"direct"` for a direct channel."""
-
-    group_id: str | None = None
-    """The group (company) that it belongs to; None where the server does not say it."""
-
-    is_direct: bool = False
-    """Whether it belongs to its members alone, and to no workspace."""
-
-    is_private: bool = False
-    """Whether only its members see it."""
-
-    members: tuple[str, ...] = ()
-    """The ids of its members, as far as the server names them."""
-
-    raw: Mapping[str, Any] = attrs.field(factory=dict, repr=False, eq=False)
-    """All that the server said, as JSON gives it."""
 
 
 @attrs.frozen(eq=False)
@@ -89,7 +66,7 @@ class Channels:
             "channels.direct",
             "channels/get_direct_channel",
             {"user_id": user_id},
-            _direct_reader(user_id),
+            direct_reader(user_id),
             Limits(group_id, deadline, retry),
         )
 
@@ -123,7 +100,7 @@ class Channels:
             "channels.of_workspace",
             "channels/get_by_workspace",
             {"workspace_id": workspace_id, "user_id": user_id},
-            _rows_of("data", read_channel),
+            rows_of("data", read_channel),
             Limits(group_id, deadline, retry),
         )
 
@@ -150,8 +127,8 @@ class Channels:
         """
         node, caller = self._caller.node("channels.list"), self._caller
         path = _path(caller.group(group_id), caller.workspace(workspace_id))
-        request = node.ask(path, "channels.list", _rows_of("resources", read_channel))
-        return await caller.ask_node(request, Limits(group_id, deadline, retry))
+        limits = Limits(group_id, deadline, retry)
+        return await self._pages(node, path, "channels.list", read_channel, limits)
 
     async def get(
         self,
@@ -178,9 +155,9 @@ class Channels:
 
         """
         node, caller = self._caller.node("channels.get"), self._caller
-        check_id("channel_id", channel_id)
+        check_node_id("channel_id", channel_id)
         path = _path(caller.group(group_id), caller.workspace(workspace_id), channel_id)
-        request = node.ask(path, "channels.get", _channel_reader(channel_id), target=channel_id)
+        request = node.ask(path, "channels.get", channel_reader(channel_id), target=channel_id)
         return await caller.ask_node(request, Limits(group_id, deadline, retry))
 
     async def members(
@@ -208,11 +185,36 @@ class Channels:
 
         """
         node, caller = self._caller.node("channels.members"), self._caller
-        check_id("channel_id", channel_id)
+        check_node_id("channel_id", channel_id)
         place = (caller.group(group_id), caller.workspace(workspace_id))
         path = _path(*place, channel_id, "members")
-        request = node.ask(path, "channels.members", _rows_of("resources", _read_member))
-        return await caller.ask_node(request, Limits(group_id, deadline, retry))
+        limits = Limits(group_id, deadline, retry)
+        return await self._pages(node, path, "channels.members", read_member, limits)
+
+    async def _pages(
+        self,
+        node: Node,
+        path: str,
+        what: str,
+        read_row: Callable[[object], T | None],
+        limits: Limits,
+    ) -> tuple[T, ...]:
+        """Return all rows of a list: the server gives a hundred at once (source: `Pagination`)."""
+        sender = self._caller.sender
+        ends = sender.attempts.now() + sender.seconds(limits.deadline)
+        found: dict[T, None] = {}
+        tokens, token = {""}, ""
+        while True:
+            asked = f"{path}?page_token={quote(token, safe='')}" if token else path
+            request = node.ask(asked, what, page_of(read_row))
+            rows, token = await self._caller.ask_node(request, limits)
+            before = len(found)
+            found.update(dict.fromkeys(rows))
+            if token in tokens or len(found) == before:
+                return tuple(found)
+            tokens.add(token)
+            left = max(0.0, ends - sender.attempts.now())
+            limits = attrs.evolve(limits, deadline=left)
 
 
 async def find_direct(channels: Channels, user_id: str, limits: Limits) -> tuple[Channel, float]:
@@ -250,62 +252,3 @@ async def find_direct(channels: Channels, user_id: str, limits: Limits) -> tuple
 
 def _path(group_id: str, workspace_id: str, *parts: str) -> str:
     return service_path("channels", group_id, "workspaces", workspace_id, "channels", *parts)
-
-
-def _read_member(row: object) -> User | None:
-    member = row if isinstance(row, dict) else {}
-    # v2022.Q2.975 gives the id of the member alone.
-    return read_user(member.get("user")) or read_user({"id": member.get("user_id")})
-
-
-def _rows_of(name: str, read_row: Callable[[object], T | None]) -> Any:
-    def read(document: Mapping[str, Any]) -> tuple[T, ...] | TwakeError:
-        rows = document.get(name)
-        if not isinstance(rows, list):
-            return mismatch("holds no list")
-        return tuple(found for row in rows if (found := read_row(row)) is not None)
-
-    return read
-
-
-def _channel_reader(channel_id: str) -> Any:
-    def read(document: Mapping[str, Any]) -> Channel | TwakeError:
-        channel = read_channel(document.get("resource"))
-        if channel is None or channel.id != channel_id:
-            return mismatch("is not about this channel")
-        return channel
-
-    return read
-
-
-def _direct_reader(user_id: str) -> Any:
-    def read(document: Mapping[str, Any]) -> Channel | TwakeError:
-        found = document.get("object", False)
-        if found is None:
-            return NotFoundError(f"the server knows no user {user_id!r}", status=200)
-        channel = read_channel(found)
-        if channel is None or user_id not in channel.members:
-            return mismatch("holds no channel with this user")
-        return channel
-
-    return read
-
-
-def read_channel(found: object) -> Channel | None:
-    """Return the channel that the server describes; None for no channel."""
-    if not isinstance(found, dict) or not text(found.get("id")):
-        return None
-    is_direct = flag(found.get("direct")) or found.get("visibility") == "direct"
-    workspace = text(found.get("original_workspace")) or text(found.get("workspace_id"))
-    group = text(found.get("original_group")) or text(found.get("company_id"))
-    return Channel(
-        id=text(found["id"]),
-        name=text(found.get("name")),
-        description=text(found.get("description")),
-        workspace_id="direct" if is_direct else workspace or None,
-        group_id=group or text(found.get("app_group_id")) or None,
-        is_direct=is_direct,
-        is_private=flag(found.get("private")) or found.get("visibility") == "private",
-        members=texts(found.get("members")),
-        raw=found,
-    )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import attrs
 
-from twake_async._draft_checks import check_id
+from twake_async._draft_checks import as_dict, check_id
 from twake_async._protocol.documents import mismatch
 from twake_async.errors import InvalidDraftError, RefusedError, TwakeError
 
@@ -87,7 +87,8 @@ class Dialogs:
             TwakeError: As for `send_message`.
 
         """
-        fields = _opener(event) | {"form": _form(form), "hidden_data": dict(hidden_data or {})}
+        data = {} if hidden_data is None else as_dict("hidden_data", hidden_data)
+        fields = _opener(event) | {"form": _form(form), "hidden_data": data}
         limits = Limits(group_id, deadline, retry)
         if self._caller.is_node:
             node = self._caller.node("dialogs.open")
@@ -144,6 +145,7 @@ class Dialogs:
         check_id("token", token)
         read = _token_reader(self._caller.public_id)
         call = self._caller.v1("dialogs.user_of_token").call("core/token", {"token": token}, read)
+        del token  # tools that show tracebacks may show locals
         return await self._caller.make(call, Limits(None, deadline, retry))
 
 
@@ -160,6 +162,8 @@ def _opener(event: Opener) -> dict[str, Any]:
             "connection_id, such as a click or a command",
             field="event",
         )
+    for name, value in ids.items():
+        check_id(name, value)
     return ids
 
 

@@ -86,6 +86,7 @@ class FileContents(FileCalls):
         if (source is None) == (file_url is None):
             raise InvalidDraftError("give either source or file_url", field="source")
         if file_url is not None:
+            self._caller.v1("files.upload with file_url")
             fields = _place(workspace_id, parent_id) | {"name": check_name(name)}
             return await fetched_by_server(self._save, file_url, fields, limits)
         return await self._upload(

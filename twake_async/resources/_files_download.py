@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from twake_async._protocol.documents import mismatch
-from twake_async._protocol.downloads import Download
+from twake_async._protocol.downloads import Download, length_of
+from twake_async._protocol.node.api import check_path_ids
+from twake_async._protocol.subjects import DOWNLOAD
 from twake_async.errors import TwakeError
 
 from ._files_element import FileElement
@@ -45,15 +47,18 @@ def file_request(
     """
     found, group = id_of("file", file), caller.group(limits.group_id)
     if caller.is_node:
+        check_path_ids(file=found)
         path = files_path(group, found, "download")
-        return caller.node("files.download").ask(path, "files.download", _no_file)
+        return caller.node("files.download").ask(path, "files.download", _no_file, subject=DOWNLOAD)
     document = {
         "group_id": group,
         "workspace_id": workspace_of(workspace_id, file),
         "file_id": found,
     }
     v1 = caller.v1("files.download")
-    return v1.call("drive/download", document, _no_file, target=found, crash=_CRASHED)
+    return v1.call(
+        "drive/download", document, _no_file, target=found, crash=_CRASHED, subject=DOWNLOAD
+    )
 
 
 def _no_file(document: Mapping[str, Any]) -> TwakeError:  # noqa: ARG001 - a reader's
@@ -91,8 +96,7 @@ async def fetch(
 
     async def begin(head: Answer) -> None:
         nonlocal total
-        length = head.header(b"content-length")
-        total = int(length) if length else None
+        total = length_of(head)
         await target.begin(head)
 
     async def write(chunk: bytes) -> None:

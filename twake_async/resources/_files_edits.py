@@ -54,6 +54,7 @@ class FileEdits(FileCalls):
             TwakeError: As for `send_message`.
 
         """
+        self._caller.v1("files.make_folder")
         fields = _new(name, workspace_id, parent_id) | {"is_directory": True}
         return await self._save("files.make_folder", fields, Limits(group_id, deadline, retry))
 
@@ -86,6 +87,7 @@ class FileEdits(FileCalls):
             TwakeError: As for `send_message`.
 
         """
+        self._caller.v1("files.save_link")
         if not isinstance(url, str) or not url.startswith(("https://", "http://")):
             raise InvalidDraftError("url must begin with https:// or http://", field="url")
         fields = _new(name, workspace_id, parent_id) | {"is_directory": False, "url": url}
@@ -117,6 +119,7 @@ class FileEdits(FileCalls):
             TwakeError: As for `send_message`.
 
         """
+        self._caller.v1("files.rename")
         fields = _known(element, workspace_id) | {"name": check_name(name)}
         return await self._save("files.rename", fields, Limits(group_id, deadline, retry))
 
@@ -145,6 +148,7 @@ class FileEdits(FileCalls):
             TwakeError: As for `send_message`.
 
         """
+        self._caller.v1("files.move")
         fields = _known(element, workspace_of(workspace_id, element, to))
         fields["parent_id"] = id_of("to", to)
         return await self._save("files.move", fields, Limits(group_id, deadline, retry))
@@ -174,6 +178,7 @@ class FileEdits(FileCalls):
             TwakeError: As for `send_message`.
 
         """
+        self._caller.v1("files.trash")
         check_flag("trash", trash, optional=False)
         fields = _known(element, workspace_id) | {"trash": trash}
         return await self._save("files.trash", fields, Limits(group_id, deadline, retry))

@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from twake_async._protocol.documents import mismatch
-from twake_async._protocol.node.api import internal_path
+from twake_async._protocol.node.api import check_path_ids, internal_path
 from twake_async.errors import NotFoundError, TwakeError
 
 from ._files_element import FileElement
-from ._values import number, text
+from ._values import number, same_id, text
 
 if TYPE_CHECKING:
     from ._caller import Caller, Limits
@@ -28,6 +28,7 @@ def files_path(company: str, *parts: str) -> str:
 
 async def ask_element(caller: Caller, element_id: str, limits: Limits) -> FileElement:
     """Return the file with that id, over Node."""
+    check_path_ids(element_id=element_id)
     path = files_path(caller.group(limits.group_id), element_id)
     request = caller.node("files.find").ask(path, "files.find", node_reader(element_id))
     return await caller.ask_node(request, limits)
@@ -48,7 +49,7 @@ def node_reader(element_id: str | None = None) -> Any:
         element = read_node_element(found)
         if element is None:
             return mismatch("holds no file")
-        if element_id is not None and element.id != element_id:
+        if element_id is not None and not same_id(element.id, element_id):
             return mismatch("is about another file")
         return element
 

@@ -55,6 +55,7 @@ class FileReads(FileCalls):
             TwakeError: As for `send_message`.
 
         """
+        self._caller.v1("files.list")
         fields = {
             "workspace_id": workspace_of(workspace_id, directory_id),
             "directory_id": id_of("directory_id", directory_id),
@@ -124,6 +125,7 @@ class FileReads(FileCalls):
 
         """
         check_count("max_depth", max_depth)
+        self._caller.v1("files.walk")
         workspace = workspace_of(workspace_id, directory_id)
         limits = {"group_id": group_id, "deadline": deadline, "retry": retry}
         seen = {id_of("directory_id", directory_id)}

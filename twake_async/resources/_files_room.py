@@ -13,6 +13,7 @@ from twake_async._protocol.documents import mismatch
 from twake_async.errors import ConfigurationError, InvalidDraftError, TwakeError
 
 from ._files_element import FileElement, read_element
+from ._values import same_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -110,7 +111,7 @@ def element_reader(
         element = read_element(document.get("object"))
         if element is None:
             return mismatch("holds no element of the drive")
-        if element_id is not None and element.id != element_id:
+        if element_id is not None and not same_id(element.id, element_id):
             return mismatch("is about another element")
         return element
 

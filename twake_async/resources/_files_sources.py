@@ -72,8 +72,11 @@ async def open_source(source: Any, size: int | None) -> Source:
 
 def _of_path(path: str | os.PathLike[str]) -> Source:
     try:
-        with open(path, "rb") as file:  # noqa: PTH123 - takes what `os.fspath` takes
-            found = os.fstat(file.fileno())
+        found = os.stat(path)  # noqa: PTH116 - takes what `os.fspath` takes
+        # To open a pipe would wait for whoever writes into it.
+        if stat.S_ISREG(found.st_mode):
+            with open(path, "rb") as file:  # noqa: PTH123 - as above
+                found = os.fstat(file.fileno())
     except (OSError, ValueError) as exc:
         raise InvalidDraftError(
             f"the file to upload cannot be read: {exc}", field="source"
@@ -88,8 +91,10 @@ def _of_path(path: str | os.PathLike[str]) -> Source:
             async for chunk in _pieces(file, found.st_size, thread):
                 yield chunk
         finally:
-            await thread.settle()
-            file.close()
+            try:
+                await thread.settle()
+            finally:
+                thread.finally_run(file.close)
 
     return Source(read, found.st_size, os.path.basename(os.fspath(path)))  # noqa: PTH119 - as above
 

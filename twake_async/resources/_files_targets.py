@@ -8,12 +8,12 @@ import inspect
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
-from urllib.parse import unquote
 
 import attrs
 
 from twake_async.errors import InvalidDraftError
 
+from ._files_names import server_name
 from ._files_threads import InThread
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from twake_async._protocol.exchange import Answer
 
-__all__ = ["FileTarget", "Target", "WriterTarget", "safe_name", "server_name"]
+__all__ = ["FileTarget", "Target", "WriterTarget"]
 
 #: The bytes that are collected before they are written to the disk.
 _AT_ONCE = 1_048_576
@@ -104,6 +104,8 @@ class FileTarget:
             raise InvalidDraftError(
                 "to is a folder: name the file, or say use_server_name=True", field="to"
             )
+        if self.path.exists() and not self.path.is_file():
+            raise InvalidDraftError("to is no regular file, and is not replaced", field="to")
         self._check_free()
 
     def _check_free(self) -> None:
@@ -170,8 +172,10 @@ class FileTarget:
 
     async def discard(self) -> None:
         """Remove the temporary file, if it is still there."""
-        await self._thread.settle()
-        self._remove()
+        try:
+            await self._thread.settle()
+        finally:
+            self._thread.finally_run(self._remove)
 
     def _remove(self) -> None:
         if self._file is not None:
@@ -185,32 +189,3 @@ def _write_all(file: Any, data: bytearray) -> None:
     rest = memoryview(data)
     while rest:
         rest = rest[file.write(rest) :]
-
-
-def server_name(disposition: str) -> str:
-    """Return the name that the server gives a file, without what could lead elsewhere."""
-    _, encoded, value = disposition.partition("filename*=UTF-8''")
-    if encoded:
-        return safe_name(unquote(value.partition(";")[0].strip()))
-    _, _, value = disposition.partition("filename=")
-    return safe_name(
-        value.strip().strip('"').encode("latin-1", "replace").decode("utf-8", "replace")
-    )
-
-
-#: Names that stand for devices on Windows, whatever follows the dot.
-_DEVICES = frozenset(
-    {"con", "prn", "aux", "nul", *(f"{kind}{n}" for kind in ("com", "lpt") for n in "123456789¹²³")}
-)
-
-
-def safe_name(name: str) -> str:
-    """Return a name without folders, control characters and what a system gives a meaning."""
-    name = name.replace("\\", "/").rpartition("/")[2]
-    name = "".join(one if one.isprintable() and one not in '<>:"|?*' else "_" for one in name)
-    name = name.strip().strip(".").strip()
-    while len(name.encode()) > 200:
-        name = name[:-1]
-    if name.partition(".")[0].rstrip().lower() in _DEVICES:
-        name = f"_{name}"
-    return name or "file"

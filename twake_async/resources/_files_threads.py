@@ -27,6 +27,13 @@ class InThread:
         self._step = step
         return await asyncio.shield(step)
 
+    def finally_run(self, function: Callable[[], object]) -> None:
+        """Run a last step now; or, where the wait for one under way was cancelled, after that."""
+        if self._step is None or self._step.done():
+            function()
+        else:
+            self._step.add_done_callback(lambda _: function())
+
     async def settle(self) -> None:
         """Wait for a step that is under way: its file must not be closed before."""
         if self._step is not None and not self._step.done():

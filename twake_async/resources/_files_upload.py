@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from twake_async._protocol.multipart import encode_multipart
+from twake_async._protocol.node.api import check_path_ids
+from twake_async._protocol.subjects import UPLOAD
 from twake_async._protocol.transfers import Upload
 
 from ._files_node import files_path, node_reader
@@ -44,7 +46,12 @@ def v1_upload(
     """
     element_id = fields.get("id")
     inner = caller.v1("files.upload").call(
-        SAVE, {}, element_reader(element_id), repeatable=False, target=element_id
+        SAVE,
+        {},
+        element_reader(element_id),
+        repeatable=False,
+        target=element_id,
+        subject=UPLOAD,
     )
     # As it was recorded: a form in the notation of PHP. An empty `is_directory` is false.
     form = {"group_id": caller.group(group_id)}
@@ -78,10 +85,11 @@ def node_upload(
     query = {"filename": name, "type": _type(name), "total_chunks": 1, "chunk_number": 1}
     if source.size is not None:
         query["total_size"] = source.size
+    check_path_ids(element=element_id or "")
     parts = () if element_id is None else (element_id,)
     path = f"{files_path(caller.group(group_id), *parts)}?{urlencode(query)}"
     inner = caller.node("files.upload").ask(
-        path, "files.upload", node_reader(element_id), method="POST"
+        path, "files.upload", node_reader(element_id), method="POST", subject=UPLOAD
     )
     return _upload(inner, {}, name, source, idle_timeout=idle_timeout, on_progress=on_progress)
 

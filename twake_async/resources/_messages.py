@@ -8,14 +8,15 @@ from urllib.parse import quote
 
 import attrs
 
-from twake_async._draft_checks import check_flag, check_id
+from twake_async._draft_checks import check_flag
 from twake_async._protocol.documents import mismatch
-from twake_async._protocol.node.api import company_path
+from twake_async._protocol.node.api import check_path_ids, company_path
 from twake_async._protocol.node.decode import decode_message
 from twake_async.errors import InvalidDraftError, NotFoundError, TwakeError
 from twake_async.messages import Message, MessageRef
 
-from ._caller import Caller, Limits
+from ._caller import Caller, Limits, check_node_id
+from ._values import same_id
 
 if TYPE_CHECKING:
     from twake_async.retry import RetryPolicy
@@ -169,7 +170,7 @@ class Messages:
 
         """
         self._caller.node("messages.channel")
-        check_id("channel_id", channel_id)
+        check_node_id("channel_id", channel_id)
         place = ("workspaces", self._caller.workspace(workspace_id), "channels", channel_id, "feed")
         path = company_path(self._caller.group(group_id), *place)
         # A feed runs from old to new, a thread from new to old.
@@ -221,11 +222,12 @@ class Messages:
 
 
 def _ref(message: object) -> MessageRef:
-    if isinstance(message, MessageRef):
-        return message
     if isinstance(message, Message):
-        return message.ref
-    raise InvalidDraftError("message must be a Message or a MessageRef", field="message")
+        message = message.ref
+    if not isinstance(message, MessageRef):
+        raise InvalidDraftError("message must be a Message or a MessageRef", field="message")
+    check_path_ids(parent_message_id=message.parent_message_id, id=message.id)
+    return message
 
 
 def _message_reader(ref: MessageRef) -> Any:
@@ -233,7 +235,7 @@ def _message_reader(ref: MessageRef) -> Any:
         found = document.get("resource", False)
         if found is None:
             return NotFoundError("the server has no such message in this thread", status=200)
-        if not isinstance(found, dict) or found.get("id") != ref.id:
+        if not isinstance(found, dict) or not same_id(found.get("id"), ref.id):
             return mismatch("is not about this message")
         return decode_message(found)
 

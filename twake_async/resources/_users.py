@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from twake_async._draft_checks import check_id
 from twake_async._protocol.documents import mismatch
 from twake_async._protocol.node.api import user_path
 from twake_async.errors import NotFoundError, TwakeError
 
-from ._caller import Caller, Limits
-from ._values import flag, text
+from ._caller import Caller, Limits, check_node_id
+from ._values import flag, same_id, text
 
 if TYPE_CHECKING:
     from twake_async.retry import RetryPolicy
@@ -95,7 +94,7 @@ class Users:
         )
 
     async def _get_from_node(self, user_id: str, limits: Limits) -> User:
-        check_id("user_id", user_id)
+        check_node_id("user_id", user_id)
         node = self._caller.node("users.get")
         read = _reader("resource", user_id)
         request = node.ask(user_path(user_id), "users.get", read, target=user_id)
@@ -113,7 +112,7 @@ def _reader(name: str, user_id: str) -> Any:
         if found is None:
             return NotFoundError(f"the server knows no user {user_id!r}", status=200)
         user = read_user(found)
-        return user if user and user.id == user_id else mismatch("is not about this user")
+        return user if user and same_id(user.id, user_id) else mismatch("is not about this user")
 
     return read
 

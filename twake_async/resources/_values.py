@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["flag", "number", "text", "texts"]
+__all__ = ["flag", "number", "same_id", "text", "texts"]
 
 
 def text(value: Any) -> str:
@@ -15,6 +15,11 @@ def text(value: Any) -> str:
 def texts(value: Any) -> tuple[str, ...]:
     """Return the strings of a list."""
     return tuple(one for one in value if isinstance(one, str)) if isinstance(value, list) else ()
+
+
+def same_id(value: Any, wanted: str) -> bool:
+    """Say whether a value is an id that was asked for: servers answer ids in small letters."""
+    return isinstance(value, str) and value.lower() == wanted.lower()
 
 
 def flag(value: Any) -> bool:

@@ -3,13 +3,7 @@
 from __future__ import annotations
 
 from twake_async.sandbox._faults.fault import failure, formed, late, refused
-from twake_async.sandbox._faults.names import (
-    NODE_ACTIONS,
-    Action,
-    Form,
-    Refusal,
-    RequestKind,
-)
+from twake_async.sandbox._faults.names import NODE_ACTIONS, Action, Form, Refusal, RequestKind
 from twake_async.sandbox._twake import Twake  # noqa: TC001
 
 __all__ = ["Failing"]
@@ -59,9 +53,10 @@ class Failing:
             after_storing: The action; the request was carried out.
             retry_after: The Retry-After header of a status: seconds, or any string. Default: none.
             times: For how many requests. Default: 1.
-            on: Which requests: "write" for sends, replies, edits and removes; on the Node API also
-                "read", "login", or "join" for the change of who takes part in a thread. Default:
-                "write".
+            on: Which requests: "write" for sends, replies, edits, removes, dialogs and changes of
+                files; "read" for reads of messages, channels, people, tokens and files, downloads
+                included; on the Node API also "login", or "join" for the change of who takes part
+                in a thread. Default: "write".
 
         Raises:
             ValueError: An unknown action, both or neither of the two given, `times` below 1, or

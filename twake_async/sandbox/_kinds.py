@@ -21,12 +21,24 @@ __all__ = ["kind_of", "thread_of"]
 _V1 = (
     *("/api/v1/messages/save", "/api/v1/messages/remove"),
     *("/api/v1/drive/save", "/api/v1/drive/remove"),
+    *("/api/v1/general/configure", "/api/v1/general/configure_close"),
 )
+_V1_READS = (
+    *("/api/v1/users/get", "/api/v1/core/token"),
+    *("/api/v1/channels/get_direct_channel", "/api/v1/channels/get_by_workspace"),
+    *("/api/v1/drive/list", "/api/v1/drive/find", "/api/v1/drive/download"),
+)
+_CONFIGURE = "/api/console/v1/configure"
 _MESSAGES = r"/(?:api|internal/services)/messages/v1/companies/[^/]+"
 _THREADS = re.compile(rf"{_MESSAGES}/threads(?:/[^/]+/messages(?:/.*)?)?")
 _ONE_THREAD = re.compile(r"/threads/([^/]+)")
 _THREAD = re.compile(rf"{_MESSAGES}/threads/[^/]+")
 _FEED = re.compile(rf"{_MESSAGES}/workspaces/[^/]+/channels/[^/]+/feed")
+#: What stands around the messages: channels, people and files.
+_AROUND = re.compile(
+    r"/(?:api|internal/services)/(?:channels|files)/v1/companies/.*"
+    r"|/internal/services/users/v1/users/[^/]+"
+)
 
 
 def kind_of(request: Request, release: str) -> RequestKind | None:
@@ -37,17 +49,25 @@ def kind_of(request: Request, release: str) -> RequestKind | None:
 
 
 def _kind(method: str, path: str, release: str) -> RequestKind | None:
-    if path.rstrip("/") in _V1:
-        return "write" if method == "POST" and release != "2023" else None
+    if path.startswith("/api/v1/"):
+        return _v1_kind(path.rstrip("/")) if method == "POST" and release != "2023" else None
     if release not in NODE_RELEASES:
         return None
     if method == "GET":
-        return "read" if _FEED.fullmatch(path) or _THREADS.fullmatch(path) else None
+        is_read = any(one.fullmatch(path) for one in (_FEED, _THREADS, _AROUND))
+        return "read" if is_read else None
     if path == LOGIN:
         return "login"
     if _THREAD.fullmatch(path):
         return "join"
-    return "write" if _THREADS.fullmatch(path) else None
+    is_write = path == _CONFIGURE or _THREADS.fullmatch(path) or _AROUND.fullmatch(path)
+    return "write" if is_write else None
+
+
+def _v1_kind(path: str) -> RequestKind | None:
+    if path in _V1:
+        return "write"
+    return "read" if path in _V1_READS else None
 
 
 def thread_of(world: World, request: Request) -> str:

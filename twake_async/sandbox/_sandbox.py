@@ -224,6 +224,20 @@ class Sandbox(Failing):
         user = user_id or str(self._twake.first("users")["id"])
         return self._twake.say(text, channel_id or self.channel_id, user, parent_message_id)
 
+    def publish(self, url: str, content: bytes) -> None:
+        """Let the server fetch a content from an address, as from a web server.
+
+        The sandbox asks nobody. What `file_url` names is fetched if it was published; else the
+        server fetches nothing and makes an empty file, as a real one does. `reset` takes it back.
+
+        Args:
+            url: The address.
+            content: What it gives.
+
+        """
+        with self._twake.changing() as world:
+            world.drive.published[url] = bytes(content)
+
     def ephemerals(self, channel_id: str) -> list[dict[str, Any]]:
         """Return the ephemeral messages that a channel was shown, each as it was shown last."""
         return self._twake.ephemerals(channel_id)

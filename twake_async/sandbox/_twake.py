@@ -13,7 +13,6 @@ from twake_async.sandbox._events.hooks import hooks
 from twake_async.sandbox._faults.answers import altered
 from twake_async.sandbox._faults.database import delay_write, lose_write
 from twake_async.sandbox._faults.fault import Fault, Script
-from twake_async.sandbox._faults.names import REQUEST_KINDS
 from twake_async.sandbox._faults.words import node_words, php_words
 from twake_async.sandbox._kinds import kind_of, thread_of
 from twake_async.sandbox._log_line import log_line
@@ -32,6 +31,9 @@ if TYPE_CHECKING:
     from twake_async.sandbox._world.world import World
 
 __all__ = ["Twake", "check_arguments"]
+
+_OF_NODE = frozenset({"login", "join"})
+"""The requests that only the Node API has."""
 
 _logger = logging.getLogger("twake_async.sandbox")
 
@@ -106,7 +108,7 @@ class Twake:
             ValueError: An unknown kind, one that only the Node API has, or `times` below 1.
 
         """
-        if kind in REQUEST_KINDS and kind != "write" and not self.is_node:
+        if kind in _OF_NODE and not self.is_node:
             raise ValueError(f"{kind!r} needs a release with the Node API")
         self.script.add(fault, times, kind)
         self.changed()

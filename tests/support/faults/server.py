@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import socket
 from collections import Counter, deque
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
@@ -96,6 +97,7 @@ class FaultServer:
         self._empty = asyncio.Event()
         self._empty.set()
         self.port = 0
+        self._reserved: socket.socket | None = None
         self._behaves = False
 
     async def __aenter__(self) -> Self:
@@ -104,12 +106,14 @@ class FaultServer:
 
     async def __aexit__(self, *exc: object) -> None:
         await self.close_port()
+        self._give_back()
         await self.quiet()
         if self.failures:
             raise self.failures[0]
 
     async def open_port(self) -> None:
         """Listen; the second time on the same port."""
+        self._give_back()
         timeouts = {"ssl_handshake_timeout": 5.0, "ssl_shutdown_timeout": 0.2} if self._ssl else {}
         self._server = await asyncio.get_running_loop().create_server(
             lambda: Connection(self),
@@ -122,11 +126,21 @@ class FaultServer:
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def close_port(self) -> None:
-        """Stop listening, and abort all connections."""
+        """Stop listening, and abort all connections; the port stays taken until it opens."""
         self._server.close()
         for connection in list(self.connections):
             connection.transport.abort()
         await self._server.wait_closed()
+        if self._reserved is None:
+            # Else a server of another test may get the port, and answer in this one's place.
+            self._reserved = socket.socket()
+            self._reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            self._reserved.bind(("127.0.0.1", self.port))
+
+    def _give_back(self) -> None:
+        if self._reserved is not None:
+            self._reserved.close()
+            self._reserved = None
 
     @property
     def url(self) -> str:

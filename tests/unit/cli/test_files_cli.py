@@ -68,6 +68,18 @@ def test_scripts_are_told_in_json(v1, note, tmp_path):
     assert json.loads(out) == {"path": str(tmp_path / "n.txt")}
 
 
+def test_what_is_there_is_named_in_the_words_of_the_command_line(v1, note, tmp_path):
+    """Its options, and no arguments of Python."""
+    place = ("--workspace", v1.workspace_id)
+    file_id = run(v1, "files", "put", *place, str(note))[1].strip()
+    status, _, err = run(v1, "files", "get", *place, file_id, str(note))
+    assert status == 1
+    assert "give --overwrite to replace it" in err
+    status, _, err = run(v1, "files", "get", *place, file_id, str(tmp_path))
+    assert status == 3
+    assert "PATH is a folder: name the file, or give --server-name" in err
+
+
 def test_a_folder_is_shown_as_one(v1, note):
     """Its name ends with a slash."""
     import asyncio

@@ -19,12 +19,14 @@ from twake_async._protocol.node_errors import (
     refused_in_words,
 )
 from twake_async._protocol.statuses import judge_status
+from twake_async._protocol.subjects import MESSAGE
 from twake_async.errors import OutcomeUnknownError, RefusedError, TwakeError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from twake_async._protocol.exchange import Context, Failure
+    from twake_async._protocol.subjects import Subject
 
     from .api import Api
 
@@ -46,6 +48,7 @@ def read_answer(
     context: Context,
     *,
     is_reply: bool = False,
+    subject: Subject = MESSAGE,
 ) -> Mapping[str, Any] | TwakeError:
     """Return the document of a 200 that is no error, or the error that the answer is.
 
@@ -56,22 +59,23 @@ def read_answer(
         api: The API that was asked.
         context: What is known beside the answer.
         is_reply: Whether the request adds a message to a thread.
+        subject: What an error is about.
 
     """
     if not isinstance(answer, Answer):
-        return judge_failure(answer, api.server)
+        return judge_failure(answer, api.server, subject)
     if answer.status != 200:
-        return _judge_status(answer, path, api, context, is_reply=is_reply)
+        return _judge_status(answer, path, api, context, subject, is_reply=is_reply)
     document = document_of(answer, limit, api.codec, api.server)
     if isinstance(document, TwakeError):
         return document
     # No message has either of them.
     is_error = "error" in document or "statusCode" in document
-    return _judge_error(document, is_reply=is_reply) if is_error else document
+    return _judge_error(document, subject, is_reply=is_reply) if is_error else document
 
 
 def _judge_status(
-    answer: Answer, path: str, api: Api, context: Context, *, is_reply: bool
+    answer: Answer, path: str, api: Api, context: Context, subject: Subject, *, is_reply: bool
 ) -> TwakeError:
     if answer.status == 401 and refused_in_words(answer) is not None:
         # Expired, foreign, garbage or none: all the same words, and nothing was stored.
@@ -81,7 +85,7 @@ def _judge_status(
         return _outside()
     if answer.status == 404 and document == NOT_FOUND:
         return no_api(404)
-    return judge_status(answer, path, api.server, context)
+    return judge_status(answer, path, api.server, context, subject)
 
 
 def no_api(status: int) -> RefusedError:
@@ -94,7 +98,7 @@ def no_api(status: int) -> RefusedError:
     )
 
 
-def _judge_error(document: Mapping[str, Any], *, is_reply: bool) -> TwakeError:
+def _judge_error(document: Mapping[str, Any], subject: Subject, *, is_reply: bool) -> TwakeError:
     """Return what an error inside a 200 proves."""
     if document == NOT_FOUND:
         return RefusedError("the server has no such route", reason="status", status=200)
@@ -105,7 +109,7 @@ def _judge_error(document: Mapping[str, Any], *, is_reply: bool) -> TwakeError:
         # A server of 2021 drops the access token on its way to the service (`send-text` of 2021).
         return no_api(200)
     return refused or OutcomeUnknownError(
-        "the server answered with an error that may come after the message was stored",
+        f"the server answered with an error that may come after {subject.done}",
         reason="server_error",
         status=200,
     )

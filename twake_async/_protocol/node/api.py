@@ -11,6 +11,7 @@ import attrs
 
 from twake_async._protocol.json_codec import PLAIN, Codec
 from twake_async._protocol.server import Server
+from twake_async.errors import ConfigurationError, InvalidDraftError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,6 +26,7 @@ __all__ = [
     "Api",
     "Ids",
     "Token",
+    "check_path_ids",
     "company_path",
     "internal_path",
     "service_path",
@@ -37,6 +39,8 @@ FRONT_ID = "_front_id"
 MARKER = "_twake_async"
 
 _PLAIN = re.compile("[A-Za-z0-9-]+")
+#: What a gateway may take for steps in a path, although it is quoted.
+_STEPS = re.compile(r"\.\.?|.*[/\\].*", re.DOTALL)
 
 
 @attrs.frozen
@@ -99,6 +103,31 @@ class Api:
         """Forget a token that the server does not take, unless another one is there already."""
         if self.token is token:
             self.token = None
+
+
+def check_path_ids(**ids: str) -> None:
+    """Raise an error for an id that could lead to another path, however it is quoted.
+
+    A gateway may read `%2E%2E` and `%2F` as steps, and ask the server for another path.
+
+    Args:
+        ids: The ids by their fields; `""` for none.
+
+    Raises:
+        ConfigurationError: It is the group or the workspace.
+        InvalidDraftError: It is another id.
+
+    """
+    if _PLAIN.fullmatch("".join(ids.values())):
+        return
+    for field, value in ids.items():
+        if _STEPS.fullmatch(value):
+            is_setting = field in ("group_id", "workspace_id")
+            raise (ConfigurationError if is_setting else InvalidDraftError)(
+                f'{field} is no id: over api="node" it stands in a path, where a gateway may take '
+                'a "/", a "\\", "." and ".." for steps',
+                field=field,
+            )
 
 
 @functools.lru_cache(maxsize=256)

@@ -14,7 +14,7 @@ from twake_async._protocol.random_uuid import random_uuid
 from twake_async.errors import InvalidDraftError
 from twake_async.messages import MessageDraft
 
-from .api import FRONT_ID, MARKER, Api, Ids, company_path
+from .api import FRONT_ID, MARKER, Api, Ids, check_path_ids, company_path
 from .checks import check_draft
 from .requests import Place, Remove, Save
 
@@ -181,6 +181,13 @@ def encode_draft(
     workspace = draft.workspace_id or workspace_id
     if not (workspace or thread) and draft.id is None:
         check_workspace(workspace)
+    check_path_ids(
+        group_id=company,
+        channel_id=draft.channel_id,
+        workspace_id=workspace or "",
+        parent_message_id=thread,
+        id=draft.id or "",
+    )
     operation = _operation(draft)
     fields = _message_fields(draft, operation)
     _check_fields(fields, draft)
@@ -283,8 +290,10 @@ def encode_remove(
 
     Raises:
         ConfigurationError: There is no group.
+        InvalidDraftError: An id cannot stand in a path.
 
     """
-    thread = ref.parent_message_id or ref.id
+    company, thread = check_group(group_id), ref.parent_message_id or ref.id
+    check_path_ids(group_id=company, parent_message_id=ref.parent_message_id, id=ref.id)
     parts = ("threads", thread, "messages", ref.id, "delete")
-    return Remove(company_path(check_group(group_id), *parts), ref.id, api, session)
+    return Remove(company_path(company, *parts), ref.id, api, session)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import attrs
 
 from twake_async._protocol.json_codec import check_json, dump
+from twake_async._protocol.subjects import CALL
 
 from .encode import encode_draft, encode_remove
 from .probes import examine
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
 
     from twake_async._protocol.exchange import Request
+    from twake_async._protocol.subjects import Subject
     from twake_async.check import Check
     from twake_async.errors import TwakeError
     from twake_async.messages import MessageDraft, MessageRef
@@ -63,6 +65,7 @@ class Node:
         method: str = "GET",
         document: Mapping[str, Any] | None = None,
         target: str | None = None,
+        subject: Subject = CALL,
     ) -> Ask[T]:
         """Return a call beside the messages, which may be made twice; see `Ask`.
 
@@ -73,6 +76,7 @@ class Node:
             method: The HTTP method.
             document: What to send; None for nothing.
             target: The id of what it is about, if a good answer names it.
+            subject: What its errors are about.
 
         Raises:
             InvalidDraftError: The document cannot be sent as JSON (outcome `NOT_SENT`).
@@ -81,7 +85,7 @@ class Node:
         if document is not None:
             check_json("document", document)
         body = b"" if document is None else dump(document)
-        call = Ask(path, operation, self.api, read, method, body, target)
+        call = Ask(path, operation, self.api, read, method, body, target, subject=subject)
         call.steps = self.session.steps_of_call(call)
         return call
 

@@ -17,6 +17,7 @@ from twake_async._protocol.node_errors import NOT_FOUND, json_of, refused_in_wor
 from twake_async._protocol.php_errors import has_no_route
 from twake_async._protocol.question import Question
 from twake_async._protocol.statuses import judge_status, name_proxy, speaks_tls
+from twake_async._protocol.subjects import REQUEST
 from twake_async.errors import (
     AuthenticationError,
     NotSentError,
@@ -110,13 +111,13 @@ class Login:
         )
 
     def _without_answer(self, failure: Failure) -> TwakeError:
-        error = judge_failure(failure, self.server)
+        error = judge_failure(failure, self.server, REQUEST)
         if not isinstance(error, OutcomeUnknownError):
             return error
         return self._failed(f"the login was not answered: {failure.detail}")
 
     def _failed(self, why: str, status: int | None = None) -> TwakeError:
-        error = NotSentError(f"the message was not sent: {why}", reason="login", status=status)
+        error = NotSentError(f"{REQUEST.noun} was not sent: {why}", reason="login", status=status)
         return name_proxy(error, self.server)
 
     def named_by(self, result: Grant) -> None:

@@ -28,7 +28,7 @@ from twake_async.check import Check
 from twake_async.errors import AuthenticationError, RateLimitedError, RefusedError, TwakeError
 
 from .answers import read_answer
-from .api import Api, Token, company_path
+from .api import Api, Token, check_path_ids, company_path
 from .login import LOGIN, Grant, Login
 
 if TYPE_CHECKING:
@@ -139,6 +139,7 @@ def examine(
 
     """
     group = check_group(group_id)
+    check_path_ids(group_id=group)
     if workspace_id is not None:
         check_workspace(workspace_id)
     credentials, proxy = api.credentials, api.server.proxy

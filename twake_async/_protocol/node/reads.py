@@ -10,6 +10,7 @@ import attrs
 
 from twake_async._protocol.documents import mismatch
 from twake_async._protocol.json_codec import dump
+from twake_async._protocol.subjects import CALL
 from twake_async.errors import TwakeError
 
 from .answers import read_answer
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
     from twake_async._protocol.exchange import Answer, Context, Failure, Steps
+    from twake_async._protocol.subjects import Subject
 
     from .requests import Place
 
@@ -47,6 +49,8 @@ class Ask(Generic[T]):
     """The message that it is about, which its answer names if it is there; None for no one."""
     steps: Steps[T] | None = attrs.field(default=None, repr=False)
     """What the session does around its attempts; None where the caller of the read does it."""
+    subject: Subject = CALL
+    """What its errors are about."""
     used: Token | None = attrs.field(default=None, init=False, repr=False)
     """The access token that the last attempt was sent with."""
 
@@ -61,7 +65,9 @@ class Ask(Generic[T]):
 
     def judge(self, answer: Answer | Failure, context: Context) -> T | TwakeError:
         """Return what an answer says, or the error that there is none."""
-        document = read_answer(answer, self.path, self.answer_limit, self.api, context)
+        document = read_answer(
+            answer, self.path, self.answer_limit, self.api, context, subject=self.subject
+        )
         return document if isinstance(document, TwakeError) else self.read(document)
 
     def named_by(self, result: T) -> str | None:

@@ -13,6 +13,7 @@ from twake_async._protocol.exchange import Answer
 from twake_async._protocol.failures import judge_failure
 from twake_async._protocol.node_errors import NOT_FOUND, json_of
 from twake_async._protocol.statuses import judge_status
+from twake_async._protocol.subjects import MESSAGE
 from twake_async.errors import RefusedError, TwakeError
 
 from .refusals import judge_words
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from twake_async._protocol.exchange import Context, Failure
+    from twake_async._protocol.subjects import Subject
 
     from .api import Api
 
@@ -34,6 +36,7 @@ def read_answer(  # noqa: PLR0917 - on the path of each send
     api: Api,
     context: Context,
     judge: Callable[[Mapping[str, Any]], TwakeError] = judge_words,
+    subject: Subject = MESSAGE,
 ) -> Mapping[str, Any] | TwakeError:
     """Return the document of a 200 that is no refusal, or the error that the answer is.
 
@@ -44,12 +47,13 @@ def read_answer(  # noqa: PLR0917 - on the path of each send
         api: The API that was asked.
         context: What is known beside the answer.
         judge: Returns what a 200 proves whose JSON has an `error`.
+        subject: What an error is about.
 
     """
     if not isinstance(answer, Answer):
-        return judge_failure(answer, api.server)
+        return judge_failure(answer, api.server, subject)
     if answer.status != 200:
-        return _no_api(answer) or judge_status(answer, path, api.server, context)
+        return _no_api(answer) or judge_status(answer, path, api.server, context, subject)
     document = document_of(answer, limit, api.codec, api.server)
     if isinstance(document, TwakeError):
         return document

@@ -8,6 +8,7 @@ import attrs
 
 from twake_async._protocol.exchange import Answer
 from twake_async._protocol.json_codec import check_json, dump
+from twake_async._protocol.subjects import CALL
 from twake_async.errors import OutcomeUnknownError, TwakeError
 
 from .answers import read_answer
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from twake_async._protocol.exchange import Context, Failure
+    from twake_async._protocol.subjects import Subject
 
 __all__ = ["Call", "encode_call"]
 
@@ -38,6 +40,8 @@ class Call(Generic[T]):
     """The id of what it is about, which a good answer names; None where it names nothing."""
     crash: str | None = None
     """What an empty 500 may mean on this route; None where it means only that PHP failed."""
+    subject: Subject = CALL
+    """What its errors are about."""
 
     method = "POST"
     answer_limit = 33_554_432
@@ -60,7 +64,9 @@ class Call(Generic[T]):
 
     def judge(self, answer: Answer | Failure, context: Context) -> T | TwakeError:
         """Return what an answer says, or the error that it is."""
-        document = read_answer(answer, self.path, self.answer_limit, self.api, context, _judge)
+        document = read_answer(
+            answer, self.path, self.answer_limit, self.api, context, _judge, self.subject
+        )
         if self.crash is not None and isinstance(answer, Answer) and _crashed(answer):
             return OutcomeUnknownError(self.crash, reason="status", status=500)
         return document if isinstance(document, TwakeError) else self.read(document)
@@ -90,6 +96,7 @@ def encode_call(
     repeatable: bool,
     target: str | None = None,
     crash: str | None = None,
+    subject: Subject = CALL,
 ) -> Call[T]:
     """Return the request to a route.
 
@@ -101,10 +108,11 @@ def encode_call(
         repeatable: Whether to send it twice has the effect of once.
         target: The id of what it is about, if a good answer names it.
         crash: What an empty 500 may mean on this route.
+        subject: What its errors are about.
 
     Raises:
         InvalidDraftError: The document cannot be sent as JSON (outcome `NOT_SENT`).
 
     """
     check_json("document", document)
-    return Call(route, dump(document), read, api, repeatable, target, crash)
+    return Call(route, dump(document), read, api, repeatable, target, crash, subject)

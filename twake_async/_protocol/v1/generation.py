@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import attrs
 
+from twake_async._protocol.subjects import CALL
+
 from .calls import Call, encode_call
 from .echoed import EchoedDraft
 from .encode import encode_draft, encode_remove
@@ -14,6 +16,7 @@ from .probes import examine
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
 
+    from twake_async._protocol.subjects import Subject
     from twake_async.check import Check
     from twake_async.errors import TwakeError
     from twake_async.messages import MessageDraft, MessageRef
@@ -56,10 +59,18 @@ class V1:
         repeatable: bool = True,
         target: str | None = None,
         crash: str | None = None,
+        subject: Subject = CALL,
     ) -> Call[T]:
         """Return the request to a route beside the messages; see `encode_call`."""
         return encode_call(
-            route, document, read, self.api, repeatable=repeatable, target=target, crash=crash
+            route,
+            document,
+            read,
+            self.api,
+            repeatable=repeatable,
+            target=target,
+            crash=crash,
+            subject=subject,
         )
 
     def check(self, group_id: str | None) -> Generator[Probe, Check | TwakeError, Check]:

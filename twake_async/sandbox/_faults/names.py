@@ -45,7 +45,7 @@ Refusal = Literal["authentication", "group", "capability", "privileges"]
 """A refusal in the words of the server."""
 
 RequestKind = Literal["write", "read", "login", "join"]
-"""Which requests a fault waits for; a server of 2020 or 2021 knows only writes."""
+"""Which requests a fault waits for; a server of 2020 or 2021 knows writes and reads."""
 
 SILENCES: tuple[str, ...] = get_args(Silence)
 """Failures with no byte of an answer."""

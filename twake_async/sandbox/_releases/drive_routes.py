@@ -63,7 +63,9 @@ def _content(call: Call) -> tuple[bytes | None] | None:
     if call.posted is not None:
         return (call.posted,)
     address = php.field(call.fields, "file_url")
-    return (call.world.drive.fetch(address),) if isinstance(address, str) and address else None
+    if not isinstance(address, str) or not address:
+        return None
+    return (call.world.drive.published.get(address),)
 
 
 def _remove(call: Call) -> Answer:

@@ -10,7 +10,7 @@ from twake_async.sandbox._world.contents import Contents
 from twake_async.sandbox._world.rows import row_key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 __all__ = ["Drive", "Element", "Version"]
 
@@ -63,8 +63,8 @@ class Drive:
     """The ids of the root and the trash of each workspace."""
     contents: Contents = field(factory=Contents)
     max_elements: int = 1_000
-    fetch: Callable[[str], bytes | None] = lambda _: None
-    """Fetches the content of a `file_url`: a sandbox asks nobody, and so makes an empty file."""
+    published: dict[str, bytes] = field(factory=dict)
+    """What stands at the addresses that a `file_url` may name: a sandbox asks nobody."""
 
     def element(self, element_id: Any) -> Element | None:
         """Return the element with that id."""

@@ -2,30 +2,36 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from twake_async.sandbox._releases.node.errors import NodeError
 from twake_async.sandbox._world.rows import same_id
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from twake_async.sandbox._releases.node.call import Call
     from twake_async.sandbox._world.rows import User
 
 __all__ = ["channel_members", "channels_of_workspace", "one_channel", "one_user"]
 
+T = TypeVar("T")
+
+#: What a query may name of a list, and what counts without.
+_PAGES = {"limit": 100, "page_token": 1}
+
 
 def channels_of_workspace(call: Call) -> dict[str, Any]:
     """Return the channels of a workspace; private ones too."""
     company, workspace = call.path
-    return {
-        "resources": [
-            _listed(call, channel, company)
-            for channel in call.world.channels.values()
-            if same_id(channel.get("workspace_id"), workspace)
-        ]
-    }
+    found = [
+        channel
+        for channel in call.world.channels.values()
+        if same_id(channel.get("workspace_id"), workspace)
+    ]
+    rows, token = _page(call, found)
+    end = {"next_page_token": token} if token else {}
+    return {"resources": [_listed(call, channel, company) for channel in rows], **end}
 
 
 def one_channel(call: Call) -> dict[str, Any]:
@@ -42,8 +48,23 @@ def channel_members(call: Call) -> dict[str, Any]:
     """Return the members of a channel; 2022 gives their ids alone."""
     channel = _channel(call)
     users = [one for one in call.world.users.values() if _is_in(call, channel, one)]
-    end = {"next_page_token": False} if call.release != "2022" else {}
-    return {"resources": [_member(call, channel, user) for user in users], **end}
+    rows, token = _page(call, users)
+    end = {"next_page_token": token} if token or call.release != "2022" else {}
+    return {"resources": [_member(call, channel, user) for user in rows], **end}
+
+
+def _page(call: Call, rows: Sequence[T]) -> tuple[Sequence[T], str | bool]:
+    """Return the page that a query names, and the token of the next one; False for none.
+
+    Source: `Pagination`, and `MongoPagination`, whose tokens are numbers of pages.
+    """
+    limit, page = (_number(call.query.get(name), of) for name, of in _PAGES.items())
+    shown = rows[(page - 1) * limit : page * limit]
+    return shown, len(shown) == limit and str(page + 1)
+
+
+def _number(value: str | None, default: int) -> int:
+    return int(value) if value and value.isascii() and value.isdigit() and int(value) else default
 
 
 def one_user(call: Call) -> dict[str, Any]:
