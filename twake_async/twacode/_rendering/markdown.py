@@ -34,11 +34,12 @@ class _Rule:
     bounds: bool = False
     """Whether no letter or digit may stand before it."""
     starts_line: bool = False
-    pattern: re.Pattern[str] = attrs.field(init=False)
-    """The content and the end that follow a marker; no backslash stands before the end."""
+    pattern: re.Pattern[str] = attrs.field(
+        init=False, default=attrs.Factory(lambda rule: rule.compiled(), takes_self=True)
+    )
 
-    @pattern.default
-    def _compile(self) -> re.Pattern[str]:
+    def compiled(self) -> re.Pattern[str]:
+        """Return what finds the content and the end; no backslash stands before the end."""
         end = rf"(?<!\\){re.escape(self.end)}" if self.end else ""
         return re.compile(f"({self.content}){end}")
 
