@@ -16,6 +16,7 @@ import sys
 import tempfile
 
 from chromium import open_browser
+from selenium.webdriver.common.by import By
 from stage import Tab, free_port, wait_for_port
 
 from twake_async import OutcomeUnknownError, RetryPolicy, TwakeSession
@@ -55,6 +56,30 @@ async def lose_an_answer(sandbox: Sandbox) -> None:
             await twake.send_message(sandbox.channel_id, "The poll ends at noon.")
 
 
+def play(tab: Tab, sandbox: Sandbox) -> None:
+    """Ask, vote, answer and fail."""
+    tab.say("Where do we eat?")
+    tab.be("bob")
+    tab.say("/bot Lunch today? ; Pizzeria ; Canteen")
+    poll = tab.message("Lunch today?")
+    tab.press(".tw button[data-action='vote:1']")
+    poll = tab.message("1 votes")
+    poll.find_element(By.CSS_SELECTOR, ".more").click()
+    tab.press("#menu button", "Reply")
+    tab.say("The canteen has soup today")
+    tab.message("soup today")
+    tab.be("alice")
+    tab.press(".tw button[data-action='vote:0']")
+    tab.message("2 votes")
+    tab.say("/bot Dinner?")
+    tab.message("with two to six answers")
+    tab.press("[data-fault=lost_answer]")
+    tab.wait(lambda: "close after storing" in tab.text("#waiting"))
+    asyncio.run(lose_an_answer(sandbox))
+    tab.message("The poll ends at noon.")
+    tab.wait(lambda: "settled" in tab.text("#traffic"))
+
+
 def take(path: pathlib.Path) -> None:
     """Play, and take the picture."""
     port = free_port()
@@ -67,20 +92,7 @@ def take(path: pathlib.Path) -> None:
         browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", SIZE)
         tab = Tab(browser, sandbox)
         tab.open()
-        tab.say("Where do we eat?")
-        tab.be("bob")
-        tab.say("/bot Lunch today? ; Pizzeria ; Canteen")
-        tab.message("Lunch today?")
-        tab.press(".tw button[data-action='vote:1']")
-        tab.message("1 votes")
-        tab.be("alice")
-        tab.press(".tw button[data-action='vote:0']")
-        tab.message("2 votes")
-        tab.press("[data-fault=lost_answer]")
-        tab.wait(lambda: "close after storing" in tab.text("#waiting"))
-        asyncio.run(lose_an_answer(sandbox))
-        tab.message("The poll ends at noon.")
-        tab.wait(lambda: "settled" in tab.text("#traffic"))
+        play(tab, sandbox)
         tab.script("document.activeElement.blur()")
         tab.wait(lambda: not tab.script("return document.getAnimations().length"))
         tab.script(ONE_TIME)

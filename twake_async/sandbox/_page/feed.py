@@ -42,6 +42,8 @@ class Feed:
     number: int = 0
     """The number of the last change."""
     _changes: deque[tuple[int, Change]] = field(factory=lambda: deque(maxlen=_KEPT), init=False)
+    _is_stale: bool = field(default=True, init=False)
+    """Whether the world may have changed since the last look."""
     _rows: dict[str, Any] = field(factory=dict, init=False)
     """The rows of the messages as they were at the last look."""
     _ephemerals: dict[str, Any] = field(factory=dict, init=False)
@@ -50,7 +52,11 @@ class Feed:
     _lock: threading.RLock = field(factory=threading.RLock, init=False)
 
     def wake(self) -> None:
-        """Tell whoever watches that something may have changed."""
+        """Tell whoever watches that something in the world may have changed."""
+        self._is_stale = True
+        self._notify()
+
+    def _notify(self) -> None:
         for loop, event in tuple(self._watchers):
             with suppress(RuntimeError):  # the loop has ended
                 loop.call_soon_threadsafe(event.set)
@@ -59,7 +65,7 @@ class Feed:
         """Add a change, and tell whoever watches."""
         with self._lock:
             self._add(kind, key)
-        self.wake()
+        self._notify()
 
     def _add(self, kind: str, key: Any) -> None:
         self.number += 1
@@ -78,6 +84,9 @@ class Feed:
     def look(self) -> int:
         """Add what changed in the world since the last look, and return the last number."""
         with self.twake.changing() as world, self._lock:
+            if not self._is_stale:
+                return self.number
+            self._is_stale = False  # whoever changes something says so while it holds the lock
             if self.twake.is_node:
                 rows = {key: _row_of_node(row) for key, row in world.node.messages.items()}
             else:
