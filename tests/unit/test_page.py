@@ -304,8 +304,8 @@ async def test_people_act_and_the_bot_hears_it(box, page):
         {"do": "type", "text": "/bot go", **where},
         {"do": "click", "message": sent.id, "action": "yes", "form": {"note": "n", "s": "a"}},
         {"do": "menu", "message": sent.id},
-        {"do": "icon", **where},
-        {"do": "configure", **where},
+        {"do": "icon", "application": box.public_id, **where},
+        {"do": "configure", "application": "bot", **where},
     ):
         assert (await page.act(**act)).json() == {}
     kinds = [(one.type, one.name) for one in box.posted if one.type != "hook"]

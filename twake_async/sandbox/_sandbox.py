@@ -123,7 +123,10 @@ class Sandbox(Failing):
 
     @property
     def url(self) -> str:
-        """The address, "http://127.0.0.1:PORT"; a RuntimeError while it is not served."""
+        """The address, "http://127.0.0.1:PORT"; a RuntimeError while it is not served.
+
+        In a browser, it shows the page of the sandbox.
+        """
         return self._server.url
 
     @property

@@ -122,6 +122,11 @@ class Walk:
         rooms = [one.text for one in tab.all("#rooms button")]
         self.expect(f"carol sees {rooms}", rooms == ["# General"])
         tab.be("alice")
+        tab.sandbox.say("elsewhere", channel_id=DEFAULT_SEED["channels"]["random"]["id"])
+        tab.press("#rooms button", "Random, new messages")
+        tab.message("elsewhere")
+        tab.press("#rooms button", "General")
+        tab.message("Good morning")
         self.look(tab, "talk")
         bot.end()
         tab.say("ping")
@@ -183,7 +188,7 @@ class Walk:
 
     def window(self, tab: Tab) -> None:
         """Ask to configure the bot, and answer in its window."""
-        tab.press("#configure")
+        tab.press("#apps .configure")
         tab.wait(lambda: tab.one("#window input").is_displayed())
         tab.one("#window input").send_keys("Bob")
         self.look(tab, "window")

@@ -122,14 +122,17 @@ class Acting:
         await self.acts.pin(_text(given, "message"), _text(given, "user"), pinned=pinned)
 
     async def _menu(self, given: Mapping[str, Any]) -> None:
-        await self.acts.open_menu(_text(given, "message"), _text(given, "user"), None)
+        application = _text(given, "application", empty=True) or None
+        await self.acts.open_menu(_text(given, "message"), _text(given, "user"), application)
 
     async def _icon(self, given: Mapping[str, Any]) -> None:
         where = _text(given, "channel"), _text(given, "parent", empty=True)
-        await self.acts.open_icon(_text(given, "user"), *where, None)
+        application = _text(given, "application", empty=True) or None
+        await self.acts.open_icon(_text(given, "user"), *where, application)
 
     async def _configure(self, given: Mapping[str, Any]) -> None:
-        await self.acts.configure("channel", _text(given, "user"), _text(given, "channel"), None)
+        where, application = _text(given, "channel"), _text(given, "application", empty=True)
+        await self.acts.configure("channel", _text(given, "user"), where, application or None)
 
     def _fault(self, name: str) -> dict[str, Any]:
         if name not in FAULTS:
