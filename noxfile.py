@@ -100,9 +100,13 @@ def packaging(session: nox.Session) -> None:
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """The documentation, with every warning and every unresolved reference an error."""
+    """The documentation, with every warning an error; what the reference and the search show."""
     _install_group(session, "docs", *_all_requirements(), "pytest")
     session.run("sphinx-build", "-W", "-n", "-E", "-b", "html", "docs", "docs/_build/html")
+    env = {"PYTHONPATH": os.pathsep.join((".", "tests/support"))}
+    session.run("python", "tests/project/built_reference.py", "docs/_build/html", env=env)
+    # The first hit of a search for a question is the section that answers it.
+    session.run("python", "tests/project/search/first_hits.py", "docs/_build/html")
 
 
 @nox.session(name="docs-browser", default=False)

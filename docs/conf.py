@@ -9,6 +9,7 @@ from typing import Any
 
 import attrs
 from docutils import nodes
+from pygments.lexers.special import TextLexer
 from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.ext.napoleon import Config, GoogleDocstring
@@ -34,6 +35,7 @@ exclude_patterns = ["_build", "examples"]
 html_static_path = ["_static"]
 html_css_files = ["house.css"]
 html_favicon = "_static/favicon.svg"
+html_search_scorer = str(ROOT / "docs" / "_static" / "scorer.js")
 highlight_language = "none"
 html_theme = "furo"
 html_title = f"twake-async {release}"
@@ -76,7 +78,17 @@ def _sections(
     """
     if what in {"class", "exception", "function", "method"}:
         config = Config(napoleon_use_rtype=False)
+        lines[:] = _without_attributes(lines)
         lines[:] = GoogleDocstring(lines, config, app, what, name, found, options).lines()
+
+
+def _without_attributes(lines: list[str]) -> list[str]:
+    """Leave out the section "Attributes:", which is for `help()`: each attribute follows anyway."""
+    if "Attributes:" not in lines:
+        return lines
+    start = lines.index("Attributes:")
+    end = next((n for n in range(start + 1, len(lines)) if lines[n][:1].strip()), len(lines))
+    return lines[:start] + lines[end:]
 
 
 def _signature(
@@ -105,3 +117,4 @@ def setup(app: Sphinx) -> None:
     app.connect("autodoc-process-signature", _signature)
     app.connect("autodoc-process-docstring", _sections)
     app.connect("doctree-read", _plain_type)
+    app.add_lexer("cron", TextLexer)  # Pygments has none for crontabs

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import signal
-import socket
 
 import pytest
 from faults import FaultServer
+from faults.ports import hold_port
 from hypothesis import settings
 
 # These tests need programs that are no Python packages: `nox -s gateways` asks for them.
@@ -29,9 +29,8 @@ settings.load_profile("house")
 @pytest.fixture
 def closed_port():
     """Give a port that refuses connections: it is taken, and nothing listens there."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        yield taken.getsockname()[1]
+    with hold_port() as held:
+        yield held.getsockname()[1]
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ and the first three are never wrong::
         message = await twake.send_message("channel-id", "Hello, this is my first message !")
 """
 
+from ._field_texts import show_field_texts as _show_field_texts
 from .check import Check
 from .deliveries import Delivery, JournalEntry, Pause, Progress
 from .errors import (
@@ -23,6 +24,7 @@ from .errors import (
     OutcomeUnknownError,
     RateLimitedError,
     RefusedError,
+    ReplyAtRootWarning,
     SessionClosedError,
     TextCutWarning,
     TwakeError,
@@ -32,12 +34,14 @@ from .journal import Journal
 from .messages import Message, MessageDraft, MessageRef, Reaction, ReplyTarget
 from .retry import Attempt, RetryBudget, RetryPolicy
 from .session import TwakeSession
+from .stats import Connections, Stats
 
 __all__ = [
     "Attempt",
     "AuthenticationError",
     "Check",
     "ConfigurationError",
+    "Connections",
     "Delivery",
     "EmptyFileWarning",
     "InvalidDraftError",
@@ -58,12 +62,16 @@ __all__ = [
     "RateLimitedError",
     "Reaction",
     "RefusedError",
+    "ReplyAtRootWarning",
     "ReplyTarget",
     "RetryBudget",
     "RetryPolicy",
     "SessionClosedError",
+    "Stats",
     "TextCutWarning",
     "TwakeError",
     "TwakeSession",
     "WrongEventLoopError",
 ]
+
+_show_field_texts(__name__)

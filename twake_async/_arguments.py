@@ -47,7 +47,7 @@ class Credentials:
         return f"Credentials(public_id={self.public_id!r}, private_api_key='***')"
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError("credentials are not pickled: build the session anew where it is used")
+        raise TypeError("credentials cannot be pickled: make the session again where it is used")
 
     def reveal(self) -> str:
         """Return the key: for the request that needs it, while it is sent."""
@@ -70,14 +70,14 @@ def _check_secret(name: str, value: object) -> ConfigurationError | None:
         return ConfigurationError(f"{name} must be a non-empty string", field=name)
     if ":" in value:
         return ConfigurationError(
-            f"{name} holds a colon: the server splits id and key at every colon and would never "
-            "accept it; check that id and key were not pasted together",
+            f"{name} contains a colon, which the server never accepts: check that the id and the "
+            f"key were not pasted together",
             field=name,
         )
     if not value.isprintable():
         return ConfigurationError(
-            f"{name} holds a control character or a lone surrogate, perhaps a line break at its "
-            "end: strip it",
+            f"{name} contains a control character or a lone surrogate, perhaps a line break at "
+            f"its end: remove it",
             field=name,
         )
     return None
@@ -169,7 +169,7 @@ def _checked_url(base_url: object, *, allow_plain_http: bool) -> str:
     if scheme == "http" and not (allow_plain_http or _is_loopback(host)):
         _refuse_url(
             "is plain http to a host that is not this machine, which would show the key to the "
-            "network: use https, or say allow_plain_http=True"
+            "network: use https, or give allow_plain_http=True"
         )
     # "HTTPS:" in capitals is the same scheme; later checks know the lower case only.
     return f"{scheme}://{authority}{found['path'].rstrip('/')}"
@@ -191,7 +191,7 @@ def check_group(group_id: object) -> str:
     """Return a group's id; raise `ConfigurationError` for anything else."""
     if not isinstance(group_id, str) or not group_id or not group_id.isprintable():
         raise ConfigurationError(
-            "group_id is missing or no id: give it to the session, to the call, or set "
+            "group_id is missing or is not an id: give it to the session, to the call, or set "
             "TWAKE_GROUP_ID",
             field="group_id",
         )
@@ -203,9 +203,9 @@ def check_workspace(workspace_id: object) -> str:
     good = isinstance(workspace_id, str) and workspace_id.strip() and workspace_id.isprintable()
     if not good or not isinstance(workspace_id, str):
         raise ConfigurationError(
-            'workspace_id is missing or no id: over api="node" the server would store a message '
-            "that nobody sees. Give it to the session, to the draft, or set TWAKE_WORKSPACE_ID; "
-            'it is "direct" for a direct channel',
+            'workspace_id is missing or is not an id: over api="node" the server would store a '
+            "message that nobody sees. Give it to the session, to the draft, or set "
+            'TWAKE_WORKSPACE_ID; it is "direct" for a direct channel',
             field="workspace_id",
         )
     return workspace_id
@@ -241,8 +241,8 @@ def check_callback(field: str, value: object) -> None:
     for one in (inner, getattr(inner, "__call__", None)):  # noqa: B004 - of an object's class
         if inspect.iscoroutinefunction(one) or inspect.isasyncgenfunction(one):
             raise ConfigurationError(
-                f"{field} must be a plain function, not an async one: it is called, and nothing "
-                "awaits what it returns",
+                f"{field} must be a plain function, not an async one, because nothing awaits its "
+                f"result",
                 field=field,
             )
 

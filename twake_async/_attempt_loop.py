@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import math
+from logging import DEBUG
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import attrs
 
+from ._log import log, tell, warn_of_unknown
 from ._protocol.exchange import CLOSED, Failure
-from ._send import Clock, Found, Send
+from ._send import Clock, Found, Send, end_of
 from ._transport.interface import Transport  # noqa: TC001
 from ._waiting import Pauses
 from .errors import NotSentError, Outcome, RateLimitedError, TwakeError
 from .retry import Attempt, RetryPolicy, next_wait
+from .stats import Counters
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Generator
@@ -38,9 +40,6 @@ _LAST_SECONDS = 0.5
 
 _ONCE = RetryPolicy.never()
 
-log = logging.getLogger("twake_async")
-log.addHandler(logging.NullHandler())
-
 
 @attrs.define(eq=False)
 class Attempts(Generic[C]):
@@ -50,6 +49,7 @@ class Attempts(Generic[C]):
     tokens: Tokens
     on_attempt: Callable[[Attempt], object] | None = None
     clock: Clock = attrs.field(factory=Clock)
+    counters: Counters = attrs.field(factory=Counters)
     _cool_until: float = attrs.field(default=float("-inf"), init=False)
     _pauses: Pauses = attrs.field(factory=Pauses, init=False)
     _tasks: set[asyncio.Task[Any]] = attrs.field(factory=set, init=False)
@@ -83,9 +83,9 @@ class Attempts(Generic[C]):
         pool, once = self.transport.pool, policy.unsent_attempts is not None
         acquired: C | Failure | TwakeError | None = None
         result: T | TwakeError | None = None
-        while (error := await self._get_ready(send)) is None:
-            send.number += 1
-            try:
+        try:
+            while (error := await self._get_ready(send)) is None:
+                send.number += 1
                 ready = steps is None or steps.is_ready
                 acquired = None if ready else await self._prepare(send)
                 acquired = acquired or pool.acquire_nowait(request.target)
@@ -94,21 +94,21 @@ class Attempts(Generic[C]):
                 if send.number > 1 and (found := self._drop_retry(send, acquired)) is not None:
                     return found.result
                 result = await self._attempt(send, acquired)
-            except asyncio.CancelledError:
-                self._observe(send, *send.if_cancelled(), None)
-                raise
-            if not isinstance(result, TwakeError):
-                return self._delivered(send, result)
-            wait = self._wait_after(send, result)
-            if steps is not None:
-                step = await self._take_step(send, result, wait)
-                if isinstance(step, Found):
-                    return step.result
-                wait = step
-            if wait is None:
-                error = send.end_with(result)
-                break
-            await self.clock.pause(wait, self._pauses)
+                if not isinstance(result, TwakeError):
+                    return self._delivered(send, result)
+                wait = self._wait_after(send, result)
+                if steps is not None:
+                    step = await self._take_step(send, result, wait)
+                    if isinstance(step, Found):
+                        return step.result
+                    wait = step
+                if wait is None:
+                    error = send.end_with(result)
+                    break
+                await self.clock.pause(wait, self._pauses)
+        except asyncio.CancelledError:
+            self._cancelled(send)
+            raise
         try:
             return self._end(send, error)
         finally:  # or the error and this frame would hold each other until the collector runs
@@ -119,9 +119,35 @@ class Attempts(Generic[C]):
         try:
             if (found := send.observed()) is not None:
                 return self._found(send, found).result
+            self.note_failure(send.request, error)
             raise error
         finally:  # as in `run`
             del error, send
+
+    def _cancelled(self, send: Send[T]) -> None:
+        """Note the attempt that is running, if one is, and how the send ends."""
+        outcome = send.end_if_cancelled()
+        if send.number != send.noted:
+            self._observe(send, *send.if_cancelled(), None, None)
+        if outcome is Outcome.DELIVERED:
+            self.count_delivered()
+            return
+        self.counters.count_ended(outcome, "cancelled")
+        if outcome is Outcome.UNKNOWN:
+            attempt = send.attempt(outcome, "cancelled", None, None)
+            warn_of_unknown(attempt, "it was cancelled, and may or may not have arrived")
+
+    def note_failure(self, request: Request[Any], error: TwakeError) -> None:
+        """Count a send that ends with an error; log it where its outcome is unknown."""
+        self.counters.count_failed(error)
+        if error.outcome is Outcome.UNKNOWN:
+            warn_of_unknown(end_of(request, error), str(error))
+
+    def count_delivered(self) -> None:
+        """Count a send that was delivered."""
+        counters = self.counters
+        counters.delivered += 1
+        counters.last_success = self.clock.wall()
 
     async def ask(self, request: Request[T], seconds: float) -> T | TwakeError:
         """Make one attempt, unprepared, that no observer hears of; return what it proves.
@@ -271,18 +297,20 @@ class Attempts(Generic[C]):
         self.tokens.give_back()
         if goes_on and send.last is not None and send.last.outcome is not Outcome.NOT_SENT:
             self.tokens.put_back()  # for the attempt that does not follow
-        self._tell(send, Outcome.DELIVERED, "found", None)
+        if self.on_attempt is not None or log.isEnabledFor(DEBUG):
+            attempt = send.attempt(Outcome.DELIVERED, "found", None, found.result)
+            tell(attempt, self.on_attempt)
         return found
 
     def _delivered(self, send: Send[T], result: T) -> T:
         self.tokens.give_back()
-        self._observe(send, Outcome.DELIVERED, "", None)
+        self._observe(send, Outcome.DELIVERED, "", None, result)
         return result
 
     def _wait_after(self, send: Send[T], result: TwakeError) -> float | None:
         """Return the seconds until the next attempt, or None where this one was the last."""
         wait = self._next_wait(send, result)
-        self._observe(send, result.outcome, result.reason, wait)
+        self._observe(send, result.outcome, result.reason, wait, result)
         send.note(result)
         return wait
 
@@ -311,23 +339,18 @@ class Attempts(Generic[C]):
         # An attempt that never left costs the server nothing, so it takes no token.
         return wait if wait is not None and (unsent or self.tokens.take()) else None
 
-    def _observe(self, send: Send[T], outcome: Outcome, reason: str, wait: float | None) -> None:
-        """Tell the listener and the observer what is certain after an attempt."""
+    def _observe(
+        self,
+        send: Send[T],
+        outcome: Outcome,
+        reason: str,
+        wait: float | None,
+        result: T | TwakeError | None,
+    ) -> None:
+        """Tell the listener, the observer and the log what is certain after an attempt."""
+        send.noted = send.number
+        self.counters.attempts += 1
         if send.listener is not None:
             send.listener.attempt_ended(outcome, reason, last=wait is None)
-        self._tell(send, outcome, reason, wait)
-
-    def _tell(self, send: Send[T], outcome: Outcome, reason: str, wait: float | None) -> None:
-        """Tell the observer and the log."""
-        if self.on_attempt is None and not log.isEnabledFor(logging.DEBUG):
-            return
-        elapsed = self.clock.now() - send.began
-        attempt = Attempt(send.number, outcome, reason, wait, elapsed, send.request.front_id)
-        log.debug("%s: %s", send.request.operation, attempt)
-        if self.on_attempt is None:
-            return
-        try:
-            self.on_attempt(attempt)
-        except Exception:
-            # An observer that fails must not change what became of the message.
-            log.exception("on_attempt raised")
+        if self.on_attempt is not None or log.isEnabledFor(DEBUG):
+            tell(send.attempt(outcome, reason, wait, result), self.on_attempt)

@@ -78,7 +78,7 @@ def as_override(value: object) -> dict[str, str]:
     for name, text in given.items():
         if name not in ("title", "picture") or not isinstance(text, str) or not text:
             raise InvalidDraftError(
-                "override holds a title and a picture, both strings that are not empty: "
+                "override has a title and a picture, both non-empty strings: "
                 f"{name!r} does not fit",
                 field="override",
             )

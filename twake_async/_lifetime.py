@@ -45,6 +45,11 @@ class Life:
         if self.closed and not self._under_way:
             self._idle.set()
 
+    @property
+    def under_way(self) -> int:
+        """How many sends have begun and not ended."""
+        return self._under_way
+
     def check(self) -> None:
         """Raise where the session may not be used; bind it to the loop that uses it first."""
         if self.closed:
@@ -54,7 +59,7 @@ class Life:
     def _check_process(self) -> None:
         if self._process != os.getpid():
             raise WrongEventLoopError(
-                "the session was made in another process, before a fork: build one in each process"
+                "the session was made in another process, before a fork: make one in each process"
             )
 
     def _check_place(self) -> None:
@@ -67,7 +72,7 @@ class Life:
             self._loop = loop
         elif self._loop is not loop:
             raise WrongEventLoopError(
-                "the session belongs to another event loop: build one in each loop"
+                "the session belongs to another event loop: make one in each loop"
             )
 
     def call(self, function: Callable[[T], object], value: T) -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
-from .errors import ConfigurationError, OutcomeUnknownError
+from .errors import ConfigurationError, Outcome, OutcomeUnknownError
 
 if TYPE_CHECKING:
     from ._attempt_loop import Attempts
     from ._protocol.generation import SaveRequest
-    from .errors import Outcome
     from .messages import Message
 
 __all__ = ["ReadBack"]
@@ -32,8 +32,8 @@ class ReadBack:
         steps = request.steps
         if steps is None or not steps.can_read or request.operation == "ephemeral":
             raise ConfigurationError(
-                'read_back needs api="node", and a message that is stored: no read shows what '
-                'api="v1" stored, nor an ephemeral message',
+                'read_back needs api="node" and a message that is stored: over api="v1" no message '
+                "can be read, and an ephemeral message is not stored",
                 field="read_back",
             )
         self._request, self._steps = request, steps
@@ -53,7 +53,11 @@ class ReadBack:
     async def confirm(self, message: Message) -> None:
         """Read a message back, or raise the error of one that no read shows."""
         left = self._seconds - (self._attempts.now() - self._began)
-        is_there = await self._steps.confirm(message, max(0.0, left))
+        try:
+            is_there = await self._steps.confirm(message, max(0.0, left))
+        except asyncio.CancelledError:
+            self._attempts.counters.count_ended(Outcome.UNKNOWN, "cancelled")
+            raise
         if is_there:
             return
         why = "a read does not show it" if is_there is False else "no read was answered"
@@ -62,4 +66,5 @@ class ReadBack:
         )
         error.front_id, error.attempts = self._request.front_id, self._number
         error.elapsed = self._attempts.now() - self._began
+        self._attempts.note_failure(self._request, error)
         raise error

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import random
 import time
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import attrs
 
 from ._protocol.exchange import Context, Verdict
 from .errors import NotSentError, Outcome, OutcomeUnknownError, TwakeError
-from .retry import combine
+from .messages import Message
+from .retry import Attempt, combine
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from ._waiting import Pauses
     from .retry import RetryPolicy
 
-__all__ = ["LONGEST_LOOK", "Clock", "Found", "Listener", "Send"]
+__all__ = ["LONGEST_LOOK", "Clock", "Found", "Listener", "Send", "end_of"]
 
 T = TypeVar("T")
 
@@ -77,6 +78,10 @@ class Send(Generic[T]):
     listener: Listener | None = None
     number: int = 0
     """How many attempts began."""
+    noted: int = 0
+    """How many of them ended, and were noted."""
+    status: int | None = None
+    """The status of the answer that delivered it; None before."""
     unsent: int = 0
     """How many of them never left."""
     trace: Trace | None = None
@@ -173,6 +178,7 @@ class Send(Generic[T]):
         result = self.request.judge(answer, context)
         if isinstance(result, TwakeError):
             return Verdict(result)
+        self.status = getattr(answer, "status", None)
         return Verdict(result, self.request.named_by(result))
 
     def note(self, result: TwakeError) -> None:
@@ -188,6 +194,49 @@ class Send(Generic[T]):
             return Outcome.DELIVERED, "found"
         left = self.trace is not None and self.trace.proof() is None
         return Outcome.UNKNOWN if left else Outcome.NOT_SENT, "cancelled"
+
+    def end_if_cancelled(self) -> Outcome:
+        """Return what is certain of the whole send if it is cancelled now."""
+        outcome, _ = self.if_cancelled()
+        if outcome is Outcome.DELIVERED:
+            return outcome
+        if self.doubt is not None:
+            return Outcome.UNKNOWN
+        # Between two attempts, none is running that could change it.
+        between = self.number == self.noted and self.last is not None
+        return self.last.outcome if between and self.last is not None else outcome
+
+    def attempt(
+        self, outcome: Outcome, reason: str, wait: float | None, result: T | TwakeError | None
+    ) -> Attempt:
+        """Return what an observer is told of an attempt.
+
+        Args:
+            outcome: What is certain after it.
+            reason: The reason.
+            wait: Seconds until the next attempt; None for no other.
+            result: What it proved; None where it was cancelled.
+
+        """
+        request = self.request
+        error = result if isinstance(result, TwakeError) else None
+        message_id = None
+        if request.channel_id is not None:  # it is about a message
+            message_id = request.target
+            if outcome is Outcome.DELIVERED and isinstance(result, Message):
+                message_id = result.id
+        return Attempt(
+            self.number,
+            outcome,
+            reason,
+            wait,
+            self.clock.now() - self.began,
+            request.front_id,
+            operation=request.operation,
+            channel_id=request.channel_id,
+            message_id=message_id,
+            status=self.status if error is None else error.status,
+        )
 
     def end_with(self, last: TwakeError) -> TwakeError:
         """Return the error that the whole send ends with.
@@ -209,3 +258,25 @@ class Send(Generic[T]):
         error.front_id = self.request.front_id
         error.attempts = self.number
         error.elapsed = self.clock.now() - self.began
+
+
+def end_of(request: Request[Any], error: TwakeError) -> Attempt:
+    """Return the facts of a send that ended with an error, in the form of an attempt.
+
+    Args:
+        request: The request.
+        error: The error that its caller gets.
+
+    """
+    return Attempt(
+        error.attempts,
+        error.outcome,
+        error.reason,
+        None,
+        error.elapsed,
+        request.front_id,
+        operation=request.operation,
+        channel_id=request.channel_id,
+        message_id=None if request.channel_id is None else request.target,
+        status=error.status,
+    )

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import functools
-import logging
-import warnings
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
@@ -18,7 +16,8 @@ from ._protocol.node.api import MARKER, Ids
 from ._read_back import ReadBack
 from ._send import LONGEST_LOOK
 from ._transfers import Transfers
-from .errors import InvalidDraftError, TextCutWarning
+from ._warnings import warn_of_delivery
+from .errors import InvalidDraftError
 from .messages import Message, MessageDraft, MessageRef
 from .retry import RetryPolicy
 
@@ -36,6 +35,7 @@ if TYPE_CHECKING:
     from .check import Check
     from .events import Event
     from .messages import ReaderUpdate, ReplyTarget
+    from .stats import Stats
 
 __all__ = ["Sender", "draft_of_edit", "draft_of_reply", "thread_of"]
 
@@ -44,13 +44,6 @@ T = TypeVar("T")
 #: Seconds that the requests may take at most that find out which APIs a server serves: a gateway
 #: may drop those that it does not know.
 FOR_APIS = 5.0
-
-_CUT = (
-    "the server kept only the start of the text: give the session "
-    'text_form="portable", which every release shows whole'
-)
-
-log: logging.Logger = logging.getLogger("twake_async")
 
 
 @attrs.define(eq=False)
@@ -132,14 +125,9 @@ class Sender:
             message = await self.attempts.run(request, policy, seconds, listener or reader)
             if reader is not None:
                 await reader.confirm(message)
+        self.attempts.count_delivered()
         self.proven.add(group_id or self.group_id)
-        if request.text_was_cut(message):
-            try:
-                warnings.warn(_CUT, TextCutWarning, stacklevel=3)  # the caller of the session
-            except Exception:  # noqa: BLE001
-                # A filter made an error of the warning, or showing it failed. The message is
-                # delivered all the same.
-                log.warning(_CUT)
+        warn_of_delivery(request, message)
         return message
 
     async def look(
@@ -185,7 +173,8 @@ class Sender:
         seconds, policy = self._limits(deadline, retry)
         with self.life:
             result: T = await self.attempts.run(request, policy, seconds)
-            return result
+        self.attempts.count_delivered()
+        return result
 
     async def transfer(
         self, request: Transfer[T], *, deadline: float | None, retry: RetryPolicy | None
@@ -195,6 +184,16 @@ class Sender:
         seconds = None if deadline is None else self.seconds(deadline)
         result: T = await self.transfers.run(request, policy, seconds)
         return result
+
+    def stats(self) -> Stats:
+        """Return the session in numbers, at this moment."""
+        attempts = self.attempts
+        return attempts.counters.read(
+            in_flight=self.life.under_way,
+            connections=attempts.transport.pool.connections(),
+            cooldown=attempts.cooling(),
+            retries_left=attempts.tokens.left if attempts.tokens.budget else None,
+        )
 
     async def aclose(self) -> None:
         """Close the connections of the transfers and of the sends."""
@@ -364,5 +363,5 @@ def _ref(message: object) -> MessageRef:
     if isinstance(message, Message):
         return message.ref
     raise InvalidDraftError(
-        "message must be the Message that was answered, or a MessageRef", field="message"
+        "message must be a Message that a send returned, or a MessageRef", field="message"
     )

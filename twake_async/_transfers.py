@@ -60,7 +60,8 @@ class Transfers:
                 # Without a deadline, nothing may stand still for longer than the idle time.
                 longest_pause=request.idle_timeout if seconds is None else math.inf,
             )
-            return result
+        self.sends.count_delivered()
+        return result
 
     def _open(self, *, is_upload: bool) -> Attempts[Any]:
         if is_upload not in self._attempts:
@@ -69,7 +70,7 @@ class Transfers:
             sends = self.sends
             streams = open_streams(sends.transport)
             self._attempts[is_upload] = Attempts(
-                streams, sends.tokens, sends.on_attempt, sends.clock
+                streams, sends.tokens, sends.on_attempt, sends.clock, sends.counters
             )
         return self._attempts[is_upload]
 

@@ -34,32 +34,32 @@ Problem = Literal[
 
 @attrs.frozen
 class Check:
-    """What `TwakeSession.check` found. Nothing was stored, whatever it found."""
+    """The result of `TwakeSession.check`. The check stores nothing."""
 
     problem: Problem
-    """The first thing that is wrong, in the order `unreachable`, `address`, `api` (the server has
-    no such API), `authentication`, `group`, `capability`; `later` where the server asked for a
-    pause; `unclear` where its answers prove nothing; empty where all is well."""
+    """The first thing that is wrong, in the order `unreachable`, `address`, `api` (the server does
+    not serve this API), `authentication`, `group`, `capability`. `later` if the server asked for a
+    pause, `unclear` if its answers prove nothing, empty if all is correct."""
 
     advice: str = attrs.field(converter=printable)  # it may quote the server
-    """What is wrong and how to correct it, in a sentence for a person; or that all is well."""
+    """A sentence for a person: what is wrong and how to fix it, or that all is correct."""
 
     release: Literal["2020", "2021", "2022", "2023"] | None = None
-    """Whose answers the server gives: the year of its release, None if it is not known.
+    """The year of the server's release, None if it is not known.
 
-    2020 is known by the answers of v1. Later ones are known by `version`; without it, `"2021"`
-    stands for v1 as it is from mid-2021 on.
+    The answers of v1 show 2020. Later releases tell their `version`. Without it, `"2021"` means v1
+    as it is from mid-2021 on.
     """
 
     version: str | None = None
-    """The exact release, such as `"2023.Q1.1223"`, as a server of 2021 or later tells it."""
+    """The exact release, such as `"2023.Q1.1223"`; only servers of 2021 or later tell it."""
 
     apis: tuple[str, ...] | None = None
-    """The APIs that the server proves to serve: `"v1"`, `"node"` or both; None if none is known."""
+    """The APIs that the server serves: `"v1"`, `"node"` or both; None if it is not known."""
 
     @property
     def ok(self) -> bool:
-        """Whether a message to an existing channel of the group would be taken."""
+        """Whether the server would accept a message to an existing channel of the group."""
         return not self.problem
 
 

@@ -23,34 +23,34 @@ class Delivery:
     """The outcome of one draft of a batch."""
 
     draft: MessageDraft
-    """The draft that the input gave, or that was made of a mapping or a tuple.
+    """The draft of the input, or the draft made from a mapping or a tuple.
 
-    Where no draft can be made, it is what the input gave.
+    If no draft can be made, it is the mapping, tuple or other object of the input.
     """
 
     outcome: Outcome
     """What is certain about it."""
 
     message: Message | None = None
-    """The message where it was delivered. From the journal of an earlier run: only its ids."""
+    """The message, if it was delivered. If an earlier run delivered it, it has only the ids."""
 
     error: TwakeError | None = None
-    """The error where it was not delivered, with the same outcome."""
+    """The error with the same outcome, if the message was not delivered."""
 
     attempts: int = 0
-    """How many attempts this run made."""
+    """The number of attempts of this run."""
 
     key: str | None = None
     """Its key in the journal; None without a journal."""
 
     from_journal: bool = False
-    """Whether the outcome is that of an earlier run, which the journal reports."""
+    """Whether the outcome comes from an earlier run, as the journal has it."""
 
     def raise_for_outcome(self) -> Message:
         """Return the message that was delivered, or raise the error.
 
         Raises:
-            TwakeError: The draft was not, or not certainly, delivered.
+            TwakeError: The draft was not delivered, or it is not certain.
 
         """
         if self.error is not None:
@@ -77,92 +77,91 @@ class Delivery:
 
 @attrs.frozen
 class Pause:
-    """A pause of a batch: the server seems to be down, and is probed until it answers."""
+    """A pause of a batch: the server seems to be down, and the batch waits until it answers."""
 
     reason: str
-    """Why it began: the `reason` of the last `OutcomeUnknownError`, such as `gateway`."""
+    """Why the pause began: the `reason` of the last `OutcomeUnknownError`, such as `gateway`."""
 
     seconds: float
-    """How long it has lasted so far."""
+    """How long the pause has lasted so far."""
 
     is_over: bool
-    """Whether the server has answered, so that the batch goes on."""
+    """Whether the pause is over, because the server answered."""
 
 
 @attrs.frozen
 class Progress:
-    """How far a batch is. `on_progress` gets one for each draft with an outcome and each pause."""
+    """The progress of a batch, given to `on_progress` for each draft that ends and each pause."""
 
     delivery: Delivery | None
-    """The draft that has its outcome now; None for a pause."""
+    """The draft that has ended; None for a pause."""
 
     counts: Mapping[Outcome, int]
-    """How many drafts have an outcome so far, by outcome."""
+    """The number of drafts that have ended so far, by outcome."""
 
     taken: int
-    """How many drafts were read from the input."""
+    """The number of drafts that were read from the input."""
 
     pause: Pause | None = None
-    """The pause that has begun, goes on or is over; None for a draft."""
+    """The pause that began, continues or is over; None for a draft."""
 
     @property
     def ended(self) -> int:
-        """How many drafts have an outcome so far."""
+        """The number of drafts that have ended so far."""
         return sum(self.counts.values())
 
 
 @attrs.frozen
 class JournalEntry:
-    """What the journal knows of one message: a row of its table `message`."""
+    """The record of one message in the journal: a row of the table `message`."""
 
     key: str
-    """The draft's position in the input, or what the caller's `key` made of it."""
+    """The draft's position in the input, or the result of your `key` function."""
 
     fingerprint: str
-    """A hash of what the draft asks for, without its `front_id`."""
+    """A hash of the draft without its `front_id`."""
 
     channel_id: str
     """The channel."""
 
     front_id: str | None
-    """The id sent with it, the same in all runs; None for an edit."""
+    """The id that is sent with the message, the same in all runs; None for an edit."""
 
     run: int
-    """The run that last began it."""
+    """The last run that began the message."""
 
     began: float
-    """When it was last begun, in Unix seconds."""
+    """When the last run began the message, in Unix seconds."""
 
     outcome: Outcome | None = None
-    """Its outcome; None while it is on its way."""
+    """Its outcome; None while it is in flight."""
 
     reason: str = ""
-    """The reason of the error; empty where there was none."""
+    """The reason of the error; empty if there was none."""
 
     message_id: str | None = None
-    """The server's id for it."""
+    """The id that the server gave to the message."""
 
     maybe_duplicated: bool = False
     """Whether a second copy of it may be in the channel."""
 
     attempts: int = 0
-    """How many attempts its last run made."""
+    """The number of attempts of the last run."""
 
     ended: float | None = None
-    """When its outcome was known, in Unix seconds."""
+    """When the outcome was certain, in Unix seconds."""
 
     unknown_requests: int = 0
-    """How many of its requests, of all runs, the server may or may not have acted on.
+    """The number of requests, of all runs, that may or may not have made a copy.
 
-    The request that is on its way does not count, nor does the request that delivered the message.
-    Each one that counts may have made one copy more.
+    The request that is in flight does not count, nor does the request that delivered the message.
     """
 
     minted: bool = False
-    """Whether the `front_id` was minted for this message; False where the caller gave it."""
+    """Whether the session made the `front_id` for this message; False if you gave it."""
 
     marker: str | None = None
-    """Over `api="node"`, the id that was minted beside a `front_id` of the caller's."""
+    """Over `api="node"`, the id that the session added to a `front_id` of yours."""
 
 
 _KINDS = {Outcome.REFUSED: RefusedError, Outcome.NOT_SENT: NotSentError}
@@ -195,7 +194,7 @@ def stopped(cause: BaseException | None = None) -> TwakeError:
         cause: What ended the batch, if it was an error.
 
     """
-    error = error_for(Outcome.NOT_SENT, "stopped", "the batch was ended before it")
+    error = error_for(Outcome.NOT_SENT, "stopped", "its batch ended before it began")
     error.__cause__ = cause
     return error
 
@@ -209,9 +208,7 @@ def still_unknown(error: TwakeError) -> TwakeError:
     """
     if error.outcome is Outcome.UNKNOWN:
         return error
-    doubt = error_for(
-        Outcome.UNKNOWN, "interrupted", "an earlier run ended while it was on its way"
-    )
+    doubt = error_for(Outcome.UNKNOWN, "interrupted", "an earlier run ended while it was in flight")
     doubt.__cause__ = error
     doubt.front_id, doubt.attempts, doubt.elapsed = error.front_id, error.attempts, error.elapsed
     return doubt

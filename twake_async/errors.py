@@ -1,6 +1,6 @@
-"""What can become of a send, and the exceptions that say so.
+"""The outcomes of a send, and the exceptions.
 
-Every exception of this package that ends a send is a `TwakeError`, and its `outcome` tells what is
+Every exception of this package that ends a send is a `TwakeError`. Its `outcome` says what is
 certain about the message::
 
     TwakeError                        .outcome .reason .front_id .attempts .elapsed
@@ -42,6 +42,7 @@ __all__ = [
     "OutcomeUnknownError",
     "RateLimitedError",
     "RefusedError",
+    "ReplyAtRootWarning",
     "SessionClosedError",
     "TextCutWarning",
     "TwakeError",
@@ -53,7 +54,7 @@ class Outcome(enum.Enum):
     """What is certain about a message once its send has ended."""
 
     DELIVERED = "delivered"
-    """The server has it: stored, already so (an idle edit), or shown (an ephemeral message)."""
+    """The server has it: stored, or shown (an ephemeral message), or unchanged by the edit."""
 
     REFUSED = "refused"
     """The server answered, and stored nothing."""
@@ -62,16 +63,24 @@ class Outcome(enum.Enum):
     """No server can have acted on it; it may be sent again."""
 
     UNKNOWN = "unknown"
-    """It may or may not be in the channel; sending it again may show it twice."""
+    """It may or may not be in the channel. If you send it again, it may appear twice."""
 
 
 class TwakeError(Exception):
-    """A send that did not end `DELIVERED`, or was never begun.
+    """A send that did not end `DELIVERED`, or that never began.
 
     Args:
         message: One sentence for a person.
-        reason: One word of the documented list for the exception's class.
+        reason: One word from the list of the exception's class.
         status: The HTTP status of the answer that decided, if there was one.
+
+    Attributes:
+        outcome: What is certain about the message.
+        reason: One word for what happened; each class lists its reasons.
+        status: The HTTP status of the answer that decided; None if there was no answer.
+        front_id: The id that the send gave to the message, the same in all its attempts.
+        attempts: The number of attempts; 0 if none began.
+        elapsed: Seconds from the call to its end, with all waits.
 
     """
 
@@ -79,19 +88,19 @@ class TwakeError(Exception):
     """What is certain about the message."""
 
     reason: str
-    """One word for what happened; each class lists those that it has."""
+    """One word for what happened; each class lists its reasons."""
 
     status: int | None
-    """The HTTP status of the answer that decided; None where there was no answer."""
+    """The HTTP status of the answer that decided; None if there was no answer."""
 
     front_id: str | None
-    """The id that the send minted for the message, the same in all its attempts."""
+    """The id that the send gave to the message, the same in all its attempts."""
 
     attempts: int
-    """How many attempts were made; 0 where none was begun."""
+    """The number of attempts; 0 if none began."""
 
     elapsed: float
-    """Seconds from the call to the end, waits included."""
+    """Seconds from the call to its end, with all waits."""
 
     def __init__(self, message: str, *, reason: str = "", status: int | None = None) -> None:
         # It may quote a server or a proxy, whose words must not steer a terminal or a log.
@@ -150,7 +159,7 @@ def _picklable(cause: BaseException | None) -> BaseException | None:
 
 
 class ConfigurationError(TwakeError, ValueError):
-    """The session, or this call of it, is set up in a way that cannot work (outcome `NOT_SENT`).
+    """A setting of the session or an argument of the call is invalid (outcome `NOT_SENT`).
 
     It is never tried again (reason `configuration`).
 
@@ -166,7 +175,7 @@ class ConfigurationError(TwakeError, ValueError):
 
 
 class InvalidDraftError(TwakeError, ValueError):
-    """The message cannot be sent as it is; no byte of it left (outcome `NOT_SENT`).
+    """The message is not valid, and nothing was sent (outcome `NOT_SENT`).
 
     It is never tried again (reason `draft`).
 
@@ -184,7 +193,7 @@ class InvalidDraftError(TwakeError, ValueError):
 class SessionClosedError(TwakeError):
     """The session was closed before this send could begin (outcome `NOT_SENT`).
 
-    That is before the call, or while it waited for a connection (reason `closed`).
+    It was closed before the call, or while the send waited for a connection (reason `closed`).
     """
 
     def __init__(self, message: str, *, reason: str = "closed") -> None:
@@ -192,9 +201,9 @@ class SessionClosedError(TwakeError):
 
 
 class WrongEventLoopError(TwakeError):
-    """The session was used from an event loop or a process that is not its own (`NOT_SENT`).
+    """The session was used from another event loop or another process (outcome `NOT_SENT`).
 
-    A fork makes another process (reason `event_loop`).
+    A process that was forked is another process (reason `event_loop`).
     """
 
     def __init__(self, message: str, *, reason: str = "event_loop") -> None:
@@ -202,21 +211,21 @@ class WrongEventLoopError(TwakeError):
 
 
 class JournalError(TwakeError):
-    """A batch cannot go on with its journal; nothing leaves that is not in it (`NOT_SENT`).
+    """A batch cannot use its journal. It sends no message that is not in the journal (`NOT_SENT`).
 
     `reason` is one of
 
     - `locked`: another batch, of this process or another, uses the journal;
     - `linked`: the file has several names (hard links);
-    - `foreign`: the file is no journal;
-    - `damaged`: the file does not hold what was written, so it is not believed;
+    - `foreign`: the file is not a journal;
+    - `damaged`: the file does not have what was written to it;
     - `moved`: the file was deleted, moved or replaced during the run;
     - `version`: the journal has a schema that this release does not know;
     - `target`: it belongs to another server, group or API, or its keys were made in another way;
     - `broken`: the file cannot be opened, read or written;
     - `full`: the disk is full;
-    - `changed`: a draft is not the one that the journal knows by its key;
-    - `key`: a draft's key cannot be made, is no key, or was given twice.
+    - `changed`: a draft differs from the draft that has this key in the journal;
+    - `key`: the function for keys failed, its result is not a key, or two drafts have one key.
     """
 
 
@@ -230,14 +239,14 @@ class RefusedError(TwakeError):
     - `capability`: the application lacks a capability or a privilege;
     - `later`: the server asked for a pause;
     - `api`: the server does not serve this API at all;
-    - `token`: the server did not take the access token, nor another one after a new login;
-    - `thread`: the application takes no part in the thread, and may not reply in it;
-    - `owner`: the message to edit is not this application's;
-    - `arguments`: a call beside the messages names what the server does not know or allow;
-    - `not_found`: what a call beside the messages asked for is not there;
+    - `token`: the server refused the access token, and also the token of a new login;
+    - `thread`: the application has not joined the thread, and may not reply in it;
+    - `owner`: the message to edit belongs to another sender;
+    - `arguments`: a call about users, channels or files has arguments that the server refuses;
+    - `not_found`: the user, channel, message or file of a call does not exist;
     - `redirect`: a redirect from http to https, which is never followed;
-    - `status`: another status, or words, that are only said before a message is stored;
-    - `address`: a batch found no Twake at its address, before it sent anything or after a pause.
+    - `status`: another status or text that is only sent before a message is stored;
+    - `address`: a batch found that its address is not Twake's, before it sent or after a pause.
     """
 
     outcome = Outcome.REFUSED
@@ -254,15 +263,18 @@ class InvalidGroupError(RefusedError):
 class MissingCapabilityError(RefusedError):
     """The application lacks a capability or privilege in this group (reason `capability`).
 
-    `missing` names what the server asked for, as far as it said so.
+    Attributes:
+        missing: The capabilities or privileges that are missing; empty if the server did not
+            name them.
+
     """
 
     missing: tuple[str, ...] = ()
-    """The capabilities or privileges that the server asked for; empty where it did not say."""
+    """The capabilities or privileges that are missing; empty if the server did not name them."""
 
 
 class NotFoundError(RefusedError):
-    """What a call beside the messages asked for is not there (reason `not_found`)."""
+    """The user, channel, message or file of a call does not exist (reason `not_found`)."""
 
     def __init__(
         self, message: str, *, reason: str = "not_found", status: int | None = None
@@ -273,11 +285,13 @@ class NotFoundError(RefusedError):
 class RateLimitedError(RefusedError):
     """The server said "later", and stored nothing (reason `later`).
 
-    `retry_after` is the number of seconds that it asked for, or None.
+    Attributes:
+        retry_after: Seconds that the server asked for; None if it named no time.
+
     """
 
     retry_after: float | None = None
-    """Seconds that the server asked for; None where it named no time."""
+    """Seconds that the server asked for; None if it named no time."""
 
 
 class NotSentError(TwakeError):
@@ -288,41 +302,41 @@ class NotSentError(TwakeError):
     - `connect`: no TCP connection could be made;
     - `dns`: the host's name does not resolve;
     - `tls`: the TLS handshake failed;
-    - `certificate`: the server's certificate does not fit;
+    - `certificate`: the server's certificate is not valid for this host, or not trusted;
     - `proxy`: the proxy failed before the request went through it;
-    - `proxy_refused`: the proxy said no to CONNECT in a way that lasts (a 4xx);
+    - `proxy_refused`: the proxy answered CONNECT with a 4xx, which a retry does not change;
     - `connections_busy`: the deadline passed while all connections were busy;
     - `cooldown`: the server asked for a pause that ends after the deadline;
     - `login`: no login gave an access token;
     - `deadline`: the deadline was already over;
-    - `channel`: the channel of a direct message is not known, as that answer was lost;
+    - `channel`: the answer that names the channel of a direct message was lost;
     - `file`: the command line does not know whether the file of the message was uploaded;
-    - `held`: a batch held it back, as its argument hold_after asks;
-    - `stopped`: its batch ended before it began;
-    - `outage`: its batch ended before it began, as the server was down or took no messages.
+    - `held`: a batch did not send it, because of its argument hold_after;
+    - `stopped`: its batch ended before the message began;
+    - `outage`: its batch ended before the message began, because the server was down.
     """
 
 
 class OutcomeUnknownError(TwakeError):
     """The message may or may not be in the channel (outcome `UNKNOWN`).
 
-    A refusal that followed an unknown attempt stands in `__cause__`. `reason` is one of
+    If a refusal followed an unknown attempt, it is in `__cause__`. `reason` is one of
 
-    - `lost`: the connection ended before a whole answer;
-    - `timeout`: the deadline passed before a whole answer;
-    - `gateway`: 502, 503 or 504, which may come after forwarding;
-    - `gateway_answer`: a redirect or a 4xx, which a gateway may say after the server stored;
-    - `status`: another status that does not tell (5xx, or 2xx other than 200);
-    - `server_error`: the server's words for every error that it swallowed;
-    - `unreadable`: a 200 whose body is empty, too large or no answer of Twake's;
+    - `lost`: the connection ended before the whole answer had come;
+    - `timeout`: the deadline passed before the whole answer had come;
+    - `gateway`: 502, 503 or 504, which a gateway may send after it forwarded the request;
+    - `gateway_answer`: a redirect or a 4xx, which a gateway may send after the server stored;
+    - `status`: another status that proves nothing (5xx, or 2xx other than 200);
+    - `server_error`: the answer that the server gives after any error of its own;
+    - `unreadable`: a 200 whose body is empty, too large or not an answer of Twake;
     - `mismatch`: an answer without an id, about another message, or with other content;
-    - `unconfirmed`: the server said that it stored it, and the read that was asked for did not
-      show it;
-    - `source`: what an upload was read from failed after it had begun;
-    - `unproven`: a transport of the caller's failed, and nothing proves how far it came;
-    - `cancelled`: its batch was cancelled while it was on its way;
-    - `interrupted`: an earlier run of the batch ended while it was on its way;
-    - `unexpected`: the send raised what no send should, which stands in the cause.
+    - `unconfirmed`: the server said that it stored the message, and with `read_back=True` the
+      read did not show it;
+    - `source`: the source of an upload failed after the upload had begun;
+    - `unproven`: a transport of your own failed, and nothing proves how far the request came;
+    - `cancelled`: its batch was cancelled while the message was in flight;
+    - `interrupted`: an earlier run of the batch ended while the message was in flight;
+    - `unexpected`: the send raised an exception that no send should; it is the cause.
     """
 
     outcome = Outcome.UNKNOWN
@@ -331,14 +345,22 @@ class OutcomeUnknownError(TwakeError):
 class TextCutWarning(UserWarning):
     """The server kept only the first character of a plain text; set `text_form="portable"`.
 
-    The message is delivered then, and returned. So this is never raised: where a filter makes
-    errors of warnings, the same words go to the logger `twake_async` instead.
+    The message was delivered, and is returned. So this warning is never raised as an error: if a
+    filter turns warnings into errors, the text goes to the logger `twake_async` instead.
+    """
+
+
+class ReplyAtRootWarning(UserWarning):
+    """The server shows a reply at the root of the channel: its parent is not a root message there.
+
+    The message was delivered, and is returned. So this warning is never raised as an error: if a
+    filter turns warnings into errors, the text goes to the logger `twake_async` instead.
     """
 
 
 class EmptyFileWarning(UserWarning):
-    """The server made an empty file, as it fetched nothing from the `file_url` of an upload.
+    """The server fetched nothing from the `file_url` of an upload, and made an empty file.
 
-    The file is there then, and returned. So this is never raised: where a filter makes errors of
-    warnings, the same words go to the logger `twake_async` instead.
+    The file exists, and is returned. So this warning is never raised as an error: if a filter
+    turns warnings into errors, the text goes to the logger `twake_async` instead.
     """

@@ -1,4 +1,4 @@
-"""`Journal`: a file that keeps what a batch intends to send, and the outcome of each message."""
+"""`Journal`: a file that records what a batch sends, and the outcome of each message."""
 
 from __future__ import annotations
 
@@ -13,17 +13,18 @@ __all__ = ["Journal"]
 
 
 class Journal:
-    """A file that lets a batch go on after it was interrupted, whatever the cause.
+    """A file that lets a batch continue after it ended early, for any reason.
 
     Give it to `TwakeSession.send_many`, which opens it, locks it and closes it. One batch uses it
     at a time. The same object may be used again.
 
     Args:
-        path: The SQLite file; it is made where there is none, for its owner alone (mode 0600).
-            Beside it stand `-lock`, which stays, and SQLite's own `-wal` and `-shm` during a run.
+        path: The SQLite file. If it does not exist, it is made, and only its owner can read it
+            (mode 0600). During a run, SQLite keeps files with `-wal` and `-shm` at the end of the
+            name beside it. An empty file with `-lock` stays.
 
     Raises:
-        ConfigurationError: The path names no file on a disk: it is empty, `":memory:"`, or an
+        ConfigurationError: The path is not a file on a disk: it is empty, `":memory:"`, or an
             SQLite URI.
 
     """
@@ -35,12 +36,12 @@ class Journal:
         return f"Journal({self.path!r})"
 
     def counts(self) -> dict[Outcome | None, int]:
-        """Return how many messages have each outcome; None stands for those on their way.
+        """Return how many messages have each outcome; None is for messages in flight.
 
         It may be called during a run, from any process.
 
         Raises:
-            JournalError: The file is no journal, or cannot be read.
+            JournalError: The file is not a journal, or cannot be read.
 
         """
         return read_counts(self.path)
@@ -49,7 +50,7 @@ class Journal:
         """Yield the entry of each message that was begun, in the order of the keys.
 
         Raises:
-            JournalError: The file is no journal, or cannot be read.
+            JournalError: The file is not a journal, or cannot be read.
 
         """
         return read_entries(self.path)
@@ -62,9 +63,9 @@ def _checked(path: object) -> str:
     elif not name:
         why = "is empty: a journal needs a file"
     elif name == ":memory:" or name.startswith("file:"):
-        why = f"{name!r} is no path of a file, but a name that only SQLite knows: give a path"
+        why = f"{name!r} is not a path, but a special name of SQLite: give the path of a file"
     elif "\0" in name:
-        why = f"{name!r} holds a null character, which no path can"
+        why = f"{name!r} contains a null character"
     else:
         return name
     raise ConfigurationError(f"the path of the journal {why}", field="journal")

@@ -37,16 +37,16 @@ _NOBODY: tuple[Any, ...] = ()
 
 @attrs.frozen
 class MessageRef:
-    """What an edit or a remove needs to find a message."""
+    """The ids of a message. An edit, a remove and a reply need no more."""
 
     channel_id: str
-    """The channel that the message stands in."""
+    """The channel of the message."""
 
     id: str
-    """The message's own id, given by the server."""
+    """The id of the message, which the server gave it."""
 
     parent_message_id: str = ""
-    """The message that it replies to; `""` at the root. The server finds no reply without it."""
+    """The root of its thread, for a reply; `""` for a root. The server needs it to find a reply."""
 
     workspace_id: str = ""
     """The workspace of the channel, `"direct"` for a direct channel; `""` for the session's."""
@@ -60,65 +60,62 @@ class MessageRef:
 
 @attrs.frozen(repr=False)
 class MessageDraft:
-    """A message to be sent, new or with the `id` of one to edit. What is not given is not sent.
+    """A message to send: a new one, or with an `id` an edit. Only given fields are sent.
 
-    Over `api="v1"`, servers of mid-2021 and later replace the whole message in an edit: what the
-    draft of an edit does not hold is lost there.
+    Over `api="v1"`, servers of mid-2021 and later replace the whole message in an edit: they
+    delete what the draft does not have.
 
     Raises:
-        InvalidDraftError: A field cannot be sent as it is. Content is checked when it is sent.
+        InvalidDraftError: A field has an invalid value. The content is checked when it is sent.
 
     """
 
     channel_id: str
-    """The channel to show it in."""
+    """The id of the channel."""
 
     content: Any = None
     """A string, a node of `twake_async.twacode`, a list of both, or Twacode as JSON.
 
-    `""` in an edit wipes it. Over `api="v1"`, an edit needs content.
+    In an edit, `""` deletes the text. Over `api="v1"`, an edit needs content.
     """
 
     parent_message_id: str | None = attrs.field(default=None, kw_only=True)
-    """The root of the thread to reply in. Over `api="v1"`, the server shows a reply to any other
-    message at the root; over `api="node"`, the outcome is `UNKNOWN`."""
+    """For a reply: the id of the root message of the thread. With another id, over `api="v1"` the
+    server puts the reply at the root of the channel; over `api="node"` the outcome is `UNKNOWN`."""
 
     id: str | None = attrs.field(default=None, kw_only=True)
     """The id of the message to edit; None for a new one."""
 
     front_id: str | None = attrs.field(default=None, kw_only=True)
-    """Your own id for it, echoed by the server; minted for each send when None.
+    """Your own id for the message, which the server returns; None for one that each send makes.
 
     Over `api="node"`, an edit does not send it: `edit_message` with the `Message` keeps its ids.
     """
 
     sender: str | None = attrs.field(default=None, kw_only=True)
-    """A user's id, a member of the channel, to show it in their name."""
+    """The id of a user in whose name it is shown; over `api="v1"`, a member of the channel."""
 
     hidden_data: Mapping[str, Any] | None = attrs.field(default=None, kw_only=True)
     """Data that comes back with each interaction. Over `api="v1"`, the server turns `{}` into
     `[]`."""
 
     pinned: bool | None = attrs.field(default=None, kw_only=True)
-    """Whether to pin it. Only `api="v1"` can do it."""
+    """Whether to pin it; only over `api="v1"`."""
 
     ephemeral: bool = attrs.field(default=False, kw_only=True)
-    """Show it without storing it."""
+    """Whether to show it without storing it."""
 
     ephemeral_to: Sequence[str] = attrs.field(default=_NOBODY, kw_only=True)
-    """The ids of the only users to show an ephemeral message to; all of the channel when empty.
+    """The ids of the only users who see an ephemeral message; if empty, all of the channel see it.
 
-    Over `api="node"` it is exactly one.
+    Over `api="node"`, give exactly one.
     """
 
     ephemeral_id: str | None = attrs.field(default=None, kw_only=True)
     """The `ephemeral_id` of an earlier ephemeral message, which this one replaces."""
 
     user_specific: Sequence[ReaderUpdate] = attrs.field(default=_NOBODY, kw_only=True)
-    """What single readers see in keyed nodes of the message: a `UserSpecific` for each.
-
-    Only `api="v1"` can do it.
-    """
+    """What single readers see in nodes with a key: a `UserSpecific` for each; v1 only."""
 
     workspace_id: str | None = attrs.field(default=None, kw_only=True)
     """The workspace of the channel, `"direct"` for a direct channel; None for the session's.
@@ -135,11 +132,11 @@ class MessageDraft:
     override: Mapping[str, str] | None = attrs.field(default=None, kw_only=True)
     """The `title` and the `picture` (an address) to show in place of the application's.
 
-    Only `api="node"` can do it.
+    Only over `api="node"`.
     """
 
     extra: Mapping[str, Any] = attrs.field(factory=dict, kw_only=True)
-    """Further fields of the request's `message`, sent as they are."""
+    """More fields of the request's `message`; they are sent unchanged."""
 
     def __attrs_post_init__(self) -> None:
         check_id("channel_id", self.channel_id)
@@ -187,8 +184,8 @@ class MessageDraft:
             object.__setattr__(self, name, value)
         if not all(isinstance(name, str) and name.isprintable() for name in self.extra):
             raise InvalidDraftError(
-                "extra has a name that is no string, or holds a control character or a lone "
-                "surrogate: rename it",
+                "a name in extra is not a string, or has a control character or a lone surrogate: "
+                "rename it",
                 field="extra",
             )
         for user_id in self.ephemeral_to:
@@ -225,16 +222,16 @@ class MessageDraft:
 
 
 class ReplyTarget(Protocol):
-    """What an event has, as far as a reply to it needs that."""
+    """The attributes of an event that a reply needs."""
 
     @property
     def message(self) -> Message | MessageRef | None:
-        """The message that it is about."""
+        """The message that the event is about."""
         ...
 
     @property
     def user_id(self) -> str | None:
-        """The user whom it came from: an ephemeral reply is shown to no other."""
+        """The user who caused the event. Only this user sees an ephemeral reply."""
         ...
 
     @property
@@ -251,28 +248,27 @@ class Reaction:
     """The ids of the users."""
 
     count: int = 0
-    """How many they are."""
+    """The number of users."""
 
 
 @attrs.frozen(kw_only=True, repr=False)
 class Message:
-    """A message as the server answered it, with one type for each field whatever PHP made of it.
+    """A message as the server returned it. Each field has one type, also where PHP mixes types."""
 
-    Source: the answers recorded from the releases v2020.Q3.107 and v2023.Q1.1223 over v1, and
-    from v2022.Q2.975 and v2023.Q1.1223 over the API of Node.
-    """
+    # Source: the answers recorded from the releases v2020.Q3.107 and v2023.Q1.1223 over v1, and
+    # from v2022.Q2.975 and v2023.Q1.1223 over the API of Node.
 
     id: str
     """The server's id, a time-ordered UUID."""
 
     front_id: str = ""
-    """The id that the sender minted for it."""
+    """The id that its sender gave it."""
 
     channel_id: str = ""
-    """The channel that it stands in."""
+    """The channel of the message."""
 
     parent_message_id: str = ""
-    """The message that it replies to; `""` at the root, also where the server dropped a parent."""
+    """For a reply: the root of its thread. `""` at the root, also if the server lost the parent."""
 
     sender: str | None = None
     """The user in whose name it is shown."""
@@ -281,7 +277,7 @@ class Message:
     """The application that sent it."""
 
     content: Any = None
-    """The content: the `str` of a plain text, whichever form carried it, else JSON."""
+    """The content: a `str` for a plain text, in any form of the server; otherwise JSON."""
 
     edited: bool = False
     """Whether its content was changed after it was sent."""
@@ -302,7 +298,7 @@ class Message:
     """When it was last changed, in UTC."""
 
     responses_count: int = 0
-    """How many replies it has; 0 in the answer to an edit, where the server does not count."""
+    """How many replies it has; 0 in the answer to an edit, which does not count them."""
 
     message_type: int = 0
     """0 for a user's, 1 for an application's, 2 for the system's."""
@@ -317,7 +313,7 @@ class Message:
     """The id that replaces it, for an ephemeral message."""
 
     workspace_id: str = ""
-    """The workspace of its channel; `""` where the server does not say it, as over `api="v1"`."""
+    """The workspace of its channel; `""` if the server does not name it, as over `api="v1"`."""
 
     override: Mapping[str, str] = attrs.field(factory=dict)
     """The title and the picture that it is shown with in place of the application's."""

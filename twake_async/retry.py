@@ -52,45 +52,47 @@ def _statuses(statuses: Iterable[int]) -> frozenset[int]:
 
 @attrs.frozen(kw_only=True)
 class RetryPolicy:
-    """How often and when a send is tried again; the default never risks a second copy.
+    """How often and when a send is tried again. The default never risks a second copy."""
 
-    Source: the repeatable operations and the server's "later" are those of the failure table.
-    """
+    # Source: the repeatable operations and the server's "later" are those of the failure table.
 
     attempts: int = 4
-    """Attempts whose request may have left, the first one included; 1 for no retry of those."""
+    """The limit of attempts whose request may have left, with the first one; 1 for no retry."""
 
     unsent_attempts: int | None = None
-    """Attempts whose request provably never left; None for as many as the deadline allows.
+    """The limit of attempts whose request certainly never left; None for no limit but the deadline.
 
-    They cost nothing of the `RetryBudget`, and all sends of a session share one attempt to
-    connect at a time. 1 with a short deadline fails fast.
+    They take nothing from the `RetryBudget`. While the server cannot be reached, the session
+    connects for all its sends, one attempt at a time. With 1, a send fails at once if it cannot
+    connect.
     """
 
     initial_wait: float = 0.2
-    """Seconds: the most that is waited before the second attempt. It doubles each time."""
+    """The longest wait before the second attempt, in seconds. It doubles each time."""
 
     max_wait: float = 10.0
-    """Seconds: the most that is waited before any attempt, a `Retry-After` aside."""
+    """The longest wait before any attempt, in seconds. A `Retry-After` may ask for a longer one."""
 
     on_unknown: Literal["raise", "resend"] = "raise"
-    """What follows an `UNKNOWN` attempt of a create: `"resend"` accepts a copy more for each."""
+    """What to do after an `UNKNOWN` attempt of a new message: raise the error, or send it again.
+
+    With `"resend"`, each `UNKNOWN` attempt may leave one more copy in the channel.
+    """
 
     reconcile: bool = True
     """Whether to look for a new message whose attempt ended `UNKNOWN`.
 
-    Over `api="node"` the look is a read of the channel or the thread. It comes before any other
-    attempt, and makes the send `DELIVERED` where it finds the message; where it does not, it proves
-    nothing. A send keeps a tenth of its deadline for it, 2 seconds at the most. Over `api="v1"`,
-    where events are observed (`TwakeSession.observe`), it is a short wait for the event about the
-    message.
+    Over `api="node"`, the look is a read of the channel or the thread, before any other attempt. If
+    it finds the message, the send is `DELIVERED`; otherwise it proves nothing. A send keeps a tenth
+    of its deadline for it, at most 2 seconds. Over `api="v1"`, if events are observed
+    (`TwakeSession.observe`), it is a short wait for the event about the message.
     """
 
     retry_later_statuses: frozenset[int] = attrs.field(
         default=frozenset({429}), converter=_statuses
     )
-    """Statuses that mean "refused, come later". Add 503 only if your proxy never forwards a
-    request that it answers so."""
+    """Statuses that mean "refused, try again later". Add 503 only if your proxy sends it only for
+    requests that it did not forward."""
 
     def __attrs_post_init__(self) -> None:
         for name in ("attempts", "unsent_attempts"):
@@ -120,14 +122,15 @@ class RetryPolicy:
 
 @attrs.frozen
 class RetryBudget:
-    """How many retries a session may spend while the server is failing.
+    """The limit of retries of a session while the server fails.
 
-    A bucket of `capacity` tokens: a retry takes one, a delivered send gives `refund` back. With
-    the server down, 10,000 sends of a session make 10,000 + `capacity` attempts, not 40,000.
+    It is a bucket of `capacity` tokens. A retry takes one, and a delivered send gives `refund`
+    back. So while the server is down, 10,000 sends make at most 10,000 + `capacity` attempts, not
+    40,000.
     """
 
     capacity: float = 500.0
-    """Tokens at the start and at the most."""
+    """The number of tokens at the start, and the limit."""
 
     refund: float = 0.1
     """Tokens that come back with each delivered send."""
@@ -167,7 +170,7 @@ class Tokens:
 
 @attrs.frozen
 class Attempt:
-    """What an observer (`on_attempt`) is told of one attempt; no content, no secret."""
+    """The facts of one attempt, for `on_attempt`; without content and without secrets."""
 
     number: int
     """1 for the first attempt of the send."""
@@ -176,21 +179,34 @@ class Attempt:
     """What is certain after this attempt alone."""
 
     reason: str
-    """Empty when delivered, `found` where a look or an observed event showed the message; else a
-    reason of the exceptions' lists, or `cancelled`."""
+    """Empty if delivered; `found` if a look or an observed event showed the message; otherwise a
+    reason of the exceptions, or `cancelled`."""
 
     wait: float | None
-    """Seconds until the next attempt; None where none follows.
+    """Seconds until the next attempt; None if there is none.
 
-    Over `api="node"` a step may come before it, which may end the send: a look that finds the
-    message, or a thread that cannot be joined.
+    Over `api="node"`, a look that finds the message, or a thread that cannot be joined, may end the
+    send before the next attempt.
     """
 
     elapsed: float
     """Seconds since the send began."""
 
     front_id: str | None
-    """The send's own id, the same for all its attempts; None for an edit or a remove."""
+    """The id that the send gave to the message; None for an edit or a remove."""
+
+    operation: str = ""
+    """`create`, `edit`, `ephemeral` or `remove`; for any other call its route or its name."""
+
+    channel_id: str | None = None
+    """The channel of the message; None for a call that is not about a message."""
+
+    message_id: str | None = None
+    """The id of the message; for a new one, only after it was delivered. None for a call that is
+    not about a message."""
+
+    status: int | None = None
+    """The HTTP status of the answer; None if no complete answer came."""
 
 
 def combine(outcomes: Iterable[Outcome]) -> Outcome:

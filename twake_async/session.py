@@ -23,6 +23,7 @@ from .resources import Channels, Dialogs, Files, Messages, Users
 from .resources._caller import Caller, Limits
 from .resources._channels import find_direct
 from .retry import Attempt, RetryBudget, RetryPolicy
+from .stats import Stats  # noqa: TC001
 
 if TYPE_CHECKING:
     import httpx
@@ -34,48 +35,58 @@ __all__ = ["TwakeSession"]
 
 
 class TwakeSession:
-    """Sends messages to one Twake server; one a process and event loop, safe for many tasks.
+    """Sends messages to one Twake server. Make one for each process; many tasks can share it.
 
     Use it as `async with TwakeSession(...) as twake:`. It belongs to the event loop that first
-    sends with it. A call that is cancelled ends at once, gives up its connection and leaves the
-    session as good as before; what became of its message only `on_attempt` is told.
+    sends with it. A cancelled call ends at once and closes its connection; the session works on.
+    Only `on_attempt` is told the outcome of a cancelled send.
 
     Args:
         public_id: The application's public id.
-        private_api_key: The application's private key; it shows in no repr, log or traceback.
+        private_api_key: The application's private key. No repr, log or traceback shows it.
         group_id: The group (company) of the messages, unless a call names another.
-        base_url: The server's address. Plain http only to this machine, or with
+        base_url: The server's address. Plain http is allowed only to this machine, or with
             `allow_plain_http`.
-        deadline: Seconds for one send, all attempts and waits included.
+        deadline: Seconds for one send, with all its attempts and waits.
         retry: When a send is tried again.
-        retry_budget: How many retries all sends together may spend; None for no limit.
-        max_connections: How many connections at the most: how many sends are under way at once.
-        api: `"v1"` for servers of 2020 to 2022, `"node"` for those of 2022 on; `check` tells which
-            a server serves.
-        workspace_id: Over `api="node"`, the workspace of the channels, unless a draft says it;
+        retry_budget: How many retries all sends together may make; None for no limit.
+        max_connections: The limit of connections, and so of sends at the same time.
+        api: `"v1"` for servers of 2020 to 2022, `"node"` for servers of 2022 on. `check` says
+            which APIs a server serves.
+        workspace_id: Over `api="node"`, the workspace of the channels, unless the draft names one;
             `"direct"` for direct channels.
-        join_threads: Over `api="node"`, whether the application takes part in a thread of users
-            where a server of 2023 would refuse its reply.
+        join_threads: Over `api="node"`, whether the application joins a thread of users if a
+            server of 2023 refuses its reply there.
         text_form: Over `api="v1"`, `"portable"` sends a text in the form that every release shows
-            whole, `"plain"` as the documented string, of which some releases keep only the first
+            completely. `"plain"` sends it as a bare string; some releases keep only its first
             letter. See `TextCutWarning`.
-        trusted_statuses: Statuses, such as 403 and 404, that your gateway says only before it
-            forwards a request. A message that meets one is `REFUSED`; otherwise it is `UNKNOWN`,
-            since a gateway may say nearly any status after the server has stored the message.
-        verify: A TLS context, the path of a CA bundle, or whether to check certificates.
-        proxy: The address of a proxy, `"env"` to look into the environment (for another host than
-            this machine), None for no proxy.
-        http_client: An `AsyncClient` of httpx or httpx2, or one of its shape, to send through. It
-            stays yours to close, and its failures prove nothing: they are `UNKNOWN`.
-        transport: A transport of httpx or httpx2 to send through; the same holds for it. Or
-            `"httpx2"`: pooled connections over httpx2 in place of httpx; it needs
-            `pip install "twake-async[httpx2]"`. Or `"fast"`: connections of our own, for a quarter
-            of the CPU; it needs `pip install "twake-async[fast]"`. The outcomes are the same.
-        allow_plain_http: Whether plain http may carry the key over a network.
-        on_attempt: Called with the facts of each attempt; it must not block.
+        trusted_statuses: Statuses, such as 403 and 404, that your gateway sends only before it
+            forwards a request. A message that gets one is `REFUSED`. Without this setting it is
+            `UNKNOWN`, because a gateway may send nearly any status after the server has stored
+            the message.
+        verify: A TLS context, the path of a file with certificate authorities, or whether to check
+            certificates.
+        proxy: The address of a proxy; `"env"` for the proxy that the environment names, which is
+            not used for this machine; None for no proxy.
+        http_client: An `AsyncClient` of httpx or httpx2, or an object with the same methods. The
+            session does not close it. Its failures prove nothing, so they are `UNKNOWN`.
+        transport: A transport of httpx or httpx2; the same applies to it. Or `"httpx2"`: the
+            pooled connections over httpx2; it needs `pip install "twake-async[httpx2]"`. Or
+            `"fast"`: connections of this package, with a quarter of the CPU time; it needs
+            `pip install "twake-async[fast]"`. The outcomes are the same.
+        allow_plain_http: Whether the key may go over a network in plain http.
+        on_attempt: Called with an `Attempt` after each attempt; it must not block.
+
+    Attributes:
+        channels: Calls about channels: where messages go.
+        users: Calls about people.
+        files: Calls about files: the drive of a workspace.
+        messages: Calls about stored messages, over `api="node"`.
+        dialogs: Calls about dialogs, which open in a user's browser.
 
     Raises:
-        ConfigurationError: An argument cannot work; the error names it (outcome `NOT_SENT`).
+        ConfigurationError: An argument has an invalid value; the error names it (outcome
+            `NOT_SENT`).
 
     """
 
@@ -86,7 +97,7 @@ class TwakeSession:
     files: Files
     """Calls about files: the drive of a workspace."""
     messages: Messages
-    """Calls about messages that are there, over `api="node"`."""
+    """Calls about stored messages, over `api="node"`."""
     dialogs: Dialogs
     """Calls about dialogs, which open in a user's browser."""
 
@@ -159,14 +170,14 @@ class TwakeSession:
     def from_env(cls, **overrides: Any) -> Self:
         """Return a session set up by the environment.
 
-        Reads `TWAKE_PUBLIC_ID` and `TWAKE_PRIVATE_API_KEY`, and where they are set
-        `TWAKE_GROUP_ID`, `TWAKE_BASE_URL`, `TWAKE_API` and `TWAKE_WORKSPACE_ID`.
+        Read `TWAKE_PUBLIC_ID` and `TWAKE_PRIVATE_API_KEY`. Also read `TWAKE_GROUP_ID`,
+        `TWAKE_BASE_URL`, `TWAKE_API` and `TWAKE_WORKSPACE_ID`, if they are set.
 
         Args:
-            **overrides: Arguments of the session that go before the environment's.
+            **overrides: Arguments of the session; they have priority over the environment.
 
         Raises:
-            ConfigurationError: A variable is missing or cannot work; the error names it.
+            ConfigurationError: A variable is missing or has an invalid value; the error names it.
 
         """
         from_environment(overrides)
@@ -179,8 +190,8 @@ class TwakeSession:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError(
-            "a TwakeSession is not pickled: it holds connections and a key; build one in each "
-            "process, with TwakeSession.from_env() perhaps"
+            "a TwakeSession cannot be pickled, because it holds connections and a key; make one in "
+            "each process, for example with TwakeSession.from_env()"
         )
 
     async def __aenter__(self) -> Self:
@@ -191,39 +202,48 @@ class TwakeSession:
         await self.aclose()
 
     async def aclose(self, *, drain: float = 5.0) -> None:
-        """Close the session: no new sends, those under way get `drain` seconds, then all closes.
+        """Close the session: take no new sends, wait for those that run, then close connections.
 
-        Safe to call twice. A send that is cut off so ends as the evidence says: `UNKNOWN` where
-        its request had begun to leave.
+        It may be called twice. A send that runs longer than `drain` is ended. Its outcome is
+        `UNKNOWN` if its request had begun to leave, otherwise `NOT_SENT`.
 
         Args:
-            drain: Seconds; 0 to cut off at once.
+            drain: Seconds to wait for the sends that run; 0 to end them at once.
 
         """
         await self._life.end(drain, self._sender.aclose)
 
     def observe(self, event: Event) -> None:
-        """Take an event that Twake posted: over `api="v1"` it may settle a message under way.
+        """Take an event that Twake posted. Over `api="v1"` it can prove that a message is stored.
 
         A server of 2020 posts a new message to the applications that listen to its channel, also
-        to the one that sent it, after it has stored the message and before it answers. So a send
-        whose answer is lost ends in `DELIVERED`, with the message of the event. Give it all events
-        of the application, before you answer them. The first one turns this on, for the messages
-        that are sent after it. A `Bot` does all this itself.
+        to the one that sent it. It does so after it has stored the message, and before it answers
+        the send. So if the answer is lost, the send ends `DELIVERED`, with the message of the
+        event. Give this method all events of the application, before you answer them. The first
+        event turns this on, for the messages that are sent after it. A `Bot` does all of this
+        itself.
 
-        An event counts only if the server made it, of a message of this application whose
-        `front_id` the session minted for a send that is under way, with the same channel, parent
-        and content. Any other event changes nothing. May be called from any thread.
+        An event is proof only if the server made it, and if it is about a message of this
+        application that is being sent now, with the same channel, parent and content, and with a
+        `front_id` that the session made. Any other event changes nothing. This method may be
+        called from any thread.
 
         Args:
-            event: What `twake_async.events.parse` returned.
+            event: The event, as `twake_async.events.parse` returned it.
 
         Raises:
-            ConfigurationError: It is no `Event`.
+            ConfigurationError: The argument is not an `Event`.
             WrongEventLoopError: The session was made in another process, before a fork.
 
         """
         self._sender.observe(event)
+
+    def stats(self) -> Stats:
+        """Return counters of the sends, and the state of the connections.
+
+        It makes no request. It may be called from any thread, also after the session was closed.
+        """
+        return self._sender.stats()
 
     @property
     def public_id(self) -> str:
@@ -237,23 +257,23 @@ class TwakeSession:
 
     @property
     def api(self) -> Literal["v1", "node"]:
-        """The API that it speaks: `"v1"` or `"node"`."""
+        """The API that the session uses: `"v1"` or `"node"`."""
         return "node" if self._sender.api.name == "node" else "v1"
 
     def event_parser(
         self, *, require_signature: bool | None = None, remember: int = 10_000
     ) -> Parser:
-        """Return what reads the events that the server posts to this application.
+        """Return a parser for the events that the server posts to this application.
 
-        It has the session's API and key, so that nobody need repeat the key.
+        It has the API and the key of the session.
 
         Args:
-            require_signature: Whether an event without a signature is refused. None means: over
-                `api="node"` only, as v1 servers do not sign.
+            require_signature: Whether an event without a signature is refused. None means: only
+                over `api="node"`, because servers of v1 do not sign.
             remember: How many ids of new messages to remember.
 
         Raises:
-            ConfigurationError: An argument is wrong (outcome `NOT_SENT`).
+            ConfigurationError: An argument has an invalid value (outcome `NOT_SENT`).
 
         """
         from .events import Parser  # noqa: PLC0415 - who only sends need not wait for its import
@@ -283,33 +303,34 @@ class TwakeSession:
         deadline: float | None = None,
         retry: RetryPolicy | None = None,
     ) -> Message:
-        """Send a new message and return it as the server has it.
+        """Send a new message, and return the message that the server stored.
 
         Args:
-            channel_id: The channel to show it in.
+            channel_id: The id of the channel.
             content: A string, a Twacode node, or a list of both.
-            parent_message_id: The message to reply to.
-            ephemeral: Show it without storing it.
-            ephemeral_to: The ids of the only users to show an ephemeral message to: over
-                `api="node"` exactly one.
+            parent_message_id: For a reply: the id of the root message of the thread.
+            ephemeral: Whether to show the message without storing it.
+            ephemeral_to: The ids of the only users who see an ephemeral message; over
+                `api="node"`, exactly one.
             connection_id: Over `api="node"`, the connection of that user, from an event.
             hidden_data: Data that comes back with each interaction.
-            sender: A user's id, a member of the channel, to show it in their name.
-            front_id: Your own id for it; minted when None.
+            sender: The id of a user in whose name the message is shown; over `api="v1"`, a member
+                of the channel.
+            front_id: Your own id for the message; None for one that the session makes.
             workspace_id: The workspace of the channel over `api="node"`, if not the session's.
-            read_back: Over `api="node"`, whether a read confirms what the server said: a message
-                that the read does not show is `UNKNOWN`. It costs a request more.
+            read_back: Over `api="node"`, whether to read the message after the answer. If the read
+                does not show it, the outcome is `UNKNOWN`. It costs one more request.
             group_id: The group, if not the session's.
             deadline: Seconds for this send, if not the session's.
             retry: The policy for this send, if not the session's.
 
         Raises:
-            InvalidDraftError: The message cannot be sent as it is (`NOT_SENT`).
+            InvalidDraftError: The message is not valid, and nothing was sent (`NOT_SENT`).
             RefusedError: The server answered, and stored nothing (`REFUSED`).
             NotSentError: No server can have acted on it (`NOT_SENT`).
             OutcomeUnknownError: It may or may not be in the channel (`UNKNOWN`).
-            asyncio.CancelledError: Carries no outcome; use `deadline`, not `asyncio.timeout`,
-                to know what became of a message.
+            asyncio.CancelledError: The call was cancelled. This exception has no outcome: to get
+                one, use `deadline`, not `asyncio.timeout`.
 
         """
         draft = MessageDraft(
@@ -342,15 +363,16 @@ class TwakeSession:
         deadline: float | None = None,
         retry: RetryPolicy | None = None,
     ) -> Message:
-        """Send a reply in the thread of a message, and return it as the server has it.
+        """Send a reply in the thread of a message, and return the reply that the server stored.
 
         Args:
-            to: A message at the root or a reply itself, what finds it, or an event about it.
+            to: Any message of the thread, its `MessageRef`, or an event about it.
             content: A string, a Twacode node, or a list of both.
-            ephemeral: Show it only to the user of the event, without storing it.
+            ephemeral: Whether to show it only to the user of the event, without storing it.
             hidden_data: Data that comes back with each interaction.
-            sender: A user's id, a member of the channel, to show it in their name.
-            front_id: Your own id for it; minted when None.
+            sender: The id of a user in whose name the reply is shown; over `api="v1"`, a member of
+                the channel.
+            front_id: Your own id for the reply; None for one that the session makes.
             read_back: As for `send_message`.
             group_id: The group, if not the session's.
             deadline: Seconds for this send, if not the session's.
@@ -381,9 +403,9 @@ class TwakeSession:
         deadline: float | None = None,
         retry: RetryPolicy | None = None,
     ) -> Message:
-        """Send a draft, new or with the `id` of a message to edit, and return the message.
+        """Send a draft, and return the message. A draft with an `id` edits that message.
 
-        Arguments and errors are those of `send_message`.
+        The arguments and errors are those of `send_message`.
         """
         return await self._sender.send(
             draft, group_id=group_id, deadline=deadline, retry=retry, read_back=read_back
@@ -408,59 +430,62 @@ class TwakeSession:
         deadline: float | None = None,
         retry: RetryPolicy | None = None,
     ) -> AsyncGenerator[Delivery, None]:
-        """Send all drafts while it is iterated, and yield one `Delivery` for each as it ends.
+        """Send all drafts while you iterate, and yield a `Delivery` for each one when it ends.
 
-        Before its first message it makes the requests of `check`, unless the session has already
-        delivered to the group or checked it, and ends if no message could be taken.
+        Before its first message, the batch makes the requests of `check`, unless the session has
+        already delivered to the group or checked it. It ends if no message could be delivered.
 
-        It holds a bounded number of drafts however long the input and slow the consumer: at most
-        `11 * in_flight` that have not been yielded. No bad draft ends it. Left early, it takes
-        nothing more and lets what is in flight end; `contextlib.aclosing` waits for that.
-        Cancelled, it cancels what is in flight.
+        The batch holds at most `11 * in_flight` drafts that it has not yielded. The input may have
+        any length, and your loop may be slow. An invalid draft does not end the batch. If you
+        leave the loop early, the batch takes no more drafts, and the messages in flight end
+        normally; `contextlib.aclosing` waits for them. If you cancel it, it cancels the messages
+        in flight.
 
         Args:
             drafts: An iterable or an async iterable of any length: of drafts, of mappings
-                with their fields, or of tuples of a channel's id and a content. A generator is
+                with their fields, or of tuples of a channel id and a content. A generator is
                 closed when the batch ends.
-            in_flight: How many are under way at once.
-            order: `"channel"`: the messages to one channel arrive in the order given, retries
-                included. None: as fast as connections allow.
-            after_unknown: `"hold"` is another way to say `hold_after="unknown"`.
-            hold_after: `"unknown"` sends nothing more to a channel after an `UNKNOWN`, and
-                reports the rest of it as `NOT_SENT`; `"failure"` does so after any end but
-                `DELIVERED`. None holds no channel.
-            rate: Messages a second at the most; None for no limit.
-            journal: Where intents and outcomes are kept, so that a later call with the same input
-                goes on where this one ended.
-            on_progress: Called with the `Progress` each time that a draft ends, also after the
-                iterator was left, and with each pause; it must not block.
-            resume: With a journal: what to do with a message that an earlier run left unknown:
-                `"report"` it as `UNKNOWN`, or `"resend"` it, which may show it twice. Over
-                `api="node"` a look comes first, and what it finds is `DELIVERED`.
-            key: With a journal: makes the key of a draft; None for its position in the input.
-            outage_timeout: Seconds. A batch pauses while the server seems to be down, and ends
-                after a pause of so long, the rest `NOT_SENT`; None for no limit.
-            stop: An event that ends the batch once it is set: nothing more is taken or begun, and
-                what is on its way ends and is yielded.
+            in_flight: How many messages are sent at the same time.
+            order: `"channel"`: the messages to one channel arrive in the given order, also after
+                retries. None: no order.
+            after_unknown: `"hold"` means the same as `hold_after="unknown"`.
+            hold_after: `"unknown"`: after an `UNKNOWN`, send nothing more to its channel, and
+                report the other messages of this channel as `NOT_SENT`. `"failure"`: do so after
+                every outcome except `DELIVERED`. None: send on.
+            rate: The limit of messages per second; None for no limit.
+            journal: The journal in which to record each message and its outcome. A later call with
+                the same input continues where this one ended.
+            on_progress: Called with a `Progress` for each draft that ends, also after you left the
+                loop, and for each pause; it must not block.
+            resume: With a journal: what to do with a message that an earlier run left unknown.
+                `"report"`: report it as `UNKNOWN`. `"resend"`: send it again; it may then appear
+                twice. Over `api="node"` the session looks for the message first; if the look finds
+                it, it is `DELIVERED`.
+            key: With a journal: a function that returns the key of a draft; None for the position
+                in the input.
+            outage_timeout: Seconds. The batch pauses while the server seems to be down. A longer
+                pause ends the batch, and the remaining messages are `NOT_SENT`. None for no limit.
+            stop: An event. When you set it, the batch takes no more drafts and begins no more
+                sends. The messages in flight end normally and are yielded.
             group_id: The group, if not the session's.
             deadline: Seconds for each message, if not the session's.
             retry: The policy for each message, if not the session's.
 
         Raises:
-            ConfigurationError: An argument cannot work; raised at once, unless it is that there
-                is no group, which ends the batch at its first message.
-            JournalError: The journal cannot be used, or its input was changed. What had begun
-                was yielded before.
+            ConfigurationError: An argument has an invalid value. It is raised at once; only a
+                missing group is raised at the first message.
+            JournalError: The journal cannot be used, or its input was changed. Before that, all
+                messages that had begun were yielded.
             RefusedError: The check found that the address, the credentials, the group or a
-                capability is wrong; its message says what to fix. What was taken was yielded as
-                `NOT_SENT`, and no message was sent.
-            NotSentError: The server was down for `outage_timeout`, or three pauses in a row
-                brought no message through; again all that was taken was yielded.
-            SessionClosedError: The session was closed; again all that was taken was yielded.
-            WrongEventLoopError: No asyncio event loop is running, as under trio.
-            BaseException: What the input raised, after all that was taken from it was yielded. What
-                `key`, `on_progress` or `on_attempt` raised, if it is no `Exception`: what is on its
-                way ends and is yielded first, the rest as `NOT_SENT`.
+                capability is wrong; its message says what to fix. No message was sent, and the
+                drafts that were taken were yielded as `NOT_SENT`.
+            NotSentError: The server was down for `outage_timeout`, or no message was delivered
+                between three pauses. All drafts that were taken were yielded.
+            SessionClosedError: The session was closed. All drafts that were taken were yielded.
+            WrongEventLoopError: No asyncio event loop is running, for example under trio.
+            BaseException: The exception of the input, after all drafts that were taken were
+                yielded. Or an exception of `key`, `on_progress` or `on_attempt` that is not an
+                `Exception`, such as `KeyboardInterrupt`, after the messages in flight ended.
 
         """
         send, needs = self._sender.batch(self._base_url, group_id, deadline, retry)
@@ -493,32 +518,33 @@ class TwakeSession:
         deadline: float | None = None,
         retry: RetryPolicy | None = None,
     ) -> Message:
-        """Change a message and return it as the server has it now.
+        """Change a message, and return the changed message.
 
-        Over `api="node"` what is not given stays as it is.
+        Over `api="node"`, what you do not give stays unchanged.
 
         Over `api="v1"`, servers of mid-2021 and later replace the whole message. So an edit of a
-        `Message` sends what that object holds where nothing is given: its content, its hidden
-        data, and that it is pinned. A `MessageRef` knows none of them: give the content, and give
-        `hidden_data` and `pinned` if the message has them, or such a server drops them. A server
-        of 2020 keeps what is not given.
+        `Message` sends the content, the hidden data and the pin of this object, if you do not give
+        others. A `MessageRef` has none of them: give the content, and also `hidden_data` and
+        `pinned` if the message has them, because such a server deletes what is missing. A server
+        of 2020 keeps what you do not give.
 
         An edit is idempotent, so it is tried again after a lost answer.
 
         Args:
-            message: The message, or what finds it. A reply is found only with its parent.
-            content: The new content; None sends the content of the `Message`, `""` wipes it.
+            message: The message or its `MessageRef`. The server finds a reply only with the id of
+                its parent.
+            content: The new content; None sends the content of the `Message`, `""` deletes it.
             hidden_data: The new hidden data; None sends that of the `Message`.
             pinned: Whether to pin it; None leaves a pinned `Message` pinned.
-            user_specific: What single readers see in keyed nodes: a `UserSpecific` for each.
+            user_specific: What single readers see in nodes with a key: a `UserSpecific` for each.
             group_id: The group, if not the session's.
             deadline: Seconds for this edit, if not the session's.
             retry: The policy for this edit, if not the session's.
 
         Raises:
             InvalidDraftError: A `MessageRef` without content (`NOT_SENT`).
-            TwakeError: As for `send_message`. The server's words for a message that it cannot
-                find cover other errors too, so that one is an `OutcomeUnknownError`.
+            TwakeError: As for `send_message`. If the server cannot find the message, it gives the
+                same answer as after a failure of its own: an `OutcomeUnknownError`.
 
         """
         draft = draft_of_edit(
@@ -541,12 +567,11 @@ class TwakeSession:
     ) -> None:
         """Ask the server to remove a message.
 
-        Returns nothing, since the server echoes the request whether or not anything was there to
-        remove (wire cases 24, 24b, 24d): a return means that the server took the request, no
-        more. Over `api="v1"`, a message with replies stays.
+        It returns nothing, because the server gives the same answer whether the message existed or
+        not. Over `api="v1"`, the server does not remove a message that has replies.
 
         Args:
-            message: The message, or what finds it.
+            message: The message or its `MessageRef`.
             group_id: The group, if not the session's.
             deadline: Seconds for this call, if not the session's.
             retry: The policy for this call, if not the session's.
@@ -555,6 +580,7 @@ class TwakeSession:
             TwakeError: As for `send_message`.
 
         """
+        # Source: wire cases 24, 24b and 24d.
         await self._sender.remove(message, group_id=group_id, deadline=deadline, retry=retry)
 
     async def send_direct(
@@ -568,24 +594,24 @@ class TwakeSession:
         deadline: float | None = None,
         retry: RetryPolicy | None = None,
     ) -> Message:
-        """Send a message to one person, and return it as the server has it.
+        """Send a message to one person, and return the message that the server stored.
 
-        It asks for the application's own channel with that person first (`channels.direct`), so
-        it costs two requests: to write again, keep the `channel_id` of the message.
+        It first asks for the application's own channel with that person (`channels.direct`), so
+        it makes two requests. To write again, send to the `channel_id` of the message.
 
         Args:
-            user_id: The user's id, as an event names it.
+            user_id: The id of the user, for example `user_id` of an event.
             content: A string, a Twacode node, or a list of both.
             hidden_data: Data that comes back with each interaction.
-            front_id: Your own id for it; minted when None.
+            front_id: Your own id for the message; None for one that the session makes.
             group_id: The group, if not the session's.
             deadline: Seconds for both requests, if not the session's.
             retry: The policy for both, if not the session's.
 
         Raises:
-            NotFoundError: The server knows no such user (`REFUSED`).
-            NotSentError: As for `send_message`; or the channel was not found, since the answer to
-                that request was lost (reason `channel`).
+            NotFoundError: The user does not exist (`REFUSED`).
+            NotSentError: As for `send_message`; or the answer that names the channel was lost, so
+                the message was not sent (reason `channel`).
             ConfigurationError: The session has `api="node"`, which has no such call.
             TwakeError: As for `send_message`.
 
@@ -613,9 +639,8 @@ class TwakeSession:
     ) -> dict[str, Any]:
         """Send fields to any route of `api="v1"`, and return what the server answered.
 
-        The routes of calendars and tasks are reached so. What is known of a route's answer is that
-        the server answered no error: so a return means that the server took the request. A call
-        whose answer is lost is not sent again.
+        Use it for the routes of calendars and tasks. A return means that the server answered
+        without an error. If the answer is lost, the call is not sent again.
 
         Args:
             route: The route below `/api/v1/`, such as `"tasks/task/save"`.
@@ -625,24 +650,24 @@ class TwakeSession:
             retry: The policy for the call, if not the session's.
 
         Raises:
-            ConfigurationError: It is no route, or the session has another API.
+            ConfigurationError: The route is not valid, or the session has another API.
             InvalidDraftError: The fields cannot be sent as JSON, or name the group.
-            TwakeError: As for `send_message`. The words "unknown error" may follow a write, so
-                that they are an `OutcomeUnknownError`.
+            TwakeError: As for `send_message`. The answer "unknown error" may come after a write,
+                so it is an `OutcomeUnknownError`.
 
         """
         request = self._caller.call(route, fields, group_id)
         return await self._caller.make(request, Limits(group_id, deadline, retry))
 
     async def check(self, *, group_id: str | None = None, deadline: float | None = None) -> Check:
-        """Return whether the server would take messages, and if not, what to fix.
+        """Return whether the server would accept messages, and if not, what to fix.
 
-        It makes five requests at most, and no known release stores anything for them. The first
-        two are made with the session's API. Over `api="v1"` they verify the address, the
-        credentials, the group and the `messages_save` capability; over `api="node"` the address
-        and the credentials. The other three find out which APIs the server serves, and its
-        release, and take five seconds at most. No request is made twice. It cannot tell whether a
-        channel exists, nor over `api="node"` a group or a workspace.
+        It makes at most five requests. No known release stores anything for them. The first
+        two use the session's API. Over `api="v1"` they verify the address, the credentials, the
+        group and the `messages_save` capability; over `api="node"`, the address and the
+        credentials. The other three find out which APIs the server serves, and its release. They
+        take at most five seconds. No request is made twice. The check cannot find out whether a
+        channel exists, nor over `api="node"` whether a group or a workspace exists.
 
         Args:
             group_id: The group, if not the session's.
@@ -651,8 +676,7 @@ class TwakeSession:
         Raises:
             ConfigurationError: There is no group.
 
-        Source: wire cases 19g, 19j and 21b of v1, and `list-thread-unknown`, `right-ip` and
-        `probe-*` of Node.
-
         """
+        # Source: wire cases 19g, 19j and 21b of v1, and `list-thread-unknown`, `right-ip` and
+        # `probe-*` of Node.
         return await self._sender.check_all(group_id, deadline)

@@ -1,4 +1,4 @@
-"""An alert with buttons: sent even if it may show twice, and edited once somebody takes it."""
+"""An alert with buttons: sent even if it may appear twice, and edited when a person takes it."""
 
 import asyncio
 
@@ -11,12 +11,12 @@ ALARM = RetryPolicy(on_unknown="resend")  # twice is better than never
 
 
 def alert(what: str, foot: System) -> Content:
-    """Show what is wrong, and below it the buttons, or who took it."""
+    """Show the problem, and below it the buttons, or the person who took it."""
     return "Alert: " + Attachment(what, Break(), foot)
 
 
 def buttons() -> System:
-    """Offer what can be done. A click comes to the application with the button's `action_id`."""
+    """Show the buttons. A click comes to the application with the `action_id` of the button."""
     return System(
         Button("I take it", action_id="take", style="primary"),
         Button("Mute for an hour", action_id="mute", style="default"),
@@ -24,13 +24,13 @@ def buttons() -> System:
 
 
 async def raise_alert(twake: TwakeSession, channel_id: str, what: str) -> Message:
-    """Send the alert, with what the clicks shall bring back."""
+    """Send the alert, with data that the clicks bring back."""
     content, kept = alert(what, buttons()), {"what": what}
     return await twake.send_message(channel_id, content, hidden_data=kept, retry=ALARM)
 
 
 async def taken(twake: TwakeSession, ref: MessageRef, what: str, user: UserMention) -> Message:
-    """Put the name of the one who clicked in the place of the buttons."""
+    """Replace the buttons by the name of the person who clicked."""
     return await twake.edit_message(ref, alert(what, System(user, " takes care of it.")))
 
 

@@ -22,7 +22,7 @@ live: list[str] = []  # the versions that were deployed, the one that runs last
 
 @asynccontextmanager
 async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-    """Close the bot and its session with the service: FastAPI does not tell what it mounts."""
+    """Close the bot and its session at the end: FastAPI does not close mounted applications."""
     async with bot.twake:
         yield
         await bot.aclose()  # no more events; those that are here have 10 seconds
@@ -33,7 +33,7 @@ app.mount("/twake", bot)  # the event address: https://service.example.com/twake
 
 
 def announcement(version: str) -> Content:
-    """Say what runs, with a button to end it."""
+    """Show what runs, with a button to end it."""
     return Bold(version) + " is live " + Button("Roll back", action_id=f"rollback:{version}")
 
 
@@ -47,7 +47,7 @@ async def deploy(version: str, channel_id: str) -> dict[str, str]:
 
 @bot.action("rollback")
 async def roll_back(event: ButtonClick) -> None:
-    """End a version. Whether it may be ended, the service decides, not what the click claims."""
+    """End a version. The service decides whether it may end, not the data of the click."""
     if len(live) < 2 or live[-1] != event.value:
         raise UserError(f"{event.value} cannot be rolled back.")
     await event.update(Bold(live.pop()) + f" was rolled back, {live[-1]} is live.")

@@ -21,7 +21,7 @@ HERS = "connection-of-alice"  # the connection_id of the event in which she aske
 
 
 def form() -> Content:
-    """Ask for a subject. The buttons bring what was written, under `meeting_name`."""
+    """Ask for a subject. A click brings the text of the input, under `meeting_name`."""
     ask = System("Choose a subject for your call") + Break()
     ask += Input("meeting_name", placeholder="Meeting about ...") + Break()
     cancel = Button("Cancel", action_id="cancel", style="default")
@@ -29,7 +29,7 @@ def form() -> Content:
 
 
 def invitation(username: str, subject: str, url: str) -> Content:
-    """Invite everybody. The address tells the call who came, by `twake_user=<id>`."""
+    """Invite everybody. The address has `twake_user=<id>`, which tells the call who came."""
     link = Button("Show call link", action_id="show_link", style="primary", inline=True)
     join = Url(url, "Join call ", Bold(subject), button=True, user_identifier=True)
     said = System(f"@{username} invites you to join the call ", Bold(subject), ". ", link)

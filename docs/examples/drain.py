@@ -1,4 +1,4 @@
-"""A drain: what is surely not there is sent again, later; what is in doubt goes to a person."""
+"""A drain: messages that were certainly not sent are sent again; unknown ones go to a person."""
 
 import asyncio
 
@@ -7,21 +7,21 @@ from twake_async.sandbox import Sandbox
 
 
 def may_be_sent_again(delivery: Delivery) -> bool:
-    """Say whether sending it again can do no harm, and may do some good."""
+    """Say whether it is safe and useful to send it again."""
     if delivery.outcome is Outcome.REFUSED:
         return delivery.error is not None and delivery.error.reason == "later"
     return delivery.outcome is Outcome.NOT_SENT
 
 
 class Outbox:
-    """Messages that shall be sent, and those that a person has to look after."""
+    """The messages to send, and those that a person must look at."""
 
     def __init__(self, drafts: list[MessageDraft]) -> None:
         self.waiting = drafts
         self.to_look_at: list[Delivery] = []
 
     async def drain(self, twake: TwakeSession) -> None:
-        """Send all that waits; keep what may be sent again, in its order."""
+        """Send all waiting messages; keep those that may be sent again, in their order."""
         sending, self.waiting = self.waiting, []
         async for delivery in twake.send_many(sending, retry=RetryPolicy.never()):
             if may_be_sent_again(delivery):

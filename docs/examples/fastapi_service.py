@@ -1,4 +1,4 @@
-"""A FastAPI service: one session for its life, and an answer that says what became of a message.
+"""A FastAPI service: one session for its life, and an answer with the outcome of a message.
 
 Serve it with `uvicorn fastapi_service:app` and the variables of `TwakeSession.from_env()`.
 """
@@ -17,7 +17,7 @@ from twake_async.sandbox import Sandbox
 
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-    """Hold one session while the service runs; what is under way is finished at its end."""
+    """Keep one session while the service runs; at the end, wait for the sends that run."""
     async with TwakeSession.from_env(deadline=10) as twake:
         app.state.twake = twake
         yield
@@ -41,7 +41,7 @@ async def announce(channel_id: str, text: str) -> dict[str, str]:
 
 
 async def demo() -> None:
-    """Ask the service three times: all is well, the group is refused, the answer is lost."""
+    """Ask the service three times: it works, the group is refused, the answer is lost."""
     async with Sandbox() as box:
         os.environ.update(box.environment)
         client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://service")

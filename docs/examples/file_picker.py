@@ -1,4 +1,4 @@
-"""A file picker: a list to choose from, for one user alone, replaced by what was chosen."""
+"""A file picker: a list to choose from, for one user only, replaced by the choice."""
 
 import asyncio
 
@@ -23,7 +23,7 @@ FILES = {"Budget.ods": "f-1", "Minutes.odt": "f-2"}
 
 
 def picker() -> Content:
-    """Offer the files. The button brings what was chosen, under `file`."""
+    """Show the files. A click on the button brings the choice, under `file`."""
     options = [Option(name, file_id) for name, file_id in FILES.items()]
     pick = Select(*options, title="Pick a file", passive_id="file", full_width=True)
     share = Button("Share", action_id="share", style="primary")
@@ -31,7 +31,7 @@ def picker() -> Content:
 
 
 async def main(twake: TwakeSession, channel_id: str) -> Message:
-    """Show Alice the list, and put what she chose in its place."""
+    """Show Alice the list, and replace it by her choice."""
     draft = MessageDraft(
         channel_id, picker(), ephemeral=True, ephemeral_to=[ALICE], connection_id=HERS
     )

@@ -1,4 +1,4 @@
-"""A health check that edits one message in place, and sends a new one only when things change."""
+"""A health check that edits one message in place, and sends a new one if the state changes."""
 
 import asyncio
 import datetime
@@ -23,7 +23,7 @@ class Board:
         self.healthy: bool | None = None
 
     async def show(self, *, healthy: bool) -> None:
-        """Show what was just seen. What cannot be shown now is shown by the next check."""
+        """Show the result of a check. If it cannot be shown now, the next check shows it."""
         if healthy is not self.healthy:
             self.healthy, self.message, self.checks = healthy, None, 0
             self.since = datetime.datetime.now(datetime.UTC)

@@ -1,4 +1,4 @@
-"""An incoming webhook: whatever a web service posts, shown under its own name, with an image."""
+"""An incoming webhook: what a web service posts, shown under its own name, with an image."""
 
 import asyncio
 from typing import Any

@@ -1,4 +1,4 @@
-"""A batch with progress and a journal: after a crash, the same call goes on where it ended."""
+"""A batch with progress and a journal: after a crash, the same call continues where it ended."""
 
 import asyncio
 import pathlib
@@ -16,13 +16,13 @@ def digests(channel_id: str, day: str, count: int) -> Iterator[MessageDraft]:
 
 
 def show(progress: Progress) -> None:
-    """Say how far it is, now and then; it is called each time that a draft ends."""
+    """Print the progress now and then; it is called each time that a draft ends."""
     if progress.ended % 100 == 0:
         print(f"{progress.counts.get(Outcome.DELIVERED, 0)} delivered of {progress.ended} ended")
 
 
 async def send_all(twake: TwakeSession, drafts: Iterator[MessageDraft], journal: Journal) -> int:
-    """Send the drafts, say what went wrong with which, and return how many are not delivered."""
+    """Send the drafts, print each failure, and return how many are not delivered."""
     missing = 0
     async for delivery in twake.send_many(
         drafts, in_flight=20, order=None, journal=journal, on_progress=show, resume="report"

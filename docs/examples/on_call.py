@@ -17,7 +17,7 @@ bot = Bot(TwakeSession.from_env(), secret=os.environ["BOT_SECRET"])
 
 @attrs.frozen
 class Person:
-    """Somebody to ask, and for how many seconds."""
+    """A person to ask, and how many seconds to wait for the answer."""
 
     name: str
     id: str
@@ -31,13 +31,13 @@ ROTA = [  # people of the sandbox
 
 
 def alarm(what: str, *foot: str | UserMention | Button) -> Content:
-    """Show what is wrong, and below it who is asked or who took it."""
+    """Show the problem, and below it the person who is asked or who took it."""
     return Bold(what) + Break() + System(*foot)
 
 
 @bot.command()
 async def raise_alarm(event: Command) -> None:
-    """Ask each person of the rota in turn. While this waits, other events are handled."""
+    """Ask one person of the rota after the other. Meanwhile, the bot handles other events."""
     what = event.command.strip() or "Something is wrong"
     for person in ROTA:
         mention = UserMention(person.name, person.id)
@@ -55,5 +55,5 @@ async def raise_alarm(event: Command) -> None:
 
 @bot.action("take")
 async def take(_: ButtonClick) -> None:
-    """Answer those who were not asked, or not any more: what is waited for does not come here."""
+    """Answer people who were not asked, or no longer; `wait_for` takes the other clicks."""
     raise UserError("Somebody else is asked now.")

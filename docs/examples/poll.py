@@ -22,7 +22,7 @@ ALICE = "7a1c0e31-5b1d-11eb-9c03-0242ac130002"  # a user's id
 
 
 def poll(votes: dict[str, list[str]]) -> Content:
-    """Show the question, a button for each answer, and how the votes stand."""
+    """Show the question, a button for each answer, and the votes."""
     total = sum(map(len, votes.values()))
     share = {answer: 100 * len(voters) // max(total, 1) for answer, voters in votes.items()}
     buttons = [Button(a, action_id=f"vote_{n}", style="default") for n, a in enumerate(votes)]

@@ -1,4 +1,4 @@
-"""A ticket form: `/bot` shows it to one person, and only that person is told what is wrong in it.
+"""A ticket form: `/bot` shows it to one person, and only that person reads what is wrong in it.
 
 Try it with `twake-async run ticket_form:bot --sandbox`, and BOT_SECRET in the environment.
 """
@@ -18,14 +18,14 @@ bot = Bot(TwakeSession.from_env(), secret=os.environ["BOT_SECRET"])
 
 
 def is_filled_in(_: object, field: "attrs.Attribute[str]", value: str) -> None:
-    """Refuse an empty text. The person reads what is raised here."""
+    """Refuse an empty text. The person reads the text of this error."""
     if not value.strip():
         raise ValueError(f"Please fill in the {field.name}.")
 
 
 @attrs.frozen
 class Ticket:
-    """What the form is made into. What nobody touched is not sent, so it needs a default."""
+    """The values of the form. A browser does not send an unchanged field, so it needs a default."""
 
     title: str = attrs.field(default="", validator=is_filled_in)
     people: int = attrs.field(default=1, validator=attrs.validators.ge(1))
@@ -45,7 +45,7 @@ async def show_form(event: Command) -> None:
 
 @bot.action("create", form=Ticket)
 async def create(event: ButtonClick, ticket: Ticket) -> None:
-    """Keep the ticket, show it to everybody, and put a note in the place of the form."""
+    """Keep the ticket, show it to everybody, and replace the form by a note."""
     tickets[number := str(next(numbers))] = ticket
     await event.reply(Bold(f"#{number} {ticket.title}") + f" ({ticket.urgency})")
     await event.update(f"#{number} is created. Type /bot close {number} when it is done.")

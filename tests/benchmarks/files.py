@@ -30,7 +30,7 @@ async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
         await _send(writer, size)
     else:
         size = await _receive(reader, length)
-        body = json.dumps({"object": {"id": "f-1", "size": size}}).encode()
+        body = json.dumps({"object": {"id": "f-1", "name": "file", "size": size}}).encode()
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
         await writer.drain()
     writer.close()

@@ -53,7 +53,19 @@ def test_every_block_of_a_page_is_of_a_kind_that_is_checked(path):
     kinds = re.findall(
         r"^[ \t]*(?:```+|~~~+)[ \t]*([^\s`]+)", path.read_text("utf-8"), re.MULTILINE
     )
-    known = {"python", "text", "console", "toml", "json", "sql", "nginx"}
+    known = {
+        "python",
+        "text",
+        "console",
+        "powershell",
+        "toml",
+        "json",
+        "sql",
+        "nginx",
+        "ini",
+        "yaml",
+        "cron",
+    }
     assert [kind for kind in kinds if kind not in known and not kind.startswith("{")] == []
     assert "{code" not in " ".join(kinds)
 
@@ -62,7 +74,8 @@ def test_every_block_of_a_page_is_of_a_kind_that_is_checked(path):
 def test_every_block_of_a_page_is_found(path, tmp_path):
     """No block is passed over in silence, be it indented, last on its page or in a comment."""
     text = path.read_text("utf-8")
-    shown = re.findall(r"^[ ]*```(?:python|text|console|toml|json|sql|nginx)$", text, re.MULTILINE)
+    kinds = "python|text|console|powershell|toml|json|sql|nginx|ini|yaml|cron"
+    shown = re.findall(rf"^[ ]*```(?:{kinds})$", text, re.MULTILINE)
     hidden = re.findall(r"invisible-code", text)
     assert len(Page(path, tmp_path).document.regions) == len(shown) + len(hidden)
 
@@ -80,6 +93,10 @@ def test_every_block_of_a_page_is_found(path, tmp_path):
         "```toml\n= 1\n```",
         "```json\n{1}\n```",
         "```sql\nSELECT FROM;\n```",
+        "```ini\nExecStart=true\n```",
+        "```yaml\n- one\n```",
+        "```cron\n15 6 * * true\n```",
+        "```powershell\ntwake-async no-such-command\n```",
         "<!-- invisible-code-block: python\nraise RuntimeError\n-->\n",
     ],
 )

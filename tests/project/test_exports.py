@@ -13,6 +13,7 @@ EXPECTED = [
     "AuthenticationError",
     "Check",
     "ConfigurationError",
+    "Connections",
     "Delivery",
     "EmptyFileWarning",
     "InvalidDraftError",
@@ -33,19 +34,21 @@ EXPECTED = [
     "RateLimitedError",
     "Reaction",
     "RefusedError",
+    "ReplyAtRootWarning",
     "ReplyTarget",
     "RetryBudget",
     "RetryPolicy",
     "SessionClosedError",
+    "Stats",
     "TextCutWarning",
     "TwakeError",
     "TwakeSession",
     "WrongEventLoopError",
 ]
-PUBLIC_ROOMS = ("check", "deliveries", "errors", "journal", "messages", "retry", "session")
+PUBLIC_ROOMS = ("check", "deliveries", "errors", "journal", "messages", "retry", "session", "stats")
 
 # Classes that rooms hand to each other, and no user meets.
-BETWEEN_ROOMS = {"Tokens"}
+BETWEEN_ROOMS = {"Counters", "Tokens"}
 
 
 def test_the_face_is_what_was_agreed():

@@ -520,8 +520,8 @@ def test_a_synchronous_client_or_transport_is_refused(library):
     name = library.name
     with library.http.Client() as client:
         assert (
-            f"must be an AsyncClient of httpx or httpx2, or have its shape, not {name}.Client"
-            in (told(http_client=client))
+            f"must be an AsyncClient of httpx or httpx2, or an object with the same methods, not "
+            f"{name}.Client" in (told(http_client=client))
         )
     with library.http.HTTPTransport() as transport:
         assert f"not {name}.HTTPTransport" in told(transport=transport)

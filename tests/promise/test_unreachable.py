@@ -329,7 +329,7 @@ async def test_an_invalid_certificate_ends_all_waits(transport):
 async def test_the_error_of_each_wait_names_a_proxy_that_is_down():
     """The first send met it, and the others only waited."""
     async with FaultServer() as server, Proxy() as proxy:
-        proxy._server.close()
+        proxy.close_port()
         async with session(server, proxy=proxy.url.replace("//", "//me:secret@")) as twake:
             sends = (twake.send_message("c1", "Hello", deadline=0.3) for _ in range(200))
             results = await asyncio.gather(*sends, return_exceptions=True)

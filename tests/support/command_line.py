@@ -64,7 +64,7 @@ def spawn(*arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
         input="",
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=120,
         check=False,
     )
 

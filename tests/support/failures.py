@@ -389,7 +389,7 @@ NODE_NOT_SENT = [
         operations=("create",),
     ),
     Row(
-        "the login is not answered, or with an error or no access token",
+        "the login gets no answer, an error, or an answer without an access token",
         [
             node("login_lost", server={"logins_to_lose": 9}),
             node("login_500", server={"login_answer": "login-no-body"}),
@@ -501,7 +501,7 @@ REFUSED = [
         "api",
     ),
     Row(
-        "the words of a Twake Node server for a 4xx, also inside a 200",
+        "a 4xx in the words of a Twake Node server, as the HTTP status or inside a 200",
         faults(
             "refuses_node_400 refuses_node_403 refuses_node_404 refuses_node_415 "
             "refuses_node_400_in_200 refuses_node_403_in_200 refuses_node_404_in_200 "
@@ -525,7 +525,7 @@ REFUSED = [
 
 NODE_REFUSED = [
     Row(
-        'the server has no API of Node: as in 2020, or a 404 with the JSON `{"error":"Not found"}`',
+        'the server does not serve the Node API: a server of 2020, or a 404 with the JSON `{"error":"Not found"}`',
         [
             node("php", server={"is_php": True}),
             node("no_route", server={"login_answer": "login-slash"}),
@@ -534,15 +534,14 @@ NODE_REFUSED = [
         "api",
     ),
     Row(
-        "the server does not take the access token, nor the one of a new login",
+        "the server refuses the access token, and also the token of a new login",
         [node("token", server={"tokens_to_refuse": 9})],
         RefusedError,
         "token",
         ALL,
     ),
     Row(
-        "a reply in a thread of users, in which the application takes no part: with "
-        "`join_threads=False`, or where the server does not let it take part",
+        "a reply in a thread of users that the application has not joined: with `join_threads=False`, or if the server does not let it join",
         [
             node("thread", join_threads=False, changed={"parent_message_id": QUESTION}),
             node(
@@ -556,14 +555,14 @@ NODE_REFUSED = [
         operations=("create",),
     ),
     Row(
-        "the message to edit is not the application's: the answer shows its old content",
+        "the message to edit belongs to another sender: the answer shows the old content",
         [node("owner", changed={"id": QUESTION, "content": "Good bye"})],
         RefusedError,
         "owner",
         operations=("edit",),
     ),
     Row(
-        "the service behind the API says a 4xx, inside a 200 or not, or `Not found` inside a 200",
+        "the service behind the API answers a 4xx, as the HTTP status or inside a 200, or `Not found` inside a 200",
         [
             node("bad_json", replays="body-bad-json"),
             node("address", replays="right-ip"),
@@ -656,7 +655,7 @@ LOST = [
         "timeout",
     ),
     Row(
-        "an injected client or transport fails, in any way",
+        "a client or transport of your own fails, in any way",
         [
             injected("transport", httpx.ConnectError),
             injected("transport", httpx.ReadTimeout),
@@ -760,8 +759,7 @@ ANSWERED = [
 
 NODE_UNKNOWN = [
     Row(
-        "the service behind the API says 500 inside a 200; so it does for the edit of a message "
-        "that is not there, and the removal of another's",
+        "the service behind the API answers 500 inside a 200, for example to the edit of a message that does not exist, or to the removal of another sender's message",
         [node("500_in_200", replays="send-client-id")],
         OutcomeUnknownError,
         "server_error",
@@ -773,7 +771,7 @@ NODE_UNKNOWN = [
         "status",
     ),
     Row(
-        "the answer holds no message of ours",
+        "the answer does not have the message that was sent",
         [node("no_message", replays="fault-messages-swallow")],
         OutcomeUnknownError,
         "mismatch",
@@ -860,7 +858,7 @@ ECHO_UNKNOWN = [
         operations=("create",),
     ),
     Row(
-        "the answer is lost, and the message has a `front_id` of the caller's",
+        "the answer is lost, and the caller gave the `front_id`",
         [echoed("given", "stores_close", changed={"front_id": "order-4711"})],
         OutcomeUnknownError,
         "lost",
@@ -912,7 +910,7 @@ ECHO_DELIVERED = [
         operations=("create",),
     ),
     Row(
-        'the answer is lost, the event comes before another attempt leaves (`on_unknown="resend"`)',
+        'the answer is lost, and the event comes before another attempt leaves (`on_unknown="resend"`)',
         [
             echoed(
                 "resend",
@@ -936,14 +934,14 @@ NODE_DELIVERED = [
         operations=("create",),
     ),
     Row(
-        "the server does not take the access token, but that of a new login",
+        "the server refuses the access token, and accepts the token of a new login",
         [node("new_token", server={"tokens_to_refuse": 1})],
         None,
         "",
         ALL,
     ),
     Row(
-        "a reply in a thread of users: the application takes part in it, and sends again",
+        "a reply in a thread of users: the session joins the thread, and sends again",
         [node("joined", changed={"parent_message_id": QUESTION})],
         None,
         "",
@@ -956,7 +954,7 @@ _OVER_NODE = 'Over `api="node"`'
 _OBSERVED = 'Over `api="v1"`, with `observe`'
 
 #: The tables of the page: a heading for each outcome, one for each group, and the group's rows.
-_AROUND = "Calls around the messages"
+_AROUND = "Calls about users, channels and files"
 
 
 async def _failing() -> AsyncIterator[bytes]:
@@ -971,7 +969,7 @@ def _with_file(twake: TwakeSession, call: object) -> Awaitable[Message]:
 
 AROUND_NOT_SENT = [
     Row(
-        "a message to one person whose channel is not known: that answer was lost",
+        "a message to one person: the answer that names the channel of that person was lost",
         [beside("channel", lambda twake, call: twake.send_direct("u1", "Hello"), broken=502)],
         NotSentError,
         "channel",
@@ -1004,7 +1002,7 @@ AROUND_UNKNOWN = [
 ]
 AROUND_REFUSED = [
     Row(
-        "a call names a user, a channel or another thing that is not there, and the server says so",
+        "the user, the channel or the file of a call does not exist, and the server says so",
         [
             beside("nobody", lambda twake, call: twake.channels.direct("u1")),
             beside("to_nobody", lambda twake, call: twake.send_direct("u1", "Hello")),
@@ -1014,7 +1012,7 @@ AROUND_REFUSED = [
         operations=("create",),
     ),
     Row(
-        "a call has arguments that the server does not know or allow",
+        "a call has arguments that the server refuses",
         [
             beside("workspace", lambda twake, call: twake.channels.of_workspace("w1", "u1")),
             beside("token", lambda twake, call: twake.dialogs.user_of_token("t1")),
@@ -1027,7 +1025,7 @@ AROUND_REFUSED = [
 
 TABLES: dict[str, dict[str, list[Row]]] = {
     "`NOT_SENT`": {
-        "Bad input: no byte leaves": BAD_INPUT,
+        "Invalid input: nothing is sent": BAD_INPUT,
         "Configuration": CONFIGURATION,
         "The life of the session": LIFE_CYCLE,
         "No connection": NO_CONNECTION,

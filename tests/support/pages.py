@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import configparser
 import contextlib
 import copy
 import doctest
@@ -34,6 +35,7 @@ from sybil import Document, Example
 from sybil.parsers.myst import CodeBlockParser
 
 from twake_async import TwakeSession, WrongEventLoopError
+from twake_async.cli._commands import twake_async as command_line
 from twake_async.sandbox import Sandbox
 from twake_async.sandbox._seed import DEFAULT_SEED
 
@@ -101,6 +103,10 @@ class Page:
             "json": lambda example: json.loads(example.parsed) and None,
             "sql": _run_sql,
             "nginx": lambda _: None,  # test_bot_behind_nginx.py runs it
+            "ini": _read_unit,
+            "yaml": _read_yaml,
+            "cron": _read_cron,
+            "powershell": _read_powershell,
         }
         parsers = [CodeBlockParser(kind, evaluate) for kind, evaluate in kinds.items()]
         self.document = Document.parse(str(path), *parsers)
@@ -160,7 +166,7 @@ class Page:
         for command, want in _commands(example.parsed):
             if command.startswith(_NOT_RUN):
                 continue
-            serves = command.startswith("twake-async sandbox")
+            serves = re.match(r"twake-async sandbox(?! fail)", command)
             got, status = _serve(command) if serves else _shell(command)
             if not (same(want, got) if want.strip() else status == 0):
                 return f"$ {command}\nshown:\n{want}\nprinted:\n{got}"
@@ -171,6 +177,32 @@ def _run_sql(example: Example) -> None:
     """Run statements on a database of their own."""
     with contextlib.closing(sqlite3.connect(":memory:")) as database:
         database.executescript(example.parsed)
+
+
+def _read_unit(example: Example) -> None:
+    """Read a unit of systemd: sections, and settings with values."""
+    unit = configparser.RawConfigParser(interpolation=None, strict=False)
+    unit.read_string(example.parsed)
+    assert unit.sections()
+
+
+def _read_yaml(example: Example) -> None:
+    """Read the documents of a block; each is a mapping."""
+    import yaml
+
+    assert all(isinstance(document, dict) for document in yaml.safe_load_all(example.parsed))
+
+
+def _read_cron(example: Example) -> None:
+    """Read a crontab: settings, and lines with five fields of time and a command."""
+    for line in example.parsed.splitlines():
+        assert re.match(r"[A-Z_]+=\S|([\d*/,-]+\s+){5}\S", line), line
+
+
+def _read_powershell(example: Example) -> None:
+    """Look at lines for a shell that may not be here: each names a command that exists."""
+    named = re.findall(r"twake-async(?:\.exe)? ([a-z-]+)", example.parsed)
+    assert [name for name in named if name not in command_line.commands] == []
 
 
 def _commands(block: str) -> list[tuple[str, str]]:
@@ -215,7 +247,7 @@ def _serve(command: str) -> tuple[str, int]:
     while '"Hello"' not in shown:  # the message; a login may come before it
         shown += serving.stdout.readline()
     serving.send_signal(signal.SIGINT)
-    rest, _ = serving.communicate(timeout=30)
+    rest, _ = serving.communicate(timeout=120)
     return shown + rest, serving.returncode
 
 

@@ -66,14 +66,14 @@ def test_a_request_that_is_never_sent_needs_no_credentials():
     ("value", "words"),
     [
         ("a:b", "were not pasted together"),
-        (":", "holds a colon"),
+        (":", "contains a colon"),
         ("", "must be a non-empty string"),
         ("  ", "must be a non-empty string"),
         (None, "must be a non-empty string"),
         (5, "must be a non-empty string"),
         (b"key", "must be a non-empty string"),
-        ("key\n", "strip it"),
-        ("k\x00ey", "holds a control character"),
+        ("key\n", "remove it"),
+        ("k\x00ey", "contains a control character"),
         ("k\ud800ey", "a lone surrogate"),
     ],
 )
@@ -100,7 +100,7 @@ def test_the_key_shows_nowhere():
         assert base64.b64encode(f"id:{SECRET}".encode()).decode() not in text
         assert "'id'" in text
     for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
-        with pytest.raises(TypeError, match="build the session anew"):
+        with pytest.raises(TypeError, match="make the session again"):
             pickle.dumps(credentials, protocol)
     with pytest.raises(TypeError):
         copy.deepcopy(credentials)
@@ -167,7 +167,7 @@ def test_addresses_that_pass(given_, kept):
 def test_plain_http_over_a_network_is_refused_unless_allowed(url):
     """The key would be readable on the way; the error names both ways out."""
     message = refused("base_url", check_base_url, url, allow_plain_http=False)
-    assert "use https, or say allow_plain_http=True" in message
+    assert "use https, or give allow_plain_http=True" in message
     kept = url.replace("HTTP:", "http:")
     assert check_base_url(url, allow_plain_http=True) == kept
 

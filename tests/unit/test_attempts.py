@@ -67,6 +67,7 @@ class Prepared:
     """A request that must be prepared before each attempt; it is its own steps."""
 
     target = None
+    channel_id = None
     front_id = "mine"
     operation = "create"
     repeatable = False
@@ -266,7 +267,20 @@ async def test_a_good_answer_ends_the_send_at_once():
     message = await loop.run(REQUEST, RetryPolicy(), 30)
     assert message.id == "m1"
     assert not message.maybe_duplicated
-    assert seen == [Attempt(1, Outcome.DELIVERED, "", None, 0.0, "mine")]
+    assert seen == [
+        Attempt(
+            1,
+            Outcome.DELIVERED,
+            "",
+            None,
+            0.0,
+            "mine",
+            operation="create",
+            channel_id="c1",
+            message_id="m1",
+            status=200,
+        )
+    ]
 
 
 async def test_what_was_not_sent_is_tried_again_with_growing_waits():
@@ -562,8 +576,17 @@ async def test_attempts_are_logged_at_debug_and_without_the_text(caplog):
         await attempts(REFUSED, GOOD).run(REQUEST, RetryPolicy(), 30)
     assert len(caplog.records) == 2
     assert "connect" in caplog.text
-    assert caplog.records[0].getMessage().startswith("create: Attempt(number=1,")
+    assert caplog.records[0].getMessage().startswith("create in c1: not sent (connect), front_id ")
     assert "Hello" not in caplog.text
+
+
+async def test_a_record_is_one_line_whatever_the_server_names(caplog):
+    """A server that puts a line break into an id cannot forge a record."""
+    forged = Answer(200, [], rb'{"object": {"id": "m1\nINFO all is well", "front_id": "mine"}}')
+    with caplog.at_level(logging.DEBUG, "twake_async"):
+        await attempts(forged).run(REQUEST, RetryPolicy(), 30)
+    assert "all is well" in caplog.text
+    assert "\n" not in caplog.records[0].getMessage()
 
 
 class Heard:

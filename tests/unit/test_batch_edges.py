@@ -340,10 +340,10 @@ async def test_what_is_wrong_with_a_mapping_is_said():
     bad = [BAD[0], BAD[1], BAD[2], ["c0", "x"]]
     deliveries = await collect(stream(bad, at_once, plan()))
     words = [str(delivery.error) for delivery in deliveries]
-    assert "'colour' is no field of a draft: there are channel_id, content" in words[0]
-    assert "names no channel_id" in words[1]
+    assert "'colour' is not a field of a draft: there are channel_id, content" in words[0]
+    assert "the mapping has no channel_id" in words[1]
     assert "channel_id is empty" in words[2]
-    assert "a list, where send_many takes a MessageDraft, a mapping" in words[3]
+    assert "a list, but send_many takes a MessageDraft, a mapping" in words[3]
     assert [delivery.error.field for delivery in deliveries[:3]] == [
         "colour",
         "channel_id",

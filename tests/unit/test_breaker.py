@@ -193,6 +193,18 @@ async def test_each_pause_is_told_when_it_begins_while_it_lasts_and_when_it_is_o
     assert pauses[-1].ended == 23
 
 
+async def test_a_pause_is_logged_once_when_it_begins_and_once_when_it_is_over(caplog):
+    """Also without an observer, and however long it lasts."""
+    backend = Backend()
+    send = goes_down(backend, 5, 1.5)
+    await collect(stream(drafts(60), send, backend.plan(in_flight=5)))
+    assert [record.getMessage() for record in caplog.records] == [
+        "the server takes no messages now (gateway): the batch pauses",
+        "the server takes messages again: the batch goes on",
+    ]
+    assert {record.levelname for record in caplog.records} == {"WARNING"}
+
+
 async def test_a_lost_answer_whose_probe_is_lost_too_is_told_as_a_pause():
     """It is one from the moment that the server does not answer."""
     backend, told = Backend(), []

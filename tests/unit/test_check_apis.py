@@ -293,7 +293,7 @@ async def test_each_wrong_choice_names_the_right_one(release, api, right, transp
         assert box.messages() == []
     assert caught.value.reason == ended.value.reason == "api"
     for said in (check.advice, str(caught.value), str(ended.value)):
-        assert f'it needs api="{right}"' in said
+        assert f'set api="{right}"' in said
         assert f"TWAKE_API={right}" in said
 
 
@@ -316,7 +316,7 @@ async def test_a_server_of_2020_behind_its_own_nginx_is_known(body):
         api="node",
         transport=httpx.MockTransport(answer),
     ) as twake:
-        with pytest.raises(RefusedError, match='it needs api="v1"') as caught:
+        with pytest.raises(RefusedError, match='set api="v1"') as caught:
             await twake.send_message("c", "Hello")
         check = await twake.check()
     assert caught.value.reason == "api"

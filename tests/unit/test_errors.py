@@ -25,6 +25,7 @@ from twake_async.errors import (
     OutcomeUnknownError,
     RateLimitedError,
     RefusedError,
+    ReplyAtRootWarning,
     SessionClosedError,
     TextCutWarning,
     TwakeError,
@@ -84,10 +85,13 @@ def test_the_tree_is_the_documented_one(kind):
     assert kind("x").outcome is outcome
 
 
+WARNINGS = (EmptyFileWarning, ReplyAtRootWarning, TextCutWarning)
+
+
 def test_no_exception_is_missing_from_the_tree():
     """Every exception that the room exports is in the tree that is tested here."""
     exported = {getattr(errors, name) for name in errors.__all__}
-    assert exported == {*TREE, Outcome, EmptyFileWarning, TextCutWarning}
+    assert exported == {*TREE, Outcome, *WARNINGS}
 
 
 def test_the_docstring_draws_the_tree(kind):
@@ -281,8 +285,7 @@ def test_errors_come_out_of_a_process_pool():
 
 def test_the_warning_is_a_user_warning():
     """The warning of a cut text is shown by default, as user warnings are."""
-    assert issubclass(TextCutWarning, UserWarning)
-    assert issubclass(EmptyFileWarning, UserWarning)
+    assert all(issubclass(kind, UserWarning) for kind in WARNINGS)
 
 
 def test_an_edit_has_no_front_id_to_tell():

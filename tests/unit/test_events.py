@@ -449,7 +449,7 @@ def test_what_is_no_event_is_refused(body):
     """It is answered 400, and the error quotes nothing of it."""
     error = error_of(body)
     assert error.status == 400
-    assert str(error).startswith("the body is no ")
+    assert str(error).startswith("the body is not a")
 
 
 def nested(levels: int) -> bytes:

@@ -181,6 +181,15 @@ async def test_an_empty_file(tmp_path):
     assert names(tmp_path) == ["e"]
 
 
+async def test_an_empty_file_of_another_workspace(tmp_path):
+    """No file begins where the server names none, whatever was known of the file."""
+    empty = FileElement("f-1", workspace_id=WORKSPACE, size=0)
+    async with play(answer_with(raw_answer(b""))) as drive:
+        with pytest.raises(NotFoundError, match="another workspace"):
+            await download(drive, tmp_path / "a", empty)
+    assert names(tmp_path) == []
+
+
 @respx.mock
 @pytest.mark.parametrize(
     "name", ["r87-drive-download", "r99c-drive-multipart-download", "r89-drive-download-folder"]
@@ -378,8 +387,8 @@ async def test_the_limit_holds_without_a_length(tmp_path):
         (raw_answer(b"", status="500 Error"), OutcomeUnknownError, "knows no file"),
         (json_answer({"error": "unknown error"}), OutcomeUnknownError, "covers everything"),
         (json_answer({"object": {}}), OutcomeUnknownError, "is no file"),
-        (raw_answer(b'string(1) "#0 /x"'), OutcomeUnknownError, "no answer of Twake"),
-        (raw_answer(b"<html>"), OutcomeUnknownError, "no answer of Twake"),
+        (raw_answer(b'string(1) "#0 /x"'), OutcomeUnknownError, "not an answer of Twake"),
+        (raw_answer(b"<html>"), OutcomeUnknownError, "not an answer of Twake"),
         (
             b"HTTP/1.1 200 OK\r\nContent-Disposition: attachment\r\n\r\nabc",
             OutcomeUnknownError,

@@ -143,7 +143,7 @@ async def test_a_download():
             RefusedError,
         ),
         (json_answer({"resource": NODE_FILE}), OutcomeUnknownError),
-        (raw_answer(b""), NotFoundError),
+        (raw_answer(b""), OutcomeUnknownError),
     ],
 )
 async def test_what_is_no_file(answer, kind):
@@ -151,6 +151,14 @@ async def test_what_is_no_file(answer, kind):
     async with play(node(answer)) as drive, session(drive) as twake:
         with pytest.raises(kind):
             await twake.files.download("f-1", io.BytesIO())
+
+
+async def test_an_empty_file_comes_empty(tmp_path):
+    """Here an unknown file is a 404, and so nothing else looks like one."""
+    async with play(node(file_answer(b""))) as drive, session(drive) as twake:
+        path = await twake.files.download("f-1", tmp_path / "a")
+        assert path is not None
+        assert path.read_bytes() == b""
 
 
 async def test_an_address_is_fetched_by_v1_alone():

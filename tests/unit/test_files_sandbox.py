@@ -250,6 +250,17 @@ async def test_a_download_meets_faults_and_begins_anew(tmp_path, fault):
 
 
 @pytest.mark.parametrize("release", ["2020", "2023"])
+async def test_the_answer_to_another_request_delivers_nothing(release):
+    """Not even an empty file, whose size such an answer has, too."""
+    async with Sandbox(release=release) as sandbox, session(sandbox, api=sandbox.api) as twake:
+        place = {} if sandbox.api == "node" else {"workspace_id": WORKSPACE}
+        sandbox.fail_next(before_storing="other_message")
+        with pytest.raises(OutcomeUnknownError) as caught:
+            await twake.files.upload(b"", name="a", **place)
+        assert caught.value.reason == "mismatch"
+
+
+@pytest.mark.parametrize("release", ["2020", "2023"])
 async def test_dialogs_and_uploads_meet_the_faults_of_writes(release):
     """As what people see: a lost answer to an upload leaves a file."""
     async with Sandbox(release=release) as sandbox:

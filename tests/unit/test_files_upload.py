@@ -376,7 +376,7 @@ async def test_a_pipe_is_no_source(tmp_path):
     """To open it would wait for whoever writes into it."""
     os.mkfifo(tmp_path / "pipe")
     async with play(answer_with(b"")) as drive, asyncio.timeout(10):
-        with pytest.raises(InvalidDraftError, match="no regular file") as caught:
+        with pytest.raises(InvalidDraftError, match="not a regular file") as caught:
             await upload(drive, tmp_path / "pipe")
     assert caught.value.field == "source"
 
@@ -711,7 +711,7 @@ async def test_a_file_that_cannot_tell_where_it_is(caplog):
     async with play(answer_with(element(3))) as drive:
         await upload(drive, Unsteady(b"abc"))
     assert drive.part("file") == b"abc"
-    assert "drive/save: Attempt(number=1" in caplog.text
+    assert "drive/save: delivered, attempt 1, status 200" in caplog.text
 
 
 async def test_a_session_that_closes_between_attempts(closed_port):

@@ -147,7 +147,10 @@ def test_an_alert_of_tls_is_told_from_other_garbage():
     """The port speaks TLS; what another protocol says is only no HTTP."""
     assert awaiting().feed(b"\x15\x03\x03\x00\x02\x02\x50") is TLS_SPOKEN
     other = awaiting().feed(b"SSH-2.0-OpenSSH_9.2\r\n")
-    assert (other.reason, other.detail) == ("lost", "the server sent what is no HTTP answer")
+    assert (other.reason, other.detail) == (
+        "lost",
+        "the server sent something that is not an HTTP answer",
+    )
 
 
 @pytest.mark.parametrize("cut", [1, 60_000, _HEAD_BYTES])

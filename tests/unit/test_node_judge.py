@@ -409,7 +409,7 @@ def test_an_error_of_the_server_tells_nothing(request_):
 
 def test_a_remove_says_why_it_may_have_failed():
     """The server answers so where the message is another's."""
-    assert "not this application's" in str(judged(REMOVE, answer(BROKEN))[0])
+    assert "belongs to another sender" in str(judged(REMOVE, answer(BROKEN))[0])
 
 
 @EACH

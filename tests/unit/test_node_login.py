@@ -246,7 +246,7 @@ ASKED_LOGIN, ASKED_SERVER = ("POST", LOGIN, "login"), ("GET", SERVER, "login")
 @pytest.mark.parametrize("thing", [Grant("a-token", 1.0), Token((b"Authorization", b"a-token"))])
 def test_an_access_token_is_not_pickled(thing):
     """The error says what to do instead."""
-    with pytest.raises(TypeError, match="not pickled: log in where it is used"):
+    with pytest.raises(TypeError, match="cannot be pickled: log in where it is used"):
         pickle.dumps(thing)
 
 
@@ -265,7 +265,7 @@ def test_a_server_of_php_alone_is_told_by_its_front_page():
     result, asked = conversation(lost, HTML)
     assert asked == [ASKED_LOGIN, ASKED_SERVER]
     assert (type(result), result.reason, result.status) == (RefusedError, "api", 200)
-    assert str(result).endswith('it needs api="v1" (TWAKE_API=v1)')
+    assert str(result).endswith('set api="v1" (TWAKE_API=v1)')
     ready = answer({"status": "ready", "version": {"current": "2023.Q1.1223"}})
     for page in (ready, answer(b"<html>", 404, "text/html"), answer({}, 500), LOST, NOT_YET):
         result, asked = conversation(lost, page)

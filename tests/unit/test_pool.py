@@ -193,6 +193,7 @@ async def test_a_wait_that_is_over_takes_no_turn():
     """Each wait has its own time; a connection that comes at that moment goes to the next."""
     pool = pool_of(1)
     connection = await take(pool)
+    pool.report_connected()
     (waiting,) = taking(pool, seconds=0.02)
     (patient,) = taking(pool)
     assert await waiting is CONNECTIONS_BUSY
@@ -200,10 +201,19 @@ async def test_a_wait_that_is_over_takes_no_turn():
     assert await patient is connection
 
 
+async def test_where_no_connection_was_ever_opened_none_is_busy():
+    """Those that others have are still being opened: the server may be down."""
+    pool = pool_of(1)
+    await take(pool)
+    (waiting,) = taking(pool, seconds=0.02)
+    assert await waiting is NOT_YET
+
+
 async def test_a_turn_that_comes_too_late_goes_to_the_next(monkeypatch):
     """The event loop was busy: the request would leave after its deadline."""
     pool = pool_of(1)
     connection = await take(pool)
+    pool.report_connected()
     (waiting,) = taking(pool, seconds=1.0)
     (patient,) = taking(pool, seconds=100.0)
     await settle()

@@ -116,7 +116,7 @@ def test_an_edit_may_wipe_the_text():
 
 def test_an_edit_without_content_is_refused():
     """Servers of mid-2021 and later would wipe the message; the error says so."""
-    with pytest.raises(InvalidDraftError, match="would wipe the message") as caught:
+    with pytest.raises(InvalidDraftError, match="would delete the text") as caught:
         sent(MessageDraft("c", id="m", pinned=True))
     assert caught.value.field == "content"
 

@@ -111,7 +111,7 @@ async def test_ids_in_capitals_are_the_same_ids(server, twake):
     assert (await twake.users.get(ALICE.upper())).id == ALICE
     server.post("/channels/get_direct_channel").mock(recorded("r30-direct"))
     assert (await twake.channels.direct(ALICE.upper())).members == (ALICE,)
-    server.post("/drive/find").respond(json={"object": {"id": "ab-1"}})
+    server.post("/drive/find").respond(json={"object": {"id": "ab-1", "name": "a"}})
     found = await twake.files.find("AB-1", workspace_id=WORKSPACE)
     assert found.id == "ab-1"
 

@@ -101,7 +101,7 @@ def lose(request: httpx.Request):
 
 FAULTS = {
     "lost": (lose, "whether the call arrived: "),
-    "502": (answer(502), "answered 502, which may come after the call was carried out"),
+    "502": (answer(502), "; it may come after the call was carried out"),
     "403": (answer(403), "answered 403, which may come after the call was carried out; if every"),
     "302": (answer(302, location="https://x.org/"), "say so after the call was carried out"),
 }
@@ -131,7 +131,7 @@ async def test_the_errors_of_a_transfer_speak_of_the_file(api):
     """An upload stores one; a download asks for one."""
     for fault, sent, asked in (
         (lose, "whether the file arrived: ", "the file did not come whole: "),
-        (answer(502), "502, which may come after the file was stored", "answered 502, which may"),
+        (answer(502), "; it may come after the file was stored", "answered 502, which may"),
     ):
         assert sent in str(await error_of(api, UPLOAD[api], fault))
         error = str(await error_of(api, DOWNLOAD[api], fault))

@@ -230,8 +230,8 @@ class Breaker:
 
     def _end(self, why: str) -> None:
         error = NotSentError(
-            f"the server takes no messages now: {why}, and the last message without an answer of "
-            f"the server's own ended with {self.outage.reason!r}",
+            f"the server accepts no messages now: {why}; the last message without an answer from "
+            f"the server itself ended with {self.outage.reason!r}",
             reason="outage",
         )
         self.halt(copy.copy(error), error)

@@ -34,7 +34,7 @@ def read_draft(given: Any) -> MessageDraft:
     if isinstance(given, Mapping):
         return _read_mapping(given)
     raise InvalidDraftError(
-        f"the input gave a {type(given).__name__}, where send_many takes a MessageDraft, a mapping "
+        f"the input has a {type(given).__name__}, but send_many takes a MessageDraft, a mapping "
         "with its fields, or a tuple of channel_id and content",
         field="drafts",
     )
@@ -48,9 +48,9 @@ def _read_mapping(mapping: Mapping[Any, Any]) -> MessageDraft:
         raise InvalidDraftError("the mapping cannot be read", field="drafts") from exc
     if unknown:
         raise InvalidDraftError(
-            f"{unknown[0]!r} is no field of a draft: there are {', '.join(_FIELDS)}",
+            f"{unknown[0]!r} is not a field of a draft: there are {', '.join(_FIELDS)}",
             field=str(unknown[0]),
         )
     if "channel_id" not in fields:
-        raise InvalidDraftError("the mapping names no channel_id", field="channel_id")
+        raise InvalidDraftError("the mapping has no channel_id", field="channel_id")
     return MessageDraft(**fields)

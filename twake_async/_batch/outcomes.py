@@ -55,7 +55,7 @@ def unfinished(item: Item) -> Delivery:
         return delivered(item, message)
     outcome = combine(outcome for outcome, _ in outcomes)
     reasons = {Outcome.NOT_SENT: "stopped", Outcome.REFUSED: "later"}
-    error = error_for(outcome, reasons.get(outcome, "cancelled"), "the batch was ended before it")
+    error = error_for(outcome, reasons.get(outcome, "cancelled"), "its batch ended before it began")
     error.attempts = len(outcomes)
     error.front_id = item.front_id
     return failed(item, error)

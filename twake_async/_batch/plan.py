@@ -63,7 +63,7 @@ class Plan:
         self._check_kinds()
         for name in ("key", "resume"):
             if self.journal is None and getattr(self, name) not in (None, "report"):
-                raise ConfigurationError(f"{name} means nothing without a journal", field=name)
+                raise ConfigurationError(f"{name} needs a journal", field=name)
 
     def _check_numbers(self) -> None:
         for name, unit in (("rate", "messages a second"), ("outage_timeout", "seconds")):

@@ -36,6 +36,7 @@ class ProgressReporter:
     read: Callable[[], int]
     on_error: Callable[[BaseException], None]
     _counts: Counter[Outcome] = attrs.field(factory=Counter, init=False)
+    _is_paused: bool = attrs.field(default=False, init=False)
 
     def report_delivery(self, delivery: Delivery) -> None:
         """Count the outcome of a draft, and report it."""
@@ -44,7 +45,12 @@ class ProgressReporter:
             self._report(self.on_progress, delivery, None)
 
     def report_pause(self, pause: Pause) -> None:
-        """Report a pause."""
+        """Report a pause; log it once when it begins, and once when it is over."""
+        if pause.is_over:
+            log.warning("the server takes messages again: the batch goes on")
+        elif not self._is_paused:
+            log.warning("the server takes no messages now (%s): the batch pauses", pause.reason)
+        self._is_paused = not pause.is_over
         if self.on_progress is not None:
             self._report(self.on_progress, None, pause)
 

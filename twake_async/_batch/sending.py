@@ -42,7 +42,7 @@ __all__ = ["Sending"]
 #: Errors that every further draft would meet as well: nothing more is read.
 _GENERAL = (ConfigurationError, SessionClosedError, WrongEventLoopError)
 
-_HELD = "an earlier message of the channel was not certainly delivered, which holds it"
+_HELD = "an earlier message to the channel was not delivered for certain, so the channel is held"
 
 
 @attrs.define(eq=False)

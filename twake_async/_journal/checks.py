@@ -38,7 +38,7 @@ def check_schema(connection: sqlite3.Connection, path: str, *, may_be_empty: boo
     if not tables and not mark and may_be_empty:
         return False
     if mark != APPLICATION_ID:
-        raise foreign(path, "it is empty, or another program's")
+        raise foreign(path, "it is empty, or belongs to another program")
     if version != VERSION:
         raise JournalError(
             f"the journal {path!r} has schema {version}, and this release knows {VERSION}: finish "

@@ -28,7 +28,7 @@ def as_journal_error(path: str, exc: Exception) -> JournalError:
             reason="full",
         )
     if code == sqlite3.SQLITE_NOTADB:
-        return foreign(path, "it is no SQLite file")
+        return foreign(path, "it is not an SQLite file")
     if code == sqlite3.SQLITE_CORRUPT or _is_no_text(exc):
         return damaged(path, str(exc))
     return JournalError(
@@ -55,8 +55,8 @@ def unreadable(path: str, exc: Exception) -> JournalError:
     if error.reason != "broken":
         return error
     return JournalError(
-        f"the journal {path!r} cannot be read ({exc}). If a file {path + '-wal'!r} stands beside "
-        "it, copy both into a folder that you may write to, and look at the copy",
+        f"the journal {path!r} cannot be read ({exc}). If a file {path + '-wal'!r} is beside it, "
+        f"copy both into a folder in which you can write, and read the copy",
         reason="broken",
     )
 
@@ -70,7 +70,7 @@ def foreign(path: str, why: str) -> JournalError:
 
     """
     return JournalError(
-        f"{path!r} is no journal: {why}. If it was a journal, it is damaged: go back to a copy. "
+        f"{path!r} is not a journal: {why}. If it was a journal, it is damaged: go back to a copy. "
         "If not, give the journal another name",
         reason="foreign",
     )
@@ -85,7 +85,8 @@ def damaged(path: str, what: str) -> JournalError:
 
     """
     return JournalError(
-        f"the journal {path!r} is damaged ({what}): no batch uses it. Go back to a copy. A run "
+        f"the journal {path!r} is damaged ({what}), so no batch can use it. Go back to a copy. A "
+        f"run "
         "with the copy sends again what was delivered after the copy was made: look for that in "
         "the channels first",
         reason="damaged",

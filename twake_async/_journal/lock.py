@@ -168,7 +168,7 @@ def _open_known(path: str, file: str) -> int:
     if (found.st_dev, found.st_ino) in _open:
         raise locked(path)
     if not stat.S_ISREG(found.st_mode):
-        raise foreign(path, "it is no regular file, which could keep nothing")
+        raise foreign(path, "it is not a regular file")
     return os.open(file, os.O_RDWR | getattr(os, "O_BINARY", 0))
 
 

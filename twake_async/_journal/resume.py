@@ -101,8 +101,9 @@ def _check_same(intent: JournalEntry, found: JournalEntry) -> None:
         raise given_twice(intent.key)
     if found.fingerprint != intent.fingerprint:
         raise JournalError(
-            f"the draft is not the one that the journal knows by the key {intent.key!r}: the input "
-            "was changed. Restore it, or use a new journal for what is new",
+            f"the draft differs from the one that the journal has for the key {intent.key!r}: "
+            f"the input "
+            "was changed. Restore it, or use a new journal for a new input",
             reason="changed",
         )
 
@@ -122,7 +123,8 @@ def _report(draft: MessageDraft, found: JournalEntry) -> Delivery:
         error = error_for(
             found.outcome,
             found.reason,
-            'an earlier run did not learn its outcome; give resume="resend" to send it again',
+            "an earlier run ended before its outcome was known; to send it again, give "
+            'resume="resend"',
         )
         error.front_id = found.front_id
     return Delivery(draft, found.outcome, message, error, key=found.key, from_journal=True)

@@ -41,7 +41,7 @@ class SharedCall(Generic[T]):
 
     def _end(self, task: asyncio.Task[T]) -> None:
         if not task.cancelled() and (exc := task.exception()) is not None:
-            log.error("what several sends waited for failed", exc_info=exc)
+            log.error("a task that several sends waited for failed", exc_info=exc)
         self._waiting.close(self._result())
 
     def _result(self) -> T:

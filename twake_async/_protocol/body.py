@@ -78,5 +78,5 @@ def _behind_php(body: bytes) -> bytes:
     if not lines[-1]:
         raise ValueError("its body is empty")
     if not all(_PHP_LINE.fullmatch(line.strip()) for line in lines[:-1]):
-        raise ValueError("before its last line it holds what PHP does not write")
+        raise ValueError("there is text before its last line that PHP does not write")
     return lines[-1]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .json_codec import Codec
     from .server import Server
 
-__all__ = ["document_of", "mismatch"]
+__all__ = ["add_words", "document_of", "mismatch"]
 
 
 def document_of(
@@ -37,11 +37,17 @@ def document_of(
         return read_document(answer, limit, codec)
     except ValueError as exc:
         unreadable = OutcomeUnknownError(
-            f"the server answered 200 with what is no answer of Twake's: {exc}",
+            f"the server answered 200 with a body that is not an answer of Twake: {exc}",
             reason="unreadable",
             status=200,
         )
     return name_proxy(unreadable, server)
+
+
+def add_words(error: TwakeError, words: str) -> TwakeError:
+    """Return the same error, whose message says more."""
+    error.args = (f"{error.args[0]}; {words}",)
+    return error
 
 
 def mismatch(why: str) -> OutcomeUnknownError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import attrs
@@ -31,7 +32,9 @@ class Download(Transfer[int]):
     repeatable: bool = True
     """Whether what was written can be taken back."""
     may_be_empty: bool = False
-    """Whether the file is known to be empty."""
+    """Whether a file without a byte is one."""
+    nothing_is_missing: bool = False
+    """Whether the server answers nothing where it has no such file."""
     received: int = attrs.field(default=0, init=False)
     _began: bool = attrs.field(default=False, init=False)
     _wanted: bool = attrs.field(default=False, init=False)
@@ -82,21 +85,22 @@ class Download(Transfer[int]):
             return _unreadable(f"the file is larger than the limit of {self.limit} bytes")
         if length is not None and self.received != length:
             return self._judge_document(LOST, context)
-        return self.received or self._empty()
+        return self.received if self.received or self.may_be_empty else _missing()
 
     def _judge_document(self, answer: Answer | Failure, context: Context) -> int | TwakeError:
         if isinstance(answer, Answer) and answer.status == 200 and not answer.body:
-            return self._empty() if (problem := _problem(answer)) is None else _unreadable(problem)
+            if (problem := _problem(answer)) is not None:
+                return _unreadable(problem)
+            if self.nothing_is_missing:
+                return _missing()
         error: TwakeError = self.inner.judge(answer, context)  # no document is a file
         return error
 
-    def _empty(self) -> int | TwakeError:
-        # A server of 2020 gives nothing where the file is in another workspace than the one named.
-        if self.may_be_empty:
-            return 0
-        return NotFoundError(
-            "the server gave no byte: the file is in another workspace, or it is empty", status=200
-        )
+
+def _missing() -> NotFoundError:
+    return NotFoundError(
+        "the server gave no byte: the file is in another workspace, or it is empty", status=200
+    )
 
 
 def _unreadable(why: str) -> OutcomeUnknownError:
@@ -106,7 +110,7 @@ def _unreadable(why: str) -> OutcomeUnknownError:
 def length_of(head: Answer) -> int | None:
     """Return how many bytes an answer says that it has; None where it does not say."""
     value = head.header(b"content-length")
-    return int(value) if value.isascii() and value.isdigit() else None
+    return int(value) if re.fullmatch("[0-9]{1,18}", value) else None
 
 
 def _problem(head: Answer) -> str | None:

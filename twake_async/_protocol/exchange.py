@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CLOSED",
     "CONNECTIONS_BUSY",
+    "DOWN",
     "ERROR_BODY_BYTES",
     "ERROR_BODY_SECONDS",
     "LATE",
@@ -85,6 +86,8 @@ NO_TLS_THERE = (
 )
 TLS_THERE = "the server speaks TLS on this port: base_url should begin with https://"
 TLS_SPOKEN = Failure(sent=True, reason="lost", detail=TLS_THERE)
+#: What may be the cause where no connection is opened.
+DOWN = "the server is down, or base_url names another host or port"
 #: How an alert of TLS begins: the answer of a server that expects TLS.
 TLS_ALERT = b"\x15\x03"
 TOO_LARGE = Failure(sent=True, reason="unreadable", detail="the answer is too large")
@@ -157,6 +160,11 @@ class Request(Protocol[T]):
     @property
     def operation(self) -> str:
         """What it does, in one word for the log."""
+        ...
+
+    @property
+    def channel_id(self) -> str | None:
+        """The channel of the message that it is about; None where it is about no message."""
         ...
 
     @property

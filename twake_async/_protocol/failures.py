@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from twake_async.errors import NotSentError, OutcomeUnknownError, SessionClosedError
 
-from .exchange import LOST, NO_TLS_THERE, TLS_THERE
+from .exchange import DOWN, LOST, NO_TLS_THERE, TLS_THERE
 from .subjects import MESSAGE
 
 if TYPE_CHECKING:
@@ -47,6 +47,8 @@ def judge_failure(failure: Failure, server: Server, subject: Subject = MESSAGE) 
 
 def _detail(failure: Failure, server: Server) -> str:
     detail = failure.detail
+    if failure.reason == "connect" and not server.proxy:
+        detail += f"; {DOWN}"
     if failure is LOST and _may_expect_tls(server.base_url):
         detail += f"; perhaps {TLS_THERE}"
     if server.proxy.startswith("https:"):

@@ -9,9 +9,9 @@ import attrs
 from twake_async.check import Check
 from twake_async.errors import NotSentError, Outcome, OutcomeUnknownError, TwakeError
 
-from .exchange import TLS_THERE
+from .exchange import DOWN, TLS_THERE
 from .php_errors import has_no_route
-from .statuses import speaks_tls
+from .statuses import GATEWAY, speaks_tls
 
 if TYPE_CHECKING:
     from .exchange import Answer, Failure
@@ -42,10 +42,11 @@ def without_answer(failure: Failure) -> TwakeError:
     """Return the error of a request that got no whole answer."""
     if failure.sent:
         return OutcomeUnknownError(
-            f"the server took the question, but {failure.detail}", reason=failure.reason
+            f"the server got the request, but {failure.detail}", reason=failure.reason
         )
+    advice = DOWN if failure.reason == "connect" else "check base_url"
     return NotSentError(
-        f"the server is out of reach: {failure.detail}; check base_url", reason=failure.reason
+        f"the server is out of reach: {failure.detail}; {advice}", reason=failure.reason
     )
 
 
@@ -60,7 +61,7 @@ def _wrong_address(answer: Answer) -> str:
         return f"the server redirects to {where}, which is never followed: check base_url"
     if speaks_tls(answer):
         return TLS_THERE
-    return f"the server answered {answer.status}, as no Twake does there: check base_url"
+    return f"the server answered {answer.status}, which no Twake does at this path: check base_url"
 
 
 def unlike_twake(answer: Answer) -> Check:
@@ -69,8 +70,14 @@ def unlike_twake(answer: Answer) -> Check:
         return Check("address", "Twake answers, but not on this path: check base_url's path")
     if answer.status == 200 and b"<html" in answer.body.lower():
         return Check("address", "a web page answers there, not Twake's API: check base_url")
+    if answer.status in GATEWAY:
+        return Check(
+            "unclear",
+            f"a gateway answered {answer.status}, as it does while the server behind it is down or "
+            "slow: check again later",
+        )
     return Check(
         "unclear",
-        f"the server answered {answer.status} with what no recorded release of Twake answers; "
-        "check base_url, and the server itself",
+        f"the server answered {answer.status} with an answer that no recorded release of Twake "
+        f"gives; check base_url, and the server itself",
     )

@@ -29,6 +29,10 @@ class SaveRequest(Request[Message], Protocol):
         """Say whether the answer shows that the server kept only the start of a plain text."""
         ...
 
+    def landed_at_root(self, message: Message) -> bool:
+        """Say whether the answer shows that a reply has lost its parent."""
+        ...
+
 
 class EncodedDraft(Protocol):
     """A draft as JSON: encoded once, for its request and its fingerprint."""

@@ -35,7 +35,9 @@ _START = b"HTTP/"
 #: What h11 refuses in the reason phrase, and httptools does not.
 _CONTROLS = re.compile(rb"[\x00\x0b\x0c]")
 
-_GARBLED = Failure(sent=True, reason="lost", detail="the server sent what is no HTTP answer")
+_GARBLED = Failure(
+    sent=True, reason="lost", detail="the server sent something that is not an HTTP answer"
+)
 
 
 @attrs.define(eq=False)

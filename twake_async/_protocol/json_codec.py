@@ -26,7 +26,7 @@ def _as_dict(value: Any) -> dict[str, Any]:
     """Return a mapping that is no dict as one, for an encoder that knows only dicts."""
     if isinstance(value, Mapping):
         return dict(value)
-    raise TypeError(f"JSON has nothing for a {type(value).__name__}")
+    raise TypeError(f"JSON cannot hold an object of the type {type(value).__name__}")
 
 
 _text = json.JSONEncoder(
@@ -106,7 +106,7 @@ def check_json(field: str, value: Any) -> None:
         level = _containers(field, chain.from_iterable(children))
     if level:
         raise _refuse(
-            field, f"is nested deeper than {MAX_DEPTH} levels, or contains itself: make it flatter"
+            field, f"is nested deeper than {MAX_DEPTH} levels, or contains itself: use fewer levels"
         )
 
 

@@ -30,7 +30,7 @@ class Question(Generic[T]):
     """Returns what an answer says, or what the lack of one does."""
 
     answer_limit = 4_194_304
-    front_id = None
+    front_id = channel_id = None
     target = None
     repeatable = True
     steps = None

@@ -23,7 +23,10 @@ if TYPE_CHECKING:
     from .server import Server
     from .subjects import Subject
 
-__all__ = ["judge_status", "name_proxy", "speaks_tls"]
+__all__ = ["GATEWAY", "judge_status", "name_proxy", "speaks_tls"]
+
+#: What gateways answer where the server behind them is down, or does not answer in time.
+GATEWAY = (502, 503, 504)
 
 #: Statuses that no gateway was seen to answer after it forwarded the request. For 401 this is an
 #: assumption, which the documentation of the promise names.
@@ -67,9 +70,21 @@ def _judge(
             reason="gateway_answer",
             status=status,
         )
+    return _judge_failure(status, subject)
+
+
+def _judge_failure(status: int, subject: Subject) -> OutcomeUnknownError:
+    """Return the error for a 5xx, or a 2xx other than 200."""
+    if status in GATEWAY:
+        return OutcomeUnknownError(
+            f"a gateway answered {status}, as it does while the server behind it is down or slow; "
+            f"it may come after {subject.done}",
+            reason="gateway",
+            status=status,
+        )
     return OutcomeUnknownError(
         f"the server answered {status}, which may come after {subject.done}",
-        reason="gateway" if status in (502, 503, 504) else "status",
+        reason="status",
         status=status,
     )
 
@@ -100,7 +115,7 @@ def speaks_tls(answer: Answer) -> bool:
 def _later(answer: Answer, now: float) -> RateLimitedError:
     status = answer.status
     later = RateLimitedError(
-        f"the server answered {status}: come later", reason="later", status=status
+        f"the server answered {status}: try again later", reason="later", status=status
     )
     later.retry_after = parse_retry_after(answer.header(b"retry-after"), now)
     return later

@@ -104,7 +104,7 @@ class Transfer(Generic[T]):
     broken: Exception | None = attrs.field(default=None, init=False)
 
     body = b""
-    front_id = None
+    front_id = channel_id = None
     can_repeat = True
     is_upload = False
 
@@ -211,7 +211,7 @@ class Upload(Transfer[T]):
         if result.reason == "token" and not self.can_repeat:
             # The session would log in and send again what cannot be read again.
             return RefusedError(
-                "the server does not take the access token any more: upload again",
+                "the server no longer accepts the access token: upload again",
                 reason="status",
                 status=401,
             )
@@ -220,8 +220,8 @@ class Upload(Transfer[T]):
 
 def _cut(size: int, sent: int) -> OutcomeUnknownError:
     return OutcomeUnknownError(
-        f"the server says that it keeps {size} bytes of the {sent} that were sent: a limit for "
-        "uploads may stand before it",
+        f"the server says that it keeps {size} bytes of the {sent} that were sent: there may be "
+        f"a limit for uploads in front of it",
         reason="mismatch",
         status=200,
     )

@@ -74,7 +74,7 @@ def _open_own(
     if direct is not None and through is None:
         return direct
     factory = connection_factory(base_url, library, verify=verify, proxy=through)
-    pool = ConnectionPool(factory.make, max_connections, factory.connect)
+    pool = ConnectionPool(factory.make, max_connections, factory.connect, base_url)
     return HttpxTransport(base_url, library, pool, "" if through is None else through.name)
 
 

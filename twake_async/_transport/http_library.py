@@ -216,7 +216,8 @@ def check_injected(field: str, injected: Any) -> HttpLibrary:
     needed += ("aclose",) if origin is not None else ()
     if not all(hasattr(injected, name) for name in needed):
         raise ConfigurationError(
-            f"{field} must be an {kind} of httpx or httpx2, or have its shape, not "
+            f"{field} must be an {kind} of httpx or httpx2, or an object with the same methods, "
+            f"not "
             f"{type(injected).__module__}.{type(injected).__qualname__}",
             field=field,
         )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 if TYPE_CHECKING:
     from twake_async._protocol.exchange import Failure, Judge, Request
     from twake_async.errors import TwakeError
+    from twake_async.stats import Connections
 
     from .trace import Trace
 
@@ -41,6 +42,10 @@ class Pool(Protocol[C]):
 
     def release(self, connection: C, /, *, reusable: bool) -> None:
         """Take a connection back; close it where it is not reusable."""
+        ...
+
+    def connections(self) -> Connections | None:
+        """Return the connections at this moment; None where they are not the session's."""
         ...
 
 

@@ -18,6 +18,7 @@ import attrs
 from twake_async._protocol.exchange import CLOSED, CONNECTIONS_BUSY, NOT_YET, Failure
 from twake_async._waiting import Waiting
 from twake_async.retry import HOPELESS
+from twake_async.stats import Connections
 
 from .connect_limiter import ConnectLimiter
 from .pooled_connection import Closable, PooledConnection
@@ -47,12 +48,14 @@ class ConnectionPool(Generic[T]):
         limit: How many connections there may be.
         connect: Connects one all the way to the server, so that its first request can follow at
             once; returns the failure, or None.
+        server: The address of the server, for the log.
 
     """
 
     make: Callable[[], T]
     limit: int
     connect: Callable[[PooledConnection[T]], Awaitable[Failure | None]]
+    server: str = "the server"
     limiter: ConnectLimiter = attrs.field(factory=ConnectLimiter, init=False)
     _reconnector: Reconnector = attrs.field(init=False)
     _idle: collections.deque[PooledConnection[T]] = attrs.field(
@@ -64,16 +67,28 @@ class ConnectionPool(Generic[T]):
     _queue: Waiting[PooledConnection[T] | Failure | None] | None = attrs.field(
         default=None, init=False
     )
+    _was_reached: bool = attrs.field(default=False, init=False)
+    """Whether a connection was ever opened."""
     _closing: set[asyncio.Task[None]] = attrs.field(factory=set, init=False)
     _closed: bool = attrs.field(default=False, init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._reconnector = Reconnector(self._reconnect, self._is_wanted)
+        self._reconnector = Reconnector(self._reconnect, self._is_wanted, self.server)
 
     @property
     def unreachable(self) -> Failure | None:
         """Why the last attempt to connect failed; None while the server is reachable."""
         return self._reconnector.unreachable
+
+    def connections(self) -> Connections:
+        """Return the connections at this moment."""
+        down = self._reconnector.down
+        return Connections(
+            busy=len(self._in_use) + self._reserved,
+            idle=len(self._idle),
+            waiting=0 if self._queue is None else len(self._queue),
+            unreachable="" if down is None else down.reason,
+        )
 
     # --- acquire and release ---------------------------------------------------------------------
 
@@ -140,7 +155,7 @@ class ConnectionPool(Generic[T]):
         return len(self._in_use) + self._reserved < self.limit
 
     def _timed_out(self) -> Failure:
-        return self.unreachable or CONNECTIONS_BUSY
+        return self.unreachable or (CONNECTIONS_BUSY if self._was_reached else NOT_YET)
 
     def _open(self) -> PooledConnection[T] | Failure:
         connection = self._make()
@@ -217,7 +232,7 @@ class ConnectionPool(Generic[T]):
 
     def report_connected(self) -> None:
         """Note that a connection was opened: the sends in the queue may open theirs."""
-        was_unreachable = self.unreachable is not None
+        self._was_reached, was_unreachable = True, self.unreachable is not None
         self._reconnector.succeeded()
         while was_unreachable and self._is_wanted():
             self._serve_next(None)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from twake_async._log import log
+from twake_async._printable import printable
 from twake_async._protocol.exchange import NOT_YET
 
 from .connect_limiter import BackOff
@@ -29,25 +31,33 @@ class Reconnector:
     Args:
         attempt: Makes one attempt, and calls `failed` or `succeeded`.
         is_wanted: Says whether a send waits for a connection, and one more may be opened.
+        server: The address of the server, for the log.
 
     """
 
     attempt: Callable[[], Awaitable[None]]
     is_wanted: Callable[[], bool]
+    server: str
     unreachable: Failure | None = attrs.field(default=None, init=False)
     """Why the last attempt failed, its own or a send's; None while the server is reachable."""
+    down: Failure | None = attrs.field(default=None, init=False)
+    """The same, but None where no attempt came to its end."""
     _back_off: BackOff = attrs.field(factory=BackOff, init=False)
     _task: asyncio.Task[None] | None = attrs.field(default=None, init=False)
     _stopped: bool = attrs.field(default=False, init=False)
 
     def succeeded(self) -> None:
         """Note that a connection was opened."""
-        self.unreachable = None
+        if self.down is not None:
+            log.warning("%s can be reached again", self.server)
+        self.unreachable = self.down = None
         self._back_off.reset()
 
     def failed(self, failure: Failure) -> None:
         """Note that a connection could not be opened."""
-        self.unreachable = failure
+        if self.down is None:
+            log.warning("%s cannot be reached: %s", self.server, printable(failure.detail))
+        self.unreachable = self.down = failure
         self._back_off.failed(asyncio.get_running_loop().time())
 
     def abandoned(self) -> None:

@@ -123,8 +123,8 @@ class Bot(Router):
     async def accept(self, event: Event) -> bool:
         """Take an event, as a request does; say whether it will be handled.
 
-        For servers that are no ASGI servers: read events with `TwakeSession.event_parser`, and
-        answer 200 where this is true, else 503. It waits up to `queue_timeout` where the queue is
+        For servers without ASGI: read events with `TwakeSession.event_parser`, and
+        answer 200 where this is true, else 503. It waits up to `queue_timeout` if the queue is
         full.
 
         Args:
@@ -164,8 +164,8 @@ class Bot(Router):
         """Wait for an event, and return it; no handler gets it.
 
         The first that waits for it gets it. A handler that waits lets other events be handled
-        meanwhile, those of its own message or channel included. It goes on when it is its turn, at
-        most five seconds late. So it must not hold a lock meanwhile.
+        meanwhile, those of its own message or channel included. It continues at most five seconds
+        after the event. So it must not hold a lock meanwhile.
 
         Args:
             kind: The class of the event.
@@ -208,7 +208,7 @@ class Bot(Router):
             drain: Seconds; None for those of the bot, 0 to drop at once.
 
         Raises:
-            ConfigurationError: `drain` is no number of seconds.
+            ConfigurationError: `drain` is not a number of seconds.
 
         """
         seconds = self._settings.drain if drain is None else check_seconds("drain", drain)

@@ -8,7 +8,7 @@ __all__ = ["BotClosedError", "UserError"]
 class UserError(Exception):
     """Raised in a handler: the user of the event sees the text, and nobody else does.
 
-    It is shown as an ephemeral message. It is no failure of the handler: nothing is logged, and no
+    The text is an ephemeral message. It is not a failure of the handler: nothing is logged, and no
     `on_error` handler is called.
 
     Args:

@@ -125,7 +125,7 @@ class EventQueue:
         self._held.remove(turn)
 
     def next(self) -> Turn | None:
-        """Give a slot to the next event that may run; None where there is none, or no slot."""
+        """Give a slot to the next event that may run; None if there is none, or no slot."""
         if not self._ready or self.running >= self.in_flight:
             return None
         turn = self._ready.popleft()

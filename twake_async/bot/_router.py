@@ -51,7 +51,7 @@ class Router:
                 `/ticket close 7`. None for every command that no handler with a word takes.
 
         Raises:
-            ConfigurationError: The word is no word, or the handler no async function.
+            ConfigurationError: The word is not one word, or the handler is not an async function.
 
         """
         check_name("command", word)
@@ -72,12 +72,11 @@ class Router:
                 with a name takes.
             form: An attrs class, a dataclass or another class that cattrs makes from a mapping.
                 The handler gets it as a second argument, made from the inputs of the message.
-                Where they do not fit, the user is told what is wrong, and the handler is not
-                called.
+                If they do not fit, the user reads what is wrong, and the handler is not called.
 
         Raises:
-            ConfigurationError: The name is no name, the form cannot be made, or the handler is no
-                async function.
+            ConfigurationError: The name is not valid, the class does not fit a form, or the handler
+                is not an async function.
 
         """
         check_name("action", name)
@@ -113,7 +112,7 @@ class Router:
                 each other never end. The application's own messages reach no handler.
 
         Raises:
-            ConfigurationError: The handler is no async function.
+            ConfigurationError: The handler is not an async function.
 
         """
         return self._adder(NewMessage, bots=bots)
@@ -122,7 +121,7 @@ class Router:
         """Handle the wish of a user to configure the application.
 
         Raises:
-            ConfigurationError: The handler is no async function.
+            ConfigurationError: The handler is not an async function.
 
         """
         return self._adder(Configure)
@@ -137,7 +136,8 @@ class Router:
             bots: Whether to take the messages of other applications, too.
 
         Raises:
-            ConfigurationError: It is no class of events, or the handler is no async function.
+            ConfigurationError: The argument is not a class of events, or the handler is not an
+                async function.
 
         """
         if not (isinstance(kind, type) and issubclass(kind, Event)):
@@ -150,7 +150,7 @@ class Router:
         The error was logged already, and its user told.
 
         Raises:
-            ConfigurationError: The handler is no async function.
+            ConfigurationError: The handler is not an async function.
 
         """
         check_handler(handler)
@@ -161,7 +161,8 @@ class Router:
         """Add the handlers of a router, those that it is given later included.
 
         Raises:
-            ConfigurationError: It is no router, includes this one, or is included already.
+            ConfigurationError: The argument is not a router, includes this one, or is included
+                already.
 
         """
         if not isinstance(router, Router):

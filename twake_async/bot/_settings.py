@@ -47,7 +47,7 @@ def check_seconds(field: str, value: object, *, positive: bool = False) -> float
 
 
 def check_secret(secret: Hidden[object], twake: TwakeSession) -> Hidden[bytes] | None:
-    """Return the secret of the address; None where there is none.
+    """Return the secret of the address; None if there is none.
 
     Raises:
         ConfigurationError: It cannot be part of an address, or is missing over v1.

@@ -37,7 +37,7 @@ def load_application(target: str) -> Any:
     if found is None:
         raise ApplicationError(f"the module {module_name} has no {name}")
     if not callable(found) or inspect.isclass(found):
-        raise ApplicationError(f"{target} is no ASGI application, such as a Bot")
+        raise ApplicationError(f"{target} is not an ASGI application, such as a Bot")
     return found
 
 
@@ -50,6 +50,6 @@ def _import(name: str) -> Any:
         missing = exc.name or ""
         if name == missing or name.startswith(f"{missing}."):
             raise ApplicationError(
-                f"there is no module {name}, neither in this folder nor installed"
+                f"there is no module {name}: it is not in this folder, and not installed"
             ) from None
         raise

@@ -78,7 +78,7 @@ async def _upload(twake: TwakeSession, path: Path, workspace: str | None) -> Fil
         raise
     except OutcomeUnknownError as exc:
         error = NotSentError(
-            f"the message was not sent, since its file may not be there: {exc.args[0]}",
+            f"the message was not sent, because its file may be missing: {exc.args[0]}",
             reason="file",
             status=exc.status,
         )

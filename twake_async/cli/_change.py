@@ -37,16 +37,20 @@ _PLACE = (
         metavar="ID",
         required=True,
         envvar="TWAKE_CHANNEL_ID",
-        help="The channel that it stands in; else TWAKE_CHANNEL_ID.",
+        help="The channel of the message; by default TWAKE_CHANNEL_ID.",
     ),
-    click.option("--parent", metavar="ID", help="Of a reply: the message that it replies to."),
+    click.option(
+        "--parent",
+        metavar="ID",
+        help="If the message is a reply: the id of the message that it replies to.",
+    ),
     click.option(
         "--deadline",
         metavar="SECONDS",
         type=FiniteNumber(),
         default=30.0,
         show_default=True,
-        help="Time for all attempts and the waits between them.",
+        help="The time limit for all attempts and the waits between them.",
     ),
     attempts_option,
     session_options,
@@ -76,7 +80,7 @@ def edit(
     as_json: bool,
     options: Options,
 ) -> int:
-    """Give a message of the application the text TEXT, read as `twake-async send` reads it.
+    """Change the text of a message of the application to TEXT, read as `twake-async send` reads it.
 
     With --api v1, servers of mid-2021 and later replace the whole message: its hidden data is
     lost, and a pinned message is unpinned.
@@ -107,7 +111,7 @@ def remove(
 ) -> int:
     """Ask the server to remove a message of the application.
 
-    The server says the same whether or not there was something to remove.
+    The server gives the same answer whether the message existed or not.
     """
 
     async def call(twake: TwakeSession, _: str | None) -> None:

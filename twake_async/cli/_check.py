@@ -33,6 +33,8 @@ _STEPS = {
     "group": ("group",),
     "capability messages_save": ("capability",),
 }
+#: What stands before the step that ends a check, where it is not "wrong".
+_MARKS = {"unreachable": "failed", "later": "later", "unclear": "unclear"}
 #: What a server of that API can be asked about.
 _ASKED = {"v1": tuple(_STEPS), "node": ("address", "api {api}", "credentials")}
 #: The outcome that a send would have.
@@ -40,7 +42,7 @@ _OUTCOMES = {"": Outcome.DELIVERED, "unreachable": Outcome.NOT_SENT, "unclear": 
 
 
 @click.command(
-    short_help="Say whether a server would take messages, storing none.",
+    short_help="Check whether a server would accept messages; store none.",
     epilog="""\b
 Examples:
   twake-async check
@@ -49,9 +51,9 @@ Examples:
 
 \b
 Exit status:
-  0   all is well
+  0   all settings are correct
   2   the server refuses: address, API, credentials, group or capability
-  3   the server is out of reach, or something is missing here
+  3   the server cannot be reached, or a setting is missing
   4   the server's answers prove nothing
   64  the command line was wrong
 """,
@@ -62,15 +64,15 @@ Exit status:
     type=FiniteNumber(),
     default=10.0,
     show_default=True,
-    help="Time for all of it.",
+    help="The time limit for all requests.",
 )
 @session_options
 def check(deadline: float, *, as_json: bool, options: Options) -> int:
-    """Verify address, API and credentials, and tell which APIs the server serves.
+    """Verify the address, the API and the credentials, and print the APIs that the server serves.
 
-    With --api v1 it verifies the group and the capability, too. It makes five requests at most,
-    which no known release stores anything for, and says in words what to fix. It cannot tell
-    whether a channel exists.
+    With --api v1 it also verifies the group and the capability. It says what to fix. It makes at
+    most five requests, for which no known release stores anything. It cannot find out whether a
+    channel exists.
     """
     try:
         settings = Settings.read(options, os.environ)
@@ -99,7 +101,8 @@ async def _ask(session: TwakeSession) -> Check:
 def _show(found: Check, api: str) -> None:
     for step in _ASKED[api]:
         is_wrong = found.problem in _STEPS[step]
-        say(f"{'wrong' if is_wrong else 'ok':<6} {step.format(api=api)}")
+        mark = _MARKS.get(found.problem, "wrong") if is_wrong else "ok"
+        say(f"{mark:<6} {step.format(api=api)}")
         if is_wrong:
             break
     else:

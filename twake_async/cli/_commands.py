@@ -51,15 +51,15 @@ class _InOrder(click.Group):
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 90},
     epilog="""\b
 Begin with:
-  twake-async demo                what this is, in two seconds, on this machine
-  twake-async sandbox             a Twake of your own to send to
-  twake-async run my_bot:bot      a bot, with --sandbox on a Twake of its own
-  twake-async check               whether a server would take your messages
+  twake-async demo                shows what this package does, in two seconds
+  twake-async sandbox             starts a Twake on this machine to send to
+  twake-async run my_bot:bot      serves a bot; with --sandbox, it needs no server
+  twake-async check               checks whether a server would accept your messages
 
 \b
 Exit statuses, the same for send, send-many and check:
-  0   delivered (check: all is well)
-  1   the command itself could not run
+  0   delivered (check: all settings are correct)
+  1   the command itself failed
   2   refused: the server answered, and stored nothing
   3   not sent: no server can have acted on it
   4   unknown: it may or may not be in the channel
@@ -68,7 +68,7 @@ Exit statuses, the same for send, send-many and check:
 )
 @click.version_option(_version())
 def twake_async() -> None:
-    """Send messages to Twake, and know the outcome of each one for certain."""
+    """Send messages to Twake, and know the outcome of each one."""
 
 
 _COMMANDS = (
@@ -101,7 +101,7 @@ def run(arguments: Sequence[str], signals: Signals | None = None) -> int:
         return INTERRUPTED
     except OSError as exc:  # of standard output: all others are caught where they occur
         stop_output()
-        complain(f"it cannot go on: {exc.strerror or exc}")
+        complain(f"the command cannot continue: {exc.strerror or exc}")
         return FAILED
 
 

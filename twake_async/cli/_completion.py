@@ -12,7 +12,7 @@ VARIABLE = "_TWAKE_ASYNC_COMPLETE"
 
 
 @click.command(
-    short_help="Print the script that lets a shell complete.",
+    short_help="Print the script for completion in a shell.",
     epilog="""\b
 Once, for the shell that you use:
   bash  echo 'eval "$(twake-async completion bash)"' >> ~/.bashrc

@@ -26,6 +26,8 @@ __all__ = ["Options", "Settings", "default_files", "open_session", "read_file"]
 _PAIR = ("public_id", "private_api_key")
 _NAMES = (*_PAIR, "group_id", "base_url", "api", "workspace_id", "text_form")
 _VARIABLES = {name: f"TWAKE_{name.upper()}" for name in _NAMES if name != "text_form"}
+#: Another name of a file: the path of a CA bundle, or whether to check certificates.
+_VERIFY = "verify"
 #: The place of the file on every platform before each had its own; it is still looked for there.
 _FIRST_FILE = "~/.config/twake-async.toml"
 #: The most bytes of a configuration file; a device may have no end.
@@ -48,7 +50,7 @@ class Options:
 class Settings:
     """The settings of the command line, the environment and the file."""
 
-    _layers: Sequence[Mapping[str, str | None]] = attrs.field(repr=False)
+    _layers: Sequence[Mapping[str, Any]] = attrs.field(repr=False)
     """Those of each place; the first place that has a setting decides."""
 
     @classmethod
@@ -66,7 +68,7 @@ class Settings:
         asked = {name: getattr(options, name, None) for name in _NAMES}
         environment = {name: environ.get(variable) for name, variable in _VARIABLES.items()}
         # A file that was named on the command line goes before the environment.
-        layers: list[Mapping[str, str | None]] = [asked, environment]
+        layers: list[Mapping[str, Any]] = [asked, environment]
         if options.config is not None:
             layers.insert(1, read_file(Path(options.config)))
         elif environ.get("TWAKE_CONFIG"):
@@ -78,6 +80,21 @@ class Settings:
     def get(self, name: str) -> str | None:
         """Return a setting; None where no place has it."""
         return next((layer[name] for layer in self._layers if layer.get(name)), None)
+
+    @property
+    def verify(self) -> str | bool:
+        """How the file wants certificates to be checked; True if it does not say it.
+
+        `false` is valid only for the address in the same file. So no option and no variable can
+        send the key to another server whose certificate is not checked.
+        """
+        for layer in self._layers:
+            if _VERIFY not in layer:
+                continue
+            verify: str | bool = layer[_VERIFY]
+            is_its_own = bool(layer.get("base_url")) and layer["base_url"] == self.get("base_url")
+            return verify if verify or is_its_own else True
+        return True
 
     @property
     def api(self) -> str:
@@ -100,7 +117,7 @@ class Settings:
         public_id, key = (given.pop(name) for name in _PAIR)
         # A wrong name is refused by the session itself.
         arguments: dict[str, Any] = {**given}
-        return TwakeSession(public_id, key, **arguments, **more)
+        return TwakeSession(public_id, key, verify=self.verify, **arguments, **more)
 
 
 def open_session(options: Options, environ: Mapping[str, str], **more: Any) -> TwakeSession:
@@ -118,7 +135,7 @@ def open_session(options: Options, environ: Mapping[str, str], **more: Any) -> T
     return Settings.read(options, environ).open_session(**more)
 
 
-def _check_pair(layers: Sequence[Mapping[str, str | None]]) -> None:
+def _check_pair(layers: Sequence[Mapping[str, Any]]) -> None:
     """Check that id and key come from the same place: the pair would be refused otherwise."""
     for layer in layers:
         given = [name for name in _PAIR if layer.get(name)]
@@ -157,7 +174,7 @@ def _existing() -> Path | None:
     return next(found, None)
 
 
-def read_file(path: Path) -> dict[str, str | None]:
+def read_file(path: Path) -> dict[str, Any]:
     """Return the settings of a configuration file.
 
     Raises:
@@ -172,15 +189,30 @@ def read_file(path: Path) -> dict[str, str | None]:
         raise ConfigurationError(f"{path} cannot be read: {exc.strerror}") from None
     if len(text) == _LONGEST:
         raise ConfigurationError(
-            f"{path} is no configuration: it is longer than {_LONGEST:,} bytes"
+            f"{path} is not a configuration file: it is longer than {_LONGEST:,} bytes"
         )
     read = _parsed(path, text)
     for name, value in read.items():
-        if name not in _NAMES:
-            raise ConfigurationError(f"{path} says {name!r}: it may say {', '.join(_NAMES)}")
-        if not isinstance(value, str):
+        if name not in (*_NAMES, _VERIFY):
+            known = ", ".join((*_NAMES, _VERIFY))
+            raise ConfigurationError(f"{path} has {name!r}: it may have {known}")
+        if name == _VERIFY:
+            read[name] = _checked_verify(path, value)
+        elif not isinstance(value, str):
             raise ConfigurationError(f"{name} in {path} must be a string, in quotes", field=name)
     return dict(read)
+
+
+def _checked_verify(path: Path, value: object) -> str | bool:
+    """Return what a file says of certificates; a path in it begins at the folder of the file."""
+    if isinstance(value, bool):
+        return value
+    if not isinstance(value, str) or not value or not value.isprintable():
+        raise ConfigurationError(
+            f"{_VERIFY} in {path} must be the path of a CA bundle, in quotes, or true or false",
+            field=_VERIFY,
+        )
+    return os.path.join(path.parent, os.path.expanduser(value))  # noqa: PTH111, PTH118 - no home raises
 
 
 def _parsed(path: Path, text: bytes) -> dict[str, Any]:
@@ -202,7 +234,7 @@ def _check_private(path: Path, status: os.stat_result) -> None:
         return
     if is_open(status.st_mode, owned=status.st_uid == os.geteuid()):
         raise ConfigurationError(
-            f"{path} holds a private key and is open to others: run chmod 600 "
+            f"{path} contains a private key, and other users can read it: run chmod 600 "
             f"{shlex.quote(str(path))}, and change the key if others use this machine"
         )
 

@@ -132,7 +132,7 @@ def _unknown(name: str, reading: Reading) -> str:
     else:
         as_field = f"{left_out}FIELD with one of {', '.join(reading.fields)}"
     return (
-        f"column {name!r} is no field of a draft: give --map {as_field}, "
+        f"column {name!r} is not a field of a draft: give --map {as_field}, "
         f"or --map {left_out} to leave it out"
     )
 

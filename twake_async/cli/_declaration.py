@@ -28,26 +28,28 @@ class Right:
     """What must be done besides."""
 
 
-_CHANNEL = "add the application to each channel that it shall hear, in the channel's settings"
-_INSTALLED = "the privilege must be there when the application is installed: else install it again"
+_CHANNEL = (
+    "add the application to each channel whose messages it must receive, in the channel's settings"
+)
+_INSTALLED = "set the privilege before you install the application; otherwise install it again"
 
 #: What an application may do: a verb and what it is about, each an option and a choice of it.
 DOES: dict[str, Right] = {
     "writes-messages": Right("sends messages", capabilities=("messages_save",)),
     "hears-messages": Right(
-        "hears the messages of channels that it was added to",
+        "receives the messages of the channels to which it was added",
         hooks=("message",),
         display=((("channel",), {}),),
         then=_CHANNEL,
     ),
     "hears-workspace": Right(
-        "hears the messages of all channels of its workspaces",
+        "receives the messages of all channels of its workspaces",
         privileges=("workspace",),
         hooks=("message_in_workspace",),
         then=_INSTALLED,
     ),
     "hears-files": Right(
-        "hears of files",
+        "receives events about files",
         privileges=("workspace_drive",),
         hooks=("file",),
         then=_INSTALLED,
@@ -67,19 +69,19 @@ DOES: dict[str, Right] = {
     "reads-files": Right("reads files", privileges=("workspace_drive", "drive_list")),
     "writes-files": Right("writes files", capabilities=("drive_save", "drive_remove")),
     "menu-message": Right(
-        "stands in the menu of each message",
+        "has an entry in the menu of each message",
         display=((("messages_module", "action"), {"description": "…"}),),
     ),
     "menu-plus": Right(
-        "stands in the menu beside the input of messages",
+        "has an entry in the menu beside the field where people write",
         display=((("messages_module", "in_plus"), True),),
     ),
     "menu-icon": Right(
-        "has an icon beside the input of messages",
+        "has an icon beside the field where people write",
         display=((("messages_module", "right_icon"), True),),
     ),
     "configures-channels": Right(
-        "is configured for each channel",
+        "can be configured for each channel",
         capabilities=("display_modal",),
         display=(
             (("channel",), {}),
@@ -87,12 +89,12 @@ DOES: dict[str, Right] = {
         ),
     ),
     "configures-workspaces": Right(
-        "is configured for each workspace",
+        "can be configured for each workspace",
         capabilities=("display_modal",),
         display=((("configuration", "can_configure_in_workspace"), True),),
     ),
     "hears-persons": Right(
-        "can be talked to by one person",
+        "has a direct channel with each person",
         display=((("member_app",), {}),),
     ),
 }

@@ -42,14 +42,14 @@ def _commands(
     for value in given:
         word, _, text = value.partition(":")
         if len(word.split()) != 1:
-            message = f"{value!r} is no word with its description, such as close:Close it."
+            message = f"{value!r} is not a word with a description, such as close:Close it."
             raise click.BadParameter(message, ctx, param)
         found.append((word.strip(), text.strip()))
     return tuple(found)
 
 
 @click.command(
-    short_help="Say what to fill in where an application is created.",
+    short_help="Print what to fill in when you create an application.",
     epilog=f"""\b
 What an application may do:
 {_CHOICES}
@@ -67,16 +67,16 @@ Examples:
     multiple=True,
     metavar="WORD:TEXT",
     callback=_commands,
-    help="A command that people may type, and what it does; may be given several times.",
+    help="A command that people can type, and what it does; may be repeated.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, for scripts.")
 def application(
     commands: tuple[tuple[str, str], ...], *, as_json: bool, **does: tuple[str, ...]
 ) -> int:
-    """Print the fields of Twake's console, filled in for what an application does.
+    """Print what to fill in when you create an application in Twake's console.
 
-    Without an option it writes messages. Nothing is sent. The console stands in Twake, under
-    Applications, "Applications and connectors you develop".
+    The options say what the application does; without an option, it sends messages. Nothing is
+    sent. In Twake, the console is under Applications, "Applications and connectors you develop".
     """
     asked = [f"{verb}-{noun}" for verb in _VERBS for noun in does[verb]]
     found = declare((_ALWAYS, *asked), commands)
@@ -97,7 +97,7 @@ def _checklist(found: Declaration) -> Iterator[str]:
     if found.display:
         yield "[ ] display:"
         yield json.dumps(found.display, indent=2, ensure_ascii=False)
-    yield "[ ] install it in the company, and accept what it asks for"
+    yield "[ ] install it in the company, and accept the rights that it asks for"
     for line in found.then:
         yield f"[ ] {line}"
     yield "[ ] copy its id and its key: TWAKE_PUBLIC_ID, TWAKE_PRIVATE_API_KEY"

@@ -38,26 +38,27 @@ _MEANINGS = {
     Outcome.DELIVERED: "the server has it",
     Outcome.REFUSED: "the server answered, and stored nothing",
     Outcome.NOT_SENT: "no server can have acted on it: it may be sent again",
-    Outcome.UNKNOWN: "it may or may not be there: sent again, it may show twice",
+    Outcome.UNKNOWN: "it may or may not be there; a second send may make a second copy",
 }
 
 
 @click.command(
-    short_help="Show all of it in two seconds, on this machine.",
-    epilog="Nothing leaves this machine, and nothing is left behind.",
+    short_help="Show in two seconds what this package does, on this machine.",
+    epilog="Nothing leaves this machine, and no files stay.",
 )
 @click.option(
     "--release",
     type=click.Choice(["2020", "2021", "2022", "2023"]),
     default="2020",
     show_default=True,
-    help="Whose answers to show; 2022 and 2023 on the Node API.",
+    help="The release of Twake; 2022 and 2023 have the Node API.",
 )
 def demo(release: str) -> None:
-    """Show in two seconds what this SDK does, against a Twake on this machine.
+    """Show in two seconds what this package does, with a Twake on this machine.
 
-    Starts the sandbox on a free port of 127.0.0.1, sends to it over real HTTP, shows each of the
-    four outcomes and what the exceptions say, and prints the channel as its members see it.
+    It starts the sandbox on a free port of 127.0.0.1, and sends to it over real HTTP. It shows each
+    of the four outcomes with the text of the exceptions, and prints the channel as its members see
+    it.
     """
     asyncio.run(_demo(Console(highlight=False, markup=False), release))
 
@@ -131,22 +132,22 @@ async def _many_at_once(page: _Page, twake: TwakeSession, channel: str) -> None:
 
 
 async def _what_goes_wrong(page: _Page, sandbox: Sandbox) -> None:
-    page.chapter("What goes wrong, and how you know")
+    page.chapter("What can go wrong, and what you see")
     channel = sandbox.channel_id
 
     page.story("A wrong private key.")
     async with _session(sandbox, key="a-wrong-key") as stranger:
         page.error(await _failure(stranger.send_message(channel, "Let me in")))
-    page.moral("Nothing was stored. The same again would be refused again: fix the key.")
+    page.moral("Nothing was stored. The server would refuse it again: fix the key.")
 
-    page.story("A server that does not run: nobody listens on its port.")
+    page.story("A server that does not run: the connection fails.")
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{nobody.getsockname()[1]}"
         patience = RetryPolicy(unsent_attempts=4, initial_wait=0.05)
         async with _session(sandbox, url=url, retry=patience) as early:
             page.error(await _failure(early.send_message(channel, "Is anybody there?")))
-    page.moral("That is proven, so it was tried again by itself: a repeat does no harm.")
+    page.moral("No request left, so the session tried again by itself: that is safe.")
 
 
 async def _a_lost_answer(page: _Page, twake: TwakeSession, sandbox: Sandbox) -> None:
@@ -157,13 +158,13 @@ async def _a_lost_answer(page: _Page, twake: TwakeSession, sandbox: Sandbox) -> 
     if sandbox.api == "node":
         found = await twake.send_message(channel, question)
         page.outcome(Outcome.DELIVERED, f"a look at the channel found it: {found.id}")
-        page.moral("Each message carries a mark, so that it is known again. No copy was sent.")
+        page.moral("Each message has an id, by which the session finds it. No copy was sent.")
         return
     page.error(await _failure(twake.send_message(channel, question)))
     arrived = any(m["content"] == question for m in sandbox.messages(channel))
     page.moral(
-        "Twake does not recognise a repeat, so none is made without you: you decide. "
-        f"This one {'did' if arrived else 'did not'} arrive, as you see below."
+        "Twake does not recognise a repeat, so the session makes none: you decide. "
+        f"This message {'did' if arrived else 'did not'} arrive: see below."
     )
 
 
@@ -172,8 +173,8 @@ async def _a_lost_request(page: _Page, twake: TwakeSession, sandbox: Sandbox) ->
     sandbox.fail_next(before_storing="close")
     page.error(await _failure(twake.send_message(sandbox.channel_id, "And this one?")))
     page.moral(
-        "A look did not find it. It may still come, so it is not sent again without you: "
-        "you decide."
+        "A look did not find it. It may still arrive, so the session does not send it "
+        "again: you decide."
     )
 
 
@@ -192,7 +193,7 @@ class _Page:
     console: Console
 
     def open(self, url: str) -> None:
-        self._print(Text.assemble("A Twake of its own, on this machine only: ", (url, "bold")))
+        self._print(Text.assemble("A Twake on this machine only: ", (url, "bold")))
         self._print(Text("Each send below goes there over real HTTP, and ends in exactly one of"))
         self.console.print()
         for outcome, meaning in _MEANINGS.items():
@@ -233,7 +234,7 @@ class _Page:
     def close(self, seconds: float) -> None:
         self.console.print()
         self._print(Text(f"All of it took {seconds:.2f} s. Next:"))
-        self._print(Text("twake-async sandbox      keeps such a Twake running for your code"), 2)
+        self._print(Text("twake-async sandbox      starts such a Twake for your own code"), 2)
         self._print(Text("twake-async send --help  sends a message from the shell"), 2)
 
     def _print(self, text: Text, indent: int = 0, head: tuple[str, str] = ("", "")) -> None:

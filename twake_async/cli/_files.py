@@ -33,15 +33,18 @@ _IDLE = click.option(
     type=FiniteNumber(),
     default=60.0,
     show_default=True,
-    help="Time that may pass while no byte moves.",
+    help="The transfer ends if no byte moves for this time.",
 )
 _DEADLINE = click.option(
-    "--deadline", metavar="SECONDS", type=FiniteNumber(), help="Time for all of it, if limited."
+    "--deadline",
+    metavar="SECONDS",
+    type=FiniteNumber(),
+    help="The time limit for the whole transfer; by default none.",
 )
 
 
 @click.group(
-    short_help="List, fetch and store files.",
+    short_help="List, upload and download files.",
     epilog="""\b
 Examples:
   twake-async files list --workspace "$WORKSPACE"
@@ -54,7 +57,9 @@ def files() -> None:
 
 
 @files.command("list", short_help="List what is in a folder, with --api v1.")
-@click.option("--folder", metavar="ID", default="root", help="The folder; else the root folder.")
+@click.option(
+    "--folder", metavar="ID", default="root", help="The folder; by default the root folder."
+)
 @_DEADLINE
 @session_options
 def list_files(folder: str, deadline: float | None, *, as_json: bool, options: Options) -> int:
@@ -80,7 +85,7 @@ def list_files(folder: str, deadline: float | None, *, as_json: bool, options: O
 
 @files.command("put", short_help="Upload a file and print its id.")
 @click.argument("path", type=click.Path(path_type=Path))
-@click.option("--name", help="Its name there; else that of PATH.")
+@click.option("--name", help="The name of the file on the server; by default that of PATH.")
 @click.option("--folder", metavar="ID", default="", help="With --api v1: the folder to put it in.")
 @_IDLE
 @_DEADLINE
@@ -97,7 +102,7 @@ def put(
 ) -> int:
     """Upload the file at PATH and print its id.
 
-    Exit status 4: it may be there; list the folder before you upload it again.
+    Exit status 4: the file may be there; list the folder before you upload it again.
     """
 
     async def upload(twake: TwakeSession, workspace: str | None) -> FileElement:
@@ -122,7 +127,7 @@ def put(
 @files.command("get", short_help="Download a file.")
 @click.argument("file", metavar="FILE_ID")
 @click.argument("path", type=click.Path(path_type=Path))
-@click.option("--overwrite", is_flag=True, help="Replace PATH where it exists.")
+@click.option("--overwrite", is_flag=True, help="Replace PATH if it exists.")
 @click.option("--server-name", is_flag=True, help="PATH is a folder; the server names the file.")
 @click.option(
     "--limit",
@@ -130,7 +135,7 @@ def put(
     type=click.IntRange(min=1),
     default=2_147_483_648,
     show_default=True,
-    help="The most bytes to take.",
+    help="The limit for the size of the file.",
 )
 @_IDLE
 @_DEADLINE
@@ -149,7 +154,8 @@ def get(
 ) -> int:
     """Download a file to PATH, and print the path.
 
-    The file appears whole or not at all, and only you may read it. Nothing that exists is replaced.
+    The file appears complete or not at all, and only you can read it. An existing file is not
+    replaced.
     """
 
     async def download(twake: TwakeSession, workspace: str | None) -> Path | None:

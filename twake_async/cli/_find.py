@@ -37,7 +37,7 @@ _DEADLINE = click.option(
     type=FiniteNumber(),
     default=30.0,
     show_default=True,
-    help="Time for all attempts and the waits between them.",
+    help="The time limit for all attempts and the waits between them.",
 )
 
 
@@ -53,14 +53,15 @@ Examples:
 @click.option(
     "--user",
     metavar="ID",
-    help="With --api v1: a member of the workspace, whose channels are listed.",
+    help="With --api v1: list the channels of this member of the workspace.",
 )
 @_DEADLINE
 @session_options
 def channels(user: str | None, deadline: float, *, as_json: bool, options: Options) -> int:
     """List the id and the name of each channel of the workspace.
 
-    With --api v1 the application needs the privilege "channels", and direct channels are left out.
+    With --api v1 the application needs the privilege "channels", and direct channels are
+    not listed.
     """
 
     async def find(twake: TwakeSession, workspace: str | None) -> Iterable[Channel]:
@@ -93,7 +94,7 @@ def _channel(channel: Channel) -> dict[str, Any]:
 
 
 @click.group(
-    short_help="Say who stands behind a user's id.",
+    short_help="Print the name of a user.",
     epilog="""\b
 Examples:
   twake-async users get "$USER_ID"
@@ -103,14 +104,14 @@ def users() -> None:
     """Find people."""
 
 
-@users.command("get", short_help="Say who stands behind a user's id.")
+@users.command("get", short_help="Print the name of a user.")
 @click.argument("user", metavar="USER_ID")
 @_DEADLINE
 @session_options
 def get(user: str, deadline: float, *, as_json: bool, options: Options) -> int:
     """Print the user's name, full name and e-mail address.
 
-    With --api v1, a server answers an unknown id as it answers when it fails.
+    With --api v1, a server gives the same answer to an unknown id and after a failure of its own.
     """
     found = ask(options, deadline, lambda twake, _: twake.users.get(user), as_json=as_json)
     if isinstance(found, int):

@@ -99,13 +99,13 @@ class FileInput:
             return
         if count >= len(self._checked):
             raise InputError(
-                f"the file has grown since it was checked: line {line.number} and what follows "
-                "was not sent"
+                f"the file has grown since it was checked: line {line.number} and the lines "
+                f"after it were not sent"
             )
         if self._checked[count] != _checksum(line):
             raise InputError(
-                f"the file was changed since it was checked: line {line.number} and what follows "
-                "was not sent"
+                f"the file was changed since it was checked: line {line.number} and the lines "
+                f"after it were not sent"
             )
 
     def _stat(self) -> tuple[int, int] | None:

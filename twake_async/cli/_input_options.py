@@ -23,7 +23,7 @@ def _encoding(_: click.Context, option: click.Parameter, value: str | None) -> s
     try:
         return "" if value is None else text_encoding(value)
     except LookupError:
-        why = f"{value!r} is no encoding: try utf-8, utf-16 or cp1252."
+        why = f"{value!r} is not an encoding: try utf-8, utf-16 or cp1252."
         raise click.BadParameter(why, param=option) from None
 
 
@@ -42,31 +42,34 @@ _OPTIONS = (
         "--format",
         "file_format",
         type=click.Choice(["jsonl", "csv"]),
-        help="Without it, the name or the beginning of FILE decides; standard input is JSON Lines.",
+        help="The format of FILE; by default its name or its beginning decides. Standard input is "
+        "JSON Lines.",
     ),
     click.option(
         "--encoding",
         metavar="NAME",
         callback=_encoding,
-        help="Such as cp1252. Without it, the byte order mark decides, or it is UTF-8.",
+        help="The encoding, such as cp1252; by default UTF-8, or what a byte order mark says.",
     ),
     click.option(
         "--delimiter",
         metavar="CHAR",
         callback=_delimiter,
-        help='Between the cells of CSV, such as ";" or tab. Without it, the first row decides.',
+        help='The character between the cells of CSV, such as ";" or tab; by default the first row '
+        "decides.",
     ),
     click.option(
         "--map",
         "renamed",
         metavar="COLUMN=FIELD",
         multiple=True,
-        help="The field of a column; COLUMN= skips the column. May be given several times.",
+        help="The field for a column; COLUMN= ignores the column. May be repeated.",
     ),
     click.option(
         "--key",
         metavar="FIELD",
-        help="With --journal: a field that names each message, so that FILE may be reordered.",
+        help="With --journal: a field that identifies each message, so that the lines may change "
+        "their order.",
     ),
 )
 
@@ -88,9 +91,9 @@ def input_options(command: Callable[..., int]) -> Callable[..., int]:
         **named: Any,
     ) -> int:
         if delimiter and file_format == "jsonl":
-            raise click.UsageError("--delimiter means nothing with --format jsonl.")
+            raise click.UsageError("--delimiter has no effect with --format jsonl.")
         if key is not None and not named["journal"]:
-            raise click.UsageError("--key means nothing without --journal.")
+            raise click.UsageError("--key needs --journal.")
         reading = Reading(encoding, delimiter, _names(renamed, key), key)
         return command(*args, file_format=file_format, reading=reading, **named)
 
@@ -111,7 +114,7 @@ def _names(renamed: Sequence[str], key: str | None) -> dict[str, str]:
             raise click.UsageError(f"--map {one}: write COLUMN=FIELD, or COLUMN= to leave it out.")
         if field and field not in reading.fields:
             near = nearest(field, reading) or ", ".join(FIELDS)
-            raise click.UsageError(f"--map {one}: {field!r} is no field of a draft, but {near}.")
+            raise click.UsageError(f"--map {one}: {field!r} is not a field of a draft, but {near}.")
         pairs.append((column.strip(), field))
     twice = named_twice([column for column, _ in pairs])
     twice = twice or named_twice([field for _, field in pairs if field])

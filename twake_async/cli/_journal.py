@@ -31,13 +31,13 @@ Examples:
     "--list",
     "listed",
     type=click.Choice([*(outcome.value for outcome in Outcome), _IN_FLIGHT]),
-    help="Print each message with this outcome, as a JSON object on a line.",
+    help="Print each message with this outcome, one JSON object on each line.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the counts as one JSON object.")
 def journal(file: str, listed: str | None, *, as_json: bool) -> int:
     """Count the messages in the journal FILE by their outcomes.
 
-    A message "in flight" is on its way now, or was when the run was killed. The next run reports
+    A message "in flight" is being sent now, or was when the run was killed. The next run reports
     it as unknown.
     """
     try:

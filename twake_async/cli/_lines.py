@@ -245,7 +245,7 @@ def nearest(name: str, reading: Reading) -> str:
 
 
 def _unknown(name: str, reading: Reading) -> str:
-    why = f"{name!r} is no field of a draft"
+    why = f"{name!r} is not a field of a draft"
     if near := nearest(name, reading):
         return f"{why}: the nearest is {near}; --map {shlex.quote(f'{name}={near}')} makes it that"
     return f"{why}: there are {', '.join(reading.fields)}"

@@ -142,20 +142,22 @@ class Lists:
             return
         ranges = [str(a) if a == b else f"{a} to {b}" for a, b in self._missing]
         names = ", ".join(ranges) + (f" and {self._more:,} more" if self._more else "")
-        complain(f"not in the lists where they belong: line {names}")
+        complain(f"missing in the lists: line {names}")
 
 
 _OPTIONS = (
     click.option(
         "--undelivered",
         metavar="FILE",
-        help="List there what is certainly not delivered, and why; it can be fed back in.",
+        help="Write to this file what is certainly not delivered, and why; it can be an input.",
     ),
-    click.option("--unknown", metavar="FILE", help="List there what may or may not be delivered."),
+    click.option(
+        "--unknown", metavar="FILE", help="Write to this file what may or may not be delivered."
+    ),
     click.option(
         "--results",
         metavar="FILE",
-        help="Write there what became of each message: a JSON object on a line.",
+        help="Write to this file the outcome of each message: a JSON object on each line.",
     ),
 )
 

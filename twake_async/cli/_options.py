@@ -46,8 +46,8 @@ attempts_option = click.option(
     "--attempts",
     metavar="N",
     type=click.IntRange(min=1),
-    help="How often to try each message, the first time included. Without it 4 times, and until "
-    "the deadline while the message could not leave.",
+    help="The limit of attempts for each message, with the first one. The default is 4, and no "
+    "limit for attempts that never left.",
 )
 
 
@@ -62,25 +62,27 @@ def policy_for(attempts: int | None) -> RetryPolicy:
 
 
 _OPTIONS = (
-    click.option("--group", metavar="ID", help="The group (company); else TWAKE_GROUP_ID."),
-    click.option("--base-url", metavar="URL", help="The server; else TWAKE_BASE_URL."),
+    click.option("--group", metavar="ID", help="The group (company); by default TWAKE_GROUP_ID."),
+    click.option(
+        "--base-url", metavar="URL", help="The address of the server; by default TWAKE_BASE_URL."
+    ),
     click.option(
         "--api",
         type=click.Choice(APIS),
-        help="The API of the server: v1 of 2020 to 2022, the default, or node of 2022 on; else "
-        "TWAKE_API.",
+        help="The API of the server: v1 (2020 to 2022) or node (2022 on); by default TWAKE_API, "
+        "or v1.",
     ),
     click.option(
         "--workspace",
         metavar="ID",
-        help="With --api node: the workspace of the channels, direct for direct channels; else "
-        "TWAKE_WORKSPACE_ID.",
+        help="With --api node: the workspace of the channels, or direct for direct channels; by "
+        "default TWAKE_WORKSPACE_ID.",
     ),
     click.option(
         "--config",
         metavar="FILE",
-        help="A TOML file with credentials, which only you may read; else TWAKE_CONFIG, else "
-        "twake-async.toml where your system keeps settings.",
+        help="A TOML file with credentials that only you can read; by default TWAKE_CONFIG, or "
+        "twake-async.toml in the folder for settings.",
     ),
     click.option("--json", "as_json", is_flag=True, help="Print one JSON object, for scripts."),
 )

@@ -118,9 +118,9 @@ class Display:
     def note_pause(self, pause: Pause) -> None:
         """Print that the batch pauses, once at the beginning and once at the end."""
         if self.shown and pause.is_over:
-            complain(f"the server answers again after {pause.seconds:.0f} s: going on")
+            complain(f"the server answers again after {pause.seconds:.0f} s: the run continues")
         elif self.shown and not self._paused:
-            complain(f"paused ({pause.reason}): the server is asked until it answers")
+            complain(f"paused ({pause.reason}): the run continues when the server answers")
         self._paused = not pause.is_over
 
     def _words(self) -> str:

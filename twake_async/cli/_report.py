@@ -25,7 +25,7 @@ __all__ = ["SHOWN", "Report"]
 SHOWN = 20
 #: Reasons of a message that was not sent, which the same command would meet again.
 _LASTING = ("certificate", "held", "proxy_refused")
-_KEEP = "to be able to go on after an interruption, give --journal FILE"
+_KEEP = "to be able to continue after an interruption, give --journal FILE"
 
 
 @attrs.define(eq=False)
@@ -131,10 +131,10 @@ class Report:
         if not (unfinished or may_pass):
             return ""
         if self.journal is not None:
-            return "to go on: the same command again"
+            return "to continue: run the same command again"
         rest = self.lists.undelivered
         if rest is not None and not rest.is_standard and not self.lists.failed:
-            return f"to go on: send {rest.path}, and list what is left of it elsewhere"
+            return f"to continue: send {rest.path}, and give another file for what is left of it"
         return _KEEP if unfinished else ""
 
     def _status(self) -> int:

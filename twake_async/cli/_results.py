@@ -86,7 +86,7 @@ def result_of(line: Line, delivery: Delivery) -> LineResult:
 
 _NOT_REACHED = {
     Outcome.DELIVERED: "",
-    Outcome.UNKNOWN: "an earlier run may have sent it, and this one ended before it",
+    Outcome.UNKNOWN: "an earlier run may have sent it, and this run ended before it began",
 }
 
 

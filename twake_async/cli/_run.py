@@ -84,7 +84,9 @@ class Run:
             except Exception as exc:  # each line must be reported
                 log.debug("the batch ended", exc_info=True)
                 said = getattr(exc, "strerror", None) or str(exc) or type(exc).__name__
-                self.report.note_error(TwakeError(f"it cannot go on: {said}", reason="broken"))
+                self.report.note_error(
+                    TwakeError(f"the command cannot continue: {said}", reason="broken")
+                )
             self._report_rest()
             self._warn_of_change()
             status = self.report.finish()
@@ -146,7 +148,7 @@ class Run:
         """Stop after the first signal, cancel after the second."""
         if self.signals.count and not self.report.interrupted:
             self.report.interrupted = True
-            complain("interrupted: waiting for what is on its way; Ctrl-C again to cut it off")
+            complain("interrupted: waiting for the messages in flight; Ctrl-C again to cancel them")
             self._stop()
         if self.signals.count > 1 and self._task is not None:
             self._task.cancel()
@@ -182,7 +184,7 @@ class Run:
         """Warn of a file that was changed meanwhile, where its lines did not show it."""
         source = self.source
         if isinstance(source, FileInput) and source.is_changed and self.report.error is None:
-            complain("warning: the file was changed meanwhile; what was sent is what was checked")
+            complain("warning: the file was changed during the run; the checked lines were sent")
 
     def _report_rest(self) -> None:
         """Report the lines whose outcome the batch did not report, and those it did not read."""
@@ -220,9 +222,9 @@ class Run:
                 outcome = known.outcome(line, self._taken + left - 1)
                 self.report.lists.put(unsent_result(line, outcome))
         except InputError as exc:
-            complain(f"the rest of the input is in no list: {exc}")
+            complain(f"the rest of the input is not in the lists: {exc}")
             return None
         if isinstance(self.source, StreamInput) and not self.source.ended:
-            complain("the input had not ended: its rest is in no list")
+            complain("the input had not ended: its rest is not in the lists")
             return None
         return left

@@ -40,8 +40,8 @@ Examples:
   twake-async run my_bot:bot --sandbox
   twake-async run my_bot:bot --host 0.0.0.0 --port 8080
 
-The first signal lets the bot handle what it has been told, the second ends it at once. The last
-part of an address, which is the secret of a bot, is in no line that is printed.
+After the first signal, the bot finishes the events that it has taken; a second signal ends it at
+once. The secret of the bot, which is the last part of its address, is never printed.
 """,
 )
 @click.argument("target", metavar="MODULE:NAME")
@@ -57,28 +57,29 @@ part of an address, which is the secret of a bot, is in no line that is printed.
     "--sandbox",
     "with_sandbox",
     is_flag=True,
-    help="Start a Twake for it on this machine, and type there what standard input says.",
+    help="Also start a Twake on this machine, and type there each line of standard input.",
 )
 @click.option(
     "--release",
     type=click.Choice(["2020", "2021", "2022", "2023"]),
     default="2020",
     show_default=True,
-    help="With --sandbox: whose answers to give; 2022 and 2023 on the Node API.",
+    help="With --sandbox: the release of Twake; 2022 and 2023 have the Node API.",
 )
 @click.option(
     "--path",
     metavar="PATH",
-    help="With --sandbox: the path of the event address, if the bot is mounted in NAME.",
+    help="With --sandbox: the path of the event address, if NAME is an application with the bot "
+    "inside.",
 )
 def run(
     target: str, host: str, port: int, *, with_sandbox: bool, release: str, path: str | None
 ) -> int:
     """Serve the bot NAME of a Python module, or any ASGI application, until Ctrl-C.
 
-    With --sandbox, the variables TWAKE_... name a Twake that lives in memory, before the module is
-    imported: a bot that is built with TwakeSession.from_env() needs no server. Each line of
-    standard input is typed there by alice, or by the person whose name and a colon begin it.
+    With --sandbox, the bot needs no server. The command starts a Twake in memory, and sets the
+    variables TWAKE_... for TwakeSession.from_env() before it imports the module. Alice types each
+    line of standard input there; a line such as "bob: Hello" is typed by Bob.
     """
     signals = process_signals()
     with contextlib.ExitStack() as stack:
@@ -169,7 +170,7 @@ class _Serving:
             with contextlib.suppress(asyncio.CancelledError):
                 await playing
         if server.lifespan.should_exit:
-            complain("the application could not be started or closed: its log says why")
+            complain("the application could not be started or closed: see its log")
             return FAILED
         return 0
 

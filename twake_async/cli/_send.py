@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import click
 
-from twake_async.errors import Outcome, TextCutWarning, TwakeError
+from twake_async.errors import Outcome, ReplyAtRootWarning, TextCutWarning, TwakeError
 from twake_async.messages import MessageDraft
 from twake_async.retry import RetryPolicy, combine
 
@@ -53,15 +53,15 @@ Examples:
 \b
 Exit status: the outcome of the message, and what a script may do:
   0   delivered
-  2   refused: nothing was stored; the same again would be refused again
+  2   refused: nothing was stored; the server would refuse it again
   3   not sent: no server can have acted on it; it may be sent again
-  4   unknown: it may be there; look into the channel before sending it again
+  4   unknown: it may be there; look into the channel before you send it again
   64  the command line was wrong; nothing was sent
 
 \b
-Credentials are never arguments, which every user of a machine can see. They come from
+Credentials are never arguments, because every user of a machine can see these. They come from
 TWAKE_PUBLIC_ID and TWAKE_PRIVATE_API_KEY (with TWAKE_GROUP_ID, TWAKE_BASE_URL, TWAKE_API
-and TWAKE_WORKSPACE_ID), or from a TOML file that only you may read (chmod 600):
+and TWAKE_WORKSPACE_ID), or from a TOML file that only you can read (chmod 600):
   public_id = "..."
   private_api_key = "..."
   group_id = "..."
@@ -74,26 +74,26 @@ and TWAKE_WORKSPACE_ID), or from a TOML file that only you may read (chmod 600):
     "--channel",
     metavar="ID",
     envvar="TWAKE_CHANNEL_ID",
-    help="The channel to show it in; else TWAKE_CHANNEL_ID.",
+    help="The channel; by default TWAKE_CHANNEL_ID.",
 )
 @click.option(
     "--to-user",
     metavar="ID",
-    help="With --api v1: the only person to send it to, in place of a channel.",
+    help="With --api v1: send to this one person, in place of a channel.",
 )
 @click.option("--markdown", is_flag=True, help="TEXT is Markdown.")
 @click.option(
     "--file",
     metavar="PATH",
     type=click.Path(path_type=Path),
-    help="A file to upload first, which the message shows; with --api v1, give --workspace.",
+    help="Upload this file, and show it in the message; with --api v1, also give --workspace.",
 )
-@click.option("--reply-to", metavar="ID", help="The message to reply to.")
+@click.option("--reply-to", metavar="ID", help="Reply to this message.")
 @click.option(
     "--ephemeral-to",
     metavar="ID",
     multiple=True,
-    help="A user to show it to, without storing it; may be given several times.",
+    help="Show the message to this user only, and do not store it; may be repeated.",
 )
 @click.option(
     "--deadline",
@@ -101,18 +101,18 @@ and TWAKE_WORKSPACE_ID), or from a TOML file that only you may read (chmod 600):
     type=FiniteNumber(),
     default=30.0,
     show_default=True,
-    help="Time for all attempts and the waits between them.",
+    help="The time limit for all attempts and the waits between them.",
 )
 @attempts_option
 @click.option(
     "--resend",
     is_flag=True,
-    help="Send again after a lost answer too, and accept that it may show twice.",
+    help="Send again also after a lost answer; the message may then appear twice.",
 )
 @click.option(
     "--text-form",
     type=click.Choice(["plain", "portable"]),
-    help='With --api v1: "portable", the default, is shown whole by every server; "plain" is a '
+    help='With --api v1: every server shows "portable", the default, completely; "plain" is a '
     "bare string.",
 )
 @session_options
@@ -131,10 +131,10 @@ def send(
     as_json: bool,
     options: Options,
 ) -> int:
-    """Send TEXT to a channel and print the message's id.
+    """Send TEXT to a channel, and print the id of the message.
 
-    TEXT is read from standard input when it is "-", or when it is missing and standard input is
-    not a terminal; one line break at the end is dropped.
+    If TEXT is "-", or if it is missing and standard input is not a terminal, the text is read from
+    standard input, without one line break at its end.
     """
     _check_target(channel, to_user, alone=not (reply_to or ephemeral_to))
     policy = attrs.evolve(policy_for(attempts), on_unknown="resend" if resend else "raise")
@@ -164,7 +164,7 @@ def _check_target(channel: str | None, user: str | None, *, alone: bool) -> None
     if user is None and channel is None:
         raise click.UsageError("There is no channel: give --channel, or --to-user.")
     if user is not None and not alone:
-        raise click.UsageError("--to-user goes with neither --reply-to nor --ephemeral-to.")
+        raise click.UsageError("--to-user cannot be used with --reply-to or --ephemeral-to.")
 
 
 def as_content(text: str, *, markdown: bool) -> Any:
@@ -194,7 +194,8 @@ def send_draft(
 
     """
     with warnings.catch_warnings(record=True) as caught, asyncio.Runner() as runner:
-        warnings.simplefilter("always", TextCutWarning)
+        for kind in (TextCutWarning, ReplyAtRootWarning):
+            warnings.simplefilter("always", kind)
         try:
             session, draft = prepare()
             message = runner.run(_in_task(session, draft, policy, signals, deliver))
@@ -203,7 +204,8 @@ def send_draft(
         except (KeyboardInterrupt, asyncio.CancelledError):
             status = report.interrupted()
         else:
-            status = report.delivery(message, draft, cut=bool(caught))
+            cut = any(issubclass(warned.category, TextCutWarning) for warned in caught)
+            status = report.delivery(message, draft, cut=cut)
         # Whatever is idle in the loop, such as a look-up of a name, need not end first.
         signals.finish_with(status)
     return status
@@ -300,4 +302,5 @@ def _warnings(message: Message, draft: MessageDraft, *, cut: bool) -> Iterator[s
     if cut:
         yield "the server kept only the start of the text: use --text-form portable"
     if draft.parent_message_id and not message.parent_message_id:
-        yield "the server shows the reply at the root: --reply-to names no root message there"
+        yield "the server shows the reply at the root of the channel: --reply-to is not the id "
+        "of a root message there"

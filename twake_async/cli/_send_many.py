@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import click
 
-from twake_async.errors import ConfigurationError, Outcome, TextCutWarning, TwakeError
+from twake_async.errors import (
+    ConfigurationError,
+    Outcome,
+    ReplyAtRootWarning,
+    TextCutWarning,
+    TwakeError,
+)
 from twake_async.journal import Journal
 
 from ._credentials import Settings, default_files
@@ -41,7 +47,7 @@ _NOTHING = STATUSES[Outcome.NOT_SENT]
 
 @click.command(
     "send-many",
-    short_help="Send a file of messages; resume after a crash.",
+    short_help="Send a file of messages; continue after a crash.",
     epilog="""\b
 Examples:
   twake-async send-many messages.jsonl --journal run.sqlite
@@ -49,7 +55,7 @@ Examples:
   produce | twake-async send-many -
 
 \b
-A line of JSON, or a row of CSV under a first row that names the fields:
+A line is a JSON object. A CSV file names the same fields in its first row:
   {"channel_id": "3b4c5d5f-0f1f-11eb-9a1f-0242ac1b0006", "content": "Hello"}
 
 \b
@@ -58,15 +64,17 @@ Exit status: the worst outcome of any message:
   1   all were delivered, but a list could not be written
   2   some were refused, or the server refuses this address, these
       credentials, the group or a capability: nothing was sent
-  3   some were not sent, it was interrupted, or a line is no message
-  4   some are unknown: look into their channels before sending them again
+  3   some were not sent, the run was interrupted, or a line is invalid
+  4   some are unknown: look into their channels before you send them again
   64  the command line was wrong; nothing was sent
 """,
 )
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True))
-@click.option("--journal", metavar="FILE", help="Keep what was sent there, and go on from it.")
 @click.option(
-    "--resend", is_flag=True, help="Send again what an earlier run of the journal left unknown."
+    "--journal", metavar="FILE", help="Record in this file what was sent, and continue from it."
+)
+@click.option(
+    "--resend", is_flag=True, help="With --journal: send again what an earlier run left unknown."
 )
 @click.option(
     "--in-flight",
@@ -74,9 +82,9 @@ Exit status: the worst outcome of any message:
     type=click.IntRange(min=1),
     default=10,
     show_default=True,
-    help="How many are under way at once.",
+    help="How many messages are sent at the same time.",
 )
-@click.option("--rate", metavar="R", type=FiniteNumber(), help="Messages a second at the most.")
+@click.option("--rate", metavar="R", type=FiniteNumber(), help="The limit of messages per second.")
 @attempts_option
 @click.option(
     "--hold",
@@ -94,7 +102,7 @@ Exit status: the worst outcome of any message:
 @click.option(
     "--text-form",
     type=click.Choice(["plain", "portable"]),
-    help='With --api v1: "portable", the default, is shown whole by every server; "plain" is a '
+    help='With --api v1: every server shows "portable", the default, completely; "plain" is a '
     "bare string.",
 )
 @input_options
@@ -103,7 +111,7 @@ Exit status: the worst outcome of any message:
 @click.option(
     "--quiet",
     is_flag=True,
-    help="Print nothing while it runs, and the counts only if not all was delivered.",
+    help="Print no progress, and the counts only if a message was not delivered.",
 )
 @session_options
 def send_many(
@@ -121,8 +129,8 @@ def send_many(
 ) -> int:
     """Send the messages in FILE, or "-" for standard input, and report the outcome of each.
 
-    Every line of a file is checked before anything is sent; JSON Lines from standard input are
-    sent as they come. Ctrl-C lets what is on its way end; a second one does not wait.
+    Every line of a file is checked before anything is sent. JSON Lines from standard input are
+    sent as they arrive. Ctrl-C waits for the messages in flight; a second Ctrl-C does not wait.
     """
     signals = process_signals()
     signals.guard(_NOTHING, in_background=True)
@@ -193,7 +201,7 @@ def _arguments(
 ) -> dict[str, Any]:
     """Return the arguments of the library's `send_many` for those of the command line."""
     if resend and journal is None:
-        raise click.UsageError("--resend means nothing without --journal.")
+        raise click.UsageError("--resend needs --journal.")
     try:
         kept = None if journal is None else Journal(journal)
     except ConfigurationError as exc:
@@ -226,8 +234,11 @@ def _warnings_shown_once() -> Iterator[None]:
     def show(message: Warning | str, *_: object) -> None:
         if isinstance(message, TextCutWarning):
             complain("warning: the server kept only the start of a text: use --text-form portable")
+        if isinstance(message, ReplyAtRootWarning):
+            complain(f"warning: {message}")
 
     with warnings.catch_warnings():
-        warnings.simplefilter("once", TextCutWarning)
+        for kind in (TextCutWarning, ReplyAtRootWarning):
+            warnings.simplefilter("once", kind)
         warnings.showwarning = show  # type: ignore[assignment]
         yield

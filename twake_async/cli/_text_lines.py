@@ -189,7 +189,7 @@ class TextLines:
         if not text.isascii() and (mark := _MARK.search(text)):
             return _undecodable(text, mark.start(), self.encoding)
         if (at := text.find("\0")) >= 0:
-            return f"character {at + 1} is NUL: this is no text, or not {self.encoding.upper()}"
+            return f"character {at + 1} is NUL: this is not text, or not {self.encoding.upper()}"
         return ""
 
 

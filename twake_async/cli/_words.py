@@ -18,12 +18,13 @@ _OPTIONS = {
     "channel_id": "--channel",
     "deadline": "--deadline",
     "user_id": "the user's id",
-    "id": "MESSAGE_ID",
     "ephemeral_to": "--ephemeral-to",
     "group_id": "--group (TWAKE_GROUP_ID)",
     "parent_message_id": "--reply-to",
     "text_form": "--text-form",
 }
+#: The field `id` at the beginning of a message; elsewhere, "id" is a word of English.
+_ID = re.compile(r"^id(?= (is|must)\b)")
 #: The arguments that every command has; the others are fields of a line for `send-many`.
 _COMMON = ("base_url", "group_id", "text_form")
 #: A name that stands alone, and is not part of an address, a path or a quotation.
@@ -42,16 +43,19 @@ _RESTATED = (
 )
 #: Other words of Python, and the words of JSON or a shell for them.
 _PHRASES = (
-    (", or say allow_plain_http=True", ""),
-    (", or edit the Message that was answered, whose content is known", ""),
+    (", or give allow_plain_http=True", ""),
+    (", or edit the Message that a send returned, which has its content", ""),
     ("a workspace_id", "--workspace"),
-    ("say overwrite=True", "give --overwrite"),
+    ("give overwrite=True", "give --overwrite"),
     ("to is a folder", "PATH is a folder"),
-    ("say use_server_name=True", "give --server-name"),
-    ("to is no regular file", "PATH is no regular file"),
+    ("give use_server_name=True", "give --server-name"),
+    ("to is not a regular file", "PATH is not a regular file"),
     ("api must be one of", "--api (TWAKE_API) must be one of"),
-    ('give resume="resend" to send it again', "--resend sends it again"),
-    ("the draft is not the one that the journal knows", "it is not the message that is known"),
+    ('to send it again, give resume="resend"', "--resend sends it again"),
+    (
+        "the draft differs from the one that the journal has",
+        "it differs from the message in the journal",
+    ),
     ("is a field of MessageDraft: give it there", "is a field of the message itself"),
     ("without ephemeral=True", 'without "ephemeral": true'),
     ("must be True or False", "must be true or false"),
@@ -69,18 +73,18 @@ _TYPES = {
 #: The API of a session, and the option for it.
 _API = re.compile(r'(over )?api="(v1|node)"')
 _NO_WORKSPACE = (
-    "there is no workspace, or it is no id: with --api node the server would store a message that "
-    "nobody sees. Give --workspace, set TWAKE_WORKSPACE_ID, or write workspace_id into the "
+    "there is no workspace, or it is not an id: with --api node the server would store a message "
+    "that nobody sees. Give --workspace, set TWAKE_WORKSPACE_ID, or write workspace_id into the "
     "configuration file or the line; it is direct for a direct channel"
 )
 _NO_GROUP = (
-    "there is no group, or it is no id: give --group, set TWAKE_GROUP_ID, or write group_id into "
-    "the configuration file"
+    "there is no group, or it is not an id: give --group, set TWAKE_GROUP_ID, or write group_id "
+    "into the configuration file"
 )
 #: Messages for a line of a batch that was ended early, by the reason.
 _ENDED = {
-    "cancelled": "it was cut off on its way",
-    "stopped": "the run ended before it",
+    "cancelled": "it was cancelled while it was in flight",
+    "stopped": "the run ended before it began",
 }
 
 
@@ -122,6 +126,8 @@ def of_text(text: str, *, send: bool = False) -> str:
         text = text.replace(words, better)
     text = _API.sub(lambda found: f"{'with ' if found[1] else ''}--api {found[2]}", text)
     text = re.sub(rf"\bnot ({'|'.join(_TYPES)})\b", lambda found: f"not {_TYPES[found[1]]}", text)
+    if send:
+        text = _ID.sub("MESSAGE_ID", text)
     for name, option in _OPTIONS.items():
         if send or name in _COMMON:
             pattern = _NAME.format(name, f"TWAKE_{name.upper()}")

@@ -8,6 +8,8 @@
 holds the key, and remembers which messages it has reported as new.
 """
 
+from twake_async._field_texts import show_field_texts as _show_field_texts
+
 from ._errors import EventError
 from ._events import (
     ButtonClick,
@@ -42,3 +44,5 @@ __all__ = [
     "ResourceRemoved",
     "parse",
 ]
+
+_show_field_texts(__name__)

@@ -91,7 +91,7 @@ def read_document(body: bytes) -> dict[str, Any]:
     if document is _TOO_DEEP or _is_deep(body, document):
         raise EventError(f"the body is nested deeper than {MAX_DEPTH} levels")
     if not isinstance(document, dict):
-        raise EventError("the body is no JSON object in UTF-8")
+        raise EventError("the body is not a JSON object in UTF-8")
     return document
 
 

@@ -43,7 +43,7 @@ class Event:
     """The type, as the server wrote it."""
 
     name: str = ""
-    """The name of the event within its type; `""` where there is none."""
+    """The name of the event within its type; `""` if there is none."""
 
     api: Literal["v1", "node"] = "v1"
     """The generation of the server that posted it."""
@@ -53,21 +53,21 @@ class Event:
 
     origin: Literal["server", "browser"] = "browser"
     """Who made it. Any logged-in user can make the server post any event, on Node with a valid
-    signature. All of an event from a browser is only claimed, except for `user_id`. Of an event
-    that is not `signed`, all is claimed by whoever knows the event address."""
+    signature. All of an event from a browser is only claimed, except for `user_id`. Anyone who
+    knows the event address can post an event that is not `signed`."""
 
     group_id: str | None = None
-    """The group (company) to answer into; None where the event does not say it."""
+    """The group (company) to answer into; None if the event does not name it."""
 
     workspace_id: str | None = None
-    """The workspace to answer into, `"direct"` for a direct channel; None where the event does not
-    say it."""
+    """The workspace to answer into, `"direct"` for a direct channel; None if the event does not
+    name it."""
 
     channel_id: str | None = None
-    """The channel to answer into; None where the event does not say it."""
+    """The channel to answer into; None if the event does not name it."""
 
     user_id: str | None = None
-    """The user whom it came from; None where the event does not say it."""
+    """The user who caused it; None if the event does not name it."""
 
     connection_id: str | None = None
     """The connection of the user's browser, for an ephemeral answer; None for events that the
@@ -75,10 +75,10 @@ class Event:
 
     message: Message | None
     """The message that it is about; for a command or an icon in a thread, the message that began
-    the thread. None where there is none."""
+    the thread. None if there is none."""
 
     raw: Mapping[str, Any] = attrs.field(factory=dict, repr=False)
-    """All that was posted, as JSON gives it. Private keys of applications are removed."""
+    """All that was posted, as JSON. Private keys of applications are removed."""
 
     _responder: Responder | None = attrs.field(default=None, init=False, repr=False, eq=False)
 
@@ -105,17 +105,17 @@ class Event:
         deadline: float | None = None,
         retry: RetryPolicy | None = None,
     ) -> Message:
-        """Answer the event, and return the answer as the server has it.
+        """Answer the event, and return the answer that the server stored.
 
         An event that has a message is answered in the thread of that message, any other in its
-        channel. An ephemeral message begins no thread: it is answered where it stands.
+        channel. An ephemeral message has no thread: the answer goes to the place of the message.
         `TwakeSession.send_message(event.channel_id, ...)` answers in the channel always.
 
         Args:
             content: A string, a Twacode node, or a list of both.
             ephemeral: Show it only to the user of the event, without storing it.
             hidden_data: Data that comes back with each interaction.
-            front_id: Your own id for it; minted when None.
+            front_id: Your own id for the message; None for one that the session makes.
             deadline: Seconds for this send, if not the session's.
             retry: The policy for this send, if not the session's.
 
@@ -145,7 +145,7 @@ class Event:
         deadline: float | None = None,
         retry: RetryPolicy | None = None,
     ) -> Message:
-        """Edit the message of the event, and return it as the server has it now.
+        """Edit the message of the event, and return it as it is stored now.
 
         Only the ids of the event's message are used. The rest of it comes from a browser, which
         may claim anything, so it is not written back. An ephemeral message, as a form often is, is
@@ -197,7 +197,7 @@ class Event:
 
         Raises:
             ConfigurationError: The event did not come through a `Bot` (`NOT_SENT`).
-            InvalidDraftError: The event names no user or no connection (`NOT_SENT`).
+            InvalidDraftError: The event has no user or no connection (`NOT_SENT`).
             TwakeError: As for `Dialogs.open`.
 
         """
@@ -305,7 +305,7 @@ class MessageRemoved(Event):
     """A message was removed; only Node servers say so."""
 
     message: Message
-    """What is left of the message."""
+    """The rest of the message."""
 
 
 @attrs.frozen(kw_only=True, repr=False)
@@ -313,16 +313,16 @@ class Command(Event):
     """A user typed a command of the application."""
 
     command: str = ""
-    """What stood after the command's name."""
+    """The text after the name of the command."""
 
     @property
     def word(self) -> str:
-        """The first word of the command; `""` where there is none."""
+        """The first word of the command; `""` if there is none."""
         return (self.command.split(maxsplit=1) or [""])[0]
 
     @property
     def argument(self) -> str:
-        """What stood after the first word."""
+        """The text after the first word."""
         _, *rest = self.command.split(maxsplit=1) or [""]
         return rest[0].rstrip() if rest else ""
 
@@ -348,7 +348,7 @@ class ButtonClick(Event):
     """The action of the button."""
 
     form: Mapping[str, Any] = attrs.field(factory=dict)
-    """What stands in the inputs of the message, by their names."""
+    """The text of the inputs of the message, by their names."""
 
     context: Mapping[str, Any] = attrs.field(factory=dict)
     """What the button carries beside its action."""
@@ -381,7 +381,7 @@ class ConfigurationClick(Event):
     """The action of the button."""
 
     form: Mapping[str, Any] = attrs.field(factory=dict)
-    """What stands in the inputs of the window, by their names."""
+    """The text of the inputs of the window, by their names."""
 
     context: Mapping[str, Any] = attrs.field(factory=dict)
     """What the button carries beside its action."""

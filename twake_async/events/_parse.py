@@ -44,7 +44,7 @@ def parse(
             `"node"` only, as v1 servers do not sign.
 
     Raises:
-        EventError: It is no event of this API; its `status` is the HTTP status to answer.
+        EventError: It is not an event of this API; its `status` is the HTTP status to answer.
         ConfigurationError: An argument is wrong, or the key is missing.
 
     """
@@ -69,12 +69,12 @@ def _check_form(document: dict[str, Any], api: str) -> None:
         ("data", "content", '"node"') if api == "v1" else ("content", "data", '"v1"')
     )
     if text(document.get("type")) is None:
-        raise EventError("the body is no event: it has no type")
+        raise EventError("the body is not an event: it has no type")
     if mine in document:
         return
     if other in document:
-        raise EventError(f"the body is an event of the other generation of servers: api={named}")
-    raise EventError(f"the body is no event: it has no {mine}")
+        raise EventError(f"the body is an event of the other API: api={named}")
+    raise EventError(f"the body is not an event: it has no {mine}")
 
 
 class Parser:
@@ -121,7 +121,7 @@ class Parser:
             headers: The headers of the request, in any case.
 
         Raises:
-            EventError: It is no event of this API; its `status` is the HTTP status to answer.
+            EventError: It is not an event of this API; its `status` is the HTTP status to answer.
 
         """
         event = _read(body, headers, self._rules)

@@ -49,7 +49,7 @@ def make_rules(api: str, key: Hidden[object], *, require_signature: bool | None)
     if required and hidden is None:
         raise ConfigurationError(
             "no signature can be checked without private_api_key: give the application's private "
-            "key, or require_signature=False to accept anybody's events",
+            "key, or require_signature=False to accept events from anybody",
             field="private_api_key",
         )
     return Rules(cast("Literal['v1', 'node']", api), hidden, required)

@@ -5,6 +5,8 @@ A session has one object for each: `twake.channels`, `twake.users`, `twake.files
 errors of a send.
 """
 
+from twake_async._field_texts import show_field_texts as _show_field_texts
+
 from ._channel import Channel
 from ._channels import Channels
 from ._dialogs import Dialogs, Opener, TokenOwner
@@ -26,3 +28,5 @@ __all__ = [
     "User",
     "Users",
 ]
+
+_show_field_texts(__name__)

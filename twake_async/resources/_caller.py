@@ -103,7 +103,7 @@ class Caller:
         api = self.sender.api
         if not isinstance(api, V1):
             raise ConfigurationError(
-                f'{what} needs api="v1": the API of Node has no such route', field="api"
+                f'{what} needs api="v1": the Node API has no such call', field="api"
             )
         return api
 
@@ -120,7 +120,7 @@ class Caller:
         api = self.sender.api
         if not isinstance(api, Node):
             raise ConfigurationError(
-                f'{what} needs api="node": the API v1 has no such route', field="api"
+                f'{what} needs api="node": the v1 API has no such call', field="api"
             )
         return api
 

@@ -43,7 +43,7 @@ class Channel:
     """The workspace that it belongs to; `"direct"` for a direct channel."""
 
     group_id: str | None = None
-    """The group (company) that it belongs to; None where the server does not say it."""
+    """The group (company) that it belongs to; None if the server does not name it."""
 
     is_direct: bool = False
     """Whether it belongs to its members alone, and to no workspace."""
@@ -52,10 +52,10 @@ class Channel:
     """Whether only its members see it."""
 
     members: tuple[str, ...] = ()
-    """The ids of its members, as far as the server names them."""
+    """The ids of its members, if the server names them."""
 
     raw: Mapping[str, Any] = attrs.field(factory=dict, repr=False, eq=False)
-    """All that the server said, as JSON gives it."""
+    """All that the server answered about it, as JSON."""
 
 
 def read_channel(found: object) -> Channel | None:

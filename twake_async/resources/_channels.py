@@ -58,7 +58,7 @@ class Channels:
             retry: The policy for the call, if not the session's.
 
         Raises:
-            NotFoundError: The server knows no such user.
+            NotFoundError: The user does not exist.
             TwakeError: As for `send_message`.
 
         """
@@ -91,7 +91,7 @@ class Channels:
             retry: The policy for the call, if not the session's.
 
         Raises:
-            RefusedError: The server knows no such workspace, or the user is no member of it
+            RefusedError: The workspace does not exist, or the user is not a member of it
                 (reason `arguments`).
             TwakeError: As for `send_message`.
 
@@ -199,7 +199,8 @@ class Channels:
         read_row: Callable[[object], T | None],
         limits: Limits,
     ) -> tuple[T, ...]:
-        """Return all rows of a list: the server gives a hundred at once (source: `Pagination`)."""
+        """Return all rows of a list; the server gives a hundred at once."""
+        # Source: `Pagination`.
         sender = self._caller.sender
         ends = sender.attempts.now() + sender.seconds(limits.deadline)
         found: dict[T, None] = {}
@@ -241,7 +242,7 @@ async def find_direct(channels: Channels, user_id: str, limits: Limits) -> tuple
         )
     except OutcomeUnknownError as exc:
         error = NotSentError(
-            f"the message was not sent, since its channel is not known: {exc.args[0]}",
+            f"the message was not sent, because its channel is not known: {exc.args[0]}",
             reason="channel",
             status=exc.status,
         )

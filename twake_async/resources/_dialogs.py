@@ -21,7 +21,7 @@ __all__ = ["Dialogs", "Opener", "TokenOwner"]
 
 
 class Opener(Protocol):
-    """Who asked for a dialog: an event has both ids."""
+    """The user who asked for a dialog. Each event has both ids."""
 
     @property
     def user_id(self) -> str | None:
@@ -36,7 +36,7 @@ class Opener(Protocol):
 
 @attrs.frozen
 class TokenOwner:
-    """Whom a page of the application was opened for."""
+    """The user for whom a page of the application was opened."""
 
     user_id: str
     """The user who opened the page."""
@@ -82,8 +82,8 @@ class Dialogs:
             retry: The policy for the call, if not the session's.
 
         Raises:
-            InvalidDraftError: The event names no user or no connection, as one that the server
-                made itself; or the form cannot be sent.
+            InvalidDraftError: The event has no user or no connection, because the server made it
+                itself; or the form cannot be sent.
             TwakeError: As for `send_message`.
 
         """
@@ -116,7 +116,7 @@ class Dialogs:
             retry: The policy for the call, if not the session's.
 
         Raises:
-            InvalidDraftError: The event names no user or no connection.
+            InvalidDraftError: The event has no user or no connection.
             TwakeError: As for `send_message`.
 
         """
@@ -126,7 +126,7 @@ class Dialogs:
     async def user_of_token(
         self, token: str, *, deadline: float | None = None, retry: RetryPolicy | None = None
     ) -> TokenOwner:
-        """Return whom a page was opened for whose address has this `token`.
+        """Return the user for whom a page was opened, from the `token` in its address.
 
         The server answers for the tokens of all applications, to anybody. So the token's
         application is compared with that of the session.

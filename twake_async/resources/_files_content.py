@@ -55,7 +55,7 @@ class FileContents(FileCalls):
         deadline: float | None = None,
         retry: RetryPolicy | None = None,
     ) -> FileElement:
-        """Upload a file, streamed, and return it as the server has it.
+        """Upload a file, streamed, and return it as the server stored it.
 
         A lost answer is never followed by another upload: the server would number the second file.
 
@@ -78,7 +78,7 @@ class FileContents(FileCalls):
         Raises:
             InvalidDraftError: There is no such source (outcome `NOT_SENT`).
             OutcomeUnknownError: The file may be there: look before you upload it again. Its reason
-                is `source` where the source failed on the way.
+                is `source` if the source failed during the upload.
             TwakeError: As for `send_message`.
 
         """
@@ -173,19 +173,19 @@ class FileContents(FileCalls):
             overwrite: Whether to replace a file that is there.
             use_server_name: Whether `to` is a folder in which the server names the file. Nothing
                 of its name can lead into another folder.
-            limit: The most bytes to take: 2 GiB, unless you say another number.
+            limit: The limit in bytes; 2 GiB by default.
             on_progress: Called with the bytes that were received; it must not block.
             idle_timeout: Seconds that may pass while no byte moves.
             group_id: The group, if not the session's.
             deadline: Seconds for the whole download; None for no limit beside `idle_timeout`.
-            retry: The policy for the call, if not the session's. A download to a path begins anew
-                where its connection is lost; one to an object does not.
+            retry: The policy for the call, if not the session's. A download to a path begins again
+                if its connection is lost; a download to an object does not.
 
         Raises:
             NotFoundError: The server gave nothing: it has no such file in this workspace.
             FileExistsError: There is a file, and `overwrite` was not given.
             OSError: The file cannot be written.
-            OutcomeUnknownError: The file did not come whole, or is larger than `limit`.
+            OutcomeUnknownError: The file is not complete, or is larger than `limit`.
             TwakeError: As for `send_message`.
 
         """
@@ -223,7 +223,7 @@ class FileContents(FileCalls):
         Args:
             file: The file or its id.
             workspace_id: Its workspace over `api="v1"`, if `file` does not say it.
-            limit: The most bytes to take: 2 GiB, unless you say another number.
+            limit: The limit in bytes; 2 GiB by default.
             on_progress: Called with the bytes that were received; it must not block.
             idle_timeout: Seconds that may pass while no byte moves.
             group_id: The group, if not the session's.
@@ -232,7 +232,7 @@ class FileContents(FileCalls):
 
         Raises:
             NotFoundError: The server gave nothing: it has no such file in this workspace.
-            OutcomeUnknownError: The file did not come whole, or is larger than `limit`.
+            OutcomeUnknownError: The file is not complete, or is larger than `limit`.
             TwakeError: As for `send_message`.
 
         """

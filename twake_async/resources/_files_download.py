@@ -103,9 +103,17 @@ async def fetch(
         await target.write(chunk)
         report(on_progress, request.received, total)
 
-    may_be_empty = isinstance(file, FileElement) and file.size == 0
+    # A server of v1 gives nothing where the file is in another workspace than the one named.
+    is_node = caller.is_node
     request = Download(
-        inner, idle_timeout, limit, begin, write, target.can_repeat, may_be_empty=may_be_empty
+        inner,
+        idle_timeout,
+        limit,
+        begin,
+        write,
+        target.can_repeat,
+        may_be_empty=is_node or (isinstance(file, FileElement) and file.size == 0),
+        nothing_is_missing=not is_node,
     )
     try:
         return await caller.transfer(request, limits)

@@ -37,7 +37,7 @@ class FileEdits(FileCalls):
         deadline: float | None = None,
         retry: RetryPolicy | None = None,
     ) -> FileElement:
-        """Make a folder, and return it as the server has it, over `api="v1"`.
+        """Make a folder, and return it as the server stored it, over `api="v1"`.
 
         The application needs the capability `drive_save`.
 
@@ -75,7 +75,7 @@ class FileEdits(FileCalls):
 
         Args:
             name: Its name.
-            url: What it leads to: an address that begins with `https://` or `http://`.
+            url: The address: it begins with `https://` or `http://`.
             workspace_id: The workspace, if `parent_id` does not say it.
             parent_id: The folder to put it in, or its id; `""` for the root folder.
             group_id: The group, if not the session's.
@@ -103,7 +103,7 @@ class FileEdits(FileCalls):
         deadline: float | None = None,
         retry: RetryPolicy | None = None,
     ) -> FileElement:
-        """Give an element another name, and return it as the server has it, over `api="v1"`.
+        """Give an element another name, and return it as the server stored it, over `api="v1"`.
 
         Args:
             element: The element or its id.
@@ -114,8 +114,8 @@ class FileEdits(FileCalls):
             retry: The policy for the call, if not the session's.
 
         Raises:
-            OutcomeUnknownError: It may have the new name or the old one; an unknown element is
-                answered so, too.
+            OutcomeUnknownError: It may have the new name or the old one; the answer for an unknown
+                element is the same.
             TwakeError: As for `send_message`.
 
         """
@@ -133,7 +133,7 @@ class FileEdits(FileCalls):
         deadline: float | None = None,
         retry: RetryPolicy | None = None,
     ) -> FileElement:
-        """Move an element into a folder, and return it as the server has it, over `api="v1"`.
+        """Move an element into a folder, and return it as the server stored it, over `api="v1"`.
 
         Args:
             element: The element or its id.
@@ -144,7 +144,7 @@ class FileEdits(FileCalls):
             retry: The policy for the call, if not the session's.
 
         Raises:
-            OutcomeUnknownError: It may have been moved; an unknown element is answered so, too.
+            OutcomeUnknownError: It may have been moved; an unknown element gives the same answer.
             TwakeError: As for `send_message`.
 
         """
@@ -167,14 +167,14 @@ class FileEdits(FileCalls):
 
         Args:
             element: The element or its id.
-            trash: Whether it is to be in the trash; False takes it out.
+            trash: True to put it into the trash, False to take it out.
             workspace_id: The workspace, if `element` does not say it.
             group_id: The group, if not the session's.
             deadline: Seconds for the call, if not the session's.
             retry: The policy for the call, if not the session's.
 
         Raises:
-            OutcomeUnknownError: It may have been moved; an unknown element is answered so, too.
+            OutcomeUnknownError: It may have been moved; an unknown element gives the same answer.
             TwakeError: As for `send_message`.
 
         """
@@ -191,7 +191,7 @@ class FileEdits(FileCalls):
         deadline: float | None = None,
         retry: RetryPolicy | None = None,
     ) -> FileElement:
-        """Remove an element for good, not into the trash, over `api="v1"`.
+        """Remove an element, not into the trash, over `api="v1"`.
 
         The server removes elements of every company, and a folder with all that is in it. The
         application needs the capability `drive_remove`.
@@ -206,7 +206,7 @@ class FileEdits(FileCalls):
             The element as it was.
 
         Raises:
-            OutcomeUnknownError: It may have been removed; an unknown element is answered so, too.
+            OutcomeUnknownError: It may have been removed; an unknown element gives the same answer.
             TwakeError: As for `send_message`.
 
         """

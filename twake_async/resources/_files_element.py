@@ -23,10 +23,10 @@ class FileVersion:
     """The name that the file had then."""
 
     size: int | None = None
-    """The number of bytes; None where the server does not say it."""
+    """The number of bytes; None if the server does not name it."""
 
     raw: Mapping[str, Any] = attrs.field(factory=dict, repr=False, eq=False)
-    """All that the server said, as JSON gives it."""
+    """All that the server answered about it, as JSON."""
 
 
 @attrs.frozen
@@ -40,7 +40,7 @@ class FileElement:
     """The name that people see. The server numbers a name that is taken: `note-1.txt`."""
 
     workspace_id: str = ""
-    """The workspace that it belongs to; `""` where the server names none, as over Node."""
+    """The workspace that it belongs to; `""` if the server names none, as over Node."""
 
     parent_id: str = ""
     """The folder that it is in; `""` for the root folder itself, and over Node."""
@@ -52,27 +52,29 @@ class FileElement:
     """The number of bytes."""
 
     url: str = ""
-    """What a link leads to; `""` for anything else."""
+    """The address of a link; `""` for anything else."""
 
     in_trash: bool = False
     """Whether it is in the trash."""
 
     group_id: str = ""
-    """The group (company) that it belongs to; `""` where the server does not say it."""
+    """The group (company) that it belongs to; `""` if the server does not name it."""
 
     versions: tuple[FileVersion, ...] = ()
-    """The versions of its content, as far as the server named them."""
+    """The versions of its content, if the server names them."""
 
     path: tuple[str, ...] = ()
     """The names of the folders that it is in, from below the root; empty where not named."""
 
     raw: Mapping[str, Any] = attrs.field(factory=dict, repr=False, eq=False)
-    """All that the server said, as JSON gives it."""
+    """All that the server answered about it, as JSON."""
 
 
 def read_element(found: object) -> FileElement | None:
-    """Return the element that a server of v1 describes; None for no element."""
+    """Return the element that a server of v1 describes; None for no element: each has a name."""
     if not isinstance(found, dict) or not text(found.get("id")):
+        return None
+    if not isinstance(found.get("name"), str):
         return None
     return FileElement(
         id=text(found["id"]),

@@ -29,14 +29,14 @@ class Save(Protocol):
     async def __call__(
         self, what: str, fields: Mapping[str, Any], limits: Limits, **beside: Any
     ) -> FileElement:
-        """Make it, and return it as the server has it."""
+        """Make it, and return it as the server stored it."""
         ...
 
 
 async def fetched_by_server(
     save: Save, file_url: str, fields: Mapping[str, str], limits: Limits
 ) -> FileElement:
-    """Let the server fetch a file, and return it as the server has it.
+    """Let the server fetch a file, and return it as the server stored it.
 
     Where the server fetches nothing, the file is there and empty (recorded).
 

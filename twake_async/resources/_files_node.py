@@ -34,11 +34,12 @@ async def ask_element(caller: Caller, element_id: str, limits: Limits) -> FileEl
     return await caller.ask_node(request, limits)
 
 
-def node_reader(element_id: str | None = None) -> Any:
+def node_reader(element_id: str | None = None, *, is_upload: bool = False) -> Any:
     """Return what reads an answer that holds one file.
 
     Args:
         element_id: The file that it must be about; None for a new one.
+        is_upload: Whether it answers an upload, which gave the file a name.
 
     """
 
@@ -47,7 +48,7 @@ def node_reader(element_id: str | None = None) -> Any:
         if found is None and element_id is not None:
             return NotFoundError(f"the server knows no file {element_id!r}", status=200)
         element = read_node_element(found)
-        if element is None:
+        if element is None or (is_upload and not element.name):
             return mismatch("holds no file")
         if element_id is not None and not same_id(element.id, element_id):
             return mismatch("is about another file")

@@ -44,7 +44,7 @@ class FileReads(FileCalls):
         `drive_list`.
 
         Args:
-            workspace_id: The workspace; it may be omitted where the folder is a `FileElement`.
+            workspace_id: The workspace; it may be omitted if the folder is a `FileElement`.
             directory_id: The folder or its id; `"root"` for the root folder of the workspace.
             group_id: The group, if not the session's.
             deadline: Seconds for the call, if not the session's.
@@ -85,7 +85,7 @@ class FileReads(FileCalls):
             retry: The policy for the call, if not the session's.
 
         Raises:
-            NotFoundError: The server knows no such element.
+            NotFoundError: The element does not exist.
             ConfigurationError: There is no workspace.
             TwakeError: As for `send_message`.
 
@@ -112,7 +112,7 @@ class FileReads(FileCalls):
         A folder comes before what is in it. Each one is read when its turn comes, and once.
 
         Args:
-            workspace_id: The workspace; it may be omitted where the folder is a `FileElement`.
+            workspace_id: The workspace; it may be omitted if the folder is a `FileElement`.
             directory_id: The folder to begin with, or its id.
             max_depth: How many folders may lie within each other. Deeper ones are not entered.
             group_id: The group, if not the session's.

@@ -91,7 +91,7 @@ def check_name(name: object) -> str:
     """Return the name of an element; raise `InvalidDraftError` for what is none."""
     if not isinstance(name, str) or not name.strip() or not name.isprintable():
         raise InvalidDraftError(
-            "name must be a string with something to read, without control characters",
+            "name must be a string that is not blank, without control characters",
             field="name",
         )
     return name

@@ -82,7 +82,7 @@ def _of_path(path: str | os.PathLike[str]) -> Source:
             f"the file to upload cannot be read: {exc}", field="source"
         ) from exc
     if not stat.S_ISREG(found.st_mode):
-        raise InvalidDraftError("source is no regular file", field="source")
+        raise InvalidDraftError("source is not a regular file", field="source")
 
     async def read() -> AsyncGenerator[bytes, None]:
         file = await asyncio.to_thread(open, path, "rb")

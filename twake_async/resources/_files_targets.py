@@ -102,15 +102,15 @@ class FileTarget:
             return
         if self.path.is_dir():
             raise InvalidDraftError(
-                "to is a folder: name the file, or say use_server_name=True", field="to"
+                "to is a folder: name the file, or give use_server_name=True", field="to"
             )
         if self.path.exists() and not self.path.is_file():
-            raise InvalidDraftError("to is no regular file, and is not replaced", field="to")
+            raise InvalidDraftError("to is not a regular file, and is not replaced", field="to")
         self._check_free()
 
     def _check_free(self) -> None:
         if not self.overwrite and os.path.lexists(self.path):
-            raise FileExistsError(f"{str(self.path)!r} exists: say overwrite=True to replace it")
+            raise FileExistsError(f"{str(self.path)!r} exists: give overwrite=True to replace it")
 
     async def begin(self, head: Answer) -> None:
         """Begin a file, which is empty."""

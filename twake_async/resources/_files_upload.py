@@ -89,7 +89,11 @@ def node_upload(
     parts = () if element_id is None else (element_id,)
     path = f"{files_path(caller.group(group_id), *parts)}?{urlencode(query)}"
     inner = caller.node("files.upload").ask(
-        path, "files.upload", node_reader(element_id), method="POST", subject=UPLOAD
+        path,
+        "files.upload",
+        node_reader(element_id, is_upload=True),
+        method="POST",
+        subject=UPLOAD,
     )
     return _upload(inner, {}, name, source, idle_timeout=idle_timeout, on_progress=on_progress)
 

@@ -44,7 +44,7 @@ class Messages:
         """Return a message as it is now.
 
         Args:
-            message: The message, or what finds it. A reply is found only with its parent.
+            message: The message or its `MessageRef`. A reply is found only with its parent.
             group_id: The group (company), if not the session's.
             deadline: Seconds for the call, if not the session's.
             retry: The policy for the call, if not the session's.
@@ -69,7 +69,7 @@ class Messages:
         """React to a message as the application, and return it.
 
         Args:
-            message: The message, or what finds it.
+            message: The message or its `MessageRef`.
             reactions: All reactions of the application, such as `[":heart:"]`; `[]` takes its
                 reactions back.
             group_id: The group (company), if not the session's.
@@ -101,7 +101,7 @@ class Messages:
         """Pin a message, or unpin it, and return it.
 
         Args:
-            message: The message, or what finds it.
+            message: The message or its `MessageRef`.
             pinned: False to unpin it.
             group_id: The group (company), if not the session's.
             deadline: Seconds for the call, if not the session's.
@@ -154,8 +154,8 @@ class Messages:
     ) -> AsyncIterator[Message]:
         """Read a channel while it is iterated, the thread with the latest activity first.
 
-        It yields the first message of each thread. A channel that the server does not know has no
-        messages: the server does not say that there is none.
+        It yields the first message of each thread. A channel that the server does not know looks
+        empty.
 
         Args:
             channel_id: The channel.

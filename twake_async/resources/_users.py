@@ -28,25 +28,25 @@ class User:
     """The user's id: what `sender` and `ephemeral_to` take, and what an event names."""
 
     username: str = ""
-    """The name that stands after the @ of a mention."""
+    """The name after the @ of a mention."""
 
     first_name: str = ""
-    """The first name; `""` where the server gives none."""
+    """The first name; `""` if the server gives none."""
 
     last_name: str = ""
-    """The last name; `""` where the server gives none."""
+    """The last name; `""` if the server gives none."""
 
     email: str = ""
-    """The address; `""` where the server gives none."""
+    """The address; `""` if the server gives none."""
 
     language: str = ""
-    """The language of the user's client, such as `"en"`; `""` where the server gives none."""
+    """The language of the user's client, such as `"en"`; `""` if the server gives none."""
 
     is_robot: bool = False
-    """Whether the server says that it is no person."""
+    """Whether the server says that it is not a person."""
 
     raw: Mapping[str, Any] = attrs.field(factory=dict, repr=False, eq=False)
-    """All that the server said, as JSON gives it."""
+    """All that the server answered about it, as JSON."""
 
 
 @attrs.frozen(eq=False)
@@ -76,7 +76,7 @@ class Users:
 
         Raises:
             NotFoundError: The server says that there is no such user.
-            OutcomeUnknownError: The server knows no such user, or failed; it does not say which.
+            OutcomeUnknownError: The user does not exist, or the server failed: the same answer.
             TwakeError: As for `send_message`.
 
         """

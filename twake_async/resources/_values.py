@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 __all__ = ["flag", "number", "same_id", "text", "texts"]
@@ -27,8 +28,12 @@ def flag(value: Any) -> bool:
     return value in (True, 1, "1", "true")
 
 
+#: More digits than any size has; Python reads no more than a few thousand.
+_DIGITS = re.compile("[0-9]{1,18}")
+
+
 def number(value: Any) -> int | None:
     """Return a whole number that is given as one or as digits; None for anything else."""
     if type(value) is int:  # and no boolean
         return value
-    return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() else None
+    return int(value) if isinstance(value, str) and _DIGITS.fullmatch(value) else None

@@ -25,8 +25,8 @@ class Failing:
     ) -> None:
         """Let the next requests fail, before or after they are carried out.
 
-        Faults wait in a queue, and each request of their kind meets the first one. The requests of
-        `check`, which `send_many` makes too, meet none, as they save no message. The actions:
+        Faults wait in a queue. Each request of their kind gets the first one. The requests of
+        `check`, which `send_many` makes too, get none, because they save no message. The actions:
 
         - "close", "reset": the connection ends, with a FIN or an RST, and no byte is answered.
         - "silent": nothing is answered, and the connection stays open.

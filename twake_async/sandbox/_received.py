@@ -24,7 +24,17 @@ _KEPT_BYTES = 64 * 1_048_576
 
 @define(frozen=True, slots=True)
 class ReceivedRequest:
-    """One request that the sandbox received."""
+    """One request that the sandbox received.
+
+    Attributes:
+        method: GET, POST and so on.
+        path: The path, without the query.
+        status: The status of the answer; None if no byte was answered.
+        body: The body: decoded if it is JSON, text otherwise, empty if the sandbox refused it.
+            Of a login only the id is kept.
+        query: The query, without the question mark.
+
+    """
 
     method: str
     """GET, POST and so on."""

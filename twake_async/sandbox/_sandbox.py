@@ -60,8 +60,8 @@ class Sandbox(Failing):
             Default: the line goes to the logger `twake_async.sandbox` at level INFO.
 
     Raises:
-        ValueError: An unknown release, a bound below 1, an allowed host that is no name, or an
-            address that no event could be posted to.
+        ValueError: An unknown release, a bound below 1, an allowed host that is not a name, or an
+            address to which no event can be posted.
 
     """
 
@@ -218,7 +218,7 @@ class Sandbox(Failing):
 
         Args:
             text: The text.
-            user_id: Who writes. Default: the seed's first user.
+            user_id: The user who writes. Default: the seed's first user.
             channel_id: Where. Default: the seed's first channel.
             parent_message_id: The message to reply to; on the Node API also a reply, for its
                 thread. Default: none.
@@ -285,8 +285,8 @@ class Sandbox(Failing):
         every change, but not of the application's own messages. The server of 2021 posts only
         what people's browsers send.
 
-        An application hears all channels of the seed with a workspace, unless the seed's
-        `resources` name its channels.
+        An application gets the messages of all channels of the seed with a workspace, unless the
+        seed's `resources` name its channels.
 
         Args:
             app_or_url: The ASGI application, or the URL.
@@ -296,7 +296,7 @@ class Sandbox(Failing):
         Raises:
             ValueError: No event could be posted to that URL: a v1 server posts nothing to one
                 without a path.
-            LookupError: There is no such application.
+            LookupError: The application does not exist.
 
         """
         self._people.connect(app_or_url, path, application)
@@ -321,13 +321,13 @@ class Sandbox(Failing):
 
         Args:
             text: The line.
-            user: Who types: a username or an id. Default: "alice".
+            user: The user who types: a username or an id. Default: "alice".
             channel_id: Where. Default: the seed's first channel.
             parent_message_id: A message of the thread to type in. Default: none.
 
         Raises:
-            LookupError: There is no such person, channel, message or command, or the person is not
-                in the channel.
+            LookupError: The person, channel, message or command does not exist, or the person is
+                not in the channel.
             RuntimeError: A command of an application that nothing is posted to.
 
         """
@@ -346,9 +346,9 @@ class Sandbox(Failing):
         Args:
             message: The message: its id, what `messages` or `seen_by` returns, or a `Message`.
             action_id: The action of the button or the select.
-            user: Who clicks: a username or an id. Default: "alice".
-            form: What the person wrote into inputs and chose in selects, by their names. As in
-                the web application, what stands there untouched is not sent. Default: nothing.
+            user: The user who clicks: a username or an id. Default: "alice".
+            form: What the person wrote into inputs and chose in selects, by their names. As in the
+                web application, a field that nobody changed is not sent. Default: nothing.
 
         Raises:
             LookupError: That person does not see that message, button, input or option. The text
@@ -407,7 +407,7 @@ class Sandbox(Failing):
 
         Raises:
             ValueError: Another place.
-            LookupError: There is no such person, channel or application.
+            LookupError: The person, channel or application does not exist.
             RuntimeError: Nothing is posted to the application.
 
         """
@@ -437,7 +437,7 @@ class Sandbox(Failing):
         """Return the content of a person's configuration window; None if there is none.
 
         Raises:
-            LookupError: There is no such person.
+            LookupError: The person does not exist.
 
         """
         return self._people.window_of(user)
@@ -508,7 +508,7 @@ class Sandbox(Failing):
             application: Its name in the seed, or its id. Default: the seed's first one.
 
         Raises:
-            LookupError: There is no such person or application.
+            LookupError: The person or the application does not exist.
             RuntimeError: Nothing is posted to the application.
 
         """
@@ -522,11 +522,11 @@ class Sandbox(Failing):
         nothing.
 
         Args:
-            user: Who looks: a username or an id. Default: "alice".
+            user: The user who reads: a username or an id. Default: "alice".
             channel_id: Where. Default: the seed's first channel.
 
         Raises:
-            LookupError: There is no such person.
+            LookupError: The person does not exist.
 
         """
         return self._people.seen_by(user, channel_id)
@@ -537,7 +537,7 @@ class Sandbox(Failing):
     def unreachable(self) -> Iterator[None]:
         """Stop listening for the length of a `with` block: a message sent then is `NOT_SENT`.
 
-        Open connections end. The port is kept, and is served again after the block.
+        Open connections end. The port stays the same after the block.
 
         Raises:
             RuntimeError: The sandbox is not being served.

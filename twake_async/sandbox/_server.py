@@ -14,6 +14,7 @@ from attrs import define, field
 from twake_async.sandbox._page.made import made_page
 from twake_async.sandbox._page.site import PATHS, Site
 from twake_async.sandbox._serving.app import asgi_app
+from twake_async.sandbox._serving.control import with_control
 from twake_async.sandbox._serving.limits import (
     IDLE,
     NODE_TOO_LARGE,
@@ -76,7 +77,9 @@ class Server:
         if self.listener is not None:
             raise RuntimeError("this sandbox is being served already")
         limits = Limits(self.max_body, self.names, PATIENCE, self._too_large())
-        app = self._with_page(self._asgi_app(limits, here=False), limits)
+        app = self._asgi_app(limits, here=False)
+        app = with_control(app, self.twake.add_fault, self.twake.forget_faults, limits)
+        app = self._with_page(app, limits)
         listener = Listener(app, self.port, PATIENCE, IDLE)
         listener.start()
         self.listener = listener

@@ -13,6 +13,7 @@ from twake_async.sandbox._events.hooks import hooks
 from twake_async.sandbox._faults.answers import altered
 from twake_async.sandbox._faults.database import delay_write, lose_write
 from twake_async.sandbox._faults.fault import Fault, Script
+from twake_async.sandbox._faults.names import NODE_ACTIONS
 from twake_async.sandbox._faults.words import node_words, php_words
 from twake_async.sandbox._kinds import kind_of, thread_of
 from twake_async.sandbox._log_line import log_line
@@ -110,7 +111,14 @@ class Twake:
         """
         if kind in _OF_NODE and not self.is_node:
             raise ValueError(f"{kind!r} needs a release with the Node API")
+        if fault.action in NODE_ACTIONS and not (self.is_node and kind == "write"):
+            raise ValueError(f"{fault.action!r} needs a release with the Node API, and a write")
         self.script.add(fault, times, kind)
+        self.changed()
+
+    def forget_faults(self) -> None:
+        """Remove all faults to come."""
+        self.script.clear()
         self.changed()
 
     @contextmanager

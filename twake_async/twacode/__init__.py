@@ -10,6 +10,8 @@ A node type is a class in `_nodes/`. How a tree becomes JSON stands in `_json.py
 client cannot show in `_rules.py`.
 """
 
+from twake_async._field_texts import show_field_texts as _show_field_texts
+
 from ._hidden_data import hidden_data
 from ._nodes.blocks import Attachment, MultilineQuote, Nop, Quote, System, TextBlock
 from ._nodes.forms import Button, Input, Option, Select
@@ -67,3 +69,5 @@ __all__ = [
     "portable",
     "user_specific_update",
 ]
+
+_show_field_texts(__name__)

@@ -44,7 +44,7 @@ def fallback_text(tree: Child | Portable) -> str:
 
     Buttons, inputs and selects are read by their labels in square brackets, links by their text,
     mentions by their name, a line break as a newline, a progress bar as a percentage, an image as
-    `[image]`. Quotes, attachments, code blocks and progress bars stand on lines of their own.
+    `[image]`. Quotes, attachments, code blocks and progress bars are on separate lines.
 
     Notifications and search show this text and nothing else of a rich message
     (`MessageSystem::mdToText` prefers `fallback_string` to everything else).

@@ -56,13 +56,13 @@ class UserSpecific:
     The server stores it with the message, until an update for the same user replaces it. A draft
     sends it as `_once_user_specific_update`.
 
-    Source: `Messages.js` lines 406-459; wire cases 17d, 17e, 17f.
-
     Raises:
         InvalidDraftError: The user id is empty, there is nothing to update, a key could not be
             matched, or a replacement is empty text, contains a key or cannot be shown.
 
     """
+
+    # Source: `Messages.js` lines 406-459; wire cases 17d, 17e, 17f.
 
     user_id: str = attrs.field(validator=is_said)
     """The reader's id."""

@@ -14,6 +14,7 @@ from twake_async import (
     Attempt,
     AuthenticationError,
     ConfigurationError,
+    Connections,
     Delivery,
     EmptyFileWarning,
     InvalidDraftError,
@@ -31,9 +32,11 @@ from twake_async import (
     RateLimitedError,
     Reaction,
     RefusedError,
+    ReplyAtRootWarning,
     RetryBudget,
     RetryPolicy,
     SessionClosedError,
+    Stats,
     TextCutWarning,
     TwakeError,
     TwakeSession,
@@ -216,6 +219,16 @@ def look(sandbox: Sandbox) -> None:
 
 CUT: type[UserWarning] = TextCutWarning
 EMPTY: type[UserWarning] = EmptyFileWarning
+AT_ROOT: type[UserWarning] = ReplyAtRootWarning
+
+
+def metrics(twake: TwakeSession) -> None:
+    """The numbers of a session are typed."""
+    stats = twake.stats()
+    assert_type(stats, Stats)
+    assert_type(stats.failures[Outcome.UNKNOWN]["timeout"], int)
+    assert_type(stats.connections, Connections | None)
+
 
 if __name__ == "__main__":
     asyncio.run(send())

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import random
-import socket
 from collections import Counter, deque
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from .catalogue import FAULTS
 from .connection import Connection
+from .ports import hold_port
 
 if TYPE_CHECKING:
+    import socket
     import ssl
     from collections.abc import Callable, Iterable
 
@@ -132,10 +133,7 @@ class FaultServer:
             connection.transport.abort()
         await self._server.wait_closed()
         if self._reserved is None:
-            # Else a server of another test may get the port, and answer in this one's place.
-            self._reserved = socket.socket()
-            self._reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            self._reserved.bind(("127.0.0.1", self.port))
+            self._reserved = hold_port(self.port)
 
     def _give_back(self) -> None:
         if self._reserved is not None:

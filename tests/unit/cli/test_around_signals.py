@@ -62,7 +62,7 @@ def ended(sandbox, number, reached, *arguments, times=1):
         wait_for(reached)
         for _ in range(times):
             process.send_signal(number)
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=120)
     assert "Traceback" not in err
     return process.returncode, out, err
 

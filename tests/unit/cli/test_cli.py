@@ -163,7 +163,7 @@ def test_a_text_that_is_not_there_yet_is_waited_for(sandbox):
             os.write(theirs, part)
             wait_for(lambda: not unread(theirs))
         os.close(theirs)
-        _, err = process.communicate(timeout=20)
+        _, err = process.communicate(timeout=120)
     assert (process.returncode, err) == (0, "")
     assert texts(sandbox) == ["first, second"]
 
@@ -328,7 +328,7 @@ def test_an_id_that_cannot_be_printed_changes_no_outcome(sandbox):
             stdout=full,
             stderr=subprocess.PIPE,
             text=True,
-            timeout=20,
+            timeout=120,
             check=False,
         )
         helped = subprocess.run([*COMMAND, "-h"], env=environment(), stdout=full, check=False)
@@ -353,7 +353,7 @@ def test_an_interrupted_send_tells_what_its_attempt_came_to(sandbox):
     ) as process:
         wait_for(lambda: sandbox.requests)
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=10)
+        _, err = process.communicate(timeout=120)
     assert process.returncode == 4
     assert err == "twake-async: unknown: interrupted\n"
 
@@ -610,7 +610,9 @@ def test_check_names_what_is_wrong(either, cli, monkeypatch, *, broken, status, 
     assert err.count("\n") == 1
     got, out, _ = cli("check")
     assert got == status
-    assert "wrong" in out
+    # That a server is out of reach does not prove that its address is wrong.
+    assert ("wrong " in out) == (problem != "unreachable")
+    assert ("failed address" in out) == (problem == "unreachable")
 
 
 def test_check_names_a_missing_capability(either, cli, monkeypatch):
@@ -653,7 +655,7 @@ def test_the_sandbox_gives_an_environment_to_send_with_and_ends_cleanly(
             monkeypatch.setenv(name, value)
         assert cli("send", "Hello, sandbox")[0] == 0
         process.send_signal(end)
-        _, err = process.communicate(timeout=10)
+        _, err = process.communicate(timeout=120)
     assert process.returncode == 0, err
     assert '"Hello, sandbox" -> 200' in err
     assert "event hook/new_message -> " in err

@@ -249,7 +249,7 @@ def test_a_full_disk_hides_no_failure(sandbox, folder, cli, option):
     status, out, err = cli("send-many", "in.jsonl", *given)
     assert status == {"--undelivered": 2, "--unknown": 4, "--results": 3}[option]
     assert err.count("No space left on device") == 1
-    assert "not in the lists where they belong: line 1" in err
+    assert "missing in the lists: line 1" in err
     # Without the results nobody could tell what was sent: then no more is.
     assert ("1 delivered" in out) == (option != "--results")
 
@@ -279,7 +279,7 @@ def test_nothing_more_is_sent_once_results_cannot_be_written(sandbox, cli, write
     assert sent < 10
     assert out.startswith(f"{sent} delivered, ")
     assert out.endswith(" not reached\n")
-    assert "where they belong: line 1 to 100\n" in err
+    assert "missing in the lists: line 1 to 100\n" in err
 
 
 def small_disk() -> None:
@@ -301,7 +301,7 @@ def test_a_list_ends_with_a_whole_line_where_the_disk_is_full(sandbox, folder):
     [left] = listed("rest")
     assert json.loads(left)["content"] == "message 0"
     assert pathlib.Path("rest").read_text().endswith("\n")
-    assert "where they belong: line 2\n" in err
+    assert "missing in the lists: line 2\n" in err
 
 
 @needs_full
@@ -313,7 +313,7 @@ def test_the_lines_that_are_in_no_list_are_named_as_far_as_that_can_be_read(sand
         _, err = process.communicate(pathlib.Path(file).read_text())
     assert process.returncode == 3
     assert err.count("No space left on device") == 1
-    assert "where they belong: line 2, 4, 6, " in err
+    assert "missing in the lists: line 2, 4, 6, " in err
     assert err.splitlines()[-1].endswith("38, 40 and 30 more")
 
 
@@ -385,7 +385,10 @@ def test_the_results_of_a_resumed_run_tell_what_the_journal_knows(sandbox, folde
     again = [json.loads(line) for line in _lines("results")]
     assert [one["from_journal"] for one in again] == [True, True]
     assert [one["outcome"] for one in again] == ["unknown", "delivered"]
-    assert again[0]["error"] == "an earlier run did not learn its outcome; --resend sends it again"
+    assert (
+        again[0]["error"]
+        == "an earlier run ended before its outcome was known; --resend sends it again"
+    )
     assert again[0]["key"] == "000000000"
     assert again[1]["id"] == first[1]["id"]
     assert cli(*given, "--resend")[0] == 0

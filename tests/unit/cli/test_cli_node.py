@@ -150,7 +150,7 @@ def test_a_wrong_choice_of_api_says_the_right_one(one_of, cli, write, *, release
     for command in commands:
         status, out, err = cli(*command, *given)
         assert status == 2
-        assert f"it needs --api {right}" in err
+        assert f"set --api {right}" in err
         if command == ["check"]:
             assert f"wrong  api {wrong}\n" in out
             assert f"it serves {right}" in out
@@ -161,7 +161,7 @@ def test_a_check_of_what_is_no_twake_shows_neither(sandbox, cli, monkeypatch):
     """Nothing is known of it."""
     monkeypatch.setenv("TWAKE_BASE_URL", "http://127.0.0.1:1")
     status, out, _ = cli("check")
-    assert (status, out) == (3, "wrong  address\n")
+    assert (status, out) == (3, "failed address\n")
 
 
 # --- messages ------------------------------------------------------------------------------------

@@ -196,7 +196,7 @@ def test_what_ends_while_it_loads_sends_nothing_and_says_so(sandbox, tmp_path, n
         end.flush()
         for _ in range(times):
             process.send_signal(number)
-        _, err = process.communicate(timeout=20)
+        _, err = process.communicate(timeout=120)
     assert process.returncode == 3
     assert "Traceback" not in err
     assert rest.read_text() == "an earlier list\n"
@@ -210,14 +210,14 @@ def test_a_send_that_is_ended_tells_what_is_certain(sandbox, number):
         process.stdin.write("half a te" * 20_000)  # more than a pipe holds: it reads, then
         process.stdin.flush()
         process.send_signal(number)
-        _, err = process.communicate(timeout=20)
+        _, err = process.communicate(timeout=120)
     assert (process.returncode, err) == (3, "twake-async: not sent: interrupted\n")
     sandbox.fail_next(before_storing="silent")
     with started(sandbox, "send", "--channel", sandbox.channel_id, "x") as process:
         wait_for(lambda: sandbox.requests)
         process.send_signal(number)
         process.send_signal(number)
-        _, err = process.communicate(timeout=20)
+        _, err = process.communicate(timeout=120)
     assert (process.returncode, err) == (4, "twake-async: unknown: interrupted\n")
 
 

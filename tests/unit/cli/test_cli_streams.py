@@ -31,7 +31,7 @@ def shell(sandbox):
             stdout=stdout,
             stderr=subprocess.PIPE,
             text=True,
-            timeout=20,
+            timeout=120,
             check=False,
         )
         assert "Traceback" not in ran.stderr

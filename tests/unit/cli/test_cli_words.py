@@ -13,7 +13,7 @@ import pytest
 
 pytest.importorskip("click")
 
-from command_line import message
+from command_line import at_home, message
 
 import twake_async
 from twake_async.cli._progress import Display
@@ -24,6 +24,7 @@ from twake_async.errors import (
     NotSentError,
     Outcome,
 )
+from twake_async.sandbox import Sandbox
 
 ROOT = pathlib.Path(twake_async.__file__).parent
 #: Rooms whose sentences may reach somebody who uses the command line.
@@ -37,10 +38,9 @@ PYTHON = re.compile(
 FOR_PROGRAMS = (
     "send takes a MessageDraft",
     "an ephemeral reply is for the user of an event",
-    "where send_many takes",
-    "a TwakeSession is not pickled",
-    "process, with TwakeSession.from_env() perhaps",
-    "message must be the Message that was answered, or a MessageRef",
+    "but send_many takes",
+    "a TwakeSession cannot be pickled",
+    "message must be a Message that a send returned, or a MessageRef",
     "drafts must be an iterable or an async iterable of MessageDrafts",
     "on_unknown must be",
     "http_client",
@@ -82,7 +82,7 @@ def test_no_sentence_of_the_library_reaches_a_shell_in_words_of_python(room):
         ("pinned must be True or False", "pinned must be true or false"),
         ('one user over api="node" alone', "one user with --api node alone"),
         ("api must be one of v1, node", "--api (TWAKE_API) must be one of v1, node"),
-        ('it needs api="node" and a workspace_id', "it needs --api node and --workspace"),
+        ('set api="node" and a workspace_id', "set --api node and --workspace"),
         ("hidden_data must be a dict, not list", "hidden_data must be a JSON object, not a list"),
     ],
 )
@@ -133,13 +133,13 @@ def test_what_an_earlier_run_did_not_learn_is_told_with_the_option(sandbox, cli,
     cli("send-many", *given)
     err = cli("send-many", *given)[2]
     assert (
-        "line 1: unknown: an earlier run did not learn its outcome; --resend sends it again\n"
+        "line 1: unknown: an earlier run ended before its outcome was known; --resend sends it again\n"
         in err
     )
     assert "resend=" not in err
 
 
-AGAIN = "to go on: the same command again"
+AGAIN = "to continue: run the same command again"
 
 
 @pytest.mark.parametrize(
@@ -173,7 +173,7 @@ def test_without_a_journal_the_list_is_what_to_go_on_with(sandbox, cli, write, t
     with sandbox.unreachable():
         err = cli(*given)[2]
     assert AGAIN not in err
-    assert f"to go on: send {rest}" in err
+    assert f"to continue: send {rest}" in err
     assert cli("send-many", rest)[0] == 0
 
 
@@ -269,3 +269,28 @@ def test_an_error_that_ends_a_batch_is_told_in_these_words():
     """What the batch raises goes the same way as what a message meets."""
     error = NotSentError("the message was not sent: no connection; check base_url", reason="dns")
     assert of_error(error) == "no connection; check --base-url (TWAKE_BASE_URL)"
+
+
+@pytest.mark.parametrize("release", ["2020", "2021", "2022", "2023"])
+@pytest.mark.parametrize("command", ["send", "edit", "remove"])
+def test_the_likely_cause_is_in_the_words_of_the_command_line(
+    cli, monkeypatch, tmp_path, release, command
+):
+    """Options stand for the arguments of the library, and no word is torn."""
+    nobody = "11111111-1111-11e1-8111-111111111111"
+    at_home(monkeypatch, tmp_path)
+    with Sandbox(release=release) as box:
+        for name, value in box.environment.items():
+            monkeypatch.setenv(name, value)
+        line = {
+            "send": ["send", "--channel", "general", "Hello"],
+            "edit": ["edit", "--channel", box.channel_id, nobody, "Hello"],
+            "remove": ["remove", "--channel", box.channel_id, nobody],
+        }[command]
+        status, _, err = cli(*line)
+    assert "channel_id" not in err
+    assert "parent_message_id" not in err
+    assert "an MESSAGE_ID" not in err
+    if (release, command) == ("2020", "send"):
+        assert "--channel is not the id of a channel: 'general' is not a UUID" in err
+        assert status == 4

@@ -138,8 +138,28 @@ def test_a_message_whose_file_may_not_be_there_is_not_sent(v1, note):
     v1.fail_next(after_storing=502)
     status, _, err = run(v1, "send", *channel, *WORKSPACE, "--file", note, "see this")
     assert status == 3
-    assert "its file may not be there" in err
+    assert "its file may be missing" in err
     assert v1.messages() == []
+
+
+def test_a_file_whose_message_fails_is_named(v1, note):
+    """To put it into the next message; another upload would be a second file."""
+    place = ("--workspace", v1.workspace_id)
+    v1.slow_next(0)  # the upload
+    v1.refuse_next("group")
+    channel = ("--channel", v1.channel_id)
+    status, _, err = run(v1, "send", *place, *channel, "--file", str(note), "see")
+    assert status == 2
+    (listed,) = run(v1, "files", "list", *place)[1].splitlines()
+    assert f"note: the file is there, with the id {listed.split()[0]}\n" in err
+
+
+def test_nothing_is_uploaded_for_somebody_who_is_not_there(v1, note):
+    """The channel is asked for first."""
+    place = ("--workspace", v1.workspace_id)
+    status, _, err = run(v1, "send", *place, "--to-user", "nobody", "--file", str(note), "see")
+    assert (status, "knows no user" in err) == (2, True)
+    assert run(v1, "files", "list", *place)[1] == ""
 
 
 def test_a_message_shows_a_file_over_node(note, monkeypatch):

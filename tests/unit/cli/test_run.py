@@ -134,8 +134,8 @@ def test_another_application_says_where_its_bot_is(run):
         ("my_bot:", "not of the form MODULE:NAME"),
         ("my_bot:other", "the module my_bot has no other"),
         ("my_bot:bot.other.one", "the module my_bot has no bot.other.one"),
-        ("my_bot:number", "no ASGI application"),
-        ("my_bot:Other", "no ASGI application"),
+        ("my_bot:number", "not an ASGI application"),
+        ("my_bot:Other", "not an ASGI application"),
         ("missing:bot", "there is no module missing"),
         ("package.missing:bot", "there is no module package.missing"),
     ],
@@ -220,7 +220,7 @@ def test_a_signal_lets_the_bot_end_what_it_was_told(folder):
         assert _ask(f"http://{base}/{SECRET}x", command_body("slow"))[0] == 404
         assert child.stdout.readline() == "begun\n"
         child.send_signal(signal.SIGTERM)
-        out, err = child.communicate(timeout=30)
+        out, err = child.communicate(timeout=120)
     finally:
         child.kill()
     assert child.returncode == 0

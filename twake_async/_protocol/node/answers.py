@@ -79,7 +79,7 @@ def _judge_status(
 ) -> TwakeError:
     if answer.status == 401 and refused_in_words(answer) is not None:
         # Expired, foreign, garbage or none: all the same words, and nothing was stored.
-        return RefusedError("the server does not take the access token", reason="token", status=401)
+        return RefusedError("the server refuses the access token", reason="token", status=401)
     document = json_of(answer)
     if answer.status == 404 and is_reply and document == _OUTSIDE:
         return _outside()
@@ -91,7 +91,7 @@ def _judge_status(
 def no_api(status: int) -> RefusedError:
     """Return the refusal of a server that does not serve this API."""
     return RefusedError(
-        'this server has no such API, as a Twake of 2020 to 2022 has none: it needs api="v1" '
+        'this server does not serve the Node API, like servers of 2020 to 2022: set api="v1" '
         "(TWAKE_API=v1)",
         reason="api",
         status=status,
@@ -117,7 +117,7 @@ def _judge_error(document: Mapping[str, Any], subject: Subject, *, is_reply: boo
 
 def _outside() -> RefusedError:
     return RefusedError(
-        "the application takes no part in this thread, and may not reply in it",
+        "the application has not joined this thread, and may not reply in it",
         reason="thread",
         status=404,
     )

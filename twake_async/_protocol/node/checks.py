@@ -23,15 +23,15 @@ def check_draft(draft: MessageDraft) -> None:
     """
     _check_content(draft)
     if draft.pinned is not None:
-        raise _only_v1("pinned", "a message is pinned by a request of its own")
+        raise _only_v1("pinned", "pin a message with messages.pin")
     if draft.user_specific:
-        raise _only_v1("user_specific", "its messages are the same for all readers")
+        raise _only_v1("user_specific", "there, all readers see the same message")
     if draft.hidden_data is not None:
         for name in (FRONT_ID, MARKER):
             if name in draft.hidden_data:
                 raise InvalidDraftError(
-                    f"hidden_data holds {name!r}, which is where the id of the message stands: "
-                    "rename it",
+                    f"hidden_data holds {name!r}, a name that the session uses for the id of the "
+                    f"message: rename it",
                     field="hidden_data",
                 )
     if draft.is_ephemeral:
@@ -41,12 +41,12 @@ def check_draft(draft: MessageDraft) -> None:
 def _check_content(draft: MessageDraft) -> None:
     if draft.id is None:
         if not draft.content:
-            raise InvalidDraftError("content is empty: a new message needs some", field="content")
+            raise InvalidDraftError(
+                "content is empty, but a new message needs content", field="content"
+            )
         return
     if draft.content is None and draft.hidden_data is None and not draft.override:
-        raise InvalidDraftError(
-            "an edit needs what to change: content, hidden_data or override", field="content"
-        )
+        raise InvalidDraftError("an edit needs content, hidden_data or override", field="content")
     if draft.sender is not None:
         raise InvalidDraftError("an edit cannot change the sender of a message", field="sender")
 

@@ -296,4 +296,5 @@ def encode_remove(
     company, thread = check_group(group_id), ref.parent_message_id or ref.id
     check_path_ids(group_id=company, parent_message_id=ref.parent_message_id, id=ref.id)
     parts = ("threads", thread, "messages", ref.id, "delete")
-    return Remove(company_path(company, *parts), ref.id, api, session)
+    path = company_path(company, *parts)
+    return Remove(path, ref.id, api, session, ref.channel_id)

@@ -55,7 +55,7 @@ class Grant:
         return (b"Authorization", b"Bearer " + self.value.encode())
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError("an access token is not pickled: log in where it is used")
+        raise TypeError("an access token cannot be pickled: log in where it is used")
 
 
 @attrs.frozen(eq=False)
@@ -69,7 +69,7 @@ class Login:
     path = LOGIN
     answer_limit = 65_536
     operation = "login"
-    front_id = None
+    front_id = channel_id = None
     target = None
     repeatable = True
     steps = None

@@ -54,7 +54,7 @@ class LoginProbe:
     path = LOGIN
     answer_limit = 65_536
     operation = "check"
-    front_id = None
+    front_id = channel_id = None
     target = None
     repeatable = True
     steps = None
@@ -97,7 +97,7 @@ class ReadProbe:
     body = b""
     answer_limit = 65_536
     operation = "check"
-    front_id = None
+    front_id = channel_id = None
     target = None
     repeatable = True
     steps = None
@@ -117,7 +117,7 @@ class ReadProbe:
         if isinstance(result, TwakeError):
             return _failed(result) or _not_twake(answer)
         if isinstance(result.get("resources"), list):
-            return Check("", "the server knows the application, and takes its requests")
+            return Check("", "the server knows the application, and accepts its requests")
         return unlike_twake(answer)
 
     def named_by(self, result: Check) -> None:
@@ -170,7 +170,7 @@ def _refused(error: RefusedError) -> Check | None:
     if error.reason == "token":
         return Check(
             "unclear",
-            "the server gave an access token and does not take it: check the server itself, "
+            "the server gave an access token and refuses it: check the server itself, "
             "such as the clocks of its machines",
         )
     if error.status == 403:
@@ -181,8 +181,8 @@ def _refused(error: RefusedError) -> Check | None:
     if error.status in (200, 404):
         return Check(
             "api",
-            'the server gives access tokens, but does not serve api="node", as a Twake of 2021: '
-            'it needs api="v1" (TWAKE_API=v1)',
+            'the server gives access tokens, but does not serve api="node", like servers of '
+            '2021: set api="v1" (TWAKE_API=v1)',
         )
     return None
 

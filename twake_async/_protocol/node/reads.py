@@ -55,7 +55,7 @@ class Ask(Generic[T]):
     """The access token that the last attempt was sent with."""
 
     answer_limit = 33_554_432
-    front_id = None
+    front_id = channel_id = None
     repeatable = True
 
     def headers(self) -> tuple[tuple[bytes, bytes], ...]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 import attrs
 
 from twake_async._protocol.answer_limit import answer_limit
-from twake_async._protocol.documents import mismatch
+from twake_async._protocol.documents import add_words, mismatch
 from twake_async.errors import OutcomeUnknownError, RefusedError, TwakeError
 from twake_async.messages import Message
 
@@ -24,6 +24,17 @@ if TYPE_CHECKING:
 
 
 __all__ = ["Place", "Remove", "Save", "Session", "finds", "is_proof"]
+
+# The likely causes of a failure of the server, as recorded. Each may have another cause.
+_GONE = (
+    "the server answers so if the message is gone, or is in another thread: a reply is found only "
+    "with parent_message_id"
+)
+_NO_THREAD = (
+    "the server answers so if the thread does not exist: parent_message_id must be the id of the "
+    "root message of a thread"
+)
+_NOT_OURS = "the server also answers so if the message belongs to another sender"
 
 
 class Session(Protocol):
@@ -93,6 +104,11 @@ class Save:
         return front_id
 
     @property
+    def channel_id(self) -> str | None:
+        """The channel of the message."""
+        return self.place.channel
+
+    @property
     def target(self) -> str | None:
         """The message that it is about: the edited one, or the ephemeral one that it replaces."""
         return self.draft.id or self.draft.ephemeral_id
@@ -135,7 +151,7 @@ class Save:
             answer, self.path, self.answer_limit, self.api, context, is_reply=self.is_reply
         )
         if isinstance(document, TwakeError):
-            return document
+            return self._with_cause(document)
         found = document.get("resource")
         if not isinstance(found, dict):
             return mismatch("holds no message")
@@ -145,19 +161,25 @@ class Save:
             return self._judge_ephemeral(found)
         return self._judge_create(found, context)
 
+    def _with_cause(self, error: TwakeError) -> TwakeError:
+        """Return the error with the likely cause of a server's failure in its words."""
+        if error.reason != "server_error" or not (self.operation == "edit" or self.is_reply):
+            return error
+        return add_words(error, _GONE if self.operation == "edit" else _NO_THREAD)
+
     def _judge_create(self, found: Mapping[str, Any], context: Context) -> Message | TwakeError:
         name, message = found.get("id"), found
         if not self.place.thread:
             message = found.get("message") or {}
         if not (isinstance(name, str) and name and isinstance(message, dict)):
-            return mismatch("holds no message with an id")
+            return mismatch("names no message")
         if message.get("id") != name or not self._is_ours(message):
             return mismatch("is not about this message")
         if self.place.thread and message.get("thread_id") != self.place.thread:
             return mismatch("is about another thread")
         if name == context.seen:
             # The connection's last answer named it: the same front_id was given twice.
-            return mismatch("names a message that was there before")
+            return mismatch("names a message that existed before")
         result = decode_message(message)
         return attrs.evolve(result, maybe_duplicated=True) if context.in_doubt else result
 
@@ -224,6 +246,10 @@ class Save:
         """Say that it was not: this API keeps texts whole."""
         return False
 
+    def landed_at_root(self, message: Message) -> bool:  # noqa: ARG002
+        """Say that it did not: this API refuses a reply whose thread it does not know."""
+        return False
+
 
 def finds(markers: Mapping[str, str], found: Mapping[str, Any]) -> bool:
     """Say whether a message that a server answered has the markers of one that was sent."""
@@ -253,6 +279,7 @@ class Remove:
     """The message that it is about."""
     api: Api = attrs.field(repr=False)
     session: Session | None = attrs.field(default=None, repr=False)
+    channel_id: str | None = None
     used: Token | None = attrs.field(default=None, init=False, repr=False)
     """The access token that the last attempt was sent with."""
 
@@ -280,9 +307,7 @@ class Remove:
         """
         document = read_answer(answer, self.path, self.answer_limit, self.api, context)
         if isinstance(document, OutcomeUnknownError) and document.reason == "server_error":
-            document.args = (
-                f"{document.args[0]}; so it answers where the message is not this application's",
-            )
+            return add_words(document, _NOT_OURS)
         if isinstance(document, TwakeError):
             return document
         return None if document == {"status": "success"} else mismatch("is about something else")

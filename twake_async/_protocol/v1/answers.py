@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from twake_async._protocol.documents import document_of
+from twake_async._protocol.documents import add_words, document_of
 from twake_async._protocol.exchange import Answer
 from twake_async._protocol.failures import judge_failure
 from twake_async._protocol.node_errors import NOT_FOUND, json_of
+from twake_async._protocol.php_errors import has_no_route
 from twake_async._protocol.statuses import judge_status
 from twake_async._protocol.subjects import MESSAGE
 from twake_async.errors import RefusedError, TwakeError
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from .api import Api
 
 __all__ = ["read_answer"]
+
+_NO_ROUTE = "Twake answers, but does not serve this path: check the path of base_url"
 
 
 def read_answer(  # noqa: PLR0917 - on the path of each send
@@ -53,7 +56,8 @@ def read_answer(  # noqa: PLR0917 - on the path of each send
     if not isinstance(answer, Answer):
         return judge_failure(answer, api.server, subject)
     if answer.status != 200:
-        return _no_api(answer) or judge_status(answer, path, api.server, context, subject)
+        error = _no_api(answer) or judge_status(answer, path, api.server, context, subject)
+        return add_words(error, _NO_ROUTE) if has_no_route(answer) else error
     document = document_of(answer, limit, api.codec, api.server)
     if isinstance(document, TwakeError):
         return document
@@ -65,7 +69,7 @@ def _no_api(answer: Answer) -> RefusedError | None:
     if answer.status != 404 or json_of(answer) != NOT_FOUND:
         return None
     return RefusedError(
-        'this server has no v1 API, as the last release of Twake has none: it needs api="node" '
+        'this server does not serve the v1 API, like the last release of Twake: set api="node" '
         "and a workspace_id (TWAKE_API=node, TWAKE_WORKSPACE_ID)",
         reason="api",
         status=404,

@@ -45,7 +45,7 @@ class Call(Generic[T]):
 
     method = "POST"
     answer_limit = 33_554_432
-    front_id = None
+    front_id = channel_id = None
     steps = None
 
     @property

@@ -101,13 +101,14 @@ def _check_content(draft: MessageDraft, operation: Operation) -> None:
             'override can be sent over api="node" only, not over api="v1"', field="override"
         )
     if operation != "edit" and not draft.content:
-        raise InvalidDraftError("content is empty: a new message needs some", field="content")
+        raise InvalidDraftError(
+            "content is empty, but a new message needs content", field="content"
+        )
     if draft.content is None:
         # A server of mid-2021 or later replaces the whole message (2023's wire cases 09).
         raise InvalidDraftError(
-            "an edit without content would wipe the message on servers of mid-2021 and later: "
-            "give the content that it shall have, or edit the Message that was answered, whose "
-            "content is known",
+            "an edit without content would delete the text on servers of mid-2021 and later: "
+            "give the content, or edit the Message that a send returned, which has its content",
             field="content",
         )
 
@@ -172,6 +173,8 @@ class EncodedDraft:
             draft.content if is_bare else None,
             fields["content"] if is_edit else None,
             self.api,
+            channel_id=draft.channel_id,
+            thread=draft.parent_message_id,
         )
 
 
@@ -257,4 +260,5 @@ def encode_remove(ref: MessageRef, *, group_id: str | None, api: Api = DEFAULT_A
     if ref.parent_message_id:
         fields["parent_message_id"] = ref.parent_message_id
     group = check_group(group_id)
-    return Remove(dump({"group_id": group, "message": fields}), ref.id, api)
+    body = dump({"group_id": group, "message": fields})
+    return Remove(body, ref.id, api, ref.channel_id)

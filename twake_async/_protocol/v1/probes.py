@@ -80,7 +80,7 @@ class Probe:
     method = "POST"
     path = SAVE
     operation = "check"
-    front_id = None
+    front_id = channel_id = None
     target = None
     repeatable = True
     steps = None
@@ -150,7 +150,7 @@ def _judge_nil_group(answer: Answer, context: Context) -> Check:
 def _judge_own_group(answer: Answer, release: Release, context: Context) -> Check:
     accepted = _MALFORMED if release == "2020" else _NOT_PERSISTED
     if answer.status == 200 and accepted in answer.body:
-        return Check("", "the server knows the application and the group, and takes messages")
+        return Check("", "the server knows the application and the group, and accepts messages")
     if _crashed(answer):
         return Check(
             "group",
@@ -187,7 +187,8 @@ _ADVICE: tuple[tuple[type[RefusedError], Problem, str], ...] = (
         "authentication",
         (
             "the server does not know this public id with this private key: copy both anew from "
-            "the application's page in Twake (TWAKE_PUBLIC_ID, TWAKE_PRIVATE_API_KEY)"
+            "the application's page in Twake (TWAKE_PUBLIC_ID, TWAKE_PRIVATE_API_KEY); if both "
+            "worked before, its database may fail for the moment: check again later"
         ),
     ),
     (

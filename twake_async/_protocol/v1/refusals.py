@@ -22,12 +22,19 @@ __all__ = ["judge_words", "refused_arguments"]
 
 _NO_GROUP = "you_need_to_provide_a_valid_group_id_field_in_any_api_request"
 
+_NOT_INSTALLED = (
+    "the server does not know this group, or the application is not installed in it: check group_id"
+)
+
 #: The value of `error` in the answer: the class, the reason and the message of its refusal.
 _REFUSALS: dict[str, tuple[type[RefusedError], str, str]] = {
     "unknown_application_or_bad_private_key": (
         AuthenticationError,
         "authentication",
-        "the server does not know this public id with this private key",
+        (
+            "the server does not know this public id with this private key; if both worked before, "
+            "its database may fail for the moment: try again later"
+        ),
     ),
     _NO_GROUP: (
         InvalidGroupError,
@@ -50,8 +57,8 @@ _REFUSALS: dict[str, tuple[type[RefusedError], str, str]] = {
 #: What the routes beside the messages say before they write anything, and never a save.
 _ARGUMENTS: dict[str, str] = {
     "payload_error": (
-        "the server takes none of what it was given, or does not allow it: check the ids of the "
-        "workspace and the user, who must be a member of it"
+        "the server refuses these arguments: check the ids of the workspace and of the user, who "
+        "must be a member of the workspace"
     ),
     "missing_user_id": "the server was given no user_id",
     "missing_connection_id": "the server was given no connection_id",
@@ -84,7 +91,8 @@ def judge_words(document: Mapping[str, Any]) -> TwakeError:
     names = _missing(document)
     if kind is MissingCapabilityError and document.get("capabilities") == []:
         # A route that needs no capability names none: it found no installation in this group.
-        kind, reason, sentence = _REFUSALS[_NO_GROUP]
+        kind, reason, _ = _REFUSALS[_NO_GROUP]
+        sentence = _NOT_INSTALLED
     error = kind(sentence + (f": {', '.join(names)}" if names else ""), reason=reason, status=200)
     if isinstance(error, MissingCapabilityError):
         error.missing = names

@@ -12,6 +12,7 @@ from twake_async.errors import TwakeError
 
 from .answers import read_answer
 from .api import DEFAULT_API, REMOVE, SAVE, Api
+from .causes import Sent, name_cause, name_cause_of_remove
 from .decode import decode_message, shown_content
 
 if TYPE_CHECKING:
@@ -43,6 +44,9 @@ class Save:
     api: Api = attrs.field(default=DEFAULT_API, repr=False, eq=False)
     steps: Steps[Message] | None = attrs.field(default=None, repr=False, eq=False)
     """What finds the event about a new message, where events are observed; None otherwise."""
+    channel_id: str = ""
+    thread: str | None = None
+    """The message that it replies to, or whose reply it edits; None at the root."""
 
     method = "POST"
     path = SAVE
@@ -65,19 +69,23 @@ class Save:
         """Return the message that an answer proves delivered, or the error that it is."""
         document = read_answer(answer, SAVE, self.answer_limit, self.api, context)
         if isinstance(document, TwakeError):
-            return document
+            return self._with_cause(document, answer)
         found = document.get("object")
         if not isinstance(found, dict) or not isinstance(found.get("id"), str) or not found["id"]:
-            return mismatch("holds no message with an id")
+            return self._with_cause(mismatch("names no message"), answer)
         if not self._is_ours(found):
             return mismatch("is not about this message")
         if self.operation == "create" and found["id"] == context.seen:
             # The connection's last answer named it: the same front_id was given twice.
-            return mismatch("names a message that was there before")
+            return mismatch("names a message that existed before")
         message = decode_message(found)
         if context.in_doubt and not self.repeatable:
             return attrs.evolve(message, maybe_duplicated=True)
         return message
+
+    def _with_cause(self, error: TwakeError, answer: Answer | Failure) -> TwakeError:
+        sent = Sent(self.operation, self.channel_id, self.thread, self.body)
+        return name_cause(error, answer, sent)
 
     def _is_ours(self, found: Mapping[str, Any]) -> bool:
         if self.operation == "edit":
@@ -118,6 +126,13 @@ class Save:
         prepared = content.get("prepared")
         return len(text) > 1 and text not in (*parts, prepared) and prepared != [text]
 
+    def landed_at_root(self, message: Message) -> bool:
+        """Say whether the server dropped the parent of a new reply: it shows it at the root.
+
+        Source: an unknown or foreign parent, and a reply as the parent (wire cases 05).
+        """
+        return bool(self.thread) and self.operation != "edit" and not message.parent_message_id
+
 
 @attrs.frozen
 class Remove:
@@ -127,6 +142,7 @@ class Remove:
     target: str
     """The message that it is about."""
     api: Api = attrs.field(default=DEFAULT_API, repr=False, eq=False)
+    channel_id: str | None = None
 
     method = "POST"
     path = REMOVE
@@ -148,7 +164,7 @@ class Remove:
         """Return None where an answer proves that the server took it, or the error that it is."""
         document = read_answer(answer, REMOVE, self.answer_limit, self.api, context)
         if isinstance(document, TwakeError):
-            return document
+            return name_cause_of_remove(document, answer)
         result = document.get("result")
         if isinstance(result, dict) and result.get("id") == self.target:
             return None

@@ -65,7 +65,7 @@ class DirectTransport:
 
     def __attrs_post_init__(self) -> None:
         self._url = parse_url(self.base_url, httpx_library())
-        self.pool = ConnectionPool(Slot, self.max_connections, self.connect)
+        self.pool = ConnectionPool(Slot, self.max_connections, self.connect, self.base_url)
 
     def start_trace(self) -> Trace:
         """Return the trace of an attempt."""

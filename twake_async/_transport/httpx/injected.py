@@ -88,6 +88,9 @@ class NoPool:
     def release(self, connection: NoPool, /, *, reusable: bool) -> None:
         """Do nothing: it holds no connections."""
 
+    def connections(self) -> None:
+        """Return None: it holds no connections."""
+
 
 @attrs.define(eq=False)
 class InjectedTransport:

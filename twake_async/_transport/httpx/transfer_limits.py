@@ -54,6 +54,9 @@ class Slots:
         """Free a slot."""
         self._free.release()
 
+    def connections(self) -> None:
+        """Return None: the connections of transfers are not counted."""
+
     def close(self) -> None:
         """End all waits."""
         self.closed = True

@@ -138,8 +138,7 @@ class Acting:
         if name not in FAULTS:
             raise ActError(f"no fault here is called {name[:40]!r}")
         if name == "none":
-            self.twake.script.clear()
-            self.twake.changed()
+            self.twake.forget_faults()
         elif name == "unreachable":
             self.be_unreachable(_SECONDS)
         else:

@@ -13,7 +13,20 @@ __all__ = ["PostedEvent", "record"]
 
 @define(frozen=True, slots=True)
 class PostedEvent:
-    """One event that the sandbox posted to an application."""
+    """One event that the sandbox posted to an application.
+
+    Attributes:
+        type: The type of the event, such as "hook".
+        name: The name of the event, such as "new_message"; "" for a message on Node.
+        status: The status of the application's answer; None without a whole answer.
+        seconds: Seconds from the post to the answer, or until the server waited no longer.
+        error: Why there is no complete answer; None if there is one.
+        application_id: The application.
+        event: The event, as the application reads it.
+        headers: The headers of the request.
+        body: The body of the request, which a Node server signs.
+
+    """
 
     type: str
     """The type of the event, such as "hook"."""
@@ -24,7 +37,7 @@ class PostedEvent:
     seconds: float
     """Seconds from the post to the answer, or until the server waited no longer."""
     error: str | None = None
-    """Why there is no whole answer; None if there is one."""
+    """Why there is no complete answer; None if there is one."""
     application_id: str = ""
     """The application."""
     event: Mapping[str, Any] = field(factory=dict, repr=False)

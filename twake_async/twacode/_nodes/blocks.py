@@ -15,12 +15,12 @@ from .node import MarkdownParent, Parent, Part, on_own_lines
 class TextBlock(Parent, type_name="text_block_parent"):
     """Text without a style, as the client writes it around a block.
 
-    Source: `text_block_parent`, dictionary line 17-30.
-
     Raises:
         InvalidDraftError: A child is neither text nor a node, or the key could not be matched.
 
     """
+
+    # Source: `text_block_parent`, dictionary line 17-30.
 
 
 @final
@@ -28,12 +28,12 @@ class TextBlock(Parent, type_name="text_block_parent"):
 class Nop(Parent, type_name="nop"):
     """A group of nodes without a look of its own: the usual node for a key.
 
-    Source: `nop`, dictionary line 75-81.
-
     Raises:
         InvalidDraftError: A child is neither text nor a node, or the key could not be matched.
 
     """
+
+    # Source: `nop`, dictionary line 75-81.
 
 
 @final
@@ -41,12 +41,12 @@ class Nop(Parent, type_name="nop"):
 class System(Parent, type_name="system"):
     """Small grey text, as in the notices of Twake.
 
-    Source: `system`, dictionary line 125.
-
     Raises:
         InvalidDraftError: A child is neither text nor a node, or the key could not be matched.
 
     """
+
+    # Source: `system`, dictionary line 125.
 
 
 @final
@@ -54,12 +54,12 @@ class System(Parent, type_name="system"):
 class Quote(MarkdownParent, type_name="quote"):
     """A quote of one line, with a bar beside it.
 
-    Source: `quote`, dictionary line 75-81.
-
     Raises:
         InvalidDraftError: A child is neither text nor a node, or the key could not be matched.
 
     """
+
+    # Source: `quote`, dictionary line 75-81.
 
     def reading(self) -> Iterable[Part]:
         """Return what a reader reads: the children, on lines of their own."""
@@ -71,12 +71,12 @@ class Quote(MarkdownParent, type_name="quote"):
 class MultilineQuote(MarkdownParent, type_name="mquote"):
     """A quote of several lines, with a bar beside it.
 
-    Source: `mquote`, dictionary line 75-81.
-
     Raises:
         InvalidDraftError: A child is neither text nor a node, or the key could not be matched.
 
     """
+
+    # Source: `mquote`, dictionary line 75-81.
 
     def reading(self) -> Iterable[Part]:
         """Return what a reader reads: the children, on lines of their own."""
@@ -88,12 +88,12 @@ class MultilineQuote(MarkdownParent, type_name="mquote"):
 class Attachment(Parent, type_name="attachment"):
     """A block with a bar beside it, apart from the text around it.
 
-    Source: `attachment`, dictionary line 151.
-
     Raises:
         InvalidDraftError: A child is neither text nor a node, or the key could not be matched.
 
     """
+
+    # Source: `attachment`, dictionary line 151.
 
     def reading(self) -> Iterable[Part]:
         """Return what a reader reads: the children, on lines of their own."""

@@ -39,13 +39,15 @@ _optional_id = attrs.validators.optional(is_said)
 class Button(Node, type_name="button"):
     """A button. A click sends `interactive_message_action` with its `action_id` to the application.
 
-    Source: `button`, dictionary lines 152-204. A button that opens a link is `Url(…, button=True)`.
+    A button that opens a link is `Url(…, button=True)`.
 
     Raises:
         InvalidDraftError: There is no label, no action id (a click would do nothing), the style is
             unknown, or JSON cannot hold the context.
 
     """
+
+    # Source: `button`, dictionary lines 152-204.
 
     children: tuple[Child, ...] = attrs.field(validator=[are_children, has_label])
     """The label."""
@@ -98,13 +100,13 @@ class Button(Node, type_name="button"):
 class Input(Node, type_name="input"):
     """A field to write in. The next click sends its text, in `form`.
 
-    Source: `input`, dictionary lines 210-232.
-
     Raises:
         InvalidDraftError: There is no passive id (the application would not get the text), or JSON
             cannot hold the context.
 
     """
+
+    # Source: `input`, dictionary lines 210-232.
 
     passive_id: str = attrs.field(validator=is_said)
     """The name of the field for the application."""
@@ -166,14 +168,14 @@ def _are_options(owner: object, field: attrs.Attribute[Any], value: tuple[object
 class Select(Node, type_name="select"):
     """A list to choose from. Text as an option is both its name and its value.
 
-    Source: `select`, dictionary lines 233-273.
-
     Raises:
         InvalidDraftError: There is no option (which blanks the whole message), more than one is
             selected, there is neither an action id nor a passive id (the application would not
             get the choice), or JSON cannot hold the context.
 
     """
+
+    # Source: `select`, dictionary lines 233-273.
 
     values: tuple[Option, ...] = attrs.field(validator=_are_options)
     """The options, at least one."""

@@ -16,12 +16,12 @@ from .node import Child, MarkdownLeaf, Node, Part, are_children, fill, normal
 class Email(Node, type_name="email"):
     """An email address, as a link that opens the reader's mail program.
 
-    Source: `email`, dictionary line 118.
-
     Raises:
         InvalidDraftError: It is not one address. `mailto:` does not belong to it.
 
     """
+
+    # Source: `email`, dictionary line 118.
 
     content: str = attrs.field(validator=is_email)
     """The address."""
@@ -36,14 +36,14 @@ class Email(Node, type_name="email"):
 class Url(Node, type_name="url"):
     """A link.
 
-    Source: `url`, dictionary lines 82-105.
-
     Raises:
         InvalidDraftError: The address is empty, of another protocol than http and https, or one
             that the client would change; a child is neither text nor a node; or a button or a key
             has no children.
 
     """
+
+    # Source: `url`, dictionary lines 82-105.
 
     url: str = attrs.field(validator=is_link)
     """The address. The client adds `https://` if it has no protocol."""
@@ -83,13 +83,13 @@ class Url(Node, type_name="url"):
 class MarkdownLink(MarkdownLeaf, type_name="markdown_link"):
     """A link as in markdown: `[title](url)`.
 
-    Source: `markdown_link`, dictionary line 106; sent as `title](url`.
-
     Raises:
         InvalidDraftError: The title or the address is empty, one of them holds `](`, or the
             address is one that `Url` refuses.
 
     """
+
+    # Source: `markdown_link`, dictionary line 106; sent as `title](url`.
 
     title: str = attrs.field(validator=is_title)
     """The text to click on."""

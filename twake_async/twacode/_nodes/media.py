@@ -16,13 +16,13 @@ from .node import Node, Part, on_own_lines
 class Image(Node, type_name="image"):
     """An image.
 
-    Source: `image`, dictionary line 138.
-
     Raises:
         InvalidDraftError: It is another address: the reader's browser would look it up on the Twake
             server.
 
     """
+
+    # Source: `image`, dictionary line 138.
 
     src: str = attrs.field(validator=is_source)
     """Its address, `http://`, `https://` or `data:image/`."""
@@ -37,12 +37,12 @@ class Image(Node, type_name="image"):
 class Icon(Node, type_name="icon"):
     """A small icon, of the size of an emoji.
 
-    Source: `icon`, dictionary line 143.
-
     Raises:
         InvalidDraftError: It is neither, and the client would show it as text or HTML.
 
     """
+
+    # Source: `icon`, dictionary line 143.
 
     src: str = attrs.field(validator=is_icon)
     """The address of an image, or the short name of an emoji with its colons."""
@@ -57,12 +57,12 @@ class Icon(Node, type_name="icon"):
 class File(Node, type_name="file"):
     """A file that was uploaded to Twake.
 
-    Source: `file`, dictionary line 126.
-
     Raises:
         InvalidDraftError: The id is empty, or the mode unknown.
 
     """
+
+    # Source: `file`, dictionary line 126.
 
     content: str = attrs.field(validator=is_said)
     """Its id."""
@@ -80,12 +80,12 @@ class File(Node, type_name="file"):
 class ProgressBar(Node, type_name="progress_bar"):
     """A progress bar.
 
-    Source: `progress_bar`, dictionary line 144.
-
     Raises:
         InvalidDraftError: It is not a number from 0 to 100.
 
     """
+
+    # Source: `progress_bar`, dictionary line 144.
 
     progress: float = attrs.field(validator=is_percentage)
     """The progress, from 0 to 100 per cent."""
@@ -100,12 +100,12 @@ class ProgressBar(Node, type_name="progress_bar"):
 class Copiable(Node, type_name="copiable"):
     """Text in a field, with a button that copies it.
 
-    Source: `copiable`, dictionary line 205.
-
     Raises:
         InvalidDraftError: It is not text, or empty.
 
     """
+
+    # Source: `copiable`, dictionary line 205.
 
     content: str = attrs.field(validator=is_said)
     """The text to copy."""

@@ -26,7 +26,7 @@ class Space(enum.IntEnum):
 
 
 class Node(abc.ABC):
-    """The base class of everything that can stand in a tree, for annotations and `isinstance`.
+    """The base class of everything that can be in a tree, for annotations and `isinstance`.
 
     Only this package has subclasses of it. The client shows no other nodes. `Unknown` holds the
     JSON of a node type that this package has no class for.

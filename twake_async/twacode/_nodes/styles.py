@@ -16,12 +16,12 @@ from .node import Child, MarkdownParent, Marker, Node, Parent, Part, are_childre
 class Text(Parent, type_name="text"):
     """Text without a style; it can have a key.
 
-    Source: `text`, dictionary line 17-30.
-
     Raises:
         InvalidDraftError: A child is neither text nor a node, or the key could not be matched.
 
     """
+
+    # Source: `text`, dictionary line 17-30.
 
 
 @final
@@ -29,12 +29,12 @@ class Text(Parent, type_name="text"):
 class Break(Node, type_name="br"):
     """A new line, and what is on it.
 
-    Source: `br`, dictionary line 31.
-
     Raises:
         InvalidDraftError: A child is neither text nor a node.
 
     """
+
+    # Source: `br`, dictionary line 31.
 
     children: tuple[Child, ...] = attrs.field(validator=are_children)
     """What to show after the break; usually nothing, and the text follows the node."""
@@ -55,12 +55,12 @@ class Break(Node, type_name="br"):
 class Bold(MarkdownParent, type_name="bold"):
     """Bold text.
 
-    Source: `bold`, dictionary line 75-81.
-
     Raises:
         InvalidDraftError: A child is neither text nor a node, or the key could not be matched.
 
     """
+
+    # Source: `bold`, dictionary line 75-81.
 
 
 @final
@@ -68,12 +68,12 @@ class Bold(MarkdownParent, type_name="bold"):
 class Italic(MarkdownParent, type_name="italic"):
     """Italic text.
 
-    Source: `italic`, dictionary line 75-81.
-
     Raises:
         InvalidDraftError: A child is neither text nor a node, or the key could not be matched.
 
     """
+
+    # Source: `italic`, dictionary line 75-81.
 
 
 @final
@@ -81,12 +81,12 @@ class Italic(MarkdownParent, type_name="italic"):
 class Underline(MarkdownParent, type_name="underline"):
     """Underlined text.
 
-    Source: `underline`, dictionary line 75-81.
-
     Raises:
         InvalidDraftError: A child is neither text nor a node, or the key could not be matched.
 
     """
+
+    # Source: `underline`, dictionary line 75-81.
 
 
 @final
@@ -94,9 +94,9 @@ class Underline(MarkdownParent, type_name="underline"):
 class Strikethrough(MarkdownParent, type_name="strikethrough"):
     """Text that is struck through.
 
-    Source: `strikethrough`, dictionary line 75-81.
-
     Raises:
         InvalidDraftError: A child is neither text nor a node, or the key could not be matched.
 
     """
+
+    # Source: `strikethrough`, dictionary line 75-81.

@@ -22,9 +22,9 @@ class Unknown(Node, type_name=""):
     `decode` makes it, so that nothing is lost. It can also be made by hand, for a node type that
     this package does not have. It is checked when the message is sent: `portable` refuses what the
     client cannot show.
-
-    Source: the client shows no unknown node, nor its children (compiler line 546).
     """
+
+    # Source: the client shows no unknown node, nor its children (compiler line 546).
 
     raw: Json = attrs.field(hash=False)
     """The JSON."""

@@ -16,12 +16,12 @@ from .node import MarkdownLeaf, Node, Part, Space, on_own_lines
 class InlineCode(MarkdownLeaf, type_name="icode"):
     """Code within the line.
 
-    Source: `icode`, dictionary line 68.
-
     Raises:
         InvalidDraftError: The code is not text, or empty: a list there blanks the whole message.
 
     """
+
+    # Source: `icode`, dictionary line 68.
 
     content: str = attrs.field(validator=is_said)
     """The code. The client trims it."""
@@ -36,12 +36,12 @@ class InlineCode(MarkdownLeaf, type_name="icode"):
 class BlockCode(MarkdownLeaf, type_name="mcode"):
     """Code in a block of its own, highlighted by the client.
 
-    Source: `mcode`, dictionary line 61.
-
     Raises:
         InvalidDraftError: The code is not text, or empty: a list there blanks the whole message.
 
     """
+
+    # Source: `mcode`, dictionary line 61.
 
     content: str = attrs.field(validator=is_said)
     """The code. The client trims it."""
@@ -58,12 +58,12 @@ class UserMention(MarkdownLeaf, type_name="user"):
 
     `@all` and `@here` are not users: write them as plain text.
 
-    Source: `user`, dictionary line 39; sent as `name:id`.
-
     Raises:
         InvalidDraftError: The name or the id is empty, or holds a colon or a control character.
 
     """
+
+    # Source: `user`, dictionary line 39; sent as `name:id`.
 
     name: str = attrs.field(validator=is_name)
     """What to show after the `@`."""
@@ -81,12 +81,12 @@ class UserMention(MarkdownLeaf, type_name="user"):
 class ChannelMention(MarkdownLeaf, type_name="channel"):
     """A mention of a channel, which is a link to it.
 
-    Source: `channel`, dictionary line 50; sent as `name:id`.
-
     Raises:
         InvalidDraftError: The name or the id is empty, or holds a colon or a control character.
 
     """
+
+    # Source: `channel`, dictionary line 50; sent as `name:id`.
 
     name: str = attrs.field(validator=is_name)
     """What to show after the `#`."""
@@ -104,12 +104,12 @@ class ChannelMention(MarkdownLeaf, type_name="channel"):
 class Emoji(MarkdownLeaf, type_name="emoji"):
     """An emoji by its short name.
 
-    Source: `emoji`, dictionary line 34.
-
     Raises:
         InvalidDraftError: It is not a short name. The colons do not belong to it.
 
     """
+
+    # Source: `emoji`, dictionary line 34.
 
     content: str = attrs.field(validator=is_emoji)
     """The short name without its colons, such as `tada`."""
@@ -128,13 +128,14 @@ class Markdown(Node, type_name="compile"):
     `> quote`, `:emoji:`, `[title](url)`, and bare links work; so do `@name` and `#channel` where
     the reader's client knows them, but nobody is notified: use `UserMention` for that.
 
-    Source: `compile`, compiler line 536. The one-line preview of a thread does not show it
-    (lines 636-641).
+    The one-line preview of a thread does not show it.
 
     Raises:
         InvalidDraftError: It is not text, or empty.
 
     """
+
+    # Source: `compile`, compiler line 536.
 
     content: str = attrs.field(validator=is_said)
     """The markdown."""
