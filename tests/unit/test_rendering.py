@@ -8,6 +8,8 @@ import json
 import re
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from places import SUPPORT
 
 from twake_async import Message, Reaction
@@ -24,7 +26,14 @@ from twake_async.twacode import (
 )
 from twake_async.twacode._nodes.client import KNOWN_TYPES
 from twake_async.twacode._rendering.content import ERROR, problem, shown
-from twake_async.twacode._rendering.elements import TAGS, Element, element, to_data, to_html
+from twake_async.twacode._rendering.elements import (
+    ATTRIBUTES,
+    TAGS,
+    Element,
+    element,
+    to_data,
+    to_html,
+)
 from twake_async.twacode._rendering.links import client_link, is_picture, is_safe, mail_link
 from twake_async.twacode._rendering.markdown import compiled
 from twake_async.twacode._rendering.nodes import DRAWINGS
@@ -264,6 +273,41 @@ def test_hostile_text_in_any_attribute_of_any_node_stays_text(name, text):
         if attribute == "src":
             assert value.startswith("data:image/png")
     json.dumps(to_data(shown(node))).encode()
+
+
+_TEXTS = st.one_of(st.sampled_from(HOSTILE), st.text(max_size=20))
+_VALUES = st.one_of(
+    _TEXTS, st.none(), st.booleans(), st.integers(), st.floats(), st.just([]), st.just({})
+)
+_NODES = st.deferred(
+    lambda: st.builds(
+        lambda kind, content, more: {"type": kind, "content": content, **more},
+        st.sampled_from(sorted(KNOWN_TYPES)),
+        _CONTENTS,
+        st.dictionaries(
+            st.sampled_from((*_ATTRIBUTES[1:], "values", "start", "passive_id")), _VALUES
+        ),
+    )
+)
+_CONTENTS = st.one_of(
+    _VALUES,
+    st.lists(st.one_of(_TEXTS, _NODES), max_size=4),
+    _NODES,
+    st.fixed_dictionaries({"prepared": st.lists(_NODES, max_size=3)}),
+)
+
+
+@given(_CONTENTS, st.dictionaries(_TEXTS, _VALUES))
+@settings(max_examples=400)
+def test_every_content_is_shown_or_is_an_error(content, own):
+    """Nothing that JSON can hold brings the renderer down, and each address in it is safe."""
+    pieces = shown(content, reader_id="r", specific={"r": own})
+    data = json.dumps(to_data(pieces))
+    assert "javascript:" not in "".join(re.findall(r'"(?:href|src)": "([^"]*)"', data))
+    reading = Reading()
+    reading.feed(to_html(pieces))
+    assert reading.tags <= TAGS
+    assert not [name for name, _ in reading.named if name not in ATTRIBUTES]
 
 
 @pytest.mark.parametrize(
