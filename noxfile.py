@@ -46,7 +46,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def typing(session: nox.Session) -> None:
     """The package and a user's code, under mypy and pyright."""
-    _install_group(session, "typing", "-e", ".[sandbox,testing,fast,httpx2]")
+    _install_group(session, "typing", "-e", ".[sandbox,testing,fast,httpx2,postgres]")
     session.run("mypy")
     # Without this, pyright asks for the newest release of itself, and warns of it.
     env = {"PYRIGHT_PYTHON_IGNORE_WARNINGS": "1"}
@@ -57,7 +57,7 @@ def typing(session: nox.Session) -> None:
 
 def _run_tests(session: nox.Session) -> None:
     """Run the whole suite, and demand every branch of the core."""
-    _install_group(session, "tests", "-e", ".[sandbox,testing,fast,httpx2]")
+    _install_group(session, "tests", "-e", ".[sandbox,testing,fast,httpx2,postgres]")
     data = pathlib.Path(session.create_tmp(), "coverage").absolute()
     env = {"COVERAGE_FILE": str(data)}
     if session.posargs:
@@ -148,7 +148,7 @@ def gateways(session: nox.Session) -> None:
 
     What is not installed is skipped, and said so here and in the report of the tests.
     """
-    _install_group(session, "tests", "-e", ".[sandbox,testing,fast,httpx2]")
+    _install_group(session, "tests", "-e", ".[sandbox,testing,fast,httpx2,postgres]")
     path = os.pathsep.join((os.environ["PATH"], "/usr/sbin", "/sbin"))
     for program, packages in GATEWAYS.items():
         if shutil.which(program, path=path) is None:
@@ -162,7 +162,7 @@ def storm(session: nox.Session) -> None:
 
     `nox -s storm -- 1000000 7` makes a million of them, a third over each, by seed 7.
     """
-    _install_group(session, "tests", "-e", ".[testing,fast,httpx2]")
+    _install_group(session, "tests", "-e", ".[testing,fast,httpx2,postgres]")
     session.chdir("tests/support")
     session.run("python", "-m", "storms", *session.posargs)
 
@@ -173,7 +173,7 @@ def node_storm(session: nox.Session) -> None:
 
     `nox -s node_storm -- 20000` makes so many sends, over each transport in part.
     """
-    _install_group(session, "tests", "-e", ".[testing,fast,httpx2]")
+    _install_group(session, "tests", "-e", ".[testing,fast,httpx2,postgres]")
     session.chdir("tests/support")
     session.run("python", "node_storms.py", *(session.posargs or ["20000"]))
 
@@ -184,9 +184,20 @@ def echo_storm(session: nox.Session) -> None:
 
     `nox -s echo_storm -- 20000` makes so many sends, over each transport in part.
     """
-    _install_group(session, "tests", "-e", ".[testing,fast,httpx2]")
+    _install_group(session, "tests", "-e", ".[testing,fast,httpx2,postgres]")
     session.chdir("tests/support")
     session.run("python", "echo_storms.py", *(session.posargs or ["20000"]))
+
+
+@nox.session(default=False)
+def many_machines(session: nox.Session) -> None:
+    """A batch on many processes with a journal on PostgreSQL, under long storms of faults.
+
+    `nox -s many_machines -- kills` makes one of them, `-- --size 0.1` each a tenth as long.
+    """
+    _install_group(session, "tests", "-e", ".[testing,fast,httpx2,postgres]")
+    session.chdir("tests/support")
+    session.run("python", "-m", "machines", *session.posargs)
 
 
 @nox.session(default=False)
@@ -195,7 +206,7 @@ def mutants(session: nox.Session) -> None:
 
     `nox -s mutants -- "twake_async.retry*"` makes a part of the changes.
     """
-    _install_group(session, "tests", "-e", ".[sandbox,testing,fast,httpx2]")
+    _install_group(session, "tests", "-e", ".[sandbox,testing,fast,httpx2,postgres]")
     _install_group(session, "mutants")
     folder = pathlib.Path(session.create_tmp(), "project").absolute()
     session.run("python", "tests/project/mutants/run.py", str(folder), *session.posargs)

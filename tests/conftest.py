@@ -12,7 +12,7 @@ from hypothesis import settings
 # These tests need programs that are no Python packages: `nox -s gateways` asks for them.
 collect_ignore = ["promise/gateways"]
 
-pytest_plugins = ["pytester", "twake_async.testing"]
+pytest_plugins = ["pytester", "twake_async.testing", "postgres.fixtures"]
 
 # A shell's background job, or nohup, begins with signals that are ignored, and so would the
 # programs that the tests begin.

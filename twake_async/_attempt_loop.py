@@ -213,6 +213,10 @@ class Attempts(Generic[C]):
         """Return a wait that may be ended, to be awaited; None where the session is closed."""
         return self._pauses.begin(seconds)
 
+    def cool(self, seconds: float, /) -> None:
+        """Note that the server asked all sends for a pause, as another process heard."""
+        self._cool_until = max(self._cool_until, self.clock.now() + seconds)
+
     async def wait(self, seconds: float, /) -> None:
         """Wait, but no longer than until the session closes."""
         await self.clock.pause(seconds, self._pauses)
@@ -231,11 +235,12 @@ class Attempts(Generic[C]):
                 error = NotSentError(f"the server asked for a pause that {why}", reason="cooldown")
             else:
                 await self.clock.pause(pause, self._pauses)
-        if error is None and send.number:
-            if send.observed() is not None:
+        if error is None and (send.number or send.expired):
+            if send.number and send.observed() is not None:
                 error = send.last  # `_end` returns what was observed
             elif send.listener is not None:
                 error = await send.listener.before_retry()
+            send.expired = False
         return None if error is None else send.end_with(error)
 
     async def _attempt(self, send: Send[T], acquired: C | Failure | TwakeError) -> T | TwakeError:
@@ -244,10 +249,15 @@ class Attempts(Generic[C]):
             return acquired
         if isinstance(acquired, Failure):
             return send.judge(acquired, None).result
-        send.trace = self.transport.start_trace()
+        send.trace = trace = self.transport.start_trace()
+        if (listener := send.listener) is not None:
+            trace.guard = listener.guard
         result = await self.transport.attempt(
-            acquired, send.request, send.trace, max(0.0, send.left()), send.judge
+            acquired, send.request, trace, max(0.0, send.left()), send.judge
         )
+        if trace.expired and listener is not None:
+            send.expired = True
+            listener.retry_dropped()
         send.trace = None
         return result
 
@@ -269,7 +279,7 @@ class Attempts(Generic[C]):
         elif (found := await send.find(result)) is not None:
             return self._found(send, found, goes_on=wait is not None)
         # A step takes time, too.
-        return wait if wait is not None and wait < send.left() else None
+        return wait if wait is not None and (wait < send.left() or send.expired) else None
 
     def _drop_retry(self, send: Send[T], acquired: C | Failure | TwakeError) -> Found[T] | None:
         """Return what an event showed just before another attempt would leave; drop that one."""
@@ -309,6 +319,9 @@ class Attempts(Generic[C]):
 
     def _wait_after(self, send: Send[T], result: TwakeError) -> float | None:
         """Return the seconds until the next attempt, or None where this one was the last."""
+        if send.expired:  # no attempt was made, and another one takes its place at once
+            send.number -= 1
+            return 0.0
         wait = self._next_wait(send, result)
         self._observe(send, result.outcome, result.reason, wait, result)
         send.note(result)

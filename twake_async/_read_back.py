@@ -28,6 +28,8 @@ class ReadBack:
 
     """
 
+    guard = None
+
     def __init__(self, request: SaveRequest, attempts: Attempts[Any], seconds: float) -> None:
         steps = request.steps
         if steps is None or not steps.can_read or request.operation == "ephemeral":

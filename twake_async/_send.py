@@ -33,6 +33,14 @@ LONGEST_LOOK = 2.0
 class Listener(Protocol):
     """Hears of each attempt of one send: a batch listens for its journal."""
 
+    @property
+    def guard(self) -> Callable[[], bool] | None:
+        """What says, when the first byte would leave, whether it still may; None: it may.
+
+        Where it may not, the attempt does not count. Another one follows `before_retry`.
+        """
+        ...
+
     def attempt_ended(self, outcome: Outcome, reason: str, *, last: bool) -> None:
         """Note the outcome of an attempt, and whether it was the last one."""
 
@@ -86,6 +94,8 @@ class Send(Generic[T]):
     """How many of them never left."""
     trace: Trace | None = None
     """The trace of the attempt that is running."""
+    expired: bool = False
+    """Whether the last attempt did not leave because its listener's guard forbade it."""
     last: TwakeError | None = None
     """What the last attempt proved."""
     doubt: OutcomeUnknownError | None = None

@@ -215,16 +215,22 @@ class JournalError(TwakeError):
 
     `reason` is one of
 
-    - `locked`: another batch, of this process or another, uses the journal;
+    - `locked`: another batch, of this process or another, uses the journal or the partition;
     - `linked`: the file has several names (hard links);
-    - `foreign`: the file is not a journal;
+    - `foreign`: the file is not a journal, or the database has no such batch;
     - `damaged`: the file does not have what was written to it;
     - `moved`: the file was deleted, moved or replaced during the run;
-    - `version`: the journal has a schema that this release does not know;
-    - `target`: it belongs to another server, group or API, or its keys were made in another way;
-    - `broken`: the file cannot be opened, read or written;
+    - `version`: the journal has a schema that this release does not know, or its database is too
+      old;
+    - `target`: it belongs to another server, group or API, its keys were made in another way, or it
+      has another number of partitions;
+    - `broken`: the file or the database cannot be opened, read or written;
     - `full`: the disk is full;
-    - `changed`: a draft differs from the draft that has this key in the journal;
+    - `taken_over`: another process took the partition over, and continues with its messages;
+    - `pooled`: the connection to the database is that of a pooler;
+    - `unfinished`: a partition is not done, so no other round begins;
+    - `changed`: a draft differs from the draft that has this key in the journal, or the batch was
+      begun with another input;
     - `key`: the function for keys failed, its result is not a key, or two drafts have one key.
     """
 

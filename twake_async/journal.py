@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
+from ._journal.file import SqliteSource
+from ._journal.openable import Openable
 from ._journal.views import read_counts, read_entries
+from ._journal.writer import JournalWriter
 from .deliveries import JournalEntry  # noqa: TC001
 from .errors import ConfigurationError, Outcome
 
 __all__ = ["Journal"]
 
 
-class Journal:
+class Journal(Openable):
     """A file that lets a batch continue after it ended early, for any reason.
 
     Give it to `TwakeSession.send_many`, which opens it, locks it and closes it. One batch uses it
@@ -34,6 +37,9 @@ class Journal:
 
     def __repr__(self) -> str:
         return f"Journal({self.path!r})"
+
+    def _make_writer(self) -> JournalWriter:
+        return JournalWriter(SqliteSource(self.path))
 
     def counts(self) -> dict[Outcome | None, int]:
         """Return how many messages have each outcome; None is for messages in flight.

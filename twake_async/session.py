@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self
 
 from ._arguments import Hidden, check_credentials, from_environment, taken_out
 from ._batch.engine import Plan, stream
+from ._batch.partitions import send_parts
 from ._generations import Wanted
 from ._lifetime import Life
 from ._sender import draft_of_edit, draft_of_reply
@@ -19,6 +20,7 @@ from .deliveries import Delivery, Drafts, Progress  # noqa: TC001
 from .errors import ConfigurationError
 from .journal import Journal  # noqa: TC001
 from .messages import Message, MessageDraft, MessageRef, ReaderUpdate, ReplyTarget
+from .postgres import JournalPart, PostgresJournal  # noqa: TC001
 from .resources import Channels, Dialogs, Files, Messages, Users
 from .resources._caller import Caller, Limits
 from .resources._channels import find_direct
@@ -420,7 +422,7 @@ class TwakeSession:
         after_unknown: Literal["continue", "hold"] = "continue",
         hold_after: Literal["unknown", "failure"] | None = None,
         rate: float | None = None,
-        journal: Journal | None = None,
+        journal: Journal | JournalPart | None = None,
         on_progress: Callable[[Progress], object] | None = None,
         resume: Literal["report", "resend"] = "report",
         key: Callable[[MessageDraft], str] | None = None,
@@ -454,7 +456,9 @@ class TwakeSession:
                 every outcome except `DELIVERED`. None: send on.
             rate: The limit of messages per second; None for no limit.
             journal: The journal in which to record each message and its outcome. A later call with
-                the same input continues where this one ended.
+                the same input continues where this one ended. A `Journal`, or one part of a
+                `PostgresJournal`; the `rate` of a part is that of all machines together, and a
+                part that is done yields nothing.
             on_progress: Called with a `Progress` for each draft that ends, also after you left the
                 loop, and for each pause; it must not block.
             resume: With a journal: what to do with a message that an earlier run left unknown.
@@ -462,7 +466,7 @@ class TwakeSession:
                 twice. Over `api="node"` the session looks for the message first; if the look finds
                 it, it is `DELIVERED`.
             key: With a journal: a function that returns the key of a draft; None for the position
-                in the input.
+                in the input. A part of a `PostgresJournal` needs one.
             outage_timeout: Seconds. The batch pauses while the server seems to be down. A longer
                 pause ends the batch, and the remaining messages are `NOT_SENT`. None for no limit.
             stop: An event. When you set it, the batch takes no more drafts and begins no more
@@ -505,6 +509,54 @@ class TwakeSession:
             **needs,
         )
         return stream(drafts, send, plan)
+
+    def send_partitioned(
+        self,
+        drafts_for: Callable[[int], Drafts],
+        *,
+        journal: PostgresJournal,
+        key: Callable[[MessageDraft], str],
+        concurrency: int = 4,
+        on_progress: Callable[[Progress], object] | None = None,
+        stop: asyncio.Event | None = None,
+        **options: Any,
+    ) -> AsyncGenerator[Delivery, None]:
+        """Send the partitions of a batch beside other machines, until all of them are done.
+
+        Start the same program on any number of machines. Each takes free partitions, one after
+        the other, and takes those over whose process has died. It yields the deliveries of the
+        partitions that it sent; the journal has those of all.
+
+        A partition that another process took over yields nothing more. A partition is done when
+        one run has passed over its whole input. What was refused or not sent then is sent again
+        only after `journal.new_round()`.
+
+        Args:
+            drafts_for: Returns the drafts of one partition, by its number: those whose channel is
+                `journal.part_of`'s. It may be called again for the same number.
+            journal: The journal that all machines share.
+            key: Makes the key of a draft, the same on every machine.
+            concurrency: How many partitions are sent at once.
+            on_progress: Called with the `Progress` of what this process has sent.
+            stop: An event that ends it once it is set, as for `send_many`.
+            **options: The other arguments of `send_many`, for each partition. `in_flight` is that
+                of one partition, `rate` that of all machines together.
+
+        Raises:
+            ConfigurationError: An argument cannot work.
+            JournalError: The journal cannot be used.
+            TwakeError: As for `send_many`.
+
+        """
+        return send_parts(
+            self.send_many,
+            drafts_for,
+            journal=journal,
+            concurrency=concurrency,
+            on_progress=on_progress,
+            stop=stop,
+            options=options | {"key": key},
+        )
 
     async def edit_message(
         self,

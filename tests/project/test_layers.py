@@ -31,6 +31,7 @@ EXTRAS = frozenset(
         "httptools",
         "httpx2",
         "httpcore2",
+        "psycopg",
     }
 )
 # The rooms of the core that know an extra, and import it when it is used.
@@ -38,6 +39,8 @@ EXTRA_ROOMS = {
     "_transport.http_library": frozenset({"httpx2", "httpcore2"}),
     "_protocol.http_answer": frozenset({"httptools"}),
     "_protocol.json_codec": frozenset({"orjson"}),
+    "_journal.postgres.address": frozenset({"psycopg"}),
+    "_journal.postgres.connection": frozenset({"psycopg"}),
     "session": frozenset({"httpx2"}),  # for its types: no room but one imports it to run
 }
 HTTP_LIBRARIES = frozenset({"httpx", "httpcore", "httpx2", "httpcore2"})

@@ -174,6 +174,9 @@ class Clock:
     def cooling(self) -> float:
         return max(0.0, self.cool_until - self.time)
 
+    def cool(self, seconds: float) -> None:
+        self.cool_until = max(self.cool_until, self.time + seconds)
+
     async def wait(self, seconds: float) -> None:
         until = self.time + seconds
         await asyncio.sleep(0)

@@ -31,6 +31,7 @@ import sys
 import tomllib
 from typing import Any
 
+import yaml
 from sybil import Document, Example
 from sybil.parsers.myst import CodeBlockParser
 
@@ -40,9 +41,8 @@ from twake_async.sandbox import Sandbox
 from twake_async.sandbox._seed import DEFAULT_SEED
 
 ROOT = pathlib.Path(__file__).parents[2]
-PAGES = sorted(
-    [ROOT / "README.md", *(p for p in (ROOT / "docs").rglob("*.md") if "_build" not in p.parts)]
-)
+DOCS = ROOT / "docs"
+PAGES = sorted([ROOT / "README.md", *(p for p in DOCS.rglob("*.md") if "_build" not in p.parts)])
 
 #: What differs from run to run, and what it is shown as before two outputs are compared.
 _VOLATILE = (
@@ -180,7 +180,7 @@ def _run_sql(example: Example) -> None:
 
 
 def _read_unit(example: Example) -> None:
-    """Read a unit of systemd: sections, and settings with values."""
+    """Read a unit of systemd or a file of services: sections, and settings with values."""
     unit = configparser.RawConfigParser(interpolation=None, strict=False)
     unit.read_string(example.parsed)
     assert unit.sections()
@@ -188,8 +188,6 @@ def _read_unit(example: Example) -> None:
 
 def _read_yaml(example: Example) -> None:
     """Read the documents of a block; each is a mapping."""
-    import yaml
-
     assert all(isinstance(document, dict) for document in yaml.safe_load_all(example.parsed))
 
 

@@ -35,7 +35,7 @@ from twake_async import (
     RetryPolicy,
 )
 from twake_async._batch.engine import stream
-from twake_async._journal.file import JournalFile
+from twake_async._journal.file import JournalFile, SqliteSource
 from twake_async._journal.rows import SCHEMA, VERSION
 from twake_async._journal.writer import JournalWriter
 
@@ -882,9 +882,9 @@ async def test_outcomes_that_found_no_room_are_written_at_the_end_if_they_can_be
 
 async def test_a_disk_that_stays_full_is_tried_once_more_and_no_oftener(path, monkeypatch):
     """After the first failure all is refused, and at the end the outcomes are tried again."""
-    writer = JournalWriter(path)
+    writer = JournalWriter(SqliteSource(path))
     await writer.open(target="", keys="position")
-    intent = JournalEntry("000000000", "f" * 32, "c0", "mine", writer.file.run, 1.0)
+    intent = JournalEntry("000000000", "f" * 32, "c0", "mine", writer.store.run, 1.0)
     assert await writer.write(intent) is None
     tried = []
 

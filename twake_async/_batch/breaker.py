@@ -19,7 +19,7 @@ from twake_async.errors import NotSentError, TwakeError
 from .outage import PAUSES, Outage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from twake_async.check import Check
 
@@ -39,6 +39,9 @@ class Pace(Protocol):
     def cooling(self) -> float:
         """Return how many seconds of the server's pause are left; 0 for none."""
         ...
+
+    def cool(self, seconds: float, /) -> None:
+        """Note a pause that the server asked of another machine."""
 
     async def wait(self, seconds: float, /) -> None:
         """Wait for a number of seconds, or until the session closes."""
@@ -74,6 +77,7 @@ class Breaker:
         halt: Ends the batch. It takes the error of each draft that is not sent any more, and the
             error that the batch raises.
         on_pause: Called with each pause.
+        next_slot: Returns the time of the next message, where other machines share the rate.
 
     """
 
@@ -84,6 +88,7 @@ class Breaker:
     timeout: float
     halt: Callable[[TwakeError, TwakeError], None]
     on_pause: Callable[[Pause], None]
+    next_slot: Callable[[], Awaitable[float]] | None = None
     _is_stopped: bool = attrs.field(default=False, init=False)
     _is_checked: bool = attrs.field(default=False, init=False)
     _checking: asyncio.Lock = attrs.field(factory=asyncio.Lock, init=False)
@@ -180,9 +185,12 @@ class Breaker:
         await self._cool()
         if self.rate is None:
             return
-        now = self.pace.now()
-        slot = max(now, self._next_slot)
-        self._next_slot = slot + 1 / self.rate
+        if self.next_slot is not None:
+            slot, now = await self.next_slot(), self.pace.now()
+        else:
+            now = self.pace.now()
+            slot = max(now, self._next_slot)
+            self._next_slot = slot + 1 / self.rate
         if slot > now:
             await self.pace.wait(slot - now)
 

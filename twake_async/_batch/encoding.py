@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Literal
 
 import attrs
 
-from twake_async._journal.resume import again, given_twice, key_of, resume
+from twake_async._journal.resume import again, check_storable, given_twice, key_of, resume
+from twake_async._journal.shared_writer import SharedWriter
 from twake_async.deliveries import Delivery, JournalEntry
 from twake_async.errors import JournalError, Outcome
 
@@ -73,26 +74,61 @@ class Encoder:
         if item.entry is not None:
             self._keys.discard(item.entry.key)
 
+    async def settle(self, item: Item) -> None:
+        """Ask a shared journal what an earlier run did with an item.
+
+        Raises:
+            JournalError: The journal is broken, or another process has the partition.
+
+        """
+        assert isinstance(self.writer, SharedWriter)  # noqa: S101 - only such items are pending
+        assert item.pending is not None  # noqa: S101 - as above
+        encoded, intent = item.pending
+        try:
+            found = await self.writer.look_up(intent.key)
+            self._resolve(item, encoded, intent, found)
+        except JournalError as exc:
+            if exc.reason not in ("changed", "key"):
+                raise
+            item.known, item.request = not_sent(item.draft, exc).known, None
+        item.pending = None
+
     def _look_up(
         self, writer: JournalWriter, draft: MessageDraft, encoded: EncodedDraft, position: int
     ) -> Item:
-        intent = self._intent(draft, encoded, position, writer.file.run)
+        intent = self._intent(draft, encoded, position, writer.store.run)
         key, found = intent.key, None
         if key in self._keys:
             raise given_twice(key)
-        if self.key is not None or key <= writer.file.last_key:
-            found = writer.find(key)
-        entry = resume(draft, intent, found, self.policy)
-        known = entry if isinstance(entry, Delivery) else None
-        if known is not None and known.outcome is not Outcome.UNKNOWN:
-            return Item(draft, draft.channel_id, known=known)
-        if self.key is not None:
+        item = Item(draft, draft.channel_id)
+        if isinstance(writer, SharedWriter):
+            check_storable(draft)
+            item.entry = intent
             self._keys.add(key)
+            if writer.shared.is_empty:
+                item.request = encoded.request(intent.front_id, intent.marker)
+            else:
+                item.pending = encoded, intent
+            return item
+        if self.key is not None or key <= writer.store.last_key:
+            found = writer.find(key)
+        self._resolve(item, encoded, intent, found)
+        if item.entry is not None and self.key is not None:
+            self._keys.add(key)
+        return item
+
+    def _resolve(
+        self, item: Item, encoded: EncodedDraft, intent: JournalEntry, found: JournalEntry | None
+    ) -> None:
+        """Note in an item what is sent of it, by what the journal has under its key."""
+        entry = resume(item.draft, intent, found, self.policy)
         if isinstance(entry, Delivery):
+            item.known = entry
+            if entry.outcome is not Outcome.UNKNOWN:
+                return
             assert found is not None  # noqa: S101 - what is reported was found
             entry = again(intent, found)
-        request = encoded.request(entry.front_id, entry.marker)
-        return Item(draft, draft.channel_id, known=known, request=request, entry=entry)
+        item.request, item.entry = encoded.request(entry.front_id, entry.marker), entry
 
     def _intent(
         self, draft: MessageDraft, encoded: EncodedDraft, position: int, run: int

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from twake_async._journal.writer import JournalWriter
+from twake_async._journal.openable import writer_of
+from twake_async._journal.shared_writer import SharedWriter
 from twake_async.deliveries import stopped
 from twake_async.errors import ConfigurationError
 
@@ -23,18 +24,20 @@ from .encoding import Encoder
 from .event_loop import check_running, is_torn_down
 from .input import Input
 from .outage import Outage
-from .outcomes import holds_channel
+from .outcomes import holds_channel, is_own
 from .plan import Plan
 from .progress import ProgressReporter
 from .records import Records
 from .results import Results
 from .sending import Sending
+from .sharing import Sharing
 from .worker import Worker
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from twake_async._journal.file import Keys
+    from twake_async._journal.store import Keys
+    from twake_async._journal.writer import JournalWriter
     from twake_async.deliveries import Delivery, Drafts
     from twake_async.errors import JournalError, TwakeError
 
@@ -66,7 +69,7 @@ def stream(drafts: Drafts, send: Send, plan: Plan) -> AsyncGenerator[Delivery, N
         raise ConfigurationError(
             "drafts must be an iterable or an async iterable of MessageDrafts", field="drafts"
         )
-    writer = None if plan.journal is None else JournalWriter(plan.journal.path)
+    writer = None if plan.journal is None else writer_of(plan.journal)
     return _Batch(drafts, send, plan, writer).run()
 
 
@@ -85,6 +88,9 @@ class _Batch:
     _sending: Sending = attrs.field(init=False)
     _progress: ProgressReporter = attrs.field(init=False)
     _workers: list[Worker] = attrs.field(init=False)
+    _sharing: Sharing | None = attrs.field(init=False)
+    _only_own: bool = attrs.field(default=False, init=False)
+    """Whether it yields only what it ended itself: other machines may send the rest."""
 
     def __attrs_post_init__(self) -> None:
         plan = self.plan
@@ -97,6 +103,10 @@ class _Batch:
             lambda: self._input.read,
             lambda exc: self._halt(stopped(), exc),
         )
+        self._sharing = None
+        if isinstance(self.writer, SharedWriter):
+            self.writer.on_pause = plan.pace.cool
+            self._sharing = Sharing(self.writer, plan.pace, plan.rate)
         self._breaker = Breaker(
             plan.server,
             plan.pace,
@@ -105,10 +115,17 @@ class _Batch:
             math.inf if plan.outage_timeout is None else plan.outage_timeout,
             self._halt,
             self._progress.report_pause,
+            None if self._sharing is None else self._sharing.next_slot,
         )
-        self._records = Records(self.writer, lambda error: self._halt(error, error))
+        self._records = Records(self.writer, lambda error: self._halt(error, error), self._sharing)
         self._sending = Sending(
-            self.send, plan.look, self._breaker, self._records, self._halt, self._finish
+            self.send,
+            plan.look,
+            self._breaker,
+            self._records,
+            encoder.settle,
+            self._halt,
+            self._finish,
         )
         self._workers = [Worker(self._records) for _ in range(plan.in_flight)]
 
@@ -119,11 +136,16 @@ class _Batch:
         try:
             while (result := await self._results.next()) is not None:
                 delivery, written = result
-                if written is not None:
-                    await written
+                error = None if written is None else await written
+                if error is not None and self._sharing is not None:
+                    self._halt(error, error)
+                is_kept = written is not None and error is None
+                if self._only_own and not is_own(delivery, is_kept=is_kept):
+                    continue
                 yield delivery
             for delivery in self._give_up_rest():
                 yield delivery
+            self._note_whole()
         except asyncio.CancelledError:
             drain = False
             raise
@@ -140,6 +162,8 @@ class _Batch:
             await self.writer.open(target=plan.target, keys=keys)
         if plan.stop is not None and plan.stop.is_set():
             self._halt(stopped())
+        if self._sharing is not None and self._sharing.writer.shared.is_done:
+            self._input.stop()
         tasks = [asyncio.create_task(self._work(worker)) for worker in self._workers]
         if plan.stop is not None:
             tasks.append(asyncio.create_task(self._watch(plan.stop)))
@@ -173,9 +197,18 @@ class _Batch:
         if late is not None and late is not before and not isinstance(late, Exception):
             raise late
 
+    def _note_whole(self) -> None:
+        """Note in the journal that the batch passed over its whole input, if it did."""
+        if self.writer is not None:
+            is_broken = self._input.error is not None or self._sending.error_of_rest is not None
+            self.writer.is_whole = not is_broken
+
     def _give_up_rest(self) -> list[Delivery]:
         """Finish the drafts that were read and not handed out, and return their deliveries."""
-        left = [(item, self._sending.give_up(item)) for item in self._input.clear()]
+        items = self._input.clear()
+        if self._only_own:
+            return []
+        left = [(item, self._sending.give_up(item)) for item in items]
         for item, delivery in left:
             self._finish(item, delivery)
         return [delivery for _, delivery in left]
@@ -208,6 +241,7 @@ class _Batch:
             exc: What the batch raises at its end; None for nothing.
 
         """
+        self._only_own = self._sharing is not None
         self._input.stop(exc)
         if self._sending.error_of_rest is None:
             self._sending.error_of_rest = error
@@ -255,5 +289,6 @@ class _Batch:
         if holds_channel(self.plan.hold_after, self.plan.after_unknown, delivery.outcome):
             self._sending.held.add(item.channel)
         written = self._records.finish(item, delivery)
-        self._progress.report_delivery(delivery)
+        if not self._only_own or is_own(delivery, is_kept=False):
+            self._progress.report_delivery(delivery)
         return written

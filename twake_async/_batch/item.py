@@ -13,7 +13,7 @@ from twake_async.messages import MessageDraft
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from twake_async._protocol.generation import SaveRequest
+    from twake_async._protocol.generation import EncodedDraft, SaveRequest
     from twake_async.deliveries import JournalEntry
     from twake_async.errors import TwakeError
     from twake_async.messages import Message
@@ -77,6 +77,9 @@ class Item:
 
     entry: JournalEntry | None = None
     """The intent for the journal; None without a journal."""
+
+    pending: tuple[EncodedDraft, JournalEntry] | None = None
+    """Where a shared journal was not asked yet: the encoded draft, and the intent to send it."""
 
     begun: bool = False
     """Whether its intent was given to the journal."""

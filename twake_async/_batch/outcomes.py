@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from .item import Item
 
-__all__ = ["delivered", "failed", "holds_channel", "unfinished", "was_cooling"]
+__all__ = ["delivered", "failed", "holds_channel", "is_own", "unfinished", "was_cooling"]
 
 
 def delivered(item: Item, message: Message) -> Delivery:
@@ -73,6 +73,21 @@ def holds_channel(hold_after: str | None, after_unknown: str, outcome: Outcome) 
     if hold_after == "failure":
         return outcome is not Outcome.DELIVERED
     return outcome is Outcome.UNKNOWN and (hold_after or after_unknown) in ("unknown", "hold")
+
+
+def is_own(delivery: Delivery, *, is_kept: bool) -> bool:
+    """Say whether a batch over a shared journal reports a delivery after it ended early.
+
+    Another machine goes on with what was not sent. What was delivered is a fact.
+
+    Args:
+        delivery: What this run made of the draft.
+        is_kept: Whether this run has written it to the journal.
+
+    """
+    if delivery.from_journal or delivery.outcome is Outcome.DELIVERED:
+        return True
+    return is_kept and delivery.outcome is not Outcome.NOT_SENT
 
 
 def was_cooling(delivery: Delivery) -> bool:

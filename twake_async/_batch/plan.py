@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Literal
 import attrs
 
 from twake_async._arguments import check_callback, check_choice, check_count, check_kind
+from twake_async._journal.openable import Openable, needs_key
 from twake_async.errors import ConfigurationError
-from twake_async.journal import Journal
 from twake_async.retry import RetryPolicy
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class Plan:
     after_unknown: Literal["continue", "hold"]
     hold_after: Literal["unknown", "failure"] | None = None
     rate: float | None
-    journal: Journal | None
+    journal: Openable | None
     on_progress: Callable[[Progress], object] | None
     resume: Literal["report", "resend"]
     key: Callable[[MessageDraft], str] | None
@@ -72,11 +72,26 @@ class Plan:
                 raise ConfigurationError(f"{name} must be a number of {unit}, or None", field=name)
 
     def _check_kinds(self) -> None:
-        for name, kind in (("retry", RetryPolicy), ("journal", Journal), ("stop", asyncio.Event)):
+        for name, kind in (("retry", RetryPolicy), ("stop", asyncio.Event)):
             if getattr(self, name) is not None:
                 check_kind(name, getattr(self, name), kind)
+        if self.journal is not None:
+            self._check_journal(self.journal)
         check_callback("key", self.key)
         check_callback("on_progress", self.on_progress)
+
+    def _check_journal(self, journal: object) -> None:
+        if not isinstance(journal, Openable):
+            raise ConfigurationError(
+                "journal must be a Journal, or a part of a PostgresJournal: journal.part(0)",
+                field="journal",
+            )
+        if self.key is None and needs_key(journal):
+            raise ConfigurationError(
+                "a part of a journal needs key=, which makes the same key of a message on every "
+                "machine",
+                field="key",
+            )
 
 
 def _is_positive(number: object) -> bool:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from twake_async.errors import JournalError
 
     from .item import Item
+    from .sharing import Sharing
 
 __all__ = ["Records"]
 
@@ -29,11 +30,13 @@ class Records:
     Args:
         writer: The journal writer; None without a journal.
         on_failure: Takes the error of an intent that could not be written, which ends the batch.
+        sharing: What a shared journal needs; None for a file.
 
     """
 
     writer: JournalWriter | None
     on_failure: Callable[[JournalError], None]
+    sharing: Sharing | None = None
 
     async def begin(self, item: Item, intent: JournalEntry) -> JournalError | None:
         """Put the intent to send a draft on the disk; return the error where that failed."""
@@ -64,5 +67,6 @@ class Records:
         error = await self.writer.write(entry)
         if error is None:
             return None
-        self.on_failure(error)
+        if error.reason != "key":  # else the claim of this draft alone was refused
+            self.on_failure(error)
         return copy.copy(error)

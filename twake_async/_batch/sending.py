@@ -11,6 +11,7 @@ import attrs
 from twake_async.deliveries import error_for, stopped
 from twake_async.errors import (
     ConfigurationError,
+    JournalError,
     NotSentError,
     Outcome,
     SessionClosedError,
@@ -54,6 +55,7 @@ class Sending:
         look: Returns the message of a request that an earlier run sent, if a read finds it.
         breaker: Says when a draft may be sent.
         records: What the journal keeps of each draft.
+        settle: Asks a shared journal about a draft that is pending.
         halt: Ends the batch: takes the error of each draft that is not sent any more, and the
             error that the batch raises.
         finish: Takes each draft that has its outcome, and its delivery.
@@ -64,6 +66,7 @@ class Sending:
     look: Look
     breaker: Breaker
     records: Records
+    settle: Callable[[Item], Awaitable[None]]
     halt: Halt
     finish: Callable[[Item, Delivery], object]
     held: set[str | None] = attrs.field(factory=set, init=False)
@@ -74,12 +77,15 @@ class Sending:
 
     async def deliver(self, item: Item, worker: Worker) -> Delivery:
         """Return the delivery of a draft: what is known of it, or what its send came to."""
-        if item.known is not None and not item.may_be_there:
-            return item.known
-        if item.known is None and item.channel in self.held:
-            return failed(item, NotSentError(_HELD, reason="held"))
+        if item.pending is not None and not await self._settle(item, worker):
+            return self.give_up(item)
+        if (delivery := self._without_sending(item)) is not None:
+            return delivery
         worker.begin(item)
+        sharing = self.records.sharing
         try:
+            if sharing is not None:
+                await sharing.wait_for_earlier_intents(item.channel)
             while (permit := await self.breaker.acquire()) is not None:
                 delivery = await self._try(item, worker, permit)
                 if delivery.error is None or self.is_closing or not was_cooling(delivery):
@@ -95,6 +101,14 @@ class Sending:
             self.halt(stopped(), exc)
         return self.give_up(item)
 
+    def _without_sending(self, item: Item) -> Delivery | None:
+        """Return the delivery of a draft that needs neither a send nor a look."""
+        if item.known is not None and not item.may_be_there:
+            return item.known
+        if item.known is None and item.channel in self.held:
+            return failed(item, NotSentError(_HELD, reason="held"))
+        return None
+
     def give_up(self, item: Item) -> Delivery:
         """Return the delivery of a draft that is not sent any more."""
         if item.known is not None:
@@ -105,12 +119,25 @@ class Sending:
         error.front_id = item.front_id
         return failed(item, error)
 
+    async def _settle(self, item: Item, worker: Worker) -> bool:
+        """Ask a shared journal about a draft; say whether it answered."""
+        worker.is_busy = True
+        try:
+            await self.settle(item)
+        except JournalError as exc:
+            self.halt(exc, exc)
+            return False
+        finally:
+            worker.is_busy = False
+        return True
+
     async def _try(self, item: Item, worker: Worker, permit: int) -> Delivery:
         """Put the intent on the disk, if there is a journal, and send the draft."""
         worker.is_busy = True
         try:
             if item.may_be_there and (found := await self._look(item, permit)) is not None:
                 return found
+            worker.begin_intent()
             error = None if item.entry is None else await self.records.begin(item, item.entry)
             if error is None and self.error_of_rest is None:
                 return await self._send(item, worker, permit)

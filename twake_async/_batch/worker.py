@@ -7,9 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from twake_async._journal import intents
+
 from .item import AttemptLog
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from twake_async.errors import JournalError, Outcome
 
     from .item import Item
@@ -30,6 +34,8 @@ class Worker:
     _attempts: AttemptLog = attrs.field(factory=AttemptLog, init=False)
     _item: Item = attrs.field(init=False)
     _is_woken: bool = attrs.field(default=False, init=False)
+    _committed: float = attrs.field(default=0.0, init=False)
+    """The time before its intent was committed, by the clock of intents."""
 
     def begin(self, item: Item) -> None:
         """Take another draft, and forget the attempts of the one before."""
@@ -64,7 +70,20 @@ class Worker:
         if self.task is not None and not (wait and self.is_sending):
             self.task.cancel()
 
+    def begin_intent(self) -> None:
+        """Note that its intent is committed now, from when on it is valid."""
+        if self.records.sharing is not None:
+            self._committed = intents.now()
+
     # --- what the loop of attempts tells its listener ---------------------------------------------
+
+    @property
+    def guard(self) -> Callable[[], bool] | None:
+        """What says whether its intent is still valid; None for the journal of one machine."""
+        return None if self.records.sharing is None else self._may_leave
+
+    def _may_leave(self) -> bool:
+        return intents.is_valid(self._committed, intents.now())
 
     def attempt_ended(self, outcome: Outcome, reason: str, *, last: bool) -> None:
         """Note the outcome of an attempt.
@@ -76,6 +95,8 @@ class Worker:
 
         """
         self._attempts.add(outcome, reason)
+        if reason == "later" and self.records.sharing is not None:
+            self.records.sharing.slow()
         if not last:
             self.records.pause(self._item)
 
@@ -85,6 +106,7 @@ class Worker:
 
     async def before_retry(self) -> JournalError | None:
         """Put the intent of another attempt on the disk; return the error where that failed."""
+        self.begin_intent()
         error = await self.records.begin_retry(self._item)
         if error is None:
             self._attempts.begin()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 import sqlite3
 import time
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Self
 
 import attrs
 
@@ -39,13 +39,31 @@ from .rows import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
 
     from twake_async.deliveries import JournalEntry
 
-__all__ = ["JournalFile", "Keys"]
+    from .store import Keys
 
-Keys = Literal["position", "caller"]
+__all__ = ["JournalFile", "SqliteSource"]
+
+#: A file that one batch has locked refuses no intent.
+_NONE_REFUSED: Mapping[str, JournalError] = {}
+
+
+@attrs.frozen
+class SqliteSource:
+    """A journal's file, by its path."""
+
+    name: str
+
+    def open(self, *, target: str, keys: Keys) -> JournalFile:
+        """Open the file, as `JournalFile.open` does."""
+        return JournalFile.open(self.name, target=target, keys=keys)
+
+    def as_error(self, exc: Exception) -> JournalError:
+        """Return the error for a failure of SQLite or of the system."""
+        return as_journal_error(self.name, exc)
 
 
 @attrs.define(eq=False)
@@ -108,17 +126,22 @@ class JournalFile:
         """
         self._lock.check()
 
-    def write(self, entries: Iterable[JournalEntry]) -> None:
+    def write(self, entries: Iterable[JournalEntry]) -> Mapping[str, JournalError]:
         """Put entries on the disk, all or none. They are there when this returns."""
         rows = [row_of(entry) for entry in entries]
         if len(rows) <= ROWS:
             _write_rows(self._writer, rows)
-            return
+            return _NONE_REFUSED
         with self._writer:
             self._writer.execute("BEGIN")
             _write_rows(self._writer, rows)
+        return _NONE_REFUSED
 
-    def end_run(self) -> None:
+    def write_late(self, entries: Sequence[JournalEntry]) -> None:
+        """Write the outcomes that could not be written before."""
+        self.write(entries)
+
+    def end_run(self, *, is_whole: bool) -> None:  # noqa: ARG002 - a file has one run at a time
         """Write that the run has ended."""
         _write_run(self._writer, self.run, self._began, time.time())
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 import attrs
 
 from twake_async.deliveries import Delivery, JournalEntry, error_for
-from twake_async.errors import JournalError, Outcome
+from twake_async.errors import InvalidDraftError, JournalError, Outcome
 from twake_async.messages import Message
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from twake_async.messages import MessageDraft
 
-__all__ = ["again", "given_twice", "key_of", "resume"]
+__all__ = ["again", "check_storable", "given_twice", "key_of", "resume"]
 
 
 def key_of(draft: MessageDraft, position: int, make: Callable[[MessageDraft], str] | None) -> str:
@@ -46,6 +46,14 @@ def key_of(draft: MessageDraft, position: int, make: Callable[[MessageDraft], st
 def given_twice(key: str) -> JournalError:
     """Return the error for a key that the input gave before."""
     return JournalError(f"the key {key!r} was given twice", reason="key")
+
+
+def check_storable(draft: MessageDraft) -> None:
+    """Raise `InvalidDraftError` for a draft whose ids PostgreSQL cannot keep."""
+    if draft.front_id is not None and "\0" in draft.front_id:
+        raise InvalidDraftError(
+            "front_id holds a null character, which PostgreSQL cannot keep", field="front_id"
+        )
 
 
 def resume(

@@ -9,20 +9,20 @@ import asyncio
 import contextlib
 import logging
 import queue
-import sqlite3
 import threading
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
 
-from .errors import as_journal_error
-from .file import JournalFile
+from twake_async.errors import JournalError
+
+from .store import Keys, Source, Store  # noqa: TC001
 
 if TYPE_CHECKING:
-    from twake_async.deliveries import JournalEntry
-    from twake_async.errors import JournalError
+    from collections.abc import Callable, Mapping
 
-    from .file import Keys
+    from twake_async.deliveries import JournalEntry
+
 
 __all__ = ["GROUP", "JournalWriter"]
 
@@ -32,14 +32,14 @@ GROUP = 1000
 log: logging.Logger = logging.getLogger("twake_async")
 
 T = TypeVar("T")
-_Order = tuple["JournalEntry", "asyncio.Future[JournalError | None]"]
+_Order = tuple["JournalEntry", "asyncio.Future[Any]"]
 
 
 @attrs.frozen
 class _Opened:
-    """The first report of the thread: the open file, or why there is none."""
+    """The first report of the thread: the open journal, or why there is none."""
 
-    file: JournalFile | None
+    store: Store | None
     error: JournalError | None
 
 
@@ -51,8 +51,10 @@ class JournalWriter:
     write before.
     """
 
-    path: str
-    file: JournalFile = attrs.field(init=False)
+    source: Source
+    store: Store = attrs.field(init=False)
+    is_whole: bool = attrs.field(default=False, init=False)
+    """Whether the batch passed over its whole input; it says so before `aclose`."""
     _orders: queue.SimpleQueue[_Order | None] = attrs.field(factory=queue.SimpleQueue, init=False)
     _loop: asyncio.AbstractEventLoop = attrs.field(init=False)
     _thread: threading.Thread = attrs.field(init=False)
@@ -61,14 +63,14 @@ class JournalWriter:
     _unsaved: list[JournalEntry] = attrs.field(factory=list, init=False)
 
     async def open(self, *, target: str, keys: Keys) -> None:
-        """Open the file and begin a run.
+        """Open the journal and begin a run.
 
         Args:
             target: The server and the group that the messages go to.
             keys: How the keys are made.
 
         Raises:
-            JournalError: The file cannot be used (outcome `NOT_SENT`).
+            JournalError: It cannot be used (outcome `NOT_SENT`).
 
         """
         self._loop = asyncio.get_running_loop()
@@ -83,11 +85,11 @@ class JournalWriter:
         except asyncio.CancelledError:
             self._orders.put(None)
             raise
-        if report.file is None:
+        if report.store is None:
             self._thread.join()
             assert report.error is not None  # noqa: S101 - one or the other
             raise report.error
-        self.file = report.file
+        self.store = report.store
 
     def find(self, key: str) -> JournalEntry | None:
         """Return the entry that the disk has under a key, or None.
@@ -97,9 +99,11 @@ class JournalWriter:
 
         """
         try:
-            return self.file.find(key)
-        except sqlite3.Error as exc:
-            raise as_journal_error(self.path, exc) from exc
+            return self.store.find(key)
+        except JournalError:
+            raise
+        except Exception as exc:
+            raise self.source.as_error(exc) from exc
 
     def write(self, entry: JournalEntry) -> asyncio.Future[JournalError | None]:
         """Have an entry written.
@@ -124,63 +128,81 @@ class JournalWriter:
     def _run(self, opened: asyncio.Future[_Opened], target: str, keys: Keys) -> None:
         # Every failure of this thread is reported: otherwise a batch would wait for it for good.
         try:
-            file = JournalFile.open(self.path, target=target, keys=keys)
+            store = self.source.open(target=target, keys=keys)
         except Exception as exc:  # noqa: BLE001 - as above
-            self._report([opened], _Opened(None, as_journal_error(self.path, exc)))
+            self._report([opened], _Opened(None, self.source.as_error(exc)))
             return
-        self._report([opened], _Opened(file, None))
-        while (group := self._next_group()) is not None:
-            self._write(file, group)
-        self._close(file)
+        self._report([opened], _Opened(store, None))
+        while (group := self._next_group(store)) is not None:
+            self._write(store, group)
+        self._close(store)
         self._report([self._closed], self._failure)
 
-    def _next_group(self) -> list[_Order] | None:
-        """Wait for something to write, and return all there is; None at the end."""
+    def _next_group(self, store: Store) -> list[_Order] | None:
+        """Wait for something to do, and return all there is; None at the end."""
         group: list[_Order] = []
-        try:
-            while len(group) < GROUP:
-                order = self._orders.get(block=not group)
-                if order is None:
-                    if group:
-                        self._orders.put(None)
-                    return group or None
-                group.append(order)
-        except queue.Empty:
-            pass
-        return group
+        order = self._wait(store)
+        while order is not None:
+            group.append(order)
+            if len(group) >= GROUP:
+                return group
+            try:
+                order = self._orders.get_nowait()
+            except queue.Empty:
+                return group
+        if group:
+            self._orders.put(None)
+        return group or None
 
-    def _write(self, file: JournalFile, group: list[_Order]) -> None:
+    def _wait(self, store: Store) -> _Order | None:  # noqa: ARG002 - a file needs no pings
+        """Wait for the next order; None at the end."""
+        return self._orders.get()
+
+    def _write(self, store: Store, group: list[_Order]) -> None:
         if self._failure is None:
             try:
-                file.check()
-                file.write(entry for entry, _ in group)
+                store.check()
+                refused = store.write(entry for entry, _ in group)
             except Exception as exc:  # noqa: BLE001 - as above
                 self._fail(exc)
+            else:
+                if refused:
+                    group = self._refuse(group, refused)
         if self._failure is not None:
             # No message was sent for an intent that is not on the disk; an outcome is a fact.
             self._unsaved.extend(entry for entry, _ in group if entry.outcome is not None)
         self._report([written for _, written in group], self._failure)
 
+    def _refuse(self, group: list[_Order], refused: Mapping[str, JournalError]) -> list[_Order]:
+        """Report the intents that were refused, and return the orders that were written."""
+        for entry, written in group:
+            if (error := refused.get(entry.key)) is not None:
+                self._report([written], error)
+        return [order for order in group if order[0].key not in refused]
+
     def _fail(self, exc: Exception) -> None:
-        self._failure = as_journal_error(self.path, exc)
+        self._failure = self.source.as_error(exc)
         log.error("%s", self._failure)
 
-    def _close(self, file: JournalFile) -> None:
+    def _close(self, store: Store) -> None:
         try:
             if self._unsaved:
-                file.write(self._unsaved)
-            file.end_run()
-            file.check()
+                store.write_late(self._unsaved)
+            store.end_run(is_whole=self.is_whole and self._failure is None)
+            store.check()
         except Exception as exc:  # noqa: BLE001 - as above
             if self._failure is None:
                 self._fail(exc)
         finally:
-            file.close()
+            store.close()
 
     def _report(self, futures: list[asyncio.Future[T]], report: T) -> None:
+        self._call(_resolve, futures, report)
+
+    def _call(self, function: Callable[..., object], *args: object) -> None:
         # Where the loop is gone, nobody waits for the report.
         with contextlib.suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(_resolve, futures, report)
+            self._loop.call_soon_threadsafe(function, *args)
 
 
 def _resolve(futures: list[asyncio.Future[T]], report: T) -> None:

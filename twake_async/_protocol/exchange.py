@@ -79,6 +79,7 @@ CONNECTIONS_BUSY = Failure(
 NOT_YET = Failure(sent=False, reason="connect", detail="no connection was opened in time")
 CLOSED = Failure(sent=False, reason="closed", detail="the session was closed")
 LATE = Failure(sent=True, reason="timeout", detail="no whole answer in time")
+EXPIRED = Failure(sent=False, reason="expired", detail="its intent was no longer valid")
 LOST = Failure(sent=True, reason="lost", detail="the connection ended without an answer")
 NO_TLS_THERE = (
     "the server does not speak TLS on this port; if it speaks plain http, base_url should begin "

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from twake_async._protocol.exchange import (
+    EXPIRED,
     LATE,
     LOST,
     NO_TLS_THERE,
@@ -18,7 +19,7 @@ from twake_async._protocol.exchange import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 __all__ = ["Trace"]
 
@@ -35,6 +36,10 @@ class Trace:
     """Whether a proxy is being asked to open a tunnel."""
     wrote: bool = False
     """Whether the first byte of the request may have left."""
+    guard: Callable[[], bool] | None = None
+    """Says whether the request may still leave; None: it may."""
+    expired: bool = False
+    """Whether it did not leave because it might not leave any more."""
     connected: bool = False
     """Whether the connection was opened for this attempt: no other answer came over it."""
     stream: Any = None
@@ -44,6 +49,17 @@ class Trace:
     complete: bool = False
     """Whether the answer was read to its end, so that the connection may be used again."""
 
+    def may_leave(self) -> bool:
+        """Note that the first byte leaves now, or say False: it must not leave.
+
+        It is called in the step of the event loop that writes the first byte.
+        """
+        if self.guard is not None and not self.guard():
+            self.expired = True
+            return False
+        self.wrote = True
+        return True
+
     def proof(self, exc: BaseException | None = None) -> str | None:
         """Return why the request did not leave, as a reason; None without proof.
 
@@ -51,6 +67,8 @@ class Trace:
             exc: What the attempt raised.
 
         """
+        if self.expired:
+            return EXPIRED.reason
         if self.wrote or not self.proves:
             return None
         if self.tunnelling and _is(exc, "ProxyError"):
@@ -71,6 +89,8 @@ class Trace:
             timed_out: Whether its time was over.
 
         """
+        if self.expired:
+            return EXPIRED
         reason = self.proof(exc)
         if reason is not None:
             return Failure(sent=False, reason=reason, detail=_detail(reason, exc))

@@ -92,8 +92,8 @@ def input_options(command: Callable[..., int]) -> Callable[..., int]:
     ) -> int:
         if delimiter and file_format == "jsonl":
             raise click.UsageError("--delimiter has no effect with --format jsonl.")
-        if key is not None and not named["journal"]:
-            raise click.UsageError("--key needs --journal.")
+        if key is not None and not (named["journal"] or named.get("shared")):
+            raise click.UsageError("--key needs --journal or --batch.")
         reading = Reading(encoding, delimiter, _names(renamed, key), key)
         return command(*args, file_format=file_format, reading=reading, **named)
 

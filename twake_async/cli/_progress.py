@@ -55,6 +55,7 @@ class Display:
     _task: rich.progress.TaskID = attrs.field(default=rich.progress.TaskID(0), init=False)
     _began: float = attrs.field(init=False)
     _paused: bool = attrs.field(default=False, init=False)
+    _is_shared: bool = attrs.field(default=False, init=False)
     _next: float = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -102,6 +103,19 @@ class Display:
         now = self.clock()
         if resumed and self._resumed == self.counts.total():
             self._began = now  # nothing has been sent so far
+        self._update(now)
+
+    def show(self, counts: Counter[Outcome]) -> None:
+        """Show the counts of a batch that several machines send.
+
+        The first ones count as those of an earlier run: the rate is that of all machines since.
+        """
+        if not self._is_shared:
+            self._is_shared, self._resumed, self._began = True, counts.total(), self.clock()
+        self.counts = counts
+        self._update(self.clock())
+
+    def _update(self, now: float) -> None:
         if self._bar is not None:
             self._show(self._bar)
         elif now >= self._next:

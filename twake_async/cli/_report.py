@@ -36,6 +36,9 @@ class Report:
     as_json: bool
     quiet: bool
     journal: str | None
+    batch: str | None = None
+    """The name of a batch that several machines send; then the counts are those of the batch."""
+
     interrupted: bool = False
     error: TwakeError | None = None
     """The error that ended the batch early."""
@@ -75,6 +78,10 @@ class Report:
         """
         self.lists.put(result)
         self.display.note(result.outcome, resumed=result.from_journal)
+        self.note_failure(result, error)
+
+    def note_failure(self, result: LineResult, error: TwakeError | None) -> None:
+        """Print a line that failed, without counting it."""
         if result.outcome is Outcome.DELIVERED:
             return
         self._may_pass |= _may_pass(error)
@@ -130,7 +137,9 @@ class Report:
         may_pass = self._may_pass if self.error is None else _may_pass(self.error)
         if not (unfinished or may_pass):
             return ""
-        if self.journal is not None:
+        if self.batch is not None and not unfinished and self.error is None:
+            return "to send what was refused or not sent: run the same command with --again"
+        if self.journal is not None or self.batch is not None:
             return "to continue: run the same command again"
         rest = self.lists.undelivered
         if rest is not None and not rest.is_standard and not self.lists.failed:

@@ -1,18 +1,17 @@
-"""Runs one batch, from its first line to its exit status, and handles the signals meanwhile."""
+"""Runs one batch, from its first line to its exit status."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 import attrs
-import click
 
-from twake_async.errors import JournalError, Outcome, TwakeError
+from twake_async.errors import JournalError, Outcome
 
 from ._input import FileInput, StreamInput
+from ._interrupts import Interrupts
 from ._known import Known
 from ._offline import Offline
 from ._results import LineResult, result_of, unsent_result
@@ -32,8 +31,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Run"]
 
-log = logging.getLogger("twake_async")
-
 
 @attrs.define(eq=False)
 class Run:
@@ -51,8 +48,6 @@ class Run:
     offline: Offline = attrs.field(factory=Offline)
     """Hashes drafts as the session does."""
 
-    _loop: asyncio.AbstractEventLoop | None = attrs.field(default=None, init=False)
-    _task: asyncio.Task[Any] | None = attrs.field(default=None, init=False)
     _lines: dict[int, tuple[int, Line]] = attrs.field(factory=dict, init=False)
     """The lines that have no outcome yet, with their positions, by the id of what the batch got."""
     _taken: int = attrs.field(default=0, init=False)
@@ -71,33 +66,15 @@ class Run:
 
         """
         self.report.lists.on_failure = self._stop
-        with asyncio.Runner() as runner:
-            self.signals.call(self._on_signal)
-            try:
-                runner.run(self._send(session))
-            except TwakeError as exc:
-                self.report.note_error(exc)
-            except asyncio.CancelledError:  # a second signal
-                pass
-            except click.UsageError:  # a list could not be made: nothing was sent
-                raise
-            except Exception as exc:  # each line must be reported
-                log.debug("the batch ended", exc_info=True)
-                said = getattr(exc, "strerror", None) or str(exc) or type(exc).__name__
-                self.report.note_error(
-                    TwakeError(f"the command cannot continue: {said}", reason="broken")
-                )
-            self._report_rest()
-            self._warn_of_change()
-            status = self.report.finish()
-            # Whatever is idle in the loop, such as a look-up of a name, need not end first.
-            self.signals.finish_with(status)
-        return status
+        interrupts = Interrupts(self.report, self.signals, self._stop)
+        return interrupts.run(self._send(session), self._finish)
+
+    def _finish(self) -> int:
+        self._report_rest()
+        self._warn_of_change()
+        return self.report.finish()
 
     async def _send(self, session: TwakeSession) -> None:
-        self._task = asyncio.current_task()
-        self._loop = asyncio.get_running_loop()
-        self._handle_signals()
         async with session as twake:
             with self.report.display:
                 deliveries = twake.send_many(
@@ -137,22 +114,6 @@ class Run:
         if not self.keyed:
             return None
         return lambda draft: self._lines[id(draft)][1].key
-
-    # --- signals ----------------------------------------------------------------------
-
-    def _on_signal(self) -> None:
-        if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._handle_signals)
-
-    def _handle_signals(self) -> None:
-        """Stop after the first signal, cancel after the second."""
-        if self.signals.count and not self.report.interrupted:
-            self.report.interrupted = True
-            complain("interrupted: waiting for the messages in flight; Ctrl-C again to cancel them")
-            self._stop()
-        if self.signals.count > 1 and self._task is not None:
-            self._task.cancel()
-            self._task = None
 
     def _stop(self) -> None:
         """Read nothing more; the sends that are under way end."""

@@ -26,8 +26,11 @@ from ._input_options import input_options
 from ._lists import list_options
 from ._offline import Offline
 from ._options import FiniteNumber, attempts_option, policy_for, process_signals, session_options
+from ._partitions import Partitions
 from ._report import SHOWN, Report
 from ._run import Run
+from ._run_shared import SharedRun
+from ._shared_options import shared_options
 from ._statuses import STATUSES, complain, say
 from ._words import of_error
 
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
     from ._input import StreamInput
     from ._lines import Reading
     from ._lists import Lists
+    from ._shared_options import SharedJournal
     from ._signals import Signals
 
 __all__ = ["send_many"]
@@ -53,6 +57,7 @@ Examples:
   twake-async send-many messages.jsonl --journal run.sqlite
   twake-async send-many people.csv --rate 5 --undelivered rest.jsonl
   produce | twake-async send-many -
+  twake-async send-many all.jsonl --journal postgresql:dbname=twake --batch november --key invoice
 
 \b
 A line is a JSON object. A CSV file names the same fields in its first row:
@@ -71,8 +76,12 @@ Exit status: the worst outcome of any message:
 )
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True))
 @click.option(
-    "--journal", metavar="FILE", help="Record in this file what was sent, and continue from it."
+    "--journal",
+    metavar="FILE",
+    help="Record in this file what was sent, and continue from it; or postgresql:... for a "
+    "database that many machines share.",
 )
+@shared_options
 @click.option(
     "--resend", is_flag=True, help="With --journal: send again what an earlier run left unknown."
 )
@@ -119,6 +128,7 @@ def send_many(
     journal: str | None,
     file_format: str | None,
     *,
+    shared: SharedJournal | None,
     reading: Reading,
     dry_run: bool,
     lists: Lists,
@@ -134,11 +144,14 @@ def send_many(
     """
     signals = process_signals()
     signals.guard(_NOTHING, in_background=True)
-    arguments = _arguments(journal, **batch)
+    arguments = _arguments(journal, shared, **batch)
     configs = (options.config, os.environ.get("TWAKE_CONFIG"), *map(str, default_files()))
     lists.check(file, journal, [config for config in configs if config])
-    report = Report(lists, as_json, quiet, journal)
-    job = _Job(file, file_format, reading, dry_run, options, arguments, report, signals)
+    name = None if shared is None else shared.batch
+    report = Report(lists, as_json, quiet, journal, name)
+    if shared is not None:
+        shared.check(reading, lists)
+    job = _Job(file, file_format, reading, dry_run, options, arguments, report, signals, shared)
     return job.run()
 
 
@@ -154,18 +167,19 @@ class _Job:
     arguments: dict[str, Any]
     report: Report
     signals: Signals
+    shared: SharedJournal | None
 
     def run(self) -> int:
         """Check the input and send it; return the exit status."""
         report = self.report
         with ExitStack() as stack:
             try:
-                source = open_input(
-                    self.file, self.file_format, self.reading, stack, whole=self.dry_run
-                )
+                whole = self.dry_run or self.shared is not None
+                source = open_input(self.file, self.file_format, self.reading, stack, whole=whole)
                 settings = Settings.read(self.options, os.environ)
                 offline = Offline.of(settings)
-                if (status := self._check(source, offline)) is not None:
+                parts = self._partitions(stack)
+                if (status := self._check(source, offline, parts)) is not None:
                     return status
                 session = settings.open_session()
                 stack.enter_context(report.lists)
@@ -175,15 +189,27 @@ class _Job:
             except KeyboardInterrupt:
                 return report.finish_early(interrupted=True)
             stack.enter_context(_warnings_shown_once())
+            if self.shared is not None and parts is not None:
+                return SharedRun(parts, self.shared, report, self.signals, self.arguments).run(
+                    session
+                )
             keyed = self.reading.key is not None
             run = Run(source, report, self.signals, self.arguments, keyed, offline)
             return run.run(session)
 
-    def _check(self, source: FileInput | StreamInput, offline: Offline) -> int | None:
+    def _partitions(self, stack: ExitStack) -> Partitions | None:
+        if self.shared is None or self.dry_run:
+            return None
+        parts = Partitions(self.shared.journal().part_of, self.reading.key)
+        return stack.enter_context(parts)
+
+    def _check(
+        self, source: FileInput | StreamInput, offline: Offline, parts: Partitions | None
+    ) -> int | None:
         """Check the lines of a file; return the exit status if nothing is to be sent."""
         if not isinstance(source, FileInput):
             return None
-        self.report.total, bad = _count(source, offline)
+        self.report.total, bad = _count(source, offline, parts)
         if not (bad or self.dry_run):
             return None
         say(f"{self.report.total:,} messages, {bad:,} bad lines; nothing was sent")
@@ -192,6 +218,7 @@ class _Job:
 
 def _arguments(
     journal: str | None,
+    shared: SharedJournal | None,
     *,
     resend: bool,
     hold_after: str | None,
@@ -200,14 +227,10 @@ def _arguments(
     **same: Any,
 ) -> dict[str, Any]:
     """Return the arguments of the library's `send_many` for those of the command line."""
-    if resend and journal is None:
-        raise click.UsageError("--resend needs --journal.")
-    try:
-        kept = None if journal is None else Journal(journal)
-    except ConfigurationError as exc:
-        raise click.UsageError(f"--journal: {of_error(exc)}.") from None
+    if resend and journal is None and shared is None:
+        raise click.UsageError("--resend needs --journal or --batch.")
     return {
-        "journal": kept,
+        **_journal(journal, shared),
         "resume": "resend" if resend else "report",
         "hold_after": hold_after,
         "order": None if no_order else "channel",
@@ -216,10 +239,29 @@ def _arguments(
     }
 
 
-def _count(source: FileInput, offline: Offline) -> tuple[int, int]:
-    """Return how many good and bad lines there are, and print the first bad ones."""
+def _journal(journal: str | None, shared: SharedJournal | None) -> dict[str, Any]:
+    """Return the arguments of the library for the journal."""
+    if shared is not None:
+        return {}  # the input's fingerprint belongs to it
+    try:
+        return {"journal": None if journal is None else Journal(journal)}
+    except ConfigurationError as exc:
+        raise click.UsageError(f"--journal: {of_error(exc)}.") from None
+
+
+def _count(source: FileInput, offline: Offline, parts: Partitions | None) -> tuple[int, int]:
+    """Return how many good and bad lines there are, and print the first bad ones.
+
+    Args:
+        source: The input.
+        offline: Checks drafts as the run does.
+        parts: What keeps the lines by partition; None where they are read again.
+
+    """
     good = bad = 0
     for line in source.check(offline):
+        if parts is not None:
+            parts.add(line)
         if line.draft is not None:
             good += 1
             continue

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
 
-from twake_async._protocol.exchange import CLOSED, LOST, Answer, Failure
+from twake_async._protocol.exchange import CLOSED, EXPIRED, LOST, Answer, Failure
 from twake_async._transport.connect import TcpConnector
 from twake_async._transport.http_library import httpx_library
 from twake_async._transport.pool import IDLE_LIMIT, ConnectionPool
@@ -118,7 +118,8 @@ class DirectTransport:
             if isinstance(connected, Failure):
                 return connected
             connection = connected
-        trace.wrote = True
+        if not trace.may_leave():
+            return EXPIRED
         try:
             return await connection.exchange(self._bytes(request), request.answer_limit, ends)
         except Exception:  # noqa: BLE001 - some loops refuse to write to what has ended

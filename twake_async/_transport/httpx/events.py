@@ -23,7 +23,11 @@ if TYPE_CHECKING:
     from twake_async._transport.pool import ConnectionPool
     from twake_async._transport.trace import Trace
 
-__all__ = ["RequestEvents"]
+__all__ = ["ExpiredError", "RequestEvents"]
+
+
+class ExpiredError(Exception):
+    """The request must not leave any more; the library closes its connection."""
 
 
 @attrs.define(eq=False)
@@ -62,7 +66,6 @@ class RequestEvents:
 
     def _begin(self, request: Any) -> None:
         """Note that the request itself begins."""
-        self.trace.wrote = True
         self.trace.stream = None
         # What comes later proves nothing more, and each event costs time. The answer holds the
         # request: without this, the two would keep each other alive.
@@ -70,6 +73,8 @@ class RequestEvents:
         if self.pool is not None and self._connecting:
             self.pool.report_connected()
             self._end_turn(self.pool)
+        if not self.trace.may_leave():
+            raise ExpiredError
 
     async def _wait_for_turn(self) -> None:
         if self.pool is None:

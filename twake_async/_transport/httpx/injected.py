@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
 
+from twake_async._protocol.exchange import EXPIRED
 from twake_async._transport.http_library import check_injected
 from twake_async._transport.trace import Trace
 from twake_async.errors import ConfigurationError
 
+from .events import RequestEvents
 from .exchange import answer_by_status, exchange
 from .request_builder import RequestBuilder
 
@@ -138,6 +140,8 @@ class InjectedTransport:
 
         """
         answer: Answer | Failure
+        if not trace.may_leave():
+            return judge(EXPIRED, None).result
         try:
             async with asyncio.timeout(seconds if seconds < math.inf else None):
                 answer = await self._exchange(request, trace, seconds)
@@ -152,10 +156,12 @@ class InjectedTransport:
         self, request: Request[Any], trace: Trace, seconds: float
     ) -> Answer | Failure:
         try:
+            # A caller's client may wait long for a connection of its own pool.
+            events = None if trace.guard is None else RequestEvents(trace)
             if self.injected.build is None:
-                built = self._builder.build(request, seconds)
+                built = self._builder.build(request, seconds, events)
             else:
-                built = self._builder.build_with(self.injected.build, request, seconds)
+                built = self._builder.build_with(self.injected.build, request, seconds, events)
             return await exchange(self.injected.send, built, trace, request.answer_limit)
         except Exception as exc:  # noqa: BLE001 - whatever it is, it becomes a failure
             return answer_by_status(trace) or trace.failure(exc)

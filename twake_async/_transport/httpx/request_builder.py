@@ -66,13 +66,16 @@ class RequestBuilder:
             extensions=_extensions(seconds, trace),
         )
 
-    def build_with(self, build: Callable[..., Any], request: Request[Any], seconds: float) -> Any:
+    def build_with(
+        self, build: Callable[..., Any], request: Request[Any], seconds: float, trace: Any = None
+    ) -> Any:
         """Return a request that the caller's client builds, with headers of its own.
 
         Args:
             build: The client's method.
             request: What to send.
             seconds: How long the attempt may take.
+            trace: What is called with each event of the request, or None.
 
         """
         return build(
@@ -80,7 +83,7 @@ class RequestBuilder:
             self.base_url + request.path,
             headers=[*self._headers, *request.headers()],
             content=request.body,
-            extensions=_extensions(seconds, None),
+            extensions=_extensions(seconds, trace),
         )
 
     def _url(self, path: str) -> httpx.URL:

@@ -1,0 +1,108 @@
+"""An attempt whose intent has expired does not leave, over any transport."""
+
+from __future__ import annotations
+
+import asyncio
+from asyncio import selector_events
+
+import httpx
+import httpx2
+import pytest
+from batches import session
+
+from twake_async import MessageDraft, NotSentError
+
+TRANSPORTS = ["httpx", "httpx2", "fast", "client", "transport"]
+
+
+class Guarded:
+    """A listener whose guard forbids the first attempts."""
+
+    def __init__(self, *answers: bool) -> None:
+        self.answers = list(answers)
+        self.told: list = []
+        self.asked = 0
+
+    def guard(self) -> bool:
+        self.asked += 1
+        return self.answers.pop(0) if self.answers else True
+
+    def attempt_ended(self, outcome, reason, *, last):
+        self.told.append(outcome.name)
+
+    async def before_retry(self):
+        self.told.append("renewed")
+
+    def retry_dropped(self):
+        self.told.append("dropped")
+
+
+@pytest.fixture(params=TRANSPORTS)
+async def twake(request, server):
+    """Give a session over each transport, the caller's own included."""
+    async with httpx.AsyncClient() as client, httpx2.AsyncHTTPTransport() as transport:
+        options = {
+            "httpx": {},
+            "httpx2": {"transport": "httpx2"},
+            "fast": {"transport": "fast"},
+            "client": {"http_client": client},
+            "transport": {"transport": transport},
+        }[request.param]
+        async with session(server, **options) as twake:
+            yield twake
+
+
+def send(twake, listener, deadline=None):
+    sender = twake._sender
+    request = sender.encode(MessageDraft("c1", "Hello"), "g1").request()
+    return sender.save(request, listener, group_id="g1", deadline=deadline, retry=None)
+
+
+@pytest.mark.parametrize("is_warm", [False, True])
+async def test_an_attempt_that_must_not_leave_is_prepared_again_and_does_not_count(
+    twake, server, is_warm
+):
+    """The server reads one request, and the listener hears of one attempt, after a renewal."""
+    if is_warm:
+        await send(twake, None)
+    before = server.received
+    listener = Guarded(*[False] * 2)
+    message = await send(twake, listener)
+    assert message.id
+    assert server.received == before + 1
+    assert listener.told == ["dropped", "renewed", "dropped", "renewed", "DELIVERED"]
+
+
+async def test_an_attempt_that_never_may_leave_ends_not_sent(twake, server):
+    """Where the deadline passes meanwhile, no server has seen a byte of it."""
+    listener = Guarded(*[False] * 1_000_000)
+    with pytest.raises(NotSentError):
+        await send(twake, listener, deadline=0.05)
+    assert server.received == 0
+    assert {"DELIVERED", "UNKNOWN", "REFUSED"}.isdisjoint(listener.told)
+
+
+async def test_the_guard_is_asked_in_the_step_that_writes_the_first_byte(twake, monkeypatch):
+    """Nothing else runs in between: what the guard schedules comes after the first byte."""
+    await send(twake, None)  # over an open connection only a request is written
+    steps: list[str] = []
+    listener = Guarded()
+    ask = listener.guard
+
+    def guard() -> bool:
+        steps.append("guard")
+        asyncio.get_running_loop().call_soon(steps.append, "another step")
+        return ask()
+
+    write = selector_events._SelectorSocketTransport.write
+
+    def watched(self, data):
+        if b"POST" in bytes(data) and "guard" in steps:
+            steps.append("write")
+        return write(self, data)
+
+    listener.guard = guard
+    monkeypatch.setattr(selector_events._SelectorSocketTransport, "write", watched)
+    await send(twake, listener)
+    last = len(steps) - steps[::-1].index("guard") - 1
+    assert steps[last + 1] == "write"
