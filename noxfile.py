@@ -119,6 +119,19 @@ def docs_browser(session: nox.Session) -> None:
     session.run("python", "tests/project/browser/walk.py", str(site), *session.posargs)
 
 
+@nox.session(default=False)
+def page(session: nox.Session) -> None:
+    """The page of the sandbox in Chromium, wide and narrow, light and dark; needs chromedriver.
+
+    `nox -s page -- FOLDER` keeps pictures, and `nox -s page -- --picture` takes that of the README.
+    """
+    _install_group(session, "docs-browser", "-e", ".[sandbox,bot]")
+    if session.posargs == ["--picture"]:
+        session.run("python", "tests/project/browser/picture.py", "docs/_static/page.png")
+        return
+    session.run("python", "tests/project/browser/sandbox_page.py", *session.posargs)
+
+
 #: What the session `gateways` runs: program and Debian packages.
 GATEWAYS = {
     "nginx": "nginx",

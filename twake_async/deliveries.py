@@ -7,6 +7,7 @@ from typing import Any
 
 import attrs
 
+from ._summary import excerpt, summary
 from .errors import NotSentError, Outcome, OutcomeUnknownError, RefusedError, TwakeError
 from .messages import Message, MessageDraft
 
@@ -17,7 +18,7 @@ Drafts = Iterable[Given] | AsyncIterable[Given]
 __all__ = ["Delivery", "JournalEntry", "Pause", "Progress", "error_for", "still_unknown", "stopped"]
 
 
-@attrs.frozen
+@attrs.frozen(repr=False)
 class Delivery:
     """The outcome of one draft of a batch."""
 
@@ -56,6 +57,22 @@ class Delivery:
             raise self.error
         assert self.message is not None  # noqa: S101 - a Delivery has one or the other
         return self.message
+
+    def __repr__(self) -> str:
+        content, channel_id = self.draft, None
+        if isinstance(self.draft, MessageDraft):
+            content, channel_id = self.draft.content, self.draft.channel_id
+        return summary(
+            self,
+            self.outcome.name,
+            "" if content is None else excerpt(content),
+            reason=None if self.error is None else self.error.reason,
+            message=None if self.message is None else self.message.id,
+            channel=channel_id,
+            key=self.key,
+            attempts=self.attempts if self.attempts > 1 else None,
+            from_journal=self.from_journal,
+        )
 
 
 @attrs.frozen

@@ -16,6 +16,7 @@ from ._draft_checks import (
     check_front_id,
     check_id,
 )
+from ._summary import excerpt, summary
 from .errors import InvalidDraftError
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ class MessageRef:
         check_id("workspace_id", self.workspace_id, empty=True)
 
 
-@attrs.frozen
+@attrs.frozen(repr=False)
 class MessageDraft:
     """A message to send: a new one, or with an `id` an edit. Only given fields are sent.
 
@@ -205,6 +206,20 @@ class MessageDraft:
         """Whether the server shows it without storing it."""
         return self.ephemeral or self.ephemeral_id is not None
 
+    def __repr__(self) -> str:
+        return summary(
+            self,
+            "" if self.content is None else excerpt(self.content),
+            channel=self.channel_id,
+            id=self.id,
+            parent=self.parent_message_id,
+            front_id=self.front_id,
+            sender=self.sender,
+            ephemeral=self.is_ephemeral,
+            hidden_data=self.hidden_data,
+            pinned=self.pinned,
+        )
+
 
 class ReplyTarget(Protocol):
     """The attributes of an event that a reply needs."""
@@ -236,7 +251,7 @@ class Reaction:
     """The number of users."""
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False)
 class Message:
     """A message as the server returned it. Each field has one type, also where PHP mixes types."""
 
@@ -322,3 +337,30 @@ class Message:
     def ref(self) -> MessageRef:
         """What an edit or a remove of this message needs."""
         return MessageRef(self.channel_id, self.id, self.parent_message_id, self.workspace_id)
+
+    def __repr__(self) -> str:
+        return summary(
+            self,
+            "" if self.content is None else excerpt(self.text),
+            id=self.id,
+            channel=self.channel_id,
+            parent=self.parent_message_id,
+            sender=self.sender,
+            edited=self.edited,
+            pinned=self.pinned,
+            ephemeral=self.ephemeral_id is not None,
+            maybe_duplicated=self.maybe_duplicated,
+        )
+
+    def _repr_html_(self) -> str:
+        """Return the message as the client shows it, for a notebook."""
+        from .twacode._rendering.content import shown  # noqa: PLC0415 - as in `text`
+        from .twacode._rendering.page import Frame, in_frame, notebook  # noqa: PLC0415
+
+        title = self.override.get("title") or self.hidden_data.get("custom_title")
+        author = self.sender or self.application_id or ""
+        notes = [f"{self.creation_date:%Y-%m-%d %H:%M} UTC"] if self.creation_date else []
+        notes += [name for name in ("edited", "pinned") if getattr(self, name)]
+        reactions = {emoji: reaction.count for emoji, reaction in self.reactions.items()}
+        frame = Frame(str(title or author), tuple(notes), reactions)
+        return notebook(in_frame(shown(self.content), frame))

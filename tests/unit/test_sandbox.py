@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
+from twake_async import TwakeSession
 from twake_async.sandbox import ReceivedRequest, Sandbox
 from twake_async.sandbox._seed import DEFAULT_SEED
 
@@ -779,3 +780,23 @@ def test_a_refusal_that_is_none_is_refused_with_the_choices() -> None:
         Sandbox().slow_next(-1)
     with pytest.raises(ValueError, match="negative"):
         Sandbox().slow(-1)
+
+
+@pytest.mark.parametrize("release", ["2020", "2023"])
+async def test_messages_are_rows_or_message_objects(release):
+    """The objects are those that a send returns, of both generations."""
+    sandbox = Sandbox(release=release)
+    options = {
+        "group_id": sandbox.group_id,
+        "api": sandbox.api,
+        "workspace_id": sandbox.workspace_id,
+    }
+    keys = (sandbox.public_id, sandbox.private_api_key)
+    async with TwakeSession(*keys, transport=sandbox.transport, **options) as twake:
+        sent = await twake.send_message(sandbox.channel_id, "Hello", hidden_data={"n": 1})
+    [row], [message] = sandbox.messages(), sandbox.messages(sandbox.channel_id, typed=True)
+    assert row["content"] == message.content == "Hello"
+    assert message.ref == sent.ref
+    assert message.hidden_data == {"n": 1}
+    assert message.override == {}
+    assert not message.extra

@@ -1,4 +1,4 @@
-"""The command `twake-async`: demo, send, send-many, journal, check, sandbox, run, completion.
+"""The command `twake-async`: demo, sandbox, run, check, send, send-many, preview and others.
 
 Everything that it needs beyond the SDK (click, rich, uvicorn) comes with the extra `sandbox`, and
 with the extra `bot`.

@@ -17,6 +17,7 @@ from ._demo import demo
 from ._files import files
 from ._find import channels, users
 from ._journal import journal
+from ._preview import preview
 from ._run_bot import run as run_bot
 from ._sandbox import sandbox
 from ._send import send
@@ -72,7 +73,7 @@ def twake_async() -> None:
 
 _COMMANDS = (
     *(demo, sandbox, run_bot, check, send, send_many, edit, remove),
-    *(channels, users, files, application, journal, completion),
+    *(channels, users, files, application, preview, journal, completion),
 )
 for command in _COMMANDS:
     twake_async.add_command(command)

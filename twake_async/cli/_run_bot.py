@@ -192,6 +192,7 @@ class _Serving:
         wait_idle = self.app.wait_idle if isinstance(self.app, Bot) else _wait_a_turn
         stage = Stage(self.world, lambda line: say(printable(line)), wait_idle)
         _note(f"# {HELP}")
+        _note(f"# Or on the page of its Twake: {self.world.url}/")
         await stage.play(typed_lines())
         server.should_exit = True
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+import webbrowser
 from typing import TYPE_CHECKING
 
 import click
@@ -40,6 +41,7 @@ def _checked_hosts(
     epilog="""\b
 Examples:
   twake-async sandbox
+  twake-async sandbox --open
   twake-async sandbox --port 8080 --release 2023
   twake-async sandbox > twake.env &      # then: . ./twake.env
   twake-async sandbox --shell powershell
@@ -84,6 +86,7 @@ error. What is stored lives in memory and goes with the sandbox.
     show_default=True,
     help="The shell for which to print the lines; sh is also for bash and zsh.",
 )
+@click.option("--open", "open_page", is_flag=True, help="Open its page in the browser.")
 @click.option(
     "--events-url",
     metavar="URL",
@@ -98,12 +101,14 @@ def sandbox(
     release: str,
     allow_hosts: tuple[str, ...],
     shell: str,
+    open_page: bool,
     events_url: str | None,
 ) -> int:
     """Run a Twake on this machine that answers like the real one, until Ctrl-C.
 
     It prints lines to paste into another shell. After that, send, check and
-    TwakeSession.from_env() use the sandbox there. Then it prints one line for each request.
+    TwakeSession.from_env() use the sandbox there. Then it prints the address of its page, on which
+    you are the people and see what happens, and one line for each request.
     """
     if context.invoked_subcommand is not None:
         return 0
@@ -117,7 +122,7 @@ def sandbox(
     signals = process_signals()
     signals.guard(0, in_background=True)
     try:
-        return asyncio.run(_serve(world, port, signals, shell))
+        return asyncio.run(_serve(world, port, signals, shell, open_page=open_page))
     except KeyboardInterrupt:  # before it is ready
         return 0
 
@@ -142,7 +147,9 @@ def _why(problem: Exception) -> str:
     return getattr(problem, "strerror", None) or str(problem)
 
 
-async def _serve(world: Sandbox, port: int, signals: Signals, shell: str = "sh") -> int:
+async def _serve(
+    world: Sandbox, port: int, signals: Signals, shell: str = "sh", *, open_page: bool = False
+) -> int:
     async with contextlib.AsyncExitStack() as stack:
         try:
             await stack.enter_async_context(world)
@@ -154,7 +161,10 @@ async def _serve(world: Sandbox, port: int, signals: Signals, shell: str = "sh")
         channel = {"TWAKE_CHANNEL_ID": world.channel_id}
         for name, value in {**world.environment, **channel}.items():
             say(assignment(shell, name, value))
+        _note(f"# Its page, to see it and to try a bot: {world.url}/")
         _note("# Paste these into another shell; end the sandbox with Ctrl-C.")
+        if open_page and not await asyncio.to_thread(webbrowser.open, f"{world.url}/"):
+            _note("# No browser could be opened.")
         await ended.wait()
     _note("# The sandbox has ended.")
     return 0

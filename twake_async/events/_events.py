@@ -11,6 +11,7 @@ from twake_async.errors import ConfigurationError
 from twake_async.messages import Message, ReaderUpdate  # noqa: TC001
 from twake_async.retry import RetryPolicy  # noqa: TC001
 
+from ._described import described
 from ._values import mapping
 
 __all__ = [
@@ -30,7 +31,7 @@ __all__ = [
 ]
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False)
 class Event:
     """Something that happened in Twake; of this class itself, if no other class fits.
 
@@ -85,6 +86,9 @@ class Event:
     def content(self) -> Mapping[str, Any]:
         """The part of `raw` that is about the event: `data` over v1, `content` over Node."""
         return mapping(self.raw.get("data" if self.api == "v1" else "content"))
+
+    def __repr__(self) -> str:
+        return described(self, is_known=type(self) is not Event)
 
     def __reduce__(self) -> tuple[Any, ...]:
         # A copy, and what is pickled, belongs to no bot.
@@ -268,7 +272,7 @@ class Responder(Protocol):
         ...
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False)
 class NewMessage(Event):
     """A message was posted in a channel of the application.
 
@@ -285,7 +289,7 @@ class NewMessage(Event):
     """The message."""
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False)
 class MessageChanged(Event):
     """A message was edited, pinned or reacted to, or was reported as new before.
 
@@ -296,7 +300,7 @@ class MessageChanged(Event):
     """The message as it is now."""
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False)
 class MessageRemoved(Event):
     """A message was removed; only Node servers say so."""
 
@@ -304,7 +308,7 @@ class MessageRemoved(Event):
     """The rest of the message."""
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False)
 class Command(Event):
     """A user typed a command of the application."""
 
@@ -323,7 +327,7 @@ class Command(Event):
         return rest[0].rstrip() if rest else ""
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False)
 class Opened(Event):
     """A user clicked on the icon of the application, where messages are written."""
 
@@ -331,12 +335,12 @@ class Opened(Event):
     """Whether it was the icon, not the menu."""
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False)
 class MenuAction(Event):
     """A user chose the application in the menu of a message."""
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False)
 class ButtonClick(Event):
     """A user clicked on a button of a message, or chose something in it."""
 
@@ -360,7 +364,7 @@ class ButtonClick(Event):
         return self.action_id.partition(":")[2]
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False)
 class Configure(Event):
     """A user asks to configure the application."""
 
@@ -369,7 +373,7 @@ class Configure(Event):
     translated, as far as it is known."""
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False)
 class ConfigurationClick(Event):
     """A user clicked on a button of a configuration window."""
 
@@ -399,7 +403,7 @@ class ConfigurationClick(Event):
         return self.action_id.partition(":")[2]
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False)
 class ResourceAdded(Event):
     """The application was given a resource; only servers over v1 say so."""
 
@@ -410,7 +414,7 @@ class ResourceAdded(Event):
     """What it is: such as `"channel"`, `"workspace"` or `"workspace_drive"`."""
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False)
 class ResourceRemoved(Event):
     """A resource was taken from the application, or was asked to be; only v1 says so.
 

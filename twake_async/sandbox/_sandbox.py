@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
-from twake_async.sandbox._faults.fault import failure, formed, late, refused
-from twake_async.sandbox._faults.names import NODE_ACTIONS, Action, Form, Refusal, RequestKind
+from twake_async.messages import Message  # noqa: TC001
+from twake_async.sandbox._failing import Failing
 from twake_async.sandbox._posting.poster import Poster
 from twake_async.sandbox._posting.record import PostedEvent
 from twake_async.sandbox._received import Received, ReceivedRequest
@@ -17,6 +17,7 @@ from twake_async.sandbox._server import Server
 from twake_async.sandbox._serving.asgi import ASGIApp  # noqa: TC001
 from twake_async.sandbox._serving.in_process import asgi_transport
 from twake_async.sandbox._twake import Twake, check_arguments
+from twake_async.sandbox._typed import typed as typed_message
 from twake_async.sandbox._user.acts import Acts
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["PostedEvent", "ReceivedRequest", "Sandbox"]
 
 
-class Sandbox:
+class Sandbox(Failing):
     """A Twake on loopback that answers as the real server does, and keeps everything in memory.
 
     `with` and `async with` serve it from a thread of its own, for synchronous code and for any
@@ -91,7 +92,7 @@ class Sandbox:
         self._people = Acts(self._twake, self._poster)
         if events_url is not None:
             self.connect(events_url)
-        self._server = Server(self._twake, self._poster, port, max_body, allow_hosts)
+        self._server = Server(self._twake, self._poster, self._people, port, max_body, allow_hosts)
         self.app: ASGIApp = self._server.app()
         """The ASGI application. It answers under any Host, also while nothing is served."""
 
@@ -122,7 +123,10 @@ class Sandbox:
 
     @property
     def url(self) -> str:
-        """The address, "http://127.0.0.1:PORT"; a RuntimeError while it is not served."""
+        """The address, "http://127.0.0.1:PORT"; a RuntimeError while it is not served.
+
+        In a browser, it shows the page of the sandbox.
+        """
         return self._server.url
 
     @property
@@ -175,13 +179,30 @@ class Sandbox:
             **({} if workspace_id is None else {"TWAKE_WORKSPACE_ID": workspace_id}),
         }
 
-    def messages(self, channel_id: str | None = None) -> list[dict[str, Any]]:
+    @overload
+    def messages(
+        self, channel_id: str | None = None, *, typed: Literal[False] = False
+    ) -> list[dict[str, Any]]: ...
+
+    @overload
+    def messages(self, channel_id: str | None = None, *, typed: Literal[True]) -> list[Message]: ...
+
+    def messages(
+        self, channel_id: str | None = None, *, typed: bool = False
+    ) -> list[dict[str, Any]] | list[Message]:
         """Return the stored messages of a channel, or of all channels, oldest first.
 
         Replies have a `parent_message_id`. The content of a plain text is a string. Those of the
         Node API are shown in the same form, with `workspace_id` and `override` besides.
+
+        Args:
+            channel_id: The channel. Default: all.
+            typed: Whether to return `Message` objects, as a send returns them, in place of the
+                rows of the database. Default: the rows.
+
         """
-        return self._twake.messages(channel_id)
+        rows = self._twake.messages(channel_id)
+        return [typed_message(row) for row in rows] if typed else rows
 
     def say(
         self,
@@ -245,6 +266,7 @@ class Sandbox:
         """
         self._twake.reset()
         self._poster.clear()
+        self._server.traffic.clear()
 
     # What people do
 
@@ -509,117 +531,7 @@ class Sandbox:
         """
         return self._people.seen_by(user, channel_id)
 
-    # Faults
-
-    def fail_next(
-        self,
-        *,
-        before_storing: Action | None = None,
-        after_storing: Action | None = None,
-        retry_after: float | str | None = None,
-        times: int = 1,
-        on: RequestKind = "write",
-    ) -> None:
-        """Let the next requests fail, before or after they are carried out.
-
-        Faults wait in a queue. Each request of their kind gets the first one. The requests of
-        `check`, which `send_many` makes too, get none, because they save no message. The actions:
-
-        - "close", "reset": the connection ends, with a FIN or an RST, and no byte is answered.
-        - "silent": nothing is answered, and the connection stays open.
-        - "cut", "cut_chunked", "cut_reset": half of the answer, then the connection ends: after a
-          declared length, in chunks, or with an RST.
-        - "cut_silent": half of the answer, then nothing more; the connection stays open.
-        - "drip": the answer comes one byte every 10 ms.
-        - "empty", "html": an empty 200; a 200 with an HTML page.
-        - "bad_gzip", "cut_json": a 200 that says gzip and is not; a 200 with half of the JSON.
-        - "php_trace": a 200 with PHP's fatal error in words.
-        - "error_words": a 200 with the error in which the server wraps every exception.
-        - "null_object", "null_id": a 200 without a message, or with one whose id is null.
-        - "other_message": a 200 with somebody else's message.
-        - an integer from 200 to 599: that status.
-        - "swallowed": on the Node API, before storing: the answer of a message that was stored, and
-          nothing is stored, as by Cassandra when a write fails.
-        - "later": on the Node API, before storing: nothing is answered, and the message is stored
-          with the next request of anybody, as by MongoDB when a write fails.
-
-        In-process there is no connection: the actions that end one raise ConnectionResetError.
-
-        Args:
-            before_storing: The action; nothing is stored or removed.
-            after_storing: The action; the request was carried out.
-            retry_after: The Retry-After header of a status: seconds, or any string. Default: none.
-            times: For how many requests. Default: 1.
-            on: Which requests: "write" for sends, replies, edits, removes, dialogs and changes of
-                files; "read" for reads of messages, channels, people, tokens and files, downloads
-                included; on the Node API also "login", or "join" for the change of who takes part
-                in a thread. Default: "write".
-
-        Raises:
-            ValueError: An unknown action, both or neither of the two given, `times` below 1, or
-                what only a release with the Node API has.
-
-        """
-        if before_storing in NODE_ACTIONS and not (self._twake.is_node and on == "write"):
-            raise ValueError(f"{before_storing!r} needs a release with the Node API, and a write")
-        self._twake.add_fault(failure(before_storing, after_storing, retry_after), times, on)
-
-    def refuse_next(
-        self,
-        status: int | Refusal = 429,
-        *,
-        retry_after: float | str | None = None,
-        times: int = 1,
-        on: RequestKind = "write",
-    ) -> None:
-        """Let the next requests be refused; nothing is stored.
-
-        On the Node API "authentication" is a 401, or the 403 of a login; "group" the 403 in a 200
-        with which other services refuse a company; "capability" and "privileges" the 403 to an
-        address that is not allowed.
-
-        Args:
-            status: A status, or "authentication", "group", "capability" or "privileges" for the
-                200 with which the server refuses in words. Default: 429.
-            retry_after: The Retry-After header: seconds, or any string. Default: none.
-            times: For how many requests. Default: 1.
-            on: Which requests, as in `fail_next`. Default: "write".
-
-        Raises:
-            ValueError: An unknown word or status, `times` below 1, or what only a release with the
-                Node API has.
-
-        """
-        self._twake.add_fault(refused(status, retry_after), times, on)
-
-    def answer_next(self, form: Form, *, times: int = 1, on: RequestKind = "write") -> None:
-        """Let the next requests get a good answer in a form that servers and proxies use.
-
-        Args:
-            form: "warnings" for PHP warnings in front of the JSON, as text/html; "gzip";
-                "chunked"; "connection_close" for `Connection: close`, and the end of the
-                connection; "hang_up" for a connection that ends after the answer without it.
-            times: For how many requests. Default: 1.
-            on: Which requests, as in `fail_next`. Default: "write".
-
-        Raises:
-            ValueError: An unknown form, `times` below 1, or what only a release with the Node API
-                has.
-
-        """
-        self._twake.add_fault(formed(form), times, on)
-
-    def warn_next(self, *, times: int = 1) -> None:
-        """Put PHP warnings in front of the next good answers: `answer_next("warnings")`."""
-        self.answer_next("warnings", times=times)
-
-    def slow_next(self, seconds: float, *, times: int = 1, on: RequestKind = "write") -> None:
-        """Carry out the next requests at once, and answer them some seconds later."""
-        self._twake.add_fault(late(seconds), times, on)
-
-    def slow(self, seconds: float) -> None:
-        """Carry out every request at once, and answer it some seconds later; 0 ends this."""
-        self._twake.delay = late(seconds).delay
+    # Faults: those of single requests stand in `_failing.py`
 
     @contextmanager
     def unreachable(self) -> Iterator[None]:

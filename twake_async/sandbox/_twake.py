@@ -69,6 +69,8 @@ class Twake:
     """Seconds for which every response is held back."""
     listening: list[str] = field(factory=list)
     """The ids of the applications that events are posted to."""
+    changed: Callable[[], None] = lambda: None
+    """Called after something may have changed."""
     world: World = field(init=False)
     _lock: threading.RLock = field(factory=threading.RLock, init=False)
 
@@ -112,6 +114,12 @@ class Twake:
         if fault.action in NODE_ACTIONS and not (self.is_node and kind == "write"):
             raise ValueError(f"{fault.action!r} needs a release with the Node API, and a write")
         self.script.add(fault, times, kind)
+        self.changed()
+
+    def forget_faults(self) -> None:
+        """Remove all faults to come."""
+        self.script.clear()
+        self.changed()
 
     @contextmanager
     def changing(self) -> Iterator[World]:
@@ -122,7 +130,9 @@ class Twake:
     def told(self) -> tuple[Outgoing, ...]:
         """Return the events for what happened; within `changing`, for what happened in it."""
         with self._lock:
-            return hooks(self.world, self.listening, self.release)
+            told = hooks(self.world, self.listening, self.release)
+        self.changed()
+        return told
 
     def handle(
         self, request: Request, refusal: Response | None
@@ -225,6 +235,7 @@ class Twake:
     ) -> dict[str, Any]:
         """Store a message of a user, and return it as `messages` does."""
         with self._lock:
+            self.changed()  # whoever looks waits for the lock
             world = self.world
             content = {"fallback_string": text, "original_str": text, "prepared": [text]}
             message = user_message(world, content, channel_id, user_id, parent_message_id)
@@ -275,6 +286,7 @@ class Twake:
             self.received.clear()
         self.script.clear()
         self.delay = 0.0
+        self.changed()
 
 
 def _with_plain_text(message: dict[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import attrs
 
+from ._html import content_html
 from ._json import NESTING_LIMIT, from_json, to_json
 from ._nodes.checks import is_clean, json_copy, refuse
 from ._nodes.node import Child, Content, Json, Node, text_of
@@ -32,6 +33,10 @@ class Portable:
     def __str__(self) -> str:
         text = self.around.get("fallback_string")
         return text_of(text if text and isinstance(text, str) else self.content)
+
+    def _repr_html_(self) -> str:
+        """Return what the client shows, for a notebook."""
+        return content_html(encode(self))
 
 
 def fallback_text(tree: Child | Portable) -> str:

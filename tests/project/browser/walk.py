@@ -11,31 +11,17 @@ from __future__ import annotations
 
 import functools
 import http.server
-import json
 import pathlib
-import shutil
 import sys
 import tempfile
 import threading
 
+from chromium import SCHEMES, WIDTHS, asked, dress, open_browser
 from selenium import webdriver
-from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
-WIDTHS = {"desktop": 1280, "phone": 390}
-SCHEMES = ("light", "dark")
 MAIN = ("index", "quickstart", "tutorial", "twacode", "reference", "failures", "cli", "why")
-FLAGS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 #: What stands out of the window, but for what scrolls by itself.
 OVERFLOW = """
 const wide = document.documentElement.clientWidth;
@@ -59,32 +45,6 @@ def serve(site: pathlib.Path) -> str:
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     return f"http://127.0.0.1:{server.server_port}"
-
-
-def open_browser(profile: str) -> webdriver.Chrome:
-    """Start the Chromium of this machine with a profile of its own."""
-    options = webdriver.ChromeOptions()
-    options.binary_location = shutil.which("chromium") or sys.exit("chromium is not installed")
-    for flag in (*FLAGS, f"--user-data-dir={profile}"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = shutil.which("chromedriver") or sys.exit("chromedriver is not installed")
-    return webdriver.Chrome(options=options, service=Service(driver))
-
-
-def dress(browser: webdriver.Chrome, width: int, scheme: str) -> None:
-    """Give the browser a width in pixels, and the reader's wish for light or dark."""
-    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-    wish = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", wish)
-
-
-def asked(browser: webdriver.Chrome, home: str) -> list[str]:
-    """Return what the page asked other places than the site for."""
-    events = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
-    urls = [e["params"]["request"]["url"] for e in events if e["method"].endswith("WillBeSent")]
-    return [url for url in urls if not url.startswith((home, "data:", "blob:", "chrome:"))]
 
 
 def look(browser: webdriver.Chrome, home: str, page: str) -> list[str]:

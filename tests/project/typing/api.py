@@ -43,6 +43,7 @@ from twake_async import (
     WrongEventLoopError,
 )
 from twake_async.resources import FileElement, FileVersion
+from twake_async.sandbox import Sandbox
 
 
 def set_up_over_httpx2(client: httpx2.AsyncClient, transport: httpx2.AsyncBaseTransport) -> None:
@@ -208,6 +209,12 @@ async def move_files(twake: TwakeSession, file: pathlib.Path, source: AsyncItera
     async for found in twake.files.walk("w"):
         assert_type(found.versions, tuple[FileVersion, ...])
     await twake.send_message("c", ["see ", twake.files.show(element)])
+
+
+def look(sandbox: Sandbox) -> None:
+    """The messages of a sandbox are rows, or message objects for those who ask."""
+    assert_type(sandbox.messages(), list[dict[str, Any]])
+    assert_type(sandbox.messages("c", typed=True), list[Message])
 
 
 CUT: type[UserWarning] = TextCutWarning

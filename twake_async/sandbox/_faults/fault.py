@@ -144,6 +144,15 @@ class Script:
             waiting = self._waiting[kind]
             return waiting.popleft() if waiting else None
 
+    def waiting(self) -> list[str]:
+        """Return the faults to come, in words, in order."""
+        with self._lock:
+            return [
+                f"{kind}: {fault.action} {'after' if fault.stores else 'before'} storing"
+                for kind, waiting in self._waiting.items()
+                for fault in waiting
+            ][:20]
+
     def clear(self) -> None:
         """Remove all faults."""
         with self._lock:

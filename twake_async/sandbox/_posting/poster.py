@@ -40,6 +40,8 @@ class Poster:
     """How many events are kept."""
     waits: bool
     """Whether the server waits for the answers before it answers a request: not a Node server."""
+    watch: Callable[[PostedEvent], None] = lambda _: None
+    """Called with each event that was posted."""
     addresses: dict[str, Url | Application] = field(factory=dict)
     """The address of each application."""
     _posted: deque[PostedEvent] = field(init=False)
@@ -118,6 +120,7 @@ class Poster:
         )
         with self._lock:
             self._posted.append(posted)
+        self.watch(posted)
         self.log(_line(posted))
         return posted
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from twake_async.sandbox._events.outgoing import Outgoing
     from twake_async.sandbox._faults.fault import Fault
     from twake_async.sandbox._serving.asgi import ASGIApp, Receive, Scope, Send
+    from twake_async.sandbox._traffic import Traffic
 
     Handle = Callable[[Request, Response | None], tuple[Response, Fault | None, Sequence[Outgoing]]]
 
@@ -33,6 +35,8 @@ def asgi_app(
     delay: Callable[[], float],
     connection: Callable[[Any], asyncio.Transport | None],
     limits: Limits,
+    *,
+    traffic: Traffic,
 ) -> ASGIApp:
     """Return the ASGI application of a sandbox.
 
@@ -44,12 +48,14 @@ def asgi_app(
         delay: Returns the seconds for which every response is held back.
         connection: Returns the transport of a client address; None if nothing is served.
         limits: What is refused before it is carried out.
+        traffic: Keeps each request that was carried out, and its answer.
 
     """
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
+        begun = time.monotonic()
         request, incoming = _request(scope), _Incoming(receive)
         taken = limits.refusal(request.headers) or await incoming.read(limits)
         if taken is None:
@@ -58,12 +64,17 @@ def asgi_app(
             handle(request, taken)
             await _refuse(taken, incoming, send, served=limits.patience is not None)
             return
-        response, fault, events = handle(evolve(request, body=taken), None)
-        if events:
-            await announce(events)
-        if (seconds := delay() + (fault.delay if fault else 0)) > 0:
-            await asyncio.sleep(seconds)
-        await deliver(response, fault, connection(scope.get("client")), receive, send)
+        request = evolve(request, body=taken)
+        response, fault, events = handle(request, None)
+        exchange = traffic.begin(request, response, fault)
+        try:
+            if events:
+                await announce(events)
+            if (seconds := delay() + (fault.delay if fault else 0)) > 0:
+                await asyncio.sleep(seconds)
+            await deliver(response, fault, connection(scope.get("client")), receive, send)
+        finally:
+            traffic.end(exchange, time.monotonic() - begun)
 
     return app
 

@@ -83,9 +83,12 @@ class Limits:
 
     def _allows(self, headers: Mapping[str, str]) -> bool:
         name = _name(headers.get("host", ""))
-        if not name:
-            return False
-        return _is_loopback(name) or name in (self.names or ()) or _is_of_the_sdk(headers)
+        return self.knows_host(headers) or (bool(name) and _is_of_the_sdk(headers))
+
+    def knows_host(self, headers: Mapping[str, str]) -> bool:
+        """Return whether a request asks for a name of this machine, or one that is allowed."""
+        name = _name(headers.get("host", ""))
+        return bool(name) and (_is_loopback(name) or name in (self.names or ()))
 
 
 def checked_names(names: Iterable[str]) -> frozenset[str]:

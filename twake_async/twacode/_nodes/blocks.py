@@ -11,7 +11,7 @@ from .node import MarkdownParent, Parent, Part, on_own_lines
 
 
 @final
-@attrs.frozen(init=False)
+@attrs.frozen(init=False, repr=False)
 class TextBlock(Parent, type_name="text_block_parent"):
     """Text without a style, as the client writes it around a block.
 
@@ -24,7 +24,7 @@ class TextBlock(Parent, type_name="text_block_parent"):
 
 
 @final
-@attrs.frozen(init=False)
+@attrs.frozen(init=False, repr=False)
 class Nop(Parent, type_name="nop"):
     """A group of nodes without a look of its own: the usual node for a key.
 
@@ -37,7 +37,7 @@ class Nop(Parent, type_name="nop"):
 
 
 @final
-@attrs.frozen(init=False)
+@attrs.frozen(init=False, repr=False)
 class System(Parent, type_name="system"):
     """Small grey text, as in the notices of Twake.
 
@@ -50,7 +50,7 @@ class System(Parent, type_name="system"):
 
 
 @final
-@attrs.frozen(init=False)
+@attrs.frozen(init=False, repr=False)
 class Quote(MarkdownParent, type_name="quote"):
     """A quote of one line, with a bar beside it.
 
@@ -67,7 +67,7 @@ class Quote(MarkdownParent, type_name="quote"):
 
 
 @final
-@attrs.frozen(init=False)
+@attrs.frozen(init=False, repr=False)
 class MultilineQuote(MarkdownParent, type_name="mquote"):
     """A quote of several lines, with a bar beside it.
 
@@ -84,7 +84,7 @@ class MultilineQuote(MarkdownParent, type_name="mquote"):
 
 
 @final
-@attrs.frozen(init=False)
+@attrs.frozen(init=False, repr=False)
 class Attachment(Parent, type_name="attachment"):
     """A block with a bar beside it, apart from the text around it.
 

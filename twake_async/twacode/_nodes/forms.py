@@ -19,6 +19,7 @@ from .checks import (
     refuse,
 )
 from .node import Child, Json, Node, Part, are_children, fill, in_brackets, normal
+from .source import short_source
 
 
 def _context(context: Mapping[str, Json] | None) -> Mapping[str, Json] | None:
@@ -34,7 +35,7 @@ _optional_id = attrs.validators.optional(is_said)
 
 
 @final
-@attrs.frozen(init=False)
+@attrs.frozen(init=False, repr=False)
 class Button(Node, type_name="button"):
     """A button. A click sends `interactive_message_action` with its `action_id` to the application.
 
@@ -95,7 +96,7 @@ class Button(Node, type_name="button"):
 
 
 @final
-@attrs.frozen
+@attrs.frozen(repr=False)
 class Input(Node, type_name="input"):
     """A field to write in. The next click sends its text, in `form`.
 
@@ -129,7 +130,7 @@ class Input(Node, type_name="input"):
         return in_brackets(self.content or self.placeholder or "")
 
 
-@attrs.frozen
+@attrs.frozen(repr=False)
 class Option:
     """One choice of a `Select`.
 
@@ -147,6 +148,9 @@ class Option:
     selected: bool = attrs.field(default=False, validator=is_flag)
     """Whether it is chosen at first."""
 
+    def __repr__(self) -> str:
+        return short_source(self)
+
 
 def _are_options(owner: object, field: attrs.Attribute[Any], value: tuple[object, ...]) -> None:
     """Refuse an empty list, what is not an option, and two options that are selected."""
@@ -160,7 +164,7 @@ def _are_options(owner: object, field: attrs.Attribute[Any], value: tuple[object
 
 
 @final
-@attrs.frozen(init=False)
+@attrs.frozen(init=False, repr=False)
 class Select(Node, type_name="select"):
     """A list to choose from. Text as an option is both its name and its value.
 

@@ -12,7 +12,7 @@ from .node import Child, MarkdownLeaf, Node, Part, are_children, fill, normal
 
 
 @final
-@attrs.frozen
+@attrs.frozen(repr=False)
 class Email(Node, type_name="email"):
     """An email address, as a link that opens the reader's mail program.
 
@@ -32,7 +32,7 @@ class Email(Node, type_name="email"):
 
 
 @final
-@attrs.frozen(init=False)
+@attrs.frozen(init=False, repr=False)
 class Url(Node, type_name="url"):
     """A link.
 
@@ -79,7 +79,7 @@ class Url(Node, type_name="url"):
 
 
 @final
-@attrs.frozen
+@attrs.frozen(repr=False)
 class MarkdownLink(MarkdownLeaf, type_name="markdown_link"):
     """A link as in markdown: `[title](url)`.
 

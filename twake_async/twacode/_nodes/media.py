@@ -12,7 +12,7 @@ from .node import Node, Part, on_own_lines
 
 
 @final
-@attrs.frozen
+@attrs.frozen(repr=False)
 class Image(Node, type_name="image"):
     """An image.
 
@@ -33,7 +33,7 @@ class Image(Node, type_name="image"):
 
 
 @final
-@attrs.frozen
+@attrs.frozen(repr=False)
 class Icon(Node, type_name="icon"):
     """A small icon, of the size of an emoji.
 
@@ -53,7 +53,7 @@ class Icon(Node, type_name="icon"):
 
 
 @final
-@attrs.frozen
+@attrs.frozen(repr=False)
 class File(Node, type_name="file"):
     """A file that was uploaded to Twake.
 
@@ -76,7 +76,7 @@ class File(Node, type_name="file"):
 
 
 @final
-@attrs.frozen
+@attrs.frozen(repr=False)
 class ProgressBar(Node, type_name="progress_bar"):
     """A progress bar.
 
@@ -96,7 +96,7 @@ class ProgressBar(Node, type_name="progress_bar"):
 
 
 @final
-@attrs.frozen
+@attrs.frozen(repr=False)
 class Copiable(Node, type_name="copiable"):
     """Text in a field, with a button that copies it.
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import abc
 import enum
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias, final
 
 import attrs
 
 from .checks import is_key, is_marker, is_string, refuse
+from .source import short_source
 
 Json: TypeAlias = Any
 """A value as `json.loads` returns it."""
@@ -37,6 +38,9 @@ class Node(abc.ABC):
     type_name: ClassVar[str] = ""
     """The `type` of the node in JSON."""
 
+    _html_of: ClassVar[Callable[[Node], str]]
+    """Returns a node as HTML; set by `_html.py`, which stands above and knows its JSON."""
+
     if TYPE_CHECKING:
         # Type checkers demand the keyword, so that they refuse a subclass of a user's, too.
         def __init_subclass__(cls, *, type_name: str | None) -> None: ...
@@ -57,6 +61,13 @@ class Node(abc.ABC):
 
     def __str__(self) -> str:
         return text_of(self)
+
+    def __repr__(self) -> str:
+        return short_source(self)
+
+    def _repr_html_(self) -> str:
+        """Return what the client shows, for a notebook."""
+        return self._html_of()
 
     def __add__(self, other: Child) -> Content:
         if not isinstance(other, str | Node):
@@ -117,7 +128,7 @@ def fill(node: Any, **values: object) -> None:
 
 
 @final
-@attrs.frozen(init=False)
+@attrs.frozen(init=False, repr=False)
 class Content(Node, type_name=None):
     """A sequence of text and nodes, shown one after the other: the result of `+`.
 
@@ -159,7 +170,7 @@ def normal(children: tuple[Child, ...]) -> tuple[Child, ...]:
     return children
 
 
-@attrs.frozen(init=False)
+@attrs.frozen(init=False, repr=False)
 class Parent(Node, type_name=None):
     """A node that shows its children."""
 
@@ -177,11 +188,11 @@ class Parent(Node, type_name=None):
         return self.children
 
 
-@attrs.frozen(init=False)
+@attrs.frozen(init=False, repr=False)
 class MarkdownParent(Parent, type_name=None):
     """A node that shows its children, and that the markdown compiler writes as well."""
 
-    marker: Marker | None = attrs.field(default=None, validator=is_marker, repr=False)
+    marker: Marker | None = attrs.field(default=None, validator=is_marker)
     """Set by `decode` for a node that the markdown compiler made."""
 
     def __init__(
@@ -190,11 +201,11 @@ class MarkdownParent(Parent, type_name=None):
         fill(self, children=normal(children), key=key, marker=marker)
 
 
-@attrs.frozen
+@attrs.frozen(repr=False)
 class MarkdownLeaf(Node, type_name=None):
     """A node without children that the markdown compiler writes as well."""
 
-    marker: Marker | None = attrs.field(default=None, validator=is_marker, repr=False, kw_only=True)
+    marker: Marker | None = attrs.field(default=None, validator=is_marker, kw_only=True)
     """Set by `decode` for a node that the markdown compiler made."""
 
 

@@ -12,7 +12,7 @@ from .node import Child, MarkdownParent, Marker, Node, Parent, Part, are_childre
 
 
 @final
-@attrs.frozen(init=False)
+@attrs.frozen(init=False, repr=False)
 class Text(Parent, type_name="text"):
     """Text without a style; it can have a key.
 
@@ -25,7 +25,7 @@ class Text(Parent, type_name="text"):
 
 
 @final
-@attrs.frozen(init=False)
+@attrs.frozen(init=False, repr=False)
 class Break(Node, type_name="br"):
     """A new line, and what is on it.
 
@@ -39,7 +39,7 @@ class Break(Node, type_name="br"):
     children: tuple[Child, ...] = attrs.field(validator=are_children)
     """What to show after the break; usually nothing, and the text follows the node."""
 
-    marker: Marker | None = attrs.field(default=None, validator=is_marker, repr=False)
+    marker: Marker | None = attrs.field(default=None, validator=is_marker)
     """Set by `decode` for a node that the markdown compiler made."""
 
     def __init__(self, *children: Child, marker: Marker | None = None) -> None:
@@ -51,7 +51,7 @@ class Break(Node, type_name="br"):
 
 
 @final
-@attrs.frozen(init=False)
+@attrs.frozen(init=False, repr=False)
 class Bold(MarkdownParent, type_name="bold"):
     """Bold text.
 
@@ -64,7 +64,7 @@ class Bold(MarkdownParent, type_name="bold"):
 
 
 @final
-@attrs.frozen(init=False)
+@attrs.frozen(init=False, repr=False)
 class Italic(MarkdownParent, type_name="italic"):
     """Italic text.
 
@@ -77,7 +77,7 @@ class Italic(MarkdownParent, type_name="italic"):
 
 
 @final
-@attrs.frozen(init=False)
+@attrs.frozen(init=False, repr=False)
 class Underline(MarkdownParent, type_name="underline"):
     """Underlined text.
 
@@ -90,7 +90,7 @@ class Underline(MarkdownParent, type_name="underline"):
 
 
 @final
-@attrs.frozen(init=False)
+@attrs.frozen(init=False, repr=False)
 class Strikethrough(MarkdownParent, type_name="strikethrough"):
     """Text that is struck through.
 

@@ -15,7 +15,7 @@ _SILENT: Final = frozenset({"image", "icon", "file", "progress_bar", "select", "
 
 
 @final
-@attrs.frozen
+@attrs.frozen(repr=False)
 class Unknown(Node, type_name=""):
     """JSON that is not a node of this package, or a node with other attributes. It stays unchanged.
 

@@ -12,7 +12,7 @@ from .node import MarkdownLeaf, Node, Part, Space, on_own_lines
 
 
 @final
-@attrs.frozen
+@attrs.frozen(repr=False)
 class InlineCode(MarkdownLeaf, type_name="icode"):
     """Code within the line.
 
@@ -32,7 +32,7 @@ class InlineCode(MarkdownLeaf, type_name="icode"):
 
 
 @final
-@attrs.frozen
+@attrs.frozen(repr=False)
 class BlockCode(MarkdownLeaf, type_name="mcode"):
     """Code in a block of its own, highlighted by the client.
 
@@ -52,7 +52,7 @@ class BlockCode(MarkdownLeaf, type_name="mcode"):
 
 
 @final
-@attrs.frozen
+@attrs.frozen(repr=False)
 class UserMention(MarkdownLeaf, type_name="user"):
     """A mention of a user, who is notified: the server looks for the id in the message.
 
@@ -77,7 +77,7 @@ class UserMention(MarkdownLeaf, type_name="user"):
 
 
 @final
-@attrs.frozen
+@attrs.frozen(repr=False)
 class ChannelMention(MarkdownLeaf, type_name="channel"):
     """A mention of a channel, which is a link to it.
 
@@ -100,7 +100,7 @@ class ChannelMention(MarkdownLeaf, type_name="channel"):
 
 
 @final
-@attrs.frozen
+@attrs.frozen(repr=False)
 class Emoji(MarkdownLeaf, type_name="emoji"):
     """An emoji by its short name.
 
@@ -120,7 +120,7 @@ class Emoji(MarkdownLeaf, type_name="emoji"):
 
 
 @final
-@attrs.frozen
+@attrs.frozen(repr=False)
 class Markdown(Node, type_name="compile"):
     """Text in Twake's markdown, which each reader's client compiles.
 
