@@ -222,11 +222,7 @@ class Attempts(Generic[C]):
             else:
                 await self.clock.pause(pause, self._pauses)
         if error is None and (send.number or send.expired):
-            if send.number and send.observed() is not None:
-                error = send.last  # `_end` returns what was observed
-            elif send.listener is not None:
-                error = await send.listener.before_retry()
-            send.expired = False
+            error = await send.before_another()
         return None if error is None else send.end_with(error)
 
     async def _attempt(self, send: Send[T], acquired: C | Failure | TwakeError) -> T | TwakeError:
@@ -235,16 +231,11 @@ class Attempts(Generic[C]):
             return acquired
         if isinstance(acquired, Failure):
             return send.judge(acquired, None).result
-        send.trace = trace = self.transport.start_trace()
-        if (listener := send.listener) is not None:
-            trace.guard = listener.guard
+        trace = send.follow(self.transport.start_trace())
         result = await self.transport.attempt(
             acquired, send.request, trace, max(0.0, send.left()), send.judge
         )
-        if trace.expired and listener is not None:
-            send.expired = True
-            listener.retry_dropped()
-        send.trace = None
+        send.unfollow(trace)
         return result
 
     async def _prepare(self, send: Send[T]) -> Failure | TwakeError | None:

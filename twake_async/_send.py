@@ -180,6 +180,28 @@ class Send(Generic[T]):
         found = await steps.look(max(0.0, self.left()) + self.kept, self.doubts)
         return None if found is None else Found(found)
 
+    async def before_another(self) -> TwakeError | None:
+        """Prepare for another attempt, or return the error that the send ends with."""
+        if self.number and self.observed() is not None:
+            return self.last  # what was observed is returned in its place
+        error = None if self.listener is None else await self.listener.before_retry()
+        self.expired = False
+        return error
+
+    def follow(self, trace: Trace) -> Trace:
+        """Follow an attempt that begins, by its trace, which gets the listener's guard."""
+        self.trace = trace
+        if self.listener is not None:
+            trace.guard = self.listener.guard
+        return trace
+
+    def unfollow(self, trace: Trace) -> None:
+        """Note that an attempt has ended, and whether it did not leave for its guard."""
+        self.trace = None
+        if trace.expired and self.listener is not None:
+            self.expired = True
+            self.listener.retry_dropped()
+
     def judge(self, answer: Answer | Failure, seen: str | None, /) -> Verdict[T]:
         """Return what an answer proves; `seen` is what the connection's last answer named."""
         context = Context(

@@ -46,6 +46,8 @@ PAGES = sorted([ROOT / "README.md", *(p for p in DOCS.rglob("*.md") if "_build" 
 
 #: What differs from run to run, and what it is shown as before two outputs are compared.
 _VOLATILE = (
+    # A line of progress, which only a slow machine prints.
+    (r"(?m)^twake-async: \d{4}-\d\d-\d\dT\S+ .*; [\d,]+/s.*\n", ""),
     (r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "UUID"),
     (r"127\.0\.0\.1:\d+", "127.0.0.1:PORT"),
     (r"\d{4}-\d\d-\d\d", "DATE"),
