@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import gc
 import logging
 import weakref
@@ -26,7 +27,7 @@ from twake_async import (
     TwakeError,
 )
 from twake_async._attempt_loop import LONGEST_COOLDOWN, Attempts
-from twake_async._protocol.exchange import Answer, Failure
+from twake_async._protocol.exchange import EXPIRED, Answer, Failure
 from twake_async._send import Clock
 from twake_async._transport.httpx.injected import NoPool
 from twake_async._transport.trace import Trace
@@ -603,6 +604,73 @@ class Heard:
     async def before_retry(self):
         self.told.append("retry")
         return NotSentError("no", reason="full") if self.told.count("retry") == 2 else None
+
+
+class Asking(Script):
+    """A transport that asks whether the request may leave, as each of them does."""
+
+    async def attempt(self, connection, prepared, trace, seconds, judge):
+        if not trace.may_leave():
+            self.seconds.append(seconds)
+            return judge(EXPIRED, None).result
+        return await super().attempt(connection, prepared, trace, seconds, judge)
+
+
+class Expiring(Heard):
+    """A listener whose intents expire."""
+
+    def __init__(self, answers: list[bool]) -> None:
+        super().__init__()
+        self.answers = answers
+
+    def guard(self):
+        return self.answers.pop(0)
+
+    def retry_dropped(self):
+        self.told.append("dropped")
+
+
+async def test_an_attempt_that_may_not_leave_any_more_does_not_count():
+    """It is prepared again at once; neither the observer nor the budget hears of it."""
+    listener, seen = Expiring([False, True, False, True]), []
+    loop = attempts(REFUSED, GOOD, on_attempt=seen.append)
+    loop.transport = Asking(loop.transport.facts)
+    with pytest.raises(NotSentError) as caught:  # the listener forbids the third
+        await loop.run(REQUEST, RetryPolicy(), 30, listener)
+    assert caught.value.reason == "full"
+    assert listener.told == [
+        "dropped",
+        "retry",
+        (Outcome.NOT_SENT, "connect", False),
+        "retry",
+    ]
+    assert [one.number for one in seen] == [1]
+    assert caught.value.attempts == 1
+
+
+async def test_an_attempt_that_may_not_leave_ends_with_the_deadline():
+    """As one for which no connection was found in time."""
+    time = Time()
+    listener = Expiring([False] * 9)
+    listener.before_retry = functools.partial(asyncio.sleep, 0)
+    loop = attempts(time=time)
+    loop.transport = Asking([])
+    listener.retry_dropped = lambda: setattr(time, "at", time.at + 7.0)
+    with pytest.raises(NotSentError) as caught:
+        await loop.run(REQUEST, RetryPolicy(), 30, listener)
+    assert (caught.value.reason, caught.value.attempts) == ("deadline", 0)
+    assert loop.transport.seconds == [30, 23, 16, 9, 2]
+
+
+async def test_a_pause_of_which_another_process_heard_holds_all_sends():
+    """A shorter one does not end it."""
+    time = Time()
+    loop = attempts(GOOD, time=time)
+    loop.cool(5.0)
+    loop.cool(1.0)
+    assert loop.cooling() == 5.0
+    await loop.run(REQUEST, RetryPolicy(), 30)
+    assert loop.cooling() == 0
 
 
 @pytest.mark.parametrize("doubt", [True, False])

@@ -131,7 +131,7 @@ async def test_the_errors_of_a_transfer_speak_of_the_file(api):
     """An upload stores one; a download asks for one."""
     for fault, sent, asked in (
         (lose, "whether the file arrived: ", "the file did not come whole: "),
-        (answer(502), "; it may come after the file was stored", "answered 502, which may"),
+        (answer(502), "; it may come after the file was stored", "answered 502, as it does"),
     ):
         assert sent in str(await error_of(api, UPLOAD[api], fault))
         error = str(await error_of(api, DOWNLOAD[api], fault))

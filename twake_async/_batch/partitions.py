@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["send_parts"]
 
 #: Seconds between two looks for a partition that is free, and by how much they differ at most.
-POLL, JITTER = 1.0, 0.5
+POLL, JITTER = 2.0, 1.0
 #: Seconds for which a journal that was read before may not be readable.
 PATIENCE = 30.0
 

@@ -133,7 +133,7 @@ def _ask(address: tuple[str, int], asked: dict[str, Any]) -> str:
 def _sentence(action: str | int, times: int, on: str, *, after_storing: bool) -> str:
     if action == "none":
         return "No failures are waiting now."
-    noun = f"{on} meets" if times == 1 else f"{times} {on}s meet"
+    noun = f"{on} fails" if times == 1 else f"{times} {on}s fail"
     stored = "after it is stored" if after_storing else "before it is stored"
     where = f", {stored}" if on == "write" and times == 1 else ""
     return f"The next {noun}: {action}{where}."

@@ -141,7 +141,7 @@ async def test_the_next_message_fails_as_the_other_terminal_asked(
     """A status, a failure of the connection, or a refusal in words; the message after it arrives."""
     status, out, err = cli("sandbox", "fail", *arguments)
     assert (status, err) == (0, "")
-    assert out.startswith(f"The next write meets: {arguments[0]}, ")
+    assert out.startswith(f"The next write fails: {arguments[0]}, ")
     assert await send(sandbox) == outcome
     assert len(texts(sandbox)) == stored
     assert await send(sandbox) == "delivered"
@@ -149,7 +149,7 @@ async def test_the_next_message_fails_as_the_other_terminal_asked(
 
 async def test_several_messages_fail_and_what_waits_can_be_forgotten(sandbox, cli):
     """`--times`, and `none`."""
-    assert cli("sandbox", "fail", "503", "--times", "3")[1] == "The next 3 writes meet: 503.\n"
+    assert cli("sandbox", "fail", "503", "--times", "3")[1] == "The next 3 writes fail: 503.\n"
     assert await send(sandbox) == "unknown gateway"
     assert cli("sandbox", "fail", "none")[1] == "No failures are waiting now.\n"
     assert await send(sandbox) == "delivered"
@@ -168,7 +168,7 @@ def test_a_failure_of_the_node_api(cli, monkeypatch):
     with Sandbox(release="2023") as box:
         monkeypatch.setenv("TWAKE_BASE_URL", box.url)
         assert cli("sandbox", "fail", "swallowed")[0] == 0
-        assert cli("sandbox", "fail", "401", "--on", "login")[1] == "The next login meets: 401.\n"
+        assert cli("sandbox", "fail", "401", "--on", "login")[1] == "The next login fails: 401.\n"
         assert cli("sandbox", "fail", "swallowed", "--after-storing")[0] == 1
 
 

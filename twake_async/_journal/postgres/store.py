@@ -74,14 +74,15 @@ class PartSource:
                 "a partition needs key=: a position in the input means nothing on another machine",
                 reason="key",
             )
-        ends = time.monotonic() + OPEN
+        pause, ends = PAUSE, time.monotonic() + OPEN
         while True:
             try:
                 return PostgresStore.open(self, target)
             except LostError:  # the database may be starting
                 if time.monotonic() >= ends:
                     raise
-            time.sleep(PAUSE)
+            time.sleep(pause)
+            pause *= 2  # the password may be wrong, and some servers count that
 
     def as_error(self, exc: Exception) -> JournalError:
         """Return the error for what was caught while it was used."""
