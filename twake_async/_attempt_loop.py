@@ -12,6 +12,7 @@ import attrs
 from ._log import log, tell, warn_of_unknown
 from ._protocol.exchange import CLOSED, Failure
 from ._send import Clock, Found, Send, end_of
+from ._shared_tasks import SharedTasks
 from ._transport.interface import Transport  # noqa: TC001
 from ._waiting import Pauses
 from .errors import NotSentError, Outcome, RateLimitedError, TwakeError
@@ -19,7 +20,7 @@ from .retry import Attempt, RetryPolicy, next_wait
 from .stats import Counters
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Generator
+    from collections.abc import Callable, Generator
 
     from ._protocol.exchange import Request
     from ._send import Listener
@@ -35,9 +36,6 @@ R = TypeVar("R")
 #: Seconds. A longer `Retry-After` counts as this, so that no answer stops a session forever.
 LONGEST_COOLDOWN = 3600.0
 
-#: Seconds that a session which closes gives to what its sends wait for together.
-_LAST_SECONDS = 0.5
-
 _ONCE = RetryPolicy.never()
 
 
@@ -50,9 +48,9 @@ class Attempts(Generic[C]):
     on_attempt: Callable[[Attempt], object] | None = None
     clock: Clock = attrs.field(factory=Clock)
     counters: Counters = attrs.field(factory=Counters)
+    tasks: SharedTasks = attrs.field(factory=SharedTasks, init=False)
     _cool_until: float = attrs.field(default=float("-inf"), init=False)
     _pauses: Pauses = attrs.field(factory=Pauses, init=False)
-    _tasks: set[asyncio.Task[Any]] = attrs.field(factory=set, init=False)
 
     async def run(
         self,
@@ -182,23 +180,11 @@ class Attempts(Generic[C]):
                 found: R = end.value
                 return found
 
-    def start(self, call: Coroutine[Any, Any, R]) -> asyncio.Task[R]:
-        """Return the task of a call that several sends may wait for; it ends with the session."""
-        task = asyncio.create_task(call)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
-
     async def aclose(self) -> None:
         """Close the connections; sends that wait between attempts end at once."""
         self._pauses.end()
         await self.transport.aclose()
-        if self._tasks:  # most find the connections closed, but not those of a caller's client
-            await asyncio.wait(self._tasks, timeout=_LAST_SECONDS)
-        for task in self._tasks:
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
+        await self.tasks.aclose()
 
     def cooling(self) -> float:
         """Return the seconds that are left of the pause that the server asked of all sends."""

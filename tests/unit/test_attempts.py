@@ -967,7 +967,7 @@ async def test_a_closed_session_prepares_no_attempt():
 async def test_closing_ends_the_shared_calls_that_do_not_end_by_themselves():
     """They get half a second, and are cancelled then."""
     loop = attempts()
-    task = loop.start(asyncio.Event().wait())
+    task = loop.tasks.start(asyncio.Event().wait())
     async with asyncio.timeout(20):
         await loop.aclose()
     assert task.cancelled()
@@ -1036,7 +1036,7 @@ async def test_closing_waits_for_the_calls_that_sends_share():
             await asyncio.sleep(0)
         return "closed"
 
-    task = loop.start(call())
+    task = loop.tasks.start(call())
     await asyncio.sleep(0)
     await loop.aclose()
     assert task.done()
@@ -1050,7 +1050,7 @@ async def test_a_shared_call_that_ended_is_not_kept():
     async def call() -> int:
         return 5
 
-    task = loop.start(call())
+    task = loop.tasks.start(call())
     assert await task == 5
     await asyncio.sleep(0)
     kept = weakref.ref(task)

@@ -58,7 +58,7 @@ class Joins:
         call = self._calls.get(place.thread)
         if call is None:
             call = self._calls[place.thread] = SharedCall(
-                self._run(place), self.attempts.start, _never
+                self._run(place), self.attempts.tasks.start, _never
             )
         return await call.wait(seconds)
 

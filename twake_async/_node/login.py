@@ -97,7 +97,7 @@ class Logins:
 
     def _begin(self) -> SharedCall[TwakeError | None]:
         if self._call is None or self._call.task.done():
-            self._call = SharedCall(self._run(), self.attempts.start, self._late)
+            self._call = SharedCall(self._run(), self.attempts.tasks.start, self._late)
         return self._call
 
     def _late(self) -> TwakeError:

@@ -65,7 +65,7 @@ class Looks:
         call = self._next.get(place)
         if call is None:
             call = SharedCall(
-                self._run(place, self._running.get(place)), self.attempts.start, tuple
+                self._run(place, self._running.get(place)), self.attempts.tasks.start, tuple
             )
             self._next[place] = call
         return call

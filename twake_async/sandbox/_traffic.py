@@ -21,7 +21,7 @@ __all__ = ["Exchange", "Traffic"]
 
 _MOST = 500
 """How many exchanges are kept."""
-_LARGEST = 131_072
+_LARGEST = 65_536
 """How many bytes a body has that is kept: of a longer one, nothing is."""
 
 
