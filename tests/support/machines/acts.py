@@ -90,7 +90,7 @@ def frozen(take_over: Callable[[int], Awaitable[None]] | None = None, within: fl
 
     async def act(storm: Storm) -> None:
         await storm.until_stored(storm.work.messages // 4)
-        pid = storm.fleet.stop()
+        pid = await storm.fleet.stop()
         if take_over is not None:
             await take_over(pid)
         with contextlib.suppress(TimeoutError):

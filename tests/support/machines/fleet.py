@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import multiprocessing
 import os
 import random
@@ -11,6 +12,7 @@ import time
 from typing import TYPE_CHECKING, Self
 
 import attrs
+import psutil
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -81,13 +83,15 @@ class Fleet:
             self.random.choice(running).kill()
             self.killed += 1
 
-    def stop(self, number: int = 0) -> int:
+    async def stop(self) -> int:
         """Freeze a worker as a debugger or a paused machine does; return its process id."""
-        pid = self._workers[number].pid
-        assert pid is not None
-        self._stopped.add(pid)
-        os.kill(pid, signal.SIGSTOP)
-        return pid
+        while True:
+            running = [one.pid for one in self._workers if one.is_alive()]
+            for pid in filter(None, running):
+                if await _stop(pid):
+                    self._stopped.add(pid)
+                    return pid
+            await asyncio.sleep(0.005)
 
     def go_on(self) -> None:
         """Let the frozen workers go on."""
@@ -134,3 +138,15 @@ class Fleet:
                     self.failed += worker.exitcode != -signal.SIGKILL
                     self._workers[number] = self._start()
             await asyncio.sleep(0.02)
+
+
+async def _stop(pid: int) -> bool:
+    """Stop a process; return whether it is stopped, and not at its end."""
+    with contextlib.suppress(ProcessLookupError, psutil.NoSuchProcess):
+        os.kill(pid, signal.SIGSTOP)
+        while (status := psutil.Process(pid).status()) != psutil.STATUS_STOPPED:
+            if status in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD):
+                return False
+            await asyncio.sleep(0.001)
+        return True
+    return False
