@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psutil
 import psycopg
 import pytest
+from places import SUPPORT
 from postgres.programs import find_programs
 from postgres.small_disk import empty, fill
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from postgres.server import PostgresServer
 
 
@@ -87,6 +91,30 @@ def test_sessions_are_ended(postgres: PostgresServer, conninfo: str):
         assert postgres.end_sessions(db.info.dbname) == 1
         with pytest.raises(psycopg.OperationalError):
             db.execute("SELECT 1")
+
+
+def test_a_killed_run_of_the_tests_leaves_no_server(tmp_path: Path):
+    """Nobody closes the server then; it ends all the same, and its data is deleted."""
+    code = (
+        "from postgres.server import PostgresServer\n"
+        "server = PostgresServer.create()\n"
+        "print(server.folder, server._running.pid, flush=True)\n"
+        "input()\n"
+    )
+    tests = subprocess.Popen(
+        [sys.executable, "-c", code],
+        env=os.environ | {"PYTHONPATH": str(SUPPORT)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    folder, pid = tests.stdout.readline().split()
+    tests.kill()
+    tests.communicate()
+    until = time.monotonic() + 60
+    while Path(folder).exists() or psutil.pid_exists(int(pid)):
+        assert time.monotonic() < until
+        time.sleep(0.02)
 
 
 def test_no_program_is_a_reason(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):

@@ -8,6 +8,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -59,6 +60,7 @@ class PostgresServer:
     programs: Programs
     folder: Path
     port: int
+    _reaper: subprocess.Popen[bytes]
     _running: subprocess.Popen[bytes] | None = None
     _log: IO[bytes] | None = None
 
@@ -73,7 +75,7 @@ class PostgresServer:
         folder = Path(tempfile.mkdtemp(prefix="twake-postgres-", dir=open_folder()))
         folder.chmod(0o755)
         try:
-            server = cls(_programs(folder), folder, free_port())
+            server = cls(_programs(folder), folder, free_port(), _start_reaper(folder))
             server._make_data()
             server.start()
         except BaseException:
@@ -119,7 +121,7 @@ class PostgresServer:
     def close(self) -> None:
         """End the server, and delete its data."""
         self._end(signal.SIGQUIT)
-        shutil.rmtree(self.folder, ignore_errors=True)
+        self._reaper.communicate()
 
     def log(self) -> str:
         """Return what the server wrote into its log."""
@@ -218,6 +220,17 @@ def _programs(scratch: Path) -> Programs:
     if isinstance(found, str):
         raise PostgresMissingError(found)
     return found
+
+
+def _start_reaper(folder: Path) -> subprocess.Popen[bytes]:
+    """Start what ends the server if these tests are killed."""
+    program = Path(__file__).with_name("reaper.py")
+    return subprocess.Popen(
+        [sys.executable, "-S", str(program), str(folder)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
+    )
 
 
 def free_port() -> int:
