@@ -27,7 +27,7 @@ def session(server, **options):
 async def test_a_storm_of_faults_brings_no_wrong_claim_and_no_second_copy(workers, count):
     """No contradiction, no duplicate, and no timid UNKNOWN."""
     async with FaultServer(RandomScript(workers, STORM, rate=0.5)) as server:
-        async with session(server, retry=QUICK, retry_budget=None) as twake:
+        async with session(server, retry=QUICK, retry_budget=None, deadline=60) as twake:
             claims = await storm(twake, count, workers)
         assert len(claims) == count
         assert contradictions(server, claims) == []

@@ -56,7 +56,7 @@ async def test_a_storm_of_faults_brings_no_wrong_claim_and_no_second_copy(worker
     """20,000 sends in all: no contradiction, no duplicate, and no timid UNKNOWN."""
     script = RandomScript(workers, STORM, rate=0.5)
     async with FaultServer(script) as server:
-        async with session(server, retry=QUICK, retry_budget=None) as twake:
+        async with session(server, retry=QUICK, retry_budget=None, deadline=60) as twake:
             claims = await storm(twake, count, workers)
         assert len(claims) == count
         assert contradictions(server, claims) == []

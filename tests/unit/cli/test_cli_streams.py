@@ -82,7 +82,7 @@ def test_what_was_asked_for_and_cannot_be_printed_is_a_failure(shell, arguments,
     """Status 1: who asked for help, and closed where it goes, got none."""
     ran = shell(f"COMMAND {how}", *arguments)
     assert ran.returncode == 1
-    assert "cannot go on" in ran.stderr
+    assert "cannot continue" in ran.stderr
 
 
 @pytest.mark.parametrize(
