@@ -298,11 +298,11 @@ async def test_a_large_part_of_a_source_is_not_idle_while_it_moves():
 
     async def sluggish(drive, reader, writer, head):
         while not (await reader.read(65_536)).endswith(b"--\r\n"):
-            await asyncio.sleep(0.005)
+            await asyncio.sleep(0.008)
         await answer_with(element(size))(drive, reader, writer, b"content-length: 0")
 
     async with play(sluggish) as drive:
-        assert (await upload(drive, whole(), size=size, idle_timeout=1.0)).size == size
+        assert (await upload(drive, whole(), size=size, idle_timeout=2.5)).size == size
 
 
 async def test_a_deadline_is_over_all_of_it():

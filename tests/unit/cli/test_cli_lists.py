@@ -185,11 +185,12 @@ def test_what_sends_nothing_leaves_an_earlier_list(folder, cli, lines, more, sta
 def test_a_journal_that_cannot_be_used_leaves_an_earlier_list(sandbox, folder, cli):
     """What another batch is sending at this moment is not listed as undelivered."""
     pathlib.Path("old").write_text("an earlier list\n")
-    sandbox.slow(1.0)
+    sandbox.slow(3.0)
     with spawned(sandbox, "in.jsonl", "--journal", "run.sqlite") as process:
         wait_for(lambda: texts(sandbox))
         given = ("--undelivered", "old", "--results", "new")
         status, out, err = cli("send-many", "in.jsonl", "--journal", "run.sqlite", *given)
+        process.kill()
         process.communicate()
     assert (status, out) == (3, "nothing was sent; 2 not reached\n")
     assert "used by another batch" in err
