@@ -521,17 +521,21 @@ class pooled:  # noqa: N801
 
     def __enter__(self):
         self.listener = socket.create_server(("127.0.0.1", 0))
-        threading.Thread(target=self.serve, daemon=True).start()
+        self.thread = threading.Thread(target=self.serve, daemon=True)
+        self.thread.start()
         return self.listener.getsockname()[1]
 
     def __exit__(self, *exc):
+        self.thread.join()
         self.listener.close()
 
     def serve(self):
         client, _ = self.listener.accept()
-        server = socket.create_connection(("127.0.0.1", self.port))
-        threading.Thread(target=self.copy, args=(client, server), daemon=True).start()
-        self.copy(server, client)
+        with client, socket.create_connection(("127.0.0.1", self.port)) as server:
+            back = threading.Thread(target=self.copy, args=(server, client), daemon=True)
+            back.start()
+            self.copy(client, server)
+            back.join()
 
     def copy(self, source, target):
         while data := source.recv(65536):
@@ -539,7 +543,14 @@ class pooled:  # noqa: N801
             if at >= 0:
                 data = data[: at + 5] + b"\x00\x00\x00\x07" + data[at + 9 :]
             target.sendall(data)
-        target.close()
+        target.shutdown(socket.SHUT_WR)
+
+
+def test_a_partition_that_was_closed_is_free_at_once(conninfo):
+    """The next run does not wait until the server has ended the session."""
+    for epoch in range(1, 30):
+        with opened(conninfo, 1) as held:
+            assert held.run == epoch
 
 
 # --- rounds, rates and pauses ---------------------------------------------------------------------

@@ -5,6 +5,7 @@ It needs no event loop. `claims` has the rules, `statements` has them in SQL.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
@@ -38,6 +39,8 @@ T = TypeVar("T")
 OPEN, RECONNECT = 10.0, 30.0
 #: Seconds between two tries.
 PAUSE = 0.5
+#: Seconds that a run which ends waits until its lock is released.
+UNLOCK = 1.0
 #: States of statements that may succeed when they are made again: a limit of time, a conflict.
 _PASSING = frozenset({"57014", "55P03", "40001", "40P01"})
 #: Seconds that a takeover may take, which looks at each open intent.
@@ -226,7 +229,10 @@ class PostgresStore:
         )
 
     def close(self) -> None:
-        """Close the connection, and with it the lock."""
+        """Release the lock, and close the connection."""
+        # A session that is closed ends a moment later, and would hold the lock until then.
+        with contextlib.suppress(LostError, StatementError):
+            self._connection.run(b"SELECT pg_advisory_unlock_all()", seconds=UNLOCK)
         self._connection.close()
 
     @property
