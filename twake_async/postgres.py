@@ -189,7 +189,8 @@ class JournalPart(Openable):
                 f"there is no part {number}: the journal has the parts 0 to {journal.parts - 1}",
                 field="journal",
             )
-        self.journal, self.number = journal, number
+        self.journal: PostgresJournal = journal
+        self.number: int = number
 
     def __repr__(self) -> str:
         return f"{self.journal!r}.part({self.number})"
