@@ -88,8 +88,9 @@ def test_the_docstrings_of_the_public_names_have_plain_words(module):
 
 def commands(group: click.Group) -> list[click.Command]:
     """Return all commands of a group, those of its groups too."""
-    found = []
-    for command in group.commands.values():
+    found, context = [], click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
         found += commands(command) if isinstance(command, click.Group) else [command]
     return found
 

@@ -202,7 +202,7 @@ def _read_cron(example: Example) -> None:
 def _read_powershell(example: Example) -> None:
     """Look at lines for a shell that may not be here: each names a command that exists."""
     named = re.findall(r"twake-async(?:\.exe)? ([a-z-]+)", example.parsed)
-    assert [name for name in named if name not in command_line.commands] == []
+    assert [name for name in named if name not in command_line.list_commands(None)] == []
 
 
 def _commands(block: str) -> list[tuple[str, str]]:

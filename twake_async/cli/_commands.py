@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.metadata
 import io
 import os
@@ -9,19 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ._change import edit, remove
-from ._check import check
-from ._completion import VARIABLE, completion
-from ._declare import application
-from ._demo import demo
-from ._files import files
-from ._find import channels, users
-from ._journal import journal
-from ._preview import preview
-from ._run_bot import run as run_bot
-from ._sandbox import sandbox
-from ._send import send
-from ._send_many import send_many
+from ._completion import VARIABLE
 from ._signals import Signals
 from ._statuses import FAILED, INTERRUPTED, USAGE, complain, stop_output, tell
 
@@ -38,15 +27,44 @@ def _version() -> str:
         return "(not installed)"
 
 
-class _InOrder(click.Group):
-    """A group that lists its commands in the order in which a newcomer needs them."""
+#: The module and the function of each command, in the order in which a newcomer needs them.
+_COMMANDS = {
+    "demo": ("_demo", "demo"),
+    "sandbox": ("_sandbox", "sandbox"),
+    "run": ("_run_bot", "run"),
+    "check": ("_check", "check"),
+    "send": ("_send", "send"),
+    "send-many": ("_send_many", "send_many"),
+    "edit": ("_change", "edit"),
+    "remove": ("_change", "remove"),
+    "channels": ("_find", "channels"),
+    "users": ("_find", "users"),
+    "files": ("_files", "files"),
+    "application": ("_declare", "application"),
+    "preview": ("_preview", "preview"),
+    "journal": ("_journal", "journal"),
+    "completion": ("_completion", "completion"),
+}
+
+
+class _Commands(click.Group):
+    """The commands. Only the one that runs is imported, so that it starts sooner."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
-        return list(self.commands)
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in _COMMANDS:
+            return None
+        module, function = _COMMANDS[cmd_name]
+        command: click.Command = getattr(
+            importlib.import_module(f".{module}", __package__), function
+        )
+        return command
 
 
 @click.group(
-    cls=_InOrder,
+    cls=_Commands,
     name="twake-async",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 90},
     epilog="""\b
@@ -69,14 +87,6 @@ Exit statuses, the same for send, send-many and check:
 @click.version_option(_version())
 def twake_async() -> None:
     """Send messages to Twake, and know the outcome of each one."""
-
-
-_COMMANDS = (
-    *(demo, sandbox, run_bot, check, send, send_many, edit, remove),
-    *(channels, users, files, application, preview, journal, completion),
-)
-for command in _COMMANDS:
-    twake_async.add_command(command)
 
 
 def run(arguments: Sequence[str], signals: Signals | None = None) -> int:
