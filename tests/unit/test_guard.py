@@ -11,6 +11,8 @@ import pytest
 from batches import session
 
 from twake_async import MessageDraft, NotSentError
+from twake_async._protocol.exchange import EXPIRED
+from twake_async._transport.trace import Trace
 
 TRANSPORTS = ["httpx", "httpx2", "fast", "client", "transport"]
 
@@ -106,3 +108,11 @@ async def test_the_guard_is_asked_in_the_step_that_writes_the_first_byte(twake, 
     await send(twake, listener)
     last = len(steps) - steps[::-1].index("guard") - 1
     assert steps[last + 1] == "write"
+
+
+def test_a_send_that_is_cancelled_after_its_intent_expired_was_not_sent():
+    """No byte of it left: the guard forbade the first one."""
+    trace = Trace(guard=lambda: False)
+    assert not trace.may_leave()
+    assert trace.proof() == EXPIRED.reason
+    assert not trace.wrote

@@ -148,6 +148,32 @@ async def test_cancelled_it_cancels_what_is_on_its_way():
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
+async def test_cancelled_while_it_ends_it_cancels_what_is_on_its_way():
+    """It was left early, and a message took its time."""
+    ended = asyncio.Event()
+
+    async def send(number, stop):
+        yield Delivery(MessageDraft(f"c{number}", "1"), Outcome.DELIVERED)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    async def leave():
+        async with contextlib.aclosing(Partitions(World(1).states, send, 1, None).run()) as found:
+            async for _ in found:
+                break
+
+    task = asyncio.create_task(leave())
+    await settle()
+    await until(lambda: len(asyncio.all_tasks()) == 3)  # this one, `leave`, and the partition
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert ended.is_set()
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
 async def test_a_database_that_was_there_may_be_away_for_a_while(monkeypatch):
     """But not at the beginning, and not for good."""
     world = World(2, away=[lost("broken"), lost("broken")])

@@ -24,6 +24,7 @@ from twake_async import (
 )
 from twake_async._batch.engine import stream
 from twake_async._journal import intents
+from twake_async._journal.postgres.store import PostgresStore
 from twake_async.postgres import PostgresJournal
 from twake_async.sandbox import Sandbox
 
@@ -166,10 +167,17 @@ async def test_unknowns_are_reported_and_sent_again_only_if_asked(conninfo):
     assert first[0].outcome is Outcome.UNKNOWN
 
 
-async def test_a_front_id_that_the_database_cannot_keep_is_not_sent(conninfo):
+@pytest.mark.parametrize("api", ["v1", "node"])
+async def test_a_front_id_that_the_database_cannot_keep_is_not_sent(conninfo, server, api):
     """It would end the whole batch."""
-    found = await run_of(conninfo, [MessageDraft("c1", "a", front_id="a\0b")])
-    assert isinstance(found[0].error, InvalidDraftError)
+    journal = PostgresJournal(conninfo, batch="november", parts=4)
+    given = [MessageDraft("c1", "a", front_id="a\0b"), MessageDraft("c1", "b")]
+    async with session(server, api=api, workspace_id="w1") as twake:
+        sending = twake.send_many(given, journal=journal.part(1), key=key_of)
+        refused, sent = await collect(sending)
+    assert isinstance(refused.error, InvalidDraftError)
+    assert refused.error.field == "front_id"
+    assert sent.outcome is Outcome.DELIVERED
 
 
 async def test_a_part_needs_keys_and_only_a_journal_is_a_journal(conninfo):
@@ -255,6 +263,42 @@ async def test_after_a_takeover_the_channels_in_doubt_wait_and_others_do_not(con
     assert {one.outcome for one in found} == {Outcome.DELIVERED}
     assert times["c0"] >= 1.0
     assert times["c1"] < times["c0"]
+
+
+async def test_a_channel_in_doubt_does_not_wait_once_no_intent_is_valid(conninfo, monkeypatch):
+    """The batch was slow to come to its message."""
+    with opened(conninfo, target="") as held:
+        held.write([claim(held, "000000", channel_id="c0")])
+        cut(conninfo, held)
+
+        def slow():
+            monkeypatch.setattr(intents, "VALID", 0.0)
+            yield MessageDraft("c0", "a")
+
+        [found] = await run_of(conninfo, slow())
+    assert found.outcome is Outcome.DELIVERED
+
+
+async def test_a_journal_that_breaks_at_a_look_ends_the_batch_before_anything_is_sent(
+    conninfo, monkeypatch
+):
+    """Nobody knows what an earlier run did with the message."""
+    await run_of(conninfo, drafts(1))
+    PostgresJournal(conninfo, batch="november", parts=4)
+    ask(conninfo, "UPDATE twake_async.part SET round = 0")
+    sent = []
+
+    async def send(request, listener):
+        sent.append(request)
+        return await at_once(request, listener)
+
+    def broken(store, keys):
+        raise JournalError("the database is broken", reason="broken")
+
+    monkeypatch.setattr(PostgresStore, "find_all", broken)
+    with pytest.raises(JournalError) as caught:
+        await run_of(conninfo, drafts(2), send)
+    assert (caught.value.reason, sent) == ("broken", [])
 
 
 async def test_an_intent_that_is_too_old_is_committed_again_before_its_request_leaves(

@@ -22,6 +22,7 @@ from twake_async._journal.postgres import connection, store, views
 from twake_async._journal.postgres.claims import Held, may_claim, may_write, refusal
 from twake_async._journal.postgres.errors import LostError, StatementError
 from twake_async._journal.postgres.schema import SCHEMA, VERSION
+from twake_async._journal.postgres.store import PostgresStore
 from twake_async.postgres import PostgresJournal
 
 
@@ -277,6 +278,30 @@ def test_outcomes_that_could_not_be_written_before_are_written_late(conninfo):
         held.write([intent])
         held.write_late([ended(intent, Outcome.REFUSED)])
     assert rows(conninfo) == {"k1": "refused"}
+
+
+def test_a_late_delivery_is_left_where_the_journal_itself_is_refused(conninfo, monkeypatch):
+    """For example, a pooler stands between since a moment ago."""
+
+    def refuse(store, entries):
+        raise JournalError("pooled", reason="pooled")
+
+    with opened(conninfo) as held:
+        intent = claim(held)
+        held.write([intent])
+        monkeypatch.setattr(PostgresStore, "write", refuse)
+        assert reason_of(held.write_late, [ended(intent)]) == "pooled"
+    assert rows(conninfo) == {"k1": None}
+
+
+def test_a_session_that_the_server_ends_is_a_lost_connection(conninfo):
+    """It is no refusal of the statement."""
+    with opened(conninfo) as held:
+        says = b"DO $$ BEGIN RAISE 'shutting down' USING ERRCODE = '57P01'; END $$"
+        with pytest.raises(LostError, match="shutting down"):
+            held._connection.run(says)
+        with pytest.raises(LostError):
+            held._connection.run(b"SELECT pg_terminate_backend(pg_backend_pid())")
 
 
 def test_the_next_run_may_send_what_was_refused_and_needs_the_callers_word_for_unknowns(conninfo):
