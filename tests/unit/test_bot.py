@@ -39,7 +39,7 @@ def session(**options):
 @pytest.fixture
 async def bot():
     """A bot whose handlers send nothing."""
-    async with session() as twake, Bot(twake, secret=SECRET, drain=1) as made:
+    async with session(deadline=1.0) as twake, Bot(twake, secret=SECRET, drain=1) as made:
         yield made
 
 

@@ -921,7 +921,8 @@ async def test_no_recorded_login_shows_the_key(sandbox):
     """Below a path that nothing serves, neither."""
     async with open_session(sandbox, base_url=sandbox.url + "/x") as twake:
         with pytest.raises(TwakeError):
-            await twake.send_message(sandbox.channel_id, "hello")
+            await twake.send_message(sandbox.channel_id, "hello", deadline=2.0)
+    assert sandbox.requests
     assert sandbox.private_api_key not in repr(sandbox.requests)
 
 

@@ -183,7 +183,7 @@ def table(conninfo):
 
 
 @settings(
-    max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
+    max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
 )
 @given(row=st.none() | st.builds(Held, st.sampled_from([1, 1, 1, 2]), entries()), new=entries())
 def test_the_statement_takes_what_the_rules_allow(table, row, new):
@@ -192,6 +192,52 @@ def test_the_statement_takes_what_the_rules_allow(table, row, new):
     allowed = may_claim(new, 1, row) if new.outcome is None else may_write(new, 1, row)
     ((fence, written, _),) = table.held._write(store.to_json([new]))
     assert (fence, written) == ("1", "1" if allowed else "0")
+
+
+def entry(run, outcome=None, **fields):
+    given = {"key": "k", "fingerprint": "f", "channel_id": "c", "front_id": "i", "began": 1.0}
+    return JournalEntry(**given | {"run": run, "outcome": outcome} | fields)
+
+
+@pytest.mark.parametrize(
+    ("row", "may"),
+    [
+        (None, True),
+        ((2, entry(1, Outcome.REFUSED)), False),  # another partition's
+        ((1, entry(1, Outcome.REFUSED, front_id="another")), False),
+        ((1, entry(2)), True),  # its own
+        ((1, entry(2, began=0.5)), False),
+        ((1, entry(2, Outcome.DELIVERED)), False),
+        ((1, entry(3)), False),  # a later run's
+        ((1, entry(1)), False),  # open: another process may be sending it
+        ((1, entry(1, Outcome.REFUSED)), True),
+        ((1, entry(1, Outcome.NOT_SENT)), True),
+        ((1, entry(1, Outcome.DELIVERED)), False),
+        ((1, entry(1, Outcome.UNKNOWN, unknown_requests=1)), True),
+        ((1, entry(1, Outcome.UNKNOWN, unknown_requests=2)), False),
+    ],
+)
+def test_what_a_claim_may_take(row, may):
+    """What is absent, its own, or ended so that it may be sent."""
+    found = None if row is None else Held(*row)
+    assert may_claim(entry(2, unknown_requests=1), 1, found) is may
+
+
+@pytest.mark.parametrize(
+    ("row", "outcome", "may"),
+    [
+        (None, Outcome.REFUSED, True),
+        ((2, entry(2)), Outcome.DELIVERED, False),
+        ((1, entry(2, front_id="another")), Outcome.DELIVERED, False),
+        ((1, entry(2)), Outcome.REFUSED, True),
+        ((1, entry(3, Outcome.UNKNOWN)), Outcome.DELIVERED, True),
+        ((1, entry(3, Outcome.UNKNOWN)), Outcome.REFUSED, False),
+        ((1, entry(3)), Outcome.DELIVERED, False),
+    ],
+)
+def test_what_an_outcome_may_replace(row, outcome, may):
+    """A row of its own run; a delivery also what is unknown."""
+    assert may_write(entry(2, outcome), 1, None if row is None else Held(*row)) is may
 
 
 def test_what_a_refused_claim_means():
