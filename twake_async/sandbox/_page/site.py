@@ -17,6 +17,7 @@ from attrs import define
 
 from twake_async.sandbox._page.acting import FAULTS, ActError
 from twake_async.sandbox._page.builder import EXAMPLES
+from twake_async.sandbox._serving.asgi import read_body
 from twake_async.twacode._rendering.page import STYLE
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ class Site:
         elif "origin" not in headers or kind != "application/json":
             told = b"An act is JSON, and names its origin.\n"
             await _answer(send, 403, _TEXT, told)
-        elif (body := await _body(receive)) is None:
+        elif (body := await read_body(receive, _LARGEST)) is None:
             await _answer(send, 413, _TEXT, b"An act has at most 1 MiB.\n")
         else:
             status, told_of = await self._done(body)
@@ -125,18 +126,6 @@ def page() -> tuple[dict[str, str], bytes]:
         "content-security-policy": _POLICY.format(nonce=nonce),
     }
     return headers, text.encode()
-
-
-async def _body(receive: Receive) -> bytes | None:
-    """Return the body of a request; None if it is too large."""
-    body = bytearray()
-    while True:
-        message = await receive()
-        body += message.get("body", b"")
-        if len(body) > _LARGEST:
-            return None
-        if message["type"] != "http.request" or not message.get("more_body"):
-            return bytes(body)
 
 
 async def _answer(send: Send, status: int, headers: Mapping[str, str], body: bytes) -> None:

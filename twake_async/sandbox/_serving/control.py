@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from twake_async.sandbox._faults.fault import failure, refused
 from twake_async.sandbox._faults.names import REFUSALS
+from twake_async.sandbox._serving.asgi import read_body
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -62,7 +63,7 @@ def with_control(
         if problem is not None:
             await _answer(send, *problem)
             return
-        body = await _read(receive)
+        body = await read_body(receive, _LARGEST)
         try:
             _ask(json.loads(body or b"null"), add_fault, forget_faults)
         except (ValueError, TypeError, RecursionError) as exc:
@@ -117,18 +118,6 @@ def _ask(
         return
     before, after = (None, action) if after_storing else (action, None)
     add_fault(failure(before, after, retry_after), times, kind)
-
-
-async def _read(receive: Receive) -> bytes | None:
-    """Return the body; None if it is too large."""
-    body = bytearray()
-    while True:
-        message = await receive()
-        body += message.get("body", b"")
-        if len(body) > _LARGEST:
-            return None
-        if message["type"] != "http.request" or not message.get("more_body"):
-            return bytes(body)
 
 
 async def _answer(send: Send, status: int, problem: str) -> None:
