@@ -11,7 +11,7 @@ import attrs
 
 from ._log import log, tell, warn_of_unknown
 from ._protocol.exchange import CLOSED, Failure
-from ._send import Clock, Found, Send, end_of
+from ._send import Clock, Found, Send, end_of, late
 from ._shared_tasks import SharedTasks
 from ._transport.interface import Transport  # noqa: TC001
 from ._waiting import Pauses
@@ -231,10 +231,12 @@ class Attempts(Generic[C]):
             return acquired
         if isinstance(acquired, Failure):
             return send.judge(acquired, None).result
+        if (left := send.left()) <= 0:
+            # A library that is given no time proves nothing, or has it written before it looks.
+            self.transport.pool.release(acquired, reusable=False)
+            return late()
         trace = send.follow(self.transport.start_trace())
-        result = await self.transport.attempt(
-            acquired, send.request, trace, max(0.0, send.left()), send.judge
-        )
+        result = await self.transport.attempt(acquired, send.request, trace, left, send.judge)
         send.unfollow(trace)
         return result
 

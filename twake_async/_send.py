@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ._waiting import Pauses
     from .retry import RetryPolicy
 
-__all__ = ["LONGEST_LOOK", "Clock", "Found", "Listener", "Send", "end_of"]
+__all__ = ["LONGEST_LOOK", "Clock", "Found", "Listener", "Send", "end_of", "late"]
 
 T = TypeVar("T")
 
@@ -125,7 +125,7 @@ class Send(Generic[T]):
         assert self.steps is not None  # noqa: S101 - only steps prepare
         error = await self.steps.prepare(self.left())
         if error is None and self.left() <= 0:
-            return NotSentError("the deadline passed before the request left", reason="deadline")
+            return late()
         return error
 
     def use_steps(self, steps: Steps[T]) -> None:
@@ -290,6 +290,11 @@ class Send(Generic[T]):
         error.front_id = self.request.front_id
         error.attempts = self.number
         error.elapsed = self.clock.now() - self.began
+
+
+def late() -> NotSentError:
+    """Return the error of an attempt that did not begin, because its deadline was over."""
+    return NotSentError("the deadline passed before the request left", reason="deadline")
 
 
 def end_of(request: Request[Any], error: TwakeError) -> Attempt:

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import json
 import subprocess
 import sys
+from unittest import mock
 
 import httpx
 import httpx2
@@ -21,12 +23,18 @@ from faults.tls import client_context, server_context
 
 from twake_async import (
     ConfigurationError,
+    Outcome,
     OutcomeUnknownError,
     RefusedError,
     RetryPolicy,
     TwakeSession,
 )
-from twake_async._transport.http_library import IS_READABLE, httpx2_library, httpx_library
+from twake_async._transport.http_library import (
+    IS_READABLE,
+    httpx2_library,
+    httpx_library,
+    reports_events,
+)
 from twake_async._transport.httpx.backend import Backend
 from twake_async._transport.httpx.connection import connection_factory
 from twake_async._transport.httpx.events import RequestEvents
@@ -114,6 +122,50 @@ async def test_below_each_connection_is_one_that_reads_with_h11(library, route):
         while hasattr(connection, "_connection"):
             connection = connection._connection
         assert connection._h11_state.trailing_data == (b"", False)
+
+
+@each
+@routes
+async def test_a_request_goes_through_functions_of_the_library_alone(library, route):
+    """`handle_async_request` of the transport and of its pool: they tell of each step."""
+    async with (
+        route_to(route) as (server, options),
+        session(server.url, library, **options) as twake,
+    ):
+        assert reports_events(await used(twake))
+
+
+@each
+@pytest.mark.parametrize("place", ["class", "object", "pool"])
+@pytest.mark.parametrize("kind", ["mock", "wrapper", "unknown"])
+async def test_what_takes_the_place_of_the_library_proves_nothing(
+    library, place, kind, monkeypatch
+):
+    """A send that is cancelled before a mock tells of any step may have arrived at the mock."""
+    transport = library.make_transport(client_context(), None, 5.0)
+    changed = {"class": type(transport), "object": transport, "pool": type(transport._pool)}[place]
+    real, begun = changed.handle_async_request, asyncio.Event()
+
+    @functools.wraps(real)
+    async def wrapper(*given, **named):
+        begun.set()
+        await asyncio.Event().wait()
+
+    if kind == "unknown":
+        del wrapper.__wrapped__
+    stand_in = mock.AsyncMock(side_effect=wrapper) if kind == "mock" else wrapper
+    monkeypatch.setattr(changed, "handle_async_request", stand_in)
+    assert not reports_events(transport)
+    if place == "object":
+        return
+    seen = []
+    async with FaultServer() as server, session(server.url, library) as twake:
+        twake._sender.attempts.on_attempt = seen.append
+        sending = asyncio.create_task(twake.send_message("c1", "Hello"))
+        await begun.wait()
+        sending.cancel()
+        await asyncio.wait([sending])
+    assert [attempt.outcome for attempt in seen] == [Outcome.UNKNOWN]
 
 
 @each

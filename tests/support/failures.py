@@ -21,6 +21,7 @@ from scenes import (
     beside,
     called,
     cancelled,
+    cancelled_at_once,
     cancelled_in_line,
     certificate,
     closed_in_line,
@@ -798,6 +799,13 @@ CANCELLED = [
     Row(
         "the send is cancelled while it waits for a connection",
         [cancelled_in_line()],
+        asyncio.CancelledError,
+        "cancelled",
+        told=Outcome.NOT_SENT,
+    ),
+    Row(
+        "the send is cancelled as soon as it begins: in a task group where another task fails",
+        [cancelled_at_once()],
         asyncio.CancelledError,
         "cancelled",
         told=Outcome.NOT_SENT,

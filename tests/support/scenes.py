@@ -612,6 +612,25 @@ def cancelled() -> Cause:
     return answer_awaited(_stop, "cancelled")
 
 
+async def _cancel_at_once(twake: TwakeSession, call: Call) -> None:
+    sending = asyncio.ensure_future(call())
+    await asyncio.sleep(0)  # as in a task group, where another task fails in the same turn
+    sending.cancel()
+    await sending
+
+
+@cause
+async def cancelled_at_once() -> AsyncIterator[Scene]:
+    """Cancel the send in the turn of the event loop in which it begins."""
+    async with FaultServer() as server:
+        yield Scene(
+            options={"base_url": server.url},
+            around=_cancel_at_once,
+            tries=lambda: server.received,
+            stored=lambda: _stored(server),
+        )
+
+
 @cause
 async def echoed_and_cancelled() -> AsyncIterator[Scene]:
     """Cancel the send while its answer is awaited, after its event was observed."""

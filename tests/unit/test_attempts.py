@@ -470,19 +470,21 @@ async def test_each_attempt_gets_what_is_left_of_the_deadline():
     assert loop.transport.seconds == [0.5]
 
 
-async def test_no_attempt_gets_less_than_no_time():
-    """What the wait for a connection took too long does not become a negative time."""
+async def test_no_attempt_begins_after_the_deadline():
+    """The wait for a connection took too long: the connection goes back, and nothing leaves."""
     time = Time()
 
     class Late(Pool):
         async def acquire(self, target, seconds, *, once):
-            time.at += 31
+            time.at += 30
             return await super().acquire(target, seconds, once=once)
 
     loop = attempts(GOOD, time=time)
     loop.transport.pool = Late()
-    await loop.run(REQUEST, RetryPolicy(), 30)
-    assert loop.transport.seconds == [0.0]
+    with pytest.raises(NotSentError) as caught:
+        await loop.run(REQUEST, RetryPolicy(), 30)
+    assert (caught.value.reason, caught.value.attempts) == ("deadline", 1)
+    assert (loop.transport.seconds, loop.transport.pool.released) == ([], [(2, False)])
 
 
 async def test_the_observer_is_told_how_long_the_next_attempt_waits():

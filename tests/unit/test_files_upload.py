@@ -511,6 +511,19 @@ async def test_a_cancelled_upload_leaves_nothing():
             await ended.wait()
 
 
+@pytest.mark.parametrize("turns", range(1, 5))
+async def test_an_upload_that_is_cancelled_as_it_begins_was_not_sent(turns):
+    """Where the library has told of no step yet, nothing has left."""
+    async with play(silent) as drive, session(drive) as twake:
+        task = asyncio.create_task(twake.files.upload(b"x", name="n", workspace_id=WORKSPACE))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait([task])
+        stats = twake.stats()
+    assert (stats.not_sent, stats.unknown, drive.heads) == (1, 0, [])
+
+
 async def test_a_session_that_closes_ends_its_uploads():
     """What had begun to leave is unknown."""
     async with play(silent) as drive:

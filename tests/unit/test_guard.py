@@ -60,6 +60,16 @@ def send(twake, listener, deadline=None):
     return sender.save(request, listener, group_id="g1", deadline=deadline, retry=None)
 
 
+@pytest.mark.parametrize("seconds", range(1, 21))
+async def test_a_deadline_that_ends_anywhere_in_an_attempt_that_does_not_leave(
+    twake, server, seconds
+):
+    """No server has seen a byte of it, so it was not sent, wherever the library was just then."""
+    with pytest.raises(NotSentError):
+        await send(twake, Guarded(*[False] * 10_000), deadline=seconds / 1000)
+    assert server.received == 0
+
+
 @pytest.mark.parametrize("is_warm", [False, True])
 async def test_an_attempt_that_must_not_leave_is_prepared_again_and_does_not_count(
     twake, server, is_warm

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import functools
 import importlib.util
+import sys
+import types
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -35,6 +37,7 @@ __all__ = [
     "check_injected",
     "httpx2_library",
     "httpx_library",
+    "reports_events",
     "unsent_reason",
 ]
 
@@ -89,6 +92,26 @@ class HttpLibrary:
         """
         pool = getattr(transport, "_pool", None)
         return pool is None or any(_has_unread(connection) for connection in pool.connections)
+
+
+def reports_events(transport: Any) -> bool:
+    """Say whether a transport tells of each step of a request: the library's own code does.
+
+    A mock does not, nor what wraps the library. Without these private names, no one is sure.
+    """
+    pool = getattr(transport, "_pool", None)
+    return _is_own(transport, "httpx") and _is_own(pool, "httpcore")
+
+
+def _is_own(found: Any, package: str) -> bool:
+    """Say whether what takes the requests is a function of the package itself."""
+    method = getattr(getattr(found, "handle_async_request", None), "__func__", None)
+    if type(method) is not types.FunctionType or hasattr(method, "__wrapped__"):
+        return False
+    home = method.__module__
+    own = home.startswith((f"{package}.", f"{package}2."))
+    # Whoever wraps it may copy its name, but not where its names are looked up.
+    return own and method.__globals__ is vars(sys.modules[home])
 
 
 def _has_unread(connection: Any) -> bool:

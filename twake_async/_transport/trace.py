@@ -18,6 +18,8 @@ from twake_async._protocol.exchange import (
     Failure,
 )
 
+from .http_library import reports_events
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -30,6 +32,8 @@ class Trace:
 
     proves: bool = True
     """Whether it can prove anything: not over a client or transport of the caller's own."""
+    unbegun: Any = None
+    """The library's transport, until it tells of the first step of the request."""
     unsent: str | None = None
     """Why the request did not leave, as a reason, if the attempt ended now; None without proof."""
     tunnelling: bool = False
@@ -71,6 +75,8 @@ class Trace:
             return EXPIRED.reason
         if self.wrote or not self.proves:
             return None
+        if self.unbegun is not None and reports_events(self.unbegun):
+            return "deadline" if exc is None else "connect"
         if self.tunnelling and _is(exc, "ProxyError"):
             return "proxy_refused" if str(exc).startswith("4") else "proxy"
         reason = self.unsent
@@ -127,6 +133,7 @@ def _refine(reason: str, exc: BaseException | None) -> str:
 
 
 _DETAILS = {
+    "deadline": "the deadline passed before the request left",
     "connect": "no connection was opened",
     "dns": "the name of the host does not resolve",
     "tls": "the TLS handshake failed",

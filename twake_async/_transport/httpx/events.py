@@ -48,6 +48,7 @@ class RequestEvents:
 
     async def __call__(self, name: str, info: dict[str, Any], /) -> None:
         trace = self.trace
+        trace.unbegun = None
         if name.endswith(HEADERS_STARTED):
             request = info.get(REQUEST)
             trace.tunnelling = getattr(request, "method", None) == b"CONNECT"

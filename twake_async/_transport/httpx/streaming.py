@@ -120,6 +120,7 @@ class StreamTransport:
         trace, raw, body = events.trace, None, _body(streamed, clock)
         try:
             raw = None if self.make is None else PooledConnection(self.make())
+            trace.unbegun = None if raw is None else raw.raw
             send = self.send if raw is None else raw.raw.handle_async_request
             built = self._build(request, streamed, events, clock.idle, body)
             return await self._exchange(cast("Send", send), built, streamed, trace, clock)

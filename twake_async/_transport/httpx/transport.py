@@ -78,7 +78,7 @@ class HttpxTransport:
             asyncio.CancelledError: It was cancelled; `trace` knows how far it came.
 
         """
-        events = RequestEvents(trace, self.pool)
+        events, trace.unbegun = RequestEvents(trace, self.pool), connection.raw
         try:
             async with asyncio.timeout(seconds if seconds < math.inf else None) as limit:
                 self._running[trace] = limit
