@@ -222,5 +222,6 @@ def bench(session: nox.Session) -> None:
     _install_group(session, "bench", "-c", ".ci/constraints-bench.txt", ".[bot,fast,httpx2]")
     session.run("python", "tests/benchmarks/imports.py")
     session.run("python", "tests/benchmarks/compare.py", *session.posargs)
+    session.run("python", "tests/benchmarks/generations.py")
     session.run("python", "tests/benchmarks/waiting.py")
     session.run("python", "tests/benchmarks/events.py")

@@ -10,6 +10,7 @@ import json
 import re
 import sys
 from collections.abc import Callable
+from typing import Any
 
 SAVE = "/api/v1/messages/save"
 _WANTED = re.compile(rb"\r\ncontent-length:[ \t]*(\d+)", re.IGNORECASE)
@@ -85,7 +86,7 @@ def whole(document: object, path: str = "") -> bytes:
     """The bytes of an answer."""
     status = "201 Created" if path == "/repos/" else "200 OK"
     more = _NO_LIMIT if path == "/channels/" else ""
-    body = json.dumps(document).encode()
+    body = json.dumps(document, separators=(",", ":")).encode()
     head = f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\n{more}"
     return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
 
@@ -96,27 +97,61 @@ _CANNED = {path.encode(): whole(document, path) for path, document in CANNED.ite
 _NUMBERS = itertools.count()
 
 
+#: The group whose server is one of 2023; other groups have one of 2020.
+OF_2023 = "0fa49ca0-e914-11f1-a2d0-9f7cb434e27b"
+
+
 def saved(request: bytes) -> bytes:
-    """Twake's answer to a save, about the message that it holds."""
-    message = json.loads(request)["message"]
+    """The answer of v1 to a save, about the message that it holds: as long as the recorded one."""
+    given = json.loads(request)
+    message = given["message"]
     stored = {
         "id": f"{next(_NUMBERS):08x}-2222-1333-8444-555555555555",
         "front_id": message["front_id"],
         "channel_id": message["channel_id"],
         "parent_message_id": "",
+        "responses_count": 0,
+        "message_type": 1,
         "sender": None,
         "application_id": "22222222-2222-1333-8444-555555555555",
-        "message_type": 1,
         "edited": False,
         "pinned": None,
         "hidden_data": None,
         "reactions": [],
-        "creation_date": 1600000000,
         "modification_date": 1600000000,
-        "responses_count": 0,
+        "creation_date": 1600000000,
         "content": message["content"],
+        "user_specific_content": [],
+        "increment_at_time": {},
     }
-    return whole({"object": stored})
+    if given["group_id"] == OF_2023:
+        stored |= _fields_of_2023(message)
+    return whole({"object": stored, "_cookies": []})
+
+
+def _fields_of_2023(message: dict[str, Any]) -> dict[str, object]:
+    """What a server of 2023 answers more, or otherwise."""
+    text = message["content"]["original_str"]
+    context = {"_front_id": message["front_id"]}
+    return {
+        "pinned": False,
+        "hidden_data": context,
+        "_reactions": [],
+        "increment_at_time": 0,
+        "thread_id": "",
+        "created_at": 1600000000,
+        "user_id": None,
+        "text": text,
+        "blocks": [{"type": "section", "text": {"type": "mrkdwn", "text": text}}],
+        "files": None,
+        "context": context,
+        "title": None,
+        "picture": None,
+        "stats": {"last_activity": 1600000000, "replies": 0},
+        "pinned_info": {"pinned_by": None, "pinned_at": 0},
+        "type": "message",
+        "subtype": "application",
+    }
 
 
 _GRANT = {
