@@ -9,12 +9,12 @@ from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Seque
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self
 
 from ._arguments import Hidden, check_credentials, from_environment, taken_out
+from ._attempts.lifetime import Life
 from ._batch.engine import Plan, stream
 from ._batch.partitions import send_parts
-from ._generations import Wanted
-from ._lifetime import Life
-from ._sender import draft_of_edit, draft_of_reply
-from ._setup import Way, set_up
+from ._sending.generations import Wanted
+from ._sending.sender import draft_of_edit, draft_of_reply
+from ._sending.setup import Way, set_up
 from .check import Check  # noqa: TC001
 from .deliveries import Delivery, Drafts, Progress  # noqa: TC001
 from .errors import ConfigurationError

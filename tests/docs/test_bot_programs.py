@@ -197,6 +197,7 @@ async def test_what_is_no_poll_and_what_is_no_answer_is_told_to_one_person(box):
 # --- a form --------------------------------------------------------------------------------------
 
 
+@pytest.mark.measured
 @on_both
 async def test_wrong_input_is_told_to_the_one_who_gave_it(box):
     """Nobody else sees the form nor what is wrong; all see the ticket."""

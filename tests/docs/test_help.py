@@ -16,6 +16,8 @@ from fields import field_texts
 
 from twake_async._field_texts import show_field_texts
 
+pytestmark = pytest.mark.measured
+
 MODULES = (
     "twake_async",
     "twake_async.bot",

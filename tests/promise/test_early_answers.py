@@ -25,6 +25,8 @@ from twake_async._transport.httpx.backend import Backend
 
 all_transports = pytest.mark.parametrize("transport", [None, "httpx2", "fast"])
 
+pytestmark = pytest.mark.measured
+
 NOW = struct.pack("ii", 1, 0)
 """SO_LINGER: close with a reset."""
 

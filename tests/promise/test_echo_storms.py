@@ -20,7 +20,6 @@ TRANSPORTS = [None, "httpx2", "fast"]
 ANSWERED = [name for name in STORM if FAULTS[name].stage in ("read", "answer")]
 
 
-@pytest.mark.no_cover
 @pytest.mark.parametrize("transport", TRANSPORTS)
 async def test_a_storm_of_faults_brings_no_wrong_claim_and_no_second_copy(transport):
     """What is stored is delivered, and nothing else; without events, many stay unknown."""
@@ -38,7 +37,6 @@ async def test_a_storm_of_faults_brings_no_wrong_claim_and_no_second_copy(transp
     assert unknown < blind_unknown - 15
 
 
-@pytest.mark.no_cover
 async def test_resending_tells_each_copy():
     """What an event showed is not sent again; a resend that left before is told."""
     policy = RetryPolicy(attempts=40, initial_wait=0.001, max_wait=0.002, on_unknown="resend")

@@ -15,7 +15,7 @@ from faults import FAULTS
 from scenes import QUICK, Cause
 
 from twake_async import MessageRef, Outcome, RetryPolicy, TwakeError, TwakeSession, errors
-from twake_async._send import Clock
+from twake_async._attempts.send import Clock
 
 #: Its RST may destroy the refusal on its way: either claim is right, so no row can promise one.
 EITHER = {"refuses_413_early_reset"}

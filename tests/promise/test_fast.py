@@ -36,6 +36,8 @@ from twake_async import (
 from twake_async._transport.direct import transport as _fast
 from twake_async._transport.direct.transport import DirectTransport
 
+pytestmark = pytest.mark.measured
+
 ONCE = RetryPolicy.never()
 
 

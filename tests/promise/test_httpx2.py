@@ -22,7 +22,6 @@ def session(server, **options):
     )
 
 
-@pytest.mark.no_cover
 @pytest.mark.parametrize(("workers", "count"), [(1, 300), (10, 700), (100, 1_500)])
 async def test_a_storm_of_faults_brings_no_wrong_claim_and_no_second_copy(workers, count):
     """No contradiction, no duplicate, and no timid UNKNOWN."""
@@ -44,7 +43,6 @@ async def test_a_storm_of_faults_brings_no_wrong_claim_and_no_second_copy(worker
         ] == []
 
 
-@pytest.mark.no_cover
 async def test_resending_loses_nothing():
     """With on_unknown="resend" each message is in the channel at least once, and says if twice."""
     policy = RetryPolicy(attempts=40, initial_wait=0.001, max_wait=0.002, on_unknown="resend")
@@ -58,13 +56,11 @@ async def test_resending_loses_nothing():
         assert twice <= warned
 
 
-@pytest.mark.no_cover
 async def test_a_storm_of_cancellations_leaves_every_slot_usable_and_no_socket_open():
     """After hundreds of cancelled sends over few connections, all that follow work."""
     await cancel_at_random("httpx2", each=40, then=500)
 
 
-@pytest.mark.no_cover
 async def test_a_server_that_is_down_costs_one_attempt_a_send_and_little_more():
     """The budget of a session is the same whatever carries its requests."""
     async with FaultServer(RandomScript(1, ["refuses_429_absent"], rate=1.0)) as server:

@@ -29,6 +29,7 @@ from twake_async import (
     RefusedError,
     TwakeError,
 )
+from twake_async._attempts.send import Listener
 from twake_async._batch import entries, outcomes
 from twake_async._batch.engine import stream
 from twake_async._batch.item import AttemptLog, Item
@@ -36,7 +37,6 @@ from twake_async._journal.file import JournalFile
 from twake_async._journal.resume import resume
 from twake_async._journal.rows import interrupted
 from twake_async._protocol.v1.requests import Save
-from twake_async._send import Listener
 
 D, R, N, U = Outcome.DELIVERED, Outcome.REFUSED, Outcome.NOT_SENT, Outcome.UNKNOWN
 ERRORS = {R: RefusedError, N: NotSentError, U: OutcomeUnknownError}
@@ -331,7 +331,6 @@ def explore(channel: Channel) -> tuple[int, dict[str, State]]:
     return len(known), broken
 
 
-@pytest.mark.no_cover
 @pytest.mark.parametrize(
     "rules",
     [
@@ -493,7 +492,6 @@ def test_each_kill_between_the_attempts_of_a_message_leaves_true_rows(tmp_path, 
         asyncio.run(all_runs(World(folder, cases, options), [kill_after], "report"))
 
 
-@pytest.mark.no_cover
 @settings(deadline=None, max_examples=40)
 @given(
     st.lists(st.sampled_from(sorted(CASES)), max_size=12),

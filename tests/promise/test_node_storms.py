@@ -21,7 +21,6 @@ ANSWERED = [name for name in STORM if FAULTS[name].stage in ("read", "answer")]
 OTHERS = frozenset({"login", "read", "join"})
 
 
-@pytest.mark.no_cover
 @pytest.mark.parametrize("transport", TRANSPORTS)
 async def test_a_storm_of_faults_brings_no_wrong_claim_and_no_second_copy(transport):
     """Whatever meets a fault: a login, a send, a look."""
@@ -34,7 +33,6 @@ async def test_a_storm_of_faults_brings_no_wrong_claim_and_no_second_copy(transp
     assert outcomes[Outcome.UNKNOWN] > 12
 
 
-@pytest.mark.no_cover
 @pytest.mark.parametrize("transport", TRANSPORTS)
 async def test_where_looks_work_all_that_is_stored_is_delivered(transport):
     """No UNKNOWN is there: the second evidence finds each of them."""
@@ -47,7 +45,6 @@ async def test_where_looks_work_all_that_is_stored_is_delivered(transport):
     assert [name for name in unknown if server.stored[name]] == []
 
 
-@pytest.mark.no_cover
 async def test_resending_looks_first_and_says_what_may_stand_twice():
     """A second copy is told; what a look found is not sent again."""
     policy = RetryPolicy(attempts=40, initial_wait=0.001, max_wait=0.002, on_unknown="resend")
@@ -65,14 +62,12 @@ async def test_resending_looks_first_and_says_what_may_stand_twice():
     assert not any(copies > 1 for copies in server.stored.values())
 
 
-@pytest.mark.no_cover
 @pytest.mark.parametrize("transport", TRANSPORTS)
 async def test_a_storm_of_cancellations_leaves_every_connection_usable(transport):
     """After cancelled logins, sends and looks, the next sends all work."""
     await cancel_at_random(transport, each=50, then=300, api="node")
 
 
-@pytest.mark.no_cover
 async def test_a_server_that_is_down_costs_one_attempt_a_send_and_little_more():
     """The budget keeps 1,000 failing sends from becoming 4,000 requests."""
     async with FaultServer(RandomScript(1, ["refuses_429_absent"], rate=1.0)) as server:

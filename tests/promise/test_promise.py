@@ -50,7 +50,6 @@ async def test_edits_and_removes_keep_the_promise_too(server, name):
             assert outcome.name.lower() in fault.allowed or fault.good
 
 
-@pytest.mark.no_cover
 @pytest.mark.parametrize(("workers", "count"), [(1, 1_000), (10, 2_000), (100, 3_000)])
 async def test_a_storm_of_faults_brings_no_wrong_claim_and_no_second_copy(workers, count):
     """20,000 sends in all: no contradiction, no duplicate, and no timid UNKNOWN."""
@@ -74,7 +73,6 @@ async def test_a_storm_of_faults_brings_no_wrong_claim_and_no_second_copy(worker
         ] == []
 
 
-@pytest.mark.no_cover
 async def test_resending_loses_nothing():
     """With on_unknown="resend" each message is in the channel at least once, and says if twice."""
     script = RandomScript(7, UNPROVEN, rate=0.4)
@@ -90,13 +88,11 @@ async def test_resending_loses_nothing():
         assert twice <= warned
 
 
-@pytest.mark.no_cover
 async def test_a_storm_of_cancellations_leaves_every_connection_usable_and_no_socket_open():
     """After thousands of cancelled sends over few pooled connections, the next thousand all work."""
     await cancel_at_random(None, each=100, then=1_000)
 
 
-@pytest.mark.no_cover
 async def test_a_server_that_is_down_costs_one_attempt_a_send_and_little_more():
     """The budget keeps 1,000 failing sends from becoming 4,000 requests."""
     script = RandomScript(1, ["refuses_429_absent"], rate=1.0)

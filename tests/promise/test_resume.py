@@ -102,7 +102,6 @@ def check_agreement(run: Run) -> None:
     assert set(run.server.stored) <= {entry.front_id for entry in entries.values()}
 
 
-@pytest.mark.no_cover
 @pytest.mark.parametrize("seed", range(BATCHES))
 async def test_killed_at_random_moments_journal_server_and_reports_agree(seed, context, tmp_path):
     """Five kills to a batch, under faults: what is claimed of each message is what was stored."""

@@ -22,7 +22,6 @@ SHORT = [
 ]
 
 
-@pytest.mark.no_cover
 async def test_a_storm_brings_no_claim_that_its_server_contradicts():
     """Over all transports, with doubled, late and stray answers: what can hold, holds."""
     result = await run(SHORT)
@@ -34,7 +33,6 @@ async def test_a_storm_brings_no_claim_that_its_server_contradicts():
     assert len(result.acted.keys() & odd.names()) > 250
 
 
-@pytest.mark.no_cover
 async def test_a_storm_finds_what_a_first_client_does_wrong():
     """Statuses of gateways, words behind junk, and connections that are off by one."""
     result = await run([Phase("httpx", 10, 4, "default", 600, 1)], make=naive)

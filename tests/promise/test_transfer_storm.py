@@ -17,8 +17,6 @@ from twake_async.resources import FileElement
 from twake_async.sandbox import Sandbox
 from twake_async.sandbox._faults.names import ACTIONS, FORMS
 
-pytestmark = pytest.mark.no_cover
-
 TRANSFERS = int(os.environ.get("TWAKE_TRANSFERS", "60"))
 #: Faults that take no time.
 FAULTS = [

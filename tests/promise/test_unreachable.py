@@ -142,7 +142,6 @@ async def outcome_of(sending) -> Outcome:
 # --- what the session does meanwhile ---------------------------------------------------
 
 
-@pytest.mark.no_cover
 @both_transports
 @pytest.mark.parametrize("sends", [10, 5_000])
 async def test_many_waits_cause_no_more_attempts_to_connect_than_few(sends, transport, connects):
@@ -217,6 +216,7 @@ async def test_an_outage_costs_a_batch_no_message_and_no_retry_budget(transport)
             assert arrived == sorted(arrived)
 
 
+@pytest.mark.measured
 @pytest.mark.parametrize("ending", ["deadline", "cancelled"])
 @pytest.mark.parametrize(("route", "transport"), ROUTES[3:])
 async def test_sends_with_less_time_than_connecting_takes_are_connected_in_the_end(
@@ -385,7 +385,6 @@ async def test_sends_that_fail_leave_nothing_to_the_garbage_collector(transport)
 # --- what others find -----------------------------------------------------------------------------
 
 
-@pytest.mark.no_cover
 @pytest.mark.parametrize("waits", [False, True])
 @pytest.mark.parametrize(("route", "transport"), ROUTES)
 async def test_a_connection_that_ended_before_its_first_use_costs_nothing(
@@ -461,7 +460,6 @@ async def test_a_mock_that_raises_starts_no_attempt_and_touches_no_network(conne
 # --- whatever happens -----------------------------------------------------------------------------
 
 
-@pytest.mark.no_cover
 @pytest.mark.parametrize(("route", "transport"), ROUTES)
 @pytest.mark.parametrize("seed", [1])
 async def test_a_port_that_opens_and_closes_at_random_loses_no_connection_and_no_wait(

@@ -16,10 +16,10 @@ from twake_async import (
     TwakeError,
     TwakeSession,
 )
+from twake_async._attempts.send import Listener
 from twake_async._batch.engine import Plan
 from twake_async._protocol.v1.encode import encode_draft
 from twake_async._protocol.v1.requests import Save
-from twake_async._send import Listener
 
 __all__ = [
     "QUICK",

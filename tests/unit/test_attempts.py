@@ -26,9 +26,9 @@ from twake_async import (
     SessionClosedError,
     TwakeError,
 )
-from twake_async._attempt_loop import LONGEST_COOLDOWN, Attempts
+from twake_async._attempts.attempt_loop import LONGEST_COOLDOWN, Attempts
+from twake_async._attempts.send import Clock
 from twake_async._protocol.exchange import EXPIRED, Answer, Failure
-from twake_async._send import Clock
 from twake_async._transport.httpx.injected import NoPool
 from twake_async._transport.trace import Trace
 from twake_async._waiting import Pauses

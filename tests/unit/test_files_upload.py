@@ -40,7 +40,7 @@ from twake_async import (
     SessionClosedError,
     TwakeSession,
 )
-from twake_async._send import Clock
+from twake_async._attempts.send import Clock
 from twake_async.resources import FileElement
 from twake_async.resources import _files_sources as sources
 from twake_async.resources._files_threads import InThread

@@ -137,7 +137,7 @@ async def test_a_retry_tells_when_it_follows(server, caplog):
 async def test_nothing_is_computed_where_nobody_listens(server, monkeypatch):
     """With neither an observer nor the level, no facts of an attempt are put together."""
     logging.getLogger("twake_async").setLevel(logging.WARNING)
-    monkeypatch.setattr("twake_async._send.Send.attempt", None)
+    monkeypatch.setattr("twake_async._attempts.send.Send.attempt", None)
     monkeypatch.setattr("twake_async._log._sentence", None)
     try:
         async with session(server) as twake:

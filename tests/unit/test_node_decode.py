@@ -21,7 +21,7 @@ from twake_async._protocol.node.decode import decode_message
 from twake_async._protocol.node.encode import encode_draft
 from twake_async._protocol.node.same import is_same
 from twake_async._protocol.v1.decode import decode_message as decode_v1
-from twake_async._sender import draft_of_edit
+from twake_async._sending.sender import draft_of_edit
 from twake_async.errors import InvalidDraftError
 from twake_async.messages import Message, MessageDraft, Reaction
 

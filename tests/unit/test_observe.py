@@ -33,10 +33,10 @@ from twake_async import (
     RetryPolicy,
     TwakeSession,
     WrongEventLoopError,
-    _echoes,
 )
-from twake_async._attempt_loop import Attempts
-from twake_async._echoes import CHANNELS, Echoes, EchoSteps
+from twake_async._attempts import echoes
+from twake_async._attempts.attempt_loop import Attempts
+from twake_async._attempts.echoes import CHANNELS, Echoes, EchoSteps
 from twake_async._protocol.v1.decode import decode_message
 from twake_async._protocol.v1.stored import is_stored
 from twake_async._transport.httpx.injected import NoPool
@@ -217,7 +217,7 @@ async def test_the_wait_is_a_tenth_of_the_time_that_is_left(server, twake, waits
 
 async def test_closing_the_session_ends_the_wait(server, twake, monkeypatch, waits):
     """It would last a minute; and after the session is closed nothing is waited for."""
-    monkeypatch.setattr(_echoes, "LONGEST_LOOK", 60.0)
+    monkeypatch.setattr(echoes, "LONGEST_LOOK", 60.0)
     await observed_before(server, twake)
     server.do_next("loses_close")
     seen = watch(twake)
@@ -241,7 +241,7 @@ async def test_a_send_that_closing_cut_off_is_delivered_where_its_event_came(ser
 
 async def test_a_session_that_is_closed_waits_for_no_event(server, twake, monkeypatch):
     """The send that closing cut off ends at once, and stays unknown."""
-    monkeypatch.setattr(_echoes, "LONGEST_LOOK", 60.0)
+    monkeypatch.setattr(echoes, "LONGEST_LOOK", 60.0)
     await observed_before(server, twake)
     server.do_next("stores_silent")
     server.delay = None

@@ -25,8 +25,8 @@ from .outcomes import delivered, failed, unfinished, was_cooling
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from twake_async._attempts.send import Listener
     from twake_async._protocol.generation import SaveRequest
-    from twake_async._send import Listener
     from twake_async.deliveries import Delivery
     from twake_async.messages import Message
 

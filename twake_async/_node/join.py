@@ -13,7 +13,7 @@ from twake_async._protocol.node.reads import join
 from .shared_call import SharedCall
 
 if TYPE_CHECKING:
-    from twake_async._attempt_loop import Attempts
+    from twake_async._attempts.attempt_loop import Attempts
     from twake_async._protocol.node.api import Api
     from twake_async._protocol.node.requests import Place
 

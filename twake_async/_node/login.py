@@ -17,7 +17,7 @@ from .shared_call import SharedCall
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from twake_async._attempt_loop import Attempts
+    from twake_async._attempts.attempt_loop import Attempts
     from twake_async._protocol.node.api import Api
     from twake_async._protocol.node.reads import Ask
 

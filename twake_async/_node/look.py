@@ -15,7 +15,7 @@ from .shared_call import SharedCall
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from twake_async._attempt_loop import Attempts
+    from twake_async._attempts.attempt_loop import Attempts
     from twake_async._protocol.node.api import Api
     from twake_async._protocol.node.reads import Rows
     from twake_async.errors import TwakeError

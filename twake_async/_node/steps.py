@@ -15,7 +15,7 @@ from .login import Logins
 from .look import Looks
 
 if TYPE_CHECKING:
-    from twake_async._attempt_loop import Attempts
+    from twake_async._attempts.attempt_loop import Attempts
     from twake_async._protocol.node.api import Api
     from twake_async._protocol.node.requests import Bearer, Remove, Save
     from twake_async.errors import TwakeError

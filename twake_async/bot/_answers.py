@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from twake_async._sender import thread_of
+from twake_async._sending.sender import thread_of
 from twake_async.errors import InvalidDraftError
 from twake_async.messages import MessageDraft, MessageRef
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import attrs
 
 from twake_async._arguments import check_choice, check_workspace
-from twake_async._generations import APIS
 from twake_async._protocol.node.api import Api
 from twake_async._protocol.node.encode import encode_draft as encode_for_node
 from twake_async._protocol.v1.encode import check_draft, encode_draft
+from twake_async._sending.generations import APIS
 
 if TYPE_CHECKING:
     from typing import Self

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from twake_async._generations import APIS
+from twake_async._sending.generations import APIS
 from twake_async.retry import RetryPolicy
 
 from ._credentials import Options

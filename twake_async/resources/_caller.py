@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from twake_async._protocol.exchange import Request
     from twake_async._protocol.transfers import Transfer
     from twake_async._protocol.v1.calls import Call
-    from twake_async._sender import Sender
+    from twake_async._sending.sender import Sender
     from twake_async.errors import TwakeError
 
 __all__ = ["Caller", "Limits", "check_node_id"]

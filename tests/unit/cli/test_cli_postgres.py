@@ -143,6 +143,7 @@ def test_what_was_refused_is_sent_in_another_round(sandbox, cli, file, journal):
     assert len(texts(sandbox)) == COUNT
 
 
+@pytest.mark.measured
 def test_what_may_pass_says_how_to_send_it(sandbox, cli, file, journal):
     """What the server wanted later is another round's."""
     sandbox.refuse_next(429)

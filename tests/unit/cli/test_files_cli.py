@@ -162,6 +162,7 @@ def test_nothing_is_uploaded_for_somebody_who_is_not_there(v1, note):
     assert run(v1, "files", "list", *place)[1] == ""
 
 
+@pytest.mark.measured
 def test_a_message_shows_a_file_over_node(note, monkeypatch):
     """By what its server takes: the recorded form of `send-file-internal`."""
     import asyncio

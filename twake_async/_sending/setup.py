@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from ._arguments import (
+from twake_async._arguments import (
     Credentials,
     Hidden,
     check_base_url,
@@ -16,13 +16,14 @@ from ._arguments import (
     check_kind,
     check_statuses,
 )
-from ._attempt_loop import Attempts
-from ._generations import Wanted, choose_generation
-from ._lifetime import Life
-from ._protocol.server import Server
-from ._sender import Sender
-from ._transport.choose import open_transport
-from .retry import Attempt, RetryBudget, RetryPolicy, Tokens
+from twake_async._attempts.attempt_loop import Attempts
+from twake_async._attempts.lifetime import Life
+from twake_async._protocol.server import Server
+from twake_async._transport.choose import open_transport
+from twake_async.retry import Attempt, RetryBudget, RetryPolicy, Tokens
+
+from .generations import Wanted, choose_generation
+from .sender import Sender
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection

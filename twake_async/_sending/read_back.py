@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from .errors import ConfigurationError, Outcome, OutcomeUnknownError
+from twake_async.errors import ConfigurationError, Outcome, OutcomeUnknownError
 
 if TYPE_CHECKING:
-    from ._attempt_loop import Attempts
-    from ._protocol.generation import SaveRequest
-    from .messages import Message
+    from twake_async._attempts.attempt_loop import Attempts
+    from twake_async._protocol.generation import SaveRequest
+    from twake_async.messages import Message
 
 __all__ = ["ReadBack"]
 

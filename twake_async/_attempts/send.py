@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import attrs
 
-from ._protocol.exchange import Context, Verdict
-from .errors import NotSentError, Outcome, OutcomeUnknownError, TwakeError
-from .messages import Message
-from .retry import Attempt, combine
+from twake_async._protocol.exchange import Context, Verdict
+from twake_async.errors import NotSentError, Outcome, OutcomeUnknownError, TwakeError
+from twake_async.messages import Message
+from twake_async.retry import Attempt, combine
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from ._protocol.exchange import Answer, Failure, Request, Steps
-    from ._transport.trace import Trace
-    from ._waiting import Pauses
-    from .retry import RetryPolicy
+    from twake_async._protocol.exchange import Answer, Failure, Request, Steps
+    from twake_async._transport.trace import Trace
+    from twake_async._waiting import Pauses
+    from twake_async.retry import RetryPolicy
 
 __all__ = ["LONGEST_LOOK", "Clock", "Found", "Listener", "Send", "end_of", "late"]
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import attrs
 
-from ._attempt_loop import Attempts
+from twake_async._attempts.attempt_loop import Attempts
 
 if TYPE_CHECKING:
-    from ._lifetime import Life
-    from ._protocol.transfers import Transfer
-    from .retry import RetryPolicy
+    from twake_async._attempts.lifetime import Life
+    from twake_async._protocol.transfers import Transfer
+    from twake_async.retry import RetryPolicy
 
 __all__ = ["Transfers"]
 
@@ -65,7 +65,7 @@ class Transfers:
 
     def _open(self, *, is_upload: bool) -> Attempts[Any]:
         if is_upload not in self._attempts:
-            from ._transport.choose import open_streams  # noqa: PLC0415 - with the first transfer
+            from twake_async._transport.choose import open_streams  # noqa: PLC0415 - with the first transfer
 
             sends = self.sends
             streams = open_streams(sends.transport)

@@ -6,20 +6,20 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
 
-from ._arguments import check_choice, check_kind, check_workspace
-from ._node.steps import NodeSession
-from ._protocol.json_codec import PLAIN, fast_codec
-from ._protocol.node.api import Api as NodeApi
-from ._protocol.node.generation import Node
-from ._protocol.v1.api import Api as V1Api
-from ._protocol.v1.generation import V1, EchoedV1
+from twake_async._arguments import check_choice, check_kind, check_workspace
+from twake_async._node.steps import NodeSession
+from twake_async._protocol.json_codec import PLAIN, fast_codec
+from twake_async._protocol.node.api import Api as NodeApi
+from twake_async._protocol.node.generation import Node
+from twake_async._protocol.v1.api import Api as V1Api
+from twake_async._protocol.v1.generation import V1, EchoedV1
 
 if TYPE_CHECKING:
-    from ._arguments import Credentials
-    from ._attempt_loop import Attempts
-    from ._echoes import Echoes
-    from ._protocol.generation import Generation
-    from ._protocol.server import Server
+    from twake_async._arguments import Credentials
+    from twake_async._attempts.attempt_loop import Attempts
+    from twake_async._attempts.echoes import Echoes
+    from twake_async._protocol.generation import Generation
+    from twake_async._protocol.server import Server
 
 __all__ = ["APIS", "Wanted", "choose_generation", "expect_echoes"]
 
@@ -91,7 +91,7 @@ def expect_echoes(
     """
     if not isinstance(generation, V1) or generation.api.credentials is None:
         return generation, None
-    from ._echoes import Echoes  # noqa: PLC0415 - a session that observes nothing needs no events
+    from twake_async._attempts.echoes import Echoes  # noqa: PLC0415 - a session that observes nothing needs no events
 
     echoes = Echoes(attempts, generation.api.credentials.public_id)
     return EchoedV1(generation.api, generation.text_form, echoes=echoes), echoes

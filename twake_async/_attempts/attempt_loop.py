@@ -9,23 +9,25 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import attrs
 
-from ._log import log, tell, warn_of_unknown
-from ._protocol.exchange import CLOSED, Failure
-from ._send import Clock, Found, Send, end_of, late
-from ._shared_tasks import SharedTasks
-from ._transport.interface import Transport  # noqa: TC001
-from ._waiting import Pauses
-from .errors import NotSentError, Outcome, RateLimitedError, TwakeError
-from .retry import Attempt, RetryPolicy, next_wait
-from .stats import Counters
+from twake_async._log import log, tell, warn_of_unknown
+from twake_async._protocol.exchange import CLOSED, Failure
+from twake_async._transport.interface import Transport  # noqa: TC001
+from twake_async._waiting import Pauses
+from twake_async.errors import NotSentError, Outcome, RateLimitedError, TwakeError
+from twake_async.retry import Attempt, RetryPolicy, next_wait
+from twake_async.stats import Counters
+
+from .send import Clock, Found, Send, end_of, late
+from .shared_tasks import SharedTasks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-    from ._protocol.exchange import Request
-    from ._send import Listener
-    from ._waiting import Turn
-    from .retry import Tokens
+    from twake_async._protocol.exchange import Request
+    from twake_async._waiting import Turn
+    from twake_async.retry import Tokens
+
+    from .send import Listener
 
 __all__ = ["Attempts"]
 

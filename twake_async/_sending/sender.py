@@ -7,35 +7,36 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
 
-from ._arguments import check_deadline, check_kind
-from ._batch.proven_groups import GroupServer, ProvenGroups
-from ._generations import expect_echoes
-from ._protocol.apis import can_tell, find_apis
-from ._protocol.generation import Generation  # noqa: TC001
-from ._protocol.node.api import MARKER, Ids
-from ._read_back import ReadBack
-from ._send import LONGEST_LOOK
-from ._transfers import Transfers
-from ._warnings import warn_of_delivery
-from .errors import InvalidDraftError
-from .messages import Message, MessageDraft, MessageRef
-from .retry import RetryPolicy
+from twake_async._arguments import check_deadline, check_kind
+from twake_async._attempts.send import LONGEST_LOOK
+from twake_async._batch.proven_groups import GroupServer, ProvenGroups
+from twake_async._protocol.apis import can_tell, find_apis
+from twake_async._protocol.generation import Generation  # noqa: TC001
+from twake_async._protocol.node.api import MARKER, Ids
+from twake_async._warnings import warn_of_delivery
+from twake_async.errors import InvalidDraftError
+from twake_async.messages import Message, MessageDraft, MessageRef
+from twake_async.retry import RetryPolicy
+
+from .generations import expect_echoes
+from .read_back import ReadBack
+from .transfers import Transfers
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Mapping, Sequence
 
-    from ._attempt_loop import Attempts
-    from ._batch.sending import Send
-    from ._echoes import Echoes
-    from ._lifetime import Life
-    from ._protocol.exchange import Request
-    from ._protocol.generation import EncodedDraft, SaveRequest
-    from ._protocol.transfers import Transfer
-    from ._send import Listener
-    from .check import Check
-    from .events import Event
-    from .messages import ReaderUpdate, ReplyTarget
-    from .stats import Stats
+    from twake_async._attempts.attempt_loop import Attempts
+    from twake_async._attempts.echoes import Echoes
+    from twake_async._attempts.lifetime import Life
+    from twake_async._attempts.send import Listener
+    from twake_async._batch.sending import Send
+    from twake_async._protocol.exchange import Request
+    from twake_async._protocol.generation import EncodedDraft, SaveRequest
+    from twake_async._protocol.transfers import Transfer
+    from twake_async.check import Check
+    from twake_async.events import Event
+    from twake_async.messages import ReaderUpdate, ReplyTarget
+    from twake_async.stats import Stats
 
 __all__ = ["Sender", "draft_of_edit", "draft_of_reply", "thread_of"]
 
@@ -74,7 +75,7 @@ class Sender:
 
     def observe(self, event: Event) -> None:
         """Take an event, in the event loop of the session."""
-        from . import events  # noqa: PLC0415 - who only sends need not wait for its import
+        from twake_async import events  # noqa: PLC0415 - who only sends need not wait for its import
 
         check_kind("event", event, events.Event)
         self.expect_echoes()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import attrs
 
-from .errors import SessionClosedError, WrongEventLoopError
+from twake_async.errors import SessionClosedError, WrongEventLoopError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from ._protocol.v1.stored import created_fields, is_stored
-from ._send import LONGEST_LOOK
-from .events import NewMessage
+from twake_async._protocol.v1.stored import created_fields, is_stored
+from twake_async.events import NewMessage
+
+from .send import LONGEST_LOOK
 
 if TYPE_CHECKING:
-    from ._attempt_loop import Attempts
-    from ._waiting import Turn
-    from .errors import TwakeError
-    from .events import Event
-    from .messages import Message
+    from twake_async._waiting import Turn
+    from twake_async.errors import TwakeError
+    from twake_async.events import Event
+    from twake_async.messages import Message
+
+    from .attempt_loop import Attempts
 
 __all__ = ["CHANNELS", "EchoSteps", "Echoes"]
 
