@@ -64,7 +64,7 @@ def _run_tests(session: nox.Session) -> None:
         session.log("a part of the suite proves nothing about coverage: not demanded")
         session.run("pytest", *session.posargs)
         return
-    # Two at a time, whatever the machine has: the suite is written to stand that.
+    # Four at a time, whatever the machine has: many tests wait, and all are written to stand that.
     measured = ("-n", "4", "--dist", "worksteal", "--cov", "--cov-report=")
     session.run("pytest", *measured, env=env)
     session.run("coverage", "report", "--skip-covered", env=env)
