@@ -525,6 +525,31 @@ def test_a_large_group_is_written_as_a_whole(conninfo):
         assert asked == [("60000000",)]
 
 
+class Slow:
+    """A connection of libpq that says more than once that not all has been written."""
+
+    def __init__(self, pg, times):
+        self.pg = pg
+        self.times = times
+
+    def flush(self):
+        self.times -= 1
+        return self.pg.flush() or self.times > 0
+
+    def __getattr__(self, name):
+        return getattr(self.pg, name)
+
+
+def test_a_statement_is_written_until_nothing_is_left(conninfo):
+    """However often the connection takes only a part."""
+    with opened(conninfo) as held:
+        connection = held._connection
+        connection._pg = slow = Slow(connection._pg, 3)
+        assert connection.run(b"SELECT 1") == [("1",)]
+        assert slow.times == 0
+        connection._pg = slow.pg
+
+
 def test_a_session_that_ends_during_a_statement_has_no_answer(conninfo):
     """Nobody knows whether the statement was carried out."""
     with opened(conninfo) as held:
