@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+import attrs
 import psycopg
 import pytest
 from machines.proxy import DatabaseProxy
@@ -18,7 +19,7 @@ def _said(key: str, *outcomes: str) -> list[dict]:
     return [{"key": key, "outcome": outcome} for outcome in outcomes]
 
 
-def _found(*, stored=("a1", "a2"), journal=None, reports=None, told=()) -> Found:
+def _found(*, stored=("a1", "a2"), journal=None, reports=None, told=(), continued=()) -> Found:
     """Return a batch of two messages to one channel; by default all is well."""
     return Found(
         expected={"a1": "c", "a2": "c"},
@@ -26,7 +27,15 @@ def _found(*, stored=("a1", "a2"), journal=None, reports=None, told=()) -> Found
         journal={"a1": "DELIVERED", "a2": "DELIVERED"} | (journal or {}),
         reports=_said("a1", "DELIVERED") + (reports or _said("a2", "DELIVERED")),
         told=frozenset(told),
+        continued=continued,
     )
+
+
+def _late(*, outcome="UNKNOWN", continued=(1,), stored=("a2", "a1")) -> Found:
+    """Return a batch whose first message arrives last; by default a frozen worker sent it."""
+    reports = _said("a1", outcome) + _said("a2", "DELIVERED")
+    found = _found(stored=stored, journal={"a1": outcome}, continued=continued)
+    return attrs.evolve(found, reports=reports)
 
 
 def test_a_good_batch_has_nothing_wrong():
@@ -48,6 +57,10 @@ def test_a_good_batch_has_nothing_wrong():
         (_found(reports=_said("a2", "NOT_SENT", "DELIVERED")), "it was stored"),
         (_found(reports=_said("a2", "REFUSED")), "the last report is another"),
         (_found(reports=_said("a1", "DELIVERED")), "nobody reported it"),
+        # What a frozen worker may not do: claim it, send it before it goes on, or twice.
+        (_late(outcome="DELIVERED"), "c: a2 came before a1"),
+        (_late(continued=[2]), "c: a2 came before a1"),
+        (_late(stored=["a2", "a1", "a1"]), "c: a2 came before a1"),
     ],
 )
 def test_each_wrong_thing_is_found(found: Found, wrong: str):
@@ -64,6 +77,8 @@ def test_each_wrong_thing_is_found(found: Found, wrong: str):
         _found(journal={"a2": "UNKNOWN"}),
         # Refused by one worker, delivered by the one that took over.
         _found(reports=_said("a2", "REFUSED", "DELIVERED")),
+        # A frozen worker had checked it in the instant before it was stopped.
+        _late(),
         # A copy that the journal tells.
         _found(stored=["a1", "a2", "a2"], told=["a2"]),
     ],
@@ -71,6 +86,22 @@ def test_each_wrong_thing_is_found(found: Found, wrong: str):
 def test_what_is_allowed_is_not_found(found: Found):
     """A verdict that finds what is right would hide what is wrong."""
     assert judge(found).wrong == []
+
+
+def test_each_frozen_worker_may_send_one_message_when_it_goes_on():
+    """The second one is wrong."""
+    found = _late()
+    found = attrs.evolve(
+        found,
+        expected={**found.expected, "a0": "c"},
+        stored=[("c", key) for key in ("a2", "a1", "a0")],
+        journal={**found.journal, "a0": "UNKNOWN"},
+        reports=[*found.reports, *_said("a0", "UNKNOWN")],
+    )
+    verdict = judge(found)
+    assert (verdict.inherent, verdict.out_of_order, len(verdict.wrong)) == (1, 1, 1)
+    assert "1 sent late by a frozen worker" in str(verdict)
+    assert judge(attrs.evolve(found, continued=[1, 1])).wrong == []
 
 
 async def test_a_cut_connection_ends_at_once(postgres: PostgresServer):

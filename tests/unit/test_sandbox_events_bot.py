@@ -9,6 +9,8 @@ from twake_async.bot import Bot, UserError
 from twake_async.sandbox import Sandbox
 from twake_async.twacode import Button, Content, Input
 
+pytestmark = pytest.mark.measured
+
 SECRET = "a-part-of-the-path-that-nobody-knows"
 
 

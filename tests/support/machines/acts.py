@@ -95,6 +95,7 @@ def frozen(take_over: Callable[[int], Awaitable[None]] | None = None, within: fl
             await take_over(pid)
         with contextlib.suppress(TimeoutError):
             await storm.fleet.until_others_are_over(within)
+        storm.continued.append(len(storm.store.sequence))
         storm.fleet.go_on()
 
     return act

@@ -55,6 +55,8 @@ class Storm:
     fleet: Fleet
     store: Store
     within: float
+    continued: list[int] = attrs.field(factory=list, init=False)
+    """How many messages were stored when a frozen worker went on; for each such worker."""
 
     async def until_stored(self, count: int) -> None:
         """Wait until the server has stored so many messages, or the batch is over."""
@@ -119,6 +121,7 @@ async def run(
         reports=reports,
         is_ordered=work.resume != "resend",
         told=_told(entries) if work.resume == "resend" else frozenset(),
+        continued=storm.continued,
     )
     errors = Counter(path.read_text().partition(":")[0] for path in work.folder.glob("*.error"))
     return Result(judge(found), fleet.killed, fleet.failed, seconds, reports, errors)

@@ -27,6 +27,8 @@ class Found:
     """Whether the order of each channel is kept: what is sent again comes after later messages."""
     told: frozenset[str] = frozenset()
     """The keys of which a second copy is allowed: it was asked for, and the journal tells it."""
+    continued: Sequence[int] = ()
+    """How many messages were stored when a frozen worker went on; for each such worker."""
 
     @property
     def copies(self) -> Counter[str]:
@@ -46,6 +48,9 @@ class Verdict:
     unknown: int
     unknown_stored: int
     """How many of the unknown were stored."""
+    inherent: int
+    """How many frozen workers sent a message of unknown outcome when they went on: one each, which
+    had been checked in the instant before. `docs/howto/many-machines.md` tells of it."""
     outcomes: Counter[str | None]
 
     def __str__(self) -> str:
@@ -55,6 +60,7 @@ class Verdict:
         return (
             f"{self.doubled} doubled, {self.out_of_order} out of order, {self.lost} lost; journal: "
             f"{outcomes}; of the unknown, {self.unknown_stored} were stored; "
+            f"{self.inherent} sent late by a frozen worker; "
             f"{len(self.wrong)} contradictions"
         )
 
@@ -64,12 +70,14 @@ def judge(found: Found) -> Verdict:
     copies, journal = found.copies, found.journal
     doubled = [key for key, count in copies.items() if count > 1 and key not in found.told]
     disorder = list(_disorder(found.stored)) if found.is_ordered else []
+    inherent = [one for one in disorder if _is_inherent(found, *one)][: len(found.continued)]
+    disorder = [one for one in disorder if one not in inherent]
     lost = [
         key for key in found.expected if not copies[key] and journal.get(key) in (None, "DELIVERED")
     ]
     unknown = [key for key, outcome in journal.items() if outcome == "UNKNOWN"]
     wrong = [f"{key}: {copies[key]} copies" for key in doubled]
-    wrong += [f"{channel}: {later} came before {key}" for channel, key, later in disorder]
+    wrong += [f"{channel}: {later} came before {key}" for _, channel, key, later in disorder]
     wrong += [f"{key}: lost, the journal says {journal.get(key)}" for key in lost]
     wrong += _against_journal(found, copies)
     wrong += _against_reports(found, copies)
@@ -80,15 +88,22 @@ def judge(found: Found) -> Verdict:
         lost=len(lost),
         unknown=len(unknown),
         unknown_stored=sum(copies[key] > 0 for key in unknown),
+        inherent=len(inherent),
         outcomes=Counter(journal.values()),
     )
 
 
-def _disorder(stored: Iterable[tuple[str, str]]) -> Iterable[tuple[str, str, str]]:
+def _is_inherent(found: Found, place: int, _: str, key: str, __: str) -> bool:
+    """Say whether a frozen worker may have sent a message in the instant after its last check."""
+    went_on = any(place >= count for count in found.continued)
+    return went_on and found.journal.get(key) == "UNKNOWN" and found.copies[key] == 1
+
+
+def _disorder(stored: Iterable[tuple[str, str]]) -> Iterable[tuple[int, str, str, str]]:
     last: dict[str, str] = {}
-    for channel, key in stored:
+    for place, (channel, key) in enumerate(stored):
         if key < last.get(channel, ""):
-            yield channel, key, last[channel]
+            yield place, channel, key, last[channel]
         last[channel] = max(key, last.get(channel, ""))
 
 

@@ -118,10 +118,11 @@ class DirectTransport:
             if isinstance(connected, Failure):
                 return connected
             connection = connected
-        if not trace.may_leave():
+        data, limit = self._bytes(request), request.answer_limit
+        if not trace.may_leave():  # last, so that as little as can be lies between it and the write
             return EXPIRED
         try:
-            return await connection.exchange(self._bytes(request), request.answer_limit, ends)
+            return await connection.exchange(data, limit, ends)
         except Exception:  # noqa: BLE001 - some loops refuse to write to what has ended
             return LOST
 
