@@ -131,9 +131,20 @@ async def test_an_attempt_that_cannot_be_prepared_is_one_that_ended_so():
 async def test_nothing_leaves_where_the_preparation_took_all_the_time(takes):
     """The deadline is over it, too."""
     time = Time()
+    loop = attempts(GOOD, time=time)
+    loop.transport.pool = Pool()
     with pytest.raises(NotSentError) as caught:
-        await attempts(GOOD, time=time).run(Prepared(time, takes=takes), RetryPolicy(), 30)
+        await loop.run(Prepared(time, takes=takes), RetryPolicy(), 30)
     assert (caught.value.reason, caught.value.attempts) == ("deadline", 1)
+    assert loop.transport.pool.asked == []
+
+
+async def test_a_preparation_that_fails_too_late_says_why_it_failed():
+    """That tells more than that the time is over."""
+    time = Time()
+    request = Prepared(time, NotSentError("no login", reason="login"), takes=31.0)
+    with pytest.raises(NotSentError, match="no login"):
+        await attempts(time=time).run(request, RetryPolicy(), 30)
 
 
 async def test_what_the_preparation_leaves_is_enough():
@@ -545,6 +556,15 @@ async def test_a_cancelled_attempt_is_told_to_the_observer_and_raised():
     with pytest.raises(asyncio.CancelledError):
         await loop.run(REQUEST, RetryPolicy(), 30)
     assert [(a.outcome, a.reason, a.wait) for a in seen] == [(Outcome.UNKNOWN, "cancelled", None)]
+
+
+async def test_a_send_that_is_cancelled_during_another_attempt_may_have_arrived():
+    """That an earlier attempt did not leave proves nothing of this one."""
+    loop = attempts(REFUSED, asyncio.CancelledError())
+    with pytest.raises(asyncio.CancelledError):
+        await loop.run(REQUEST, RetryPolicy(), 30)
+    failures = loop.counters.failures
+    assert (failures[Outcome.UNKNOWN], failures[Outcome.NOT_SENT]) == ({"cancelled": 1}, {})
 
 
 async def test_a_send_that_is_cancelled_while_it_waits_for_a_connection_was_not_sent():

@@ -156,6 +156,30 @@ async def test_a_remove_in_a_group_without_the_application_names_the_group():
     assert "or the application is not installed in it: check group_id" in str(caught.value)
 
 
+async def test_a_remove_that_fails_otherwise_names_no_cause():
+    """An answer that is none of Twake's does not come from a group."""
+    with Sandbox() as box:
+        async with session(box) as twake:
+            message = await twake.send_message(box.channel_id, "Hello")
+            box.fail_next(before_storing=502)
+            error = await unknown(twake.remove_message(message))
+    assert "group" not in str(error)
+
+
+@pytest.mark.parametrize("is_reply", [True, False])
+async def test_an_answer_that_names_no_message_says_what_may_be_the_cause(is_reply):
+    """A parent that is no message is a cause for a reply alone."""
+    with Sandbox() as box:
+        box.fail_next(after_storing="null_id")
+        async with session(box) as twake:
+            parent = NOBODY if is_reply else None
+            error = await unknown(
+                twake.send_message(box.channel_id, "Hello", parent_message_id=parent)
+            )
+    assert error.reason == "mismatch"
+    assert ("parent_message_id" in str(error)) is is_reply
+
+
 @pytest.mark.parametrize("release", NODE)
 async def test_a_reply_in_no_thread_says_what_a_thread_is(release):
     """Over the Node API, where a server answers the same words to all failures."""

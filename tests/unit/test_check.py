@@ -105,7 +105,14 @@ def test_a_capability_that_is_missing_is_named(said, lacks):
 @pytest.mark.parametrize(
     ("failure", "words"),
     [
-        (Failure(sent=False, reason="dns", detail="no such name"), "out of reach: no such name"),
+        (
+            Failure(sent=False, reason="dns", detail="no such name"),
+            "out of reach: no such name; check base_url",
+        ),
+        (
+            Failure(sent=False, reason="connect", detail="refused"),
+            "out of reach: refused; the server is down, or base_url names another",
+        ),
         (Failure(sent=True, reason="lost", detail="it was lost"), "but it was lost"),
     ],
 )

@@ -207,6 +207,7 @@ async def test_a_send_that_is_cancelled_on_its_way_is_a_warning(server, caplog):
     [record] = [one for one in caplog.records if one.levelno == logging.WARNING]
     assert "create in c1: it was cancelled, and may or may not have arrived" in record.getMessage()
     assert fields_of(record)["twake_front_id"] == "mine"
+    assert fields_of(record)["twake_reason"] == "cancelled"
 
 
 async def test_a_message_that_may_be_there_twice_is_a_warning(server, caplog):

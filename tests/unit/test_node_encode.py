@@ -131,6 +131,7 @@ def test_a_draft_becomes_the_request_that_was_recorded(case: Recorded):
         company, thread, message, _ = case.place
         request = encode_remove(MessageRef("ch", message, thread), group_id=company, api=API)
         assert (request.method, request.path, request.body) == ("POST", case.path, b"{}")
+        assert request.channel_id == "ch"
         assert case.body == {}
         return
     draft, company = draft_of(case)
@@ -282,6 +283,7 @@ def test_no_id_leads_to_another_path(field, value):
     with pytest.raises((InvalidDraftError, ConfigurationError)) as caught:
         encode(MessageDraft(**ids))
     assert caught.value.field == field
+    assert isinstance(caught.value, ConfigurationError) is (field == "workspace_id")
     for fields in ({"id": value}, {"id": "m", "parent_message_id": value}):
         with pytest.raises(InvalidDraftError) as caught:
             encode_remove(MessageRef("ch", **fields), group_id="co", api=API)
