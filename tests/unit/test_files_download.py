@@ -176,8 +176,9 @@ async def test_an_empty_file(tmp_path):
     empty = FileElement("f-1", workspace_id=WORKSPACE, size=0)
     async with play(answer_with(file_answer(b""))) as drive:
         assert (await download(drive, tmp_path / "e", empty)).read_bytes() == b""
-        with pytest.raises(NotFoundError, match="another workspace"):
+        with pytest.raises(NotFoundError, match="another workspace") as caught:
             await download(drive, tmp_path / "f", "f-1", workspace_id=WORKSPACE)
+    assert caught.value.status == 200
     assert names(tmp_path) == ["e"]
 
 
@@ -337,6 +338,7 @@ async def test_a_file_that_is_too_large(tmp_path, file):
         with pytest.raises(OutcomeUnknownError, match="limit of 5 bytes") as caught:
             await download(drive, tmp_path / "a", limit=5)
         assert (caught.value.reason, drive.connections) == ("unreadable", 1)
+        assert caught.value.status == 200
     assert names(tmp_path) == []
 
 

@@ -425,7 +425,7 @@ async def test_a_file_that_was_cut_is_not_delivered():
     async with play(answer_with(element(0))) as drive:
         with pytest.raises(OutcomeUnknownError, match="keeps 0 bytes of the 14") as caught:
             await upload(drive)
-    assert caught.value.reason == "mismatch"
+    assert (caught.value.reason, caught.value.status) == ("mismatch", 200)
 
 
 async def test_later_is_tried_again_from_the_beginning():
