@@ -8,7 +8,9 @@ import socket
 def hold_port(port: int = 0) -> socket.socket:
     """Take a port without listening on it; closing the socket gives it back.
 
-    A port that is only closed may be given to a server of another test, which then answers.
+    A port that is only closed may be given to another test: to its server, which then answers, or
+    to one of its connections, and then nobody can listen there. A server can listen on a port that
+    is held, and whoever holds it keeps it while the server stops and starts.
 
     Args:
         port: The port, on which nothing listens; 0 for any.

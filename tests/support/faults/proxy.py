@@ -6,14 +6,11 @@ import asyncio
 import contextlib
 import re
 from collections import deque
-from typing import TYPE_CHECKING, Literal, Self
+from typing import Literal, Self
 from urllib.parse import urlsplit
 
 from .pipes import close, copy, first_of
 from .ports import hold_port
-
-if TYPE_CHECKING:
-    import socket
 
 How = Literal[
     "works", "407", "502", "503", "close", "reset", "silent", "garbage", "forwards_then_502"
@@ -48,22 +45,20 @@ class Proxy:
         self.targets: deque[str] = deque(maxlen=1_000)
         self.heads: deque[bytes] = deque(maxlen=1_000)
         self._tasks: set[asyncio.Task[None]] = set()
-        self._held: list[socket.socket] = []
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
-        self.port = self._server.sockets[0].getsockname()[1]
+        self._held = hold_port()
+        self.port = self._held.getsockname()[1]
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
         return self
 
     def close_port(self) -> None:
         """Stop listening; the port stays taken until the proxy ends."""
         self._server.close()
-        self._held.append(hold_port(self.port))
 
     async def __aexit__(self, *exc: object) -> None:
         self._server.close()
-        for held in self._held:
-            held.close()
+        self._held.close()
         await asyncio.sleep(0)  # a connection that was just accepted gets its task
         while self._tasks:
             for task in self._tasks:

@@ -98,7 +98,8 @@ class FaultServer:
         self._empty = asyncio.Event()
         self._empty.set()
         self.port = 0
-        self._reserved: socket.socket | None = None
+        self._held: socket.socket | None = None
+        """Keeps the port taken, also while nobody listens on it."""
         self._behaves = False
 
     async def __aenter__(self) -> Self:
@@ -107,14 +108,17 @@ class FaultServer:
 
     async def __aexit__(self, *exc: object) -> None:
         await self.close_port()
-        self._give_back()
+        if self._held is not None:
+            self._held.close()
         await self.quiet()
         if self.failures:
             raise self.failures[0]
 
     async def open_port(self) -> None:
         """Listen; the second time on the same port."""
-        self._give_back()
+        if self._held is None:
+            self._held = hold_port()
+            self.port = self._held.getsockname()[1]
         timeouts = {"ssl_handshake_timeout": 5.0, "ssl_shutdown_timeout": 0.2} if self._ssl else {}
         self._server = await asyncio.get_running_loop().create_server(
             lambda: Connection(self),
@@ -124,21 +128,13 @@ class FaultServer:
             backlog=2048,
             **timeouts,
         )
-        self.port = self._server.sockets[0].getsockname()[1]
 
     async def close_port(self) -> None:
-        """Stop listening, and abort all connections; the port stays taken until it opens."""
+        """Stop listening, and abort all connections; the port stays taken until the server ends."""
         self._server.close()
         for connection in list(self.connections):
             connection.transport.abort()
         await self._server.wait_closed()
-        if self._reserved is None:
-            self._reserved = hold_port(self.port)
-
-    def _give_back(self) -> None:
-        if self._reserved is not None:
-            self._reserved.close()
-            self._reserved = None
 
     @property
     def url(self) -> str:
