@@ -65,7 +65,7 @@ def _run_tests(session: nox.Session) -> None:
         session.run("pytest", *session.posargs)
         return
     # Four at a time, whatever the machine has: many tests wait, and all are written to stand that.
-    measured = ("-n", "4", "--cov", "--cov-report=")
+    measured = ("-n", "4", "--dist", "worksteal", "--cov", "--cov-report=")
     session.run("pytest", *measured, env=env)
     session.run("coverage", "report", "--skip-covered", env=env)
     above = ",".join(f"twake_async/{rooms}" for rooms in ABOVE_THE_CORE)

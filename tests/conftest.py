@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import importlib
 import pathlib
+import pkgutil
 import signal
 
 import pytest
 from faults import FaultServer
 from faults.ports import hold_port
 from hypothesis import settings
+
+import twake_async
 
 # These tests need programs that are no Python packages: `nox -s gateways` asks for them.
 collect_ignore = ["promise/gateways"]
@@ -41,8 +45,13 @@ settings.register_profile("house", deadline=None)
 settings.load_profile("house")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave the coverage of the core to the tests of its rooms, and to those marked `measured`."""
+    if config.pluginmanager.hasplugin("_cov"):
+        # A module that a test imports first which is not measured would look as if nobody did.
+        for module in pkgutil.walk_packages(twake_async.__path__, "twake_async."):
+            if not module.name.endswith("__main__"):
+                importlib.import_module(module.name)
     here = pathlib.Path(__file__).parent
     for item in items:
         is_outside = item.path.relative_to(here).as_posix().startswith(_NOT_MEASURED)
