@@ -118,10 +118,11 @@ class DirectTransport:
             if isinstance(connected, Failure):
                 return connected
             connection = connected
-        data, limit = self._bytes(request), request.answer_limit
-        if not trace.may_leave():  # last, so that as little as can be lies between it and the write
-            return EXPIRED
         try:
+            data, limit = self._bytes(request), request.answer_limit
+            # Last, so that as little as can be lies between it and the write.
+            if not trace.may_leave():
+                return EXPIRED
             return await connection.exchange(data, limit, ends)
         except Exception:  # noqa: BLE001 - some loops refuse to write to what has ended
             return LOST
