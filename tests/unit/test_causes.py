@@ -102,6 +102,16 @@ async def test_a_group_that_a_server_of_2021_does_not_know_is_a_likely_cause(cal
     assert "if group_id is not the id of a group, or the application is not" in str(error)
 
 
+@pytest.mark.parametrize("status", [200, 500])
+async def test_php_that_dies_in_words_has_the_causes_of_an_empty_500(server, status):
+    """Where `display_errors` is on, with either status."""
+    server.do_next({200: "loses_php_trace", 500: "loses_500_fatal_html"}[status])
+    async with TwakeSession("app", "k" * 40, group_id="g1", base_url=server.url) as twake:
+        error = await unknown(twake.send_message("c1", "Hello"))
+    assert error.status == status
+    assert "recorded servers answer so if channel_id is not the id of a channel" in str(error)
+
+
 async def test_a_parent_that_a_server_of_2021_does_not_know_is_a_likely_cause():
     """It answers without an id."""
     with Sandbox(release="2021") as box:

@@ -18,6 +18,7 @@ from drive_server import answer_with, file_answer, json_answer, play, raw_answer
 from rest_cases import CASES, recorded, sent_when_recorded
 
 from twake_async import (
+    Attempt,
     AuthenticationError,
     ConfigurationError,
     InvalidDraftError,
@@ -25,6 +26,7 @@ from twake_async import (
     MissingCapabilityError,
     NotFoundError,
     NotSentError,
+    Outcome,
     OutcomeUnknownError,
     RetryPolicy,
     TwakeSession,
@@ -291,10 +293,13 @@ async def test_a_download_that_is_cancelled_twice_leaves_nothing(tmp_path, monke
 
 async def test_a_target_that_cannot_be_written(tmp_path):
     """The error is the system's, and comes once."""
+    seen: list[Attempt] = []
     async with play(answer_with(file_answer(CONTENT))) as drive:
-        with pytest.raises(FileNotFoundError):
-            await download(drive, tmp_path / "none" / "a.txt")
+        async with session(drive.url, on_attempt=seen.append) as twake:
+            with pytest.raises(FileNotFoundError):
+                await twake.files.download(FILE, tmp_path / "none" / "a.txt")
         assert drive.connections == 1
+        assert [(one.outcome, one.reason) for one in seen] == [(Outcome.UNKNOWN, "unexpected")]
 
         class Full(io.BytesIO):
             def write(self, chunk):
@@ -343,6 +348,22 @@ async def test_a_file_that_is_too_large(tmp_path, file):
 
 
 ATTACHED = "Content-Disposition: attachment"
+CHUNKED = f"HTTP/1.1 200 OK\r\n{ATTACHED}\r\nTransfer-Encoding: Chunked\r\n\r\n".encode()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        file_answer(b"01234"),
+        CHUNKED + b"5\r\n01234\r\n0\r\n\r\n",
+        raw_answer(b"01234", ATTACHED, "Content-Encoding: Identity"),
+    ],
+)
+async def test_a_file_may_be_as_large_as_the_limit(tmp_path, answer):
+    """To the byte, whether its length is told or not; what is sent as it is has no coding."""
+    async with play(answer_with(answer)) as drive:
+        path = await download(drive, tmp_path / "a", limit=5)
+    assert path.read_bytes() == b"01234"
 
 
 @pytest.mark.parametrize(

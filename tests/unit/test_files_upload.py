@@ -41,6 +41,7 @@ from twake_async import (
     TwakeSession,
 )
 from twake_async._attempts.send import Clock
+from twake_async._protocol.multipart import encode_multipart
 from twake_async.resources import FileElement
 from twake_async.resources import _files_sources as sources
 from twake_async.resources._files_threads import InThread
@@ -167,6 +168,12 @@ async def test_the_name_is_that_of_the_path(tmp_path):
         with path.open("rb") as file:
             await upload(drive, file, name=None)
         assert drive.part("object[name]") == b'my "note".txt'
+
+
+def test_no_name_breaks_out_of_a_form():
+    """As browsers write one: no name ends the line, or its own quotes."""
+    form = encode_multipart({}, 'a"b\r\nc', "text/plain")
+    assert b'filename="a%22b%0D%0Ac"\r\nContent-Type: text/plain\r\n\r\n' in form.head
 
 
 async def test_a_part_of_an_open_file():

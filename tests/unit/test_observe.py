@@ -260,6 +260,7 @@ async def test_a_wrong_refusal_is_outranked(server, twake):
     message = await twake.send_message("c1", "Hello")
     assert not message.maybe_duplicated
     assert ends(seen) == [(1, Outcome.REFUSED, "status"), (1, Outcome.DELIVERED, "found")]
+    assert seen[-1].message_id == message.id
 
 
 async def test_wrong_refusals_leave_it_open_which_of_them_stored_it(server, twake):

@@ -11,6 +11,7 @@ import httpx
 import pytest
 import respx
 from clock import skip
+from node_server import APPLICATION, CHANNEL, COMPANY, SECRET, NodeServer
 from places import WIRE
 
 from twake_async import (
@@ -377,6 +378,26 @@ async def test_reading_ends_where_the_reader_stops(sandbox, real):
     assert len(sandbox.requests) == before + 1
 
 
+@pytest.mark.parametrize("transport", [None, "fast"])
+async def test_a_read_leaves_its_connection_to_the_next(transport):
+    """Its answer names what it was asked for. The login has a connection of its own."""
+    async with NodeServer() as server:
+        for name in "abc":
+            server.put(name)
+        async with TwakeSession(
+            APPLICATION,
+            SECRET,
+            group_id=COMPANY,
+            base_url=server.url,
+            api="node",
+            transport=transport,
+        ) as twake:
+            for name in "abc":
+                await twake.messages.get(MessageRef(CHANNEL, name))
+    assert server.connections == 2
+    assert [(one.method, one.body) for one in server.reads()] == [("GET", None)] * 3
+
+
 async def test_an_expired_token_is_no_reason_to_fail(sandbox, real):
     """Another login, and the same read."""
     sent = await real.send_message(sandbox.channel_id, "hello")
@@ -412,6 +433,9 @@ async def test_a_lost_answer_is_asked_for_again(sandbox, real):
             ),
             "user_id",
         ),
+        (lambda twake: twake.dialogs.open(CLICK, "x", hidden_data={"a": {1}}), "hidden_data"),
+        (lambda twake: twake.dialogs.open(CLICK, [{1}]), "form"),
+        (lambda twake: twake.dialogs.open(CLICK, "\ud800"), "form"),
         (lambda twake: anext(twake.messages.thread("m")), "message"),
         (lambda twake: anext(twake.messages.channel("")), "channel_id"),
     ],

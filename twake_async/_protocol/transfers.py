@@ -20,9 +20,19 @@ if TYPE_CHECKING:
 __all__ = ["Streamed", "Transfer", "Upload"]
 
 T = TypeVar("T")
+KeptT = TypeVar("KeptT", bound="Kept")
 
 #: The most bytes of an upload that are handed to the network at once.
 _AT_ONCE = 262_144
+
+
+class Kept(Protocol):
+    """What a server made of an upload."""
+
+    @property
+    def size(self) -> int:
+        """The bytes that it keeps."""
+        ...
 
 
 class Streamed(Protocol):
@@ -150,7 +160,7 @@ class Transfer(Generic[T]):
 
 
 @attrs.define(eq=False)
-class Upload(Transfer[T]):
+class Upload(Transfer[KeptT]):
     """A request that sends a form with a file in it."""
 
     form: Multipart
@@ -194,12 +204,11 @@ class Upload(Transfer[T]):
         """Return False: its answer is a document."""
         return False
 
-    def judge(self, answer: Answer | Failure, context: Context) -> T | TwakeError:
+    def judge(self, answer: Answer | Failure, context: Context) -> KeptT | TwakeError:
         """Return the element that the server made, or the error that the answer is."""
-        result: T | TwakeError = self.inner.judge(answer, context)
+        result: KeptT | TwakeError = self.inner.judge(answer, context)
         if not isinstance(result, TwakeError):
-            size = getattr(result, "size", self.sent)
-            return result if size == self.sent else _cut(size, self.sent)
+            return result if result.size == self.sent else _cut(result.size, self.sent)
         if self.broken is not None and isinstance(answer, Failure) and answer.sent:
             broken = OutcomeUnknownError(
                 "the source of the file failed after the upload had begun: it is not known "

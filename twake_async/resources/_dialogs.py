@@ -9,6 +9,7 @@ import attrs
 
 from twake_async._draft_checks import as_dict, check_id
 from twake_async._protocol.documents import mismatch
+from twake_async._protocol.json_codec import check_json
 from twake_async.errors import InvalidDraftError, RefusedError, TwakeError
 
 from ._caller import Caller, Limits
@@ -88,6 +89,7 @@ class Dialogs:
 
         """
         data = {} if hidden_data is None else as_dict("hidden_data", hidden_data)
+        check_json("hidden_data", data)
         fields = _opener(event) | {"form": _form(form), "hidden_data": data}
         limits = Limits(group_id, deadline, retry)
         if self._caller.is_node:
@@ -172,7 +174,10 @@ def _form(form: Any) -> Any:
         return form
     from twake_async.twacode import portable  # noqa: PLC0415 - other calls need not wait for it
 
-    return portable(form)
+    try:
+        return portable(form)
+    except InvalidDraftError as exc:
+        raise InvalidDraftError(f"form: {exc}", field="form") from None
 
 
 def _succeeded(document: Mapping[str, Any]) -> TwakeError | None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
 
-from twake_async._protocol.json_codec import check_json, dump
+from twake_async._protocol.json_codec import dump
 from twake_async._protocol.subjects import CALL
 
 from .encode import encode_draft, encode_remove
@@ -74,16 +74,14 @@ class Node:
             operation: What it does, for the log.
             read: Returns what the document of a good answer says.
             method: The HTTP method.
-            document: What to send; None for nothing.
+            document: What to send; its nested values were checked. None for nothing.
             target: The id of what it is about, if a good answer names it.
             subject: What its errors are about.
 
         Raises:
-            InvalidDraftError: The document cannot be sent as JSON (outcome `NOT_SENT`).
+            InvalidDraftError: A field of the document cannot be sent as JSON (outcome `NOT_SENT`).
 
         """
-        if document is not None:
-            check_json("document", document)
         body = b"" if document is None else dump(document)
         call = Ask(path, operation, self.api, read, method, body, target, subject=subject)
         call.steps = self.session.steps_of_call(call)
