@@ -879,7 +879,7 @@ async def test_a_session_over_a_client_of_the_callers_closes_at_once(sandbox):
 
 
 async def test_an_old_refusal_of_a_login_is_not_told_of_a_new_one(sandbox, one):
-    """What does not come about is not sent."""
+    """A login that does not end in time proves that the message was not sent."""
     sandbox.refuse_next("authentication", on="login")
     with pytest.raises(AuthenticationError):
         await one.send_message(sandbox.channel_id, "hello")
