@@ -1,6 +1,7 @@
 """The papers of the house: what they say is what is there."""
 
 import ast
+import itertools
 import pathlib
 import re
 import tomllib
@@ -115,6 +116,27 @@ def test_a_body_in_gzip_is_the_same_in_each_process(path: pathlib.Path):
     ]
     with_time = [call.lineno for call in calls if "mtime" not in {one.arg for one in call.keywords}]
     assert with_time == []
+
+
+def loose_texts(path: pathlib.Path) -> list[int]:
+    """Return the lines with a text that is a statement, and neither a docstring nor a field's."""
+    nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+    bodies = [node.body for node in nodes if isinstance(getattr(node, "body", None), list)]
+    return [
+        after.lineno
+        for body in bodies
+        for before, after in itertools.pairwise(body)
+        if isinstance(after, ast.Expr) and not isinstance(before, ast.Assign | ast.AnnAssign)
+        if isinstance(after.value, ast.JoinedStr)
+        or (isinstance(after.value, ast.Constant) and isinstance(after.value.value, str))
+    ]
+
+
+@pytest.mark.parametrize("folder", ["twake_async", "tests", "docs"])
+def test_no_text_is_a_statement_by_mistake(folder: str):
+    """The second line of a text without brackets is lost: no linter says so."""
+    found = {path: loose_texts(path) for path in sorted((ROOT / folder).rglob("*.py"))}
+    assert {path.name: lines for path, lines in found.items() if lines} == {}
 
 
 def test_the_metadata_names_the_pythons_that_are_tested():

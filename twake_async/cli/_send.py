@@ -302,5 +302,7 @@ def _warnings(message: Message, draft: MessageDraft, *, cut: bool) -> Iterator[s
     if cut:
         yield "the server kept only the start of the text: use --text-form portable"
     if draft.parent_message_id and not message.parent_message_id:
-        yield "the server shows the reply at the root of the channel: --reply-to is not the id "
-        "of a root message there"
+        yield (
+            "the server shows the reply at the root of the channel: --reply-to is not the id "
+            "of a root message there"
+        )
