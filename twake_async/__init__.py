@@ -1,4 +1,4 @@
-"""Send messages to Twake from asyncio, and know what became of each one.
+"""Send messages to Twake from asyncio, and know the outcome of each one.
 
 Every send ends in exactly one of four outcomes, `DELIVERED`, `REFUSED`, `NOT_SENT` or `UNKNOWN`,
 and the first three are never wrong::

@@ -177,7 +177,7 @@ def _checked_url(base_url: object, *, allow_plain_http: bool) -> str:
 
 def check_statuses(field: str, value: object) -> frozenset[int]:
     """Return a set of HTTP statuses; raise `ConfigurationError` for anything else."""
-    # 500 is said by the application itself, and may come after it stored the message.
+    # The server itself sends 500, and may send it after it stored the message.
     if isinstance(value, set | frozenset | list | tuple) and all(
         type(one) is int and 300 <= one <= 599 and one != 500 for one in value
     ):

@@ -11,7 +11,7 @@ __all__ = ["as_dict", "as_list", "as_override", "check_flag", "check_front_id", 
 
 
 def check_id(field: str, value: object, *, empty: bool = False) -> None:
-    """Raise `InvalidDraftError` for what is no id; `empty` says whether none may be given."""
+    """Raise `InvalidDraftError` for what is no id; `empty` says whether it may be empty."""
     if not isinstance(value, str):
         raise InvalidDraftError(
             f"{field} must be a string, not {type(value).__name__}", field=field
@@ -28,8 +28,8 @@ def check_id(field: str, value: object, *, empty: bool = False) -> None:
 
 def check_front_id(value: object) -> None:
     """Raise `InvalidDraftError` for a `front_id` that a server loses or replaces."""
-    # The server answers an integer or a map as if stored and stores nothing; it replaces "" and
-    # "0", which PHP holds for empty, by an id of its own (wire cases 15c, 15i).
+    # The server answers an integer or a map as if it had stored the message, and stores nothing.
+    # PHP treats "" and "0" as empty: it replaces them with an id of its own (wire cases 15c, 15i).
     if not isinstance(value, str) or value in ("", "0"):
         raise InvalidDraftError(
             'front_id must be a non-empty string other than "0": the server loses or replaces '
@@ -43,8 +43,8 @@ def check_front_id(value: object) -> None:
 
 
 def check_flag(field: str, value: object, *, optional: bool) -> None:
-    """Raise `InvalidDraftError` for what is no boolean, nor None where it is `optional`."""
-    # The server takes the string "false" for true (wire case 22y), so only real booleans pass.
+    """Raise `InvalidDraftError` for what is no boolean; None is allowed if `optional`."""
+    # The server treats the string "false" as true (wire case 22y), so only real booleans pass.
     if not isinstance(value, bool) and not (optional and value is None):
         raise InvalidDraftError(f"{field} must be True or False", field=field)
 

@@ -36,7 +36,7 @@ def tell(attempt: Attempt, on_attempt: Callable[[Attempt], object] | None) -> No
     try:
         on_attempt(attempt)
     except Exception:
-        # An observer that fails must not change what became of the message.
+        # An observer that fails must not change the outcome of the message.
         log.exception("on_attempt raised")
 
 

@@ -12,10 +12,10 @@ _SPACES = re.compile(r"\s+")
 
 
 def printable(text: str, longest: int = LONGEST) -> str:
-    """Return the text on one line, without characters that steer a terminal or turn the text.
+    """Return the text on one line, without characters that control a terminal or text direction.
 
     White space that is no plain space, line breaks included, becomes one space. Each other
-    character that cannot be printed (ESC and other control characters, the marks that turn the
+    character that cannot be printed (ESC and other control characters, the marks that change the
     direction of a text, a lone surrogate) becomes a question mark.
 
     Args:

@@ -17,7 +17,7 @@ _cutting.maxlevel = 3
 
 
 def excerpt(value: object) -> str:
-    """Return the `repr` of a value, cut: of a text after 40 characters, of all else after 60."""
+    """Return the `repr` of a value: a text is cut after 40 characters, all else after 60."""
     if isinstance(value, str):
         return repr(_cut(value, _LONGEST))
     is_group = isinstance(value, dict | list | tuple)
@@ -34,8 +34,8 @@ def summary(value: object, *words: str, **fields: Any) -> str:
     Args:
         value: The value, for the name of its class.
         words: What comes first, as it is; empty words are left out.
-        fields: What comes after that. Fields that are None, False or empty are left out; of one
-            that is True only the name is shown.
+        fields: What comes after that. Fields that are None, False or empty are left out; a field
+            that is True is shown as its name only.
 
     """
     told = [type(value).__name__, *(word for word in words if word)]
@@ -48,7 +48,7 @@ def summary(value: object, *words: str, **fields: Any) -> str:
 
 
 def _plain(field: object) -> str:
-    """Return a word, as an id is one, without quotes, and all else as its excerpt."""
+    """Return a word, such as an id, without quotes, and all else as its excerpt."""
     if isinstance(field, str) and len(field) <= _LONGEST and field.isprintable():
         return field if " " not in field else repr(field)
     return excerpt(field)

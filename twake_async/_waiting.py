@@ -43,7 +43,7 @@ class Turn(asyncio.Future[T]):
         """Whether its task stops waiting within the next turns of the event loop."""
         self.cancels = False
         self.last: Any = None
-        """The result, or what the cancellation says."""
+        """The result, or the message of the cancellation."""
 
     def __lt__(self, other: Turn[T]) -> bool:
         return self.ends < other.ends
@@ -73,7 +73,7 @@ class Turn(asyncio.Future[T]):
             self.queue.leave(self)
 
     def go_on(self) -> None:
-        """Let the task of one that leaves go on."""
+        """Let the task of a turn that leaves go on."""
         if self.cancels:
             super().cancel(self.last)
         else:
@@ -92,7 +92,7 @@ class Waiting(Generic[T]):
     late: Callable[[], T]
     loop: asyncio.AbstractEventLoop = attrs.field(factory=asyncio.get_running_loop, init=False)
     _waits: int = attrs.field(default=0, init=False)
-    # Both hold turns that wait no longer, too: taking one out of the middle would take long.
+    # Both also hold turns that no longer wait: removing one from the middle would take long.
     _queue: deque[Turn[T]] = attrs.field(factory=deque, init=False)
     _by_time: list[Turn[T]] = attrs.field(factory=list, init=False)
     _leaving: deque[Turn[T]] = attrs.field(factory=deque, init=False)
@@ -110,7 +110,7 @@ class Waiting(Generic[T]):
 
         Args:
             ends: When its time is over, by the clock of the event loop.
-            once: A mark of the caller's.
+            once: A mark for the caller.
 
         """
         turn = Turn(self, ends, once=once)
@@ -124,7 +124,7 @@ class Waiting(Generic[T]):
         return turn
 
     def _drop_done(self) -> None:
-        # Seldom enough that it costs a constant time for each turn.
+        # This happens so rarely that the time for each turn is constant.
         most = 2 * self._waits + _AT_ONCE
         if len(self._queue) > most:
             self._queue = deque(self.turns())
@@ -133,7 +133,7 @@ class Waiting(Generic[T]):
             heapq.heapify(self._by_time)
 
     def serve(self, result: T) -> bool:
-        """Give this to who waits longest; say whether anyone did."""
+        """Give this to the turn that has waited longest; say whether there was one."""
         while self._queue:
             turn = self._queue.popleft()
             if turn.waits:
@@ -208,7 +208,7 @@ class Pauses:
         return self._queue.join(self._queue.loop.time() + seconds)
 
     def end(self) -> None:
-        """End all pauses, those to come included."""
+        """End all pauses, also future ones."""
         self.over = True
         if self._queue is not None:
             self._queue.close(None)

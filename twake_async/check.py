@@ -74,6 +74,6 @@ _LASTING: Mapping[str, type[RefusedError]] = {
 
 
 def refusal(found: Check) -> RefusedError | None:
-    """Return the error for what every message would meet, or None where some may be taken."""
+    """Return the error for a problem of every message; None if the server may accept some."""
     kind = _LASTING.get(found.problem)
     return None if kind is None else kind(found.advice, reason=found.problem)

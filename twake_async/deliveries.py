@@ -12,7 +12,7 @@ from .errors import NotSentError, Outcome, OutcomeUnknownError, RefusedError, Tw
 from .messages import Message, MessageDraft
 
 Given = MessageDraft | Mapping[str, Any] | tuple[str, Any]
-"""What stands for a draft: the draft, its fields, or its channel's id and its content."""
+"""The forms of a draft: the draft, its fields, or its channel's id and its content."""
 Drafts = Iterable[Given] | AsyncIterable[Given]
 
 __all__ = ["Delivery", "JournalEntry", "Pause", "Progress", "error_for", "still_unknown", "stopped"]
@@ -44,13 +44,13 @@ class Delivery:
     """Its key in the journal; None without a journal."""
 
     from_journal: bool = False
-    """Whether the outcome comes from an earlier run, as the journal has it."""
+    """Whether the outcome is that of an earlier run, from the journal."""
 
     def raise_for_outcome(self) -> Message:
         """Return the message that was delivered, or raise the error.
 
         Raises:
-            TwakeError: The draft was not delivered, or it is not certain.
+            TwakeError: The draft was not delivered, or its delivery is not certain.
 
         """
         if self.error is not None:

@@ -103,7 +103,7 @@ class TwakeError(Exception):
     """Seconds from the call to its end, with all waits."""
 
     def __init__(self, message: str, *, reason: str = "", status: int | None = None) -> None:
-        # It may quote a server or a proxy, whose words must not steer a terminal or a log.
+        # It may quote a server or a proxy, whose words must not control a terminal or a log.
         super().__init__(printable(message))
         self.reason = reason
         self.status = status

@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 
     ReaderUpdate: TypeAlias = UserSpecific | Mapping[str, Any]
 else:
-    # Plain text need not wait for twacode. What resolves the types of the fields, such as cattrs,
-    # takes whatever stands there as it is.
+    # Plain text does not wait for the import of twacode. Tools that resolve the types of the
+    # fields, such as cattrs, take the value as it is.
     ReaderUpdate = Any
 
 __all__ = ["Message", "MessageDraft", "MessageRef", "Reaction", "ReplyTarget"]
 
 
-#: The default of a list, to be told from an empty one that was given.
+#: The default of a list. It is not the same object as an empty list that was given.
 _NOBODY: tuple[Any, ...] = ()
 
 
@@ -160,7 +160,7 @@ class MessageDraft:
             self._check_groups()
 
     def _is_bare(self) -> bool:
-        """Say whether nothing was given that `_check_groups` looks at: so most messages are."""
+        """Say whether `_check_groups` has nothing to check, as for most messages."""
         return (
             self.ephemeral_to is _NOBODY
             and self.user_specific is _NOBODY

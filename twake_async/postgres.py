@@ -34,10 +34,10 @@ class PostgresJournal:
             comes from the file of `PGPASSFILE` or from a service of `PGSERVICE`. None: the
             connection string is in the environment variable `TWAKE_JOURNAL`, password included.
         batch: The batch's name.
-        parts: Into how many partitions its channels are divided: the same in all runs.
-        fingerprint: What names the batch's input, such as a hash of its file: the same in all
+        parts: The number of partitions of its channels: the same in all runs.
+        fingerprint: A name of the batch's input, such as a hash of its file: the same in all
             runs. Empty: the inputs of two runs are not compared as a whole.
-        schema: The schema of the tables; it is made where there is none.
+        schema: The schema of the tables; it is made if it does not exist.
         allow_unverified_host: Whether a database on another machine needs no
             `sslmode=verify-full`.
 
@@ -85,7 +85,7 @@ class PostgresJournal:
 
     @property
     def parts(self) -> int:
-        """Into how many partitions its channels are divided."""
+        """The number of partitions of its channels."""
         return self._parts
 
     def __repr__(self) -> str:
@@ -116,7 +116,7 @@ class PostgresJournal:
         return zlib.crc32(channel_id.encode()) % self.parts
 
     def counts(self) -> dict[Outcome | None, int]:
-        """Return how many messages have each outcome; None stands for those on their way.
+        """Return how many messages have each outcome; None is for messages in flight.
 
         Raises:
             JournalError: There is no such batch, or the database cannot be read.

@@ -27,10 +27,10 @@ __all__ = [
     "parse_retry_after",
 ]
 
-#: Reasons of requests that never left, for which the next attempt would fail alike.
+#: Reasons of requests that never left, after which the next attempt would fail the same way.
 HOPELESS = frozenset({"certificate", "proxy_refused", "deadline", "closed"})
 
-#: Reasons of lost answers, unlike errors that the server put in words.
+#: Reasons of lost answers. An error in the words of the server is not one of them.
 _LOST = frozenset({"lost", "timeout", "gateway", "unproven"})
 
 
@@ -158,7 +158,7 @@ class Tokens:
         return True
 
     def put_back(self) -> None:
-        """Take back the token of a retry that was not made."""
+        """Put back the token of a retry that was not made."""
         if self.budget is not None:
             self.left = min(self.budget.capacity, self.left + 1)
 
@@ -223,7 +223,7 @@ def combine(outcomes: Iterable[Outcome]) -> Outcome:
 
 
 def may_repeat(policy: RetryPolicy, outcome: Outcome, reason: str, *, repeatable: bool) -> bool:
-    """Say whether another attempt may follow one that ended so."""
+    """Say whether another attempt may follow one that ended with this outcome."""
     if outcome is Outcome.NOT_SENT:
         return reason not in HOPELESS
     if outcome is Outcome.REFUSED:
@@ -256,7 +256,7 @@ def next_wait(
         repeatable: Whether the operation is idempotent: an edit or a remove.
         time_left: Seconds to the deadline; no wait reaches it.
         retry_after: Seconds that the server asked for.
-        draw: A random number from 0 to 1, for full jitter, which holds at `max_wait`, too.
+        draw: A random number from 0 to 1, for full jitter, which also applies at `max_wait`.
 
     """
     if outcome is Outcome.NOT_SENT:

@@ -133,7 +133,7 @@ class TwakeSession:
         allow_plain_http: bool = False,
         on_attempt: Callable[[Attempt], object] | None = None,
     ) -> None:
-        # The key, and what may hold a password, leave this frame before anything can raise:
+        # The key, and values that may hold a password, leave this frame before anything can raise:
         # tracebacks may show locals.
         credentials = check_credentials(public_id, private_api_key)
         address, through = Hidden(base_url), Hidden(proxy)
@@ -521,19 +521,20 @@ class TwakeSession:
         stop: asyncio.Event | None = None,
         **options: Any,
     ) -> AsyncGenerator[Delivery, None]:
-        """Send the partitions of a batch beside other machines, until all of them are done.
+        """Send the partitions of a batch together with other machines, until all are done.
 
         Start the same program on any number of machines. Each takes free partitions, one after
-        the other, and takes those over whose process has died. It yields the deliveries of the
-        partitions that it sent; the journal has those of all.
+        the other, and takes over partitions whose process has died. It yields the deliveries of
+        the partitions that it sent; the journal has those of all partitions.
 
         A partition that another process took over yields nothing more. A partition is done when
-        one run has passed over its whole input. What was refused or not sent then is sent again
-        only after `journal.new_round()`.
+        one run has passed over its whole input. Messages that were refused or not sent in that
+        run are sent again only after `journal.new_round()`.
 
         Args:
-            drafts_for: Returns the drafts of one partition, by its number: those whose channel is
-                `journal.part_of`'s. It may be called again for the same number.
+            drafts_for: Returns the drafts of one partition, by its number: those for whose
+                channel `journal.part_of` returns this number. It may be called again for the same
+                number.
             journal: The journal that all machines share.
             key: Makes the key of a draft, the same on every machine.
             concurrency: How many partitions are sent at once.
@@ -696,7 +697,7 @@ class TwakeSession:
 
         Args:
             route: The route below `/api/v1/`, such as `"tasks/task/save"`.
-            fields: What to send; the group is added, and must not stand in it.
+            fields: What to send; the group is added, and must not be one of them.
             group_id: The group, if not the session's.
             deadline: Seconds for the call, if not the session's.
             retry: The policy for the call, if not the session's.

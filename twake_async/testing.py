@@ -121,7 +121,7 @@ async def twake_session(twake_sandbox: Sandbox) -> AsyncIterator[TwakeSession]:
 
 
 def _options(request: pytest.FixtureRequest) -> dict[str, Any]:
-    """Return the arguments of the sandbox: of the settings, then of the markers, closest last."""
+    """Return the arguments of the sandbox: from the settings, then the markers, closest last."""
     seed = request.config.getini("twake_seed")
     options: dict[str, Any] = {
         "release": request.config.getini("twake_release"),

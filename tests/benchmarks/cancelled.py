@@ -1,8 +1,8 @@
-"""What cancelled requests leave of a library's own pool: `python cancelled.py` prints it for both.
+"""What cancelled requests do to a library's own pool: `python cancelled.py` prints it for both.
 
 Tasks send for some seconds, each request under a time limit that often cuts it. Then as many requests
 as the pool has places are made at once: each that gets a place holds it, so that the ones that are
-answered count the places that still work.
+answered show how many places still work.
 """
 
 import asyncio
@@ -48,7 +48,7 @@ async def lives(session: Any, url: str, http: Any) -> bool:
 
 
 async def measure(name: str, quick: str, slow: str) -> None:
-    """Print what is left of a library's pool."""
+    """Print how many places still work in a library's pool."""
     http = importlib.import_module(name)
     limits = http.Limits(max_connections=PLACES, max_keepalive_connections=PLACES)
     timeout = http.Timeout(5, pool=LONGEST)

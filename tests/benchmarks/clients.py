@@ -19,7 +19,7 @@ from typing import Any
 Send = Callable[[], Awaitable[object]]
 Client = Callable[[str, int], contextlib.AbstractAsyncContextManager[Send]]
 
-#: Seconds that a round without any connection may take: more is no end.
+#: Seconds that a round without any connection may take: a longer one counts as endless.
 COLD_SECONDS = 200
 SAVE = "/api/v1/messages/save"
 TEXT = "Hello, this is my first message !"
@@ -105,7 +105,7 @@ async def httpx2_100_kept(url: str, _: int) -> AsyncIterator[Send]:
 async def _twake(url: str, **options: Any) -> AsyncIterator[Send]:
     from twake_async import TwakeSession
 
-    # As it comes, but for a deadline that no busy machine reaches.
+    # With its defaults, but with a deadline that no busy machine reaches.
     given = {"group_id": "group", "base_url": url, "deadline": 300, **options}
     async with TwakeSession("id", "key", **given) as twake:
         yield lambda: twake.send_message("channel", TEXT)
@@ -137,7 +137,7 @@ async def twake_fast(url: str, _: int) -> AsyncIterator[Send]:
 
 @client("openai", "httpx", "openai")
 async def openai_(url: str, _: int) -> AsyncIterator[Send]:
-    """One client, over httpx2; its retries, which nothing here needs, off."""
+    """One client, over httpx2; its retries are off, because nothing here needs them."""
     import openai
 
     async with openai.AsyncOpenAI(
@@ -219,13 +219,13 @@ async def nio_(url: str, _: int) -> AsyncIterator[Send]:
 
 @client("discord.py", "aiohttp", "discord.py")
 async def discord_(url: str, _: int) -> AsyncIterator[Send]:
-    """A channel of a client that is logged in, with the limits of its pool as they come."""
+    """A channel of a logged-in client, with the default limits of its pool."""
     import discord
     from discord.http import Route
 
     Route.BASE = url
     bot = discord.Client(intents=discord.Intents.none())
-    # `bot.login` asks for the application, too, which a message has no use for.
+    # `bot.login` also asks for the application, which a message does not need.
     await bot._async_setup_hook()
     await bot.http.static_login("token")
     channel = bot.get_partial_messageable(1, type=discord.ChannelType.text)
@@ -238,7 +238,7 @@ async def discord_(url: str, _: int) -> AsyncIterator[Send]:
 
 @client("hikari", "aiohttp", "hikari")
 async def hikari_(url: str, _: int) -> AsyncIterator[Send]:
-    """Kept alive: as it comes it closes each connection."""
+    """Kept alive: by default it closes each connection."""
     import hikari
 
     settings = hikari.impl.HTTPSettings(force_close_transports=False)
@@ -289,7 +289,7 @@ async def aiohttp_(url: str, _: int) -> AsyncIterator[Send]:
 
 
 class Raw(asyncio.Protocol):
-    """One connection, which believes that every answer is good and whole in one piece."""
+    """One connection, which takes every answer for a good one, whole in one piece."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport
@@ -357,7 +357,7 @@ async def cold_round(name: str, url: str, concurrent: int) -> dict[str, float]:
 
 
 async def answer_rounds(name: str, url: str) -> None:
-    """Do what comes in, line by line: `open CONCURRENT`, `round SENDS`, `close`, `cold SENDS`."""
+    """Do the commands of the input: `open CONCURRENT`, `round SENDS`, `close`, `cold SENDS`."""
     loop = asyncio.get_running_loop()
     stack = contextlib.AsyncExitStack()
     send: Send | None = None
@@ -368,10 +368,10 @@ async def answer_rounds(name: str, url: str) -> None:
             if words[0] == "open":
                 concurrent = int(words[1])
                 send = await stack.enter_async_context(CLIENTS[name](url, concurrent))
-                # A few first: a thousand at once without a connection, and httpx may hang.
+                # A few first: with a thousand at once and no connection, httpx may hang.
                 await one_round(send, min(concurrent, 10), 20)
             elif words[0] == "round" and send is not None:
-                # Connections that went idle while others had their turn are opened before it counts.
+                # Connections that went idle during other turns are opened before the time counts.
                 await one_round(send, concurrent, min(concurrent, 100))
                 found = await one_round(send, concurrent, int(words[1]))
             elif words[0] == "cold":
@@ -386,7 +386,7 @@ async def answer_rounds(name: str, url: str) -> None:
 
 
 def version(name: str) -> str:
-    """The installed version of what a client is made of."""
+    """The installed version of the package of a client."""
     package = PACKAGES[name]
     return metadata.version(package) if package else sys.version.split()[0]
 

@@ -46,7 +46,7 @@ class Process:
     def __init__(self, name: str, port: str) -> None:
         self.name = name
         command = [sys.executable, str(HERE / "clients.py"), name, f"http://127.0.0.1:{port}"]
-        # What a client says on its standard error when it fails is in its answer, too.
+        # The answer of a client that fails also holds what it writes to its standard error.
         self._process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
@@ -56,7 +56,7 @@ class Process:
         )
 
     def ask(self, line: str) -> Row:
-        """Let it do something, and return its answer."""
+        """Give it a command, and return its answer."""
         assert self._process.stdin
         assert self._process.stdout
         try:
@@ -90,7 +90,7 @@ def one_load(processes: list[Process], concurrent: int, sends: int, rounds: int)
             found = process.ask(f"round {sends}")
             errors[name] = found.get("error", "")
             spent[name] += found.get("cpu_us", 0.0) * sends / 1e6
-            # A warm-up that took so long that no other round would fit has to count.
+            # A warm-up counts if it took so long that no other round would fit.
             if not errors[name] and (number or spent[name] > PATIENCE):
                 rows[name].append(found)
     for process in processes:

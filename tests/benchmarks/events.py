@@ -47,7 +47,7 @@ ROUNDS, EVENTS, AT_ONCE, BURSTS = 9, 2_000, 1_000, 5
 WORKERS = 20
 KEY = "0vpZlSP7Qp6HK/Mo+wfPdKsQAVefkKvmL7QF6VFuaBM="
 SECRET = "0123456789abcdef0123456789abcdef"
-#: The most that is aimed at: times the figures of Starlette, and of slack_bolt.
+#: The upper limits that the project aims at: times the figures of Starlette, and of slack_bolt.
 MOST_CPU, MOST_OF_SLACK, MOST_P99 = 1.15, 0.6, 2.0
 
 Made = tuple[str, list[tuple[bytes, bytes]], bytes]
@@ -133,7 +133,7 @@ def slack_command(channel: int) -> Made:
 
 
 class Peer:
-    """One of those that are compared: an ASGI application, and what it is sent."""
+    """One of the compared peers: an ASGI application, and the requests that it gets."""
 
     def __init__(self, name: str, make: Callable[[int], Made]) -> None:
         self.name, self.make = name, make
@@ -189,7 +189,7 @@ class Peer:
 
 
 def peers() -> list[Peer]:
-    """All that are compared, Starlette first."""
+    """All peers, Starlette first."""
     logging.getLogger("slack_bolt").setLevel(logging.ERROR)
     return [
         Peer("starlette", v1_command),

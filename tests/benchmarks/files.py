@@ -22,7 +22,7 @@ MOST_MORE = 20.0
 
 
 async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Read an upload and forget it, or send a file that nobody wrote."""
+    """Read an upload and drop it, or send a generated file."""
     head = await reader.readuntil(b"\r\n\r\n")
     length = int(re.search(rb"content-length: (\d+)", head.lower())[1])  # type: ignore[index]
     if b"/drive/download" in head:

@@ -1,7 +1,7 @@
 """What a send over `api="node"` costs beside one over `api="v1"`: `python generations.py [ROUNDS]`.
 
 Both servers answer as the recorded ones do, at once. Each run is a process of its own, and the two
-APIs take turns, so that what else the machine does is unfair to neither.
+APIs take turns, so that other work of the machine affects both alike.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from twake_async import TwakeSession
 SENDS, WARM_UP, ROUNDS = 3000, 300, 9
 CONCURRENT = (1, 10, 100)
 TRANSPORTS = ("httpx", "fast")
-#: The most that is aimed at: times the CPU time of v1.
+#: The upper limit that the project aims at: times the CPU time of v1.
 MOST = 1.1
 #: Servers by the release that answers, with the API to ask.
 SERVERS = {"v1 of 2020": "v1", "v1 of 2023": "v1", "Node of 2023": "node"}

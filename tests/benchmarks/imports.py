@@ -28,7 +28,7 @@ ROUNDS = 25
 def cpu_of(code: str) -> float:
     """Milliseconds of CPU that a fresh interpreter takes for some code."""
     timed = f"import time; began = time.process_time()\n{code}\nprint(time.process_time() - began)"
-    # With its bytecode at hand, as after an installation: the first round writes it.
+    # With its bytecode already there, as after an installation: the first round writes it.
     command = [sys.executable, "-c", timed]
     done = subprocess.run(command, capture_output=True, text=True, check=True, env={})
     return float(done.stdout) * 1000

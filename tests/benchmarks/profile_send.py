@@ -1,6 +1,6 @@
 """Where the CPU of a send goes: `python profile_send.py [fast]` prints the most costly functions.
 
-cProfile charges each call of Python for its own bookkeeping, so that small functions look dearer
+cProfile charges each call of Python for its own bookkeeping, so that small functions look slower
 than they are: the order tells more than the figures.
 """
 

@@ -17,7 +17,7 @@ _WANTED = re.compile(rb"\r\ncontent-length:[ \t]*(\d+)", re.IGNORECASE)
 _DATE = "2026-01-01T00:00:00.000000+00:00"
 _USER = {"id": "1", "username": "bot", "discriminator": "0", "avatar": None, "bot": True}
 
-# What each client needs to read out of an answer, and no more. The first that fits the path counts.
+# The parts of an answer that each client needs to read. The first path that fits counts.
 CANNED: dict[str, object] = {
     # openai
     "/chat/completions": {
@@ -75,7 +75,7 @@ CANNED: dict[str, object] = {
         "flags": 0,
     },
 }
-#: Discord's clients wait for one another until they are told that they need not.
+#: Discord's clients wait for one another until an answer says that there is no limit.
 _NO_LIMIT = (
     "X-RateLimit-Limit: 1000000\r\nX-RateLimit-Remaining: 999999\r\n"
     "X-RateLimit-Reset: 99999999999\r\nX-RateLimit-Reset-After: 1000\r\nX-RateLimit-Bucket: b\r\n"
@@ -130,7 +130,7 @@ def saved(request: bytes) -> bytes:
 
 
 def _fields_of_2023(message: dict[str, Any]) -> dict[str, object]:
-    """What a server of 2023 answers more, or otherwise."""
+    """The fields that a server of 2023 adds or answers differently."""
     text = message["content"]["original_str"]
     context = {"_front_id": message["front_id"]}
     return {
@@ -251,7 +251,7 @@ class Connection(asyncio.Protocol):
 
 
 def maker(delay: float) -> Callable[[], Connection]:
-    """What makes a connection with that delay."""
+    """Return a factory of connections with that delay."""
     return lambda: Connection(delay)
 
 

@@ -34,7 +34,7 @@ STREAM = pathlib.Path(__file__).with_name("stream.py")
 
 
 def drafts(part: str) -> Iterator[MessageDraft]:
-    """Make drafts one by one, dealt out to the channels."""
+    """Make drafts one by one, spread over the channels."""
     for number in range(SENDS):
         yield MessageDraft(f"channel {number % CHANNELS}", f"{part}:{number:06d}")
 

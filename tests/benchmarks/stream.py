@@ -70,7 +70,7 @@ async def serve() -> None:
 
 
 def drafts(count: int) -> Iterator[MessageDraft]:
-    """Make drafts one by one, dealt out to the channels."""
+    """Make drafts one by one, spread over the channels."""
     for number in range(count):
         yield MessageDraft(f"channel {number % CHANNELS}", TEXT)
 
@@ -144,7 +144,7 @@ async def stream(url: str, count: int) -> None:
 
 
 def main() -> None:
-    """Start a server, then what was asked for in processes of their own."""
+    """Start a server, then run the chosen benchmark in processes of their own."""
     word, *rest = sys.argv[1:] or ["speed"]
     if word == "serve":
         asyncio.run(serve())

@@ -3,7 +3,7 @@
 It prints the longest time for which the event loop stands still while all of them are cancelled,
 or reach their deadline, beside as many bare asyncio tasks that wait for a future; and the memory of
 each. Every case runs in a process of its own, one after the other, so that nothing is charged for
-what another left behind.
+what another case left behind.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from twake_async import RetryPolicy, TwakeError, TwakeSession
 COUNT = 100_000
 #: How many waiting sends are weighed.
 WEIGHED = 5_000
-#: The most that is aimed at: times the block of bare tasks, and bytes for each send.
+#: The upper limits that the project aims at: times the block of bare tasks, bytes for each send.
 MOST_TIMES, MOST_BYTES = 1.5, 3_072
 WAYS = ("bare", "httpx", "httpx2", "fast")
 ENDINGS = ("cancelled", "late")
@@ -79,7 +79,7 @@ async def waiting_sends(transport: str | None) -> AsyncIterator[Wait]:
 
 @contextlib.asynccontextmanager
 async def bare_tasks() -> AsyncIterator[Wait]:
-    """Yield what waits for a future under a deadline, and nothing more."""
+    """Yield a wait for a future under a deadline, and nothing more."""
     loop = asyncio.get_running_loop()
 
     async def bare(seconds: float) -> None:
@@ -90,12 +90,12 @@ async def bare_tasks() -> AsyncIterator[Wait]:
 
 
 def waits(way: str) -> contextlib.AbstractAsyncContextManager[Wait]:
-    """Return what waits in this way."""
+    """Return the waits of this kind."""
     return bare_tasks() if way == "bare" else waiting_sends(None if way == "httpx" else way)
 
 
 async def block(way: str, ending: str, count: int) -> dict[str, float]:
-    """Let so many wait and end; return the longest block, and how long it took until all had."""
+    """Let so many tasks wait and end; return the longest block, and the time until the last end."""
     # All end in one moment: a wait that begins later is shorter.
     loop, beat = asyncio.get_running_loop(), Beat()
     async with waits(way) as wait:
@@ -122,7 +122,7 @@ async def block(way: str, ending: str, count: int) -> dict[str, float]:
 
 
 async def weigh(way: str) -> dict[str, float]:
-    """Return the bytes of each that waits, its task included."""
+    """Return the bytes of each waiting task, the task included."""
     async with waits(way) as wait:
         tasks = [asyncio.create_task(wait(10_000)) for _ in range(100)]  # type: ignore[arg-type]
         await asyncio.sleep(0.1)
@@ -148,7 +148,7 @@ def measure(*case: str) -> dict[str, float]:
 
 
 def main(count: int) -> int:
-    """Print all cases; return 1 where one is beyond what is aimed at."""
+    """Print all cases; return 1 if one is beyond its limit."""
     beyond = False
     for ending in ENDINGS:
         bare = 0.0

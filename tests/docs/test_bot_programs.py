@@ -77,7 +77,7 @@ def shown_to(box, user="alice"):
 
 
 async def until(holds):
-    """Wait for what happens by itself, such as the end of somebody's patience."""
+    """Wait until something holds that happens by itself, such as the end of a time limit."""
     async with asyncio.timeout(30):
         while not holds():
             await asyncio.sleep(0.01)
@@ -97,7 +97,7 @@ async def until(holds):
     ],
 )
 def test_a_program_runs_as_it_stands(target, typed, shown, release):
-    """As its first lines say: on a Twake of its own, with what is typed there."""
+    """Its first lines say how: with a Twake of its own, and what people type there."""
     options = ["--sandbox", "--release", release, "--port", "0"]
     if target.endswith(":app"):
         options += ["--path", f"/twake/{SECRET}"]
@@ -161,7 +161,7 @@ async def test_of_twenty_votes_kept_in_hidden_data_one_survives(box, twake_sessi
         await bot.wait_idle()
         [stored] = box.messages()
         assert len(stored["hidden_data"]["votes"]) == 1
-        # One after another, each after the edit of the one before, all would have counted.
+        # Clicks one after another, each after the edit of the one before, would all have counted.
         await box.click(poll, "vote:yes", user="alice")
         await bot.wait_idle()
         assert len(box.messages()[0]["hidden_data"]["votes"]) == 2
@@ -274,7 +274,7 @@ def patient(program, **seconds):
 
 @on_both
 async def test_the_one_who_is_asked_takes_the_alarm(box):
-    """Others are told that they are not asked, and other commands are handled meanwhile."""
+    """Others are told that they are not asked; other commands are handled meanwhile."""
     program = load("on_call")
     async with serving(box, program) as bot:
         for what in ("The disk is full", "The fan is loud"):
@@ -331,7 +331,7 @@ async def test_nobody_answers(box):
 
 @on_both
 async def test_a_service_announces_and_its_bot_takes_the_click(box):
-    """What runs is known to the service, so a click cannot claim it."""
+    """The service knows what runs, so a click cannot claim it."""
     program = load("bot_in_fastapi")
     client = httpx.AsyncClient(
         transport=httpx.ASGITransport(program.app), base_url="http://service.example"

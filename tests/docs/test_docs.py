@@ -1,4 +1,4 @@
-"""The documentation says what is so: its code runs, its outputs come, its links lead somewhere."""
+"""The documentation is right: its code runs, its outputs come, its links lead to something."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ RUN_ELSEWHERE = {
 
 @pytest.mark.parametrize("path", [page for page in PAGES if page not in RUN_ELSEWHERE], ids=name)
 def test_a_page_runs_and_prints_what_it_shows(path, tmp_path):
-    """Whoever copies the code of a page, from top to bottom, sees what the page shows."""
+    """A reader who copies the code of a page, from top to bottom, sees what the page shows."""
     Page(path, tmp_path).run()
 
 
@@ -81,7 +81,7 @@ def test_every_block_of_a_page_is_of_a_kind_that_is_checked(path):
 
 @pytest.mark.parametrize("path", PAGES, ids=name)
 def test_every_block_of_a_page_is_found(path, tmp_path):
-    """No block is passed over in silence, be it indented, last on its page or in a comment."""
+    """No block is skipped silently: not an indented one, not the last one, not one in a comment."""
     text = path.read_text("utf-8")
     kinds = "python|text|console|powershell|toml|json|sql|nginx|ini|yaml|cron"
     shown = re.findall(rf"^[ ]*```(?:{kinds})$", text, re.MULTILINE)
@@ -152,7 +152,7 @@ PAPERS = [ROOT / f"{paper}.md" for paper in ("README", "CONTRIBUTING", "CHANGELO
 
 @pytest.mark.parametrize("path", PAPERS, ids=name)
 def test_the_links_of_the_papers_lead_somewhere(path):
-    """Sphinx sees to the links of docs/; these papers stand outside of it."""
+    """Sphinx checks the links of docs/; these papers are outside of it."""
     assert dead_links(path) == []
 
 
@@ -229,7 +229,7 @@ def test_every_public_name_is_in_the_reference(room):
 
 
 def test_every_environment_variable_is_on_its_page():
-    """Whatever the code reads from the environment under our name is documented."""
+    """Each variable that the code reads from the environment under our name is documented."""
     sources = [path.read_text("utf-8") for path in (ROOT / "twake_async").rglob("*.py")]
     read = set(re.findall(r"\b_?TWAKE_[A-Z_]*[A-Z]\b", "\n".join(sources)))
     page = (ROOT / "docs" / "environment.md").read_text("utf-8")

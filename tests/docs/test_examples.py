@@ -1,4 +1,4 @@
-"""The programs of the documentation: each runs as it stands, and sends what it is there to show."""
+"""The programs of the documentation: each runs as it stands, and sends what it shows."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ NAMES = [
 ]
 #: Programs that a server runs; test_bot_programs.py drives them.
 BOTS = ["bot_in_fastapi", "on_call", "poll_bot", "ticket_form"]
-# Programs whose point is rich content: that takes fewer lines than the dictionaries it stands for.
+# Programs about rich content: it takes fewer lines than the dictionaries that it replaces.
 RICH = ["call_invitation", "file_picker", "incoming_webhook", "poll", "rss_card"]
 
 
@@ -61,7 +61,7 @@ def twake(twake_session):
 
 
 def contents(module):
-    """Give what each function of an example makes that makes content, with the function."""
+    """Give the functions of an example that make content, each with the content."""
     made = {
         "call_invitation": lambda: {
             module.form: module.form(),
@@ -84,7 +84,7 @@ def test_every_example_is_here():
 
 
 def test_every_example_is_named_by_a_page():
-    """Whoever reads the documentation finds each program."""
+    """A reader of the documentation finds each program."""
     pages = [(EXAMPLES.parent / page).read_text("utf-8") for page in ("programs.md", "twacode.md")]
     assert [name for name in NAMES + BOTS if f"(examples/{name}.py)" not in "".join(pages)] == []
 
@@ -205,7 +205,7 @@ async def test_the_notifier_keeps_one_message_for_a_run(twake, box, tmp_path, ca
 
 @on_both
 async def test_the_health_check_makes_a_message_only_when_the_state_changes(twake, box, capsys):
-    """What lasts is counted in place, and what could not be shown is shown by the next check."""
+    """A lasting state is counted in place; the next check shows what could not be shown before."""
     board = load("health_check").Board(twake, box.channel_id)
     for healthy in (True, True, False):
         await board.show(healthy=healthy)
@@ -230,7 +230,7 @@ def test_the_service_answers_with_a_status_for_each_outcome():
 
 @on_both
 async def test_the_batch_goes_on_where_it_ended(twake, box, tmp_path, capsys):
-    """What was refused is sent by the second run, what is in doubt is only told."""
+    """The second run sends refused messages again, and only reports those in doubt."""
     example = load("nightly_batch")
     journal = Journal(tmp_path / "digest.sqlite")
     box.refuse_next("group", times=2)

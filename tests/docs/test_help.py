@@ -41,7 +41,7 @@ def words(text: str) -> str:
 
 @pytest.mark.parametrize("name", CLASSES)
 def test_help_shows_the_text_of_each_field(name):
-    """Those of its own and those that it inherits; an exception shows its base by name."""
+    """Its own fields and the inherited ones; an exception shows its base by name."""
     found = CLASSES[name]
     shown = words(pydoc.render_doc(found, renderer=pydoc.plaintext))
     shows = [
@@ -68,7 +68,7 @@ def test_an_import_reads_no_source():
 
 @pytest.mark.parametrize("lacking", [OSError("no source"), TypeError("built in")])
 def test_without_the_source_help_shows_the_fields_alone(monkeypatch, lacking):
-    """As where only compiled modules are installed."""
+    """Some installations have only compiled modules."""
 
     @attrs.frozen
     class Bare:

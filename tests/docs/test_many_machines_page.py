@@ -27,5 +27,5 @@ def twake(postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch):
 @pytest.mark.usefixtures("twake")
 @pytest.mark.parametrize("release", ["2020", "2023"])
 def test_the_page_runs_and_prints_what_it_shows(release: str, tmp_path: Path):
-    """Whoever copies its commands and programs sees what the page shows, over both APIs."""
+    """A reader who copies its commands and programs sees what the page shows, over both APIs."""
     Page(DOCS / "howto" / "many-machines.md", tmp_path, release).run()

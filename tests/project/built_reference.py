@@ -16,7 +16,7 @@ import attrs
 from fields import field_texts
 
 MODULES = ("twake_async", "twake_async.events", "twake_async.resources", "twake_async.sandbox")
-#: What stands in a signature in place of a default that nobody computed.
+#: The text that stands in a signature for a default that was not computed.
 NO_DEFAULTS = ("attr_dict", "NOTHING", "<factory>", "_Nothing", " object at 0x")
 
 
@@ -57,7 +57,7 @@ def shown_defaults(cls: type, signature: str) -> list[str]:
 
 
 def problems(page: str) -> list[str]:
-    """Return what the page does not show, one line for each."""
+    """Return what is missing on the page, one line for each."""
     found = [f"{word!r} stands in the page" for word in NO_DEFAULTS if word in words(page)]
     for name, cls in classes().items():
         signature = words(part(page, name).split("</dt>", 1)[0])

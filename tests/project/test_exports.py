@@ -47,7 +47,7 @@ EXPECTED = [
 ]
 PUBLIC_ROOMS = ("check", "deliveries", "errors", "journal", "messages", "retry", "session", "stats")
 
-# Classes that rooms hand to each other, and no user meets.
+# Classes that modules pass to each other, and that users do not use.
 BETWEEN_ROOMS = {"Counters", "Tokens"}
 
 

@@ -60,7 +60,7 @@ def test_each_path_that_contributing_names_is_there():
 
 
 def test_ci_runs_what_the_readme_says_and_nothing_else():
-    """The check that counts is the one that everybody can run; before it, a system package may come."""
+    """Everybody can run the check that counts; a system package may be installed before it."""
     script = (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
     commands = [line for line in script if line and not line.startswith(("#", "set ", "cd "))]
     *before, last = commands
@@ -71,13 +71,13 @@ def test_ci_runs_what_the_readme_says_and_nothing_else():
 
 
 def test_the_drawing_of_the_house_shows_what_is_there():
-    """The drawing in CONTRIBUTING is the one that the folders and the floors give."""
+    """The drawing in CONTRIBUTING equals the one that is made from the folders and the floors."""
     assert "session" in drawing()
     assert drawn() == drawing(), "run: python tests/support/house.py"
 
 
 def test_each_constraint_is_a_name_and_a_version():
-    """Nothing but pinned versions decides which tools judge a commit."""
+    """Only pinned versions decide which tools check a commit."""
     lines = (ROOT / ".ci" / "constraints.txt").read_text(encoding="utf-8").splitlines()
     pins = [line for line in lines if not line.startswith("#")]
     assert pins
@@ -100,7 +100,7 @@ def test_every_test_says_in_one_sentence_what_holds(path: pathlib.Path):
 
 @pytest.mark.parametrize("path", TEST_FILES, ids=lambda path: path.stem)
 def test_no_test_file_imports_another(path: pathlib.Path):
-    """What several test files use is in tests/support."""
+    """Code that several test files use is in tests/support."""
     names = {other.stem for other in TEST_FILES}
     found = imports_of(path.read_text(encoding="utf-8"), path.stem)
     assert [one.name for one in found if names & set(one.name.split("."))] == []
@@ -140,7 +140,7 @@ def test_no_text_is_a_statement_by_mistake(folder: str):
 
 
 def test_the_metadata_names_the_pythons_that_are_tested():
-    """What the package index says of this package is what the checks cover."""
+    """The package index shows only what the checks cover."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     tested = re.search(r"^PYTHONS = \((.*)\)$", (ROOT / "noxfile.py").read_text(), re.MULTILINE)
     named = [c.rpartition(" ")[2] for c in project["classifiers"] if re.search(r" 3\.\d+$", c)]

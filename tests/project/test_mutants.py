@@ -27,7 +27,7 @@ def mutant(monkeypatch):
     "entry", ENTRIES, ids=[f"{one['module']}:{one['function']}" for one in ENTRIES]
 )
 def test_an_equivalent_mutant_is_of_code_that_is_there(entry: dict):
-    """An entry whose line has changed says nothing any more; and each has its reason."""
+    """An entry whose line has changed means nothing any more; and each has its reason."""
     source = (ROOT / "twake_async" / entry["module"]).read_text(encoding="utf-8")
     code = " ".join(source.split())
     assert [was for was, _ in entry["changes"] if " ".join(was.split()) not in code] == []
@@ -48,5 +48,5 @@ def test_an_equivalent_mutant_is_of_code_that_is_there(entry: dict):
     ],
 )
 def test_a_change_of_words_alone_is_told_from_others(mutant, was, becomes, words_only):
-    """A word that programs read is no sentence."""
+    """A word that programs read is not a sentence."""
     assert mutant("m.py", "f", was, becomes).changes_words_only() is words_only

@@ -72,7 +72,7 @@ def functions():
 
 
 # httpx is imported with the first session, and the events with the first parser, so that a program
-# that has none need not wait for them.
+# that has none does not wait for them.
 IMPORTED_LATE = {
     "twake_async.session.TwakeSession.__init__": "httpx",
     "twake_async.session.TwakeSession.observe": "Event",
@@ -95,7 +95,7 @@ def test_the_types_of_each_public_class_resolve(name):
 
 @pytest.mark.parametrize(("name", "function"), list(functions()))
 def test_the_types_of_each_public_function_resolve(name, function):
-    """For tools that read signatures: checkers at run time, containers, makers of forms."""
+    """For tools that read signatures: runtime checkers, dependency containers, form builders."""
     if name in IMPORTED_LATE:
         with pytest.raises(NameError, match=IMPORTED_LATE[name]):
             typing.get_type_hints(function)
@@ -185,7 +185,7 @@ def test_cattrs_takes_each_public_class_apart_and_puts_it_together(value):
 
 
 def test_an_error_needs_a_hook_as_every_exception_does():
-    """An exception is no data; one line leaves it as it is."""
+    """An exception is no data; one line leaves it unchanged."""
     converter = cattrs.Converter()
     converter.register_structure_hook(TwakeError, lambda error, _: error)
     error = NotSentError("no", reason="dns")

@@ -1,4 +1,4 @@
-"""uvicorn: a test for each name of its inside that the sandbox uses.
+"""uvicorn: a test for each internal name that the sandbox uses.
 
 If a test of this file fails after an update, the name has gone. The one place to change is
 `sandbox/_serving/uvicorn_protocol.py`.
@@ -113,7 +113,7 @@ async def test_the_end_of_a_response_is_told(protocol, monkeypatch):
 
 
 async def test_the_requests_under_way_are_known():
-    """Without them, to stop the sandbox would leave tasks behind."""
+    """Without them, stopping the sandbox would leave tasks behind."""
     lost = []
     make, tasks = protocol_factory(
         silence, opened=lambda transport: None, lost=lost.append, patience=5
@@ -130,7 +130,7 @@ async def test_the_requests_under_way_are_known():
 
 
 def test_no_other_room_uses_uvicorn_or_h11():
-    """So that there is one place to change."""
+    """There is one place to change."""
     users = {
         module_name(path)
         for path in modules()
@@ -141,7 +141,7 @@ def test_no_other_room_uses_uvicorn_or_h11():
 
 
 def test_without_a_name_of_uvicorns_the_error_says_what_to_install(monkeypatch):
-    """A uvicorn that has no such protocol is as good as none."""
+    """A uvicorn without such a protocol counts as missing."""
     monkeypatch.delattr("uvicorn.protocols.http.h11_impl.H11Protocol")
     with pytest.raises(ImportError, match="needs uvicorn"), Sandbox():
         pass

@@ -69,7 +69,7 @@ REFUSED_OTHERS = {
 
 
 async def outcome(answer: bytes, transport, *, closes: bool) -> str:
-    """Send a message to a server that says this, and return what became of it."""
+    """Send a message to a server that gives this answer, and return the outcome."""
 
     async def serve(reader, writer):
         with contextlib.suppress(OSError, asyncio.IncompleteReadError):
@@ -108,7 +108,7 @@ async def outcome(answer: bytes, transport, *, closes: bool) -> str:
     ],
 )
 async def test_an_odd_answer_means_the_same_to_all(answer, becomes, transport, closes):
-    """What one of them takes for an answer, the other takes for the same one."""
+    """All of them agree on what an answer is."""
     assert await outcome(answer, transport, closes=closes) == becomes
 
 

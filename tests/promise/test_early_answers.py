@@ -160,7 +160,7 @@ async def test_an_answer_before_the_close_is_read_while_the_request_is_written(t
 
 @all_transports
 async def test_a_good_answer_that_came_before_the_request_had_left_ends_its_connection(transport):
-    """Another message would follow the rest of the first one."""
+    """The next message would follow the rest of the first one."""
 
     class Hasty(Early):
         def _answer(self, one: socket.socket) -> None:

@@ -22,7 +22,7 @@ ANSWERED = [name for name in STORM if FAULTS[name].stage in ("read", "answer")]
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
 async def test_a_storm_of_faults_brings_no_wrong_claim_and_no_second_copy(transport):
-    """What is stored is delivered, and nothing else; without events, many stay unknown."""
+    """Each stored message is delivered, and no other; without events, many stay unknown."""
     server, claims = await echo_storm(transport, 20, 300)
     assert len(claims) == 300
     assert contradictions(server, claims) == []
@@ -38,7 +38,7 @@ async def test_a_storm_of_faults_brings_no_wrong_claim_and_no_second_copy(transp
 
 
 async def test_resending_tells_each_copy():
-    """What an event showed is not sent again; a resend that left before is told."""
+    """A message that an event showed is not sent again; a resend that left before is reported."""
     policy = RetryPolicy(attempts=40, initial_wait=0.001, max_wait=0.002, on_unknown="resend")
     faults = [name for name in UNPROVEN if name in ANSWERED]
     server, claims = await echo_storm(

@@ -19,20 +19,20 @@ from twake_async._attempts.send import Clock
 
 #: Its RST may destroy the refusal on its way: either claim is right, so no row can promise one.
 EITHER = {"refuses_413_early_reset"}
-#: Said by `send_many` alone, whose own tests bring it about.
+#: Reasons of `send_many` alone; its own tests cause them.
 OF_BATCHES = {"address", "held", "outage", "stopped", "cancelled", "interrupted", "unexpected"}
 
 
 @pytest.fixture(params=[httpx, httpx2], ids=["httpx", "httpx2"])
 def given(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """Return the argument for a library; what the scenes inject is of that library, too."""
+    """Return the argument for a library; the injected objects of the scenes are of it, too."""
     monkeypatch.setattr("scenes.httpx", request.param)
     return {} if request.param is httpx else {"transport": "httpx2"}
 
 
 @pytest.mark.parametrize(("row", "cause"), EXECUTIONS)
 async def test_the_row_is_true(row: Row, cause: Cause, given: dict[str, Any]):
-    """What is brought about ends in the row's outcome, class and reason, and is tried as it says."""
+    """The failure ends in the row's outcome, class and reason, and is repeated as the row says."""
     for operation, seen in (await executions(row, cause, **given)).items():
         ended = seen.ended
         facts = (type(ended), getattr(ended, "reason", ""), getattr(ended, "outcome", None))
@@ -57,13 +57,13 @@ async def test_the_row_is_true(row: Row, cause: Cause, given: dict[str, Any]):
 
 
 def test_every_fault_of_the_catalogue_has_a_row():
-    """What the fault server can do is in the table, whichever way it is told."""
+    """Each fault of the fault server is in the table, in one of the ways to name it."""
     named = {cause.name.partition("-")[2] for row in ROWS for cause in row.causes}
     assert set(FAULTS) - named == EITHER
 
 
 def test_no_failure_has_two_rows():
-    """A row is found once: its words are its own, and so is each way to bring it about."""
+    """A row is found once: its words are its own, and so is each way to cause it."""
     words = [row.what for row in ROWS]
     assert len(set(words)) == len(words)
     assert all(
@@ -80,7 +80,7 @@ def test_rows_stand_under_the_outcome_that_they_have():
 
 
 def test_only_what_saves_time_differs_from_the_default_policy():
-    """What the rows call the default is the default."""
+    """The rows that name the default use the default."""
     saves = ("unsent_attempts", "initial_wait", "max_wait")
     default = RetryPolicy()
     assert attrs.evolve(QUICK, **{name: getattr(default, name) for name in saves}) == default
@@ -106,7 +106,7 @@ def documented(kind: type[TwakeError]) -> set[str]:
     [
         getattr(errors, name)
         for name in errors.__all__
-        # The root is never raised itself, and the journal's error is no end of an attempt.
+        # The root is never raised itself, and the journal's error does not end an attempt.
         if name.endswith("Error") and name not in ("TwakeError", "JournalError")
     ],
     ids=lambda kind: kind.__name__,
@@ -119,7 +119,7 @@ def test_the_reasons_of_an_exception_are_documented_and_each_has_a_row(kind: typ
 
 
 async def test_a_refusal_after_an_unknown_attempt_stays_unknown(server):
-    """What follows an unknown attempt proves nothing about it, and stands in the cause."""
+    """A later refusal proves nothing about an unknown attempt, and is in the cause."""
     server.do_next("stores_close", "refuses_401")
     ref = MessageRef("c1", "2ad636ce-e67f-11f1-bdbe-aa7dee5775f4")
     async with TwakeSession(

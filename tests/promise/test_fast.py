@@ -478,7 +478,7 @@ async def test_a_refusal_whose_body_hangs_is_a_refusal(deadline):
 
 # --- the failure table --------------------------------------------------------------------------
 
-#: Rows whose name says that they need another transport.
+#: Rows that need another transport, as their names say.
 _OTHER_TRANSPORTS = ("injected", "verify_and_transport", "both")
 
 

@@ -34,7 +34,7 @@ async def post(url: str, proxy: str | None = None, timeout: float = 10.0) -> htt
 
 
 async def post_until(reached: Callable[[], object], url: str, proxy: str | None = None) -> None:
-    """Post, and let the client's own timeout pass once something has been reached."""
+    """Post, and let the client's own timeout pass once a condition holds."""
     posting = asyncio.ensure_future(post(url, proxy, timeout=5.0))
     while not (reached() or posting.done()):
         await asyncio.sleep(0)

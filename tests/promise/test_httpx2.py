@@ -62,7 +62,7 @@ async def test_a_storm_of_cancellations_leaves_every_slot_usable_and_no_socket_o
 
 
 async def test_a_server_that_is_down_costs_one_attempt_a_send_and_little_more():
-    """The budget of a session is the same whatever carries its requests."""
+    """The budget of a session is the same with any library."""
     async with FaultServer(RandomScript(1, ["refuses_429_absent"], rate=1.0)) as server:
         async with session(
             server, retry=QUICK, retry_budget=RetryBudget(100, 0.1), deadline=120

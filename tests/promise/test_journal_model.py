@@ -1,4 +1,4 @@
-"""Killed anywhere, resumed, and held against a model of what the server has: each row is true.
+"""Killed anywhere, resumed, and compared with a model of the server: each row is true.
 
 First every state of one channel is explored, with the functions that decide what a row says. Then
 whole batches, with files, are killed at one of their writes. A kill is a copy of the files.
@@ -43,7 +43,7 @@ ERRORS = {R: RefusedError, N: NotSentError, U: OutcomeUnknownError}
 
 
 def error_of(seen) -> TwakeError:
-    """Return what a send raises whose attempts ended so: any UNKNOWN outweighs what came later."""
+    """Return the error of a send whose attempts ended so: any UNKNOWN outweighs later outcomes."""
     outcome, reason = next((end for end in seen if end[0] is U), seen[-1])
     error = ERRORS[outcome]("so it ended", reason=reason)
     error.attempts = len(seen)
@@ -54,7 +54,7 @@ def error_of(seen) -> TwakeError:
 
 
 class Rules(NamedTuple):
-    """What is explored: how many messages, runs and kills, and what the caller asked for."""
+    """The explored case: how many messages, runs and kills, and the options of the caller."""
 
     messages: int = 1
     runs: int = 3
@@ -86,14 +86,14 @@ class State(NamedTuple):
     disk: tuple[JournalEntry | None, ...]
     work: Work | None = None
     queue: tuple[tuple[JournalEntry, int], ...] = ()
-    """Rows to be written, with how many requests that may have been acted on they tell of."""
+    """Rows to be written, with the number of their requests that may have been acted on."""
     run: int = 0
     kills: int = 0
     late_left: int = 0
     stored: tuple[int, ...] = ()
     late: tuple[int, ...] = ()
     possible: tuple[int, ...] = ()
-    """The requests of each message that may have been acted on, as far as the disk can tell."""
+    """The requests of each message that may have been acted on, as far as the disk shows."""
     reports: tuple[tuple[Outcome, bool] | None, ...] = ()
 
 
@@ -149,7 +149,7 @@ class Channel:
         yield from getattr(self, state.work.phase)(state)
 
     def opened(self, state: State) -> State:
-        # An open row: its request may have been acted on, whatever the killed run had learnt of it.
+        # An open row: its request may have been acted on, whatever the killed run knew of it.
         is_open = [row is not None and row.outcome is None for row in state.disk]
         rows = zip(state.disk, is_open, strict=True)
         counts = zip(state.possible, is_open, strict=True)
@@ -350,7 +350,7 @@ def explore(channel: Channel) -> tuple[int, dict[str, State]]:
     ids=str,
 )
 def test_every_row_is_true_in_every_state(monkeypatch, rules):
-    """Whatever happens to one channel, in whatever order: no row and no report is wrong."""
+    """Each order of events in one channel leaves no wrong row and no wrong report."""
     monkeypatch.setattr(entries.time, "time", lambda: 1.0)
     states, broken = explore(Channel(rules))
     assert broken == {}
@@ -359,7 +359,7 @@ def test_every_row_is_true_in_every_state(monkeypatch, rules):
 
 # --- whole batches, with files -------------------------------------------------------------------
 
-#: What can happen to one request: is it stored, how does the attempt end, and why.
+#: The fate of one request: whether it is stored, how the attempt ends, and why.
 CASES = {
     "delivered": (True, D, ""),
     "refused": (False, R, "group"),
@@ -372,7 +372,7 @@ DRAFTS = [MessageDraft(f"c{n % 2}", f"m{n}", front_id=f"f{n}") for n in range(4)
 
 
 class World:
-    """A server, and the runs of one batch against it; a kill freezes what all of them had."""
+    """A server, and the runs of one batch against it; a kill freezes the data of all of them."""
 
     def __init__(self, folder: pathlib.Path, cases: list[str], options: dict[str, Any]) -> None:
         self.folder = folder
@@ -389,7 +389,7 @@ class World:
         self.killed = False
 
     def step(self) -> None:
-        """Let the kill come here, if it is its turn: copy the files, and forget what comes after."""
+        """Do the kill here, if it is its turn: copy the files, and forget all later changes."""
         if self.killed or self.steps_left is None:
             return
         self.steps_left -= 1
@@ -437,7 +437,7 @@ class World:
                     self.reports[delivery.key] = delivery
 
     def check(self, *, finished: bool) -> None:
-        """Hold the journal against the server, and the last run's reports against both."""
+        """Compare the journal with the server, and the last run's reports with both."""
         entries = {entry.key: entry for entry in Journal(self.path).entries()}
         for key, entry in entries.items():
             copies = self.stored[entry.front_id]

@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from faults.fault import Fault
     from postgres.server import PostgresServer
 
-#: What happens to a message in a hundred or so, besides what happens to the workers.
+#: The faults that meet one message in a hundred or so, besides the acts on the workers.
 FAULTS = ["stores_close", "loses_close", "refuses_429_absent"]
 
 
-#: How long a storm is here, as a part of what `nox -s many_machines` makes.
+#: The length of a storm here, as a part of the one that `nox -s many_machines` makes.
 SIZE = 0.03
-#: The error with which workers end, where they cannot go on before somebody does something.
+#: The error with which workers end if they cannot go on without help.
 ENDS_WITH = {"read_only": "broken", "full_disk": "full"}
 
 
@@ -46,7 +46,7 @@ class Slow:
 async def test_nothing_is_doubled_lost_or_out_of_order(
     name: str, postgres: PostgresServer, tmp_path: Path
 ):
-    """Whatever happens to the workers and to PostgreSQL: journal, server and reports agree."""
+    """With any act on the workers and on PostgreSQL, journal, server and reports agree."""
     try:
         result = await SCENARIOS[name](postgres, tmp_path, SIZE)
     except DiskMissingError as exc:
@@ -67,12 +67,12 @@ def work(store: Store, tmp_path: Path) -> Work:
 
 
 async def test_a_storm_finds_the_copies_of_a_task_queue(work: Work, conninfo: str):
-    """Workers that hold a task while they send it are given it again: the verdict sees the copies."""
+    """A killed worker's task is given out again: the verdict sees the copies."""
     async with Store(Slow()) as store:
         work = attrs.evolve(work, url=store.url, conninfo=conninfo, messages=90)
         make_queue(work)
         kind = Kind(run_naive, lambda _: ())
-        # One at a time: what is killed is what sends.
+        # One at a time: the killed worker is the one that sends.
         result = await run(kind, work, store, acts.kills(3), workers=1, within=60)
     assert result.killed
     assert result.verdict.doubled

@@ -23,7 +23,7 @@ OTHERS = frozenset({"login", "read", "join"})
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
 async def test_a_storm_of_faults_brings_no_wrong_claim_and_no_second_copy(transport):
-    """Whatever meets a fault: a login, a send, a look."""
+    """A login, a send or a look may meet the fault."""
     server, claims = await node_storm(transport, 20, 250)
     assert len(claims) == 250
     assert contradictions(server, claims) == []
@@ -35,7 +35,7 @@ async def test_a_storm_of_faults_brings_no_wrong_claim_and_no_second_copy(transp
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
 async def test_where_looks_work_all_that_is_stored_is_delivered(transport):
-    """No UNKNOWN is there: the second evidence finds each of them."""
+    """No message is left UNKNOWN: the second evidence finds each of them."""
     server, claims = await node_storm(
         transport, 20, 1_000, faults=ANSWERED, rate=0.5, spared=OTHERS, token_life=0
     )
@@ -46,7 +46,7 @@ async def test_where_looks_work_all_that_is_stored_is_delivered(transport):
 
 
 async def test_resending_looks_first_and_says_what_may_stand_twice():
-    """A second copy is told; what a look found is not sent again."""
+    """A second copy is reported; a message that a look found is not sent again."""
     policy = RetryPolicy(attempts=40, initial_wait=0.001, max_wait=0.002, on_unknown="resend")
     server, claims = await node_storm(
         None,

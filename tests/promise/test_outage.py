@@ -28,7 +28,7 @@ def not_sent(reason: str, attempts: int = 0) -> TwakeError:
 
 
 def send(outage: Outage, *results: TwakeError | None) -> None:
-    """Send one message after the other, each while it may leave."""
+    """Send one message after the other, as long as one may leave."""
     for end in results:
         assert outage.step() == "send"
         outage.record(outage.acquire(), end)
@@ -62,7 +62,7 @@ def test_a_lost_answer_costs_one_probe():
 
 
 def test_a_lost_answer_whose_probe_is_lost_too_is_a_pause():
-    """Then the batch goes on with one message."""
+    """After it the batch goes on with one message."""
     outage = Outage(10)
     send(outage, unknown("lost"))
     outage.record_probe(answered=False)
@@ -74,7 +74,7 @@ def test_a_lost_answer_whose_probe_is_lost_too_is_a_pause():
 
 
 def test_several_lost_answers_are_a_pause():
-    """They may come at once, or one after the other, as long as nothing arrives in between."""
+    """They may come at once, or one after the other, as long as no answer arrives in between."""
     outage = Outage(10)
     send_at_once(outage, unknown("lost"), unknown("lost"))
     assert (outage.state, outage.pauses) == ("paused", 1)
@@ -119,7 +119,7 @@ def test_three_unknown_messages_in_a_row_are_a_pause_whatever_they_are(reason):
     ids=lambda error: error.reason,
 )
 def test_what_never_left_or_a_gateway_refused_begins_no_pause_and_ends_no_row(neutral):
-    """It says nothing of the server behind."""
+    """Such an outcome shows nothing about the server behind."""
     outage = Outage(10)
     send(outage, *[neutral] * 5, unknown("status"), unknown("status"), neutral)
     assert outage.state == "sending"
@@ -137,7 +137,7 @@ def paused(in_flight: int = 10) -> Outage:
 
 
 def test_after_a_pause_one_message_goes_first_then_two_then_four():
-    """Each that ends makes room for one more, up to as many as were allowed."""
+    """Each message that ends makes room for one more, up to the allowed number."""
     outage = paused()
     outage.record_probe(answered=True)
     for width in (1, 2, 4, 8, 10, 10):
@@ -150,7 +150,7 @@ def test_after_a_pause_one_message_goes_first_then_two_then_four():
 
 
 def test_a_draft_that_cannot_be_sent_makes_no_room():
-    """It shows nothing; a message that left does, whatever came of it."""
+    """It shows nothing; a message that left makes room, whatever its outcome."""
     outage = paused()
     outage.record_probe(answered=True)
     send(outage, *[not_sent("draft")] * 5)
@@ -160,14 +160,14 @@ def test_a_draft_that_cannot_be_sent_makes_no_room():
 
 
 def test_only_one_asks_the_server():
-    """The others wait, until there is news."""
+    """The others wait for the result."""
     outage = paused()
     outage.is_probing = True
     assert outage.step() == "wait"
 
 
 def test_one_outage_is_one_pause_however_many_messages_it_costs():
-    """What was on its way when the pause began neither begins another nor takes up room."""
+    """Messages on their way when the pause began neither begin another one nor take up room."""
     outage = Outage(10)
     permits = [outage.acquire() for _ in range(10)]
     for permit in permits[:6]:
@@ -180,7 +180,7 @@ def test_one_outage_is_one_pause_however_many_messages_it_costs():
 
 
 def test_a_permit_of_before_a_pause_lets_nothing_leave():
-    """Who waited for the rate while the pause began asks anew."""
+    """A message that waited for the rate while the pause began asks again."""
     outage = Outage(3)
     waiting = outage.acquire()
     assert outage.is_valid(waiting)
@@ -199,7 +199,7 @@ def test_a_permit_of_before_a_pause_lets_nothing_leave():
 
 
 def test_three_pauses_in_a_row_without_a_delivery_end_the_batch():
-    """However quickly the probes were answered."""
+    """The speed of the answers to the probes makes no difference."""
     outage = Outage(10)
     for number in range(1, PAUSES + 1):
         send(outage, unknown("gateway_answer"))
@@ -221,7 +221,7 @@ def test_pauses_with_messages_between_them_end_nothing(arrived):
 
 
 def test_a_message_that_is_still_on_its_way_may_save_the_batch():
-    """Three bad messages in a row, while a good one of before takes long: it is waited for."""
+    """After three bad messages in a row, the batch waits for a good one that takes long."""
     outage = Outage(4)
     slow = outage.acquire()
     for number in range(PAUSES):
@@ -249,7 +249,7 @@ RESULTS = {
 
 @attrs.define
 class World:
-    """A batch and a server that may do anything: what is seen from outside of the breaker."""
+    """A batch and a server that may do anything, as seen from outside the breaker."""
 
     outage: Outage
     left: int
@@ -272,7 +272,7 @@ class World:
 
 
 def moves(world: World, results: tuple[str, ...]):
-    """Yield each world that may follow: a message leaves, one ends, or a probe comes back."""
+    """Yield each possible next world: a message leaves, one ends, or a probe comes back."""
     if world.left and world.outage.step() == "send" and len(world.permits) < world.outage.in_flight:
         after = copy.deepcopy(world)
         after.permits = (*after.permits, after.outage.acquire())
@@ -328,7 +328,7 @@ def explore(world: World, results: tuple[str, ...]):
     ids=" ".join,
 )
 def test_whatever_happens_a_batch_goes_on_or_ends_for_a_reason(results):
-    """Nothing hangs, no more leave than may, and only three empty pauses in a row end a batch."""
+    """Nothing hangs, the limit holds, and only three empty pauses in a row end a batch."""
     count = 0
     for world in explore(World(Outage(3), left=7), results):
         count += 1
@@ -350,7 +350,7 @@ def test_whatever_happens_a_batch_goes_on_or_ends_for_a_reason(results):
 @pytest.mark.parametrize("in_flight", [1, 2, 3])
 @pytest.mark.parametrize("results", [("gateway",), ("lost",), ("500",), ("gateway", "lost", "500")])
 def test_a_server_that_delivers_nothing_costs_few_messages(results, in_flight):
-    """Whatever its probes say, a batch gives up after a bounded number of UNKNOWN."""
+    """For any results of its probes, a batch gives up after a bounded number of UNKNOWN."""
     worst, ended = 0, False
     for world in explore(World(Outage(in_flight), left=4 * in_flight + 4), results):
         worst = max(worst, world.unknown)
@@ -363,7 +363,7 @@ def test_a_server_that_delivers_nothing_costs_few_messages(results, in_flight):
 
 @pytest.mark.parametrize("in_flight", [2, 3])
 def test_single_bad_messages_end_no_batch(in_flight):
-    """Where each pause is followed by a delivery, the batch goes on for ever."""
+    """If a delivery follows each pause, the batch goes on for ever."""
     for world in explore(World(Outage(in_flight), left=6), ("delivered", "gateway")):
         if world.outage.step() == "end":
             assert world.unknown >= PAUSES
@@ -375,7 +375,7 @@ def test_single_bad_messages_end_no_batch(in_flight):
     st.lists(st.sampled_from(["leave", "delivered", "gateway", "lost", "500", "up", "down"])),
 )
 def test_after_an_outage_each_message_that_arrives_widens_it_again(in_flight, script):
-    """From whatever state, a server that works again brings a batch back to its full width."""
+    """In any state, a server that works again brings a batch back to its full width."""
     outage, permits = Outage(in_flight), []
     for word in script:
         if word == "leave" and outage.step() == "send" and len(permits) < in_flight:

@@ -31,7 +31,7 @@ def pooled(postgres: PostgresServer, conninfo: str):
 
 
 def test_two_transactions_of_a_session_may_have_two_connections(pooled: str):
-    """What the tests below refuse is really there: a session's lock stays on another's connection."""
+    """The problem behind the refusal is real: a session's lock stays on another's connection."""
     with psycopg.connect(pooled, autocommit=True) as one, psycopg.connect(pooled) as other:
         assert one.execute("SELECT pg_try_advisory_lock(1)").fetchone() == (True,)
         # The same server connection serves the other client, which thinks that it has the lock.
@@ -54,7 +54,7 @@ async def test_a_batch_behind_a_pooler_is_refused_before_anything_is_sent(
 
 
 def test_a_journal_behind_a_pooler_is_not_read_either(pooled: str):
-    """And it leaves no setting on a connection that others use."""
+    """The journal leaves no setting on a connection that others use."""
     with psycopg.connect(pooled, autocommit=True) as db:
         before = _settings(db)
     with pytest.raises(JournalError, match="pgbouncer"):

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from postgres.server import PostgresServer
 
 COUNT, CHANNELS = 600, 50
-#: What makes minutes seconds; the page has no settings of its own.
+#: The settings that turn minutes into seconds; the page has no settings of its own.
 QUICKER = {
     'cron="* * * * *"': 'cron="* * * * * */2"',
     "get_stalled_jobs()": "get_stalled_jobs(seconds_since_heartbeat=3)",
@@ -142,7 +142,7 @@ def _is_unfinished(journal: PostgresJournal) -> bool:
 
 
 def _found(channels: dict[str, str], store: Store, journal: PostgresJournal) -> Found:
-    """Return what is known; the workers of the page report nothing but errors."""
+    """Return the facts of the batch; the workers of the page report nothing but errors."""
     invoices = {str(uuid.uuid5(uuid.NAMESPACE_URL, invoice)): invoice for invoice in channels}
     outcomes = {
         invoices[entry.key]: entry.outcome and entry.outcome.name for entry in journal.entries()

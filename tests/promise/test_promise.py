@@ -1,4 +1,4 @@
-"""The promise under fire: what is claimed is never contradicted by what was stored."""
+"""The promise under fire: the server's memory never contradicts a claim."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def session(server, **options):
 
 @pytest.mark.parametrize("name", sorted(FAULTS))
 async def test_each_fault_leads_to_a_claim_that_its_truth_allows(server, name):
-    """Every fault of the catalogue ends in an outcome that the evidence permits, and no copy more."""
+    """Each fault of the catalogue ends in an outcome that the evidence allows, and adds no copy."""
     fault = FAULTS[name]
     server.do_next(fault)
     async with session(server) as twake:

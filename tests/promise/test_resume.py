@@ -35,7 +35,7 @@ def context():
 
 
 class Run:
-    """One batch over its kills: its files, and what was reported by whom."""
+    """One batch over its kills: its files, and the reports of each run."""
 
     def __init__(self, context, server: FaultServer, folder: pathlib.Path) -> None:
         self.context = context
@@ -77,7 +77,7 @@ class Run:
 
 
 def check_agreement(run: Run) -> None:
-    """Hold the last run's reports against the journal, the server and the earlier reports."""
+    """Compare the last run's reports with the journal, the server and the earlier reports."""
     last = run.reports(run.number)
     entries = {entry.key: entry for entry in Journal(run.journal).entries()}
     assert set(last) == set(entries) == {f"{number:09d}" for number in range(COUNT)}
@@ -104,7 +104,7 @@ def check_agreement(run: Run) -> None:
 
 @pytest.mark.parametrize("seed", range(BATCHES))
 async def test_killed_at_random_moments_journal_server_and_reports_agree(seed, context, tmp_path):
-    """Five kills to a batch, under faults: what is claimed of each message is what was stored."""
+    """Five kills to a batch, under faults: the claim about each message matches the store."""
     chance = random.Random(seed)
     async with FaultServer(RandomScript(seed, FAULTS, rate=0.25)) as server:
         run = Run(context, server, tmp_path)

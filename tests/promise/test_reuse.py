@@ -48,7 +48,7 @@ class Asked:
 
 @attrs.define
 class Server:
-    """Answers each request with what `script` returns, or well."""
+    """Answers each request with the result of `script`, or with a good answer."""
 
     script: object = None
     asked: list[Asked] = attrs.field(factory=list)
@@ -268,7 +268,7 @@ class Unconnected:
 
 
 async def test_of_several_idle_connections_that_named_the_message_none_is_used():
-    """The one that named another message is behind two that named this one."""
+    """The one that named another message is after two that named this one."""
     pool = ConnectionPool(Unconnected, 3, connect=None)
     taken = [await pool.acquire(None, 5.0) for _ in range(3)]
     for connection, named in zip(taken, ("other", "m", "m"), strict=True):

@@ -1,4 +1,4 @@
-"""The private key shows nowhere but in the request: not in what is said, logged, kept or raised."""
+"""The private key is only in the request: not in any output, log, stored object or error."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ REF = MessageRef("c1", "m1")
 
 
 def traces(error: BaseException, *, with_rich: bool = True) -> str:
-    """Return the traceback as tools print it that show every local variable of every frame."""
+    """Return the traceback as tools print it that show all local variables of all frames."""
     short = traceback.TracebackException.from_exception(error, capture_locals=True)
     if not with_rich:
         return "".join(short.format())
@@ -44,7 +44,7 @@ def traces(error: BaseException, *, with_rich: bool = True) -> str:
 
 
 def shown(thing: object) -> str:
-    """Return all that an object shows of itself and of what it holds, some levels deep."""
+    """Return all that an object shows of itself and of its members, some levels deep."""
     seen: list[str] = []
     todo = [(thing, 0)]
     while todo:
@@ -231,7 +231,7 @@ ADDRESS = f"https://user:{KEY}@twake.example"
 )
 @pytest.mark.parametrize("make", [TwakeSession, TwakeSession.from_env])
 def test_a_session_that_cannot_be_built_shows_no_password(make, wrong, monkeypatch):
-    """Neither that of a proxy, nor one in an address, in any frame of the package."""
+    """No frame of the package shows the password of a proxy or the one in an address."""
     build = {"public_id": "app", "private_api_key": "other"} | wrong
     with pytest.raises(ValueError, match=".") as caught:
         make(**build)
@@ -252,7 +252,7 @@ def test_a_session_that_cannot_be_built_shows_no_password(make, wrong, monkeypat
 @pytest.mark.parametrize("variable", ["HTTPS_PROXY", "ALL_PROXY"])
 @pytest.mark.parametrize("value", [f"ftp://proxy-user:{KEY}@proxy", f"http://proxy-user:{KEY}@"])
 def test_a_proxy_of_the_environment_shows_no_password(variable, value, monkeypatch):
-    """What the environment holds is in no frame either."""
+    """No frame holds the values of the environment either."""
     for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "NO_PROXY", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv(variable, value)
@@ -320,5 +320,5 @@ def test_credentials_show_no_key_and_are_not_copied_out():
 
 
 async def test_the_command_line_of_the_process_has_no_key():
-    """No subprocess is started with it, and none at all."""
+    """No subprocess is started with it; no subprocess is started at all."""
     assert KEY not in " ".join(sys.argv)

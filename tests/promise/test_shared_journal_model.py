@@ -1,7 +1,7 @@
 """Two processes on one partition of a journal in PostgreSQL, in any order of their steps.
 
 Freezing is interleaving: a process may take no step for as long as it likes, and go on. The rules
-were model-checked before; here the real statements are held against them, on a real server.
+were model-checked before; here the real statements are compared with them, on a real server.
 """
 
 from __future__ import annotations
@@ -44,11 +44,11 @@ class Process:
     intent: JournalEntry | None = None
     committed: float = 0.0
     outcome: Outcome | None = None
-    """What its request came to; None before it left."""
+    """The outcome of its request; None before the request left."""
 
 
 class Machines(RuleBasedStateMachine):
-    """Takes a step of one of two processes, or of what disturbs them."""
+    """Takes a step of one of two processes, or of a disturbance."""
 
     def __init__(self, conninfo: str, clock: list[float]) -> None:
         super().__init__()
@@ -135,7 +135,7 @@ class Machines(RuleBasedStateMachine):
     @precondition(lambda self: any(self.processes))
     @rule(data=st.data(), killed=st.booleans())
     def disturb(self, data, killed):
-        """Cut the session of a process, which does not know it yet, or kill the process."""
+        """Cut the session of a process, which does not notice it yet, or kill the process."""
         numbers = [number for number, one in enumerate(self.processes) if one is not None]
         number = data.draw(st.sampled_from(numbers))
         if killed:
@@ -170,7 +170,7 @@ class Machines(RuleBasedStateMachine):
 
     @contextlib.contextmanager
     def ends_if_taken_over(self, number, *late):
-        """End a process that hears that its partition was taken over."""
+        """End a process that learns that its partition was taken over."""
         try:
             yield
         except JournalError as exc:
@@ -181,7 +181,7 @@ class Machines(RuleBasedStateMachine):
 
 
 def test_the_rules_hold_whatever_the_order_of_the_steps(conninfo, monkeypatch):
-    """Nothing arrives twice, the order is kept, and the journal says what is so."""
+    """Nothing arrives twice, the order is kept, and the journal is right."""
     clock = [1000.0]
     monkeypatch.setattr(intents, "now", lambda: clock[0])
     run_state_machine_as_test(

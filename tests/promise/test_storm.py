@@ -1,4 +1,4 @@
-"""A short form of the long storm (`nox -s storm`), and proofs that it finds what is wrong."""
+"""A short form of the long storm (`nox -s storm`), and proofs that it finds mistakes."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ async def test_a_storm_finds_what_a_first_client_does_wrong():
 
 
 def test_the_acts_of_a_storm_are_the_same_for_the_same_seed():
-    """A send that goes wrong is met by the same acts again."""
+    """A send that goes wrong meets the same acts again."""
     first = [odd.choose(7, f"7-0-{n}", 1) for n in range(2_000)]
     assert [odd.choose(7, f"7-0-{n}", 1) for n in range(2_000)] == first
     assert [odd.choose(8, f"7-0-{n}", 1) for n in range(2_000)] != first
@@ -91,7 +91,7 @@ GATEWAY = Said("403", b"", "other")
     ("said", "excuses"), [(WORDS, {"refusal"}), (LATER, {"later"}), (GATEWAY, set())]
 )
 def test_only_a_refusal_that_proves_excuses_a_claim(said, excuses):
-    """Nobody asked for it, and it came after the request: a 403 would prove nothing anyway."""
+    """The server sent it unasked, after the request: a 403 would prove nothing anyway."""
     stream, first = Stream(), create(1)
     stream.ask(first)
     stream.say(said)
@@ -99,7 +99,7 @@ def test_only_a_refusal_that_proves_excuses_a_claim(said, excuses):
 
 
 def test_what_surely_came_before_the_request_is_no_excuse():
-    """A client sees what stands behind an answer, and leaves the connection."""
+    """A client sees bytes behind an answer, and stops using the connection."""
     stream, first, second = Stream(), create(1), create(2)
     stream.ask(first)
     stream.say(good(first))
@@ -111,7 +111,7 @@ def test_what_surely_came_before_the_request_is_no_excuse():
 
 
 def test_what_came_at_the_same_time_as_the_request_is_an_excuse():
-    """No client can look and write in one."""
+    """No client can read and write in one step."""
     stream, first, second = Stream(), create(1), create(2)
     stream.ask(first)
     stream.say(good(first))
@@ -122,7 +122,7 @@ def test_what_came_at_the_same_time_as_the_request_is_an_excuse():
 
 
 def test_after_an_answer_that_proves_nothing_there_is_no_excuse():
-    """The connection was not to be used again; from there on its answers are off by one."""
+    """The connection was not to be used again; all its later answers are off by one."""
     stream, first, second, third = Stream(), create(1), create(2), create(3)
     stream.ask(first)
     stream.say(good(first))
@@ -136,7 +136,7 @@ def test_after_an_answer_that_proves_nothing_there_is_no_excuse():
 
 
 def test_a_doubled_answer_excuses_nothing_about_the_same_message():
-    """Such a request goes over another connection; the same front_id is told by the other id."""
+    """Such a request goes over another connection; the other id shows a repeated front_id."""
     for asked in (edit(2, "m1"), create(2, "f1")):
         stream, first = Stream(), create(1)
         stream.ask(first)
@@ -174,7 +174,7 @@ def test_an_answer_left_over_may_have_met_a_request_that_never_came_whole():
 
 @pytest.mark.parametrize("seen", [True, False])
 def test_no_answer_is_left_over_that_a_right_client_does_not_take(seen):
-    """One that it saw first, or one about the message that the connection named before."""
+    """An answer that it saw first, or one about the message that the connection named before."""
     stream, first = Stream(), create(1)
     stream.ask(first)
     stream.say(good(first))
@@ -183,7 +183,7 @@ def test_no_answer_is_left_over_that_a_right_client_does_not_take(seen):
 
 
 def test_an_edit_that_is_answered_with_other_content_ends_its_connection():
-    """The outcome stands, the connection does not."""
+    """The outcome stands, but the connection is closed."""
     stream, asked = Stream(), edit(1, "m1")
     stream.ask(asked)
     stream.say(good(edit(2, "m1")))
@@ -232,7 +232,7 @@ INHERENT: list[tuple[Claim, list[Truth]]] = [
 
 
 def test_a_claim_is_right_or_wrong_or_inherently_wrong():
-    """The server's memory decides; its own acts say what no client can know."""
+    """The server's memory decides; its own acts show what no client can know."""
     for claimed, truths in HOLDS:
         assert judge(claimed, truths, resend=False) is None
     for claimed, truths in CONTRADICTED:
@@ -246,7 +246,7 @@ def test_a_claim_is_right_or_wrong_or_inherently_wrong():
 
 
 def test_with_resend_copies_are_right_where_they_are_told():
-    """Two copies and no word of them are a contradiction."""
+    """Two copies without a report of them are a contradiction."""
     twice = [truth(1), truth(1)]
     assert judge(claim("DELIVERED", duplicated=True), twice, resend=True) is None
     assert judge(claim("UNKNOWN"), twice, resend=True) is None

@@ -87,7 +87,7 @@ async def parts(content: bytes):
 
 
 async def run(release: str, storm_of) -> None:
-    """Open a sandbox and a session, whose policy for messages changes nothing of transfers."""
+    """Open a sandbox and a session; its policy for messages does not affect transfers."""
     policy = RetryPolicy(initial_wait=0.001, on_unknown="resend")
     async with Sandbox(release=release, max_requests=5) as sandbox:
         keys = (sandbox.public_id, sandbox.private_api_key)
@@ -98,7 +98,7 @@ async def run(release: str, storm_of) -> None:
 
 @pytest.mark.parametrize("release", ["2020", "2023"])
 async def test_uploads(release):
-    """Delivered is there once, refused and not sent are not there, and nothing is there twice."""
+    """A delivered file is there once, refused and unsent ones are not, and none is there twice."""
 
     async def storm_of(storm: Storm) -> None:
         for number in range(TRANSFERS):
@@ -121,7 +121,7 @@ async def test_uploads(release):
 
 @pytest.mark.parametrize("release", ["2020", "2023"])
 async def test_downloads(release, tmp_path):
-    """Delivered is whole; anything else leaves nothing."""
+    """A delivered file is whole; any other outcome leaves nothing."""
 
     async def storm_of(storm: Storm) -> None:
         files: list[tuple[bytes, FileElement]] = []

@@ -1,4 +1,4 @@
-"""While the server is unreachable: who connects, who waits, and that nothing is lost or left open."""
+"""While the server is unreachable: who connects, who waits; nothing is lost or left open."""
 
 from __future__ import annotations
 
@@ -222,7 +222,7 @@ async def test_an_outage_costs_a_batch_no_message_and_no_retry_budget(transport)
 async def test_sends_with_less_time_than_connecting_takes_are_connected_in_the_end(
     route, transport, ending
 ):
-    """The attempt to connect outlives them: one after the other ends, and the last is delivered."""
+    """The attempt to connect outlives them: each one ends, and the last is delivered."""
     tls = server_context()
     async with (
         FaultServer(ssl_context=tls) as server,
@@ -250,7 +250,7 @@ async def test_sends_with_less_time_than_connecting_takes_are_connected_in_the_e
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(0.3):
                         outcomes[-1] = await outcome_of(twake.send_message("c1", "Hello"))
-        # How many it takes depends on how busy the machine is.
+        # The number depends on how busy the machine is.
         assert outcomes[-1] is Outcome.DELIVERED
         assert len(outcomes) >= 3
 
@@ -275,7 +275,7 @@ async def test_sends_wait_for_a_connection_and_not_for_anothers_answer(transport
 
 @both_transports
 async def test_a_send_that_should_fail_fast_does(transport, connects):
-    """One attempt, as `RetryPolicy(unsent_attempts=1)` says: its own, or the session's next one."""
+    """It makes one attempt, as `RetryPolicy(unsent_attempts=1)` says: its own or the session's."""
     async with FaultServer() as server:
         await server.close_port()
         fast = RetryPolicy(unsent_attempts=1)
@@ -327,7 +327,7 @@ async def test_an_invalid_certificate_ends_all_waits(transport):
 
 
 async def test_the_error_of_each_wait_names_a_proxy_that_is_down():
-    """The first send met it, and the others only waited."""
+    """Only the first send met it; the others just waited."""
     async with FaultServer() as server, Proxy() as proxy:
         proxy.close_port()
         async with session(server, proxy=proxy.url.replace("//", "//me:secret@")) as twake:
@@ -364,7 +364,7 @@ async def test_after_an_outage_a_lost_create_and_a_429_are_repeated_as_often_as_
 
 @both_transports
 async def test_sends_that_fail_leave_nothing_to_the_garbage_collector(transport):
-    """It would stop the event loop for seconds if 100,000 sends fail at once."""
+    """The garbage collector would stop the event loop for seconds if 100,000 sends fail at once."""
     async with FaultServer() as server:
         await server.close_port()
         async with session(server, transport, deadline=0.3) as twake:
@@ -436,7 +436,7 @@ async def test_an_unused_connection_is_closed_with_the_session(route, transport)
 
 
 async def test_a_mock_that_raises_starts_no_attempt_and_touches_no_network(connects):
-    """A mock raised, not a connection of the pool: the next attempts go to the mock."""
+    """A mock raised, not a pooled connection: the next attempts go to the mock."""
     errors = [httpx.ConnectError("mocked")] * 3
 
     def answer(request: httpx.Request) -> httpx.Response:

@@ -1,4 +1,4 @@
-"""Each recorded exchange around the messages of v1, against what a call claims of its answer."""
+"""Each recorded exchange beside the messages of v1, compared with the claim of a call about it."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def said(name: str) -> Outcome:
 
 @pytest.mark.parametrize("name", CASES)
 async def test_the_answer_to_any_route_is_judged_by_its_words(name):
-    """`call` says REFUSED only where nothing was changed, and returns what is no error."""
+    """`call` says REFUSED only if nothing was changed, and returns no answer that is an error."""
     found = await outcome_of(name, lambda twake: twake.call(route_of(name), {}))
     assert found is said(name)
     if found is Outcome.REFUSED:
@@ -179,11 +179,11 @@ TYPED: dict[str, Call] = {
         )
     ),
 }
-#: Routes that only `call` reaches.
+#: Routes that can be reached by `call` alone.
 BY_CALL = {name for name in CASES if route_of(name).startswith(("calendar/", "tasks/"))} | {
     name for name in CASES if route_of(name) == "users/notifications"
 }
-#: What a call asks for where the recorded request is none of its own: another form, no field.
+#: The arguments of a call where the recorded request has another form or lacks the field.
 SOME = {
     "group_id": GROUP,
     **dict.fromkeys(("user_id", "workspace_id", "connection_id", "token"), "an-id"),
@@ -203,12 +203,12 @@ async def make(twake: TwakeSession, name: str) -> object:
 
 
 def test_each_case_is_asked_for():
-    """By a call of its own or by `call`."""
+    """Each is made by a call of its own or by `call`."""
     assert {name for name in CASES if route_of(name) in TYPED} | BY_CALL == set(CASES)
     assert len(CASES) == 208
 
 
-#: What a call makes of a good answer that says less than it seems to.
+#: The result of a call for a good answer that says less than it seems to.
 NOT_AS_SAID: dict[str, tuple[Outcome | str, str]] = {
     **dict.fromkeys(
         (
@@ -239,7 +239,7 @@ NOT_AS_SAID: dict[str, tuple[Outcome | str, str]] = {
 @pytest.mark.filterwarnings("ignore::twake_async.EmptyFileWarning")
 @pytest.mark.parametrize("name", sorted(set(CASES) - BY_CALL))
 async def test_what_a_call_claims_is_true(name):
-    """REFUSED changed nothing; DELIVERED is no error, and about what was asked for."""
+    """REFUSED changed nothing; DELIVERED is no error, and concerns the request."""
     found = await outcome_of(name, lambda twake: make(twake, name))
     expected, _ = NOT_AS_SAID.get(name, (said(name), ""))
     assert found == expected

@@ -10,13 +10,13 @@ from twake_async import Journal, MessageDraft, RetryPolicy, TwakeSession
 
 
 def drafts(count: int, channels: int):
-    """Make the same drafts each time; their content tells them apart."""
+    """Make the same drafts each time; their content distinguishes them."""
     for number in range(count):
         yield MessageDraft(f"c{number % channels}", f"message {number}")
 
 
 def run(url: str, journal: str, reports: str, count: int, resume: str) -> None:
-    """Send the batch; a report is on file before the next delivery is asked for."""
+    """Send the batch; a report is on file before the next delivery is requested."""
     asyncio.run(_run(url, journal, reports, count, resume))
 
 

@@ -71,7 +71,7 @@ def session(server, **options):
 
 
 def drafts(count, channels=1):
-    """Make drafts whose front_id tells channel and number, dealt out to the channels in turn."""
+    """Make drafts whose front_id holds channel and number, spread over the channels in turn."""
     for number in range(count):
         channel = f"c{number % channels}"
         yield MessageDraft(channel, f"message {number}", front_id=f"{channel}:{number}")
@@ -98,7 +98,7 @@ async def collect(deliveries, into: list[Delivery] | None = None) -> list[Delive
 
 
 async def until(condition) -> None:
-    """Let others run until it is so."""
+    """Let other tasks run until a condition holds."""
     async with asyncio.timeout(10):
         while not condition():
             await asyncio.sleep(0.001)  # a loop that spins would starve the journal's thread
@@ -124,7 +124,7 @@ async def settle(turns: int = 50) -> None:
 
 
 class Sender:
-    """A send under the test's control: each message waits until it is let go."""
+    """A send under the test's control: each message waits until it is released."""
 
     def __init__(self) -> None:
         self.begun: list[str] = []
@@ -162,7 +162,7 @@ async def at_once(request: Save, listener: Listener) -> Message:
 
 
 class Clock:
-    """A clock that moves only when it is waited for, and a server that may want a pause."""
+    """A clock that moves only during a wait, and a server that may ask for a pause."""
 
     def __init__(self) -> None:
         self.time = 100.0
@@ -184,7 +184,7 @@ class Clock:
 
 
 class Known:
-    """A server that has taken messages of the group before, or one that answers so to a check."""
+    """A server that has taken messages of the group before, or answers a check in this way."""
 
     def __init__(self, *answers: Check) -> None:
         self.answers = list(answers)

@@ -13,13 +13,13 @@ from twake_async import Outcome, TwakeError, TwakeSession
 
 __all__ = ["SLOW", "Claim", "claim", "contradictions", "ended", "may_be_unknown"]
 
-#: Faults that only the deadline ends.
+#: Faults that end only with the deadline.
 SLOW = {name for name in FAULTS if any(word in name for word in ("silent", "drip"))}
 
 
 @attrs.frozen
 class Claim:
-    """What a send said of its message."""
+    """The claim of a send about its message."""
 
     outcome: Outcome
     maybe_duplicated: bool
@@ -38,7 +38,7 @@ async def claim(sending: Awaitable[Any]) -> Outcome:
 def ended(
     twake: TwakeSession, sending: Awaitable[Any], server: FaultServer, fault: Fault
 ) -> Awaitable[Any]:
-    """Return a send that ends; if only its deadline of 5 s ends it, this passes once the fault acts."""
+    """Return a send that ends; the 5 s deadline of a slow fault passes once it acts."""
     if fault.name not in SLOW:
         return sending
     return past_deadline(twake, sending, server.next_silence(fault), 5.0)
@@ -57,6 +57,6 @@ def contradictions(server: FaultServer, claims: Mapping[str, Claim]) -> list[str
 
 
 def may_be_unknown(history: list[str], attempts: int) -> bool:
-    """Say whether a fault was met that proves nothing, or an attempt was cut before it was read."""
+    """Say whether a fault proved nothing, or an attempt was cut before it was read."""
     unproven = any(name in FAULTS and "unknown" in FAULTS[name].allowed for name in history)
     return unproven or len(history) < attempts

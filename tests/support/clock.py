@@ -25,12 +25,12 @@ def skip(seconds: float) -> None:
 async def past_deadline(
     twake: Any, sending: Awaitable[Any], reached: Callable[[], object], seconds: float
 ) -> Any:
-    """Await a send whose deadline passes once something has been reached.
+    """Await a send whose deadline passes once a point is reached.
 
     Args:
         twake: The session. Its clock follows that of the event loop from now on.
         sending: The send.
-        reached: Returns whether the request has come to the point where nothing more is answered.
+        reached: Returns whether the request has come to the point where no more answer comes.
         seconds: The deadline of the send.
 
     """

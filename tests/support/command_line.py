@@ -70,7 +70,7 @@ def spawn(*arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
 
 
 def wait_for(condition) -> None:
-    """Wait until something holds that another process or thread does."""
+    """Wait until a condition holds that depends on another process or thread."""
     until = time.monotonic() + 10
     while not condition():
         assert time.monotonic() < until, "it did not happen in time"
@@ -78,7 +78,7 @@ def wait_for(condition) -> None:
 
 
 def restore_ctrl_c() -> None:
-    """Undo what a shell does to background jobs, in which the suite may run: SIGINT is ignored."""
+    """Undo what a shell does to background jobs, and so perhaps to the suite: SIGINT is ignored."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
@@ -91,7 +91,7 @@ def write_config(path: pathlib.Path, mode: int = 0o600, **settings: str) -> path
 
 
 def file_settings(sandbox: Sandbox) -> dict[str, str]:
-    """Return what a file must say to reach the sandbox."""
+    """Return the settings that a file needs to reach the sandbox."""
     settings = {
         name.removeprefix("TWAKE_").lower(): value for name, value in sandbox.environment.items()
     }
@@ -116,7 +116,7 @@ def spawned(sandbox, *arguments: str, **options) -> subprocess.Popen:
 
 
 def listed(path) -> list[str]:
-    """Return the lines of a list as they were fed in: less the member that says why they are there."""
+    """Return the lines of a list as they came in, without the member that gives the reason."""
     lines = []
     for line in pathlib.Path(path).read_text().splitlines():
         assert line.startswith('{"_result": ')

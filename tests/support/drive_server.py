@@ -1,4 +1,4 @@
-"""A server of plain sockets that plays the drive: it reads whole uploads, and answers as told."""
+"""A server of plain sockets that plays the drive: it reads whole uploads, and answers on demand."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Answer = Callable[["Drive", asyncio.StreamReader, asyncio.StreamWriter, bytes], 
 
 @attrs.define(eq=False)
 class Drive:
-    """What the server saw, and how it answers."""
+    """The requests that the server saw, and its way to answer."""
 
     answer: Answer
     url: str = ""
@@ -122,7 +122,7 @@ def file_answer(content: bytes, name: str = 'filename="note.txt"') -> bytes:
 
 
 def answer_with(*answers: bytes) -> Answer:
-    """Return what reads each request whole, and answers with these bytes in turn."""
+    """Return a function that reads each request whole, and answers with these bytes in turn."""
     left = list(answers)
 
     async def answer(

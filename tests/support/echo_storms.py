@@ -102,7 +102,7 @@ def missed(server: StormServer, claims: dict[str, Claim]) -> tuple[int, int]:
 
 
 async def main(count: int) -> int:
-    """Run the storms and print what came of each; return the exit status."""
+    """Run the storms and print the result of each; return the exit status."""
     good = True
     for transport, workers, part in PLAN:
         for observes in (False, True):

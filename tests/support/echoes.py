@@ -74,7 +74,7 @@ class EchoServer(FaultServer):
 
     `delay` is the number of seconds until then, None for never. `forges` puts forged events in
     front of each; `forges_only` is the one that is posted in place of the right one. `posts` is
-    what takes the events; `echoed` counts the right ones.
+    the receiver of the events; `echoed` counts the right ones.
     """
 
     delay: float | None = 0.0

@@ -12,7 +12,7 @@ __all__ = ["Encodings"]
 
 
 class Encodings:
-    """Counts what a session makes of each draft, by the draft's content."""
+    """Counts the encodings and requests of each draft, by the draft's content."""
 
     def __init__(self, monkeypatch) -> None:
         self.drafts: Counter[str] = Counter()

@@ -1,4 +1,4 @@
-"""Rows of the failure table, executed: bring the failure about, make the call, see what came of it."""
+"""Rows of the failure table, executed: cause the failure, make the call, and see the result."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ EXECUTIONS = [pytest.param(row, cause, id=cause.name) for row in ROWS for cause 
 
 @attrs.define
 class Seen:
-    """What came of one execution."""
+    """The result of one execution."""
 
     attempts: list[Attempt] = attrs.field(factory=list)
     ended: BaseException | None = None
@@ -27,13 +27,13 @@ class Seen:
     stored: int = 0
 
     def observe(self, attempt: Attempt) -> None:
-        """Note an attempt, but for those of the send that only sets the scene."""
+        """Note an attempt, except those of the send that only sets the scene."""
         if attempt.front_id != PROP:
             self.attempts.append(attempt)
 
 
 async def execute(cause: Cause, operation: str, given: dict[str, Any]) -> Seen:
-    """Bring a failure about, make the call, and return what was seen."""
+    """Cause a failure, make the call, and return the result."""
     seen = Seen()
     async with cause.scene() as scene:
         options: dict[str, Any] = {
@@ -58,7 +58,7 @@ async def execute(cause: Cause, operation: str, given: dict[str, Any]) -> Seen:
 
 
 async def executions(row: Row, cause: Cause, **given: Any) -> dict[str, Seen]:
-    """Execute a row for each operation; what takes long, side by side."""
+    """Execute a row for each operation; slow ones run side by side."""
     if cause.slow:
         seen = await asyncio.gather(*(execute(cause, each, given) for each in row.operations))
         return dict(zip(row.operations, seen, strict=True))

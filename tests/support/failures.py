@@ -1,7 +1,7 @@
 """The failure table: every failure as data, and the tables of docs/failures.md made from it.
 
 `python tests/support/failures.py` writes the tables into the page; tests/promise/test_failure_table.py executes
-every row, and holds the page to be what the rows say.
+every row, and compares the page with the rows.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ AGAIN = {NEVER: "no", REPEATABLE: "edits and removes only", ALL: "yes"}
 
 @attrs.frozen
 class Row:
-    """One failure: what happened, and all that is promised of it."""
+    """One failure: its description, and all that is promised about it."""
 
     what: str
     causes: list[Cause]
@@ -95,11 +95,11 @@ class Row:
     operations: tuple[str, ...] = ALL
     """The operations to which it can happen."""
     told: Outcome | None = None
-    """What `on_attempt` is told, where the exception carries no outcome."""
+    """The outcome that `on_attempt` gets, where the exception carries none."""
 
     @property
     def outcome(self) -> Outcome | None:
-        """What is certain about the message afterwards."""
+        """The certain outcome of the message."""
         return Outcome.DELIVERED if self.ends is None else getattr(self.ends, "outcome", None)
 
 
@@ -1072,7 +1072,7 @@ def _cells(row: Row) -> tuple[str, ...]:
     if row.outcome:
         outcome = _code(row.outcome.name)
     exception = row.ends.__name__ if row.ends else ""
-    # Where it can only happen to some operations, no other one can be tried again.
+    # If it can only happen to some operations, no other one can be tried again.
     again = ALL if row.again and set(row.operations) <= set(row.again) else row.again
     return row.what, outcome, _code(exception), _code(row.reason), AGAIN[again]
 

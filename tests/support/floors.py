@@ -1,4 +1,4 @@
-"""The floors of the house, as pyproject.toml lists them for import-linter, and what stands on them."""
+"""The floors of the house, as pyproject.toml lists them for import-linter, and their modules."""
 
 from __future__ import annotations
 
@@ -69,5 +69,5 @@ def _rows(folder: str, indent: str) -> list[str]:
 
 
 def drawing() -> str:
-    """Return the house, its highest floor first: each room and what it is for."""
+    """Return the house, its highest floor first: each room and its purpose."""
     return "\n".join(["```", *_rows(PACKAGE, ""), "```", ""])

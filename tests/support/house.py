@@ -1,4 +1,4 @@
-"""The drawing of the house in CONTRIBUTING: each folder and room, and what it is for.
+"""The drawing of the house in CONTRIBUTING: each folder and room, and its purpose.
 
 `python tests/support/house.py` writes it there; tests/project/test_house.py compares the two.
 """
@@ -15,7 +15,7 @@ _PLACE = re.compile(r"(?<=<!-- the house begins -->\n)(.*?)(?=<!-- the house end
 
 
 def drawn() -> str:
-    """Return what stands in CONTRIBUTING."""
+    """Return the drawing in CONTRIBUTING."""
     found = _PLACE.search(PAPER.read_text(encoding="utf-8"))
     return found[0] if found else ""
 

@@ -27,12 +27,12 @@ def plan(path, **options) -> Plan:
 
 
 def fingerprint(draft: MessageDraft, **options) -> str:
-    """Return what the journal keeps to know a draft again."""
+    """Return what the journal keeps to recognize a draft."""
     return encode_draft(draft, group_id="g1", **options).fingerprint()
 
 
 def rows(path, query="SELECT key, outcome FROM message ORDER BY key") -> list[tuple]:
-    """Ask the file as a person would, with nothing but SQLite."""
+    """Query the file as a person would, with SQLite alone."""
     connection = sqlite3.connect(path)
     try:
         return connection.execute(query).fetchall()
@@ -41,7 +41,7 @@ def rows(path, query="SELECT key, outcome FROM message ORDER BY key") -> list[tu
 
 
 def ended_as(outcome: Outcome, reason: str = "lost"):
-    """Make a send in which each message ends so, and remember what was sent."""
+    """Make a send in which each message ends so, and remember the sent messages."""
     sent = []
     errors = {
         Outcome.REFUSED: RefusedError,
@@ -60,7 +60,7 @@ def ended_as(outcome: Outcome, reason: str = "lost"):
 
 
 def copied(path: str, to: str) -> str:
-    """Take the journal as a kill at this moment would leave it."""
+    """Copy the journal as a kill at this moment would leave it."""
     for end in ("", "-wal"):
         shutil.copy(path + end, to + end)
     return to

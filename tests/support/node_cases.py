@@ -46,9 +46,9 @@ class Case:
     seen: frozenset[str]
     """The ids of those that a channel shows, or showed before they were removed."""
     openers: dict[str, str]
-    """Who opened each thread."""
+    """The user or application that opened each thread."""
     joined: dict[str, list[str]]
-    """Who joined each thread later."""
+    """The users who joined each thread later."""
 
     @property
     def name(self) -> str:
@@ -128,7 +128,7 @@ def _world(server: str) -> dict[str, Any]:
 
 @functools.cache
 def _users(server: str) -> set[str]:
-    """Return the users of a server: those of its world, and those who sent something."""
+    """Return the users of a server: those of its world, and the senders."""
     senders = {
         found[2]
         for case in _RECORDED

@@ -28,7 +28,7 @@ _THREADS = re.compile(
     r"(?:/([^/?]+)(/messages(?:/([^/?]+)(?:/(delete|reaction|pin))?)?)?)?(?:\?.*)?"
 )
 
-#: The writes that are no request of ours, and why.
+#: The writes that are no request of ours, and the reasons.
 LEFT_OUT = {
     "reaction": "there is no call for reactions",
     "reaction-off": "there is no call for reactions",
@@ -61,13 +61,13 @@ class Recorded:
 
     @functools.cached_property
     def place(self) -> tuple[str, str, str, str]:
-        """The company, the thread, the message and what is done to it, as the path says."""
+        """The company, the thread, the message and the action on it, as the path says."""
         found = _THREADS.fullmatch(self.path)
         return tuple(part or "" for part in found.group(1, 2, 4, 5))  # type: ignore[return-value]
 
     @property
     def is_thread(self) -> bool:
-        """Whether it changes a thread: who takes part in it."""
+        """Whether it changes the participants of a thread."""
         return bool(self.place[1]) and "/messages" not in self.path.partition("/threads")[2]
 
     @functools.cached_property
@@ -92,7 +92,7 @@ class Recorded:
 
     @property
     def application(self) -> str:
-        """The id of who asked: an application, or a user in the place of one."""
+        """The id of the sender: an application, or a user in the place of one."""
         token = (self.case["request"]["headers"] or {}).get("Authorization", "")
         whose = token.partition("access:")[2].removesuffix("}}")
         world = WORLD.get(self.server, {})
@@ -100,7 +100,7 @@ class Recorded:
 
     @property
     def operation(self) -> str:
-        """What a request of ours would call it."""
+        """The name of the operation in our requests."""
         _, thread, message, what = self.place
         if what == "delete" or self.case["request"]["method"] == "DELETE":
             return "remove"

@@ -9,7 +9,7 @@ from twake_async._protocol.exchange import Answer
 
 __all__ = ["answer", "in_thread", "row"]
 
-#: What a message has that nobody gave it, in the order of the recorded ones.
+#: The fields of a message that the server adds, in the order of the recorded ones.
 _EMPTY = dict.fromkeys(
     (
         *("subtype", "files", "context", "edited", "pinned_info", "quote_message"),

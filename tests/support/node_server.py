@@ -35,7 +35,7 @@ SECRET = "the-private-key-of-the-application"
 LOGIN = "/api/console/v1/login"
 SERVER = "/internal/services/general/v1/server"
 _MESSAGES = "/api/messages/v1/companies/"
-#: The paths that messages are written to; a thread's own path is for who takes part in it.
+#: The paths for writing messages; the path of a thread itself is for its participants.
 _WRITES = re.compile(re.escape(_MESSAGES) + "[^/]+/threads(/[^/]+/messages.*)?$")
 
 
@@ -51,7 +51,7 @@ class Asked:
 
 @attrs.define(eq=False)
 class NodeServer:
-    """Answers as v2023.Q1.1223 does, and keeps what it stores; its fields say what it does else."""
+    """Answers as v2023.Q1.1223 does, and keeps what it stores; its fields change what it does."""
 
     next: collections.deque[str] = attrs.field(factory=collections.deque)
     """Names of recorded cases: the answers to the next requests about messages."""
@@ -60,22 +60,22 @@ class NodeServer:
     login_takes: float = 0.0
     """Seconds."""
     login_answer: str = ""
-    """The recorded case that answers each login, in place of what is right."""
+    """The recorded case that answers each login, in place of the right answer."""
     is_php: bool = False
-    """Whether there is no Node: as in 2020, where no route is known and the web client served."""
+    """Whether there is no Node, as in 2020: no route was known, and the web client was served."""
     tokens_to_refuse: float = 0
     """How many requests about messages are answered as with an expired token."""
     requests_to_lose: int = 0
-    """How many writes are read, and neither acted on nor answered: the connection is closed."""
+    """How many writes are read, but neither executed nor answered: the connection is closed."""
     answers_to_lose: int = 0
-    """How many writes are acted on, and not answered."""
+    """How many writes are executed, but not answered."""
     swallows: bool = False
     """Whether its database loses what it writes without an error, as Cassandra's connector does."""
     asked: list[Asked] = attrs.field(factory=list, init=False)
     tokens: list[str] = attrs.field(factory=list, init=False)
     """Every access token that was given; only the last one is good."""
     rows: dict[str, dict[str, Any]] = attrs.field(factory=dict, init=False)
-    """The messages by id, oldest first, as they are answered."""
+    """The messages by id, oldest first, in the form of an answer."""
     outside: set[str] = attrs.field(factory=set, init=False)
     """The threads that the application takes no part in."""
     stored: int = attrs.field(default=0, init=False)
@@ -100,7 +100,7 @@ class NodeServer:
         await self._server.wait_closed()
 
     def logins(self) -> int:
-        """Return how many logins came."""
+        """Return the number of logins."""
         return sum(one.path == LOGIN for one in self.asked)
 
     def messages(self) -> list[Asked]:
@@ -181,7 +181,7 @@ class NodeServer:
         return answer
 
     async def _replay(self, asked: Asked, case: dict[str, Any]) -> bytes:
-        """Return what was recorded, but for the ids and the context, which are ours."""
+        """Return the recorded answer, but with our ids and our context."""
         message = _message_of(asked.body)
         name = str(uuid.uuid4())
         for _ in case["rows"]["messages"].get("added", ()):

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["Event", "PageClient", "Watching"]
 
 _PATIENCE = 20.0
-"""Seconds after which something that does not come is a failure."""
+"""Seconds after which a missing event is a failure."""
 
 
 @define(frozen=True)
@@ -48,7 +48,7 @@ class Watching:
         raise AssertionError("the stream has ended")
 
     async def until(self, name: str, holds: Callable[[Any], Any] = lambda _: True) -> list[Event]:
-        """Return the events up to one with that name, of which something holds."""
+        """Return the events up to the first one with that name that meets the condition."""
         events: list[Event] = []
         while not events or events[-1].name != name or not holds(events[-1].data):
             events.append(await self.next())
@@ -64,7 +64,7 @@ class Watching:
         return found(events[-1].data)[0]
 
     async def exchange(self, holds: Callable[[dict[str, Any]], Any]) -> dict[str, Any]:
-        """Return the next exchange of which something holds."""
+        """Return the next exchange that meets the condition."""
         events = await self.until("traffic", lambda rows: any(map(holds, rows)))
         return next(row for row in events[-1].data if holds(row))
 

@@ -44,7 +44,7 @@ ROOT = pathlib.Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 PAGES = sorted([ROOT / "README.md", *(p for p in DOCS.rglob("*.md") if "_build" not in p.parts)])
 
-#: What differs from run to run, and what it is shown as before two outputs are compared.
+#: The values that differ from run to run, and their replacements before two outputs are compared.
 _VOLATILE = (
     # A line of progress, which only a slow machine prints.
     (r"(?m)^twake-async: \d{4}-\d\d-\d\dT\S+ .*; [\d,]+/s.*\n", ""),
@@ -54,9 +54,9 @@ _VOLATILE = (
     (r"\d\d:\d\d:\d\d(?:[.,]\d+)?", "TIME"),
     (r"\d+(?:\.\d+)? (s|ms|seconds)\b", r"N \1"),
 )
-#: Commands that pages show and nobody may run here: they would change the machine.
+#: Commands that pages show and that must not run here: they would change the machine.
 _NOT_RUN = ("pip ", "python3 -m venv", ".venv/bin/", "sudo ", "docker ", "ssh ")
-#: What pages call and a test has: the package itself, and a build that ends well.
+#: The names that pages use and that a test has: the package itself, and a build that ends well.
 _SHELL = """
 twake-async() {
     if [ "$1" = run ]; then set -- "$@" --port 0; fi  # the port of the page may be in use
@@ -200,20 +200,20 @@ def _read_cron(example: Example) -> None:
 
 
 def _read_powershell(example: Example) -> None:
-    """Look at lines for a shell that may not be here: each names a command that exists."""
+    """Check lines for a shell that may be missing here: each names a command that exists."""
     named = re.findall(r"twake-async(?:\.exe)? ([a-z-]+)", example.parsed)
     assert [name for name in named if name not in command_line.list_commands(None)] == []
 
 
 def _commands(block: str) -> list[tuple[str, str]]:
-    """The commands of a block, and what it shows of each one's output."""
+    """The commands of a block, and the shown output of each."""
     parts = re.split(r"^\$ ((?:.*\\\n)*.*)\n?", block, flags=re.MULTILINE)
     assert not parts[0], f"a console block begins with a command, not with {parts[0]!r}"
     return list(zip(parts[1::2], parts[2::2], strict=True))
 
 
 def _shell(command: str) -> tuple[str, int]:
-    """Run a command as a shell would, and return what the terminal shows, and its status."""
+    """Run a command as a shell would, and return the terminal's output and the status."""
     ended = subprocess.run(
         ["bash", "-c", _SHELL + command],
         stdout=subprocess.PIPE,
@@ -285,7 +285,7 @@ def _environment(box: Sandbox, home: pathlib.Path):
 
 @contextlib.contextmanager
 def _default_address(url: str):
-    """Let the sandbox stand where the public server would: no page needs `base_url` for that."""
+    """Use the sandbox in place of the public server: no page needs `base_url` for that."""
     defaults = TwakeSession.__init__.__kwdefaults__
     before = defaults["base_url"]
     defaults["base_url"] = url
@@ -297,7 +297,7 @@ def _default_address(url: str):
 
 @contextlib.contextmanager
 def _quiet_logging():
-    """Give a page the logging of a new program, and put things back after it."""
+    """Give a page the logging of a new program, and restore the old one after it."""
     root, own = logging.getLogger(), logging.getLogger("twake_async")
     before = (root.handlers[:], root.level, own.handlers[:], own.level)
     root.handlers.clear()

@@ -28,7 +28,7 @@ class RawServer:
         await self.server.wait_closed()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Answer whatever comes."""
+        """Answer any bytes that come."""
         self.accepted += 1
         while await reader.read(65_536):
             writer.write(self.answer)

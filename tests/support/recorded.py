@@ -1,4 +1,4 @@
-"""What the real server answered (tests/support/data/wire), as the tests of several rooms read it."""
+"""The answers of the real server (tests/support/data/wire), for the tests of several modules."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from twake_async._protocol.v1.requests import Remove, Save
 
 CASES = Path(__file__).parent / "data" / "wire" / "cases.jsonl"
 
-#: What our SDK sends where the recorded request had a front_id that it never sends.
+#: The value that our SDK sends where the recorded request had a front_id that it never sends.
 MINTED = "minted-by-us"
 
 
 def last_line(body: str) -> Any:
-    """Return the JSON of an answer, PHP's noise in front of it left out; None for no JSON."""
+    """Return the JSON of an answer, without PHP's noise in front of it; None for no JSON."""
     try:
         return json.loads(body[body.rfind("\n{") + 1 :])
     except ValueError:
@@ -44,7 +44,7 @@ class Recorded:
 
     @property
     def body(self) -> str:
-        """The request's body, with what the setup's answers put into it."""
+        """The request's body, with the values of the setup's answers in it."""
 
         def fill(place: re.Match[str]) -> str:
             index, *keys = place[1].split(".")

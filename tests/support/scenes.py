@@ -1,4 +1,4 @@
-"""How each failure is brought about: on real sockets, by bad input, or in the life of a session."""
+"""How each failure is caused: on real sockets, by bad input, or in the life of a session."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ from node_server import APPLICATION, CHANNEL, COMPANY, SECRET, WORKSPACE, NodeSe
 from twake_async import MessageRef, RetryPolicy, TwakeError, TwakeSession
 from twake_async.sandbox import Sandbox
 
-#: The default policy, but for the length of its waits, and that what never left is tried twice.
+#: The default policy, but with shorter waits, and with two tries of what never left.
 QUICK = RetryPolicy(unsent_attempts=2, initial_wait=0.001, max_wait=0.002)
-#: Seconds, for what only a deadline in real time ends.
+#: Seconds, for a scene that only a deadline in real time ends.
 SHORT = 0.3
 #: The front_id of a send that only sets the scene, and is not counted.
 PROP = "prop"
@@ -64,7 +64,7 @@ class Scene:
     changed: Mapping[str, Any] = {}
     """Arguments of the call."""
     around: Around = _as_it_is
-    """What is done around the call."""
+    """The context around the call."""
     tries: Callable[[], int] | None = None
     """How many attempts the other side met; None where there is nobody to count them."""
     stored: Callable[[], int] = lambda: 0
@@ -73,7 +73,7 @@ class Scene:
 
 @attrs.frozen
 class Cause:
-    """One way to bring a failure about."""
+    """One way to cause a failure."""
 
     name: str
     scene: Callable[[], contextlib.AbstractAsyncContextManager[Scene]]
@@ -98,7 +98,7 @@ def cause(make: Callable[..., AsyncIterator[Scene]]) -> Callable[..., Cause]:
 
 
 async def until(holds: Callable[[], object]) -> None:
-    """Let the loop run until something holds."""
+    """Let the loop run until a condition holds."""
     async with asyncio.timeout(5):
         while not holds():
             await asyncio.sleep(0)
@@ -175,7 +175,7 @@ async def beside(word: str, around: Around, *, broken: int = 0) -> AsyncIterator
 
 @cause
 async def on_reuse(name: str) -> AsyncIterator[Scene]:
-    """Meet a fault at the moment when a kept connection is used again, and ever after."""
+    """Meet a fault when a kept connection is used again, and each time after that."""
     then = FAULTS[name].then
     assert then is not None
     async with FaultServer(Always(then)) as server:
@@ -271,7 +271,7 @@ async def node(
     server: Mapping[str, Any] = {},
     **options: Any,
 ) -> AsyncIterator[Scene]:
-    """Ask a server of Node, which replays recorded cases, or does what its fields say."""
+    """Send to a server of Node, which replays recorded cases, or does what its fields say."""
     async with NodeServer() as asked:
         asked.put(MESSAGE_ID)
         asked.put(QUESTION, application=None)
@@ -313,7 +313,7 @@ async def unresolved() -> AsyncIterator[Scene]:
     host, asked, resolve = "twake.invalid", [], socket.getaddrinfo
 
     def here_only(name: Any, *args: Any, **more: Any) -> Any:
-        # The system's own answer, without a question to the network that may take its time.
+        # The system's own answer, without a query to the network that may take long.
         if name in (host, host.encode()):
             asked.append(name)
             return resolve(name, 80, flags=socket.AI_NUMERICHOST)
@@ -328,7 +328,7 @@ async def unresolved() -> AsyncIterator[Scene]:
 
 @functools.cache
 def _trusting() -> ssl.SSLContext:
-    # Made once: it takes long enough to hold up the other sends of a row.
+    # Made once: it takes so long that it would delay the other sends of a row.
     return client_context()
 
 
@@ -385,7 +385,7 @@ async def forward(how: Any) -> AsyncIterator[Scene]:
 
 @cause
 async def injected(kind: str, error: type[Exception]) -> AsyncIterator[Scene]:
-    """Send through a transport of the caller's, or his client around it, that fails."""
+    """Send through a failing transport of the caller's, or through his client around it."""
     tried: list[object] = []
 
     def handle(request: httpx.Request) -> httpx.Response:
@@ -440,13 +440,13 @@ def done(word: str, around: Around, **options: Any) -> Cause:
 
 
 async def without_environment(twake: TwakeSession, call: Call) -> None:
-    """Build a session from an environment that holds nothing of it."""
+    """Build a session from an environment without any of its variables."""
     with mock.patch.dict(os.environ, clear=True):
         TwakeSession.from_env()
 
 
 async def without_authorities(twake: TwakeSession, call: Call) -> None:
-    """Name certificate authorities in the environment that nobody wrote."""
+    """Name certificate authorities in the environment that do not exist."""
     for variable in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
         with mock.patch.dict(os.environ, {variable: "/nonexistent"}):
             TwakeSession("app", "key")
@@ -507,7 +507,7 @@ def _raised_in_a_child(call: Call) -> TwakeError:
 
 
 async def in_a_fork(twake: TwakeSession, call: Call) -> None:
-    """Use the session in a child that was forked, and raise here what is raised there."""
+    """Use the session in a forked child, and raise its exception here."""
     raise _raised_in_a_child(call)
 
 
@@ -603,7 +603,7 @@ async def _stop(twake: TwakeSession, sending: asyncio.Future[Any]) -> None:
 
 
 def cut_off() -> Cause:
-    """Close the session, whose patience is over, while the answer is awaited."""
+    """Close the session while the answer is awaited; its drain time is over."""
     return answer_awaited(_cut_off, "cut_off")
 
 
@@ -653,7 +653,7 @@ async def echoed_and_cancelled() -> AsyncIterator[Scene]:
 
 @cause
 async def cooldown() -> AsyncIterator[Scene]:
-    """Send after another send was told to come much later."""
+    """Send after another send was refused with a long wait."""
     async with FaultServer() as server:
         server.do_next(attrs.evolve(FAULTS["refuses_429_seconds"], retry_after="3600"))
 

@@ -1,4 +1,4 @@
-"""Many sends at once under random faults, over any transport: what was claimed of each."""
+"""Many sends at once under random faults, over any transport: the claim of each."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from twake_async import Outcome, RetryPolicy, TwakeError, TwakeSession
 
 __all__ = ["QUICK", "STORM", "UNPROVEN", "cancel_at_random", "storm"]
 
-#: What a random storm is made of: all but what takes seconds, megabytes or a shared cooldown.
+#: The faults of a random storm: all but those with seconds, megabytes or a shared cooldown.
 STORM = sorted(
     name
     for name, fault in FAULTS.items()
@@ -21,14 +21,14 @@ STORM = sorted(
     and not any(word in name for word in ("big", "bomb", "endless", "late"))
     and (not name.startswith("refuses_429") or name in ("refuses_429_absent", "refuses_429_zero"))
 )
-#: Those faults of a storm after which nobody knows what the server stored.
+#: The faults of a storm after which nobody knows what the server stored.
 UNPROVEN = [name for name in STORM if FAULTS[name].allowed == {"unknown"}]
 #: The default policy with short waits.
 QUICK = RetryPolicy(initial_wait=0.001, max_wait=0.004)
 
 
 async def storm(twake: TwakeSession, count: int, workers: int) -> dict[str, Claim]:
-    """Send `count` messages from `workers` tasks; return what was claimed of each front_id."""
+    """Send `count` messages from `workers` tasks; return the claim about each front_id."""
     claims: dict[str, Claim] = {}
     numbers = iter(range(count))
 

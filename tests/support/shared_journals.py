@@ -1,4 +1,4 @@
-"""Partitions of a journal in PostgreSQL, opened without an event loop, and what their rows say."""
+"""Partitions of a journal in PostgreSQL, opened without an event loop, and their rows."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def ended(intent: JournalEntry, outcome: Outcome = Outcome.DELIVERED, **fields) 
 
 
 def ask(conninfo: str, sql: str, *values) -> list[tuple]:
-    """Ask the database as a person would."""
+    """Query the database as a person would."""
     with psycopg.connect(conninfo, autocommit=True) as db:
         cursor = db.execute(sql, values)
         return cursor.fetchall() if cursor.description else []
@@ -61,14 +61,14 @@ def rows(conninfo: str) -> dict[str, str | None]:
 
 
 def cut(conninfo: str, store: PostgresStore) -> None:
-    """End the session of a partition, which does not know it yet; wait until its lock is free."""
+    """End the session of a partition, which does not notice it yet; wait until its lock is free."""
     pid = store._connection.pid
     ask(conninfo, "SELECT pg_terminate_backend(%s, 5000)", pid)
 
 
 @contextlib.contextmanager
 def taken_from(conninfo: str, store: PostgresStore):
-    """Let another process take a partition over whose session was ended."""
+    """Let another process take over a partition whose session was ended."""
     cut(conninfo, store)
     with opened(conninfo, store.source.part) as other:
         yield other

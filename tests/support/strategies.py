@@ -1,4 +1,4 @@
-"""What several property tests draw from."""
+"""Strategies that several property tests draw from."""
 
 from __future__ import annotations
 

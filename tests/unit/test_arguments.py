@@ -1,4 +1,4 @@
-"""Arguments of a session: what cannot work is refused before anything is opened."""
+"""Arguments of a session: one that cannot work is refused before anything is opened."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_the_header_is_the_documented_one():
 
 
 def test_a_request_that_is_never_sent_needs_no_credentials():
-    """Encoding alone, as a check of an input does, asks for no key."""
+    """A session that only encodes, as the check of an input does, needs no key."""
     assert Api().headers() == ()
 
 
@@ -108,7 +108,7 @@ def test_the_key_shows_nowhere():
 
 @given(st.text(), st.text())
 def test_credentials_either_log_in_or_are_refused(public_id, key):
-    """What passes gives a header that the server splits into exactly these two."""
+    """Credentials that pass give a header that the server splits into exactly these two."""
     found = check_credentials(public_id, key)
     if isinstance(found, Credentials):
         ((_, value),) = Api(credentials=found).headers()
@@ -165,7 +165,7 @@ def test_addresses_that_pass(given_, kept):
     ],
 )
 def test_plain_http_over_a_network_is_refused_unless_allowed(url):
-    """The key would be readable on the way; the error names both ways out."""
+    """Others could read the key on the network; the error names both fixes."""
     message = refused("base_url", check_base_url, url, allow_plain_http=False)
     assert "use https, or give allow_plain_http=True" in message
     kept = url.replace("HTTP:", "http:")
@@ -239,14 +239,14 @@ def test_addresses_that_cannot_work_are_refused(url, words, allow):
 
 
 def test_an_address_with_a_password_is_not_shown():
-    """What was pasted into the address does not come out in the error."""
+    """The error does not show the password that was in the address."""
     url = f"https://user:{SECRET}@host"
     assert SECRET not in refused("base_url", check_base_url, url, allow_plain_http=False)
 
 
 @given(st.text() | st.text(alphabet="htps:/[]@?#.1aé%\\ ").map(lambda text: "https://" + text))
 def test_any_text_is_an_address_or_refused(url):
-    """No text raises anything else."""
+    """No text raises another exception."""
     kept, field = "", "base_url"
     try:
         kept = check_base_url(url, allow_plain_http=False)
@@ -292,7 +292,7 @@ def test_what_can_be_called_is_a_callback(callback):
     ],
 )
 def test_a_callback_that_nothing_would_await_is_refused(callback, words):
-    """Where it is given, and not at the first message."""
+    """The error comes where the callback is given, not at the first message."""
     assert words in refused("on_attempt", check_callback, "on_attempt", callback)
     with pytest.raises(ConfigurationError, match=words):
         TwakeSession("id", "key", on_attempt=callback)
@@ -350,7 +350,7 @@ def test_the_host_that_is_checked_is_the_one_that_is_connected_to(library, url, 
 @pytest.mark.parametrize("transport", [None, "httpx2", "fast"])
 @pytest.mark.parametrize("url", ["https://\u2603.net", "http://[::1]evil.test"])
 def test_a_host_that_httpx_knows_no_way_to_is_a_wrong_setting(url, transport):
-    """The session is not made; no error of httpx's comes out of it."""
+    """The session is not made, and no error of httpx is raised."""
     with pytest.raises(ConfigurationError, match="check its host and port") as caught:
         TwakeSession("id", "key", base_url=url, transport=transport, proxy=None)
     assert caught.value.field == "base_url"
@@ -411,7 +411,7 @@ def test_a_choice_is_one_of_its_words():
 
 @pytest.mark.parametrize("value", [403, "403", None, {200}, {600}, {500}, {403.0}, {"403"}, {True}])
 def test_what_is_no_set_of_trusted_statuses_is_refused(value):
-    """500 is none either: the application itself says it, also after it stored."""
+    """500 is refused, too: the application itself answers 500, also after it stored the message."""
     with pytest.raises(ConfigurationError) as caught:
         check_statuses("trusted_statuses", value)
     assert caught.value.field == "trusted_statuses"

@@ -103,7 +103,7 @@ class Prepared:
 
 
 async def test_what_must_happen_before_an_attempt_happens_before_each_of_them():
-    """It is told the time that is left, and what it takes counts."""
+    """The preparation is told the time that is left, and its own time counts."""
     time = Time()
     request = Prepared(time)
     loop = attempts(REFUSED, GOOD, time=time)
@@ -113,7 +113,7 @@ async def test_what_must_happen_before_an_attempt_happens_before_each_of_them():
 
 
 async def test_an_attempt_that_cannot_be_prepared_is_one_that_ended_so():
-    """It is told to the observer, and the policy decides whether another follows."""
+    """The observer is told of it, and the policy decides whether another attempt follows."""
     time = Time()
     seen: list[Attempt] = []
     unsent = NotSentError("no login", reason="connect")
@@ -129,7 +129,7 @@ async def test_an_attempt_that_cannot_be_prepared_is_one_that_ended_so():
 
 @pytest.mark.parametrize("takes", [30.0, 31.0])
 async def test_nothing_leaves_where_the_preparation_took_all_the_time(takes):
-    """The deadline is over it, too."""
+    """The deadline includes the preparation."""
     time = Time()
     loop = attempts(GOOD, time=time)
     loop.transport.pool = Pool()
@@ -140,7 +140,7 @@ async def test_nothing_leaves_where_the_preparation_took_all_the_time(takes):
 
 
 async def test_a_preparation_that_fails_too_late_says_why_it_failed():
-    """That tells more than that the time is over."""
+    """The reason says more than a passed deadline."""
     time = Time()
     request = Prepared(time, NotSentError("no login", reason="login"), takes=31.0)
     with pytest.raises(NotSentError, match="no login"):
@@ -148,7 +148,7 @@ async def test_a_preparation_that_fails_too_late_says_why_it_failed():
 
 
 async def test_what_the_preparation_leaves_is_enough():
-    """Half a second may do."""
+    """Half a second may be enough."""
     time = Time()
     loop = attempts(GOOD, time=time)
     await loop.run(Prepared(time, takes=29.5), RetryPolicy(), 30)
@@ -157,7 +157,7 @@ async def test_what_the_preparation_leaves_is_enough():
 
 @attrs.define
 class Script:
-    """A transport that hands out what it was given."""
+    """A transport that returns the results that it was given."""
 
     facts: list
     seconds: list[float] = attrs.field(factory=list)
@@ -167,7 +167,7 @@ class Script:
     """The id of the message that the connection's last answer named."""
     connections: list = attrs.field(factory=list)
     names: list = attrs.field(factory=list)
-    """What each answer named, for the next request over its connection."""
+    """The ids that the answers named, for the next request over the connection."""
 
     def start_trace(self) -> Trace:
         return Trace()
@@ -214,7 +214,7 @@ class Pool:
 
 @pytest.mark.parametrize("unsent_attempts", [None, 1])
 async def test_a_send_asks_the_pool_for_a_connection_in_its_time(unsent_attempts):
-    """It names the message that it is about; with a number of attempts it does not wait for ever."""
+    """It names its message; where unsent attempts are limited, it does not wait for ever."""
     loop = attempts(GOOD)
     loop.transport.pool = pool = Pool()
     await loop.run(EDIT, RetryPolicy(unsent_attempts=unsent_attempts), 30)
@@ -223,7 +223,7 @@ async def test_a_send_asks_the_pool_for_a_connection_in_its_time(unsent_attempts
 
 
 async def test_one_request_alone_asks_the_pool_once():
-    """What fails to connect is not tried again by it."""
+    """It does not try a failed connection again."""
     loop = attempts(GOOD)
     loop.transport.pool = pool = Pool()
     assert (await loop.ask(EDIT, 30)).id == "m1"
@@ -242,7 +242,7 @@ async def test_an_idle_connection_is_used_at_once():
 
 
 async def test_an_answer_is_judged_by_what_its_connection_named_before():
-    """A create is not delivered by the answer to another one."""
+    """The answer to another create does not prove that this one was delivered."""
     loop = attempts(GOOD)
     loop.transport.named = "m1"
     with pytest.raises(OutcomeUnknownError) as caught:
@@ -251,14 +251,14 @@ async def test_an_answer_is_judged_by_what_its_connection_named_before():
 
 
 async def test_a_connection_is_told_which_message_its_answer_proved_delivered():
-    """None where it proved no delivery: then the connection is not used again."""
+    """It is told None where the answer proved no delivery: then it is not used again."""
     loop = attempts(later("0"), GOOD)
     await loop.run(REQUEST, RetryPolicy(), 30)
     assert loop.transport.names == [None, "m1"]
 
 
 async def test_a_wait_that_takes_too_long_leaves_the_reason_of_the_last_attempt():
-    """That the deadline is over tells less than the attempt did."""
+    """The reason says more than a passed deadline."""
     time = Time()
     clock = time.clock()
 
@@ -323,14 +323,14 @@ async def test_a_create_of_unknown_outcome_is_never_repeated_by_default():
 
 
 async def test_an_edit_is_repeated_after_a_lost_answer():
-    """An edit is idempotent, and says nothing of duplicates."""
+    """An edit is idempotent, so its message is not marked as a possible duplicate."""
     answer = Answer(200, [], b'{"object": {"id": "m1", "front_id": "mine"}}')
     message = await attempts(LOST, answer).run(EDIT, RetryPolicy(), 30)
     assert not message.maybe_duplicated
 
 
 async def test_a_create_that_was_resent_says_that_it_may_stand_twice():
-    """With the caller's leave a lost create is sent again, and the message carries the doubt."""
+    """If the caller permits it, a lost create is sent again, and its message is marked."""
     policy = RetryPolicy(on_unknown="resend")
     message = await attempts(LOST, GOOD).run(REQUEST, policy, 30)
     assert message.maybe_duplicated
@@ -338,7 +338,7 @@ async def test_a_create_that_was_resent_says_that_it_may_stand_twice():
 
 @pytest.mark.parametrize("last", [Answer(401, [], b""), REFUSED])
 async def test_a_refusal_after_a_doubt_is_raised_as_the_doubt(last):
-    """What came after a lost attempt proves nothing about it; the refusal stands as the cause."""
+    """A later refusal proves nothing about a lost attempt; it is the cause of the error."""
     policy = RetryPolicy(attempts=2, unsent_attempts=1, on_unknown="resend")
     with pytest.raises(OutcomeUnknownError) as caught:
         await attempts(LOST, last).run(REQUEST, policy, 30)
@@ -349,14 +349,14 @@ async def test_a_refusal_after_a_doubt_is_raised_as_the_doubt(last):
 
 
 async def test_a_refusal_that_is_final_is_not_repeated():
-    """Only "later" may be asked again."""
+    """Only "later" is tried again."""
     with pytest.raises(RefusedError) as caught:
         await attempts(Answer(401, [], b"")).run(REQUEST, RetryPolicy(), 30)
     assert caught.value.attempts == 1
 
 
 async def test_retry_after_is_waited_for_and_a_jitter_more():
-    """The server's own seconds come first."""
+    """The send waits for the seconds that the server named."""
     time = Time()
     await attempts(later("7"), GOOD, time=time).run(REQUEST, RetryPolicy(), 30)
     assert time.waits == pytest.approx([7.1])
@@ -399,7 +399,7 @@ async def test_the_cooldown_holds_for_every_send_of_the_session():
 
 @pytest.mark.parametrize(("passed", "waits"), [(6.5, [0.6]), (7.0, [])])
 async def test_a_cooldown_is_over_once_its_time_has_passed(passed, waits):
-    """A part of it is waited for, and nothing afterwards, jitter included."""
+    """A send waits for the rest of a cooldown, and later sends do not wait, jitter included."""
     time = Time()
     loop = attempts(later("7"), GOOD, time=time)
     with pytest.raises(RateLimitedError):
@@ -410,7 +410,7 @@ async def test_a_cooldown_is_over_once_its_time_has_passed(passed, waits):
 
 
 async def test_a_batch_is_told_what_is_left_of_a_cooldown():
-    """Nothing before one and after it, nor once the session closes."""
+    """It is told 0 seconds before and after a cooldown, and once the session closes."""
     time = Time()
     loop = attempts(later("7"), time=time)
     assert loop.cooling() == 0.0
@@ -428,7 +428,7 @@ async def test_a_batch_is_told_what_is_left_of_a_cooldown():
 
 @pytest.mark.parametrize("seconds", [5, 7])
 async def test_a_send_whose_deadline_ends_within_the_cooldown_does_not_begin(seconds):
-    """Nothing is sent, nothing is waited for, and the reason says why."""
+    """Nothing is sent, nobody waits, and the reason says why."""
     time = Time(chance=0.0)
     loop = attempts(later("7"), time=time)
     with pytest.raises(RateLimitedError):
@@ -499,7 +499,7 @@ async def test_no_attempt_begins_after_the_deadline():
 
 
 async def test_the_observer_is_told_how_long_the_next_attempt_waits():
-    """None where no other attempt follows."""
+    """It is told None where no other attempt follows."""
     seen: list[Attempt] = []
     await attempts(REFUSED, GOOD, on_attempt=seen.append).run(REQUEST, RetryPolicy(), 30)
     assert [(one.number, one.wait, one.elapsed) for one in seen] == [
@@ -523,7 +523,7 @@ async def test_an_empty_budget_ends_the_retries_and_deliveries_fill_it():
 
 
 async def test_what_never_left_is_tried_until_the_deadline_and_costs_no_budget():
-    """Neither `attempts` nor the budget bounds what is proven to do no harm."""
+    """Neither `attempts` nor the budget limits attempts that certainly did not leave."""
     time = Time()
     loop = attempts(*[REFUSED] * 20, GOOD, budget=RetryBudget(0, 0), time=time)
     await loop.run(REQUEST, RetryPolicy(attempts=1, max_wait=1), 30)
@@ -550,7 +550,7 @@ async def test_unsent_attempts_and_the_others_are_counted_apart():
 
 
 async def test_a_cancelled_attempt_is_told_to_the_observer_and_raised():
-    """Cancellation carries no outcome, but whoever observes attempts learns of it."""
+    """Cancellation carries no outcome, but the observer of attempts is told of it."""
     seen: list[Attempt] = []
     loop = attempts(asyncio.CancelledError(), on_attempt=seen.append)
     with pytest.raises(asyncio.CancelledError):
@@ -559,7 +559,7 @@ async def test_a_cancelled_attempt_is_told_to_the_observer_and_raised():
 
 
 async def test_a_send_that_is_cancelled_during_another_attempt_may_have_arrived():
-    """That an earlier attempt did not leave proves nothing of this one."""
+    """An earlier attempt that did not leave proves nothing about this one."""
     loop = attempts(REFUSED, asyncio.CancelledError())
     with pytest.raises(asyncio.CancelledError):
         await loop.run(REQUEST, RetryPolicy(), 30)
@@ -594,7 +594,7 @@ async def test_an_observer_that_raises_changes_nothing(caplog):
 
 
 async def test_attempts_are_logged_at_debug_and_without_the_text(caplog):
-    """The log tells facts, and is silent unless asked."""
+    """The records hold facts, and only the level DEBUG shows them."""
     with caplog.at_level(logging.DEBUG, "twake_async"):
         await attempts(REFUSED, GOOD).run(REQUEST, RetryPolicy(), 30)
     assert len(caplog.records) == 2
@@ -613,7 +613,7 @@ async def test_a_record_is_one_line_whatever_the_server_names(caplog):
 
 
 class Heard:
-    """Listens to attempts, and forbids the third."""
+    """A listener that forbids the third attempt."""
 
     guard = None
 
@@ -629,7 +629,7 @@ class Heard:
 
 
 class Asking(Script):
-    """A transport that asks whether the request may leave, as each of them does."""
+    """A transport that asks whether the request may leave, as each transport does."""
 
     async def attempt(self, connection, prepared, trace, seconds, judge):
         if not trace.may_leave():
@@ -653,7 +653,7 @@ class Expiring(Heard):
 
 
 async def test_an_attempt_that_may_not_leave_any_more_does_not_count():
-    """It is prepared again at once; neither the observer nor the budget hears of it."""
+    """It is prepared again at once; neither the observer nor the budget is told of it."""
     listener, seen = Expiring([False, True, False, True]), []
     loop = attempts(REFUSED, GOOD, on_attempt=seen.append)
     loop.transport = Asking(loop.transport.facts)
@@ -671,7 +671,7 @@ async def test_an_attempt_that_may_not_leave_any_more_does_not_count():
 
 
 async def test_an_attempt_that_may_not_leave_ends_with_the_deadline():
-    """As one for which no connection was found in time."""
+    """It ends like an attempt that found no connection in time."""
     time = Time()
     listener = Expiring([False] * 9)
     listener.before_retry = functools.partial(asyncio.sleep, 0)
@@ -685,7 +685,7 @@ async def test_an_attempt_that_may_not_leave_ends_with_the_deadline():
 
 
 async def test_a_pause_of_which_another_process_heard_holds_all_sends():
-    """A shorter one does not end it."""
+    """A shorter pause does not end a longer one."""
     time = Time()
     loop = attempts(GOOD, time=time)
     loop.cool(5.0)
@@ -697,7 +697,7 @@ async def test_a_pause_of_which_another_process_heard_holds_all_sends():
 
 @pytest.mark.parametrize("doubt", [True, False])
 async def test_a_listener_hears_of_each_attempt_and_may_forbid_another(doubt):
-    """What was unknown before stays so; the error that forbids is its cause, or is raised."""
+    """An unknown outcome stays unknown; the error that forbids is its cause, or is raised."""
     listener = Heard()
     first = LOST if doubt else REFUSED
     loop = attempts(first, REFUSED, GOOD)
@@ -711,7 +711,7 @@ async def test_a_listener_hears_of_each_attempt_and_may_forbid_another(doubt):
 
 
 async def test_a_listener_is_asked_before_each_retry_also_when_the_session_closes():
-    """A batch writes its journal before it makes another request, whatever comes of that."""
+    """A batch writes its journal before each further request, even if that one is not made."""
     closed = Failure(sent=False, reason="closed", detail="closed")
     listener = Heard()
     time = Time()
@@ -748,7 +748,7 @@ async def test_the_real_clock_waits():
 
 
 async def test_a_batch_reads_the_same_clock():
-    """What a batch waits for is measured as the session measures it."""
+    """The waits of a batch are measured with the session's clock."""
     time = Time(at=7.0)
     loop = attempts(time=time)
     assert loop.now() == 7.0
@@ -757,7 +757,7 @@ async def test_a_batch_reads_the_same_clock():
 
 
 async def test_closing_in_a_cooldown_ends_the_wait_and_does_not_spin():
-    """A send that waits for the server's pause asks the clock no more once the session closes."""
+    """A send that waits for the server's pause does not ask the clock again after the close."""
     pauses: list[float] = []
 
     async def pause(seconds: float, line: Pauses) -> None:
@@ -780,7 +780,7 @@ async def test_closing_in_a_cooldown_ends_the_wait_and_does_not_spin():
 
 @pytest.mark.parametrize("facts", [[LOST], [LOST, LOST]])
 async def test_an_unknown_end_is_not_its_own_cause(facts):
-    """The last of several unknown attempts is raised, and nothing stands behind it."""
+    """The last of several unknown attempts is raised, without a cause."""
     policy = RetryPolicy(attempts=len(facts), on_unknown="resend")
     with pytest.raises(OutcomeUnknownError) as caught:
         await attempts(*facts).run(REQUEST, policy, 30)
@@ -793,7 +793,7 @@ def refused(reason: str) -> RefusedError:
 
 
 class Stepping(Prepared):
-    """A request with steps that may recover from a refusal, and look for what became of it.
+    """A request with steps that may recover from a refusal, and look for its message.
 
     Args:
         time: The clock.
@@ -845,7 +845,7 @@ class Stepping(Prepared):
 
 
 async def test_what_a_step_recovers_from_is_tried_again_at_once():
-    """It waits for nothing, costs nothing of the budget, and is no attempt of the policy's."""
+    """It does not wait, takes nothing from the budget, and is no attempt of the policy."""
     time, seen = Time(), []
     request = Stepping(time, recovers=["token"], answered_in=1.0)
     loop = attempts(
@@ -861,7 +861,7 @@ async def test_what_a_step_recovers_from_is_tried_again_at_once():
 
 
 async def test_an_attempt_after_a_recovery_leaves_the_policy_all_of_its_attempts():
-    """Two attempts of the policy's, and the one that was recovered from."""
+    """The policy has two attempts, besides the one before the recovery."""
     request = Stepping(Time(), recovers=["token"])
     loop = attempts(refused("token"), later(), later(), GOOD)
     with pytest.raises(RateLimitedError) as caught:
@@ -870,7 +870,7 @@ async def test_an_attempt_after_a_recovery_leaves_the_policy_all_of_its_attempts
 
 
 async def test_a_step_recovers_once_from_each_reason():
-    """What comes again after it is final, also where another reason came between."""
+    """A reason that comes again is final, also where another reason came between."""
     time = Time()
     request = Stepping(time, recovers=["token", "thread"])
     loop = attempts(refused("token"), refused("thread"), refused("token"), GOOD, time=time)
@@ -881,7 +881,7 @@ async def test_a_step_recovers_once_from_each_reason():
 
 
 async def test_a_step_that_does_not_recover_ends_the_send():
-    """The refusal that it was to change is raised."""
+    """The refusal that the step was asked about is raised."""
     request = Stepping(Time(), recovers=["thread"], recovery=False)
     with pytest.raises(RefusedError) as caught:
         await attempts(refused("thread"), GOOD).run(request, RetryPolicy(), 30)
@@ -890,7 +890,7 @@ async def test_a_step_that_does_not_recover_ends_the_send():
 
 @pytest.mark.parametrize("fact", [LOST, REFUSED])
 async def test_a_step_recovers_from_refusals_only(fact):
-    """What may have been stored is not sent once more for it; what never left needs no step."""
+    """A message that may be stored is not sent again; one that never left needs no step."""
     request = Stepping(Time(), recovers=["lost", "connect"])
     with pytest.raises(TwakeError):
         await attempts(fact, GOOD).run(request, RetryPolicy.never(), 30)
@@ -898,7 +898,7 @@ async def test_a_step_recovers_from_refusals_only(fact):
 
 
 async def test_what_a_look_finds_is_delivered():
-    """The observer is told, and the budget; the listener heard already that the attempt is over."""
+    """The observer and the budget are told; the listener knows already that the attempt is over."""
     time, seen, listener = Time(), [], Heard()
     found = object()
     request = Stepping(time, found=[found])
@@ -925,7 +925,7 @@ async def test_what_a_look_finds_is_delivered():
     ],
 )
 async def test_a_tenth_of_the_deadline_is_kept_for_a_look(seconds, answered_in, given, looked):
-    """2 seconds at the most; the look gets what the attempts left over, too."""
+    """It is 2 seconds at the most; the look also gets the time that the attempts left over."""
     time = Time()
     request = Stepping(time, can_look=True, answered_in=answered_in)
     loop = attempts(LOST, time=time)
@@ -936,7 +936,7 @@ async def test_a_tenth_of_the_deadline_is_kept_for_a_look(seconds, answered_in, 
 
 
 async def test_a_look_is_told_how_many_attempts_may_have_made_copies():
-    """One that never left is none of them."""
+    """An attempt that never left is not counted."""
     request = Stepping(Time(), can_look=True)
     loop = attempts(LOST, REFUSED, LOST, LOST, GOOD)
     await loop.run(request, RetryPolicy(attempts=9, on_unknown="resend"), 30)
@@ -945,7 +945,7 @@ async def test_a_look_is_told_how_many_attempts_may_have_made_copies():
 
 @pytest.mark.parametrize(("reconcile", "can_look"), [(False, True), (True, False), (False, False)])
 async def test_without_a_look_the_attempts_get_the_whole_deadline(reconcile, can_look):
-    """The policy may forbid it, and not each message can be looked for."""
+    """The policy may forbid a look, and some messages cannot be looked for."""
     request = Stepping(Time(), can_look=can_look)
     loop = attempts(LOST)
     with pytest.raises(OutcomeUnknownError):
@@ -967,7 +967,7 @@ async def test_nothing_is_looked_for_that_was_certainly_not_stored(fact):
 async def test_after_a_look_that_left_no_time_for_another_attempt_nothing_is_waited_for(
     takes, waits
 ):
-    """The wait must end before the deadline of the attempts, 2 of the 30 seconds being the look's."""
+    """It must end before the deadline of the attempts: 2 of the 30 seconds are for the look."""
     time = Time()
     request = Stepping(time, can_look=True, look_takes=takes)
     policy = RetryPolicy(attempts=2, on_unknown="resend", initial_wait=0.5)
@@ -987,7 +987,7 @@ async def test_a_closed_session_prepares_no_attempt():
 
 
 async def test_closing_ends_the_shared_calls_that_do_not_end_by_themselves():
-    """They get half a second, and are cancelled then."""
+    """They get half a second, and then they are cancelled."""
     loop = attempts()
     task = loop.tasks.start(asyncio.Event().wait())
     async with asyncio.timeout(20):
@@ -996,7 +996,7 @@ async def test_closing_ends_the_shared_calls_that_do_not_end_by_themselves():
 
 
 class Observed(Stepping):
-    """A request that events may settle: `shown` is what each question for one returns."""
+    """A request that events may settle; the questions for an event return `shown`, one by one."""
 
     def __init__(self, time, *shown) -> None:
         super().__init__(time)
@@ -1009,7 +1009,7 @@ class Observed(Stepping):
 
 
 async def test_an_event_settles_what_was_refused():
-    """It outranks the answer; all attempts that left may have made the message."""
+    """The event counts more than the answer; all attempts that left may have made the message."""
     found = object()
     request = Observed(Time(), found)
     assert await attempts(REFUSED, refused("no")).run(request, RetryPolicy(), 30) is found
@@ -1022,7 +1022,7 @@ async def test_an_event_settles_what_was_refused():
         ([REFUSED, refused("no")], [0, 0, 0, 1, 1]),
         # Both left: the refusal may be the wrong answer of either.
         ([LOST, refused("no")], [1, 1, 1, 2, 2]),
-        # The last one is unknown: so many are.
+        # The last attempt is unknown, so both attempts that left count.
         ([LOST, REFUSED, LOST], [1, 1, 1, 1, 1, 1, 2, 2]),
     ],
 )
@@ -1066,7 +1066,7 @@ async def test_closing_waits_for_the_calls_that_sends_share():
 
 
 async def test_a_shared_call_that_ended_is_not_kept():
-    """A session that logs in each hour for a year holds no memory of it."""
+    """A session that logs in each hour for a year keeps none of these calls in memory."""
     loop = attempts()
 
     async def call() -> int:

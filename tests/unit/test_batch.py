@@ -75,7 +75,7 @@ async def test_each_draft_is_delivered_once_and_reported_once(server, give):
 
 
 async def test_a_bad_draft_is_reported_and_ends_nothing(server):
-    """What cannot be sent is NOT_SENT with its reason; what stands around it is delivered."""
+    """A draft that cannot be sent is NOT_SENT with its reason; the others are delivered."""
     good = list(drafts(2))
     bad = ["no draft", MessageDraft("c0", ""), MessageDraft("c0", {1: 2}), None]
     async with session(server) as twake:
@@ -156,7 +156,7 @@ async def test_an_input_that_cannot_be_iterated_is_refused_at_the_call(server):
 
 
 async def every_404(reader, writer):
-    """Answer each request as a web server does that knows nothing of Twake."""
+    """Answer each request like a web server that knows nothing of Twake."""
     with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
         while True:
             head = await reader.readuntil(b"\r\n\r\n")
@@ -183,7 +183,7 @@ async def test_a_wrong_address_costs_no_message(give):
             await collect(twake.send_many(give(count())), seen)
     assert caught.value.reason == "address"
     assert 0 < len(taken) <= 11 * 10
-    # What `slowly` was interrupted with, it never gave.
+    # The draft that `slowly` was about to give when it was interrupted was never given.
     assert [delivery.draft for delivery in seen] == taken[: len(seen)]
     assert len(taken) - len(seen) <= (give is slowly)
     for delivery in seen:
@@ -203,7 +203,7 @@ async def test_a_wrong_address_costs_no_message(give):
     ],
 )
 async def test_what_every_message_would_meet_ends_the_batch_before_the_first(problem, kind):
-    """The error is that of a send, says what to fix, and comes after all that was taken."""
+    """The error is that of a send, says what to fix, and comes after all deliveries."""
     seen, send = [], Sender()
     server = Known(Check(problem, "fix this"))
     with pytest.raises(kind, match="fix this") as caught:
@@ -216,7 +216,7 @@ async def test_what_every_message_would_meet_ends_the_batch_before_the_first(pro
 
 @pytest.mark.parametrize("problem", ["", "unreachable", "later", "unclear"])
 async def test_what_may_pass_does_not_hold_a_batch_up(problem):
-    """A server that is busy, or that answers like no other, gets the messages all the same."""
+    """A server that is busy, or that gives an unknown answer, still gets the messages."""
     server = Known(Check(problem, "so it is"))
     deliveries = await collect(stream(drafts(30, channels=30), at_once, plan(server=server)))
     assert [delivery.outcome for delivery in deliveries] == [Outcome.DELIVERED] * 30
@@ -224,7 +224,7 @@ async def test_what_may_pass_does_not_hold_a_batch_up(problem):
 
 
 async def test_nothing_is_asked_where_nothing_leaves():
-    """An empty input, or one of bad drafts alone, makes no request."""
+    """An empty input, or one with only bad drafts, makes no request."""
     server = Known(Check("address", "no Twake there"))
     bad = [None, "no draft", MessageDraft("c0", ""), MessageDraft("c1", "")]
     assert await collect(stream([], at_once, plan(server=server))) == []
@@ -238,7 +238,7 @@ async def test_nothing_is_asked_where_nothing_leaves():
 
 
 async def test_a_session_is_asked_nothing_for_drafts_that_it_cannot_send(server):
-    """It encodes them first, so that bad ones alone reach no server."""
+    """It encodes the drafts first, so an input with only bad ones makes no request."""
     bad = [MessageDraft("c0", ""), MessageDraft("c1", {1: 2})]
     async with TwakeSession("app", "k" * 40, group_id="g1", base_url=server.url) as twake:
         deliveries = await collect(twake.send_many(bad))
@@ -247,7 +247,7 @@ async def test_a_session_is_asked_nothing_for_drafts_that_it_cannot_send(server)
 
 
 async def test_a_resumed_batch_with_nothing_left_asks_nothing(server, tmp_path):
-    """What the journal knows needs no server."""
+    """A message that the journal knows as ended needs no server."""
     journal = Journal(tmp_path / "run.sqlite")
     for asked in (2, 2):
         async with TwakeSession("app", "k" * 40, group_id="g1", base_url=server.url) as twake:
@@ -274,7 +274,7 @@ async def test_a_session_asks_once_for_each_group(server, proof):
 
 
 async def test_a_check_that_fails_proves_nothing(server):
-    """A group that the server was not seen to know is asked about again."""
+    """A group that no check confirmed is checked again."""
     server.do_next("close_at_first_byte")
     async with session(server) as twake:
         assert not (await twake.check()).ok
@@ -285,7 +285,7 @@ async def test_a_check_that_fails_proves_nothing(server):
 
 
 def test_what_a_session_remembers_of_groups_is_bounded():
-    """A service of very many groups asks again now and then, and grows no further."""
+    """A service of very many groups asks again now and then, and its memory does not grow."""
     groups = ProvenGroups()
     for number in range(2_500):
         groups.add(f"g{number}")
@@ -294,7 +294,7 @@ def test_what_a_session_remembers_of_groups_is_bounded():
 
 
 async def test_the_session_that_closes_under_the_first_question_ends_the_batch(server):
-    """What was taken is NOT_SENT, as it is when a message meets the closed session."""
+    """The drafts that were taken are NOT_SENT, as when a message meets the closed session."""
     seen = []
     twake = session(server)
     batch = twake.send_many(drafts(5, channels=5))
@@ -307,7 +307,7 @@ async def test_the_session_that_closes_under_the_first_question_ends_the_batch(s
 
 
 async def test_an_input_that_waits_does_not_keep_a_batch_from_ending():
-    """Once nothing more can be sent, nobody waits for the next draft."""
+    """Once nothing more can be sent, the batch does not wait for the next draft."""
     left = []
 
     async def one_then_never():
@@ -380,7 +380,7 @@ async def test_a_slow_channel_does_not_hold_up_the_others():
 
 
 async def test_a_channel_that_fills_the_line_stops_the_input_until_it_moves():
-    """Behind a slow channel only so many drafts are in the queue; what comes after waits outside."""
+    """A slow channel has only so many drafts in the queue; the input waits with the rest."""
     taken = 0
 
     def count(items):
@@ -403,7 +403,7 @@ async def test_a_channel_that_fills_the_line_stops_the_input_until_it_moves():
 
 @given(st.lists(st.sampled_from(["add a", "add b", "add none", "take", "end"]), max_size=60))
 def test_channels_hand_out_one_at_a_time_in_order_and_lose_nothing(steps):
-    """Whatever the order of events, a channel has at most one item out, and its order is kept."""
+    """In any order of events, a channel has at most one item out, and its order is kept."""
     channels: Channels[tuple[str | None, int]] = Channels(3)
     added, taken, out = [], [], []
     for number, step in enumerate(steps):
@@ -460,7 +460,7 @@ async def test_the_error_of_a_delivery_is_freed_with_it(server):
 
 
 async def test_after_an_unknown_the_channel_goes_on(server):
-    """By default what follows in the channel is sent, in order."""
+    """By default the next drafts of the channel are sent, in order."""
     server.do_next("stores_close")
     async with session(server) as twake:
         deliveries = await collect(twake.send_many(drafts(3)))
@@ -491,7 +491,7 @@ async def test_hold_stops_the_channel_of_an_unknown_and_no_other(server):
 @pytest.mark.parametrize("fault", ["loses_close", "refuses_group", "unsent"])
 @pytest.mark.parametrize("hold_after", ["unknown", "failure"])
 async def test_a_channel_is_held_after_the_ends_that_were_named(fault, hold_after):
-    """hold_after="failure" holds it after any end but DELIVERED, "unknown" after that one."""
+    """hold_after="failure" holds it after any outcome but DELIVERED, "unknown" after UNKNOWN."""
     errors = {
         "loses_close": OutcomeUnknownError("lost", reason="lost"),
         "refuses_group": RefusedError("no", reason="group"),
@@ -517,7 +517,7 @@ async def test_a_channel_is_held_after_the_ends_that_were_named(fault, hold_afte
 
 @pytest.mark.parametrize("journal", [False, True])
 async def test_a_draft_that_cannot_be_sent_holds_its_channel(tmp_path, journal):
-    """It did not arrive, so nothing may overtake it; what is no draft has no channel to hold."""
+    """It did not arrive, so nothing may overtake it; an item that is no draft has no channel."""
     items = [
         "no draft",
         MessageDraft("c0", ""),
@@ -553,7 +553,7 @@ async def test_rate_spaces_the_sends_evenly(in_flight):
 
 
 async def test_a_429_slows_everyone_and_costs_no_message(server):
-    """A pause beyond the deadline holds the whole batch back in place of failing its messages."""
+    """A pause beyond the deadline delays the whole batch, and no message fails."""
     clock = Clock()
 
     async def pause(seconds, stop):
@@ -572,7 +572,7 @@ async def test_a_429_slows_everyone_and_costs_no_message(server):
 
 
 async def test_a_send_that_met_the_pause_after_it_began_is_sent_after_it():
-    """A message that only the server's pause kept from leaving is not reported, but sent later."""
+    """A message that only waited for the server's pause is not reported, but sent later."""
     clock = Clock()
     tries = Counter()
 
@@ -638,7 +638,7 @@ async def test_a_slow_input_gets_no_more_workers_than_it_needs():
 
 
 class InputError(Exception):
-    """What a broken input raises."""
+    """The error that a broken input raises."""
 
 
 @pytest.mark.parametrize("give", [iter, slowly], ids=["sync", "async"])
@@ -730,7 +730,7 @@ async def test_leaving_early_waits_for_no_pause_of_the_server():
 
 
 async def test_a_break_or_an_error_in_the_consumer_leaves_nothing_running(server):
-    """A loop that is left without closing is closed all the same, soon."""
+    """A batch whose loop is left without closing it is still closed, soon after."""
     for leave in ("break", "raise"):
         async with session(server) as twake:
             with contextlib.suppress(InputError):
@@ -746,7 +746,7 @@ async def test_a_break_or_an_error_in_the_consumer_leaves_nothing_running(server
 
 @pytest.mark.parametrize("waits_in", ["send", "input", "rate", "drain"])
 async def test_cancelling_cancels_what_is_in_flight_and_says_what_is_certain(waits_in):
-    """A cancelled batch ends at once: sends on their way are UNKNOWN, what never left NOT_SENT."""
+    """A cancelled batch ends at once: sends in flight are UNKNOWN, the others NOT_SENT."""
     told = []
     send = Sender()
     batch_plan = plan(in_flight=2, on_progress=told.append, rate=1 if waits_in == "rate" else None)
@@ -812,7 +812,7 @@ async def test_a_cancelled_batch_on_a_silent_server_ends_at_once(server):
 
 
 async def test_a_send_cancelled_between_attempts_is_what_its_attempts_were():
-    """Cancelled while waiting after a 429, a message is REFUSED: nothing of it is in the channel."""
+    """Cancelled while it waits after a 429, a message is REFUSED: nothing of it was stored."""
     told = []
 
     async def refused_once(request, listener):
@@ -832,7 +832,7 @@ async def test_a_send_cancelled_between_attempts_is_what_its_attempts_were():
 
 
 async def test_a_delivery_whose_message_was_lost_to_a_cancellation_is_unknown():
-    """DELIVERED is claimed only with the message in hand."""
+    """DELIVERED is reported only together with the message."""
     told = []
 
     async def delivered_and_stuck(request, listener):
@@ -860,7 +860,7 @@ async def test_a_stranger_who_cancels_a_worker_ends_the_batch_with_that_cancella
 
 
 async def test_a_fault_of_the_machinery_is_raised_and_not_swallowed():
-    """What fails outside of any send ends the batch with that error."""
+    """An error outside of any send ends the batch, and is raised."""
     clock = Clock()
 
     async def broken(seconds):
@@ -896,7 +896,7 @@ async def test_a_session_that_closes_ends_the_batch_and_reports_what_was_taken(s
 
 
 async def test_progress_counts_by_outcome(server):
-    """The observer sees each end with the counts so far."""
+    """The observer gets each outcome with the counts so far."""
     told = []
     server.do_next("stores_close")
     async with session(server) as twake:

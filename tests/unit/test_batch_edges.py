@@ -1,4 +1,4 @@
-"""The edges of a batch: what goes in, how it is stopped, and what callers raise in it."""
+"""The edges of a batch: its input, how it is stopped, and errors that callers raise in it."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ WAYS = pytest.mark.parametrize("give", [iter, slowly], ids=["sync", "async"])
 
 
 class Panic(BaseException):
-    """What pyo3 raises for a panic in Rust, and func_timeout for a timeout: no Exception."""
+    """An error like that of pyo3 for a panic in Rust, or of func_timeout: no `Exception`."""
 
 
 FATAL = pytest.mark.parametrize(
@@ -61,7 +61,7 @@ async def within(seconds: float, batch, into=None):
 
 
 def accounted(seen, told, taken) -> None:
-    """Hold what was yielded and told against what was taken: each once, and nothing else."""
+    """Check that each draft that was taken was yielded and told once, and no other one."""
     assert Counter(id(delivery.draft) for delivery in seen) == Counter(map(id, taken))
     ends = [progress.delivery for progress in told if progress.delivery]
     assert Counter(map(id, ends)) == Counter(map(id, seen))
@@ -94,7 +94,7 @@ async def test_whatever_the_input_raises_ends_the_batch_after_what_it_gave(serve
 @FATAL
 @WAYS
 async def test_whatever_on_progress_raises_ends_the_batch(server, give, fatal):
-    """What is on its way ends and is yielded; nothing more is sent, and nothing is lost."""
+    """Sends in flight end and are yielded; nothing more is sent, and nothing is lost."""
     taken, told, seen = [], [], []
 
     def count():
@@ -120,7 +120,7 @@ async def test_whatever_on_progress_raises_ends_the_batch(server, give, fatal):
 
 @FATAL
 async def test_whatever_on_attempt_raises_ends_the_batch(server, fatal):
-    """The message whose attempt was told is UNKNOWN: nothing tells whether another was begun."""
+    """The message whose attempt was told is UNKNOWN: nobody knows whether another one began."""
     taken, told, seen = [], [], []
 
     def count():
@@ -172,7 +172,7 @@ async def test_whatever_key_raises_ends_the_batch(tmp_path, fatal):
 
 @FATAL
 async def test_whatever_is_raised_between_attempts_ends_the_batch(fatal):
-    """A pause, a probe or a journal that fails so is told, and its draft accounted for."""
+    """An error of a pause, a probe or a journal is raised, and each draft is reported."""
     taken, told, seen = list(drafts(9)), [], []
     server = Known(Check("", "well"))
 
@@ -237,7 +237,7 @@ def test_workers_that_are_torn_down_with_their_loop_end_at_once(waits_in):
 
 
 async def test_workers_that_strangers_cancel_leave_no_draft_unaccounted_for(tmp_path):
-    """What waited behind a busy channel is yielded before the cancellation is raised."""
+    """Drafts that waited behind a busy channel are yielded before the cancellation is raised."""
     taken, told, seen, send = [], [], [], Sender()
 
     def count():
@@ -336,7 +336,7 @@ async def test_a_bad_draft_of_any_form_is_not_sent_and_ends_nothing(
 
 
 async def test_what_is_wrong_with_a_mapping_is_said():
-    """The name that no draft has, the field that is missing, the value that cannot be."""
+    """The error names the unknown name, the missing field or the wrong value."""
     bad = [BAD[0], BAD[1], BAD[2], ["c0", "x"]]
     deliveries = await collect(stream(bad, at_once, plan()))
     words = [str(delivery.error) for delivery in deliveries]
@@ -353,7 +353,7 @@ async def test_what_is_wrong_with_a_mapping_is_said():
 
 @pytest.mark.parametrize("one", [{"channel_id": "c0", "content": "x"}, "c0", b"c0"])
 async def test_one_mapping_in_place_of_many_is_refused_at_the_call(server, one):
-    """It can be iterated, and is a mistake all the same."""
+    """It can be iterated, but it is a mistake."""
     async with session(server) as twake:
         with pytest.raises(ConfigurationError) as caught:
             twake.send_many(one)
@@ -482,7 +482,7 @@ async def test_a_stopped_batch_lets_what_is_on_its_way_end_and_begins_nothing(gi
 
 @pytest.mark.parametrize("waits_in", ["input", "rate", "cooling", "pause", "check", "room"])
 async def test_whatever_a_batch_waits_for_it_is_stopped_at_once(waits_in):
-    """An input without an end, a rate, a server's pause, an outage or a slow caller."""
+    """It may wait for an endless input, a rate, a server's pause, an outage or a slow caller."""
     stop, clock, server = asyncio.Event(), Clock(), Known()
     options = {"in_flight": 2, "stop": stop, "pace": clock, "server": server}
 
@@ -543,7 +543,7 @@ async def test_a_batch_that_was_stopped_before_it_began_takes_nothing():
 
 
 async def test_an_event_of_another_loop_is_told():
-    """It can never be waited for here."""
+    """The batch cannot wait for it, and raises the error."""
     stop = asyncio.Event()
 
     async def wait_elsewhere():
@@ -558,7 +558,7 @@ async def test_an_event_of_another_loop_is_told():
 
 @pytest.mark.skipif(sys.platform == "win32", reason="loops of Windows handle no signals")
 async def test_a_batch_of_a_service_stops_at_sigterm(server):
-    """As the documentation shows it: the signal sets the event."""
+    """The test does what the documentation shows: the signal sets the event."""
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     seen = []
@@ -579,7 +579,7 @@ async def test_a_batch_of_a_service_stops_at_sigterm(server):
 
 
 async def a_coroutine(*_):
-    """Is never awaited where a plain function is called."""
+    """Stand where a plain function is called; nobody awaits it."""
 
 
 async def an_async_generator(*_):
@@ -590,7 +590,7 @@ class Awaited:
     """An object whose call has to be awaited."""
 
     async def __call__(self, *_):
-        """Never."""
+        """Do nothing: it is never awaited."""
 
 
 COROUTINES = [
@@ -609,7 +609,7 @@ COROUTINES = [
 async def test_a_function_that_would_have_to_be_awaited_is_refused(
     server, tmp_path, name, function
 ):
-    """It would be called, and nothing would ever come of it."""
+    """It would be called, but never awaited."""
     async with session(server) as twake:
         journal = Journal(tmp_path / "run.sqlite")
         calls = {
@@ -624,7 +624,7 @@ async def test_a_function_that_would_have_to_be_awaited_is_refused(
 
 @pytest.mark.parametrize("value", [True, "now", object()])
 async def test_a_stop_that_is_no_event_is_refused(server, value):
-    """It is told at the call."""
+    """The error is raised at the call."""
     async with session(server) as twake:
         with pytest.raises(ConfigurationError) as caught:
             twake.send_many(drafts(1), stop=value)
@@ -632,7 +632,7 @@ async def test_a_stop_that_is_no_event_is_refused(server, value):
 
 
 def test_without_an_asyncio_loop_a_batch_is_a_clear_error():
-    """So it is under trio, which runs no asyncio loop, and takes nothing from the input."""
+    """Under trio, which runs no asyncio loop, the error comes before the input is read."""
     taken = []
 
     def count():

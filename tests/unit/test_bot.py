@@ -111,7 +111,7 @@ async def turns(count=20):
 
 
 def test_a_bot_over_v1_needs_a_secret():
-    """Unless its author says that it takes events from anybody."""
+    """Without one, its author must say that it takes events from anybody."""
     with pytest.raises(ConfigurationError, match="secret=False") as caught:
         Bot(session())
     assert caught.value.field == "secret"
@@ -123,7 +123,7 @@ def test_a_bot_over_v1_needs_a_secret():
 @pytest.mark.parametrize("secret", ["", " ", "a/b", "a b", "é", "a%20", "health", True, 7, b"x"])
 @pytest.mark.parametrize("api", ["v1", "node"])
 def test_a_secret_is_a_part_of_a_path_and_shows_in_no_error(secret, api):
-    """With the locals of each frame."""
+    """It does not show in the tracebacks with the locals of each frame either."""
     with pytest.raises(ConfigurationError) as caught:
         Bot(session(api=api), secret=secret)
     assert caught.value.field == "secret"
@@ -143,7 +143,7 @@ def test_a_secret_is_a_part_of_a_path_and_shows_in_no_error(secret, api):
     ],
 )
 def test_an_argument_that_cannot_work_is_named(name, value):
-    """And neither secret nor key is shown."""
+    """Neither the secret nor the key is shown."""
     with pytest.raises(ConfigurationError) as caught:
         Bot(session(), secret=SECRET, **{name: value})
     assert caught.value.field == name
@@ -154,14 +154,14 @@ def test_an_argument_that_cannot_work_is_named(name, value):
 
 
 def test_a_bot_needs_a_session():
-    """Not what makes one."""
+    """The class itself is refused."""
     with pytest.raises(ConfigurationError) as caught:
         Bot(TwakeSession, secret=SECRET)
     assert caught.value.field == "twake"
 
 
 async def test_the_repr_of_a_bot_shows_neither_secret_nor_key(bot):
-    """But what it does."""
+    """It shows what the bot does."""
     assert repr(bot) == "<Bot of 'App': 0 queued, 0 running, 0 dropped>"
     await bot.aclose()
     assert "closed" in repr(bot)
@@ -173,7 +173,7 @@ async def test_the_repr_of_a_bot_shows_neither_secret_nor_key(bot):
 
 
 async def test_own_messages_reach_no_handler_and_are_observed(bot, monkeypatch):
-    """Answering them would never end. They are taken also while the bot closes."""
+    """Answers to them would never end. They are taken also while the bot closes."""
     seen, observed = [], []
     monkeypatch.setattr(bot.twake, "observe", observed.append)
 
@@ -193,7 +193,7 @@ async def test_own_messages_reach_no_handler_and_are_observed(bot, monkeypatch):
 
 
 async def test_an_own_message_is_taken_though_the_queue_is_full(bot):
-    """A server of 2020 posts it before it answers the request that made it."""
+    """A server of 2020 posts the message before it answers the request that made it."""
     bot._dispatcher.queue.size = 1
     bot._dispatcher.queue.in_flight = 1
     doors = Doors(bot)
@@ -208,7 +208,7 @@ async def test_an_own_message_is_taken_though_the_queue_is_full(bot):
 
 
 async def test_a_click_on_an_own_message_reaches_its_handler(bot):
-    """It is a user's."""
+    """The click comes from a user."""
     seen = []
 
     @bot.action("vote")
@@ -230,7 +230,7 @@ async def test_what_nobody_handles_is_taken(bot):
 
 
 async def test_events_of_one_channel_run_in_order_others_side_by_side(bot):
-    """And those without a channel wait for nobody."""
+    """Events without a channel wait for no other event."""
     doors = Doors(bot)
     for text, channel in (("1", "a"), ("2", "a"), ("3", "b"), ("4", None), ("5", None)):
         await bot.accept(command(text, channel_id=channel))
@@ -245,7 +245,7 @@ async def test_events_of_one_channel_run_in_order_others_side_by_side(bot):
 
 
 async def test_events_of_one_message_run_in_order():
-    """Whatever their channel."""
+    """It holds whatever their channel is."""
     running, most = set(), []
 
     async with session() as twake, Bot(twake, secret=SECRET) as bot:
@@ -285,7 +285,7 @@ async def test_a_thousand_events_at_once_run_within_the_limit():
 
 
 async def test_eager_tasks_change_nothing_but_when_a_handler_begins():
-    """However many end at once."""
+    """It holds however many tasks end at once."""
     if sys.version_info < (3, 12):
         pytest.skip("Python 3.12 has eager tasks")
     asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)
@@ -305,7 +305,7 @@ async def test_eager_tasks_change_nothing_but_when_a_handler_begins():
 
 
 async def test_tasks_that_end_as_they_are_made_run_one_after_another(bot):
-    """As eager tasks may. None begins inside another."""
+    """Eager tasks may do so. No handler begins inside another."""
     loop = asyncio.get_running_loop()
 
     def at_once(loop, coroutine, **_):
@@ -334,7 +334,7 @@ async def test_tasks_that_end_as_they_are_made_run_one_after_another(bot):
 
 
 async def test_a_full_queue_holds_an_event_then_drops_it(bot, caplog):
-    """In order; what is dropped is counted, with one line for each."""
+    """Events are taken in order; those that are dropped are counted, with one log line each."""
     bot._dispatcher.queue.size = bot._dispatcher.queue.in_flight = 1
     bot._dispatcher.queue_timeout = 0.02
     doors = Doors(bot)
@@ -356,7 +356,7 @@ async def test_a_full_queue_holds_an_event_then_drops_it(bot, caplog):
 
 
 async def test_a_place_goes_to_who_waits_longest(bot):
-    """Not to who comes just then."""
+    """An event that comes just then waits behind it."""
     bot._dispatcher.queue.size, bot._dispatcher.queue.in_flight = 2, 1
     doors = Doors(bot)
     for text in "123":
@@ -438,7 +438,7 @@ async def test_a_request_that_is_cancelled_once_its_event_found_a_place_drops_no
 
 
 async def test_an_event_is_gone_once_it_is_handled(bot):
-    """Not only when the garbage collector comes: it holds all that was posted."""
+    """It is gone before the garbage collector runs: it holds all that was posted."""
 
     @bot.command()
     async def handle(event):
@@ -462,7 +462,7 @@ async def test_an_event_is_gone_once_it_is_handled(bot):
 
 
 async def test_a_command_is_answered_in_its_channel(stage):
-    """With the group of the event."""
+    """The answer has the group of the event."""
 
     @stage.bot.command("hello")
     async def hello(event):
@@ -478,7 +478,7 @@ async def test_a_command_is_answered_in_its_channel(stage):
 
 
 async def test_a_message_is_answered_in_its_thread_and_a_click_may_update_its_message(stage):
-    """By ids alone: what a browser claims of the message is not written back."""
+    """The answer uses ids alone: the browser's copy of the message is not written back."""
     sent = await stage.bot.twake.send_message(stage.box.channel_id, "Vote", hidden_data={"kept": 1})
 
     @stage.bot.action("vote")
@@ -518,7 +518,7 @@ async def test_an_event_that_cannot_be_answered_says_why(bot):
 
 
 async def test_an_ephemeral_answer_needs_a_user(bot):
-    """A hook of a server may have none."""
+    """A hook of a server may have no user."""
     said = []
 
     @bot.on(Event, bots=True)
@@ -560,7 +560,7 @@ class Settings:
 
 
 async def test_a_form_that_does_not_fit_is_told_to_its_user(stage):
-    """And the handler is not called."""
+    """The handler is not called."""
     got = []
 
     @stage.bot.action("save", form=Settings)
@@ -583,7 +583,7 @@ async def test_a_form_that_does_not_fit_is_told_to_its_user(stage):
 
 
 async def test_an_error_stops_no_other_handler_and_is_logged_told_and_handed_on(stage, caplog):
-    """Its user is told once, without what went wrong."""
+    """Its user is told once, without the details of the error."""
     ran, failed = [], []
 
     for name in ("first", "second"):
@@ -619,7 +619,7 @@ async def test_an_error_stops_no_other_handler_and_is_logged_told_and_handed_on(
 
 @pytest.mark.parametrize("where", ["handler", "on_error"])
 async def test_an_error_that_is_no_exception_is_an_error_of_the_handler(bot, where, caplog):
-    """A cancelled task that it awaits, the failure of a test."""
+    """Such an error is a cancelled task that the handler awaits, or the failure of a test."""
     ran = []
 
     async def cancelled():
@@ -654,7 +654,7 @@ async def test_an_error_that_is_no_exception_is_an_error_of_the_handler(bot, whe
 @pytest.mark.parametrize("where", ["handler", "on_error"])
 @pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit])
 def test_what_ends_the_program_ends_it(kind, where, caplog):
-    """No handler is in its way."""
+    """No handler holds such an error back."""
 
     async def main():
         bot = Bot(session(), secret=SECRET)
@@ -690,7 +690,7 @@ def test_what_ends_the_program_ends_it(kind, where, caplog):
     ],
 )
 async def test_what_can_be_shown_to_nobody_is_a_warning(bot, caplog, event):
-    """With the text."""
+    """The warning has the text of the error."""
 
     @bot.on(Event)
     async def handle(event):
@@ -705,7 +705,7 @@ async def test_what_can_be_shown_to_nobody_is_a_warning(bot, caplog, event):
 
 
 async def test_the_person_of_a_message_is_its_sender(stage):
-    """A hook of a v1 server says no other."""
+    """A hook of a v1 server names no other person."""
 
     @stage.bot.message()
     async def handle(event):
@@ -737,7 +737,7 @@ async def test_a_text_that_could_not_be_shown_is_a_warning(stage, caplog):
 
 
 async def test_closing_waits_for_what_is_queued_and_takes_nothing_more(bot, caplog):
-    """What is dropped is counted."""
+    """The events that are dropped are counted."""
     doors = Doors(bot)
     for text in "123":
         await bot.accept(command(text))
@@ -754,7 +754,7 @@ async def test_closing_waits_for_what_is_queued_and_takes_nothing_more(bot, capl
 
 
 async def test_closing_drops_what_takes_too_long_and_says_so(bot, caplog):
-    """What has not begun, and what has, each in number."""
+    """The log has two numbers: handlers that had not begun, and those that had."""
     doors = Doors(bot)
     ended = []
 
@@ -778,7 +778,7 @@ async def test_closing_drops_what_takes_too_long_and_says_so(bot, caplog):
 
 
 async def test_closing_before_a_handler_took_its_first_step_cuts_it_off(bot):
-    """Its task never runs, and it is taken out all the same."""
+    """Its task never runs, and its event is still removed."""
     doors = Doors(bot)
     await bot.accept(command("1"))
     await bot.aclose(0)
@@ -788,7 +788,7 @@ async def test_closing_before_a_handler_took_its_first_step_cuts_it_off(bot):
 
 
 async def test_a_handler_that_will_not_end_does_not_hold_up_closing(bot, monkeypatch):
-    """It is counted."""
+    """The handler is counted."""
     monkeypatch.setattr("twake_async.bot._dispatcher._LAST_WORDS", 0.01)
     free = asyncio.Event()
 
@@ -807,7 +807,7 @@ async def test_a_handler_that_will_not_end_does_not_hold_up_closing(bot, monkeyp
 
 
 async def test_closing_ends_what_is_held(bot):
-    """With a 503, at once."""
+    """Requests that are held get a 503 at once."""
     bot._dispatcher.queue.size = bot._dispatcher.queue.in_flight = 1
     doors = Doors(bot)
     await bot.accept(command("1"))
@@ -823,7 +823,7 @@ async def test_closing_ends_what_is_held(bot):
 
 
 async def test_a_handler_may_close_its_bot(bot):
-    """It is not waited for."""
+    """Closing does not wait for that handler."""
     ended = []
 
     @bot.command()
@@ -840,7 +840,7 @@ async def test_a_handler_may_close_its_bot(bot):
 
 
 async def test_closing_that_is_cancelled_cuts_off_at_once(bot):
-    """As a second signal asks for."""
+    """A second signal asks for this."""
     doors = Doors(bot)
     await bot.accept(command("1"))
     await turns()
@@ -854,7 +854,7 @@ async def test_closing_that_is_cancelled_cuts_off_at_once(bot):
 
 
 async def test_closing_takes_a_number_of_seconds(bot):
-    """Nothing else."""
+    """Any other argument is refused."""
     with pytest.raises(ConfigurationError):
         await bot.aclose(-1)
 
@@ -870,7 +870,7 @@ async def wait_and_note(bot, seen, **options):
 
 
 async def test_a_waiter_gets_the_event_and_the_handlers_do_not(bot):
-    """The first that fits takes it."""
+    """The first waiter that fits takes it."""
     seen, handled = [], []
 
     @bot.action()
@@ -906,7 +906,7 @@ async def test_a_waiter_gets_the_event_and_the_handlers_do_not(bot):
     ],
 )
 async def test_a_waiter_says_which_events_fit(bot, options, fits):
-    """All that it says must hold."""
+    """All conditions must hold."""
     seen = []
     waiting = asyncio.ensure_future(wait_and_note(bot, seen, **options))
     await turns()
@@ -918,7 +918,7 @@ async def test_a_waiter_says_which_events_fit(bot, options, fits):
 
 
 async def test_a_waiter_gets_messages_of_other_applications_only_with_bots(bot):
-    """As a handler does. An event without a message is about none."""
+    """A handler does the same. An event without a message is about no application's message."""
     waiting = [
         asyncio.ensure_future(bot.wait_for(NewMessage, timeout=60, bots=bots))
         for bots in (False, True)
@@ -964,7 +964,7 @@ async def test_a_mistake_in_where_is_told_to_who_waits(bot):
     ],
 )
 async def test_an_argument_of_wait_for_that_cannot_work_is_named(bot, options, field):
-    """An event without a user must not mean anybody."""
+    """An event without a user must not stand for any user."""
     given = {"kind": ButtonClick, "timeout": 1} | options
     with pytest.raises(ConfigurationError) as caught:
         await bot.wait_for(given.pop("kind"), **given)
@@ -972,7 +972,7 @@ async def test_an_argument_of_wait_for_that_cannot_work_is_named(bot, options, f
 
 
 async def test_a_handler_that_waits_blocks_neither_its_channel_nor_the_bot(bot):
-    """However many wait. It goes on when it is its turn."""
+    """It holds however many wait. The handler goes on when it is its turn."""
     bot._dispatcher.queue.in_flight = 2
     order = []
 
@@ -1029,7 +1029,7 @@ async def test_a_handler_that_goes_on_runs_beside_no_other_of_its_channel(bot):
 
 
 async def test_nothing_is_idle_between_an_event_and_the_handler_that_waited_for_it(bot):
-    """A test may click and wait."""
+    """So a test may click, and then wait."""
     order = []
 
     @bot.command()
@@ -1046,7 +1046,7 @@ async def test_nothing_is_idle_between_an_event_and_the_handler_that_waited_for_
 
 
 async def test_a_wait_ends_in_time(bot):
-    """The handler goes on, with its slot."""
+    """The handler goes on, and has its slot again."""
     seen = []
 
     @bot.command()
@@ -1095,7 +1095,7 @@ async def test_a_wait_may_stand_in_a_time_limit_of_asyncio(bot, how):
 
 
 async def test_several_tasks_of_a_handler_may_wait(bot):
-    """It has its slot again when all have ended."""
+    """The handler has its slot again when all of them have ended."""
     seen = []
 
     @bot.command("both")
@@ -1133,7 +1133,7 @@ async def test_several_tasks_of_a_handler_may_wait(bot):
 
 
 async def test_a_task_that_outlives_its_handler_waits_like_any_other(bot):
-    """Its handler needs no slot any more."""
+    """Its handler does not need a slot any more."""
     seen, tasks = [], []
 
     @bot.command()
@@ -1159,7 +1159,7 @@ async def test_a_task_that_outlives_its_handler_waits_like_any_other(bot):
 
 
 async def test_a_task_of_a_handler_may_wait_while_the_handler_ends(bot):
-    """The wait belongs to nobody then."""
+    """The wait then belongs to no handler."""
     seen, tasks = [], []
 
     @bot.command()
@@ -1178,7 +1178,7 @@ async def test_a_task_of_a_handler_may_wait_while_the_handler_ends(bot):
 
 
 async def test_a_handler_that_was_given_its_event_may_be_cancelled_before_it_goes_on(bot):
-    """It stands in no line any more."""
+    """It is in no queue any more."""
     bot._dispatcher.queue.in_flight = 1
     doors = Doors(bot, Command)
     seen = []
@@ -1204,7 +1204,7 @@ async def test_a_handler_that_was_given_its_event_may_be_cancelled_before_it_goe
 
 
 async def test_an_event_that_came_in_time_is_not_lost_while_its_handler_waits_for_its_turn(bot):
-    """The time is that of the event."""
+    """The timeout counts until the event, not until the handler goes on."""
     doors = Doors(bot, Command)
     seen = []
 
@@ -1228,7 +1228,7 @@ async def test_an_event_that_came_in_time_is_not_lost_while_its_handler_waits_fo
 
 
 async def test_a_handler_may_be_cancelled_just_as_it_has_its_turn(bot):
-    """It blocks nobody."""
+    """It blocks no other handler."""
     tasks, seen = [], []
     door = asyncio.Event()
     bot._dispatcher.queue.in_flight = 1
@@ -1258,7 +1258,7 @@ async def test_a_handler_may_be_cancelled_just_as_it_has_its_turn(bot):
 
 
 async def test_closing_ends_all_waits(bot, caplog):
-    """Their handlers did not end by themselves: they are counted, and nobody is told of them."""
+    """Their handlers did not end by themselves: they are counted, and their users are not told."""
     failed, seen = [], []
 
     @bot.on_error
@@ -1282,7 +1282,7 @@ async def test_closing_ends_all_waits(bot, caplog):
 
 
 async def test_a_handler_that_begins_to_wait_while_the_bot_closes_ends_at_once(bot):
-    """No event comes any more."""
+    """No more events come."""
     door = asyncio.Event()
 
     @bot.command()
@@ -1300,7 +1300,7 @@ async def test_a_handler_that_begins_to_wait_while_the_bot_closes_ends_at_once(b
 
 
 async def test_a_handler_that_waits_is_cut_off_with_its_session_in_order(bot):
-    """Even if it waits for something else after its wait was ended."""
+    """It holds even if it waits for something else after its wait was ended."""
 
     @bot.command()
     async def ask(event):

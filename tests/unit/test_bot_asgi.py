@@ -59,7 +59,7 @@ async def handled():
 
 @pytest.mark.parametrize("path", [PATH, f"/{SECRET}", f"/a/b/{SECRET}"])
 async def test_an_event_is_answered_200_and_handled(handled, path):
-    """Wherever the bot is mounted."""
+    """It holds wherever the bot is mounted."""
     status, headers, body = await request(handled.bot, scope_of(path), command_body("hello"))
     assert (status, headers, body) == (200, {b"content-length": b"0"}, b"")
     await handled.bot.wait_idle()
@@ -82,7 +82,7 @@ async def test_an_event_is_answered_200_and_handled(handled, path):
 )
 @pytest.mark.parametrize("method", ["POST", "GET", "PUT"])
 async def test_any_other_address_is_404(handled, path, method):
-    """Before anything of the request is read; but GET /health, which is for monitors."""
+    """Nothing of the request is read. Only GET /health, for monitors, is answered."""
 
     async def receive():
         raise AssertionError("it was read")
@@ -100,7 +100,7 @@ async def test_any_other_address_is_404(handled, path, method):
 
 
 async def test_another_method_is_405(handled):
-    """Only who knows the secret learns it."""
+    """Only a caller who knows the secret gets this status."""
     status, headers, _ = await request(handled.bot, scope_of(PATH, method="GET"))
     assert (status, headers[b"allow"]) == (405, b"POST")
 
@@ -142,7 +142,7 @@ async def test_without_a_secret_any_address_is_good():
     ],
 )
 async def test_what_is_no_event_is_refused_and_said_once(handled, caplog, body, headers, status):
-    """With a reason that quotes nothing of the request."""
+    """The reason quotes nothing of the request."""
     caplog.set_level(logging.DEBUG)
     for _ in range(3):
         found, _, said = await request(handled.bot, scope_of(PATH, headers=headers), body)
@@ -154,7 +154,7 @@ async def test_what_is_no_event_is_refused_and_said_once(handled, caplog, body, 
 
 
 async def test_a_body_may_come_in_pieces(handled):
-    """Up to 1 MiB."""
+    """The body may have up to 1 MiB."""
     body = command_body("x")
     parts = [body[:10], b"", body[10:]]
     assert (await request(handled.bot, scope_of(PATH), *parts))[0] == 200
@@ -169,7 +169,7 @@ async def test_a_body_may_come_in_pieces(handled):
 
 
 async def test_a_client_that_goes_away_in_the_middle_of_its_body_is_no_event(handled):
-    """Nobody is there to answer."""
+    """No client is there to get an answer."""
 
     async def gone():
         return {"type": "http.disconnect"}
@@ -182,7 +182,7 @@ async def test_a_client_that_goes_away_in_the_middle_of_its_body_is_no_event(han
 
 @pytest.mark.parametrize("begun", [False, True])
 async def test_a_body_that_comes_slowly_is_408(handled, begun):
-    """The bound is over all of it."""
+    """The limit is for the whole body."""
     handled.bot._endpoint.bodies.timeout = 0.01
     never = asyncio.Event().wait
 
@@ -203,7 +203,7 @@ async def test_a_body_that_comes_slowly_is_408(handled, begun):
 
 
 async def test_each_body_has_its_own_time(handled):
-    """One timer serves all: it goes on with the next, whatever became of the one before."""
+    """One timer serves all: it goes on with the next body, however the last one ended."""
     bodies = handled.bot._endpoint.bodies
     loop = asyncio.get_running_loop()
     free = asyncio.Event()
@@ -240,7 +240,7 @@ async def test_each_body_has_its_own_time(handled):
 
 @pytest.mark.parametrize("late", [False, True])
 async def test_a_request_that_is_cancelled_in_its_body_is_cancelled(handled, late):
-    """Also where its time is over just then."""
+    """It holds also if its time ends at the same moment."""
     bodies = handled.bot._endpoint.bodies
     loop = asyncio.get_running_loop()
     task = loop.create_task(handled.bot(scope_of(PATH), asyncio.Event().wait, None))
@@ -257,7 +257,7 @@ async def test_a_request_that_is_cancelled_in_its_body_is_cancelled(handled, lat
 
 
 async def test_a_full_queue_is_503(handled):
-    """After it has held the answer."""
+    """The status comes after the answer was held."""
     handled.bot._dispatcher.queue.size = handled.bot._dispatcher.queue.in_flight = 1
     handled.bot._dispatcher.queue_timeout = 0.01
     handled.door.clear()
@@ -266,13 +266,13 @@ async def test_a_full_queue_is_503(handled):
 
 
 async def test_own_messages_are_answered_at_once(handled):
-    """They are handled by nobody."""
+    """No handler gets them."""
     assert await post(handled.bot, message_body(application_id="app")) == 200
 
 
 @pytest.mark.parametrize("path", ["/health", "/twake/health"])
 async def test_health_says_whether_events_are_taken(handled, path):
-    """200, and 503 once the bot closes."""
+    """The status is 200, and 503 once the bot closes."""
     status, _, body = await request(handled.bot, scope_of(path, method="GET"))
     assert status == 200
     assert json.loads(body) == {"status": "ok", "queued": 0, "running": 0, "dropped": 0}
@@ -287,7 +287,7 @@ async def test_health_says_whether_events_are_taken(handled, path):
 
 
 async def test_a_websocket_is_refused(handled):
-    """Before it is accepted, which servers answer with 403."""
+    """It is refused before it is accepted, and servers answer that with 403."""
     sent = []
 
     async def receive():
@@ -317,7 +317,7 @@ async def lifespan(bot):
 
 
 async def test_the_end_of_a_server_drains_the_bot_and_closes_its_session(handled):
-    """Queued events are handled before."""
+    """The handlers of queued events run first."""
     await post(handled.bot, command_body("x"))
     sent = await lifespan(handled.bot)
     assert sent == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
@@ -326,7 +326,7 @@ async def test_the_end_of_a_server_drains_the_bot_and_closes_its_session(handled
 
 
 async def test_a_session_that_cannot_be_closed_is_said(handled, monkeypatch, caplog):
-    """The server learns it."""
+    """The server is told."""
 
     async def aclose():
         raise OSError("broken")
@@ -352,7 +352,7 @@ JSON = {"content-type": "application/json"}
 
 @pytest.mark.parametrize("http", ["h11", "httptools"])
 async def test_the_answer_comes_before_the_handler_ends(handled, http):
-    """Over both parsers of uvicorn."""
+    """It holds over both parsers of uvicorn."""
     handled.door.clear()
     async with serving(handled.bot, http=http) as port, client(port) as web:
         answer = await web.post(PATH, content=command_body("x"), headers=JSON)
@@ -368,7 +368,7 @@ async def test_the_answer_comes_before_the_handler_ends(handled, http):
 
 
 async def test_a_full_queue_holds_the_answer(handled):
-    """Until there is a place."""
+    """The answer waits until there is a place."""
     handled.bot._dispatcher.queue.size = handled.bot._dispatcher.queue.in_flight = 1
     handled.bot._dispatcher.queue_timeout = 60
     handled.door.clear()
@@ -385,7 +385,7 @@ async def test_a_full_queue_holds_the_answer(handled):
 
 
 async def test_a_server_that_stops_drains_the_bot_within_its_time(handled, caplog):
-    """What takes longer is cut off, and said."""
+    """Handlers that take longer are cut off, and the log says so."""
     handled.bot._settings = type(handled.bot._settings)(100, 1000, 2.0, 0.05)
     handled.door.clear()
     async with serving(handled.bot) as port, client(port) as web:
@@ -407,7 +407,7 @@ def starlette(bot):
 @pytest.mark.parametrize("mounted", [fastapi, starlette])
 @pytest.mark.parametrize("root_path", ["", "/behind/a/proxy"])
 async def test_a_bot_may_be_mounted(handled, mounted, root_path):
-    """Its lifespan is not that of the application: `aclose` is."""
+    """The application's lifespan does not reach it, so the application calls `aclose`."""
     async with serving(mounted(handled.bot), root_path=root_path) as port, client(port) as web:
         for _ in range(2):  # middleware may change what was sent
             answer = await web.post(PATH, content=command_body("x"), headers=JSON)
@@ -422,7 +422,7 @@ async def test_a_bot_may_be_mounted(handled, mounted, root_path):
 
 
 async def test_a_bot_ends_with_the_lifespan_of_its_application():
-    """`async with bot` in it."""
+    """The lifespan uses `async with bot`."""
     made = Handled()
 
     @contextlib.asynccontextmanager
@@ -460,7 +460,7 @@ def head(length, path=PATH):
 
 @pytest.mark.parametrize("http", ["h11", "httptools"])
 async def test_a_body_over_the_bound_is_not_read(handled, http):
-    """Its length is enough, or its bytes where it says none."""
+    """A length over the bound is enough, or the bytes where there is no length."""
     async with serving(handled.bot, http=http) as port:
         answer = await raw(port, head(MAX_BODY + 1))
         assert answer.startswith(b"HTTP/1.1 413 ")
@@ -479,7 +479,7 @@ async def test_a_slow_body_ends_in_time(handled, http):
 
 
 async def test_a_client_that_does_not_wait_for_its_answer_changes_nothing(handled):
-    """Its event is handled. One that goes away in its body made none."""
+    """Its event is handled. A client that leaves during its body makes no event."""
     async with serving(handled.bot) as port:
         body = command_body("x")
         await raw(port, head(len(body)) + body, wait=False)
@@ -490,7 +490,7 @@ async def test_a_client_that_does_not_wait_for_its_answer_changes_nothing(handle
 
 
 async def test_what_a_proxy_claims_changes_nothing(handled):
-    """X-Forwarded-For is for nobody."""
+    """X-Forwarded-For is not read."""
     headers = JSON | {"x-forwarded-for": "1.2.3.4", "forwarded": "for=1.2.3.4"}
     async with serving(handled.bot) as port, client(port) as web:
         answer = await web.post(PATH, content=command_body("x"), headers=headers)
@@ -498,7 +498,7 @@ async def test_what_a_proxy_claims_changes_nothing(handled):
 
 
 async def test_a_thousand_events_over_sockets_are_all_handled(handled):
-    """In order for each channel."""
+    """The events of each channel are handled in order."""
     async with serving(handled.bot) as port, client(port) as web:
 
         async def one(channel):

@@ -1,4 +1,4 @@
-"""`Bot` where things go wrong at the same moment, or in code of its author."""
+"""`Bot` when things go wrong at the same moment, or in its author's code."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ async def test_whatever_where_raises_ends_the_wait(bot, kind):
 
 @pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit])
 async def test_what_ends_the_program_in_where_ends_it(bot, kind):
-    """It is not kept for who waits."""
+    """The waiter does not get the error."""
 
     def where(event):
         raise kind
@@ -78,7 +78,7 @@ async def test_what_ends_the_program_in_where_ends_it(bot, kind):
 
 
 async def test_where_is_a_plain_function(bot):
-    """A coroutine is true: each event would fit."""
+    """A coroutine is true, so each event would fit."""
 
     async def where(event):
         return False
@@ -89,7 +89,7 @@ async def test_where_is_a_plain_function(bot):
 
 
 async def test_who_was_cancelled_takes_no_event(bot):
-    """Its task may have had no step since then. The handlers get the event."""
+    """Its task may not have run since then. The handlers get the event."""
     seen = []
 
     @bot.command()
@@ -105,7 +105,7 @@ async def test_who_was_cancelled_takes_no_event(bot):
 
 
 async def test_a_handler_runs_with_the_context_variables_of_its_own_request(bot):
-    """Also where it begins as another handler ends."""
+    """It holds also if it begins as another handler ends."""
     user = contextvars.ContextVar("user")
     seen = []
 
@@ -124,7 +124,7 @@ async def test_a_handler_runs_with_the_context_variables_of_its_own_request(bot)
 
 
 async def test_handlers_that_wait_for_each_other_go_on(bot, monkeypatch, caplog):
-    """One holds a lock while it waits for an event, the other has its place."""
+    """One handler holds a lock while it waits for an event; the other one has its place."""
     monkeypatch.setattr(_dispatcher, "_PATIENCE", 0.01)
     lock = asyncio.Lock()
     order = []
@@ -152,7 +152,7 @@ async def test_handlers_that_wait_for_each_other_go_on(bot, monkeypatch, caplog)
 
 
 async def test_a_handler_whose_turn_came_goes_on_once(bot, monkeypatch, caplog):
-    """It may wait again meanwhile."""
+    """It may start another wait meanwhile."""
     loop, too_late = asyncio.get_running_loop(), []
     call_later = loop.call_later
 
@@ -195,7 +195,7 @@ async def test_a_handler_whose_turn_came_goes_on_once(bot, monkeypatch, caplog):
 
 
 async def test_a_task_goes_on_though_its_handler_ended_before_its_turn_came(bot):
-    """Its event was taken from the others."""
+    """Its event was already taken from the others."""
     bot._dispatcher.queue.in_flight = 1
     doors = {"handler": asyncio.Event(), "other": asyncio.Event()}
     tasks = []
@@ -221,7 +221,7 @@ async def test_a_task_goes_on_though_its_handler_ended_before_its_turn_came(bot)
 
 
 async def test_a_task_goes_on_though_another_of_its_handler_is_cancelled(bot):
-    """The handler goes on at once, with all that waits for its turn."""
+    """The handler goes on at once, with all its tasks that wait for their turn."""
     bot._dispatcher.queue.in_flight = 1
     door = asyncio.Event()
     tasks = []
@@ -250,7 +250,7 @@ async def test_a_task_goes_on_though_another_of_its_handler_is_cancelled(bot):
 
 
 async def test_the_log_has_one_line_for_what_a_user_typed(bot, caplog):
-    """A line of the log's own form could be typed otherwise."""
+    """Otherwise a user could type a text that looks like a line of the log."""
 
     @bot.command()
     async def handle(event):
@@ -263,7 +263,7 @@ async def test_the_log_has_one_line_for_what_a_user_typed(bot, caplog):
 
 
 async def test_a_session_that_fails_to_tell_stops_no_other_handler(bot, monkeypatch, caplog):
-    """Such as one whose client is the caller's own."""
+    """A session over the caller's own client may fail so."""
     seen = []
 
     async def send(*_, **__):

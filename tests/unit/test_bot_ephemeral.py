@@ -33,7 +33,7 @@ def test_an_ephemeral_message_begins_no_thread(message, thread):
 
 
 def test_an_ephemeral_message_is_replaced_for_the_user_of_the_event():
-    """Under its own ephemeral id, whoever else the browser says has seen it."""
+    """It keeps its own ephemeral id, and goes to that user alone."""
     draft = replacement_of(click(), "Thank you", {"a": 1})
     assert (draft.ephemeral_id, draft.id, draft.channel_id) == ("e1", None, "c1")
     assert (draft.ephemeral_to, draft.connection_id) == (("alice",), "conn")
@@ -41,7 +41,7 @@ def test_an_ephemeral_message_is_replaced_for_the_user_of_the_event():
 
 
 def test_what_is_stored_is_not_replaced():
-    """It is edited."""
+    """A stored message is edited."""
     assert replacement_of(click(Message(id="m1", channel_id="c1")), "x", None) is None
     assert replacement_of(Command(message=None, channel_id="c1"), "x", None) is None
 

@@ -1,4 +1,4 @@
-"""What an event has for the handler of a bot, and what a session knows of its application."""
+"""What an event gives to the handler of a bot, and what a session knows of its application."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def bound(event):
     ],
 )
 def test_a_command_is_a_word_and_its_argument(command, word, argument):
-    """By white space, as a person types it."""
+    """White space separates the two, as a person types it."""
     event = Command(message=None, command=command)
     assert (event.word, event.argument) == (word, argument)
 
@@ -62,14 +62,14 @@ def test_a_command_is_a_word_and_its_argument(command, word, argument):
     [("vote", "vote", ""), ("vote:1", "vote", "1"), ("a:b:c", "a", "b:c"), ("", "", "")],
 )
 def test_an_action_id_is_an_action_and_its_value(kind, action_id, action, value):
-    """By its first colon."""
+    """The first colon separates the two."""
     event = kind(message=None, action_id=action_id)
     assert (event.action, event.value) == (action, value)
 
 
 @pytest.mark.parametrize("call", ["reply", "update", "open"])
 async def test_an_event_without_a_bot_says_what_to_use_instead(call):
-    """Its answer is `NOT_SENT`."""
+    """The outcome of the error is `NOT_SENT`."""
     event = Command(message=None)
     with pytest.raises(ConfigurationError, match="did not come through a Bot") as caught:
         await getattr(event, call)("x")
@@ -83,7 +83,7 @@ async def test_an_event_without_a_bot_says_what_to_use_instead(call):
 
 
 async def test_an_event_of_a_bot_hands_its_answers_to_the_bot():
-    """With all that was given."""
+    """The bot gets all arguments."""
     event = Command(message=None)
     responder = bound(event)
     assert (await event.reply("x", ephemeral=True, front_id="f", deadline=1)).id == "1"
@@ -142,13 +142,13 @@ def test_the_parser_of_a_session_checks_signatures_with_its_key():
 
 
 def test_the_parser_of_a_session_over_v1_takes_what_has_no_signature():
-    """Those servers do not sign."""
+    """v1 servers do not sign."""
     parser = TwakeSession("app", KEY).event_parser(remember=1)
     assert not parser.parse(b'{"type": "hook", "data": {}}', HEADERS).signed
 
 
 def test_a_parser_that_cannot_be_made_shows_no_key():
-    """Not in its traceback either, with the locals of each frame."""
+    """The traceback with the locals of each frame does not show it either."""
     twake = TwakeSession("app", KEY)
     with pytest.raises(ConfigurationError) as caught:
         twake.event_parser(remember=0)

@@ -1,4 +1,4 @@
-"""Forms: what people type becomes a class, or words for them."""
+"""Forms: the input of people becomes an object of a class, or an error text for them."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def told(kind=Settings, **form):
     ],
 )
 def test_a_string_becomes_what_it_stands_for(field, given, made):
-    """And what is no field of the class is left out."""
+    """Strings that are no field of the class are left out."""
     assert getattr(read(**{field: given}), field, None) == made
 
 
@@ -119,7 +119,7 @@ def test_a_string_becomes_what_it_stands_for(field, given, made):
     ],
 )
 def test_what_does_not_fit_is_said_in_words_that_name_the_field(field, given, words):
-    """For the person who typed it."""
+    """The words are for the person who typed the input."""
     assert told(**{"rate": 1, field: given}) == words
 
 
@@ -179,7 +179,7 @@ def test_a_list_or_an_object_has_the_shape_that_its_field_needs(field, given, ma
     ],
 )
 def test_another_shape_is_an_error_of_the_user(field, given, words):
-    """Not one of the author's."""
+    """It is not an error of the author."""
     assert told(Shapes, **{field: given}) == words
 
 
@@ -199,19 +199,19 @@ def test_what_a_user_is_told_has_an_end():
 
 
 def test_all_that_is_wrong_is_said_at_once():
-    """A line for each."""
+    """Each error has a line."""
     assert told(share="x").splitlines() == ["rate is missing.", "share must be a number, not “x”."]
 
 
 def test_the_words_of_an_author_are_said():
-    """Those of a ValueError; without words, that it does not fit."""
+    """A ValueError has those words; without words, the text says that the value does not fit."""
     assert told(Plain, rate="101") == "At most 100 a day."
     assert told(Plain, rate="99") == "The form does not fit."
     assert Form(Plain).read({"rate": "1"}) == Plain(1)
 
 
 def test_a_mistake_of_the_author_is_none_of_the_users():
-    """It is raised as it is."""
+    """It is raised unchanged."""
     with pytest.raises(BaseExceptionGroup) as caught:
         Form(Plain).read({"rate": "98"})
     assert caught.group_contains(ZeroDivisionError)
@@ -224,6 +224,6 @@ class Unreadable:
 
 @pytest.mark.parametrize("bad", ["Settings", 7, object, Unreadable])
 def test_what_cannot_be_made_is_said_where_it_stands(bad):
-    """Not when a form comes."""
+    """The error comes where the class is given, not when a form comes."""
     with pytest.raises(ConfigurationError, match="form"):
         Form(bad)

@@ -1,4 +1,4 @@
-"""bot/_queue.py: which event is next."""
+"""bot/_queue.py: it says which event is next."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def add(queue, *turns):
 
 
 def begin(queue):
-    """Give slots to all that may have one."""
+    """Give slots to all events that may have one."""
     begun = []
     while (one := queue.next()) is not None:
         begun.append(one)
@@ -31,7 +31,7 @@ def begin(queue):
 
 
 def test_events_of_one_key_run_one_after_another_and_others_side_by_side():
-    """In the order in which they came."""
+    """They run in the order in which they came."""
     queue = EventQueue(10, 10)
     one, two, other, free, more = add(
         queue, turn(1), turn(2), turn(3, "other"), turn(4, None), turn(5, None)
@@ -57,7 +57,7 @@ def test_no_more_run_than_there_are_slots():
 
 
 def test_a_full_queue_holds_events_and_takes_them_in_order():
-    """It holds as many as wait, and no more."""
+    """It holds as many events as it queues, and no more."""
     queue = EventQueue(1, 1)
     running, queued = turn(1), turn(2)
     add(queue, running)
@@ -77,7 +77,7 @@ def test_a_full_queue_holds_events_and_takes_them_in_order():
 
 
 def test_one_that_is_held_may_leave():
-    """Its place goes to the next; one without a listener is queued as well."""
+    """Its place goes to the next event; an event without a listener is queued as well."""
     queue = EventQueue(1, 2)
     running, *rest = [turn(n) for n in range(3)]
     add(queue, running)
@@ -108,7 +108,7 @@ def test_one_that_waits_gives_up_its_slot_and_its_place():
 
 
 def test_one_that_resumes_goes_before_those_that_have_not_begun():
-    """It was there first."""
+    """It had begun before them."""
     queue = EventQueue(5, 10)
     first, second, third = add(queue, turn(1), turn(2), turn(3))
     begin(queue)
@@ -124,7 +124,7 @@ def test_one_that_resumes_goes_before_those_that_have_not_begun():
 @pytest.mark.parametrize("key", ["k", None])
 @pytest.mark.parametrize("state", ["waiting", "ready", "behind"])
 def test_one_that_is_cancelled_goes_on_at_once(state, key):
-    """Beyond the limit, wherever it stood."""
+    """It goes on beyond the limit, in whatever state it was."""
     queue = EventQueue(1, 10)
     first, second = add(queue, turn(1, key), turn(2, key))
     begin(queue)
@@ -148,7 +148,7 @@ def test_one_that_is_cancelled_goes_on_at_once(state, key):
 
 @pytest.mark.parametrize("how", ["waiting", "resuming", "running"])
 def test_one_that_ends_wherever_it_stands_blocks_nobody(how):
-    """As when it is cut off."""
+    """An event that is cut off ends so."""
     queue = EventQueue(1, 10)
     first, second = add(queue, turn(1), turn(2))
     begin(queue)
@@ -164,7 +164,7 @@ def test_one_that_ends_wherever_it_stands_blocks_nobody(how):
 
 
 def test_what_has_not_begun_can_be_dropped():
-    """What runs, waits or resumes stays."""
+    """Events that run, wait or resume stay."""
     queue = EventQueue(2, 10)
     first, second, _, _ = add(queue, turn(1), turn(2), turn(3), turn(4, "other"))
     begin(queue)
@@ -183,7 +183,7 @@ def test_what_has_not_begun_can_be_dropped():
 
 
 def test_those_that_are_held_can_be_taken_out():
-    """They are done."""
+    """They are done, and the queue holds none of them."""
     queue = EventQueue(1, 1)
     add(queue, turn(1))
     held = turn(2)
@@ -260,7 +260,7 @@ class Machine(RuleBasedStateMachine):
                 assert numbers == sorted(numbers)
 
     def teardown(self):
-        # Whatever happened, all get their turn.
+        # In the end, all events get their turn.
         left = deque(self.turns)
         for _ in range(10 * len(left) + 10):
             while self.queue.next() is not None:

@@ -1,4 +1,4 @@
-"""Routers: which handlers an event has, and what is no handler."""
+"""Routers: which handlers an event has, and which functions are no handlers."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def found(router, event):
 
 
 def test_all_handlers_that_fit_run_in_the_order_in_which_they_were_added():
-    """Whatever decorator each has."""
+    """The kind of decorator does not matter."""
     router = Router()
     router.on(Event)(handler("every"))
     router.message()(handler("message"))
@@ -55,7 +55,7 @@ def test_all_handlers_that_fit_run_in_the_order_in_which_they_were_added():
     ],
 )
 def test_a_command_goes_to_the_handler_of_its_first_word_else_to_the_general_one(text, names):
-    """`on(Command)` is for all."""
+    """A handler of `on(Command)` gets all commands."""
     router = Router()
     router.command()(handler("any"))
     router.command("close")(handler("close"))
@@ -74,7 +74,7 @@ def test_a_command_goes_to_the_handler_of_its_first_word_else_to_the_general_one
     ],
 )
 def test_a_click_goes_to_the_handlers_of_its_action_else_to_the_general_one(action_id, names):
-    """A name with a colon is for that button alone."""
+    """A handler whose name has a colon is for that button alone."""
     router = Router()
     router.action()(handler("any"))
     router.action("vote")(handler("vote"))
@@ -83,7 +83,7 @@ def test_a_click_goes_to_the_handlers_of_its_action_else_to_the_general_one(acti
 
 
 def test_a_click_in_a_window_is_another_event():
-    """A handler of one gets none of the other."""
+    """A handler of one of them does not get the other."""
     router = Router()
     router.action("save")(handler("message"))
     router.configuration_action("save")(handler("window"))
@@ -97,7 +97,7 @@ def test_a_click_in_a_window_is_another_event():
 
 
 def test_messages_of_other_applications_need_bots():
-    """A click on such a message is a user's."""
+    """A click on such a message comes from a user."""
     router = Router()
     router.message()(handler("users"))
     router.message(bots=True)(handler("all"))
@@ -112,7 +112,7 @@ def test_messages_of_other_applications_need_bots():
 
 
 def test_a_router_that_is_included_stands_where_it_was_included():
-    """With what it is given later, and what its own routers are given."""
+    """It brings the handlers that it gets later, and those of its own routers."""
     router, inner, innermost = Router(), Router(), Router()
     router.command()(handler("first"))
     router.include(inner)
@@ -126,7 +126,7 @@ def test_a_router_that_is_included_stands_where_it_was_included():
 
 
 def test_error_handlers_of_included_routers_are_found():
-    """In order."""
+    """They are found in order."""
     router, inner = Router(), Router()
     router.include(inner)
     one, two = handler("one"), handler("two")
@@ -136,7 +136,7 @@ def test_error_handlers_of_included_routers_are_found():
 
 
 def test_a_router_is_included_once_and_not_in_itself():
-    """Its handlers would run twice, or for ever."""
+    """Otherwise its handlers would run twice, or for ever."""
     router, inner = Router(), Router()
     router.include(inner)
     for one, other in ((router, inner), (inner, router), (router, router)):
@@ -157,7 +157,7 @@ class Plain:
 
 
 def test_a_handler_stays_what_it_is():
-    """So it may have several decorators."""
+    """So a function may have several decorators."""
     router = Router()
     one = handler("one")
     assert router.command("a")(router.command("b")(one)) is one
@@ -166,7 +166,7 @@ def test_a_handler_stays_what_it_is():
 
 @pytest.mark.parametrize("good", [Callable(), functools.partial(handler("x"))])
 def test_what_is_async_is_a_handler(good):
-    """Objects, and partial functions."""
+    """Async objects and partial functions are handlers, too."""
     router = Router()
     router.on(Event)(good)
     [route] = router._table.find(message())
@@ -180,7 +180,7 @@ def plain(event):
 @pytest.mark.parametrize("bad", [plain, Plain(), lambda _: None, None, functools.partial(plain)])
 @pytest.mark.parametrize("call", ["command", "message", "action", "configure"])
 def test_what_is_not_async_is_no_handler(bad, call):
-    """It is said where it stands, not when an event comes."""
+    """The error comes where it is added, not when an event comes."""
     with pytest.raises(ConfigurationError, match="async def"):
         getattr(Router(), call)()(bad)
     with pytest.raises(ConfigurationError, match="async def"):
@@ -190,19 +190,19 @@ def test_what_is_not_async_is_no_handler(bad, call):
 @pytest.mark.parametrize("call", ["command", "action", "configuration_action"])
 @pytest.mark.parametrize("name", ["", " ", "two words", "x ", 7])
 def test_a_name_is_one_word(call, name):
-    """No event could have another."""
+    """No event could have another name."""
     with pytest.raises(ConfigurationError, match="one word"):
         getattr(Router(), call)(name)
 
 
 def test_a_decorator_without_parentheses_is_said():
-    """It would handle nothing."""
+    """Such a decorator would handle no event."""
     with pytest.raises(ConfigurationError, match="parentheses"):
         Router().command(handler("x"))
 
 
 @pytest.mark.parametrize("kind", [str, "Command", None])
 def test_on_takes_a_class_of_events(kind):
-    """Nothing else."""
+    """Any other argument is refused."""
     with pytest.raises(ConfigurationError, match="class of an event"):
         Router().on(kind)

@@ -1,4 +1,4 @@
-"""A bot on a sandbox of each release: people type and click, and see what it answers."""
+"""A bot on a sandbox of each release: people type and click, and see its answers."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def texts(box, user="alice"):
 
 
 async def test_people_type_and_click_and_see_the_answers(stage):
-    """An ephemeral one is seen by one person."""
+    """One person alone sees an ephemeral answer."""
     box, bot = stage
 
     @bot.command("vote")
@@ -70,7 +70,7 @@ async def test_people_type_and_click_and_see_the_answers(stage):
 
 
 async def test_a_bot_answers_a_message_once_and_never_itself(stage):
-    """Whether or not the server posts its own messages."""
+    """It holds whether or not the server posts the bot's own messages."""
     box, bot = stage
 
     @bot.message()
@@ -85,7 +85,7 @@ async def test_a_bot_answers_a_message_once_and_never_itself(stage):
 
 
 async def test_a_handler_asks_and_waits_for_the_answer(stage):
-    """The click of that person on that message."""
+    """It waits for the click of that person on that message."""
     box, bot = stage
 
     @bot.command("ask")
@@ -107,7 +107,7 @@ async def test_a_handler_asks_and_waits_for_the_answer(stage):
 
 @pytest.mark.parametrize("stage", ["2020"], indirect=True)
 async def test_a_bot_observes_its_own_messages_also_while_its_queue_is_full(stage):
-    """A server of 2020 posts them before it answers: a lost answer does not matter then."""
+    """A server of 2020 posts them before it answers, so a lost answer does not matter."""
     box, bot = stage
     bot._dispatcher.queue.size = bot._dispatcher.queue.in_flight = 1
     bot._dispatcher.queue_timeout = 0.01
@@ -130,7 +130,7 @@ async def test_a_bot_observes_its_own_messages_also_while_its_queue_is_full(stag
 
 @pytest.mark.parametrize("stage", ["2020"], indirect=True)
 async def test_without_a_bot_the_same_answer_is_unknown(stage):
-    """So it was the bot that observed it."""
+    """So the message was known because the bot observed it."""
     box, bot = stage
     box.connect(lambda *_: asyncio.sleep(0))
     box.fail_next(after_storing="close")

@@ -1,4 +1,4 @@
-"""A batch while its server is down: it pauses, asks, goes on one by one, or gives up."""
+"""A batch while its server is down: it pauses, probes, goes on one by one, or ends."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ UP = Check("", "all is well")
 
 
 class Backend:
-    """A server behind a gateway, without a network: it is up, or each message is lost to it."""
+    """A server behind a gateway, without a network: it is up, or it loses each message."""
 
     def __init__(self, clock: Clock | None = None) -> None:
         self.clock = clock or Clock()
@@ -105,7 +105,7 @@ async def ended(deliveries) -> tuple[list[Delivery], BaseException | None]:
 
 
 async def test_an_outage_costs_no_more_messages_than_were_on_their_way():
-    """The others wait until the server answers, and arrive in the order of their channels."""
+    """The other messages wait until the server answers, and arrive in the order of each channel."""
     backend = Backend()
     seen, error = await ended(
         stream(drafts(400, 13), goes_down(backend, 60, seconds=40), backend.plan(in_flight=10))
@@ -119,7 +119,7 @@ async def test_an_outage_costs_no_more_messages_than_were_on_their_way():
 
 
 async def test_probes_come_further_and_further_apart():
-    """The first at once, then after a quarter of a second, and never more than five apart."""
+    """The first probe is at once, the next after 0.25 s; the intervals grow to 5 s."""
     backend = Backend()
     await ended(stream(drafts(40, 40), goes_down(backend, 5, seconds=20), backend.plan()))
     began = backend.probes[0]
@@ -138,7 +138,7 @@ async def test_probes_come_further_and_further_apart():
 
 
 async def test_after_a_pause_messages_go_one_then_two_then_four():
-    """What the server has just survived is not all thrown at it at once."""
+    """The server has only just recovered, so it does not get all messages at once."""
     backend, send = Backend(), Sender()
     batch = asyncio.create_task(ended(stream(drafts(60, 60), send, backend.plan(in_flight=8))))
     await settle()
@@ -155,7 +155,7 @@ async def test_after_a_pause_messages_go_one_then_two_then_four():
 
 
 async def test_a_single_lost_answer_costs_one_probe_and_is_no_pause():
-    """The batch goes on as before, and nothing is told of it but the message."""
+    """The batch goes on as before, and the observer is told only of the message."""
     backend, told = Backend(), []
     lost = iter([True])
 
@@ -170,7 +170,7 @@ async def test_a_single_lost_answer_costs_one_probe_and_is_no_pause():
 
 
 async def test_each_pause_is_told_when_it_begins_while_it_lasts_and_when_it_is_over():
-    """With its reason and its length; the counts are those of before."""
+    """The observer gets its reason and length; the counts stay the same."""
     backend, told = Backend(), []
     await ended(
         stream(
@@ -194,7 +194,7 @@ async def test_each_pause_is_told_when_it_begins_while_it_lasts_and_when_it_is_o
 
 
 async def test_a_pause_is_logged_once_when_it_begins_and_once_when_it_is_over(caplog):
-    """Also without an observer, and however long it lasts."""
+    """It holds also without an observer, and for a pause of any length."""
     backend = Backend()
     send = goes_down(backend, 5, 1.5)
     await collect(stream(drafts(60), send, backend.plan(in_flight=5)))
@@ -206,7 +206,7 @@ async def test_a_pause_is_logged_once_when_it_begins_and_once_when_it_is_over(ca
 
 
 async def test_a_lost_answer_whose_probe_is_lost_too_is_told_as_a_pause():
-    """It is one from the moment that the server does not answer."""
+    """The pause begins when the server does not answer."""
     backend, told = Backend(), []
     backend.reason = "lost"
     await ended(
@@ -236,7 +236,7 @@ async def test_an_observer_that_fails_during_a_pause_changes_nothing():
 
 
 async def test_the_rate_holds_after_a_pause_too():
-    """Who waited for its turn while the server went down takes a new one."""
+    """A message that waited for its turn while the server went down takes a new turn."""
     backend, times = Backend(), []
     send = goes_down(backend, 7, seconds=3)
 
@@ -251,7 +251,7 @@ async def test_the_rate_holds_after_a_pause_too():
 
 
 async def test_who_waits_for_the_rate_while_the_server_goes_down_does_not_send():
-    """Its turn has come, and the pause has begun: it waits for the server, then for a new turn."""
+    """Its turn came during the pause: it waits for the server, and then for a new turn."""
     backend, send, turns = Backend(), Sender(), []
 
     async def wait(seconds):
@@ -281,7 +281,7 @@ async def test_who_waits_for_the_rate_while_the_server_goes_down_does_not_send()
 
 
 async def test_a_pause_that_the_server_asked_for_is_waited_for_before_it_is_asked():
-    """A 429 holds probes back as it holds messages back."""
+    """A 429 delays probes as it delays messages."""
     backend = Backend()
 
     async def send(request, listener):
@@ -295,7 +295,7 @@ async def test_a_pause_that_the_server_asked_for_is_waited_for_before_it_is_aske
 
 
 async def test_a_message_that_waits_out_a_pause_is_not_in_the_journal_yet(tmp_path):
-    """Its intent is written when it leaves, so that a kill during an outage leaves no doubt."""
+    """Its intent is written when it leaves, so a kill during an outage leaves nothing unknown."""
     path = tmp_path / "run.sqlite"
     backend, during = Backend(), []
 
@@ -313,7 +313,7 @@ async def test_a_message_that_waits_out_a_pause_is_not_in_the_journal_yet(tmp_pa
 
 
 async def test_a_server_that_stays_away_ends_the_batch_after_its_time():
-    """What is left is NOT_SENT for the outage, which the batch raises."""
+    """The rest is NOT_SENT because of the outage, and the batch raises the same error."""
     backend, told = Backend(), []
     seen, error = await ended(
         stream(
@@ -356,7 +356,7 @@ async def test_without_a_limit_a_batch_waits_for_as_long_as_it_takes():
 
 
 async def test_three_pauses_that_bring_no_message_through_end_the_batch():
-    """The server answers each probe, and no message: it is not down, but not right either."""
+    """The server answers each probe and no message: it is not down, but something is wrong."""
     backend, told = Backend(), []
 
     async def hangs(request, listener):
@@ -377,7 +377,7 @@ async def test_three_pauses_that_bring_no_message_through_end_the_batch():
 
 
 async def test_single_messages_that_a_gateway_rejects_do_not_end_a_batch():
-    """A tenth of them meet a rule of its own; all the others arrive."""
+    """The gateway rejects a tenth of them by a rule; all the others arrive."""
     backend = Backend()
 
     async def send(request, listener):
@@ -417,7 +417,7 @@ async def test_a_probe_that_meets_what_every_message_would_meet_ends_the_batch(p
 
 @pytest.mark.parametrize("is_proven", [True, False])
 async def test_an_empty_500_for_a_group_that_was_proven_is_an_outage_and_no_wrong_group(is_proven):
-    """A server of 2021 says so of an unknown group, and any server whose database is away."""
+    """A server of 2021 says so for an unknown group; so does a server without its database."""
     backend = Backend()
     backend.is_proven = is_proven
     backend.found = Check("group", "an empty 500", "2021")
@@ -441,7 +441,7 @@ async def test_no_answer_of_the_servers_own_is_no_end_of_a_pause(problem):
 
 
 async def test_leaving_a_batch_that_pauses_ends_it_at_once():
-    """Nobody waits for the server any more; what was taken is accounted for."""
+    """It no longer waits for the server; all drafts that were taken are reported."""
     backend, told = Backend(), []
     deliveries = stream(
         drafts(40, 13), goes_down(backend, 3, 1e9), backend.plan(on_progress=told.append)
@@ -456,7 +456,7 @@ async def test_leaving_a_batch_that_pauses_ends_it_at_once():
 
 
 async def test_cancelling_a_batch_that_pauses_ends_it_at_once():
-    """What waits is NOT_SENT: nothing of it has left."""
+    """The messages that wait are NOT_SENT: no part of them has left."""
     backend, told = Backend(), []
 
     async def probe(most):
@@ -479,7 +479,7 @@ async def test_cancelling_a_batch_that_pauses_ends_it_at_once():
 
 
 async def test_a_session_that_closes_during_a_pause_ends_the_batch():
-    """The pause does not outlive it."""
+    """The pause ends with the session."""
     async with FaultServer() as server:
         server.do_next("loses_502")
         seen = []
@@ -501,7 +501,7 @@ async def test_a_session_that_closes_during_a_pause_ends_the_batch():
 
 
 async def test_a_fault_of_the_machinery_during_a_probe_is_raised():
-    """It ends the batch with that error, and hangs nobody."""
+    """The error ends the batch, and no task hangs."""
     backend = Backend()
 
     async def probe(most):
@@ -515,7 +515,7 @@ async def test_a_fault_of_the_machinery_during_a_probe_is_raised():
 
 @pytest.mark.parametrize("value", [0, -1, True, float("inf"), float("nan"), "300"])
 async def test_an_outage_timeout_that_is_no_time_is_refused(server, value):
-    """It is told at the call."""
+    """The error is raised at the call."""
     async with session(server) as twake:
         with pytest.raises(ConfigurationError) as caught:
             twake.send_many(drafts(1), outage_timeout=value)

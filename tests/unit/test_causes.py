@@ -66,7 +66,7 @@ async def test_a_channel_by_its_name_is_told_to_be_no_channel(release):
 
 @pytest.mark.parametrize("release", V1)
 async def test_a_channel_that_does_not_exist_is_named_as_the_likely_cause(release):
-    """Without a sender, the sender is no cause."""
+    """A message without a sender does not name the sender as a cause."""
     with Sandbox(release=release) as box:
         async with session(box) as twake:
             error = await unknown(twake.send_message(NOBODY, "Hello"))
@@ -76,7 +76,7 @@ async def test_a_channel_that_does_not_exist_is_named_as_the_likely_cause(releas
 
 
 async def test_a_sender_who_is_not_in_the_channel_is_a_likely_cause():
-    """The message is stored then, and the error says so: who sends it again stores another."""
+    """The message is then stored, and the error says that another send stores another one."""
     seed, stranger = world_with_a_stranger()
     with Sandbox(seed) as box:
         async with session(box) as twake:
@@ -88,7 +88,7 @@ async def test_a_sender_who_is_not_in_the_channel_is_a_likely_cause():
 
 @pytest.mark.parametrize("call", ["send", "edit", "remove"])
 async def test_a_group_that_a_server_of_2021_does_not_know_is_a_likely_cause(call):
-    """It answers an empty 500 then, to each request."""
+    """The server then answers each request with an empty 500."""
     with Sandbox(release="2021") as box:
         async with session(box) as twake:
             message = await twake.send_message(box.channel_id, "Hello")
@@ -104,7 +104,7 @@ async def test_a_group_that_a_server_of_2021_does_not_know_is_a_likely_cause(cal
 
 @pytest.mark.parametrize("status", [200, 500])
 async def test_php_that_dies_in_words_has_the_causes_of_an_empty_500(server, status):
-    """Where `display_errors` is on, with either status."""
+    """PHP does so where `display_errors` is on, with either status."""
     server.do_next({200: "loses_php_trace", 500: "loses_500_fatal_html"}[status])
     async with TwakeSession("app", "k" * 40, group_id="g1", base_url=server.url) as twake:
         error = await unknown(twake.send_message("c1", "Hello"))
@@ -113,7 +113,7 @@ async def test_php_that_dies_in_words_has_the_causes_of_an_empty_500(server, sta
 
 
 async def test_a_parent_that_a_server_of_2021_does_not_know_is_a_likely_cause():
-    """It answers without an id."""
+    """The server answers without an id."""
     with Sandbox(release="2021") as box:
         async with session(box) as twake:
             lost = twake.send_message(box.channel_id, "Hello", parent_message_id=NOBODY)
@@ -130,7 +130,7 @@ async def test_a_parent_that_a_server_of_2021_does_not_know_is_a_likely_cause():
 @pytest.mark.parametrize("release", [*V1, *NODE])
 @pytest.mark.parametrize("lost", ["gone", "reply"])
 async def test_an_edit_that_finds_no_message_says_what_may_be_the_cause(release, lost):
-    """It is gone, in another channel or thread, or a reply without the id of its parent."""
+    """It was removed, is in another channel or thread, or is a reply whose parent was not given."""
     with Sandbox(release=release) as box:
         async with session(box) as twake:
             root = await twake.send_message(box.channel_id, "Root")
@@ -145,7 +145,7 @@ async def test_an_edit_that_finds_no_message_says_what_may_be_the_cause(release,
 
 @pytest.mark.parametrize("release", V1)
 async def test_an_edit_of_a_reply_with_its_parent_is_not_told_to_give_it(release):
-    """The parent that was given may be a wrong one."""
+    """The given parent may be the wrong one."""
     with Sandbox(release=release) as box:
         async with session(box) as twake:
             root = await twake.send_message(box.channel_id, "Root")
@@ -156,7 +156,7 @@ async def test_an_edit_of_a_reply_with_its_parent_is_not_told_to_give_it(release
 
 
 async def test_a_remove_in_a_group_without_the_application_names_the_group():
-    """An empty list of capabilities is what the server says of a group that it does not know."""
+    """The server says that a group it does not know has no capabilities."""
     with Sandbox() as box:
         async with session(box) as twake:
             message = await twake.send_message(box.channel_id, "Hello")
@@ -167,7 +167,7 @@ async def test_a_remove_in_a_group_without_the_application_names_the_group():
 
 
 async def test_a_remove_that_fails_otherwise_names_no_cause():
-    """An answer that is none of Twake's does not come from a group."""
+    """An answer that is not from Twake does not come from a group."""
     with Sandbox() as box:
         async with session(box) as twake:
             message = await twake.send_message(box.channel_id, "Hello")
@@ -178,7 +178,7 @@ async def test_a_remove_that_fails_otherwise_names_no_cause():
 
 @pytest.mark.parametrize("is_reply", [True, False])
 async def test_an_answer_that_names_no_message_says_what_may_be_the_cause(is_reply):
-    """A parent that is no message is a cause for a reply alone."""
+    """Only for a reply can the cause be a parent that is no message."""
     with Sandbox() as box:
         box.fail_next(after_storing="null_id")
         async with session(box) as twake:
@@ -192,7 +192,7 @@ async def test_an_answer_that_names_no_message_says_what_may_be_the_cause(is_rep
 
 @pytest.mark.parametrize("release", NODE)
 async def test_a_reply_in_no_thread_says_what_a_thread_is(release):
-    """Over the Node API, where a server answers the same words to all failures."""
+    """A server of the Node API answers all failures with the same words."""
     with Sandbox(release=release) as box:
         async with session(box) as twake:
             lost = twake.send_message(box.channel_id, "Hello", parent_message_id=NOBODY)
@@ -209,7 +209,7 @@ async def test_a_reply_in_no_thread_says_what_a_thread_is(release):
 
 @pytest.mark.parametrize("fault", ["loses_reset", "stores_502", "stores_garbage", "loses_403"])
 async def test_an_answer_that_tells_no_cause_names_none(server, fault):
-    """A guess would lead astray."""
+    """A guess would mislead the reader."""
     server.do_next(fault)
     async with TwakeSession("app", "k" * 40, group_id="g1", base_url=server.url) as twake:
         error = await unknown(twake.send_message("c1", "Hello", sender="u1"))
@@ -227,7 +227,7 @@ async def test_a_good_send_computes_no_cause(server, monkeypatch):
 
 
 async def test_a_server_that_is_down_is_not_told_to_be_a_wrong_address():
-    """Nobody can tell one from the other: the words say both."""
+    """Nobody can tell the two apart, so the text names both."""
     async with FaultServer() as server:
         url = server.url
     async with TwakeSession("app", "k" * 40, group_id="g1", base_url=url) as twake:
@@ -241,7 +241,7 @@ async def test_a_server_that_is_down_is_not_told_to_be_a_wrong_address():
 
 @pytest.mark.parametrize("status", [502, 503, 504])
 async def test_a_gateway_before_a_server_that_is_down_is_no_wrong_address(server, status):
-    """Neither for a send nor for a check."""
+    """Neither a send nor a check says so."""
     server.do_next(f"stores_{status}")
     async with TwakeSession("app", "k" * 40, group_id="g1", base_url=server.url) as twake:
         error = await unknown(twake.send_message("c1", "Hello"))
@@ -252,7 +252,7 @@ async def test_a_gateway_before_a_server_that_is_down_is_no_wrong_address(server
 
 
 async def test_a_path_that_twake_does_not_serve_is_told_by_a_send_too():
-    """As by a check: the outcome stays UNKNOWN."""
+    """A check says the same. The outcome stays UNKNOWN."""
     with Sandbox() as box:
         async with session(box, base_url=f"{box.url}/twake") as twake:
             error = await unknown(twake.send_message(box.channel_id, "Hello"))
@@ -261,7 +261,7 @@ async def test_a_path_that_twake_does_not_serve_is_told_by_a_send_too():
 
 
 async def test_a_refused_key_says_that_a_failing_database_answers_alike():
-    """It is REFUSED in both cases; only one of them lasts."""
+    """It is REFUSED in both cases, but a failing database may recover."""
     with Sandbox() as box:
         async with TwakeSession(
             box.public_id, "wrong", group_id=box.group_id, base_url=box.url

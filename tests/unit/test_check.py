@@ -86,7 +86,7 @@ def test_what_each_recorded_server_answers_is_understood(second, problem, releas
 
 @pytest.mark.parametrize(("release", "php"), SERVERS)
 def test_wrong_credentials_end_a_check_at_once(release, php):
-    """A server that refuses the credentials is not asked about the group."""
+    """The check does not ask such a server about the group."""
     _, answer = recorded(NO_AUTHENTICATION, release, php)
     check = found(answer)
     assert check.problem == "authentication"
@@ -117,7 +117,7 @@ def test_a_capability_that_is_missing_is_named(said, lacks):
     ],
 )
 def test_a_check_without_an_answer_says_what_happened(failure, words):
-    """The reason is that of the attempt, and a person can read the rest."""
+    """The reason is that of the attempt, and the advice has the details for a person."""
     request = next(examine("g", Api()))
     assert request.judge(failure, Context(0.0)).reason == failure.reason
     assert words in found(failure).advice
@@ -129,14 +129,14 @@ def test_a_check_without_an_answer_says_what_happened(failure, words):
     [([(b"location", b"https://web.example.org/")], "'https://web.example.org/'"), ([], "nowhere")],
 )
 def test_a_redirect_says_where_to(status, headers, where):
-    """The address is one of a web page, mostly."""
+    """Mostly the address is that of a web page."""
     check = found(Answer(status, headers, b""))
     assert check.problem == "address"
     assert f"redirects to {where}, which" in check.advice
 
 
 def test_the_second_request_fits_the_release_and_the_first_names_nobodys_group():
-    """2020 is asked without a message, 2021 without a channel; neither names a channel."""
+    """2020 is asked without a message, 2021 without a channel; no request names a channel."""
     for release, body in (
         ("2020", {"group_id": "g"}),
         ("2021", {"group_id": "g", "message": NOTHING}),
@@ -151,7 +151,7 @@ def test_the_second_request_fits_the_release_and_the_first_names_nobodys_group()
 
 
 def test_an_api_that_is_not_served_and_a_port_of_tls_are_named():
-    """Both are told in words, so that the advice can be exact."""
+    """The check names both, so that the advice can be exact."""
     json_type = [(b"content-type", b"application/json")]
     check = found(Answer(404, json_type, b'{"error":"Not found"}'))
     assert check.problem == "api"
@@ -172,7 +172,7 @@ def test_an_api_that_is_not_served_and_a_port_of_tls_are_named():
     ],
 )
 def test_a_proxy_is_named_where_it_may_have_a_part_in_it(answer, named):
-    """What only Twake says is Twake's."""
+    """An answer that only Twake can give does not come from the proxy."""
     check = found(answer, proxy="http://proxy.example.org")
     assert ("through the proxy http://proxy.example.org" in check.advice) is named
 
@@ -199,12 +199,12 @@ def test_a_proxy_is_named_where_it_may_have_a_part_in_it(answer, named):
     ],
 )
 def test_what_is_no_answer_of_twakes_is_never_taken_for_one(fact, problem):
-    """Whatever stands at the address, a check says that all is well only where it is proven."""
+    """Whatever server answers, a check says that all is well only where it is proven."""
     assert found(fact).problem == problem
 
 
 def test_an_answer_that_fits_the_other_release_proves_nothing():
-    """One empty 500 does not make a server of 2021 out of what answers as 2020 right after."""
+    """After one empty 500, an answer of 2020 does not prove a server of 2021."""
     check = found(Answer(500, [], b""), recorded(ACCEPTED, "2020", "8.2")[1])
     assert (check.problem, check.release) == ("unclear", None)
 
@@ -251,7 +251,7 @@ async def test_each_broken_session_is_told_what_is_wrong(problem, changed, relea
 
 
 async def test_a_check_without_a_group_is_a_configuration_error(twake_sandbox, monkeypatch):
-    """There is nothing to ask about, so no byte leaves."""
+    """There is no group to ask about, so no byte leaves."""
     monkeypatch.delenv("TWAKE_GROUP_ID")
     async with TwakeSession.from_env() as twake:
         with pytest.raises(ConfigurationError, match="group_id"):
@@ -270,7 +270,7 @@ async def test_a_check_keeps_its_deadline(twake_sandbox, twake_session):
 
 
 def test_the_servers_words_in_the_advice_cannot_steer_a_terminal():
-    """What the server says is missing, and what the network said, are shown without ESC and CR."""
+    """The names of capabilities and the words of the network are shown without ESC and CR."""
     answer = {"error": "you_do_not_have_this_set_of_required_capabilities"}
     answer["capabilities"] = ["a\x1b[2Jb", "c\r\n\u202ed"]
     refused = found(Answer(200, [], json.dumps(answer).encode()))

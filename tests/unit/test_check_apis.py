@@ -1,4 +1,4 @@
-"""Which APIs a server serves: what the recorded answers prove, and what anything else does not."""
+"""Which APIs a server serves: what the recorded answers prove, and what other answers do not."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def node(server: str, name: str) -> Answer:
 
 
 def no_route(path: str) -> Answer:
-    """Return what PHP says of a path that it does not serve (wire case 23b)."""
+    """Return PHP's answer for a path that it does not serve (wire case 23b)."""
     recorded = as_answer(V1["v2020.Q3.107", "8.2", "23b-unknown-route"])
     body = recorded.body.replace(b"/api/v1/messages/nope", path.encode())
     return Answer(recorded.status, recorded.headers, body)
@@ -54,7 +54,7 @@ WELL = Check("", "all is well")
 
 
 def learn(*answers, api="v1", found=WELL) -> Check:
-    """Return what is learned from the answers to a login, a save and the question for a version."""
+    """Return the result of answers to a login, a save and a question for the version."""
     steps = find_apis(api, found)
     request = next(steps)
     for answer in answers:
@@ -67,7 +67,7 @@ def learn(*answers, api="v1", found=WELL) -> Check:
 
 
 def told(current: object) -> Answer:
-    """Return what a server of Node says of itself, with another version."""
+    """Return what a Node server says of itself, with another version."""
     body = json.loads(node("v2023.Q1.1223", "probe-server-info").body)
     body["version"]["current"] = current
     return Answer(200, JSON, json.dumps(body).encode())
@@ -91,7 +91,7 @@ def test_the_requests_have_no_credentials_and_nothing_to_store():
 @pytest.mark.parametrize("server", ["v2022.Q2.975", "v2023.Q1.1223"])
 @pytest.mark.parametrize("name", ["login-empty-object", "probe-login-get2", "probe-server-info"])
 def test_the_recorded_requests_changed_no_row(server, name):
-    """What the check asks was recorded to store nothing."""
+    """The recorded requests of a check stored nothing."""
     rows = NODE[server, name]["rows"].values()
     assert all(one == dict.fromkeys(one, one["before"]) for one in rows)
 
@@ -104,7 +104,7 @@ SERVERS = {
         "2021.Q4.860",
         "2021",
     ),
-    # A proxy of the owner's passes the login on to Node, which gives a token to anybody.
+    # The owner's proxy passes the login on to Node, which gives a token to anybody.
     "2021 with its Node shown": (
         (
             node("v2021.Q4.860", "login-empty-object"),
@@ -177,7 +177,7 @@ NOTHING = {
 
 @pytest.mark.parametrize("name", NOTHING)
 def test_what_is_no_word_of_twakes_proves_nothing(name):
-    """No API is served and none is missing; what was known stays."""
+    """No API counts as served or as missing; earlier results stay."""
     found = Check("", "all is well", "2020")
     check = learn(*[NOTHING[name]] * 3, found=found)
     assert check == found
@@ -196,7 +196,7 @@ def test_what_is_no_word_of_twakes_proves_nothing(name):
     ],
 )
 def test_a_version_is_a_word_that_a_ready_server_says(answer):
-    """It may be shown in a terminal."""
+    """It is one word, from a server that is ready, and a terminal can show it."""
     assert learn(PAGE, PAGE, answer).version is None
 
 
@@ -212,7 +212,7 @@ def test_a_version_is_a_word_that_a_ready_server_says(answer):
     ],
 )
 def test_answers_count_more_than_the_version(seen, version, login, release):
-    """A release that cannot answer so is not named."""
+    """A release that cannot give these answers is not named."""
     check = learn(login, PAGE, told(version), found=Check("", "well", seen))
     assert (check.release, check.version) == (release, version)
 
@@ -230,7 +230,7 @@ def test_answers_count_more_than_the_version(seen, version, login, release):
     ],
 )
 def test_the_advice_names_the_api_that_alone_is_served(problem, api, answers, advice):
-    """Where the chosen one is served too, or nothing is proven, the advice stays as it was."""
+    """If the chosen API is served too, or nothing is proven, the advice stays the same."""
     check = learn(*answers, api=api, found=Check(problem, "check base_url"))
     assert check.problem == problem
     assert check.advice.startswith("check base_url")
@@ -241,14 +241,14 @@ def test_the_advice_names_the_api_that_alone_is_served(problem, api, answers, ad
 
 
 def test_a_server_that_cannot_be_reached_or_wants_a_pause_is_asked_no_more():
-    """Whatever else is wrong, the further requests may tell why."""
+    """For any other problem, the further requests may tell why."""
     asked = {one: can_tell(Check(one, "x")) for one in ("unreachable", "later", "address", "")}
     assert asked == {"unreachable": False, "later": False, "address": True, "": True}
 
 
 @pytest.mark.parametrize("server", ["v2021.Q4.860", "v2022.Q2.975", "v2023.Q1.1223"])
 async def test_the_sandbox_tells_its_version_as_it_was_recorded(server):
-    """Without a token, the whole configuration."""
+    """It gives the whole configuration without a token."""
     recorded = node(server, "probe-server-info")
     async with Sandbox(release=server[1:5]) as box, httpx.AsyncClient() as client:
         told = await client.get(f"{box.url}/internal/services/general/v1/server")
@@ -257,7 +257,7 @@ async def test_the_sandbox_tells_its_version_as_it_was_recorded(server):
 
 
 async def test_a_sandbox_of_2020_answers_its_web_client_instead():
-    """Its nginx does, to a GET alone."""
+    """Its nginx does so, to a GET only."""
     async with Sandbox(release="2020") as box, httpx.AsyncClient() as client:
         told = await client.get(f"{box.url}/internal/services/general/v1/server")
     assert (told.status_code, told.headers["content-type"]) == (200, "text/html")
@@ -282,7 +282,7 @@ def session(sandbox, api, **options):
     [("2020", "node", "v1"), ("2021", "node", "v1"), ("2023", "v1", "node")],
 )
 async def test_each_wrong_choice_names_the_right_one(release, api, right, transport):
-    """The check says it, and so does the error of a message, which is not stored."""
+    """The check says it, and so does the error of a message; the message is not stored."""
     async with Sandbox(release=release) as box, session(box, api, transport=transport) as twake:
         check = await twake.check()
         assert (check.problem, check.apis) == ("api", (right,))
@@ -346,7 +346,7 @@ async def test_a_login_that_fails_on_a_server_with_node_sent_no_message():
 
 
 async def test_an_unreachable_server_is_asked_once():
-    """No further request waits for what is not there."""
+    """No further request goes to a server that is not there."""
     async with Sandbox(release="2023") as box:
         with box.unreachable():
             async with session(box, "v1") as twake:
@@ -357,7 +357,7 @@ async def test_an_unreachable_server_is_asked_once():
 
 @pytest.mark.parametrize("answered", [0, 1, 2])
 async def test_the_deadline_is_over_all_requests(answered):
-    """A server that answers only the first requests holds nothing up."""
+    """A server that answers only the first requests does not delay the check."""
     asked = 0
 
     async def answer(request: httpx.Request) -> httpx.Response:

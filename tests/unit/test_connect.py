@@ -97,7 +97,7 @@ async def test_after_a_dead_first_address_the_next_one_is_tried(
 async def test_if_all_addresses_are_dead_nothing_is_sent_and_the_deadline_holds(
     server, monkeypatch, transport
 ):
-    """No socket is left."""
+    """No socket stays open."""
     resolve_to(monkeypatch, "127.0.0.3", "127.0.0.4")
     with black_hole("127.0.0.3", server.port), black_hole("127.0.0.4", server.port):
         before = descriptors()
@@ -129,7 +129,7 @@ async def test_the_last_good_address_is_only_the_first_to_be_tried(monkeypatch):
 
 
 async def test_if_no_address_answers_the_error_is_the_networks():
-    """It is raised as it is."""
+    """The error is raised unchanged."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]
     with pytest.raises(ConnectionRefusedError):
@@ -141,7 +141,7 @@ async def test_if_no_address_answers_the_error_is_the_networks():
     [(None, 5, 0.25), (10.0, 2, 0.25), (0.3, 2, 0.1), (0.3, 5, 0.05), (0.0, 2, 0.01)],
 )
 def test_the_addresses_share_the_time(seconds, addresses, delay):
-    """A quarter of a second each, or less, so that each gets a turn."""
+    """Each has a quarter of a second, or less, so that each gets a turn."""
     assert _connect._delay(seconds, addresses) == pytest.approx(delay)
 
 
@@ -172,7 +172,7 @@ async def test_many_cancellations_while_connecting_leave_no_socket(server, monke
 
 
 async def test_cancelled_at_any_step_it_ends_and_closes_its_sockets(monkeypatch):
-    """Also while the slower attempts are being cancelled."""
+    """It holds also while it cancels the slower attempts."""
     resolve_to(monkeypatch, "127.0.0.3", "127.0.0.1", "127.0.0.2")
     monkeypatch.setattr(_connect, "_SHORTEST_DELAY", 0.0001)
     heard = done = 0
@@ -203,7 +203,7 @@ async def test_cancelled_at_any_step_it_ends_and_closes_its_sockets(monkeypatch)
 
 
 async def test_a_cancellation_that_the_library_swallows_is_raised(monkeypatch):
-    """While it cancels its slower attempts, it cannot tell whose cancellation it sees."""
+    """While the library cancels its slower attempts, it cannot tell who cancelled."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         made: list[socket.socket] = []
 

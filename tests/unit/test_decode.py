@@ -1,4 +1,4 @@
-"""_decode.py: every answer becomes a message with one type a field, and nothing of it is lost."""
+"""_decode.py: every answer becomes a message with one type per field, and no data is lost."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ ANSWERS = list(answered())
 
 
 def plain(value):
-    """Return a field's value as the JSON that stands for it."""
+    """Return the JSON of a field's value."""
     if isinstance(value, datetime.datetime):
         return int(value.timestamp())
     if isinstance(value, Reaction):
@@ -42,7 +42,7 @@ def plain(value):
 
 
 def alike(raw, value):
-    """Say whether a field's JSON holds what the server sent: PHP mixes empties, maps and lists."""
+    """Say whether a field's JSON holds what the server sent: PHP mixes up empty lists and maps."""
     if isinstance(value, dict) and isinstance(raw, list):
         raw = {str(index): item for index, item in enumerate(raw)}
     if isinstance(value, list) and isinstance(raw, dict):
@@ -90,7 +90,7 @@ def test_every_recorded_answer_is_decoded_without_a_loss(found):
 
 
 def test_what_the_recorded_answers_leave_over_is_known():
-    """What a newer release added is in `extra`; of the known fields, only what does not fit."""
+    """Fields of newer releases are in `extra`; of the known fields, only values that do not fit."""
     left = {
         release: {
             name
@@ -114,7 +114,7 @@ def decode(**fields):
 @pytest.mark.parametrize("empty", [None, {}, []])
 @pytest.mark.parametrize("name", ["hidden_data", "reactions", "user_specific_content"])
 def test_phps_empties_are_one_empty_map(name, empty):
-    """null, {} and [] all mean: nothing there."""
+    """null, {} and [] all mean an empty map."""
     message = decode(**{name: empty})
     assert getattr(message, name) == {}
     assert message.extra == {}
@@ -160,7 +160,7 @@ def test_phps_empties_are_one_empty_map(name, empty):
     ],
 )
 def test_what_php_makes_of_a_field_comes_out_as_its_one_type(name, raw, expected):
-    """Each form that the servers were seen to use, and its reading."""
+    """Each form that the servers were seen to use has its reading."""
     message = decode(**{name: raw})
     found = getattr(message, name)
     assert found == expected
@@ -204,7 +204,7 @@ def test_what_php_makes_of_a_field_comes_out_as_its_one_type(name, raw, expected
     ],
 )
 def test_what_does_not_fit_is_kept_as_it_came(name, raw):
-    """The field stands at its default, its value is in `extra`, and the others are not touched."""
+    """The field has its default, its value is in `extra`, and the others do not change."""
     message = decode(**{name: raw, "content": "x", "new": 1})
     assert message.extra == {name: raw, "new": 1}
     assert getattr(message, name) == getattr(Message(id="m"), name)
@@ -212,14 +212,14 @@ def test_what_does_not_fit_is_kept_as_it_came(name, raw):
 
 
 def test_fields_that_nobody_knows_are_kept():
-    """Also those that a message has for itself: an answer does not set our own marks."""
+    """An answer that has the names of our own marks does not set them."""
     message = decode(extra={"a": 1}, maybe_duplicated=True, thread_id="t")
     assert message.extra == {"extra": {"a": 1}, "maybe_duplicated": True, "thread_id": "t"}
     assert not message.maybe_duplicated
 
 
 def test_the_answer_itself_is_left_as_it_was():
-    """Decoding changes nothing of what it is given."""
+    """Decoding does not change its input."""
     found = {"id": "m", "sender": 5, "new": 1, "pinned": None}
     decode_message(found)
     assert found == {"id": "m", "sender": 5, "new": 1, "pinned": None}
@@ -248,7 +248,7 @@ NAMES = st.sampled_from(sorted(FIELDS - {"id"})) | st.text()
 @example(found={"increment_at_time": "٣"}, reactions=None, own_id="m")
 @example(found={"creation_date": -(10**11)}, reactions=None, own_id="m")
 def test_any_object_with_an_id_is_decoded_without_a_loss(found, reactions, own_id):
-    """Whatever JSON a server sends, nothing raises, every type holds, and nothing is lost."""
+    """Whatever JSON a server sends, nothing is raised, every type holds, and no data is lost."""
     if reactions is not None:
         found["reactions"] = reactions
     found["id"] = own_id

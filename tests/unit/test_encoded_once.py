@@ -39,7 +39,7 @@ async def test_each_draft_of_a_batch_is_encoded_once(
 
 
 async def test_a_draft_is_not_encoded_again_for_another_attempt(server, encodings, tmp_path):
-    """Neither for a retry of the send, nor after a pause that the server asked for."""
+    """It is not encoded for a retry of the send, nor after a pause that the server asked for."""
     server.do_next(*["refuses_429_zero"] * 5)
     async with session(server) as twake:
         await collect(twake.send_many(DRAFTS, journal=Journal(tmp_path / "run.sqlite")))
@@ -49,7 +49,7 @@ async def test_a_draft_is_not_encoded_again_for_another_attempt(server, encoding
 async def test_a_resumed_draft_is_encoded_once_and_reported_without_a_request(
     server, encodings, tmp_path
 ):
-    """What an earlier run delivered needs its fingerprint; the rest goes out as it was named."""
+    """A delivered draft of an earlier run needs its fingerprint; the rest is sent as encoded."""
     path = Journal(tmp_path / "run.sqlite")
     async with session(server) as twake:
         server.do_next(*["refuses_401"] * 2)

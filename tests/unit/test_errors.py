@@ -1,4 +1,4 @@
-"""errors.py: what each exception claims, and that its claims survive a copy and a pickle."""
+"""errors.py: what each exception claims, and that a copy and a pickle keep its claims."""
 
 from __future__ import annotations
 
@@ -89,24 +89,24 @@ WARNINGS = (EmptyFileWarning, ReplyAtRootWarning, TextCutWarning)
 
 
 def test_no_exception_is_missing_from_the_tree():
-    """Every exception that the room exports is in the tree that is tested here."""
+    """Every exception that the module exports is in the tree that is tested here."""
     exported = {getattr(errors, name) for name in errors.__all__}
     assert exported == {*TREE, Outcome, *WARNINGS}
 
 
 def test_the_docstring_draws_the_tree(kind):
-    """The drawing at the head of the room names every class."""
+    """The tree in the docstring of the module names every class."""
     assert f" {kind.__name__} " in f" {errors.__doc__} "
 
 
 def test_bad_arguments_are_also_value_errors():
-    """Wrong settings and drafts are caught by code that knows only `ValueError`; what became of a send is not."""
+    """Code that knows only `ValueError` catches wrong settings and drafts, but no outcome."""
     value_errors = {kind for kind in TREE if issubclass(kind, ValueError)}
     assert value_errors == {ConfigurationError, InvalidDraftError}
 
 
 def test_there_are_exactly_four_outcomes():
-    """The outcomes are four, and each reads as words."""
+    """There are four outcomes, and each has readable words."""
     assert {one.name: one.value for one in Outcome} == {
         "DELIVERED": "delivered",
         "REFUSED": "refused",
@@ -133,12 +133,12 @@ def test_a_new_error_has_every_fact(kind):
     ],
 )
 def test_the_reason_is_a_word(error, reason):
-    """An exception that has one cause names it by itself; others take the word they are given."""
+    """An exception with one possible cause sets it; others take the reason that they are given."""
     assert error.reason == reason
 
 
 def test_text_before_any_attempt_is_the_sentence_alone():
-    """No attempt, no figures."""
+    """Without attempts, the text has no numbers."""
     assert str(NotSentError("the deadline was already over")) == "the deadline was already over"
 
 
@@ -189,14 +189,14 @@ def test_a_bare_error_survives_a_copy(kind, way):
 
 
 def test_notes_survive_a_pickle():
-    """What the caller added with `add_note` is still there."""
+    """Notes that the caller added with `add_note` are kept."""
     error = NotSentError("x", reason="dns")
     error.add_note("while sending the report")
     assert pickle.loads(pickle.dumps(error)).__notes__ == ["while sending the report"]
 
 
 class HoldsALockError(Exception):
-    """An exception that holds what no pickle can."""
+    """An exception that holds a lock, which cannot be pickled."""
 
     def __init__(self, words):
         super().__init__(words)
@@ -204,7 +204,7 @@ class HoldsALockError(Exception):
 
 
 class NeedsMoreError(Exception):
-    """One that is pickled, and then cannot be made anew."""
+    """An exception that can be pickled, but not made again."""
 
     def __init__(self, words, *, more):
         super().__init__(words)
@@ -227,7 +227,7 @@ STUBBORN = {
 @pytest.mark.parametrize("cause", STUBBORN)
 @pytest.mark.parametrize("way", [one for one in COPIES if one.startswith("pickle")])
 def test_an_error_whose_cause_cannot_be_pickled_can_be(cause, way):
-    """Its own facts come through, and the cause's class and words in place of the cause."""
+    """Its own facts are kept; the class and words of the cause stand for the cause."""
     error = full_of_facts(OutcomeUnknownError)
     error.__cause__ = made = STUBBORN[cause]()
     twin = COPIES[way](error)
@@ -240,7 +240,7 @@ def test_an_error_whose_cause_cannot_be_pickled_can_be(cause, way):
 
 @pytest.mark.parametrize("cause", STUBBORN)
 def test_a_copy_within_the_process_keeps_such_a_cause_itself(cause):
-    """Also where it is the cause of the cause."""
+    """It holds also for the cause of the cause."""
     error = full_of_facts(OutcomeUnknownError)
     error.__cause__ = RefusedError("x", reason="status")
     error.__cause__.__cause__ = made = STUBBORN[cause]()
@@ -251,7 +251,7 @@ def test_a_copy_within_the_process_keeps_such_a_cause_itself(cause):
 
 
 def test_an_error_that_is_its_own_cause_is_copied_and_pickled():
-    """Python lets it be one."""
+    """Python allows that."""
     error = NotSentError("x", reason="dns")
     error.__cause__ = error
     twin = copy.deepcopy(error)
@@ -264,7 +264,7 @@ def raise_with_stubborn_cause():
 
 
 def test_an_error_with_such_a_cause_comes_out_of_a_process_pool():
-    """As itself, and not as a pool's complaint that it could not be pickled."""
+    """The pool returns the error itself, not an error that it could not be pickled."""
     with (
         ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool,
         pytest.raises(NotSentError) as caught,
@@ -274,7 +274,7 @@ def test_an_error_with_such_a_cause_comes_out_of_a_process_pool():
 
 
 def test_errors_come_out_of_a_process_pool():
-    """A real process pool hands back the exception with its facts."""
+    """A real process pool returns the exception with its facts."""
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=spawn) as pool:
         for kind in (RateLimitedError, MissingCapabilityError, InvalidDraftError):
@@ -289,7 +289,7 @@ def test_the_warning_is_a_user_warning():
 
 
 def test_an_edit_has_no_front_id_to_tell():
-    """What there is nothing to say of is not said."""
+    """The text has no front_id where there is none."""
     error = NotSentError("the message was not sent", reason="connect")
     error.attempts, error.elapsed = 1, 0.5
     assert str(error) == "the message was not sent (after 1 attempt in 0.50 s)"
@@ -299,7 +299,7 @@ STEERING = "a\x1b[2J\r\nb\tc\x07d\u202ee\u2066f\u200fg\x9bh\x00i\u2028j\ud83dk"
 
 
 def test_words_of_others_cannot_steer_a_terminal_or_a_log(kind):
-    """ESC, line breaks, marks that turn the text: gone from the text, the arguments, a copy."""
+    """The text, the arguments and a copy have no ESC, line breaks or marks that turn the text."""
     error = kind(f"the server said: {STEERING}")
     error.attempts, error.front_id = 1, "mine\u202e"
     assert str(error).startswith("the server said: a?[2J b c?d?e?f?g?h?i j?k")

@@ -1,4 +1,4 @@
-"""events/: what real servers posted, and what anybody else might post."""
+"""events/: what real servers posted, and what anybody else could post."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ KINDS: dict[str, type[Event]] = {
 
 
 def sign(body: bytes, key: str = KEY) -> dict[str, str]:
-    """The headers of a request that a Node server signed."""
+    """Return the headers of a request that a Node server signed."""
     right = hmac.new(key.encode(), body, hashlib.sha256).hexdigest()
     return {**HEADERS, "X-Twake-Signature": right}
 
@@ -171,13 +171,13 @@ def error_of(body: bytes, headers: dict[str, str] = HEADERS, **more: Any) -> Eve
 
 
 def test_every_capture_that_holds_an_event_is_expected_here():
-    """A capture that is added later must be given its class."""
+    """Each new capture must be given its class."""
     assert {one.name for one in BY_NAME.values()} == KINDS.keys()
 
 
 @pytest.mark.parametrize("posted", [*V1, *NODE], ids=lambda one: one.capture)
 def test_every_capture_is_an_event_of_its_class(posted):
-    """Nothing of what was posted is lost, and hooks are of the server, all else of a browser."""
+    """No posted data is lost; hooks come from the server, all other events from a browser."""
     if posted.key and not posted.fits:
         event = posted.parse(private_api_key=None, require_signature=False)
         assert not event.signed
@@ -221,7 +221,7 @@ def test_a_request_after_a_redirect_is_no_event():
     "capture", [one.capture for one in (*V1, *NODE) if one.fits or not one.key]
 )
 def test_an_event_of_the_other_generation_is_told_apart(capture):
-    """Its error names what to set."""
+    """The error names the setting to change."""
     posted = BY_NAME[capture]
     other = {"api": "v1"} if posted.key else {"api": "node", "require_signature": False}
     error = error_of(posted.body, posted.headers, **other)
@@ -230,7 +230,7 @@ def test_an_event_of_the_other_generation_is_told_apart(capture):
 
 
 def test_a_new_message_of_v1_holds_what_an_answer_needs():
-    """The group and the workspace stand in its channel only."""
+    """Only its channel holds the group and the workspace."""
     event = BY_NAME["01-hook-new_message"].parse()
     assert isinstance(event, NewMessage)
     assert event.message.text == "to hook"
@@ -255,7 +255,7 @@ def test_a_new_message_of_node_holds_what_an_answer_needs():
 
 
 def test_a_message_of_another_application_comes_from_no_user():
-    """Its `user_id` would be the application's, to which nothing can be shown."""
+    """Its `user_id` is that of the application, to which nothing can be shown."""
     event = BY_NAME["v2023.Q1.1223/message-other-app"].parse()
     assert event.message is not None
     assert event.message.application_id == "10eecfe0-e914-11f1-a2d0-9f7cb434e27b"
@@ -304,7 +304,7 @@ def test_the_message_of_a_click_holds_its_hidden_data():
 
 
 def test_a_forged_event_is_refused():
-    """With another key, another body, in capitals, with what no header holds, or with none."""
+    """The signature has another key or body, is in capitals, is unusable, or is missing."""
     body = NODE[0].body
     good = sign(body)
     right = good["X-Twake-Signature"]
@@ -333,7 +333,7 @@ def test_the_case_of_a_header_does_not_matter():
 
 
 def test_a_signature_may_be_optional_but_not_wrong():
-    """Whoever gives the key has each signature that comes checked."""
+    """With the key, each signature that comes is checked."""
     body = NODE[0].body
     optional = {"api": "node", "private_api_key": KEY, "require_signature": False}
     assert not parse(body, HEADERS, **optional).signed
@@ -362,7 +362,7 @@ def test_v1_can_require_a_signature_that_a_proxy_adds():
     ],
 )
 def test_what_is_set_up_wrong_is_told_to_the_programmer(more, field):
-    """An empty key would let anybody sign; so it is no `EventError`, which blames the request."""
+    """An empty key would let anybody sign, so it is no `EventError`, which is for bad requests."""
     for made in (lambda: parse(b"", {}, **more), lambda: Parser(**more)):
         with pytest.raises(ConfigurationError) as caught:
             made()
@@ -370,7 +370,7 @@ def test_what_is_set_up_wrong_is_told_to_the_programmer(more, field):
 
 
 def test_the_key_shows_in_no_repr_error_or_traceback():
-    """Nor does the right signature: whoever reads it in a log could forge the event."""
+    """Nor does the right signature: a reader of the log could forge the event."""
     body = NODE[0].body
     secrets = [KEY, sign(body)["X-Twake-Signature"]]
     parser = Parser(api="node", private_api_key=KEY)
@@ -407,7 +407,7 @@ def test_the_key_shows_in_no_repr_error_or_traceback():
     "kind", [None, "", "text/plain", "application/x-www-form-urlencoded", "application/jsonp"]
 )
 def test_another_content_type_is_refused(kind):
-    """Servers post JSON only; a form would be a browser's."""
+    """Servers post JSON only; a form would come from a browser."""
     headers = {} if kind is None else {"Content-Type": kind}
     assert error_of(V1[0].body, headers).status == 415
 
@@ -446,21 +446,21 @@ def test_a_body_over_the_limit_is_refused_before_it_is_read():
     ],
 )
 def test_what_is_no_event_is_refused(body):
-    """It is answered 400, and the error quotes nothing of it."""
+    """The answer is 400, and the error quotes nothing of the body."""
     error = error_of(body)
     assert error.status == 400
     assert str(error).startswith("the body is not a")
 
 
 def nested(levels: int) -> bytes:
-    """An event of so many levels."""
+    """Return an event of so many levels."""
     inner = b'{"a":' * (levels // 2 - 2) + b"1" + b"}" * (levels // 2 - 2)
     lists = levels - levels // 2
     return b'{"type":"x","data":{"a":' + b"[" * lists + inner + b"]" * lists + b"}}"
 
 
 def test_a_body_that_is_nested_too_deeply_is_refused():
-    """Also where Python could still read it; many brackets side by side are not deep."""
+    """It holds also where Python could still read it; many brackets side by side are not deep."""
     assert parse(nested(MAX_DEPTH), HEADERS).type == "x"
     assert "nested" in str(error_of(nested(MAX_DEPTH + 1)))
     for opening in (b"[", b'{"a":'):
@@ -471,7 +471,7 @@ def test_a_body_that_is_nested_too_deeply_is_refused():
 
 
 def test_an_event_error_survives_a_copy_and_a_pickle():
-    """It is no `TwakeError`: it ends no send."""
+    """It is no `TwakeError`: it does not end a send."""
     error = error_of(b"", {})
     for twin in (copy.copy(error), pickle.loads(pickle.dumps(error))):
         assert (type(twin), str(twin), twin.status) == (EventError, str(error), 415)
@@ -519,7 +519,7 @@ def test_a_resource_that_a_browser_made_up_is_none(name):
 
 
 def test_other_hooks_of_a_v1_server_are_plain_events():
-    """Those of files carry a user as PHP writes an entity; `raw` keeps all."""
+    """Hooks of files carry a user as PHP writes an entity; `raw` keeps all data."""
     user = {"id_as_string_for_session_handler": None}
     data = {"group": {}, "workspace": {}, "file": {"id": "f"}, "user": user}
     event = post({"type": "hook", "event": "new_file", "data": data})
@@ -530,7 +530,7 @@ def test_other_hooks_of_a_v1_server_are_plain_events():
 
 
 def test_a_hook_without_a_message_that_has_an_id_is_a_plain_event():
-    """In both generations."""
+    """It holds in both generations."""
     document = document_of("01-hook-new_message")
     for message in (None, [], {}, {"id": 1}, {"id": ""}):
         document["data"]["message"] = message
@@ -596,14 +596,14 @@ CREATED = document_of("v2023.Q1.1223/message-new")["content"]["message"]["messag
     ],
 )
 def test_a_node_message_is_new_only_if_nothing_shows_a_change(more, kind):
-    """The hook itself does not say what happened."""
+    """The hook itself does not say whether the message is new."""
     event = post(node_message(**more), "node")
     assert type(event) is kind
     assert event.origin == "server"
 
 
 def test_a_parser_reports_a_node_message_as_new_once():
-    """A replay verifies, and is no second message; `parse` has no memory."""
+    """A replay has a valid signature, but is no second message; `parse` has no memory."""
     posted = BY_NAME["v2022.Q2.975/message-new"]
     parser = Parser(api="node", private_api_key=posted.key)
     first = parser.parse(posted.body, posted.headers)
@@ -615,7 +615,7 @@ def test_a_parser_reports_a_node_message_as_new_once():
 
 
 def test_a_forged_hook_does_not_make_a_parser_forget_or_remember():
-    """Only what it reported as new counts: not a browser's hook, nor one with a wrong signature."""
+    """It remembers only messages that it reported: no browser's hook, no wrong signature."""
     posted = BY_NAME["v2022.Q2.975/message-new"]
     parser = Parser(api="node", private_api_key=posted.key)
     forged = json.dumps(json.loads(posted.body) | {"user_id": "u"}).encode()
@@ -626,7 +626,7 @@ def test_a_forged_hook_does_not_make_a_parser_forget_or_remember():
 
 
 def test_the_memory_of_a_parser_is_bounded():
-    """The oldest id goes first."""
+    """The oldest id is forgotten first."""
     parser = Parser(api="node", private_api_key=KEY, remember=2)
 
     def kind(message_id: str) -> type[Event]:
@@ -642,7 +642,7 @@ def test_the_memory_of_a_parser_is_bounded():
 
 
 def test_over_v1_a_parser_believes_what_the_server_says():
-    """There, the name of the hook tells a new message from an edited one."""
+    """There, the name of the hook distinguishes a new message from an edited one."""
     parser = Parser()
     posted = BY_NAME["01-hook-new_message"]
     kinds = [type(parser.parse(posted.body, posted.headers)) for _ in range(2)]
@@ -651,7 +651,7 @@ def test_over_v1_a_parser_believes_what_the_server_says():
 
 @pytest.mark.parametrize("remember", [0, -1, 1.5, True, None])
 def test_a_parser_needs_to_remember_something(remember):
-    """Otherwise each hook would be a new message."""
+    """Without a memory, each hook would be a new message."""
     with pytest.raises(ConfigurationError, match="remember"):
         Parser(remember=remember)
 
@@ -667,7 +667,7 @@ def test_a_parser_needs_to_remember_something(remember):
     ],
 )
 def test_a_configuration_is_known_in_each_language_of_the_web_client(kind, name, place):
-    """From the page of a workspace, both words are translated."""
+    """On the page of a workspace, both words are translated."""
     document = document_of("26-configuration-workspace") | {"type": kind, "event": name}
     event = post(document)
     assert isinstance(event, Configure)
@@ -686,7 +686,7 @@ def test_an_action_that_nobody_knows_is_a_plain_event():
 
 
 def test_a_command_in_a_thread_is_answered_there():
-    """v1 gives the first message of the thread, Node its id or what has its id."""
+    """v1 gives the first message of the thread; Node gives its id, or an object with its id."""
     document = document_of("20-action-command")
     document["data"]["parent_message"] = {"id": "root"}
     message = post(document).message
@@ -735,14 +735,14 @@ def test_private_keys_of_other_applications_are_removed():
     assert "a secret" not in repr(event)
 
 
-# Of the sandbox.
+# These are ids of the sandbox.
 GENERAL = "7a1c0e41-5b1d-11eb-9c04-0242ac130002"
 ALICE = "7a1c0e31-5b1d-11eb-9c03-0242ac130002"
 
 
 @pytest.mark.parametrize("release", ["2020", "2023"])
 async def test_a_session_replies_to_an_event(release):
-    """An event is what `TwakeSession.reply` takes, also for an answer that one user sees."""
+    """`TwakeSession.reply` takes an event, also for an answer that one user sees."""
     async with Sandbox(release=release) as box:
         session = TwakeSession(
             box.public_id,
@@ -767,7 +767,7 @@ async def test_a_session_replies_to_an_event(release):
 
 
 def clicked(asked: Message, release: str) -> Event:
-    """The click of a user of the sandbox on a message."""
+    """Return the click of a user of the sandbox on a message."""
     if release == "2020":
         document = document_of("23-interactive_message_action")
         document["data"]["message"] |= {"id": asked.id, "channel_id": asked.channel_id}
@@ -788,7 +788,7 @@ VALUE = st.sampled_from(["application/json", "0" * 64]) | st.text()
 
 
 def event_or_error(body: bytes, headers: dict[str, str], **more: Any) -> Event | EventError:
-    """What `parse` makes of a request; any other exception is the test's."""
+    """Return the result of `parse` for a request; any other exception fails the test."""
     try:
         return parse(body, headers, private_api_key=KEY, **more)
     except EventError as error:
@@ -797,7 +797,7 @@ def event_or_error(body: bytes, headers: dict[str, str], **more: Any) -> Event |
 
 @given(st.binary() | JSON.map(lambda one: json.dumps(one).encode()), st.dictionaries(HEADER, VALUE))
 def test_bytes_and_headers_are_an_event_or_an_event_error(body, headers):
-    """Never another exception, in either generation."""
+    """No other exception is raised, in either generation."""
     for api, required in itertools.product(("v1", "node"), (True, False)):
         for sent in (headers, HEADERS, sign(body)):
             found = event_or_error(body, sent, api=api, require_signature=required)
@@ -805,7 +805,7 @@ def test_bytes_and_headers_are_an_event_or_an_event_error(body, headers):
 
 
 def changed(document: Any, path: list[int], value: Any) -> Any:
-    """A copy of a document, with another value in one place of it."""
+    """Return a copy of a document, with another value in one place."""
     if not path or not isinstance(document, dict | list) or not document:
         return value
     twin = copy.copy(document)

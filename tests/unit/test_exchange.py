@@ -1,4 +1,4 @@
-"""What an attempt hands back."""
+"""The result of an attempt."""
 
 from __future__ import annotations
 

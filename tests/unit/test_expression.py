@@ -1,4 +1,4 @@
-"""Twacode that somebody typed: JSON or Python, read and never executed, and bounded."""
+"""Twacode that a person typed: JSON or Python, read and never executed, and bounded."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_json_and_expressions_are_read(text, expected):
     ids=lambda text: text[:20],
 )  # fmt: skip
 def test_all_else_is_refused_and_the_error_says_why(text, told):
-    """Nothing is executed, and neither length nor depth brings the reader down."""
+    """Nothing is executed, and no length or depth breaks the reader."""
     with pytest.raises(ExpressionError) as caught:
         read_content(text)
     assert told in str(caught.value)
@@ -90,13 +90,13 @@ def test_all_else_is_refused_and_the_error_says_why(text, told):
 
 @pytest.mark.parametrize("text", ["-" * 50_000 + "1", "+".join(["'a'"] * 24_000)])
 def test_what_python_may_or_may_not_read_is_refused_either_way(text):
-    """How deep its own reader goes differs from release to release."""
+    """The depth limit of Python's own reader differs from release to release."""
     with pytest.raises(ExpressionError, match="cannot be read as Python|nested deeper|parts|too"):
         read_content(text)
 
 
 def test_a_long_sum_is_no_deep_one():
-    """Python nests a sum as deep as it is long."""
+    """Python nests a sum once for each term."""
     assert len(read_expression("+".join(["'a'", "Bold('b')"] * 200))) == 400
 
 

@@ -1,4 +1,4 @@
-"""The fault server does what its faults are named after, and `stored` is right."""
+"""The fault server does what the names of its faults say, and `stored` is right."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ REQUEST = request_bytes()
 
 @attrs.frozen
 class Seen:
-    """What a raw client saw: all bytes, and how it ended: open, eof or reset."""
+    """The bytes that a raw client got, and how they ended: open, eof or reset."""
 
     data: bytes
     end: str
@@ -110,9 +110,9 @@ class RawClient:
     async def _piece(self, pause: float) -> bytes | None:
         """Return what comes next, b"" at the end, or None if nothing comes within a pause.
 
-        On a busy machine the pause may pass while this process does not run. What the server is to
-        do within it is due then, too, and has not been done: so the loop runs on for some rounds,
-        which take no time, before silence is called silence.
+        On a busy machine the pause may pass while this process does not run. The steps of the
+        server that were due in the pause are then still to be done: so the loop runs some more
+        rounds, which take no time, before it counts as silence.
         """
         reading = asyncio.ensure_future(self.reader.read(1 << 16))
         await asyncio.wait({reading}, timeout=pause)
@@ -181,7 +181,7 @@ def test_a_name_says_what_is_stored_and_what_may_be_claimed(name: str) -> None:
 
 
 def test_every_ambiguous_fault_comes_in_both_truths() -> None:
-    """What a client cannot tell apart exists as stored and as lost, without another difference."""
+    """Faults that a client cannot tell apart exist as stored and lost, with no other difference."""
     stores = {n.removeprefix("stores_") for n in FAULTS if n.startswith("stores_")}
     loses = {n.removeprefix("loses_") for n in FAULTS if n.startswith("loses_")}
     assert stores == loses
@@ -619,7 +619,7 @@ async def test_garbage_is_not_http(server: FaultServer) -> None:
 
 
 async def test_a_silent_connection_ends_with_the_server() -> None:
-    """Leaving the server closes what was silent, dripping or streaming; no task remains."""
+    """The end of the server closes silent, dripping and streaming connections; no task remains."""
     before = asyncio.all_tasks()
     async with FaultServer() as server:
         clients = []
@@ -631,7 +631,7 @@ async def test_a_silent_connection_ends_with_the_server() -> None:
         assert server.open_connections == 4
     assert server.open_connections == 0
     for client in clients:
-        # Nothing more can come: however long it takes to read what came, the end stands behind it.
+        # Nothing more can come: the end follows the last byte, however long the reading takes.
         assert (await client.see(most=1 << 24, pause=30.0)).end in ("eof", "reset")
         await client.leave()
     assert asyncio.all_tasks() == before

@@ -1,4 +1,4 @@
-"""The drive of v1 without its content: what the recorded answers prove."""
+"""The drive of v1 without the content of files: what the recorded answers prove."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def sent_by(route: respx.Route) -> object:
 
 
 async def test_the_root_folder_is_listed(server, twake):
-    """As it was recorded: empty, in a workspace that had no drive yet."""
+    """The recorded answer is empty: the workspace had no drive yet."""
     route = server.post("/drive/list").mock(recorded("r60-drive-list-root"))
     assert await twake.files.list(WORKSPACE) == ()
     assert sent_by(route) == sent_when_recorded("r60-drive-list-root")
@@ -69,7 +69,7 @@ async def test_a_folder_is_listed(server, twake):
 
 
 async def test_an_element_is_found(server, twake):
-    """With its versions."""
+    """The element has its versions."""
     route = server.post("/drive/find").mock(recorded("r84-drive-find-file"))
     element_id = object_of("r84-drive-find-file")["id"]
     found = await twake.files.find(element_id, workspace_id=WORKSPACE)
@@ -79,7 +79,7 @@ async def test_an_element_is_found(server, twake):
 
 
 async def test_the_root_is_found_by_its_name(server, twake):
-    """Its own id is another one."""
+    """The id of the folder is another one."""
     server.post("/drive/find").mock(recorded("r61-drive-find-root"))
     root = await twake.files.find("root", workspace_id=WORKSPACE)
     assert root.id == object_of("r61-drive-find-root")["id"]
@@ -88,14 +88,14 @@ async def test_the_root_is_found_by_its_name(server, twake):
 
 @pytest.mark.parametrize("name", ["r85-drive-find-unknown", "r86-drive-find-malformed"])
 async def test_what_is_not_there(server, twake, name):
-    """The server says null."""
+    """The server answers null."""
     server.post("/drive/find").mock(recorded(name))
     with pytest.raises(NotFoundError, match="knows no element"):
         await twake.files.find(UNKNOWN, workspace_id=WORKSPACE)
 
 
 async def test_an_unknown_folder_looks_empty(server, twake):
-    """The server says nothing else (recorded)."""
+    """The server gives the same answer for both (recorded)."""
     server.post("/drive/list").mock(recorded("r158-drive-list-unknown"))
     assert await twake.files.list(WORKSPACE, UNKNOWN) == ()
 
@@ -120,7 +120,7 @@ def tree(server, folders: dict[str, list[dict[str, object]]]) -> list[str]:
 
 
 async def test_a_walk_goes_through_all_folders(server, twake):
-    """In order; a folder is read when its turn comes."""
+    """It goes in order; a folder is read when its turn comes."""
     asked = tree(
         server,
         {
@@ -147,7 +147,7 @@ async def test_a_walk_ends_in_folders_that_hold_each_other(server, twake):
 
 
 async def test_a_walk_has_a_depth(server, twake):
-    """Deeper folders are shown, and not entered."""
+    """Deeper folders are shown, but not entered."""
     asked = tree(
         server, {"root": [row("a", folder=True)], "a": [row("b", folder=True)], "b": [row("c")]}
     )
@@ -160,7 +160,7 @@ async def test_a_walk_has_a_depth(server, twake):
 
 
 async def test_a_folder_is_made(server, twake):
-    """As it was recorded."""
+    """The request and the answer are as recorded."""
     route = server.post("/drive/save").mock(recorded("r63-drive-folder"))
     folder = await twake.files.make_folder("Folder", workspace_id=WORKSPACE)
     expected = sent_when_recorded("r63-drive-folder")
@@ -173,7 +173,7 @@ async def test_a_folder_is_made(server, twake):
 
 
 async def test_a_link_is_saved(server, twake):
-    """The server keeps where it leads to."""
+    """The server keeps the address of the link."""
     answer = row("Site") | {"url": "https://example.org", "extension": "url"}
     route = server.post("/drive/save").respond(json={"object": answer, "_cookies": []})
     link = await twake.files.save_link("Site", "https://example.org", workspace_id=WORKSPACE)
@@ -191,7 +191,7 @@ async def test_a_link_is_saved(server, twake):
     ],
 )
 async def test_an_edit(server, twake, name, edit):
-    """Each one sends what was recorded, and returns the element as it is now."""
+    """Each edit sends what was recorded, and returns the element as it is now."""
     route = server.post("/drive/save").mock(recorded(name))
     answer = object_of(name)
     element = FileElement(answer["id"], "note.txt", workspace_id=WORKSPACE)
@@ -215,14 +215,14 @@ async def test_an_element_is_removed(server, twake):
 
 
 def test_a_message_shows_a_file():
-    """One line of its content."""
+    """The message has one line for the file."""
     from twake_async.twacode import File
 
     twake = TwakeSession("an-id", "a-key", group_id=GROUP)
     assert twake.files.show(FileElement("f-1")) == twake.files.show("f-1") == File("f-1")
 
 
-# What is no good answer
+# Bad answers
 
 ELEMENT = FileElement("f-1", "note.txt", workspace_id=WORKSPACE)
 READS = {
@@ -260,7 +260,7 @@ def errors_recorded() -> list[tuple[str, str, type[Exception]]]:
 
 
 def test_enough_errors_were_recorded():
-    """Or the next test would not mean much."""
+    """Otherwise the next test would prove little."""
     assert len(errors_recorded()) > 15
     assert {route for _, route, _ in errors_recorded()} == set(ROUTES)
 
@@ -275,7 +275,7 @@ async def test_a_recorded_error_is_one(server, twake, name, route, kind):
 
 @pytest.mark.parametrize("call", WRITES.values(), ids=WRITES)
 async def test_a_lost_answer_is_not_asked_for_again(server, twake, call):
-    """The server numbers a name that is taken: a repeat would be a second element."""
+    """The server adds a number to a name that is taken, so a repeat would make a second element."""
     route = server.post("/drive/save").respond(502)
     with pytest.raises(OutcomeUnknownError):
         await call(twake)
@@ -284,7 +284,7 @@ async def test_a_lost_answer_is_not_asked_for_again(server, twake, call):
 
 @pytest.mark.parametrize("route", [*READS, "drive/remove"])
 async def test_what_may_be_asked_twice_is_asked_again(server, twake, route):
-    """An answer of a gateway's is no answer."""
+    """A gateway's answer does not count as an answer."""
     calls = server.post(f"/{route}").respond(502)
     with pytest.raises(OutcomeUnknownError):
         await ROUTES[route](twake)
@@ -297,7 +297,7 @@ async def test_what_may_be_asked_twice_is_asked_again(server, twake, route):
     [{}, {"object": 1, "data": {}}, {"object": {"id": 5}}, {"object": {}, "data": None}],
 )
 async def test_an_answer_about_nothing_proves_nothing(server, twake, call, document):
-    """Whatever stands in it."""
+    """It holds whatever the answer contains."""
     server.post(path__startswith="/drive/").respond(json=document)
     twake._sender.retry = RetryPolicy.never()
     with pytest.raises(OutcomeUnknownError) as caught:
@@ -313,7 +313,7 @@ async def test_an_answer_about_another_element_proves_nothing(server, twake):
 
 
 async def test_rows_that_are_no_elements_are_left_out(server, twake):
-    """And versions and parts of a path that are none."""
+    """Entries that are no versions or no parts of a path are left out, too."""
     rows = ["x", {"name": "no id"}, row("a") | {"versions": [1, {}], "path": [1, {"name": ""}]}]
     server.post("/drive/list").respond(json={"data": rows})
     (found,) = await twake.files.list(WORKSPACE)
@@ -382,7 +382,7 @@ NODE_FILE = {
 
 
 async def test_a_file_is_found_over_node(node):
-    """By its id alone: it belongs to the company."""
+    """The id is enough: the file belongs to the company."""
     twake, router = node
     router.get(f"{NODE_FILES}/f-1").respond(json={"resource": NODE_FILE})
     found = await twake.files.find("f-1")
@@ -399,7 +399,7 @@ async def test_a_file_is_found_over_node(node):
     ],
 )
 async def test_no_file_over_node(node, document, kind):
-    """Null is the word for an unknown id."""
+    """The server answers null for an unknown id."""
     twake, router = node
     router.get(f"{NODE_FILES}/f-1").respond(json=document)
     with pytest.raises(kind):

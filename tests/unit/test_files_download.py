@@ -1,4 +1,4 @@
-"""Downloads over v1, over real sockets: what lands on the disk, and what is an error."""
+"""Downloads over v1, over real sockets: what is written to the disk, and what is an error."""
 
 from __future__ import annotations
 
@@ -54,12 +54,12 @@ async def download(drive, to, file=FILE, transport=None, **given):
         return await twake.files.download(file, to, **given)
 
 
-# What lands
+# What is written
 
 
 @pytest.mark.parametrize("transport", [None, "fast", "httpx2"])
 async def test_a_file_lands_whole(tmp_path, transport):
-    """At its place, for its owner alone, and nothing beside it."""
+    """It is at its place, only its owner may read it, and no other file is left."""
     seen: list[tuple[int, int | None]] = []
     async with play(answer_with(file_answer(CONTENT))) as drive:
         path = await download(
@@ -83,7 +83,7 @@ async def test_a_file_lands_whole(tmp_path, transport):
 
 
 class AsyncWriter:
-    """What is written to, of asyncio's."""
+    """An object to write to, like those of libraries for asyncio."""
 
     def __init__(self) -> None:
         self.got = b""
@@ -93,7 +93,7 @@ class AsyncWriter:
 
 
 class ReturnsAwaitable:
-    """As some libraries have it."""
+    """An object like those of some libraries: `write` returns an awaitable."""
 
     def __init__(self) -> None:
         self.got = b""
@@ -105,7 +105,7 @@ class ReturnsAwaitable:
 
 @pytest.mark.parametrize("make", [io.BytesIO, AsyncWriter, ReturnsAwaitable])
 async def test_what_can_be_written_to(make):
-    """It is given the parts in turn."""
+    """It gets the parts in turn."""
     target = make()
     async with play(answer_with(file_answer(CONTENT))) as drive:
         assert await download(drive, target) is None
@@ -113,7 +113,7 @@ async def test_what_can_be_written_to(make):
 
 
 async def test_the_parts_of_a_file():
-    """One after another."""
+    """They come one after another."""
     async with play(answer_with(file_answer(CONTENT))) as drive, session(drive.url) as twake:
         parts = [part async for part in twake.files.stream(FILE)]
     assert b"".join(parts) == CONTENT
@@ -121,7 +121,7 @@ async def test_the_parts_of_a_file():
 
 
 async def test_who_stops_taking_parts_ends_the_download():
-    """The connection is closed; the session is as good as before."""
+    """The connection is closed; the session can still be used."""
     async with play(answer_with(file_answer(CONTENT))) as drive, session(drive.url) as twake:
         for _ in range(12):  # more than may run at once
             parts = twake.files.stream(FILE)
@@ -131,7 +131,7 @@ async def test_who_stops_taking_parts_ends_the_download():
 
 
 async def test_the_parts_of_a_file_that_is_cut():
-    """What came is given, and the error after it; nothing comes twice."""
+    """The parts that came are given, then the error; no part comes twice."""
     cut = file_answer(CONTENT)[:-1000]
     got = b""
 
@@ -149,7 +149,7 @@ async def test_the_parts_of_a_file_that_is_cut():
 
 
 async def test_a_folder_comes_as_a_zip(tmp_path):
-    """Without a length: in chunks, to its end."""
+    """It has no length: it comes in chunks, to its end."""
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:
         archive.writestr("a.txt", "hello")
@@ -174,7 +174,7 @@ async def test_a_folder_comes_as_a_zip(tmp_path):
 
 
 async def test_an_empty_file(tmp_path):
-    """It is one where the server said so before."""
+    """It is accepted where the server named its size 0 before."""
     empty = FileElement("f-1", workspace_id=WORKSPACE, size=0)
     async with play(answer_with(file_answer(b""))) as drive:
         assert (await download(drive, tmp_path / "e", empty)).read_bytes() == b""
@@ -185,7 +185,7 @@ async def test_an_empty_file(tmp_path):
 
 
 async def test_an_empty_file_of_another_workspace(tmp_path):
-    """No file begins where the server names none, whatever was known of the file."""
+    """An answer that names no file is no file, whatever was known of it before."""
     empty = FileElement("f-1", workspace_id=WORKSPACE, size=0)
     async with play(answer_with(raw_answer(b""))) as drive:
         with pytest.raises(NotFoundError, match="another workspace"):
@@ -198,7 +198,7 @@ async def test_an_empty_file_of_another_workspace(tmp_path):
     "name", ["r87-drive-download", "r99c-drive-multipart-download", "r89-drive-download-folder"]
 )
 async def test_the_recorded_downloads(name):
-    """They are asked for as they were, and come byte for byte."""
+    """The requests are as recorded, and the content comes byte for byte."""
     route = respx.post("https://twake.example.org/api/v1/drive/download").mock(recorded(name))
     target = io.BytesIO()
     async with session("https://twake.example.org", transport=httpx.AsyncHTTPTransport()) as twake:
@@ -211,7 +211,7 @@ async def test_the_recorded_downloads(name):
 
 
 async def test_nothing_is_overwritten_unless_told(tmp_path):
-    """Neither what is there at the beginning, nor what appears meanwhile."""
+    """A file that was there before, or that appears meanwhile, is kept."""
     path = tmp_path / "note.txt"
     path.write_bytes(b"mine")
     async with play(answer_with(file_answer(b"yours"))) as drive:
@@ -229,7 +229,7 @@ async def test_nothing_is_overwritten_unless_told(tmp_path):
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows renames without links")
 async def test_a_file_system_without_links(tmp_path, monkeypatch):
-    """There a rename does it, after another look."""
+    """There it is renamed, after another check."""
 
     def link(*_):
         raise OSError("no links here")
@@ -241,7 +241,7 @@ async def test_a_file_system_without_links(tmp_path, monkeypatch):
 
 
 async def test_the_servers_name_only_where_asked(tmp_path):
-    """It cannot lead out of the folder, nor over a file that is there."""
+    """The name cannot lead out of the folder, nor replace an existing file."""
     answer = file_answer(b"yours", 'filename="../../up.txt"')
     async with play(answer_with(answer)) as drive:
         with pytest.raises(InvalidDraftError, match="use_server_name"):
@@ -255,7 +255,7 @@ async def test_the_servers_name_only_where_asked(tmp_path):
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such files")
 async def test_only_a_file_is_replaced(tmp_path):
-    """A device, a pipe or a socket is none, whoever may replace it."""
+    """A device, a pipe or a socket is not replaced, whoever has the right to do so."""
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "link").symlink_to("pipe")
     async with play(answer_with(file_answer(b"yours"))) as drive:
@@ -268,7 +268,7 @@ async def test_only_a_file_is_replaced(tmp_path):
 
 
 async def test_a_download_that_is_cancelled_twice_leaves_nothing(tmp_path, monkeypatch):
-    """The second time while a write to the disk is under way, which cannot be stopped."""
+    """The second time comes during a write to the disk, which cannot be stopped."""
     begun, go_on = threading.Event(), threading.Event()
     write = targets._write_all
 
@@ -292,7 +292,7 @@ async def test_a_download_that_is_cancelled_twice_leaves_nothing(tmp_path, monke
 
 
 async def test_a_target_that_cannot_be_written(tmp_path):
-    """The error is the system's, and comes once."""
+    """The error is that of the system, and is raised once."""
     seen: list[Attempt] = []
     async with play(answer_with(file_answer(CONTENT))) as drive:
         async with session(drive.url, on_attempt=seen.append) as twake:
@@ -316,11 +316,11 @@ async def test_a_target_that_cannot_be_written(tmp_path):
             await download(drive, Part())
 
 
-# What does not come
+# Downloads that fail
 
 
 async def test_a_lost_download_begins_anew(tmp_path):
-    """Over another connection; what had come is written over."""
+    """It begins again over another connection, and writes over the first part."""
     cut = file_answer(b"x" * len(CONTENT))[: -len(CONTENT) // 2]
     async with play(answer_with(cut, file_answer(CONTENT))) as drive:
         path = await download(drive, tmp_path / "a")
@@ -329,7 +329,7 @@ async def test_a_lost_download_begins_anew(tmp_path):
 
 
 async def test_a_download_that_cannot_begin_anew_is_tried_once():
-    """What was written cannot be taken back."""
+    """A written part cannot be taken back."""
     async with play(answer_with(file_answer(CONTENT)[:-1])) as drive:
         with pytest.raises(OutcomeUnknownError) as caught:
             await download(drive, io.BytesIO())
@@ -338,7 +338,7 @@ async def test_a_download_that_cannot_begin_anew_is_tried_once():
 
 @pytest.mark.parametrize("file", [CONTENT, b"012345"])
 async def test_a_file_that_is_too_large(tmp_path, file):
-    """It is not taken, and nothing stays."""
+    """It is not downloaded, and no part of it stays."""
     async with play(answer_with(file_answer(file))) as drive:
         with pytest.raises(OutcomeUnknownError, match="limit of 5 bytes") as caught:
             await download(drive, tmp_path / "a", limit=5)
@@ -360,7 +360,7 @@ CHUNKED = f"HTTP/1.1 200 OK\r\n{ATTACHED}\r\nTransfer-Encoding: Chunked\r\n\r\n"
     ],
 )
 async def test_a_file_may_be_as_large_as_the_limit(tmp_path, answer):
-    """To the byte, whether its length is told or not; what is sent as it is has no coding."""
+    """The limit is exact, with and without a length; content without a coding is taken."""
     async with play(answer_with(answer)) as drive:
         path = await download(drive, tmp_path / "a", limit=5)
     assert path.read_bytes() == b"01234"
@@ -375,7 +375,7 @@ async def test_a_file_may_be_as_large_as_the_limit(tmp_path, answer):
     ],
 )
 async def test_no_byte_is_taken_of_a_long_file_that_is_refused(tmp_path, answer, limit, said):
-    """Neither on the disk nor by the caller's object, however much of it comes."""
+    """Neither the disk nor the caller's object gets a byte, however many come."""
     async with play(answer_with(answer)) as drive:
         for to in (tmp_path / "a", taken := io.BytesIO()):
             with pytest.raises(OutcomeUnknownError, match=said):
@@ -384,7 +384,7 @@ async def test_no_byte_is_taken_of_a_long_file_that_is_refused(tmp_path, answer,
 
 
 async def test_the_longest_name_of_a_file(tmp_path):
-    """The temporary file beside it has no longer one."""
+    """The name of the temporary file is no longer than that."""
     name = "\U0001f600" * 62  # 248 bytes of the 255 that most file systems take
     async with play(answer_with(file_answer(CONTENT))) as drive:
         await download(drive, tmp_path / name)
@@ -392,7 +392,7 @@ async def test_the_longest_name_of_a_file(tmp_path):
 
 
 async def test_the_limit_holds_without_a_length(tmp_path):
-    """A server may not know how much comes."""
+    """The server may not know the length."""
     head = (
         b"HTTP/1.1 200 OK\r\nContent-Disposition: attachment\r\nTransfer-Encoding: chunked\r\n\r\n"
     )
@@ -425,7 +425,7 @@ async def test_the_limit_holds_without_a_length(tmp_path):
     ],
 )
 async def test_what_is_no_file_is_an_error(tmp_path, answer, kind, said):
-    """Also where its status is 200; nothing lands."""
+    """It holds also where its status is 200; nothing is written."""
     async with play(answer_with(answer)) as drive:
         with pytest.raises(kind, match=said):
             await download(drive, tmp_path / "a")
@@ -456,7 +456,7 @@ ERRORS = {
 @respx.mock
 @pytest.mark.parametrize(("name", "kind"), ERRORS.items())
 async def test_a_recorded_error_is_one(name, kind):
-    """All but one of them are a 200."""
+    """All recorded errors but one have the status 200."""
     respx.post("https://twake.example.org/api/v1/drive/download").mock(recorded(name))
     async with session("https://twake.example.org", transport=httpx.AsyncHTTPTransport()) as twake:
         with pytest.raises(kind):
@@ -479,7 +479,7 @@ async def test_a_server_that_stops(tmp_path):
 
 
 async def test_a_slow_download_has_time():
-    """As long as bytes move, and however slowly they are taken."""
+    """It has time while bytes move, however slowly the caller takes them."""
 
     async def slow(drive, reader, writer, head):
         answer = file_answer(b"x" * 100)
@@ -505,7 +505,7 @@ async def test_nobody_listens(tmp_path):
 
 
 async def test_a_cancelled_download_leaves_nothing(tmp_path):
-    """Not even the temporary file."""
+    """The temporary file is removed, too."""
 
     async def stop(drive, reader, writer, head):
         writer.write(file_answer(CONTENT)[:2_000_000])
@@ -566,7 +566,7 @@ class ShortTransport(httpx.AsyncBaseTransport):
 
 
 async def test_a_transport_that_loses_the_end():
-    """The length tells."""
+    """The length shows the loss."""
     async with session("https://twake.example.org", transport=ShortTransport()) as twake:
         with pytest.raises(OutcomeUnknownError) as caught:
             await twake.files.download(FILE, io.BytesIO())

@@ -12,7 +12,7 @@ from places import ROOT
 @pytest.mark.skipif(sys.platform == "win32", reason="it has no getrusage")
 @pytest.mark.no_cover
 def test_a_file_of_96_mib_takes_no_more_memory_than_one_of_1_mib():
-    """Up and down, in processes of their own."""
+    """It holds for uploads and downloads, each in its own process."""
     spec = importlib.util.spec_from_file_location("files", ROOT / "tests/benchmarks/files.py")
     assert spec
     assert spec.loader

@@ -30,12 +30,12 @@ from twake_async.resources._files_names import safe_name, server_name
     ],
 )
 def test_names_that_are_safe(name, safe):
-    """Whatever a server says."""
+    """They are safe whatever the server sends."""
     assert safe_name(name) == safe
 
 
 def test_names_of_servers():
-    """In both forms that were recorded; PHP writes UTF-8 into a header."""
+    """Both recorded forms are read; PHP writes UTF-8 into a header."""
     assert server_name("attachment; filename*=UTF-8''a%20b.zip") == "a b.zip"
     assert server_name('attachment; filename="é.txt"'.encode().decode("latin-1")) == "é.txt"
     assert server_name("attachment") == "file"
@@ -68,7 +68,7 @@ def test_names_of_servers():
     ],
 )
 def test_the_forms_of_a_servers_name(parameters, name):
-    """Those of RFC 6266, in any case and in any order, and what is broken."""
+    """They are those of RFC 6266, in any case and order, and broken ones."""
     assert server_name(f"attachment; {parameters}") == name
 
 
@@ -82,7 +82,7 @@ PIECES = "attachment|filename|; filename*|; filename=|; filename*0|=|*|*0|;|\"|u
     )
 )
 def test_no_header_leads_elsewhere(disposition):
-    """Whatever bytes it has: a name in one folder, of no device, and never an error."""
+    """Any bytes give a name in one folder, not of a device, and never an error."""
     name = server_name(disposition)
     assert name.isprintable()
     assert not set(name) & set('/\\\0<>:"|?*')

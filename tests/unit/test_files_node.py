@@ -1,4 +1,4 @@
-"""Files over Node: the path that keeps their content, and what their answers prove."""
+"""Files over Node: the path that keeps their content, and what its answers prove."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ EXPIRED = json_answer(
 
 
 def node(*answers: bytes):
-    """Return what logs in whoever asks, and answers the rest in turn."""
+    """Return a server that answers each login, and the other requests in turn."""
     left = list(answers)
 
     async def answer(drive, reader, writer, head):
@@ -66,7 +66,7 @@ def asked(head: bytes) -> tuple[str, dict[str, list[str]]]:
 
 
 async def test_an_upload():
-    """In one part, to the service itself: the proxy of `/api` makes empty files."""
+    """It goes in one part, to the service itself: the proxy of `/api` makes empty files."""
     async with play(node(STORED)) as drive, session(drive) as twake:
         found = await twake.files.upload(b"uploaded bytes", name="a b.txt")
     assert (found.id, found.name, found.size, found.group_id) == ("f-1", "a.txt", 14, "c-1")
@@ -93,7 +93,7 @@ async def test_a_new_version():
 
 
 async def test_an_empty_file_is_not_what_was_sent():
-    """As the proxy of `/api` makes it (recorded)."""
+    """The proxy of `/api` makes such a file (recorded)."""
     empty = json_answer({"resource": NODE_FILE | {"upload_data": {"size": 0}}})
     async with play(node(empty)) as drive, session(drive) as twake:
         with pytest.raises(OutcomeUnknownError, match="keeps 0 bytes"):
@@ -109,7 +109,7 @@ async def test_a_token_that_ended_is_renewed():
 
 
 async def test_what_can_be_read_once_is_not_sent_again():
-    """The caller is told, who has the source."""
+    """The error tells the caller, who has the source."""
     async with play(node(EXPIRED, STORED)) as drive, session(drive) as twake:
         with pytest.raises(RefusedError, match="upload again") as caught:
             await twake.files.upload(parts(), name="a.txt")
@@ -118,7 +118,7 @@ async def test_what_can_be_read_once_is_not_sent_again():
 
 
 async def test_a_download():
-    """From the path below the file."""
+    """The request goes to a path below that of the file."""
     async with play(node(file_answer(b"content"))) as drive, session(drive) as twake:
         target = io.BytesIO()
         await twake.files.download("f-1", target)
@@ -147,14 +147,14 @@ async def test_a_download():
     ],
 )
 async def test_what_is_no_file(answer, kind):
-    """The words of the server tell what it is."""
+    """The server's words say what it is."""
     async with play(node(answer)) as drive, session(drive) as twake:
         with pytest.raises(kind):
             await twake.files.download("f-1", io.BytesIO())
 
 
 async def test_an_empty_file_comes_empty(tmp_path):
-    """Here an unknown file is a 404, and so nothing else looks like one."""
+    """Here an unknown file is a 404, so an empty answer is an empty file."""
     async with play(node(file_answer(b""))) as drive, session(drive) as twake:
         path = await twake.files.download("f-1", tmp_path / "a")
         assert path is not None
@@ -170,7 +170,7 @@ async def test_an_address_is_fetched_by_v1_alone():
 
 
 async def test_a_login_that_is_not_answered_ends():
-    """A transfer has no deadline, but its idle time; nothing was sent."""
+    """A transfer has no deadline, but an idle time; nothing was sent."""
 
     async def silent(drive, reader, writer, head):
         await reader.read()

@@ -37,7 +37,7 @@ PDF = b"%PDF-1.4 hello file\n" * 20
 DRIVE = [name for name, case in CASES.items() if "/drive/" in case["request"]["path"]]
 
 
-#: What the server of the recording fetched: both files had 400 bytes.
+#: What the server fetched during the recording: both files had 400 bytes.
 PUBLISHED = dict.fromkeys(
     url
     for url in re.findall(
@@ -90,7 +90,7 @@ def normalised(text: str) -> object:
 
 @pytest.mark.parametrize("name", DRIVE)
 def test_a_recorded_case(name):
-    """The sandbox answers it as the real server did; ids and times are its own."""
+    """The sandbox gives the answer of the real server, with its own ids and times."""
     case, world = CASES[name], seeded_world(SEED)
     world.drive.published = dict.fromkeys(PUBLISHED, PDF)
     answers = []
@@ -109,7 +109,7 @@ def test_a_recorded_case(name):
         assert normalised(got.body.decode()) == normalised(expected["body"])
 
 
-# As a session uses it
+# A session uses it
 
 
 def session(sandbox: Sandbox, **given) -> TwakeSession:
@@ -130,7 +130,7 @@ CONTENT = bytes(range(256)) * 1000
 
 @pytest.mark.parametrize("release", ["2020", "2021", "2022"])
 async def test_a_file_goes_up_and_comes_down(tmp_path, release):
-    """Byte for byte, with all that can be done to it between."""
+    """It comes back byte for byte; all other calls are made in between."""
     async with Sandbox(release=release) as sandbox, session(sandbox) as twake:
         files = twake.files
         folder = await files.make_folder("Reports", workspace_id=WORKSPACE)
@@ -160,7 +160,7 @@ async def test_a_file_goes_up_and_comes_down(tmp_path, release):
 
 
 async def test_what_a_server_of_2020_refuses():
-    """As the recorded words say, or do not say."""
+    """The errors have the recorded words, if there are any."""
     async with Sandbox() as sandbox, session(sandbox, retry=RetryPolicy.never()) as twake:
         file = await twake.files.upload(b"x", name="a", workspace_id=WORKSPACE)
         with pytest.raises(NotFoundError, match="another workspace"):
@@ -189,7 +189,7 @@ async def test_the_sender_of_a_file():
 
 @pytest.mark.parametrize("release", ["2020", "2021", "2022"])
 async def test_an_address_is_fetched_where_a_test_published_it(release):
-    """The sandbox asks nobody: else the file is empty, as where a server could not fetch it."""
+    """The sandbox fetches nothing: any other address gives an empty file, like a failed fetch."""
     url = "https://example.org/a.txt"
     async with Sandbox(release=release) as sandbox, session(sandbox) as twake:
         place = {"workspace_id": WORKSPACE, "file_url": url, "name": "a.txt"}
@@ -221,7 +221,7 @@ READS = {
 
 @pytest.mark.parametrize("name", READS)
 async def test_reads_meet_faults(name):
-    """A write does not meet those of a read."""
+    """A write does not meet the faults of a read."""
     async with Sandbox() as sandbox, session(sandbox, retry=RetryPolicy.never()) as twake:
         sandbox.fail_next(before_storing=502, on="read")
         await twake.send_message(sandbox.channel_id, "hello")
@@ -232,7 +232,7 @@ async def test_reads_meet_faults(name):
 
 @pytest.mark.parametrize("fault", ["close", "cut", "cut_chunked", "cut_reset", "bad_gzip", 502])
 async def test_a_download_meets_faults_and_begins_anew(tmp_path, fault):
-    """Whole or not at all, over both APIs."""
+    """The file is whole, or not there, over both APIs."""
     for release in ("2020", "2023"):
         async with Sandbox(release=release) as sandbox:
             async with session(sandbox, api=sandbox.api) as twake:
@@ -251,7 +251,7 @@ async def test_a_download_meets_faults_and_begins_anew(tmp_path, fault):
 
 @pytest.mark.parametrize("release", ["2020", "2023"])
 async def test_the_answer_to_another_request_delivers_nothing(release):
-    """Not even an empty file, whose size such an answer has, too."""
+    """It does not deliver an empty file either, although such an answer has the size 0."""
     async with Sandbox(release=release) as sandbox, session(sandbox, api=sandbox.api) as twake:
         place = {} if sandbox.api == "node" else {"workspace_id": WORKSPACE}
         sandbox.fail_next(before_storing="other_message")
@@ -262,7 +262,7 @@ async def test_the_answer_to_another_request_delivers_nothing(release):
 
 @pytest.mark.parametrize("release", ["2020", "2023"])
 async def test_dialogs_and_uploads_meet_the_faults_of_writes(release):
-    """As what people see: a lost answer to an upload leaves a file."""
+    """They meet them like messages: a lost answer to an upload leaves a file."""
     async with Sandbox(release=release) as sandbox:
         async with session(sandbox, api=sandbox.api) as twake:
             place = {} if sandbox.api == "node" else {"workspace_id": WORKSPACE}
@@ -276,7 +276,7 @@ async def test_dialogs_and_uploads_meet_the_faults_of_writes(release):
 
 
 async def test_a_body_that_is_too_large_is_refused():
-    """Before anything is stored; the bound can be raised."""
+    """Nothing is stored; the bound can be raised."""
     async with Sandbox(max_body=1000) as sandbox, session(sandbox) as twake:
         with pytest.raises(RefusedError) as caught:
             await twake.files.upload(CONTENT, name="a", workspace_id=WORKSPACE)
@@ -286,7 +286,7 @@ async def test_a_body_that_is_too_large_is_refused():
 
 @pytest.mark.parametrize("fault", [502, "close", "cut"])
 async def test_a_fault_may_follow_the_store(fault):
-    """The upload is unknown, and there once: nobody sends it again."""
+    """The upload is unknown, and the file is there once: it is not sent again."""
     async with Sandbox() as sandbox, session(sandbox) as twake:
         sandbox.fail_next(after_storing=fault)
         with pytest.raises(OutcomeUnknownError):
@@ -299,7 +299,7 @@ async def test_a_fault_may_follow_the_store(fault):
 
 @pytest.mark.parametrize("release", ["2022", "2023"])
 async def test_a_file_goes_up_and_comes_down_over_node(tmp_path, release):
-    """Byte for byte, and one content in place of another."""
+    """It comes back byte for byte; then another content replaces it."""
     async with (
         Sandbox(release=release) as sandbox,
         session(sandbox, api="node", workspace_id=WORKSPACE) as twake,
@@ -320,7 +320,7 @@ async def test_a_file_goes_up_and_comes_down_over_node(tmp_path, release):
 
 
 async def test_the_proxy_of_node_makes_empty_files():
-    """As recorded; so the SDK does not go through it."""
+    """They are empty as recorded, so the SDK does not use the proxy."""
     async with (
         Sandbox(release="2023") as sandbox,
         session(sandbox, api="node", workspace_id=WORKSPACE) as twake,
@@ -338,7 +338,7 @@ async def test_the_proxy_of_node_makes_empty_files():
 
 
 def test_the_contents_are_bounded_and_go_with_the_world(tmp_path):
-    """Past the sum the oldest go; the folder is removed at the end."""
+    """Past the total the oldest are removed; at the end the folder is removed."""
     contents = Contents(max_bytes=10)
     assert contents.get("a") == b""
     contents.put("a", b"12345")
@@ -355,7 +355,7 @@ def test_the_contents_are_bounded_and_go_with_the_world(tmp_path):
 
 
 def test_the_elements_are_bounded():
-    """The oldest file goes, never a folder nor the newest."""
+    """The oldest file is removed, never a folder nor the newest file."""
     drive = Drive(max_elements=2)
 
     def add(name: str, *, folder: bool) -> None:

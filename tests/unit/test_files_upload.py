@@ -99,7 +99,7 @@ async def async_parts():
 
 
 class NoSeek(io.RawIOBase):
-    """A stream, such as a pipe."""
+    """A stream that cannot seek, such as a pipe."""
 
     def __init__(self) -> None:
         self.inner = io.BytesIO(CONTENT)
@@ -109,7 +109,7 @@ class NoSeek(io.RawIOBase):
 
 
 class AsyncFile:
-    """A file as the libraries of asyncio give it."""
+    """A file like those of libraries for asyncio."""
 
     def __init__(self) -> None:
         self.inner = io.BytesIO(CONTENT)
@@ -133,7 +133,7 @@ class AsyncFile:
     ],
 )
 async def test_every_kind_of_source(tmp_path, make, has_length):
-    """Those that do not know their length go in chunks."""
+    """Sources of unknown length are sent in chunks."""
     path = tmp_path / "note.txt"
     path.write_bytes(CONTENT)
     seen: list[tuple[int, int | None]] = []
@@ -150,7 +150,7 @@ async def test_every_kind_of_source(tmp_path, make, has_length):
 
 
 async def test_an_iterable_of_known_size_has_a_length():
-    """The caller says it."""
+    """The caller gives the size."""
     async with play(answer_with(element(len(CONTENT)))) as drive:
         await upload(drive, async_parts(), size=len(CONTENT))
     assert drive.part("file") == CONTENT
@@ -158,7 +158,7 @@ async def test_an_iterable_of_known_size_has_a_length():
 
 
 async def test_the_name_is_that_of_the_path(tmp_path):
-    """Where the caller gives none; an open file has one, too."""
+    """It holds where the caller gives no name; an open file has a name, too."""
     path = tmp_path / 'my "note".txt'
     path.write_bytes(b"x")
     async with play(answer_with(element(1))) as drive:
@@ -171,13 +171,13 @@ async def test_the_name_is_that_of_the_path(tmp_path):
 
 
 def test_no_name_breaks_out_of_a_form():
-    """As browsers write one: no name ends the line, or its own quotes."""
+    """As in browsers, no name can end the line or the quotes around it."""
     form = encode_multipart({}, 'a"b\r\nc', "text/plain")
     assert b'filename="a%22b%0D%0Ac"\r\nContent-Type: text/plain\r\n\r\n' in form.head
 
 
 async def test_a_part_of_an_open_file():
-    """It begins where the file stands."""
+    """The upload begins at the current position of the file."""
     file = io.BytesIO(b"0123456789")
     file.seek(4)
     async with play(answer_with(element(6))) as drive:
@@ -186,7 +186,7 @@ async def test_a_part_of_an_open_file():
 
 
 async def test_into_a_folder():
-    """It says the workspace, too."""
+    """The request names the workspace, too."""
     folder = FileElement("f-1", workspace_id=WORKSPACE, is_directory=True)
     async with play(answer_with(element(14))) as drive:
         await upload(drive, workspace_id=None, parent_id=folder)
@@ -194,7 +194,7 @@ async def test_into_a_folder():
 
 
 async def test_a_new_version():
-    """It names the element, and says that the versions before it stay."""
+    """The request names the element, and says that earlier versions stay."""
     known = FileElement(UPLOADED["id"], "up.txt", workspace_id=WORKSPACE)
     async with play(answer_with(element(3))) as drive, session(drive) as twake:
         await twake.files.new_version(known, b"new")
@@ -245,7 +245,7 @@ async def closing(drive, reader, writer, head):
 
 
 async def silent(drive, reader, writer, head):
-    """Take a request, and say nothing."""
+    """Read a request, and answer nothing."""
     with pytest.raises(asyncio.IncompleteReadError):
         await reader.readexactly(10**9)
 
@@ -263,7 +263,7 @@ async def test_a_lost_answer_is_unknown(answer, reason):
 
 @pytest.mark.parametrize("content", [b"small", CONTENT * 20])
 async def test_a_silent_server_is_unknown(content):
-    """No byte moves for the idle time: whether the answer or the request is awaited."""
+    """No byte moves for the idle time, while the answer or the request is awaited."""
 
     async def deaf(drive, reader, writer, head):
         await asyncio.sleep(5)
@@ -275,7 +275,7 @@ async def test_a_silent_server_is_unknown(content):
 
 
 async def test_a_file_is_closed_where_the_connection_is_lost(tmp_path, monkeypatch):
-    """At once, not when its reader is collected."""
+    """It is closed at once, not when the garbage collector runs."""
     path, opened = tmp_path / "a", []
     path.write_bytes(b"x" * 8_000_000)
 
@@ -297,7 +297,7 @@ async def test_a_file_is_closed_where_the_connection_is_lost(tmp_path, monkeypat
 
 
 async def test_a_large_part_of_a_source_is_not_idle_while_it_moves():
-    """The network takes longer for it than the idle time, but takes some of it all the time."""
+    """The network needs longer than the idle time for it, but bytes move all the time."""
     size = 32_000_000
 
     async def whole():
@@ -313,7 +313,7 @@ async def test_a_large_part_of_a_source_is_not_idle_while_it_moves():
 
 
 async def test_a_deadline_is_over_all_of_it():
-    """Even where bytes move all the time."""
+    """It ends the upload even while bytes move."""
 
     async def slow():
         while True:
@@ -328,7 +328,7 @@ async def test_a_deadline_is_over_all_of_it():
 
 
 async def test_a_slow_source_is_not_timed():
-    """The idle time is the network's."""
+    """The idle time measures only the network."""
 
     async def slow():
         for _ in range(3):
@@ -349,7 +349,7 @@ async def test_a_slow_source_is_not_timed():
     ],
 )
 async def test_a_source_that_fails_on_the_way(source, size, said):
-    """The head has left: nobody knows what the server keeps. The cause says what failed."""
+    """The head has left, so the outcome is unknown. The cause says what failed."""
 
     async def give():
         for one in source:
@@ -380,7 +380,7 @@ async def test_a_file_that_shrinks(tmp_path):
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such files")
 async def test_a_pipe_is_no_source(tmp_path):
-    """To open it would wait for whoever writes into it."""
+    """Opening it would wait for a process that writes into it."""
     os.mkfifo(tmp_path / "pipe")
     async with play(answer_with(b"")) as drive, asyncio.timeout(10):
         with pytest.raises(InvalidDraftError, match="not a regular file") as caught:
@@ -389,7 +389,7 @@ async def test_a_pipe_is_no_source(tmp_path):
 
 
 async def test_a_text_file_is_no_source():
-    """It gives no bytes."""
+    """It gives text, not bytes."""
     async with play(silent) as drive:
         with pytest.raises(OutcomeUnknownError) as caught:
             await upload(drive, io.StringIO("text"))
@@ -397,7 +397,7 @@ async def test_a_text_file_is_no_source():
 
 
 async def test_an_answer_before_the_end():
-    """A gateway refuses a large file, and closes: its status proves that nothing was stored."""
+    """A gateway refuses a large file, and closes: the status proves that nothing was stored."""
 
     async def refuse(drive, reader, writer, head):
         writer.write(raw_answer(b"too large", status="413 Payload Too Large"))
@@ -420,7 +420,7 @@ async def test_an_answer_before_the_end():
     ],
 )
 async def test_answers_that_are_errors(answer, kind):
-    """As those of a call without a file."""
+    """They are the errors of a call without a file."""
     async with play(answer_with(raw_answer(answer))) as drive:
         with pytest.raises(kind):
             await upload(drive)
@@ -428,7 +428,7 @@ async def test_answers_that_are_errors(answer, kind):
 
 
 async def test_a_file_that_was_cut_is_not_delivered():
-    """The size that the server names is not that of what was sent."""
+    """The size that the server names differs from what was sent."""
     async with play(answer_with(element(0))) as drive:
         with pytest.raises(OutcomeUnknownError, match="keeps 0 bytes of the 14") as caught:
             await upload(drive)
@@ -445,7 +445,7 @@ async def test_later_is_tried_again_from_the_beginning():
 
 
 async def test_without_a_deadline_a_long_pause_is_not_waited_for():
-    """The server may ask for an hour. No byte would move for longer than the idle time."""
+    """The server may ask for an hour, in which no byte moves: longer than the idle time."""
     later = raw_answer(b"", "Retry-After: 3600", status="429 Too Many")
     async with play(answer_with(later)) as drive, session(drive) as twake, asyncio.timeout(10):
         for transfer in (
@@ -455,7 +455,7 @@ async def test_without_a_deadline_a_long_pause_is_not_waited_for():
             with pytest.raises(RateLimitedError) as caught:
                 await transfer()
             assert caught.value.retry_after == 3600
-            # The pause holds for the next one, too.
+            # The pause holds for the next transfer, too.
             with pytest.raises(NotSentError, match="longer than the idle time") as held:
                 await transfer()
             assert held.value.reason == "cooldown"
@@ -463,7 +463,7 @@ async def test_without_a_deadline_a_long_pause_is_not_waited_for():
 
 
 async def test_a_pause_within_the_idle_time_is_waited_for():
-    """And one within a deadline, however short the idle time is."""
+    """A pause within a deadline is waited for, too, however short the idle time is."""
     pauses: list[float] = []
 
     async def pause(seconds: float, _: object) -> None:
@@ -479,7 +479,7 @@ async def test_a_pause_within_the_idle_time_is_waited_for():
 
 
 async def test_what_can_be_read_once_is_sent_once():
-    """Even where the server says "later"."""
+    """It holds even where the server says "later"."""
     later = raw_answer(b"", "Retry-After: 0", status="429 Too Many")
     async with play(answer_with(later)) as drive:
         with pytest.raises(RateLimitedError):
@@ -488,7 +488,7 @@ async def test_what_can_be_read_once_is_sent_once():
 
 
 async def test_progress_that_raises_changes_nothing(caplog):
-    """It is logged."""
+    """The error is logged."""
     async with play(answer_with(element(14))) as drive:
         found = await upload(drive, on_progress=lambda *_: 1 / 0)
     assert found.size == 14
@@ -520,7 +520,7 @@ async def test_a_cancelled_upload_leaves_nothing():
 
 @pytest.mark.parametrize("turns", range(1, 5))
 async def test_an_upload_that_is_cancelled_as_it_begins_was_not_sent(turns):
-    """Where the library has told of no step yet, nothing has left."""
+    """Until the library has reported a step, nothing has left."""
     async with play(silent) as drive, session(drive) as twake:
         task = asyncio.create_task(twake.files.upload(b"x", name="n", workspace_id=WORKSPACE))
         for _ in range(turns):
@@ -532,7 +532,7 @@ async def test_an_upload_that_is_cancelled_as_it_begins_was_not_sent(turns):
 
 
 async def test_a_session_that_closes_ends_its_uploads():
-    """What had begun to leave is unknown."""
+    """An upload that had begun to leave is unknown."""
     async with play(silent) as drive:
         twake = session(drive)
         task = asyncio.create_task(twake.files.upload(b"x", name="n", workspace_id=WORKSPACE))
@@ -566,7 +566,7 @@ async def test_a_few_run_at_once():
 
 
 async def test_downloads_may_be_the_sources_of_uploads():
-    """However many: an upload does not hold the slot that its own source waits for."""
+    """It holds for any number: an upload does not hold the slot that its own source needs."""
 
     async def answer(drive, reader, writer, head):
         await read_body(reader, head)
@@ -606,7 +606,7 @@ async def test_messages_do_not_wait_for_transfers():
 
 
 async def test_no_secret_in_an_error():
-    """Neither in its words nor in the locals of its traceback."""
+    """Its words and the locals of its traceback hold no secret."""
     async with play(closing) as drive:
         with pytest.raises(OutcomeUnknownError) as caught:
             await upload(drive)
@@ -619,13 +619,13 @@ async def test_no_secret_in_an_error():
     assert "Basic" not in shown
 
 
-# What the caller gave to send through
+# A client or transport of the caller
 
 
 @pytest.mark.parametrize("library", [httpx, httpx2])
 @pytest.mark.parametrize("source", [CONTENT, None])
 async def test_over_the_callers_client(library, source):
-    """It is streamed through it, and closed by the caller."""
+    """The upload is streamed through the client, and the caller closes it."""
     async with play(answer_with(element(len(CONTENT)))) as drive, library.AsyncClient() as client:
         await upload(drive, source or async_parts(), given={"http_client": client})
         assert drive.part("file") == CONTENT
@@ -633,7 +633,7 @@ async def test_over_the_callers_client(library, source):
 
 
 async def test_failures_of_the_callers_transport_prove_nothing(closed_port):
-    """Whatever their names say."""
+    """It holds whatever their names say."""
     with pytest.raises(OutcomeUnknownError) as caught:
         await upload(
             f"http://127.0.0.1:{closed_port}", given={"transport": httpx.AsyncHTTPTransport()}
@@ -654,7 +654,7 @@ async def from_address(router, name: str, **given) -> FileElement:
 
 @respx.mock
 async def test_a_file_that_the_server_could_not_fetch_is_empty():
-    """It is there, as recorded: delivered, with a warning."""
+    """The file is there, as recorded: the upload is delivered, with a warning."""
     with pytest.warns(EmptyFileWarning, match="fetched nothing") as caught:
         found = await from_address(respx, "r68-drive-file-url-404")
     assert (found.name, found.size, found.versions[0].size) == ("a.txt", 0, None)
@@ -665,7 +665,7 @@ async def test_a_file_that_the_server_could_not_fetch_is_empty():
 
 @respx.mock
 async def test_a_warning_is_never_raised(caplog):
-    """It goes to the log where a filter makes an error of it."""
+    """It is logged where a filter would raise it."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         found = await from_address(respx, "r68-drive-file-url-404", parent_id="p")
@@ -676,7 +676,7 @@ async def test_a_warning_is_never_raised(caplog):
 
 @respx.mock
 async def test_a_file_that_the_server_fetched():
-    """Without a warning."""
+    """There is no warning."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert (await from_address(respx, "r97-drive-save-detached")).size == 400
@@ -719,14 +719,14 @@ async def test_what_cannot_work_is_said_before_a_byte_leaves(source, given, fiel
 
 
 class Unsteady(io.BytesIO):
-    """A file that says that it can seek, and cannot."""
+    """A file that says that it can seek, but cannot."""
 
     def tell(self) -> int:
         raise OSError("no")
 
 
 async def test_a_file_that_cannot_tell_where_it_is(caplog):
-    """It is read to its end, once; the log says what was done."""
+    """It is read to its end, once; the log has the attempt."""
     caplog.set_level("DEBUG", logger="twake_async")
     async with play(answer_with(element(3))) as drive:
         await upload(drive, Unsteady(b"abc"))
@@ -735,7 +735,7 @@ async def test_a_file_that_cannot_tell_where_it_is(caplog):
 
 
 async def test_a_session_that_closes_between_attempts(closed_port):
-    """The next attempt does not begin: it was not sent."""
+    """The next attempt does not begin, so the file was not sent."""
     retry = RetryPolicy(initial_wait=5, max_wait=5)
     twake = session(
         f"http://127.0.0.1:{closed_port}", retry=retry, on_attempt=lambda _: ended.set()
@@ -754,7 +754,7 @@ async def test_a_session_that_closes_between_attempts(closed_port):
 
 
 async def test_over_tls_with_authorities_of_the_callers(tmp_path):
-    """The same check of certificates as for messages: what does not fit was not sent."""
+    """Certificates are checked as for messages: with a wrong one, nothing is sent."""
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     _authority("known").issue_cert("localhost").configure_cert(server)
     _authority("known").cert_pem.write_to_path(tmp_path / "ca.pem")
@@ -777,7 +777,7 @@ async def test_through_a_proxy_that_is_down(closed_port):
 
 
 async def test_a_read_that_is_cancelled_ends_before_its_file_is_closed(tmp_path):
-    """Or a thread would read from whatever has the number of the file by then."""
+    """Otherwise a thread would read from another file that has the same number by then."""
     thread, ended = InThread(), []
 
     def step() -> None:
@@ -795,7 +795,7 @@ async def test_a_read_that_is_cancelled_ends_before_its_file_is_closed(tmp_path)
 
 
 async def test_cancelled_at_any_moment_it_leaves_no_connection():
-    """Whether it connects, shakes hands, sends or waits; the session is as good as before."""
+    """It holds while it connects, shakes hands, sends or waits; the session can still be used."""
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     _authority("known").issue_cert("localhost").configure_cert(server)
     trusted = ssl.create_default_context()

@@ -1,4 +1,4 @@
-"""Fingerprints: by them a journal knows a draft again, in any later run and release."""
+"""Fingerprints: a journal recognizes a draft by them, in any later run and release."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ MAPS = {"b": {"y": 2, "x": [{"q": 1, "p": None}]}, "a": 1}
     ids=str,
 )
 def test_equal_drafts_have_equal_fingerprints(field):
-    """The order of keys is no part of what a draft asks for."""
+    """The order of keys does not change the request."""
     fields = {"content": "Hello"} | field
     one = MessageDraft("c0", **fields)
     other = MessageDraft("c0", **{name: turned(value) for name, value in fields.items()})
@@ -43,7 +43,7 @@ def test_equal_drafts_have_equal_fingerprints(field):
 
 
 def test_a_fingerprint_is_of_the_draft_and_of_nothing_else():
-    """The front_id and the form on the wire do not count, all else does."""
+    """The front_id and the form on the wire do not count; all other fields do."""
     draft = MessageDraft("c0", "Hello", hidden_data={"front_id": "mine", "list": [1, 2]})
     mark = fingerprint(draft)
     assert fingerprint(attrs.evolve(draft, front_id="mine")) == mark
@@ -60,7 +60,7 @@ def test_a_fingerprint_is_of_the_draft_and_of_nothing_else():
 
 
 def test_fingerprints_are_the_same_in_the_next_release():
-    """A journal that one release began is not full of changed drafts for the next one."""
+    """A journal of one release has no changed drafts for the next release."""
     draft = MessageDraft(
         "c0", "H\u00e9llo", hidden_data={"b": 1.5, "a": [True, None]}, pinned=False
     )
@@ -70,14 +70,14 @@ def test_fingerprints_are_the_same_in_the_next_release():
 
 @pytest.mark.parametrize(("names", "field"), [({}, "there"), ({"there": "here"}, "here")])
 def test_a_field_that_cannot_be_written_is_named_as_the_caller_names_it(names, field):
-    """It may have another name on the server."""
+    """The field may have another name on the server."""
     with pytest.raises(InvalidDraftError) as caught:
         of_fields({"channel_id": "c0", "there": "\ud800"}, names)
     assert caught.value.field == field
 
 
 def test_a_draft_that_cannot_be_written_names_its_field():
-    """As its request would."""
+    """The error of its request names it, too."""
     draft = MessageDraft("c0", "Hello", user_specific=[{"user_id": "\ud800", "modifiers": {}}])
     with pytest.raises(InvalidDraftError) as caught:
         fingerprint(draft)

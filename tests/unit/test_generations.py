@@ -1,4 +1,4 @@
-"""The API of Node, against a server that answers as it was recorded, over each transport."""
+"""The Node API, against a server that answers as recorded, over each transport."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def encoded(content="hello", company=COMPANY, **fields):
 
 
 async def test_a_login_and_two_messages(server, twake):
-    """The credentials stand in the login's body, its token in the header of each message."""
+    """The login's body has the credentials; the header of each message has the token."""
     first = await twake.send_message(CHANNEL, "hello", front_id="f-1")
     second = await twake.send_message(CHANNEL, "hello")
     assert (first.channel_id, first.content, first.front_id) == (CHANNEL, "hello", "f-1")
@@ -77,7 +77,7 @@ async def test_a_login_and_two_messages(server, twake):
     assert server.connections == 2  # an answer that named its message is followed by the next
 
 
-#: What each recorded answer proves; it is an error inside a 200, or the real status.
+#: What each recorded answer proves; the error is inside a 200, or in the real status.
 ENDS = {
     "send-text": (Outcome.DELIVERED, ""),
     "body-text-plain": (Outcome.UNKNOWN, "server_error"),
@@ -96,7 +96,7 @@ ENDS = {
 
 @pytest.mark.parametrize("name", ENDS)
 async def test_no_outcome_contradicts_what_the_recorded_server_stored(server, twake, name):
-    """Each answer goes through the real loop and transport, and is followed by no second attempt."""
+    """Each answer goes through the real loop and transport, and no second attempt follows."""
     server.next.append(name)
     seen: list[Attempt] = []
     twake._attempts.on_attempt = seen.append
@@ -120,7 +120,7 @@ async def test_no_outcome_contradicts_what_the_recorded_server_stored(server, tw
     ("application", "secret"), [(APPLICATION, "wrong"), ("another-id", SECRET)]
 )
 async def test_a_refused_login_refuses_the_message(server, application, secret):
-    """The message never leaves; the error names the login, and tells the send's own facts."""
+    """The message never leaves; the error names the login, and has the facts of the send."""
     async with node_session(server, secret, application) as twake:
         with pytest.raises(AuthenticationError, match="refused the login") as caught:
             await twake.send_message(CHANNEL, "hello", front_id="mine")
@@ -130,14 +130,14 @@ async def test_a_refused_login_refuses_the_message(server, application, secret):
 
 
 async def test_many_sends_wait_for_one_login(server, twake):
-    """However many sends begin at once, one login is made."""
+    """Sends that begin at once make one login, however many they are."""
     sent = await asyncio.gather(*[twake.send_message(CHANNEL, f"hello {n}") for n in range(20)])
     assert len({message.id for message in sent}) == 20
     assert server.logins() == 1
 
 
 async def test_a_token_that_ends_is_renewed_before_the_next_attempt(server, twake):
-    """No message is sent with a token whose time is over."""
+    """No message is sent with a token that has expired."""
     await twake.send_message(CHANNEL, "hello")
     api = twake._sender.api.api
     api.token = Token(api.token.header)
@@ -146,7 +146,7 @@ async def test_a_token_that_ends_is_renewed_before_the_next_attempt(server, twak
 
 
 async def test_a_token_that_the_server_forgot_is_refused_and_renewed(server, twake):
-    """A 401 stored nothing: the send logs in anew, and goes out once more."""
+    """A 401 stored nothing: the send logs in again, and is sent once more."""
     seen: list[Attempt] = []
     twake._attempts.on_attempt = seen.append
     await twake.send_message(CHANNEL, "hello")
@@ -161,7 +161,7 @@ async def test_a_token_that_the_server_forgot_is_refused_and_renewed(server, twa
 
 
 async def test_a_lost_login_is_an_attempt_that_never_left(server, twake):
-    """It is told and tried again as such; the message goes out once."""
+    """It is reported and tried again as one; the message is sent once."""
     server.logins_to_lose = 2
     seen: list[Attempt] = []
     twake._attempts.on_attempt = seen.append
@@ -172,7 +172,7 @@ async def test_a_lost_login_is_an_attempt_that_never_left(server, twake):
 
 
 async def test_a_login_that_takes_too_long_ends_the_send_not_sent(server, twake):
-    """The deadline is over the login, too; others go on to wait for it."""
+    """The deadline includes the login; other sends go on waiting for it."""
     server.login_takes = 0.3
     other = asyncio.create_task(twake.send_message(CHANNEL, "hello"))
     with pytest.raises(NotSentError) as caught:
@@ -183,7 +183,7 @@ async def test_a_login_that_takes_too_long_ends_the_send_not_sent(server, twake)
 
 
 async def test_a_send_that_is_cancelled_during_the_login_was_not_sent(server, twake):
-    """The login, which others may wait for, goes on."""
+    """The login goes on, because other sends may wait for it."""
     server.login_takes = 0.1
     seen: list[Attempt] = []
     twake._attempts.on_attempt = seen.append
@@ -199,7 +199,7 @@ async def test_a_send_that_is_cancelled_during_the_login_was_not_sent(server, tw
 
 
 async def test_a_batch_goes_through_it_too(server, twake):
-    """The engine of batches asks the generation for each draft, and knows no API either."""
+    """The batch asks the generation for each draft, and knows no API itself."""
     twake._sender.proven.add(COMPANY)
     drafts = [(CHANNEL, f"hello {n}") for n in range(5)]
     ended = [one async for one in twake.send_many(drafts, retry=RetryPolicy.never())]
@@ -209,7 +209,7 @@ async def test_a_batch_goes_through_it_too(server, twake):
 
 
 async def test_a_resent_message_says_that_it_may_stand_twice(server, twake):
-    """The doubt about an earlier attempt reaches the request that judges the next one."""
+    """The unknown outcome of an earlier attempt reaches the request that judges the next one."""
     server.next.append("send-client-id")
     policy = RetryPolicy(on_unknown="resend", initial_wait=0.01, reconcile=False)
     message = await twake.send_message(CHANNEL, "hello", retry=policy)
@@ -218,7 +218,7 @@ async def test_a_resent_message_says_that_it_may_stand_twice(server, twake):
 
 @pytest.mark.parametrize("library", [httpx_library, httpx2_library])
 def test_an_api_with_ids_in_its_paths_fills_no_memory(library):
-    """Parsed addresses are kept, but not for all paths that ever were."""
+    """Parsed addresses are kept, but only a bounded number of them."""
     builder = RequestBuilder("https://twake.example.org/sub", library())
     for number in range(200):
         company = f"company-{number}"
@@ -230,7 +230,7 @@ def test_an_api_with_ids_in_its_paths_fills_no_memory(library):
 
 
 def test_requests_show_no_secret():
-    """Neither the key in a login's body nor the token shows in a repr."""
+    """A repr shows neither the key in a login's body nor the token."""
     credentials = Credentials("an-id", SECRET)
     token = Token((b"Authorization", b"Bearer a-secret-token"))
     api = Api(credentials=credentials, token=token)
@@ -242,7 +242,7 @@ def test_requests_show_no_secret():
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"resource": {"access_token": []}}'])
 def test_what_is_no_token_is_none(body):
-    """Whatever answers a login, a message that lacks a token was not sent."""
+    """Whatever the answer to a login is, a message without a token was not sent."""
     login = Login(Credentials("an-id", SECRET), Server())
     for answer in (Answer(200, [], body), Answer(403, [], body), Answer(502, [], body)):
         assert login.judge(answer, Context(0.0)).outcome is Outcome.NOT_SENT

@@ -62,7 +62,7 @@ def send(twake, listener, deadline=None):
 
 
 async def test_a_deadline_that_ends_before_the_library_begins_leaves_nothing_unknown(server):
-    """The event loop stands still between the steps in which httpx takes a pooled connection."""
+    """The event loop is blocked between the steps in which httpx takes a pooled connection."""
     async with session(server) as twake:
         await send(twake, None)
         before = server.received
@@ -77,7 +77,7 @@ async def test_a_deadline_that_ends_before_the_library_begins_leaves_nothing_unk
 async def test_an_attempt_that_must_not_leave_is_prepared_again_and_does_not_count(
     twake, server, is_warm
 ):
-    """The server reads one request, and the listener hears of one attempt, after a renewal."""
+    """The server reads one request, and the listener is told of one attempt, after a renewal."""
     if is_warm:
         await send(twake, None)
     before = server.received
@@ -89,7 +89,7 @@ async def test_an_attempt_that_must_not_leave_is_prepared_again_and_does_not_cou
 
 
 async def test_an_attempt_that_never_may_leave_ends_not_sent(twake, server):
-    """Where the deadline passes meanwhile, no server has seen a byte of it."""
+    """The deadline passes meanwhile, and no server gets a byte of it."""
     listener = Guarded(*[False] * 1_000_000)
     with pytest.raises(NotSentError):
         await send(twake, listener, deadline=0.05)
@@ -98,7 +98,7 @@ async def test_an_attempt_that_never_may_leave_ends_not_sent(twake, server):
 
 
 async def test_the_guard_is_asked_in_the_step_that_writes_the_first_byte(twake, monkeypatch):
-    """Nothing else runs in between: what the guard schedules comes after the first byte."""
+    """No other code runs in between: a callback that the guard schedules runs after that byte."""
     await send(twake, None)  # over an open connection only a request is written
     steps: list[str] = []
     listener = Guarded()
@@ -124,7 +124,7 @@ async def test_the_guard_is_asked_in_the_step_that_writes_the_first_byte(twake, 
 
 
 def test_a_send_that_is_cancelled_after_its_intent_expired_was_not_sent():
-    """No byte of it left: the guard forbade the first one."""
+    """No byte of it left, because the guard forbade the first one."""
     trace = Trace(guard=lambda: False)
     assert not trace.may_leave()
     assert trace.proof() == EXPIRED.reason

@@ -1,4 +1,4 @@
-"""Reading answers from bytes: however they are cut, and whatever is wrong with them."""
+"""Reading answers from bytes: cut at any place, and with any error in them."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def feed(reader: AnswerReader, data: bytes, *cuts: int) -> Answer | Failure | No
     st.lists(st.integers(0, 200), max_size=8),
 )
 def test_however_an_answer_is_cut_it_is_the_same(data, cuts):
-    """Its status, headers and body do not depend on the network's pieces, nor on what hints came."""
+    """Its status, headers and body do not depend on the pieces, nor on earlier hints."""
     result = feed(awaiting(), data, *sorted(min(cut, len(data)) for cut in cuts))
     assert isinstance(result, Answer)
     assert result == feed(awaiting(), data.removeprefix(EARLY))
@@ -55,7 +55,7 @@ def test_however_an_answer_is_cut_it_is_the_same(data, cuts):
 
 @given(st.binary(max_size=300), st.booleans())
 def test_no_bytes_raise(noise, clean):
-    """Whatever a server says, it becomes a result."""
+    """Any bytes of a server become a result."""
     reader = awaiting()
     result = reader.feed(noise) or reader.end(clean=clean)
     assert isinstance(result, Answer | Failure)
@@ -64,7 +64,7 @@ def test_no_bytes_raise(noise, clean):
 
 @given(st.integers(1, len(WHOLE) - 1), st.booleans())
 def test_an_answer_that_ends_early_is_lost(length, clean):
-    """Cut anywhere, a 200 that told its length proves nothing."""
+    """Wherever it is cut, a 200 with a length proves nothing."""
     reader = awaiting()
     assert reader.feed(WHOLE[:length]) is None
     result = reader.end(clean=clean)
@@ -74,7 +74,7 @@ def test_an_answer_that_ends_early_is_lost(length, clean):
 
 
 def test_one_answer_after_another_on_a_connection():
-    """Nothing of the first is in the second, nor kept after it was handed out."""
+    """The second has nothing of the first, and the reader keeps nothing that it handed out."""
     reader = awaiting()
     first = feed(reader, WHOLE)
     assert reader.reusable
@@ -96,7 +96,7 @@ def test_one_answer_after_another_on_a_connection():
     ],
 )
 def test_what_servers_do_is_understood(data):
-    """Apache offers HTTP/2 with each answer; some leave out the reason phrase, or send hints."""
+    """Apache offers HTTP/2 with each answer; some servers omit the reason phrase, or send hints."""
     reader = awaiting()
     result = reader.feed(data)
     assert isinstance(result, Answer)
@@ -114,7 +114,7 @@ def test_what_servers_do_is_understood(data):
     ],
 )
 def test_what_was_not_asked_for_ends_the_use_of_a_connection(data):
-    """The answer counts; the bytes behind it belong to nobody."""
+    """The answer counts; the bytes after it belong to no request."""
     reader = awaiting()
     result = reader.feed(data)
     assert isinstance(result, Answer)
@@ -124,7 +124,7 @@ def test_what_was_not_asked_for_ends_the_use_of_a_connection(data):
 
 @pytest.mark.parametrize(("clean", "kind"), [(True, Answer), (False, Failure)])
 def test_an_answer_without_a_length_ends_with_its_connection(clean, kind):
-    """But only where the server ended it, not where it broke."""
+    """It holds only where the server ended it, not where it broke."""
     reader = awaiting()
     assert reader.feed(UNTIL_THE_END[:-9]) is None
     assert reader.feed(UNTIL_THE_END[-9:]) is None
@@ -137,14 +137,14 @@ def test_an_answer_without_a_length_ends_with_its_connection(clean, kind):
 
 @pytest.mark.parametrize("data", [CHUNKED, WHOLE])
 def test_an_answer_that_says_how_it_ends_does_not_end_with_its_connection(data):
-    """What the server has not finished is lost, however the connection ends."""
+    """An answer that the server has not finished is lost, however the connection ends."""
     reader = awaiting()
     assert reader.feed(data[:-1]) is None
     assert reader.end(clean=True).reason == "lost"
 
 
 def test_an_alert_of_tls_is_told_from_other_garbage():
-    """The port speaks TLS; what another protocol says is only no HTTP."""
+    """The port speaks TLS; another protocol is only not HTTP."""
     assert awaiting().feed(b"\x15\x03\x03\x00\x02\x02\x50") is TLS_SPOKEN
     other = awaiting().feed(b"SSH-2.0-OpenSSH_9.2\r\n")
     assert (other.reason, other.detail) == (
@@ -155,7 +155,7 @@ def test_an_alert_of_tls_is_told_from_other_garbage():
 
 @pytest.mark.parametrize("cut", [1, 60_000, _HEAD_BYTES])
 def test_the_bound_of_a_head_is_exact_however_it_is_cut(cut):
-    """So many bytes may come before the head is whole, and not one more."""
+    """The head may have exactly that many bytes before it is whole."""
     start = b"HTTP/1.1 200 OK\r\nX: "
     head = start + b"y" * (_HEAD_BYTES - len(start))
     reader = awaiting()
@@ -165,7 +165,7 @@ def test_the_bound_of_a_head_is_exact_however_it_is_cut(cut):
 
 @pytest.mark.parametrize("data", [WHOLE, WHOLE.replace(b"Server: x", b"Server: x\r\n y")])
 def test_the_limit_of_a_body_is_exact(data):
-    """Also for what is read again."""
+    """It holds also for an answer that is read again."""
     assert awaiting(len(BODY)).feed(data).body == BODY
     assert awaiting(len(BODY) - 1).feed(data).reason == "unreadable"
 
@@ -190,7 +190,7 @@ def test_the_limit_of_a_body_is_exact(data):
     ],
 )
 def test_what_is_no_answer_or_too_much_proves_nothing(data, reason):
-    """A head, a body and what wraps its chunks are bounded, each."""
+    """A head, a body and the framing of its chunks each have a bound."""
     reader = awaiting()
     result = reader.feed(data)
     assert isinstance(result, Failure)
@@ -205,7 +205,7 @@ def test_what_is_no_answer_or_too_much_proves_nothing(data, reason):
     ],
 )
 def test_what_only_one_of_two_readers_takes_is_lost(data):
-    """h11 refuses control characters in the reason phrase, and codings beyond chunked."""
+    """h11 refuses control characters in the reason phrase, and codings other than chunked."""
     reader = awaiting()
     result = reader.feed(data) or reader.end(clean=False)
     assert isinstance(result, Failure)
@@ -213,7 +213,7 @@ def test_what_only_one_of_two_readers_takes_is_lost(data):
 
 
 FOLDED = WHOLE.replace(b"Server: x", b"Server: x\r\n y")
-"""What httptools refuses, and h11 reads again."""
+"""An answer that httptools refuses, and h11 reads again."""
 
 
 def test_what_is_read_again_is_the_same_however_it_is_cut():
@@ -245,7 +245,7 @@ def test_what_is_read_again_is_the_same_however_it_is_cut():
     ],
 )
 def test_what_is_read_again_may_be_cut_or_wrong_too(data, clean, expected):
-    """The rules are those of any answer."""
+    """The rules are those of any other answer."""
     reader = awaiting()
     result = reader.feed(data) or reader.end(clean=clean)
     found = (result.status, result.body) if isinstance(result, Answer) else result.reason
@@ -254,7 +254,7 @@ def test_what_is_read_again_may_be_cut_or_wrong_too(data, clean, expected):
 
 
 def test_a_body_in_chunks_of_one_byte_is_no_abuse():
-    """The wrapping of the smallest chunks stays below the bound."""
+    """The framing of the smallest chunks stays below the bound."""
     data = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1\r\nx\r\n" * 50_000
     reader = awaiting(50_000)
     assert reader.feed(data) is None
@@ -262,20 +262,20 @@ def test_a_body_in_chunks_of_one_byte_is_no_abuse():
 
 
 def test_what_is_read_again_may_have_as_long_a_head():
-    """h11 has a bound of its own, which is lower."""
+    """The bound of h11 itself is lower."""
     head = FOLDED.replace(b"Server: x", b"X: " + b"z" * 50_000 + b"\r\nServer: x")
     reader = awaiting()
     assert feed(reader, head, 40_000, len(head) - 30).header(b"server") == "x y"
 
 
 def test_what_turns_out_to_be_broken_when_it_is_read_again_is_lost_at_once():
-    """Nobody waits for the rest of it."""
+    """The reader does not wait for the rest."""
     broken = CHUNKED.replace(b"Transfer", b"X: y\r\n z\r\nTransfer").replace(b"11\r\n", b"zz\r\n")
     assert awaiting().feed(broken).reason == "lost"
 
 
 def test_the_headers_of_a_status_that_refuses_are_kept():
-    """They say how long to wait, also where the body is cut."""
+    """They say how long to wait, also when the body is cut."""
     reader = awaiting()
     assert reader.feed(b"HTTP/1.1 429 No\r\nRetry-After: 7\r\nContent-Length: 9\r\n\r\n") is None
     assert reader.end(clean=False).header(b"retry-after") == "7"
@@ -302,7 +302,7 @@ def test_a_status_that_refuses_tells_enough(how):
 
 
 def test_being_late_proves_nothing_before_the_status():
-    """Nor does a 200 that is not whole."""
+    """The same is true of a 200 that is not complete."""
     for come in (b"", WHOLE[:-1]):
         reader = awaiting()
         reader.feed(come)
@@ -312,7 +312,7 @@ def test_being_late_proves_nothing_before_the_status():
 
 
 def test_a_closed_one_is_freed_without_the_collector():
-    """The parser and its owner hold each other; closing parts them."""
+    """The parser and its owner refer to each other; closing removes the references."""
     reader = awaiting()
     reader.feed(WHOLE)
     reader.close()

@@ -1,5 +1,5 @@
 # ruff: noqa: ASYNC220, ASYNC240 - files of a few pages
-"""The journal: what it says of a message is true whenever, and however, the batch ended."""
+"""The journal: it is right about each message, whenever and however the batch ended."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def path(tmp_path):
 
 
 async def test_the_intent_is_on_disk_before_the_send_and_the_outcome_before_the_report(path):
-    """Whoever reads the file sees a message before it leaves, and its end before it is told."""
+    """A reader of the file sees a message before it leaves, and its end before it is reported."""
     before = []
 
     async def send(request, listener):
@@ -82,7 +82,7 @@ async def test_the_intent_is_on_disk_before_the_send_and_the_outcome_before_the_
     ],
 )
 async def test_between_two_attempts_the_disk_has_what_is_certain(path, tmp_path, ends, row, again):
-    """Killed while it waits after a 429, a message is sent by the next run; in doubt, it is not."""
+    """The next run sends a message that was killed in its wait after a 429, but no unknown one."""
     found = []
 
     async def send(request, listener):
@@ -107,7 +107,7 @@ async def test_between_two_attempts_the_disk_has_what_is_certain(path, tmp_path,
 
 
 async def test_between_attempts_a_message_of_an_earlier_doubt_stays_in_doubt(path):
-    """No attempt of this run can tell what became of the last run's."""
+    """No attempt of this run can say whether the last run's message arrived."""
     await unknown_at(path, next(drafts(1)))
 
     async def send(request, listener):
@@ -131,14 +131,14 @@ async def test_between_attempts_a_message_of_an_earlier_doubt_stays_in_doubt(pat
 
 
 async def test_a_send_of_the_inputs_own_leaves_the_journal_alone(server, path):
-    """It is no attempt of the draft before it, whose row stays as it ended."""
+    """It is no attempt of the draft before it, whose row does not change."""
     before = []
     yielded = asyncio.Event()
     async with session(server, retry=RetryPolicy(initial_wait=0.001)) as twake:
 
         async def given():
             yield MessageDraft("c0", "Hello")
-            # The input is asked for more while the end of the draft before is being written.
+            # The input is asked for more while the outcome of the draft before is being written.
             await yielded.wait()
             server.do_next("refuses_429_zero")
             await twake.send_message("c1", "half of it is done")
@@ -150,7 +150,7 @@ async def test_a_send_of_the_inputs_own_leaves_the_journal_alone(server, path):
 
 
 async def test_a_send_of_an_observers_own_leaves_the_journal_alone(server, path):
-    """What it tells others of an attempt is no attempt of the draft, which is on its way."""
+    """A send that reports an attempt is no attempt of the draft, which is in flight."""
     told: list[asyncio.Task] = []
     found = []
     server.do_next("refuses_429_zero", "refuses_429_zero", "refuses_429_zero")
@@ -175,7 +175,7 @@ async def test_a_send_of_an_observers_own_leaves_the_journal_alone(server, path)
 
 
 async def test_a_disk_that_fills_between_two_attempts_forbids_the_second(server, path, monkeypatch):
-    """What is certain of the first attempt is told, and nothing more leaves."""
+    """The outcome of the first attempt is reported, and nothing more leaves."""
     write = JournalFile.write
     server.do_next("refuses_429_zero")
 
@@ -234,7 +234,7 @@ async def test_a_finished_run_is_reported_and_nothing_is_sent_again(server, path
 
 
 async def test_a_longer_input_goes_on_where_the_shorter_one_ended(server, path):
-    """What is new in the input is sent, what is old is not."""
+    """New items of the input are sent, old ones are not."""
     async with session(server) as twake:
         await collect(twake.send_many(drafts(5), journal=Journal(path)))
         await collect(twake.send_many(drafts(9), journal=Journal(path)))
@@ -243,7 +243,7 @@ async def test_a_longer_input_goes_on_where_the_shorter_one_ended(server, path):
 
 @pytest.mark.parametrize("outcome", [Outcome.REFUSED, Outcome.NOT_SENT])
 async def test_what_is_certainly_not_in_the_channel_is_sent_again_under_its_front_id(path, outcome):
-    """A refused or unsent message of an earlier run is tried again, the minted id kept."""
+    """A refused or unsent message of an earlier run is sent again, with the same minted id."""
     draft = MessageDraft("c0", "Hello")
     first, second = ended_as(outcome), ended_as(Outcome.DELIVERED)
     await collect(stream([draft], first, plan(path)))
@@ -260,7 +260,7 @@ async def test_what_is_certainly_not_in_the_channel_is_sent_again_under_its_fron
 
 
 async def test_an_unknown_message_is_reported_and_not_sent(path):
-    """By default the second run says what the first one did not know, and risks no second copy."""
+    """By default the second run reports the message as unknown, and risks no second copy."""
     await unknown_at(path, MessageDraft("c0", "Hello"))
     second = ended_as(Outcome.DELIVERED)
     [delivery] = await collect(stream([MessageDraft("c0", "Hello")], second, plan(path)))
@@ -272,7 +272,7 @@ async def test_an_unknown_message_is_reported_and_not_sent(path):
 
 
 async def test_a_pause_that_the_server_asks_for_is_waited_for_with_a_resend_too(path):
-    """The doubt is of an earlier run's making: that nothing left in this one is certain."""
+    """The message is unknown from an earlier run: this run certainly sent nothing."""
     await unknown_at(path, MessageDraft("c0", "Hello"))
     tries = []
 
@@ -288,7 +288,7 @@ async def test_a_pause_that_the_server_asks_for_is_waited_for_with_a_resend_too(
 
 
 async def test_a_message_in_flight_at_a_crash_is_unknown_in_the_next_run(path):
-    """An intent without an outcome may have been acted on."""
+    """The server may have acted on an intent without an outcome."""
     file = JournalFile.open(path, target="", keys="position")
     mark = "0" * 32
     file.write([JournalEntry("000000000", mark, "c0", "mine", file.run, 1.0)])
@@ -337,7 +337,7 @@ async def test_a_resend_that_fails_leaves_the_message_unknown(path, outcome):
 
 
 async def test_hold_holds_a_channel_for_what_an_earlier_run_did_not_know(path):
-    """after_unknown="hold" knows no runs: behind an UNKNOWN nothing is sent, until it is resent."""
+    """after_unknown="hold" holds in each run: nothing follows an UNKNOWN until it is resent."""
     items = list(drafts(3))
     await unknown_at(path, items[0])
     held = await collect(stream(items, at_once, plan(path, after_unknown="hold")))
@@ -348,7 +348,7 @@ async def test_hold_holds_a_channel_for_what_an_earlier_run_did_not_know(path):
 
 
 async def test_a_held_resend_stays_unknown(path):
-    """What may be in the channel from an earlier run is not NOT_SENT because this run held it."""
+    """An earlier run may have sent it, so it is not NOT_SENT because this run held it."""
     items = list(drafts(2))
     await collect(stream(items, ended_as(Outcome.UNKNOWN), plan(path)))
     again = plan(path, after_unknown="hold", resume="resend")
@@ -358,7 +358,7 @@ async def test_a_held_resend_stays_unknown(path):
 
 
 async def test_a_second_lost_request_of_a_run_is_counted(path):
-    """Each attempt that is lost may have made a copy."""
+    """Each lost attempt may have made a copy."""
 
     async def send(request, listener):
         listener.attempt_ended(Outcome.UNKNOWN, "lost", last=False)
@@ -377,7 +377,7 @@ async def test_a_second_lost_request_of_a_run_is_counted(path):
 
 
 async def test_a_failed_resend_keeps_the_doubts_of_all_runs(path):
-    """A refusal of the third request takes nothing back of the first two."""
+    """A refusal of the third request proves nothing about the first two."""
     draft = MessageDraft("c0", "Hello")
     query = "SELECT outcome, unknown_requests, maybe_duplicated FROM message"
     await unknown_at(path, draft)
@@ -389,7 +389,7 @@ async def test_a_failed_resend_keeps_the_doubts_of_all_runs(path):
 
 @pytest.mark.parametrize(("lost", "twice"), [(1, False), (2, True)])
 async def test_a_message_that_a_look_found_is_doubled_only_by_other_requests(path, lost, twice):
-    """Where the one lost request made the message, there is no second one to speak of."""
+    """If the only lost request made the message, there is no second copy."""
 
     async def send(request, listener):
         for number in range(lost):
@@ -405,7 +405,7 @@ async def test_a_message_that_a_look_found_is_doubled_only_by_other_requests(pat
 
 
 async def test_a_look_in_a_later_run_leaves_the_doubt_of_the_earlier_one(path):
-    """One of two lost requests made the message that was found, and the other one may have, too."""
+    """One of two lost requests made the message that was found; the other may have made a copy."""
 
     async def send(request, listener):
         listener.attempt_ended(Outcome.UNKNOWN, "lost", last=True)
@@ -419,7 +419,7 @@ async def test_a_look_in_a_later_run_leaves_the_doubt_of_the_earlier_one(path):
 
 
 async def test_a_send_that_ends_in_no_known_way_leaves_its_request_in_doubt(path):
-    """An exception of another kind proves nothing about the attempt that was under way."""
+    """An exception of another kind proves nothing about the attempt that was running."""
 
     async def send(request, listener):
         listener.attempt_ended(Outcome.UNKNOWN, "lost", last=False)
@@ -432,7 +432,7 @@ async def test_a_send_that_ends_in_no_known_way_leaves_its_request_in_doubt(path
 
 
 async def test_rows_say_whether_the_front_id_was_minted(path):
-    """An id of the caller's may have been used before; an edit has none."""
+    """The caller's own id may have been used before; an edit has none."""
     items = [
         MessageDraft("c0", "minted"),
         MessageDraft("c0", "given", front_id="mine"),
@@ -446,7 +446,7 @@ async def test_rows_say_whether_the_front_id_was_minted(path):
 
 
 async def test_a_front_id_that_was_minted_stays_so_when_the_caller_gives_one_later(path):
-    """The id on the wire is the first run's, and so is where it came from."""
+    """The id on the wire is that of the first run, and so is its origin."""
     await unknown_at(path, MessageDraft("c0", "Hello"))
     [(minted,)] = rows(path, "SELECT front_id FROM message")
     send = ended_as(Outcome.UNKNOWN)
@@ -460,7 +460,7 @@ async def test_a_front_id_that_was_minted_stays_so_when_the_caller_gives_one_lat
 
 
 async def test_a_journal_goes_on_with_another_form_of_the_text(server, path):
-    """What the session sends as a plain text, the next session knows in the portable form."""
+    """A session with the portable form recognizes what a session sent as a plain text."""
     for text_form in ("plain", "portable"):
         async with session(server, text_form=text_form) as twake:
             items = [MessageDraft("c0", "Hello"), MessageDraft("c1", ["Hello"])]
@@ -472,7 +472,7 @@ async def test_a_journal_goes_on_with_another_form_of_the_text(server, path):
 
 
 async def test_an_input_that_changed_under_its_positions_ends_the_batch(path):
-    """After an inserted draft no position can be trusted: nothing behind it is sent."""
+    """After an inserted draft no position can be trusted: no draft after it is sent."""
     old = list(drafts(6))
     await collect(stream(old[:4], at_once, plan(path)))
     send = ended_as(Outcome.DELIVERED)
@@ -490,7 +490,7 @@ async def test_an_input_that_changed_under_its_positions_ends_the_batch(path):
 
 
 async def test_keys_of_the_caller_let_the_input_be_sorted_anew(path):
-    """Under its own key a message is known wherever it stands."""
+    """A message is recognized by its own key in any place."""
     send = ended_as(Outcome.DELIVERED)
     options = {"key": lambda draft: draft.content}
     await collect(stream(drafts(5), send, plan(path, **options)))
@@ -501,7 +501,7 @@ async def test_keys_of_the_caller_let_the_input_be_sorted_anew(path):
 
 
 async def test_a_changed_draft_under_a_key_of_the_caller_is_one_bad_draft(path):
-    """It is neither sent nor skipped in silence; the others are sent."""
+    """It is not sent, and not silently skipped; the others are sent."""
     options = {"key": lambda draft: draft.channel_id}
     await collect(stream([MessageDraft("a", "Hello")], at_once, plan(path, **options)))
     deliveries = await collect(
@@ -519,7 +519,7 @@ async def test_a_changed_draft_under_a_key_of_the_caller_is_one_bad_draft(path):
 
 @pytest.mark.parametrize("in_flight", [1, 5])
 async def test_a_key_that_is_given_twice_is_sent_once(path, in_flight):
-    """Whether the first is still in the queue, on its way or at its end: the second is an error."""
+    """The second is an error, whether the first is in the queue, in flight or at its end."""
     items = [MessageDraft("a", "Hello")] * 4
     options = {"key": lambda draft: "same", "in_flight": in_flight}
     send = ended_as(Outcome.DELIVERED)
@@ -534,7 +534,7 @@ async def test_a_key_that_is_given_twice_is_sent_once(path, in_flight):
 
 @pytest.mark.parametrize("key", [None, "", "a\0b", 7, "\ud800"])
 async def test_what_is_no_key_is_one_bad_draft(path, key):
-    """The key function's fault is told for each draft that it concerns."""
+    """The error of the key function is reported for each draft that it concerns."""
     make = {"first": key, "second": "good"}
     items = [MessageDraft("a", "first"), MessageDraft("b", "second")]
     options = {"key": lambda draft: make[draft.content]}
@@ -545,14 +545,14 @@ async def test_what_is_no_key_is_one_bad_draft(path, key):
 
 
 async def test_a_key_function_that_raises_is_the_cause_of_the_error(path):
-    """What went wrong in it can be found."""
+    """The caller can find the original error."""
     options = {"key": lambda draft: draft.nothing}
     [delivery] = await collect(stream(drafts(1), at_once, plan(path, **options)))
     assert isinstance(delivery.error.__cause__, AttributeError)
 
 
 async def test_a_draft_that_cannot_be_sent_has_no_entry(path):
-    """A bad draft takes its position, and nothing is written of it."""
+    """A bad draft takes its position, and has no row."""
     items = ["no draft", MessageDraft("c0", ""), MessageDraft("c0", "good")]
     deliveries = await collect(stream(items, at_once, plan(path)))
     assert [isinstance(delivery.error, InvalidDraftError) for delivery in deliveries] == [
@@ -568,7 +568,7 @@ async def test_a_draft_that_cannot_be_sent_has_no_entry(path):
     [({"target": "https://other g1"}, "target"), ({"key": lambda draft: "key"}, "keys")],
 )
 async def test_a_journal_of_another_run_is_refused(path, options, word):
-    """Another server or group, or another way to make keys, would skip or repeat everything."""
+    """With another server, group or kind of keys, each message would be skipped or repeated."""
     await collect(stream(drafts(2), at_once, plan(path, target="https://twake g1")))
     send = ended_as(Outcome.DELIVERED)
     with pytest.raises(JournalError, match=word) as caught:
@@ -580,7 +580,7 @@ async def test_a_journal_of_another_run_is_refused(path, options, word):
 
 
 async def test_the_target_is_the_server_and_the_group_of_the_session(server, path):
-    """The journal of one group is not taken for another's."""
+    """The journal of one group is refused for another group."""
     async with session(server) as twake:
         await collect(twake.send_many(drafts(1), journal=Journal(path)))
         with pytest.raises(JournalError, match="g2"):
@@ -592,7 +592,7 @@ async def test_the_target_is_the_server_and_the_group_of_the_session(server, pat
 
 
 async def test_leaving_early_writes_what_became_of_each_message_in_flight(path):
-    """What was let end is in the journal; what was never begun is not."""
+    """A send that was allowed to end is in the journal; one that never began is not."""
     send = Sender()
     deliveries = stream(drafts(40, channels=3), send, plan(path, in_flight=4))
     first = asyncio.create_task(anext(deliveries))
@@ -609,7 +609,7 @@ async def test_leaving_early_writes_what_became_of_each_message_in_flight(path):
 
 
 async def test_a_cancelled_batch_writes_that_its_sends_are_unknown(path):
-    """The next run knows which messages the cancellation cut off."""
+    """The next run knows which messages were cancelled."""
     send = Sender()
     batch = asyncio.create_task(collect(stream(drafts(9, 9), send, plan(path, in_flight=3))))
     await until(lambda: len(send.waiting) == 3)
@@ -623,7 +623,7 @@ async def test_a_cancelled_batch_writes_that_its_sends_are_unknown(path):
 async def test_a_batch_cancelled_while_its_intents_are_written_knows_that_nothing_left(
     path, monkeypatch
 ):
-    """An intent whose send never began ends as not sent."""
+    """An intent whose send never began has the outcome not sent."""
     writing, go = threading.Event(), threading.Event()
     write = JournalFile.write
 
@@ -659,7 +659,7 @@ async def test_a_batch_cancelled_while_the_journal_opens_leaves_nothing(path):
 
 
 async def test_a_message_waiting_out_a_pause_is_not_in_flight(path):
-    """During a pause that the server asked for, the journal says NOT_SENT, not on its way."""
+    """During a pause that the server asked for, the journal says NOT_SENT, not in flight."""
     told = []
     clock = Clock()
 
@@ -686,7 +686,7 @@ async def test_a_message_waiting_out_a_pause_is_not_in_flight(path):
 
 
 async def test_a_second_batch_on_the_same_journal_is_refused(path):
-    """Two batches would each hold the other's messages for lost."""
+    """Each of two batches would take the other's messages for lost."""
     send = Sender()
     batch = asyncio.create_task(collect(stream(drafts(1), send, plan(path))))
     await until(lambda: send.waiting)
@@ -698,7 +698,7 @@ async def test_a_second_batch_on_the_same_journal_is_refused(path):
 
 
 async def test_a_second_process_on_the_same_journal_is_refused(path):
-    """The lock holds between processes, and ends with the one that held it."""
+    """The lock works between processes, and ends with the process that held it."""
     code = (
         "import sys; from twake_async._journal.file import JournalFile; "
         "f = JournalFile.open(sys.argv[1], target='', keys='position'); print('open', flush=True); "
@@ -719,7 +719,7 @@ async def test_a_second_process_on_the_same_journal_is_refused(path):
 
 
 async def fails(path) -> JournalError:
-    """Try to run a batch, which sends nothing; hand back why."""
+    """Try to run a batch, which sends nothing; return the error text."""
     send = ended_as(Outcome.DELIVERED)
     with pytest.raises(JournalError) as caught:
         await collect(stream(drafts(3), send, plan(path)))
@@ -730,7 +730,7 @@ async def fails(path) -> JournalError:
 
 
 async def test_a_file_that_is_no_journal_is_left_alone(path):
-    """Another program's file is refused unchanged, be it SQLite or not."""
+    """Another program's file is refused and not changed, whether it is SQLite or not."""
     pathlib.Path(path).write_bytes(b"important words, " * 100)
     assert (await fails(path)).reason == "foreign"
     assert pathlib.Path(path).read_bytes() == b"important words, " * 100
@@ -746,7 +746,7 @@ async def test_a_file_that_is_no_journal_is_left_alone(path):
 
 
 async def test_a_schema_of_another_release_is_refused(path):
-    """A journal from the future is not misread."""
+    """A journal of a later release is not misread."""
     await collect(stream(drafts(1), at_once, plan(path)))
     rows(path, f"PRAGMA user_version = {VERSION + 1}")
     error = await fails(path)
@@ -755,13 +755,13 @@ async def test_a_schema_of_another_release_is_refused(path):
 
 
 async def test_a_journal_that_cannot_be_made_is_a_clear_error(tmp_path):
-    """A directory that is not there is told, and nothing is sent."""
+    """The error names a directory that does not exist, and nothing is sent."""
     assert (await fails(str(tmp_path / "nowhere" / "run.sqlite"))).reason == "broken"
 
 
 @pytest.mark.parametrize("where", ["open", "write", "end_run"])
 async def test_a_fault_of_the_machinery_is_an_error_and_no_endless_wait(path, monkeypatch, where):
-    """Whatever ends in the journal's thread, the batch is told."""
+    """The batch is told of any error in the journal's thread."""
 
     def broken(*_, **__):
         raise ValueError("a defect of ours")
@@ -774,7 +774,7 @@ async def test_a_fault_of_the_machinery_is_an_error_and_no_endless_wait(path, mo
 
 
 async def test_a_lock_file_that_is_something_else_is_named(path):
-    """What stands in the lock's place is left alone, and the error names it."""
+    """Another kind of file in the lock's place is not changed, and the error names it."""
     pathlib.Path(f"{path}-lock").write_bytes(b"important words, " * 100)
     error = await fails(path)
     assert error.reason == "foreign"
@@ -782,7 +782,7 @@ async def test_a_lock_file_that_is_something_else_is_named(path):
 
 
 async def test_more_than_a_group_goes_to_the_disk_in_several(path, monkeypatch):
-    """Groups are bounded, and none of their entries is lost."""
+    """Groups are bounded, and each of their entries is written."""
     monkeypatch.setattr("twake_async._journal.writer.GROUP", 3)
     await collect(stream(drafts(60, 60), at_once, plan(path, in_flight=20)))
     assert {outcome for _, outcome in rows(path)} == {"delivered"}
@@ -790,7 +790,7 @@ async def test_more_than_a_group_goes_to_the_disk_in_several(path, monkeypatch):
 
 
 async def test_a_broken_journal_is_a_clear_error(path):
-    """Damage in the file ends the run before anything is sent on its strength."""
+    """Damage in the file ends the run before it sends anything."""
     await collect(stream(drafts(400, 400), at_once, plan(path, in_flight=100)))
     data = bytearray(pathlib.Path(path).read_bytes())
     for page in range(4096, len(data), 4096):
@@ -803,7 +803,7 @@ async def test_a_broken_journal_is_a_clear_error(path):
 
 @pytest.fixture
 def small_disk(monkeypatch):
-    """Let journals grow to a few pages and no further; give back the way to make room."""
+    """Let journals grow to a few pages only; return the way to make room."""
     connect = sqlite3.connect
     pages = 24
     opened = []
@@ -828,7 +828,7 @@ def small_disk(monkeypatch):
 
 
 async def test_a_full_disk_stops_the_batch_and_loses_nothing(small_disk, path, caplog):
-    """What was begun is reported, nothing leaves without its intent, and the error says what to do."""
+    """Begun sends are reported, nothing leaves without its intent, and the error says the fix."""
     send = ended_as(Outcome.DELIVERED)
     seen = []
     with pytest.raises(JournalError, match="Make room") as caught:
@@ -844,7 +844,7 @@ async def test_a_full_disk_stops_the_batch_and_loses_nothing(small_disk, path, c
 
 
 async def test_after_room_was_made_the_batch_goes_on(small_disk, path, monkeypatch):
-    """Every message is delivered once, those apart whose outcome could not be written."""
+    """Each message is delivered once, except those whose outcome could not be written."""
     send = ended_as(Outcome.DELIVERED)
     with pytest.raises(JournalError):
         await collect(stream(drafts(2_000, 50), send, plan(path, in_flight=8)))
@@ -858,7 +858,7 @@ async def test_after_room_was_made_the_batch_goes_on(small_disk, path, monkeypat
 
 
 async def test_outcomes_that_found_no_room_are_written_at_the_end_if_they_can_be(small_disk, path):
-    """A disk that was full for a moment costs no certainty."""
+    """After a disk was full for a moment, all outcomes are still written."""
 
     async def send(request, listener):
         await settle(5)
@@ -881,7 +881,7 @@ async def test_outcomes_that_found_no_room_are_written_at_the_end_if_they_can_be
 
 
 async def test_a_disk_that_stays_full_is_tried_once_more_and_no_oftener(path, monkeypatch):
-    """After the first failure all is refused, and at the end the outcomes are tried again."""
+    """After the first failure all writes are refused; at the end the outcomes are tried again."""
     writer = JournalWriter(SqliteSource(path))
     await writer.open(target="", keys="position")
     intent = JournalEntry("000000000", "f" * 32, "c0", "mine", writer.store.run, 1.0)
@@ -903,7 +903,7 @@ async def test_a_disk_that_stays_full_is_tried_once_more_and_no_oftener(path, mo
 
 
 async def test_a_journal_that_breaks_under_a_running_batch_stops_its_lookups(path, monkeypatch):
-    """A read that fails ends the batch like a write that fails."""
+    """A failed read ends the batch like a failed write."""
     await collect(stream(drafts(5), at_once, plan(path)))
 
     def broken(self, key):
@@ -916,7 +916,7 @@ async def test_a_journal_that_breaks_under_a_running_batch_stops_its_lookups(pat
 
 
 async def test_a_journal_that_fails_only_at_its_end_is_told(path, monkeypatch):
-    """All was delivered and reported; that the file did not take its end is still an error."""
+    """All messages were delivered and reported; that the file lacks its end is still an error."""
 
     def broken(self):
         raise sqlite3.OperationalError("disk I/O error")
@@ -932,7 +932,7 @@ async def test_a_journal_that_fails_only_at_its_end_is_told(path, monkeypatch):
 
 
 async def test_people_can_count_and_read_during_a_run(path):
-    """The file can be read while a batch writes it; what is on its way shows as such."""
+    """The file can be read while a batch writes it; it shows the messages in flight."""
     send = Sender()
     batch = asyncio.create_task(collect(stream(drafts(3, 3), send, plan(path, in_flight=2))))
     await until(lambda: len(send.waiting) == 2)
@@ -960,7 +960,7 @@ def test_looking_at_a_journal_that_is_not_there_makes_none(path):
 
 
 def test_the_documented_schema_is_the_schema():
-    """docs/journal.md shows the very statements that make the file."""
+    """docs/journal.md shows the exact statements that make the file."""
     text = (DOCS / "journal.md").read_text(encoding="utf-8")
     [shown] = re.findall(r"```sql\n(CREATE.*?)```", text, re.DOTALL)
     assert shown == SCHEMA
@@ -979,7 +979,7 @@ STEP = st.one_of(
 @settings(deadline=None, max_examples=60)
 @given(st.lists(STEP, max_size=25))
 def test_the_file_agrees_with_a_model_through_crashes(tmp_path_factory, steps):
-    """Whatever is begun, ended and interrupted: the file says what a dictionary says."""
+    """After any begins, ends and interruptions, the file says the same as a dictionary."""
     path = str(tmp_path_factory.mktemp("model") / "run.sqlite")
     file = JournalFile.open(path, target="t", keys="caller")
     model: dict[str, JournalEntry] = {}

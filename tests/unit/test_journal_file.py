@@ -1,5 +1,5 @@
 # ruff: noqa: ASYNC240, PTH101, PTH104, PTH105, PTH108, PTH116, PTH208, PTH211 - as a shell does it
-"""The journal's file: one batch has it, nobody else may read it, and damage is named, not believed."""
+"""The journal's file: one batch uses it, only its owner reads it, and damage is named."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class Bytes(os.PathLike):
     ["", ":memory:", "file:run.sqlite", "file::memory:?cache=shared", "a\0b", b"a", None, Bytes()],
 )
 def test_a_name_of_no_file_is_refused_at_once(name):
-    """What SQLite would keep in memory, or nowhere, is no journal."""
+    """A journal that SQLite would keep in memory, or nowhere, is refused."""
     with pytest.raises(ConfigurationError) as caught:
         Journal(name)
     assert caught.value.field == "journal"
@@ -84,7 +84,7 @@ def test_a_path_is_taken(tmp_path):
 
 @posix_only
 async def test_what_is_no_regular_file_keeps_nothing_and_is_refused(tmp_path):
-    """A device or a pipe would take the rows and forget them."""
+    """A device or a pipe would take the rows and lose them."""
     await refused(os.devnull, "foreign")
     os.mkfifo(tmp_path / "pipe")
     await refused(str(tmp_path / "pipe"), "foreign")
@@ -143,7 +143,7 @@ async def test_another_name_for_the_same_file_is_the_same_journal(path, tmp_path
 
 @posix_only
 async def test_a_journal_with_two_hard_links_is_refused(path, tmp_path):
-    """After a kill, its last rows stand beside one of the names: which one, nobody knows."""
+    """After a kill, the last rows are beside one of the names, and nobody knows which."""
     await collect(stream(drafts(1), at_once, plan(path)))
     os.link(path, tmp_path / "other.sqlite")
     for name in (path, str(tmp_path / "other.sqlite")):
@@ -176,7 +176,7 @@ print(os.path.exists(sys.argv[1] + "-wal"), flush=True)
 
 @posix_only
 async def test_a_refused_batch_leaves_the_locks_of_the_running_one(path, tmp_path):
-    """Closing a file drops the locks that SQLite has on it: others would delete its -wal file."""
+    """Closing a file drops SQLite's locks on it: other processes would delete its -wal file."""
     other = str(tmp_path / "other.sqlite")
     async with running(path):
         os.link(path, other)
@@ -197,7 +197,7 @@ sys.stdin.read()
 
 @posix_only
 async def test_a_forked_child_does_not_keep_the_lock_of_its_parent(path):
-    """Once the batch's own process is killed, the journal is free, whatever that had started."""
+    """Once the batch's own process is killed, the journal is free, even if a child still runs."""
     with other_process(path, code=FORK) as parent:
         child = sum(int(parent.stdout.readline()) for _ in range(2))  # the child's own is 0
         try:
@@ -209,7 +209,7 @@ async def test_a_forked_child_does_not_keep_the_lock_of_its_parent(path):
 
 
 async def test_a_system_without_locks_on_the_file_has_the_lock_by_name(path, monkeypatch):
-    """Where the system knows no lock of an open file, the file beside the journal stays."""
+    """Where the system has no lock of an open file, the file beside the journal stays."""
     monkeypatch.setattr(journal_lock, "_lock_byte", lambda _: True)
     async with running(path):
         await refused(path, "locked")
@@ -220,7 +220,7 @@ async def test_a_system_without_locks_on_the_file_has_the_lock_by_name(path, mon
 
 @posix_only
 def test_a_forked_child_has_nothing_left_to_close(path):
-    """What a child does after its fork does no harm in a process that goes on with the journal."""
+    """The steps of a child after its fork do no harm in a process that goes on with the journal."""
     file = JournalFile.open(path, target="", keys="position")
     [fd] = journal_lock._open.values()
     journal_lock._close_in_child()
@@ -231,7 +231,7 @@ def test_a_forked_child_has_nothing_left_to_close(path):
 
 
 def test_a_file_system_without_shared_memory_has_no_wal_file_to_watch(path):
-    """SQLite keeps its other way of writing there, and no -wal file."""
+    """SQLite writes in its other mode there, without a -wal file."""
     lock = journal_lock.JournalLock.take(path)
     lock.watch_wal()
     lock.check()
@@ -240,7 +240,7 @@ def test_a_file_system_without_shared_memory_has_no_wal_file_to_watch(path):
 
 @posix_only
 async def test_a_python_that_knows_no_such_lock_has_the_lock_by_name(path, monkeypatch):
-    """So it is on macOS."""
+    """Python on macOS is an example."""
     monkeypatch.delattr(journal_lock.fcntl, "F_OFD_SETLK", raising=False)
     async with running(path):
         await refused(path, "locked")
@@ -248,7 +248,7 @@ async def test_a_python_that_knows_no_such_lock_has_the_lock_by_name(path, monke
 
 @linux_only
 async def test_a_system_call_that_is_not_there_leaves_the_lock_by_name(path, monkeypatch):
-    """Some kernels, and some file systems, know no such lock."""
+    """Some kernels, and some file systems, have no such lock."""
 
     def missing(*_):
         raise OSError(22, "Invalid argument")
@@ -288,7 +288,7 @@ def delete_wal(path):
 @posix_only
 @pytest.mark.parametrize("take", [delete, rename, replace, overwrite_by_copy, delete_wal])
 async def test_a_journal_that_is_taken_away_ends_the_batch(path, take):
-    """Nothing leaves that no named file knows of, and the error says what is certain."""
+    """Nothing leaves that the named file does not know, and the error says what is certain."""
     sent = []
 
     async def send(request, listener):
@@ -312,7 +312,7 @@ async def test_a_journal_that_is_taken_away_ends_the_batch(path, take):
 
 @posix_only
 async def test_a_renamed_journal_has_everything_and_goes_on_under_its_old_name(path):
-    """Put back, it sends what was not sent, and nothing twice."""
+    """Under its old name, it sends what was not sent, and nothing twice."""
     send = ended_as(Outcome.DELIVERED)
     seen: list = []
     with pytest.raises(JournalError):  # noqa: PT012
@@ -345,7 +345,7 @@ async def test_a_link_that_is_changed_is_noticed(path, tmp_path):
 
 @posix_only
 async def test_a_journal_that_is_taken_away_at_the_very_end_is_told(path):
-    """All was delivered, and yet the next run would send it again."""
+    """All messages were delivered, but the next run would send them again."""
 
     async def send(request, listener):
         message = await at_once(request, listener)
@@ -362,7 +362,7 @@ async def test_a_journal_that_is_taken_away_at_the_very_end_is_told(path):
 
 @linux_only
 async def test_an_ended_batch_leaves_the_files_of_the_journal_that_took_its_place(path):
-    """SQLite deletes the -wal file by its name: it must not be another run's."""
+    """SQLite deletes the -wal file by its name: it must not be that of another run."""
     send = Sender()
     batch = asyncio.create_task(collect(stream(drafts(1), send, plan(path))))
     await until(lambda: send.waiting)
@@ -394,7 +394,7 @@ async def finished(path) -> list[JournalEntry]:
 
 
 def seen_in(path) -> list[JournalEntry] | None:
-    """Return what a run finds in a journal; None where it names the damage."""
+    """Return the rows that a run finds in a journal, or None if it names the damage."""
     try:
         file = JournalFile.open(path, target="", keys="position")
     except JournalError:
@@ -409,7 +409,7 @@ def seen_in(path) -> list[JournalEntry] | None:
 
 
 async def test_no_flipped_bit_is_believed(path, tmp_path):
-    """Wherever a bit flips: the damage is named, or every row is what was written."""
+    """For each bit that flips, the damage is named, or every row is as written."""
     entries = await finished(path)
     whole = pathlib.Path(path).read_bytes()
     chance = random.Random(4)
@@ -472,7 +472,7 @@ def test_rows_out_of_order_are_named(path):
 
 
 async def test_a_schema_that_is_no_text_is_named(path):
-    """SQLite's own words about it are no text either."""
+    """SQLite's own text about them is no valid text either."""
     await collect(stream(drafts(3), at_once, plan(path)))
     data = pathlib.Path(path).read_bytes()
     assert data.count(b"CREATE TABLE message") == 1
@@ -522,7 +522,7 @@ def opened(path) -> list[JournalEntry]:
 
 
 def test_no_flipped_bit_of_the_last_rows_is_believed(killed, tmp_path, monkeypatch):
-    """SQLite would forget all that stands behind the damage, and the batch would send it again."""
+    """SQLite would drop all rows after the damage, and the batch would send them again."""
     wal = pathlib.Path(f"{killed}-wal").read_bytes()
     chance = random.Random(5)
     monkeypatch.setattr(journal_wal, "_PAUSE", 0)
@@ -544,7 +544,7 @@ def test_no_flipped_bit_of_the_last_rows_is_believed(killed, tmp_path, monkeypat
 
 @pytest.mark.parametrize("cut", [1, 4000, 4120])
 def test_a_last_group_that_is_half_written_is_none(killed, cut):
-    """So a power cut leaves it: its rows were not told to be on the disk."""
+    """A power cut leaves such a group: it was not yet confirmed as written."""
     wal = pathlib.Path(f"{killed}-wal")
     data = wal.read_bytes()
     wal.write_bytes(data[:-cut] + b"\0" * (cut - 1))
@@ -552,7 +552,7 @@ def test_a_last_group_that_is_half_written_is_none(killed, cut):
 
 
 def test_a_whole_wal_file_is_taken_and_one_of_an_earlier_round_too(killed, path):
-    """What was written over, or not yet, counts for nothing."""
+    """Rows that were overwritten, or are not yet written, do not count."""
     assert opened(killed) == [group(number) for number in range(20)]
     file = JournalFile.open(path, target="", keys="position")
     for number in range(20):
@@ -566,7 +566,7 @@ def test_a_whole_wal_file_is_taken_and_one_of_an_earlier_round_too(killed, path)
 
 
 def test_a_wal_file_that_a_running_batch_changes_is_read_again(monkeypatch, tmp_path):
-    """Half of one round and half of the next one is not what anybody wrote."""
+    """A mix of one round and the next is not what anybody wrote."""
     name = tmp_path / "run.sqlite-wal"
     name.write_bytes(b"x")
     seen = [True, False]
@@ -618,7 +618,7 @@ def mode(name) -> int:
 
 @posix_only
 async def test_the_journal_and_the_files_beside_it_are_for_their_owner(path):
-    """The ids of channels and messages are nobody else's business."""
+    """Nobody else may read the ids of channels and messages."""
     before = os.umask(0)
     try:
         async with running(path):
@@ -630,7 +630,7 @@ async def test_the_journal_and_the_files_beside_it_are_for_their_owner(path):
 
 @posix_only
 async def test_a_mode_that_was_chosen_stays(path):
-    """Who opened the journal to others meant it."""
+    """A person who opened the journal to others chose to do so."""
     await collect(stream(drafts(1), at_once, plan(path)))
     os.chmod(path, 0o640)
     await collect(stream(drafts(2), at_once, plan(path)))
@@ -639,7 +639,7 @@ async def test_a_mode_that_was_chosen_stays(path):
 
 @contextlib.contextmanager
 def no_root():
-    """Be somebody whom permissions concern, for the time of the block."""
+    """Run the block as a user for whom permissions count."""
     user = os.geteuid()
     if user == 0:
         os.seteuid(65534)
@@ -652,7 +652,7 @@ def no_root():
 @posix_only
 @pytest.mark.parametrize("folder_mode", [0o555, 0o777])
 async def test_a_finished_journal_is_shown_to_who_may_only_read(folder_mode):
-    """Neither write access nor a file beside it is needed, and none is left."""
+    """Reading needs neither write access nor a file beside the journal, and leaves none."""
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         path = str(folder / "run.sqlite")

@@ -1,4 +1,4 @@
-"""_json.py: what JSON and the server's depth can hold, and the refusal of everything else."""
+"""_json.py: the values that JSON and the server's depth can hold, and the refusal of others."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ JSON = st.recursive(
 
 
 class Colour(enum.StrEnum):
-    """A string by another name, as callers have them."""
+    """A string enum, as callers have them."""
 
     RED = "red"
 
 
 def nest(levels, make=lambda inner: [inner], core=()):
-    """Return a value of that many containers, one in the other."""
+    """Return a value of so many containers, one inside the other."""
     value = list(core)
     for _ in range(levels - 1):
         value = make(value)
@@ -65,14 +65,14 @@ def refusal(value):
 
 @given(JSON)
 def test_what_json_can_hold_comes_back_as_it_was(value):
-    """Every JSON value passes the check and is the same after a walk through bytes."""
+    """Every JSON value passes the check, and bytes and back do not change it."""
     check_json("content", value)
     assert load(dump({"content": value})) == {"content": value}
 
 
 @pytest.mark.parametrize("value", [(1, (2,)), {"a": (1,)}, Colour.RED, [Colour.RED], True, 10**300])
 def test_what_python_writes_as_json_passes(value):
-    """Tuples, string enums and long integers are held as Python's own encoder writes them."""
+    """Tuples, string enums and long integers are as Python's own encoder writes them."""
     check_json("content", value)
     expected = json.loads(json.dumps(value))
     assert load(dump({"content": value})) == {"content": expected}
@@ -80,7 +80,7 @@ def test_what_python_writes_as_json_passes(value):
 
 @pytest.mark.parametrize("codec", [lambda: PLAIN, fast_codec], ids=["plain", "fast"])
 def test_any_mapping_is_written_as_a_dict(codec):
-    """However deep it stands; its keys and its depth are looked at as a dict's are."""
+    """It holds at any depth; its keys and its depth are checked like those of a dict."""
     value = [MappingProxyType({"a": ChainMap({"b": (UserDict(c=1),)})})]
     check_json("content", value)
     document = {"content": value}
@@ -92,20 +92,20 @@ def test_any_mapping_is_written_as_a_dict(codec):
 
 @pytest.mark.parametrize("codec", [lambda: PLAIN, fast_codec], ids=["plain", "fast"])
 def test_what_was_not_looked_at_is_no_json_either(codec):
-    """Neither encoder makes something of what is no mapping; the error names its type."""
+    """No encoder accepts such an object; the error names its type."""
     with pytest.raises(TypeError, match="of the type object"):
         codec().encode([object()])
 
 
 def test_text_is_sent_as_utf8_without_spaces():
-    """The bytes are compact, and characters stand for themselves."""
+    """The bytes are compact, and characters are not escaped."""
     assert dump({"a": ["é", "✓", "😀"], "b": None}) == '{"a":["é","✓","😀"],"b":null}'.encode()
 
 
 @pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
 @pytest.mark.parametrize("wrap", [lambda x: x, lambda x: [x], lambda x: {"a": [{"b": x}]}])
 def test_numbers_that_json_does_not_know_are_refused(number, wrap):
-    """NaN and the infinities would arrive as null: a string in their place is the fix."""
+    """NaN and the infinities would arrive as null; the error says to use a string."""
     message = refusal(wrap(number))
     assert f"holds {number}" in message
     assert "send a string" in message
@@ -122,7 +122,7 @@ def test_types_that_json_does_not_know_are_refused(thing, wrap):
 
 @pytest.mark.parametrize("value", [[1.5, math.nan], ["a", math.nan], [[math.nan], [1]], [{}, {1}]])
 def test_each_item_is_looked_at(value):
-    """What passes hides nothing that stands beside it."""
+    """A bad value is found beside good ones."""
     assert "which JSON does not know" in refusal(value)
 
 
@@ -206,7 +206,7 @@ def test_the_field_that_holds_the_lone_surrogate_is_named(at_fault):
 
 
 def test_where_no_field_is_at_fault_the_content_is_named():
-    """A document may be too deep only as a whole, with what wraps its fields."""
+    """A document may be too deep only as a whole, together with the parts around its fields."""
 
     def encode(_):
         raise RecursionError
@@ -259,7 +259,7 @@ def test_json_without_a_bottom_is_a_value_error(open_):
 
 @given(JSON)
 def test_both_codecs_write_and_read_the_same(value):
-    """Whichever writes it, the other reads it; whole numbers of any size go out whole."""
+    """Each codec reads the other's output; whole numbers of any size are written whole."""
     for writer in (PLAIN, fast_codec()):
         assert PLAIN.decode(writer.encode(value)) == value
 
@@ -272,7 +272,7 @@ def test_the_fast_codec_reads_what_php_can_write(value):
 
 @pytest.mark.parametrize("text", [b'{"a":NaN}', rb'"\ud800"', nest(300)])
 def test_where_the_fast_codec_gives_up_the_standard_library_goes_on(text):
-    """What orjson does not take is written and read as without it."""
+    """Values that orjson refuses are written and read as without it."""
     if isinstance(text, bytes):
         assert repr(fast_codec().decode(text)) == repr(json.loads(text))
     else:
@@ -280,7 +280,7 @@ def test_where_the_fast_codec_gives_up_the_standard_library_goes_on(text):
 
 
 def test_the_fast_codec_uses_orjson_where_it_can():
-    """Which of the two wrote a number, and read one, can be seen."""
+    """The result shows which of the two wrote or read a number."""
     codec = fast_codec()
     value = {"a": 1e-7, "b": MappingProxyType({"c": 1})}
     assert codec.encode(value) == b'{"a":1e-7,"b":{"c":1}}' != PLAIN.encode(value)
@@ -288,7 +288,7 @@ def test_the_fast_codec_uses_orjson_where_it_can():
 
 
 def test_the_fast_codec_refuses_what_the_other_refuses():
-    """A lone surrogate is named, and so is what is no JSON."""
+    """A lone surrogate is named, and bytes that are no JSON are refused."""
     with pytest.raises(InvalidDraftError, match="content"):
         dump({"content": "\ud800"}, {}, fast_codec())
     with pytest.raises(ValueError, match="."):

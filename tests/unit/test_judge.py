@@ -1,4 +1,4 @@
-"""Judging: what each answer of the real server proves, and that no other answer proves more."""
+"""Judging: what each answer of the real server proves; no other answer proves more."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ from twake_async.messages import Message, MessageDraft
 
 DELIVERED, REFUSED, UNKNOWN = Outcome.DELIVERED, Outcome.REFUSED, Outcome.UNKNOWN
 
-#: Failures that the server puts in words before it writes anything.
+#: Failures that the server describes in words before it writes anything.
 REFUSALS = {
     "unknown_application_or_bad_private_key": AuthenticationError,
     "you_need_to_provide_a_valid_group_id_field_in_any_api_request": InvalidGroupError,
@@ -100,7 +100,7 @@ def by_name(cases):
 
 @by_name(SAVES)
 def test_no_verdict_contradicts_the_store(case):
-    """`DELIVERED` is stored, already so or ephemeral; `REFUSED` is not: in every recorded save."""
+    """A `DELIVERED` save was stored, already so or ephemeral; a `REFUSED` one was not stored."""
     result, outcome = judged_case(case)
     stored = case.handed_on if case.changed is None else case.changed
     if outcome is DELIVERED:
@@ -159,7 +159,7 @@ def test_a_refusal_in_words_is_refused(case):
 
 @by_name(REMOVES)
 def test_a_remove_is_judged_by_its_echo(case):
-    """The server echoes what it took; without that echo, or an error in words, it is unknown."""
+    """The server echoes the message; without that echo, or an error in words, it is unknown."""
     result, outcome = judged_case(case)
     document = last_line(case.case["response"]["body"])
     if outcome is REFUSED:
@@ -173,7 +173,7 @@ def test_a_remove_is_judged_by_its_echo(case):
 
 
 def test_the_verdicts_on_all_cases_are_these():
-    """So many of each: a test that judged nothing could not pass."""
+    """Each verdict has its number of cases: a test that judged nothing would not pass."""
     assert len(ALL) == 409
     found = collections.Counter(
         (case.case["server"][:5], case.operation, judged_case(case)[1].name)
@@ -183,7 +183,7 @@ def test_the_verdicts_on_all_cases_are_these():
 
 
 def test_what_was_stored_behind_an_unknown_answer_is_known():
-    """The saves that were stored and are not claimed as delivered: no more than these."""
+    """These saves were stored and are not reported as delivered: there are no others."""
     names = {
         case.case["name"] for case in SAVES if case.changed and judged_case(case)[1] is UNKNOWN
     }
@@ -195,7 +195,7 @@ def test_what_was_stored_behind_an_unknown_answer_is_known():
 
 
 def test_what_is_delivered_without_a_change_is_known():
-    """Stored saves change a row; the others are ephemeral, or edits that change nothing."""
+    """Stored saves change a row; the others are ephemeral, or are edits without a change."""
     names = {
         case.case["name"]
         for case in SAVES
@@ -220,7 +220,7 @@ def test_an_ephemeral_that_replaces_another_is_known_by_its_target():
 
 @by_name([case for case in SAVES if case.object.get("id")][::7])
 def test_another_messages_answer_is_unknown(case):
-    """A good answer that speaks of another message proves nothing about ours."""
+    """A good answer about another message proves nothing about ours."""
     saves = [
         Save(b"", operation, MINTED, "another-id") for operation in ("create", "edit", "ephemeral")
     ]
@@ -301,7 +301,7 @@ def test_an_answer_that_is_not_about_us_is_unknown(ours, fields):
 
 @pytest.mark.parametrize("found", [None, [], "m", 5, True, [{"id": "m", "front_id": "ours"}]])
 def test_an_object_that_is_none_is_unknown(found):
-    """`{"object": null}` is a 200 that says nothing."""
+    """A 200 with `{"object": null}` proves nothing."""
     _, outcome, reason = verdict(body=json.dumps({"object": found}).encode())
     assert (outcome, reason) == (UNKNOWN, "mismatch")
 
@@ -327,7 +327,7 @@ def test_an_object_that_is_none_is_unknown(found):
     ],
 )
 def test_what_is_no_answer_of_twakes_is_unknown(body):
-    """Empty, cut, foreign or unreadable: none of it proves anything."""
+    """Empty, cut, foreign and unreadable answers prove nothing."""
     _, outcome, reason = verdict(body=body)
     assert (outcome, reason) == (UNKNOWN, "unreadable")
 
@@ -354,7 +354,7 @@ def test_php_warnings_in_front_do_not_make_it_bad(kind, form, times):
 
 
 def test_white_space_around_the_json_does_not_matter():
-    """An editor's line break in a PHP file precedes every answer, and its lines may be many."""
+    """An editor's line breaks in a PHP file may come before every answer."""
     assert verdict(body=b"\n\n" + GOOD + b"\n")[1] is DELIVERED
     assert verdict(body=json.dumps(json.loads(GOOD), indent=1).encode())[1] is DELIVERED
 
@@ -372,14 +372,14 @@ def test_white_space_around_the_json_does_not_matter():
     ],
 )
 def test_the_error_says_why_an_answer_cannot_be_read(body, coding, why):
-    """And that its status was 200, which alone proves nothing."""
+    """It also says that the status was 200, which alone proves nothing."""
     result, outcome, reason = verdict(body=body, content_encoding=coding)
     assert (outcome, reason, result.status) == (UNKNOWN, "unreadable", 200)
     assert why in str(result)
 
 
 def test_an_answer_is_read_by_the_codec_of_its_session():
-    """An extra may read it faster."""
+    """The codec of an optional extra may be faster."""
     read: list[bytes] = []
 
     def decode(body: bytes):
@@ -393,7 +393,7 @@ def test_an_answer_is_read_by_the_codec_of_its_session():
 
 @pytest.mark.parametrize("status", range(100, 600))
 def test_each_status(status):
-    """Only a 200 can deliver, and few statuses prove a refusal by themselves."""
+    """Only a 200 can deliver, and few statuses alone prove a refusal."""
     result, outcome, reason = verdict(status=status)
     if status == 200:
         assert outcome is DELIVERED
@@ -412,7 +412,7 @@ def test_each_status(status):
 
 
 def test_a_redirect_names_its_target():
-    """A wrong base URL is answered with a redirect to the web page."""
+    """The server answers a wrong base URL with a redirect to the web page."""
     result, _, reason = verdict(status=302, location="https://web.example.org/")
     assert type(result) is OutcomeUnknownError
     assert reason == "gateway_answer"
@@ -441,7 +441,7 @@ HERE = "twake.example.org/api/v1/messages/save"
 )
 @pytest.mark.parametrize("status", [301, 308])
 def test_a_redirect_that_leads_elsewhere_proves_nothing(status, base_url, location):
-    """Only the same host and path, from http to https, is taken for a gateway's first word."""
+    """Only a redirect from http to https, with the same host and path, proves a gateway."""
     found = verdict(asked_of(base_url), status=status, location=location)
     assert found[1:] == (UNKNOWN, "gateway_answer")
 
@@ -449,7 +449,7 @@ def test_a_redirect_that_leads_elsewhere_proves_nothing(status, base_url, locati
 @pytest.mark.parametrize("body", [b"{", b"", b"[]", b"\xff", b'{"statusCode": 404.0}', b"nothing"])
 @pytest.mark.parametrize("status", [400, 404])
 def test_what_only_says_that_it_is_json_is_no_word_of_twakes(status, body):
-    """A gateway may call anything JSON."""
+    """A gateway may label any answer as JSON."""
     found = verdict(body=body, status=status, content_type="application/json")
     assert found[1:] == (UNKNOWN, "gateway_answer")
 
@@ -467,19 +467,19 @@ def test_what_only_says_that_it_is_json_is_no_word_of_twakes(status, body):
     ],
 )
 def test_later_tells_how_much_later(header, seconds):
-    """The wait that the server asks for stands in the error, in seconds from now."""
+    """The error has the wait that the server asks for, in seconds from now."""
     result, outcome, reason = verdict(status=429, now=10.0, Retry_After=header)
     assert type(result) is RateLimitedError
     assert (outcome, reason, result.retry_after) == (REFUSED, "later", seconds)
 
 
 def test_a_later_without_a_time_is_a_later():
-    """A 429 without Retry-After asks for nothing in particular."""
+    """A 429 without Retry-After names no time."""
     assert verdict(status=429)[0].retry_after is None
 
 
 def test_the_caller_says_which_statuses_mean_later():
-    """503 is refused only for those who know that their proxy means it; 429 only by default."""
+    """503 is refused only if the caller's proxy means it so; by default only 429 is."""
     result, outcome, reason = verdict(status=503, refused={503}, retry_after="3")
     assert (type(result), outcome, reason) == (RateLimitedError, REFUSED, "later")
     assert result.retry_after == 3
@@ -500,7 +500,7 @@ def test_refusals_in_words(words, kind):
 
 @pytest.mark.parametrize(("key", "value"), [("capabilities", "text"), ("privileges", {"a": 1})])
 def test_what_is_missing_may_come_in_any_form(key, value):
-    """A list of names is kept; anything else is no list of names."""
+    """A list of names is kept; any other value is not taken for one."""
     words = "you_do_not_have_this_set_of_required_privileges"
     assert verdict(body=json.dumps({"error": words, key: value}).encode())[0].missing == ()
     result = verdict(body=json.dumps({"error": words}).encode())[0]
@@ -513,7 +513,7 @@ def test_what_is_missing_may_come_in_any_form(key, value):
 
 
 def test_the_servers_words_in_an_error_cannot_steer_a_terminal():
-    """Names of capabilities and the target of a redirect are told without ESC, CR, LF and bidi."""
+    """ESC, CR, LF and bidi are removed from the names of capabilities and the redirect's target."""
     words = "you_do_not_have_this_set_of_required_capabilities"
     names = ["a\x1b]0;title\x07b", "c\r\nd", "\u202ee"]
     refused = verdict(body=json.dumps({"error": words, "capabilities": names}).encode())[0]
@@ -534,7 +534,7 @@ def test_other_errors_prove_nothing(words):
 
 @pytest.mark.parametrize("words", ["anything", *REFUSALS])
 def test_an_error_beside_an_object_proves_nothing(words):
-    """An answer that says both yes and no is not believed either way."""
+    """An answer with both is neither a delivery nor a refusal."""
     document = {"error": words, "object": {"id": "m", "front_id": "ours"}}
     _, outcome, reason = verdict(body=json.dumps(document).encode())
     assert (outcome, reason) == (UNKNOWN, "server_error")
@@ -552,14 +552,14 @@ def test_an_error_beside_an_object_proves_nothing(words):
     ],
 )
 def test_a_remove_is_known_by_the_echo_of_its_id(result, expected):
-    """The echo of our id is all that a remove is answered with, and no message comes of it."""
+    """The answer to a remove is only the echo of our id, and no message results."""
     found, outcome, _ = verdict(REMOVAL, json.dumps({"result": result}).encode())
     assert outcome is expected
     assert not isinstance(found, Message)
 
 
 def test_a_save_is_not_answered_like_a_remove():
-    """A result does not stand for an object, nor an object for a result."""
+    """A result is no answer to a save, and an object is no answer to a remove."""
     assert verdict(CREATE, b'{"result":{"id":"m","front_id":"ours"}}')[1] is UNKNOWN
     assert verdict(REMOVAL, GOOD)[1] is UNKNOWN
 
@@ -576,7 +576,7 @@ def test_codings_that_are_understood(coding):
 
 @pytest.mark.parametrize("coding", ["br", "deflate", "zstd", "gzip, gzip", "compress", "\xff"])
 def test_codings_that_are_not_understood(coding):
-    """Others were not asked for: the answer is unknown, and the error names the coding."""
+    """The client did not ask for others: the answer is unknown, and the error names the coding."""
     answer = Answer(200, [(b"Content-Encoding", coding.encode("latin-1"))], GOOD)
     result, outcome = judged(CREATE, answer)
     assert (outcome, result.reason) == (UNKNOWN, "unreadable")
@@ -597,13 +597,13 @@ def test_codings_that_are_not_understood(coding):
     ids=["empty", "plain", "cut", "cut-early", "checksum", "zlib", "of-nothing"],
 )
 def test_a_broken_gzip_body_is_unknown(body):
-    """A body that does not inflate to its end proves nothing."""
+    """A body that does not decompress to its end proves nothing."""
     _, outcome, reason = verdict(body=body, content_encoding="gzip")
     assert (outcome, reason) == (UNKNOWN, "unreadable")
 
 
 def test_a_gzip_bomb_is_unknown_and_takes_little_memory():
-    """A small body that would inflate to 200 MB is left at the limit."""
+    """A small body that would decompress to 200 MB is read only up to the limit."""
     packer = zlib.compressobj(9, wbits=31)
     block = b" " * 1_000_000
     bomb = b"".join(packer.compress(block) for _ in range(200)) + packer.flush()
@@ -713,7 +713,7 @@ def test_no_answer_breaks_the_judge(ours, status, headers, body):
     ],
 )
 def test_an_attempt_without_an_answer(failure, kind, outcome):
-    """What was proven unsent is not sent, everything else unknown, in the words of the failure."""
+    """A proven unsent attempt is not sent, any other is unknown, with the words of the failure."""
     error = CREATE.judge(failure, Context(0.0))
     assert (type(error), error.outcome, error.reason) == (kind, outcome, failure.reason)
     assert failure.detail in str(error)
@@ -732,19 +732,19 @@ def test_an_attempt_without_an_answer(failure, kind, outcome):
     ],
 )
 def test_the_failures_that_transports_share_prove_what_they_say(failure, outcome, reason):
-    """Only what happens before the first byte proves that nothing was sent."""
+    """Only a failure before the first byte proves that nothing was sent."""
     for request in (CREATE, EDIT, EPHEMERAL, REMOVAL):
         error = request.judge(failure, Context(0.0))
         assert (error.outcome, error.reason) == (outcome, reason)
 
 
 def test_a_first_attempt_is_in_no_doubt():
-    """Unless an earlier one of the same send was unknown, the message stands once."""
+    """If no earlier attempt of the same send was unknown, the message exists once."""
     assert not CREATE.judge(Answer(200, [], GOOD), Context(0.0)).maybe_duplicated
 
 
 def asked_of(base_url="http://twake.example.org", **server):
-    """Return a create that was asked of a server."""
+    """Return a create for a server."""
     return Save(b"{}", "create", "ours", None, api=Api(Server(base_url, **server)))
 
 
@@ -761,7 +761,7 @@ def test_a_connection_that_ends_on_a_port_of_tls_is_told_so():
 
 
 def test_a_proxy_is_named_where_it_may_have_a_part_in_a_failure():
-    """Not where the connections were busy; one over TLS may be the one that speaks none."""
+    """It is not named where the connections were busy; one over TLS may be the side without TLS."""
     through = asked_of(proxy="http://proxy.example.org:3128")
     assert "through the proxy http://proxy" in str(through.judge(LOST, Context(0.0)))
     assert "through the proxy" not in str(through.judge(CONNECTIONS_BUSY, Context(0.0)))
@@ -776,7 +776,7 @@ def test_a_proxy_is_named_where_it_may_have_a_part_in_a_failure():
     [(Answer(502, [], b""), "gateway"), (Answer(200, [], b"<html>"), "unreadable")],
 )
 def test_a_proxy_is_named_where_it_may_have_made_the_answer(answer, reason):
-    """What goes through its tunnel, over TLS, it cannot answer."""
+    """Over TLS the proxy only tunnels, so it cannot have made the answer."""
     for base_url, named in (
         ("http://twake.example.org", True),
         ("https://twake.example.org", False),
@@ -835,7 +835,7 @@ def test_what_only_resembles_a_refusal_of_the_node_service_is_unknown(document):
 
 @pytest.mark.parametrize("status", [301, 302, 308])
 def test_a_redirect_to_the_same_over_tls_is_refused(status):
-    """A gateway that redirects from http to https does so before it forwards; 302 proves less."""
+    """A gateway that redirects from http to https does not forward first; 302 proves less."""
     for ours in (asked_of(), Remove(b"{}", "m", api=asked_of().api)):
         answer = Answer(
             status, [(b"Location", f"https://twake.example.org{ours.path}".encode())], b""
@@ -867,7 +867,7 @@ def test_a_400_says_where_the_port_speaks_tls(words):
 
 @pytest.mark.parametrize("request_", [CREATE, EDIT, EPHEMERAL, REMOVAL])
 def test_each_request_may_be_told_to_come_later_and_answered_in_gzip(request_):
-    """What any answer proves does not depend on what was asked."""
+    """The proof of any answer does not depend on the request."""
     assert verdict(request_, status=429, retry_after="7")[0].retry_after == 7.0
     refused = b'{"error":"unknown_application_or_bad_private_key"}'
     found = verdict(request_, gzip.compress(refused, mtime=0), content_encoding="gzip")
@@ -875,7 +875,7 @@ def test_each_request_may_be_told_to_come_later_and_answered_in_gzip(request_):
 
 
 def test_a_trusted_status_is_refused():
-    """The caller knows of it that the gateway says it before it forwards."""
+    """The caller knows that the gateway sends it before it forwards."""
     answer = Answer(403, [], b"")
     assert asked_of(trusted_statuses={403}).judge(answer, Context(0.0)).outcome is REFUSED
     assert asked_of(trusted_statuses={404}).judge(answer, Context(0.0)).outcome is UNKNOWN
@@ -883,7 +883,7 @@ def test_a_trusted_status_is_refused():
 
 @pytest.mark.parametrize("request_", [CREATE, EPHEMERAL, EDIT])
 def test_an_id_that_the_connection_named_before_is_not_a_new_message(request_):
-    """The answer before may have come twice: for a create it proves nothing."""
+    """The answer before may have come twice, so it proves nothing for a create."""
     body = as_object(id="m", front_id="ours")
     result = request_.judge(Answer(200, [], body), Context(0.0, seen="m"))
     assert isinstance(result, TwakeError) is (request_ is CREATE)
@@ -891,7 +891,7 @@ def test_an_id_that_the_connection_named_before_is_not_a_new_message(request_):
 
 @pytest.mark.parametrize("request_", [CREATE, EPHEMERAL, EDIT])
 def test_a_delivery_after_a_doubt_may_stand_twice(request_):
-    """An edit is the same once or twice."""
+    """An edit has the same result once or twice."""
     answer = Answer(200, [], as_object(id="m", front_id="ours"))
     for in_doubt in (True, False):
         message = request_.judge(answer, Context(0.0, in_doubt=in_doubt))
@@ -899,7 +899,7 @@ def test_a_delivery_after_a_doubt_may_stand_twice(request_):
 
 
 def test_what_an_answer_names_is_the_message_that_it_proves_delivered():
-    """A remove names none, nor does an edit that may have been answered another edit's answer."""
+    """A remove names none, nor does an edit that may have the answer to another edit."""
     message = Message(id="m", content="Hello")
     assert CREATE.named_by(message) == "m"
     assert EPHEMERAL.named_by(Message(id="m", ephemeral_id="e")) == "e"
@@ -937,7 +937,7 @@ def portable(original, fallback, prepared):
     ],
 )
 def test_a_cut_text_shows_in_the_answer(text, content, cut):
-    """Only a plain text of more than one character, of which the answer holds no whole copy."""
+    """Only a plain text of more than one character, with no whole copy in the answer, was cut."""
     ours = Save(b"", "create", "ours", None, text)
     assert ours.text_was_cut(Message(id="m", content=content)) is cut
 

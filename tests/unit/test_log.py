@@ -1,4 +1,4 @@
-"""What an operator reads: a record for each attempt, and a warning for what may be in doubt."""
+"""The log for operators: a record for each attempt, and a warning for each uncertain outcome."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def levels(caplog) -> list[str]:
 
 
 async def test_the_record_of_an_attempt_names_the_message_and_the_answer(server, caplog):
-    """Operation, channel, message, front_id and status: in the text and in fields."""
+    """Operation, channel, message, front_id and status are in the text and in fields."""
     with caplog.at_level(logging.DEBUG, "twake_async"):
         async with session(server) as twake:
             message = await twake.send_message("c1", "Hello", front_id="mine")
@@ -95,7 +95,7 @@ async def test_the_record_of_an_attempt_names_the_message_and_the_answer(server,
 async def test_an_attempt_tells_the_same_to_its_observer_and_to_the_log(
     server, caplog, fault, facts
 ):
-    """Whatever the operation and its end."""
+    """It holds for each operation and each outcome."""
     server.do_next(fault)
     seen = []
     once = {"deadline": 0.5, "retry": RetryPolicy.never()}
@@ -123,7 +123,7 @@ async def test_an_attempt_tells_the_same_to_its_observer_and_to_the_log(
 
 
 async def test_a_retry_tells_when_it_follows(server, caplog):
-    """The wait is in the text and in the fields of the attempt before it."""
+    """The wait is in the text and in the fields of the attempt before the retry."""
     server.do_next("refuses_429_absent")
     with caplog.at_level(logging.DEBUG, "twake_async"):
         async with session(server, retry=RetryPolicy(initial_wait=0.001)) as twake:
@@ -135,7 +135,7 @@ async def test_a_retry_tells_when_it_follows(server, caplog):
 
 
 async def test_nothing_is_computed_where_nobody_listens(server, monkeypatch):
-    """With neither an observer nor the level, no facts of an attempt are put together."""
+    """Without an observer and the level, the facts of an attempt are not collected."""
     logging.getLogger("twake_async").setLevel(logging.WARNING)
     monkeypatch.setattr("twake_async._attempts.send.Send.attempt", None)
     monkeypatch.setattr("twake_async._log._sentence", None)
@@ -160,7 +160,7 @@ async def test_a_call_that_is_about_no_message_names_none(caplog):
 
 
 async def test_each_send_that_ends_unknown_is_a_warning(server, caplog):
-    """One for each, at the level that a program has without a setting, with the fields."""
+    """There is one for each, with the fields, at a level that is on by default."""
     server.do_next("stores_500")
     server.do_next("loses_reset")
     async with session(server) as twake:
@@ -177,7 +177,7 @@ async def test_each_send_that_ends_unknown_is_a_warning(server, caplog):
 
 
 async def test_a_level_that_is_off_is_not_written(server, caplog):
-    """Who wants no warnings has none, and the send ends as it does."""
+    """Without warnings, the send ends in the same way."""
     server.do_next("stores_500")
     with caplog.at_level(logging.ERROR, "twake_async"):
         async with session(server) as twake:
@@ -187,7 +187,7 @@ async def test_a_level_that_is_off_is_not_written(server, caplog):
 
 
 async def test_an_edit_that_was_lost_and_repeated_is_no_warning(server, caplog):
-    """Its caller gets the message: nothing is in doubt."""
+    """Its caller gets the message, so nothing is uncertain."""
     server.do_next("stores_reset")
     async with session(server, retry=RetryPolicy(initial_wait=0.001)) as twake:
         await twake.edit_message(REF, "Hello")
@@ -195,7 +195,7 @@ async def test_an_edit_that_was_lost_and_repeated_is_no_warning(server, caplog):
 
 
 async def test_a_send_that_is_cancelled_on_its_way_is_a_warning(server, caplog):
-    """Its caller gets no outcome, so the log is the only place that tells."""
+    """Its caller gets no outcome, so only the log has it."""
     server.do_next("loses_silent")
     async with session(server) as twake:
         task = asyncio.create_task(twake.send_message("c1", "Hello", front_id="mine"))
@@ -226,7 +226,7 @@ async def test_a_message_that_may_be_there_twice_is_a_warning(server, caplog):
 
 @pytest.mark.parametrize("transport", [None, "fast", "httpx2"])
 async def test_a_server_that_goes_down_and_comes_back_is_told_once_each(caplog, transport):
-    """However many sends and attempts to connect there are meanwhile."""
+    """It holds for any number of sends and attempts to connect meanwhile."""
     async with FaultServer() as server:
         async with session(server, transport=transport) as twake:
             await twake.send_message("c1", "Hello")
@@ -247,7 +247,7 @@ async def test_a_server_that_goes_down_and_comes_back_is_told_once_each(caplog, 
 
 
 async def test_a_send_with_too_little_time_does_not_make_a_server_down(caplog):
-    """That a caller did not wait for a connection proves nothing of the server."""
+    """A caller that did not wait for a connection proves nothing about the server."""
     async with FaultServer() as server, session(server) as twake:
         with pytest.raises(NotSentError):
             await twake.send_message("c1", "Hello", deadline=0.0)
@@ -259,7 +259,7 @@ async def test_a_send_with_too_little_time_does_not_make_a_server_down(caplog):
 
 
 async def test_a_reply_that_landed_at_the_root_is_warned_of_where_it_was_sent():
-    """As the command line does; one in its thread is not."""
+    """The command line warns, too; a reply in its thread causes no warning."""
     with Sandbox() as box:
         async with session_on(box) as twake:
             root = await twake.send_message(box.channel_id, "Root")
@@ -274,7 +274,7 @@ async def test_a_reply_that_landed_at_the_root_is_warned_of_where_it_was_sent():
 
 
 async def test_no_record_holds_a_secret(caplog):
-    """Neither the key, nor the text of a message, in the text or in any field."""
+    """The key and the text of a message are in no text and no field."""
     text = "a text that is nobody else's business"
     faults = ("good", "refuses_authentication", "stores_500", "loses_reset", "stores_garbage")
     with caplog.at_level(logging.DEBUG):

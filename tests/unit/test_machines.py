@@ -1,4 +1,4 @@
-"""What the storms of many machines rest on: the verdict is right, and the proxy cuts and swallows."""
+"""What the storms of many machines need: the verdict is right, and so is the proxy."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_a_good_batch_has_nothing_wrong():
         (_found(reports=_said("a2", "NOT_SENT", "DELIVERED")), "it was stored"),
         (_found(reports=_said("a2", "REFUSED")), "the last report is another"),
         (_found(reports=_said("a1", "DELIVERED")), "nobody reported it"),
-        # What a frozen worker may not do: claim it, send it before it goes on, or twice.
+        # A frozen worker may not claim it, send it before it goes on, or send it twice.
         (_late(outcome="DELIVERED"), "c: a2 came before a1"),
         (_late(continued=[2]), "c: a2 came before a1"),
         (_late(stored=["a2", "a1", "a1"]), "c: a2 came before a1"),
@@ -71,20 +71,20 @@ def test_each_wrong_thing_is_found(found: Found, wrong: str):
 @pytest.mark.parametrize(
     "found",
     [
-        # Named UNKNOWN, it may be there or not; a report may know more than the journal.
+        # An UNKNOWN message may be there or not; a report may know more than the journal.
         _found(journal={"a2": "UNKNOWN"}, reports=_said("a2", "UNKNOWN")),
         _found(stored=["a1"], journal={"a2": "UNKNOWN"}, reports=_said("a2", "UNKNOWN")),
         _found(journal={"a2": "UNKNOWN"}),
-        # Refused by one worker, delivered by the one that took over.
+        # It was refused by one worker, and delivered by the one that took over.
         _found(reports=_said("a2", "REFUSED", "DELIVERED")),
-        # A frozen worker had checked it in the instant before it was stopped.
+        # A frozen worker had checked it just before it was stopped.
         _late(),
-        # A copy that the journal tells.
+        # The journal names this copy.
         _found(stored=["a1", "a2", "a2"], told=["a2"]),
     ],
 )
 def test_what_is_allowed_is_not_found(found: Found):
-    """A verdict that finds what is right would hide what is wrong."""
+    """A verdict that reports right things would hide the wrong ones."""
     assert judge(found).wrong == []
 
 
@@ -129,7 +129,7 @@ async def test_what_is_swallowed_arrives_when_it_flows_again(postgres: PostgresS
 
 
 async def test_a_swallowed_answer_was_a_commit(postgres: PostgresServer, conninfo: str):
-    """What PostgreSQL committed is there, though nobody was told."""
+    """The rows that PostgreSQL committed are there, although no client was told."""
     name = psycopg.conninfo.conninfo_to_dict(conninfo)["dbname"]
     async with DatabaseProxy(postgres.port) as proxy:
         db = await psycopg.AsyncConnection.connect(

@@ -1,4 +1,4 @@
-"""messages.py: the drafts that the server would mishandle are refused where they are made."""
+"""messages.py: a draft that the server would mishandle is refused when it is made."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def refusal(field, **fields):
 
 
 def test_a_draft_keeps_what_it_was_given():
-    """Every field is there to read, and the rest are unset."""
+    """Every field can be read, and the others are unset."""
     draft = MessageDraft("c", ["x"], front_id="f", hidden_data={"a": 1}, ephemeral_to=[])
     assert (draft.channel_id, draft.content, draft.front_id) == ("c", ["x"], "f")
     assert draft.hidden_data == {"a": 1}
@@ -45,7 +45,7 @@ def test_a_draft_keeps_what_it_was_given():
     [lambda: MessageDraft("c", "x"), lambda: MessageRef("c", "m"), lambda: Message(id="m")],
 )
 def test_values_are_frozen_and_compare(make):
-    """Drafts, references and messages are values: equal by content, fixed once made."""
+    """Drafts, references and messages are values: compared by content, and not changeable."""
     assert make() == make()
     field = attrs.fields(type(make()))[0].name
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
@@ -83,7 +83,7 @@ def test_empty_ids_are_refused(field):
 
 
 def test_an_empty_ephemeral_id_is_refused():
-    """It would be taken for a new ephemeral message."""
+    """The server would take it for a new ephemeral message."""
     assert "ephemeral_id is empty" in refusal("ephemeral_id", ephemeral_id="")
 
 
@@ -93,14 +93,14 @@ def test_a_missing_channel_is_refused():
 
 
 def test_an_empty_parent_means_the_root():
-    """`""` is what answers carry for a message at the root, so a draft takes it back."""
+    """`""` is the parent in an answer for a message at the root, so a draft accepts it."""
     assert MessageDraft("c", "x", parent_message_id="").parent_message_id == ""
     assert MessageRef("c", "m", "").parent_message_id == ""
 
 
 @given(PRINTABLE)
 def test_any_printable_id_passes(text):
-    """Ids are the server's business as long as they can be sent."""
+    """Only the server decides on ids, as long as they can be sent."""
     draft = MessageDraft(text, "x", parent_message_id=text, id=text, sender=text)
     assert draft.channel_id == text
     assert MessageRef(text, text, text).id == text
@@ -139,7 +139,7 @@ def test_pinned_may_be_unset_and_ephemeral_may_not():
 @pytest.mark.parametrize("field", ["ephemeral_to", "user_specific"])
 @pytest.mark.parametrize("value", ["user", {"u": 1}, {"u"}, iter(["u"]), None, 5])
 def test_lists_are_lists(field, value):
-    """A string would be sent letter by letter, an iterator as nothing at all."""
+    """The server would get a string letter by letter, and an iterator as nothing."""
     message = refusal(field, ephemeral=True, **{field: value})
     assert message.startswith(f"{field} must be a list of ")
     assert message.endswith(f"not {type(value).__name__}")
@@ -157,7 +157,7 @@ def test_maps_are_mappings(field, value):
     "value", [MappingProxyType({"a": 1}), ChainMap({"a": 1}), UserDict(a=1), OrderedDict(a=1)]
 )
 def test_any_mapping_is_taken_and_kept_as_a_dict(field, value):
-    """What the signature calls a Mapping is one; a dict can be compared, pickled and sent."""
+    """Every Mapping is accepted; a dict can be compared, pickled and sent."""
     draft = MessageDraft("c", "x", **{field: value})
     assert getattr(draft, field) == {"a": 1}
     assert isinstance(getattr(draft, field), dict)
@@ -165,7 +165,7 @@ def test_any_mapping_is_taken_and_kept_as_a_dict(field, value):
 
 @pytest.mark.parametrize("value", [UserList(["u"]), deque(["u"])])
 def test_any_sequence_but_a_string_is_taken(value):
-    """And kept as a tuple."""
+    """It is kept as a tuple."""
     assert MessageDraft("c", "x", ephemeral=True, ephemeral_to=value).ephemeral_to == ("u",)
 
 
@@ -182,14 +182,14 @@ def test_recipients_are_ids(user):
 
 
 def test_recipients_without_ephemeral_are_refused():
-    """What was meant for a few would be shown to all; the error names the missing argument."""
+    """A message for a few users would be shown to all; the error names the missing argument."""
     message = refusal("ephemeral_to", ephemeral_to=["u"])
     assert "without ephemeral=True would show the message to everyone" in message
 
 
 @pytest.mark.parametrize("how", [{"ephemeral": True}, {"ephemeral_id": "e"}])
 def test_an_ephemeral_message_has_recipients_and_no_id(how):
-    """Either way of being ephemeral takes recipients, and neither an id to edit."""
+    """Both kinds of ephemeral messages take recipients, and no id to edit."""
     draft = MessageDraft("c", "x", ephemeral_to=["u"], **how)
     assert draft.is_ephemeral
     message = refusal("id", id="m", **how)
@@ -215,13 +215,13 @@ def test_a_reference_that_finds_nothing_is_refused(fields, culprit):
 
 
 def test_a_message_gives_its_reference():
-    """`.ref` holds what an edit or a remove needs, the parent of a reply included."""
+    """`.ref` holds the fields for an edit or a remove, with the parent of a reply."""
     message = Message(id="m", channel_id="c", parent_message_id="p", content="x")
     assert message.ref == MessageRef("c", "m", "p")
 
 
 def test_a_message_has_one_type_a_field_when_nothing_is_known():
-    """An answer with an id alone is a whole message."""
+    """An answer with only an id is a complete message."""
     message = Message(id="m")
     assert message.content is None
     assert message.reactions == message.hidden_data == message.extra == {}
@@ -236,7 +236,7 @@ def test_maps_of_a_message_are_its_own():
 
 
 def test_messages_are_copied_with_changes():
-    """`attrs.evolve` is how a message gets a mark without losing the rest."""
+    """`attrs.evolve` marks a message and keeps its other fields."""
     when = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
     message = Message(id="m", creation_date=when, extra={"a": 1})
     twin = attrs.evolve(message, maybe_duplicated=True)
@@ -254,7 +254,7 @@ def test_messages_are_copied_with_changes():
     ],
 )
 def test_a_message_can_be_read_as_text(content, text):
-    """Whatever form the server keeps the content in."""
+    """It holds for each form in which the server keeps the content."""
     assert Message(id="m1", content=content).text == text
 
 
@@ -262,7 +262,7 @@ def test_a_message_can_be_read_as_text(content, text):
     "override", [{"name": "x"}, {"title": ""}, {"title": 1}, {"picture": None}, {1: "x"}, "x"]
 )
 def test_an_override_is_a_title_and_a_picture(override):
-    """Anything else would be stored and shown by no client."""
+    """The server would store anything else, and no client would show it."""
     with pytest.raises(InvalidDraftError) as caught:
         MessageDraft("c", "x", override=override)
     assert caught.value.field == "override"

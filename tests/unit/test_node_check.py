@@ -87,7 +87,7 @@ def test_the_read_is_made_with_the_token_of_the_checks_own_login():
 @pytest.mark.parametrize("server", SERVERS)
 @pytest.mark.parametrize("name", ["login-unknown-id", "login-wrong-secret"])
 def test_wrong_credentials_end_a_check_at_once(server, name):
-    """The words of the server are repeated, and what to set is named."""
+    """The error repeats the words of the server and names what to set."""
     check = found(recorded(server, name))
     assert check.problem == "authentication"
     assert "TWAKE_PRIVATE_API_KEY" in check.advice
@@ -95,7 +95,7 @@ def test_wrong_credentials_end_a_check_at_once(server, name):
 
 @pytest.mark.parametrize("server", SERVERS)
 def test_an_address_that_the_application_does_not_allow_is_found(server):
-    """A login does not tell, so a read is made."""
+    """A login does not show it, so the check makes a read."""
     check = found(LOGGED_IN, recorded(server, "right-ip"))
     assert check.problem == "authentication"
     assert "not allowed to access from this IP" in check.advice
@@ -124,7 +124,7 @@ PROBLEMS = {
 @pytest.mark.parametrize("name", WRONG)
 @pytest.mark.parametrize("before", [(), (LOGGED_IN,)])
 def test_what_is_no_answer_of_twakes_is_never_taken_for_one(name, before):
-    """Whatever stands at the address, a check says what it looks like, to both requests."""
+    """A check says what the address looks like, whichever of its two requests finds it."""
     check = found(*before, WRONG[name], trusted=frozenset({403, 404}))
     assert check.problem == PROBLEMS[name]
 
@@ -153,7 +153,7 @@ def test_what_a_read_with_a_new_token_may_meet(answer, problem):
 
 
 def test_a_server_that_fails_to_read_is_not_taken_for_a_stranger():
-    """It knows the application: nothing is wrong with the address."""
+    """The server knows the application, so nothing is wrong with the address."""
     broken = said(200, {"statusCode": 500, "error": "x", "message": "y", "requestId": "z"})
     assert found(LOGGED_IN, broken).advice.startswith("the server knows the application, but fails")
     stranger = found(LOGGED_IN, said(200, {"resource": None}))
@@ -166,7 +166,7 @@ def test_a_server_that_fails_to_read_is_not_taken_for_a_stranger():
 )
 @pytest.mark.parametrize("before", [(), (LOGGED_IN,)])
 def test_a_redirect_and_a_4xx_point_to_the_address(status, problem, before):
-    """Any other answer leaves it open what stands there."""
+    """Any other answer does not show what is at the address."""
     assert found(*before, Answer(status, [], b"")).problem == problem
 
 
@@ -182,7 +182,7 @@ def test_a_redirect_and_a_4xx_point_to_the_address(status, problem, before):
     ],
 )
 def test_what_a_login_may_meet(answer, problem):
-    """A server of v1 alone says in words that it has no such route."""
+    """A server that has only v1 says in words that it has no such route."""
     check = found(answer, proxy="http://proxy.example.org")
     assert check.problem == problem
     assert ('api="v1"' in check.advice) == (problem == "api")
@@ -200,7 +200,7 @@ def test_what_a_login_may_meet(answer, problem):
     ],
 )
 def test_a_good_check_says_that_no_workspace_is_set(last, workspace, named):
-    """Each message must then name its own; where something else is wrong, that comes first."""
+    """Each message must then name its own workspace; any other problem is reported first."""
     advice = found(LOGGED_IN, last, workspace=workspace).advice
     assert ("no workspace is set" in advice) is named
 
@@ -217,7 +217,7 @@ def test_a_group_and_a_workspace_are_ids_before_anything_is_asked():
 @pytest.mark.parametrize("release", ["2022", "2023"])
 @pytest.mark.parametrize("transport", [None, "httpx2", "fast"])
 async def test_a_check_of_a_session_stores_nothing_and_names_the_release(release, transport):
-    """Over real HTTP, a good session checks out, and nothing is stored for five requests."""
+    """Over real HTTP, a good session passes the check, and its five requests store nothing."""
     async with Sandbox(release=release) as sandbox, session(sandbox, transport=transport) as twake:
         check = await twake.check()
         assert (check.ok, check.release) == (True, release), check
@@ -228,7 +228,7 @@ async def test_a_check_of_a_session_stores_nothing_and_names_the_release(release
 
 
 async def test_a_batch_makes_the_two_requests_of_its_api_alone():
-    """It wants to know whether its messages are taken, and nothing else."""
+    """A batch only has to know whether the server takes its messages."""
     async with Sandbox(release="2023") as sandbox, session(sandbox, workspace_id="w") as twake:
         drafts = [(sandbox.channel_id, "Hello")]
         ended = [one async for one in twake.send_many(drafts)]
@@ -238,7 +238,7 @@ async def test_a_batch_makes_the_two_requests_of_its_api_alone():
 
 
 async def test_a_wrong_key_is_named():
-    """The key itself is not."""
+    """The error does not show the key itself."""
     async with Sandbox(release="2023") as sandbox, session(sandbox, key="a-wrong-key") as twake:
         check = await twake.check()
     assert (check.problem, check.apis) == ("authentication", ("node",))

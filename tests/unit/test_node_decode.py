@@ -25,7 +25,7 @@ from twake_async._sending.sender import draft_of_edit
 from twake_async.errors import InvalidDraftError
 from twake_async.messages import Message, MessageDraft, Reaction
 
-#: Where each value of an answer stands in a message, under a name of its own.
+#: The values of an answer whose field in a message has another name.
 RENAMED = {"updated_at": "modification_date", "created_at": "creation_date"}
 
 
@@ -98,7 +98,7 @@ def put_back(message):
     return raw
 
 
-#: Ids that may be empty, which says as much as none.
+#: Ids that may be empty, which means the same as no id.
 NO_ID = (("context", FRONT_ID), ("thread_id",))
 
 
@@ -114,7 +114,7 @@ def check_nothing_is_lost(found, message):
             kept = raw
             for key in path:
                 kept = kept[key]
-            # Where nothing stands, "no id" does.
+            # An empty id means no id.
             assert [kept] == [leaf] or (path in NO_ID and leaf == "")
 
 
@@ -135,7 +135,7 @@ def test_every_recorded_message_is_decoded_without_a_loss(found):
 
 
 def test_what_the_recorded_messages_leave_over_is_known():
-    """What no field has is in `extra`, and no id of ours shows in the hidden data."""
+    """Values without a field are in `extra`, and the hidden data shows none of our ids."""
     left = {name for _, found in MESSAGES for name in decode_message(found).extra}
     assert left == {
         *("type", "subtype", "cache", "status", "stats", "last_replies", "edited", "pinned_info"),
@@ -186,7 +186,7 @@ NAMES = st.sampled_from(
 @example("m", {"edited": False, "pinned_info": {}})
 @example("0", {"type": "m", "thread_id": ""})
 def test_any_resource_with_an_id_is_decoded_without_a_loss(name, fields):
-    """Whatever a server answers: it never raises, the types hold, and each value is somewhere."""
+    """For any answer, decoding never raises, the types hold, and no value is lost."""
     found = {**fields, "id": name}
     message = decode_message(found)
     check_types(message)
@@ -196,7 +196,7 @@ def test_any_resource_with_an_id_is_decoded_without_a_loss(name, fields):
 
 
 def test_values_nested_deeper_than_the_stack_are_passed_on():
-    """What a fast reader of JSON takes is compared with nothing that is as deep."""
+    """Values that a fast JSON reader accepts are not compared with anything as deep."""
     deep, same = [], []
     for _ in range(100_000):
         deep, same = [deep], [same]
@@ -208,7 +208,7 @@ def test_values_nested_deeper_than_the_stack_are_passed_on():
 
 
 def test_the_key_of_an_application_is_in_no_message():
-    """A server of 2023 answers it with a message that quotes one of that application's."""
+    """A server of 2023 shows the key where a message quotes one of that application's."""
     text = next(
         case["response"]["body"]
         for case in CASES
@@ -277,7 +277,7 @@ def test_hidden_data_shows_no_id():
     ],
 )
 def test_who_sent_it(fields, sender, kind):
-    """An application alone, in the name of a user, a user, or the system."""
+    """An application alone, an application in the name of a user, a user, or the system."""
     message = decode(**fields)
     assert (message.sender, message.message_type) == (sender, kind)
     assert message.application_id == fields.get("application_id")
@@ -305,7 +305,7 @@ def test_counts_dates_and_reactions():
 
 
 def test_an_ephemeral_message_has_the_id_that_was_given_to_it():
-    """The rest of what the server shows of it is kept, and so is what has no such id."""
+    """Its other values stay in `extra`, and so does a value without such an id."""
     shown = {"id": "e", "version": "1", "recipient": "u"}
     message = decode(ephemeral=shown)
     assert (message.ephemeral_id, message.extra) == ("e", {"ephemeral": shown})
@@ -364,7 +364,7 @@ def test_an_id_that_is_no_text_stays_as_it_is(name):
     ],
 )
 def test_other_reactions_stay_as_they_are(reactions):
-    """What does not fit the field is in `extra` under its name."""
+    """A value that does not fit the field is in `extra` under its name."""
     message = decode(reactions=reactions)
     assert (message.reactions, message.extra) == ({}, {"reactions": reactions})
 
@@ -442,7 +442,7 @@ def tree():
 
 @given(tree())
 def test_an_edit_with_its_own_content_changes_nothing(content):
-    """What was decoded is sent again as it stands there."""
+    """The decoded content is sent again unchanged."""
     try:
         stored = row(json.loads(encode(content).body)["options"]["message"], **AS)
     except InvalidDraftError:
@@ -463,7 +463,7 @@ def test_an_edit_with_its_own_content_changes_nothing(content):
 
 
 def test_an_edit_names_the_ids_only_where_it_replaces_them():
-    """Without hidden data they stay as they are, whatever they are: another program may have set them."""
+    """Without hidden data any ids stay: another program may have set them."""
     cache = {"channel_id": "ch"}
     message = decode(context={"a": 1, FRONT_ID: "0", MARKER: "k"}, cache=cache)
     given_ = {"pinned": None, "user_specific": (), "replaces": False}
@@ -514,7 +514,7 @@ def test_rich_content_without_a_text_reads_as_its_tree():
     [({"id": "e", "version": "1"}, "e"), ({"id": 1}, None), ("e", None), ({}, None)],
 )
 def test_an_ephemeral_message_is_known_by_its_id(ephemeral, name):
-    """What else is said of it stays in `extra`."""
+    """Its other values stay in `extra`."""
     message = decode_message({"id": "m", "ephemeral": ephemeral})
     assert message.ephemeral_id == name
     assert message.extra["ephemeral"] == ephemeral

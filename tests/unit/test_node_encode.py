@@ -126,7 +126,7 @@ def draft_of(case: Recorded) -> tuple[MessageDraft, str]:
 
 @pytest.mark.parametrize("case", BY_DRAFT, ids=lambda case: f"{case.server}-{case.name}")
 def test_a_draft_becomes_the_request_that_was_recorded(case: Recorded):
-    """Path, place and every field; beside them stand what makes it ours, and the text as a block."""
+    """Path, place and every field are equal; our ids and the text as a block are added."""
     if case.operation == "remove":
         company, thread, message, _ = case.place
         request = encode_remove(MessageRef("ch", message, thread), group_id=company, api=API)
@@ -170,7 +170,7 @@ def test_no_recorded_write_is_left_out():
 
 
 def test_an_id_is_minted_for_each_new_message():
-    """Alone it is the front_id; beside one of the caller's it is the marker."""
+    """It is the front_id; if the caller gives a front_id, it is the marker."""
     first, second = save()[1]["context"], save()[1]["context"]
     assert first.keys() == second.keys() == {FRONT_ID}
     assert first != second
@@ -194,7 +194,7 @@ def test_the_request_of_an_earlier_run_has_its_ids():
 
 
 def test_an_edit_names_only_what_is_given():
-    """The server keeps what it does not name; a new context replaces the whole, ids included."""
+    """The server keeps all other fields; a new context replaces the old one, ids included."""
     assert save(id="m")[1].keys() == {"text", "blocks"}
     assert save(None, id="m", override={"title": "T"})[1] == {"override": {"title": "T"}}
     request, sent = save(None, id="m", hidden_data={"a": 1})
@@ -209,7 +209,7 @@ def test_an_edit_names_only_what_is_given():
 
 
 def test_an_edit_sends_no_id_that_a_caller_gives():
-    """A look for another message that has it would take the edited one for that message."""
+    """A look for another message with that id would take the edited message for it."""
     given = {"id": "m", "front_id": "f", "extra": {MARKER: "k"}}
     assert save("x", **given)[1].keys() == {"text", "blocks"}
     assert save(None, hidden_data={"a": 1}, **given)[1] == {"context": {"a": 1}}
@@ -236,7 +236,7 @@ def test_rich_content_becomes_blocks_with_its_text():
 
 
 def test_an_ephemeral_message_is_for_one_user_and_connection():
-    """Its id is minted, or that of the one that it replaces; its version is the time."""
+    """Its id is minted, or the id of the message that it replaces; its version is the time."""
     given = {"ephemeral_to": ["u"], "connection_id": "c"}
     request, sent = save(ephemeral=True, **given)
     shown = sent["ephemeral"]
@@ -254,7 +254,7 @@ def test_an_ephemeral_message_is_for_one_user_and_connection():
 
 
 def test_the_version_of_an_ephemeral_message_tells_no_address():
-    """Its node is a number of chance, 48 bits long; multicast, as no network card is."""
+    """Its node is a random number of 48 bits with the multicast bit, which no network card has."""
     given = {"ephemeral": True, "ephemeral_to": ["u"], "connection_id": "c"}
     nodes = [uuid.UUID(save(**given)[1]["ephemeral"]["version"]).node for _ in range(64)]
     assert all(node >> 40 & 1 for node in nodes)
@@ -263,7 +263,7 @@ def test_the_version_of_an_ephemeral_message_tells_no_address():
 
 
 def test_ids_are_quoted_in_paths():
-    """No id makes another path, and none a header."""
+    """No id changes the path or adds a header."""
     company_path.cache_clear()
     ref = MessageRef("ch", "a.b?c#d", "é %")
     path = encode_remove(ref, group_id="c;o", api=API).path
@@ -278,7 +278,7 @@ def test_ids_are_quoted_in_paths():
 @pytest.mark.parametrize("value", [".", "..", "a/b", "../x", "a\\b", "/"])
 @pytest.mark.parametrize("field", ["channel_id", "workspace_id", "parent_message_id", "id"])
 def test_no_id_leads_to_another_path(field, value):
-    """A gateway may take quoted steps for steps."""
+    """A gateway may read quoted dots and slashes as steps in the path."""
     ids = {"channel_id": "ch", "content": "x"} | {field: value}
     with pytest.raises((InvalidDraftError, ConfigurationError)) as caught:
         encode(MessageDraft(**ids))
@@ -300,7 +300,7 @@ def test_no_id_leads_to_another_path(field, value):
 
 @given(TEXT)
 def test_any_text_goes_out_whole(text):
-    """What a reader gets is what was given, whichever codec wrote it."""
+    """A reader gets the text that was given, whichever codec wrote it."""
     if not text:
         return
     for codec in (API.codec, fast_codec()):
@@ -512,7 +512,7 @@ def test_what_a_session_sends_has_its_steps_and_its_workspace():
 
 
 def test_a_check_of_a_session_looks_at_its_group_and_its_workspace():
-    """An id that is none is found before anything is asked."""
+    """An invalid id is found before any request."""
     assert next(Node(API, Steps(), "ws").check("co")).method == "POST"
     with pytest.raises(ConfigurationError, match="workspace_id"):
         next(Node(API, Steps(), "").check("co"))
@@ -545,7 +545,7 @@ def test_where_nobody_would_see_it_is_a_matter_of_configuration():
 
 
 def test_a_value_too_deep_for_the_stack_is_refused_and_nothing_else_sent():
-    """Where only what stands around the message is too much, no other body takes its place."""
+    """If only the parts around the message are too deep, no other body is sent in its place."""
 
     def nested(levels):
         value = []

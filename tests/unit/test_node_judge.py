@@ -160,7 +160,7 @@ EACH = pytest.mark.parametrize("request_", REQUESTS, ids=["create", "twice", "re
 
 @pytest.mark.parametrize("request_", [CREATE, TWICE, REPLY, EDIT, ECHO])
 def test_the_good_answer_delivers(request_):
-    """What the server answers about our message delivers it, and names it."""
+    """The server's answer about our message delivers it and names it."""
     result, outcome = judged(request_, answer(good(request_)))
     assert outcome is DELIVERED
     assert (result.channel_id, result.workspace_id, result.content) == ("ch", "ws", "hello")
@@ -230,7 +230,7 @@ def test_a_front_id_alone_does_not_tell_whose_message_it_is():
 
 
 def test_a_reply_in_another_thread_proves_nothing():
-    """The thread that the answer names is the one that was replied in."""
+    """The answer must name the thread of the reply."""
     for thread in (ID, None, "", THREAD.upper()):
         result, outcome = judged(REPLY, answer(good(REPLY, thread_id=thread)))
         assert (outcome, result.reason) == (UNKNOWN, "mismatch")
@@ -259,7 +259,7 @@ def test_an_edit_of_anothers_message_is_refused_only_where_its_answer_says_whose
     for owner in (OTHER, None):
         result, outcome = judged(EDIT, answer(good(EDIT, application_id=owner, text="old")))
         assert (outcome, result.reason, result.status) == (REFUSED, "owner", 200)
-        # What it shows is what was asked for: it was so already.
+        # It shows the content of the request: the message already had that content.
         assert judged(EDIT, answer(good(EDIT, application_id=owner)))[1] is DELIVERED
     found = good(EDIT, text="old")
     del found["resource"]["application_id"]
@@ -274,7 +274,7 @@ def test_an_edit_knows_numbers_that_went_through_javascript():
 
 
 def test_an_ephemeral_message_is_shown_only_if_its_answer_says_so():
-    """At the root it is answered null; in a thread, with the version that was minted for it."""
+    """At the root the server answers null; in a thread, the version that was minted for it."""
     for found in (good(CREATE), {"resource": {}}, {"resource": {"message": {}}}, {"message": None}):
         assert judged(EPHEMERAL, answer(found))[0].reason == "mismatch"
     sent = ECHO.fields["ephemeral"]
@@ -283,7 +283,7 @@ def test_an_ephemeral_message_is_shown_only_if_its_answer_says_so():
 
 
 def test_an_ephemeral_message_is_what_was_sent():
-    """Its answer at the root shows nothing of it, so the message is made of the draft."""
+    """Its answer at the root does not show it, so the message is made from the draft."""
     given = {"ephemeral": True, "ephemeral_to": ["u"], "connection_id": "c"}
     for place in ({}, {"parent_message_id": THREAD}):
         request = save(hidden_data={"a": 1}, front_id="mine", **given, **place)
@@ -390,7 +390,7 @@ def test_no_route_is_a_refusal(request_):
 
 @EACH
 def test_an_error_of_the_server_tells_nothing(request_):
-    """A 500 may come after the message was stored, inside a 200 or not, whatever stands beside it."""
+    """A 500 may come after the message was stored, inside a 200 or not, with any other values."""
     for found in (
         answer(BROKEN),
         answer({**BROKEN, "requestId": "req-1"}),
@@ -408,7 +408,7 @@ def test_an_error_of_the_server_tells_nothing(request_):
 
 
 def test_a_remove_says_why_it_may_have_failed():
-    """The server answers so where the message is another's."""
+    """The server gives this answer when the message is another's."""
     assert "belongs to another sender" in str(judged(REMOVE, answer(BROKEN))[0])
 
 
@@ -432,7 +432,7 @@ def test_what_cannot_be_read_tells_nothing(request_):
 
 @EACH
 def test_a_failure_of_the_connection_means_what_it_means_everywhere(request_):
-    """What left is unknown, what did not was not sent."""
+    """A request that left is unknown; one that did not leave was not sent."""
     for failure in (LATE, LOST):
         result, _ = judged(request_, failure)
         assert isinstance(result, OutcomeUnknownError)
@@ -456,7 +456,7 @@ def test_a_good_answer_in_gzip_or_with_repeated_keys_is_read_as_a_client_reads_i
 @given(document=JSON, status=st.sampled_from([200, 201, 400, 401, 403, 404, 500, 502]))
 @example(document={"resource": {"id": ID, "message": {"id": ID, "context": {FRONT_ID: None}}}}, status=200)  # fmt: skip
 def test_no_other_json_delivers_or_refuses(request_, document, status):
-    """Whatever the answer is: without our ids it delivers nothing, without the words refuses none."""
+    """An answer without our ids delivers nothing; one without the words refuses nothing."""
     _, outcome = judged(request_, answer(document, status))
     if outcome is DELIVERED:
         assert document in ({"status": "success"}, {"resource": {"message": None}})
@@ -502,7 +502,7 @@ def spots(value):
 
 
 def javascript(value):
-    """Return JSON as a server of JavaScript gives it back: all its numbers are doubles."""
+    """Return JSON as a server in JavaScript returns it: all its numbers are doubles."""
     if isinstance(value, dict):
         return {name: javascript(item) for name, item in value.items()}
     if isinstance(value, list):
@@ -523,7 +523,7 @@ def test_what_javascript_gives_back_is_the_same(value):
 
 
 class Text(str):
-    """A text of a class of its own, as templates give it."""
+    """A text with a class of its own, as templates make it."""
 
     __slots__ = ()
 
@@ -562,7 +562,7 @@ def written(value):
 
 
 def test_values_nested_deeper_than_the_stack_are_compared():
-    """It is a loop: what a server answers can be as deep as it likes."""
+    """It is a loop, because the answer of a server can have any depth."""
     one, other = [], []
     for _ in range(100_000):
         one, other = [one], [other]
@@ -574,7 +574,7 @@ def test_values_nested_deeper_than_the_stack_are_compared():
 
 
 def test_a_request_is_sent_with_the_token_of_that_moment():
-    """A token that is forgotten meanwhile does not take a newer one along."""
+    """Forgetting an old token does not remove a newer one."""
     api = Api(credentials=Credentials(ME, "a key"))
     draft = MessageDraft("ch", "hello")
     request = encode_draft(draft, group_id="co", workspace_id="ws", api=api).request()
@@ -593,7 +593,7 @@ def test_a_request_is_sent_with_the_token_of_that_moment():
 
 
 def test_a_request_of_no_session_takes_no_steps():
-    """What is not sent needs no login."""
+    """A request that is not sent needs no login."""
     assert CREATE.steps is REMOVE.steps is None
     assert isinstance(judged(CREATE, answer(good(CREATE)))[0], Message)
     assert isinstance(judged(CREATE, answer(OUTSIDE))[0], RefusedError)
@@ -607,7 +607,7 @@ def test_a_message_with_another_context_is_no_proof(context):
 
 
 def test_an_id_that_was_told_is_no_proof_beside_a_marker():
-    """Somebody may send another message with it, which has a marker then."""
+    """Somebody may send another message with that id; that message then has a marker."""
     assert is_proof({FRONT_ID: "mine"}, {"context": {FRONT_ID: "mine", "a": 1}})
     assert not is_proof({FRONT_ID: "mine"}, {"context": {FRONT_ID: "mine", MARKER: "m"}})
     assert is_proof({MARKER: "m"}, {"context": {FRONT_ID: "mine", MARKER: "m"}})

@@ -148,7 +148,7 @@ def test_a_token_is_good_for_a_second_at_least(seconds, is_token):
 @example({"statusCode": 403, "error": "Forbidden", "message": "x"}, 200)
 @example({"statusCode": 403, "error": "Forbidden", "message": "x", "code": "y"}, 403)
 def test_no_answer_to_a_login_leaves_a_message_in_doubt(document, status):
-    """It is a token, wrong credentials, a server without the API, or a message that was not sent."""
+    """It means a token, wrong credentials, a server without the API, or no message was sent."""
     result = judged(answer(document, status))
     if isinstance(result, Grant):
         name, value = result.header()
@@ -175,7 +175,7 @@ def test_a_server_without_this_api_says_so_to_a_login():
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b"{", b"[" * 100_000, b"\xff"])
 def test_what_cannot_be_read_is_no_token(body):
-    """Nor is what a proxy says in its place."""
+    """A proxy's answer in its place is no token either."""
     for status in (200, 403, 404, 500):
         for kind in ("text/html", "application/json"):
             result = judged(answer(body, status, kind))
@@ -197,7 +197,7 @@ def test_a_wrong_address_is_told():
 
 
 def test_a_lost_login_lost_no_message():
-    """The failure of its connection proves as much as that of one that was never opened."""
+    """It proves as much as a connection that was never opened: the message was not sent."""
     for failure, reason in ((LATE, "login"), (LOST, "login"), (NOT_YET, "connect")):
         result = judged(failure)
         assert (type(result), result.outcome) == (NotSentError, Outcome.NOT_SENT)
@@ -224,7 +224,7 @@ def test_no_error_of_a_login_shows_the_key():
 
 
 def conversation(*answers):
-    """Return what a login ends with when its requests are answered so, and their paths."""
+    """Return the result of a login whose requests get these answers, and their paths."""
     steps, asked = log_in(CREDENTIALS, REQUEST.server), []
     result = None
     try:
@@ -260,7 +260,7 @@ def test_one_request_is_a_login():
 
 
 def test_a_server_of_php_alone_is_told_by_its_front_page():
-    """It answers 500 to the login, and its web client to anything else: it needs the other API."""
+    """It answers the login with 500 and the rest with its web client: it needs the other API."""
     lost = answer(b"<html>Uncaught Exception", 500, "text/html")
     result, asked = conversation(lost, HTML)
     assert asked == [ASKED_LOGIN, ASKED_SERVER]

@@ -33,7 +33,7 @@ def judged(request, found):
 
 
 def read(place, *answers):
-    """Return what a look of a place gives when its reads are answered so, and the requests."""
+    """Return the result of a look whose reads get these answers, and the requests."""
     looking, asked = pages(place, API), []
     result = None
     try:
@@ -95,7 +95,7 @@ def test_a_look_ends_with_what_it_has():
 @example([{"id": []}, {"id": {}}, {"id": None}, [], {}], "a")
 @example([], "\r\nX: y?&page_token=1#é")
 def test_a_look_takes_any_rows(found, name):
-    """What is no message is passed over, and an id that is none breaks no request."""
+    """Rows that are no messages are skipped, and an invalid id breaks no request."""
     full = [{"id": f"m{n}"} for n in range(99)]
     resources = [{"id": name}, *found, *full, {"id": name}]
     page, asked = read(HEAD, answer({"resources": resources}), rows())
@@ -109,7 +109,7 @@ def test_a_look_takes_any_rows(found, name):
 
 
 def test_a_message_is_read_back_by_its_id():
-    """It is there, or it is not; anything else says nothing."""
+    """It is there or it is not; any other answer proves nothing."""
     ask = read_message(attrs.evolve(HEAD, thread=THREAD), ID, API)
     assert ask.path == f"/api/messages/v1/companies/co/threads/{THREAD}/messages/{ID}"
     assert read_message(HEAD, ID, API).path.endswith(f"/threads/{ID}/messages/{ID}")
@@ -126,7 +126,7 @@ def test_a_message_is_read_back_by_its_id():
 
 
 def test_a_read_names_the_message_that_it_shows():
-    """The next request over its connection is not answered with it by mistake."""
+    """Its answer is not taken for that of the next request on the same connection."""
     ask = read_message(HEAD, ID, API)
     assert ask.target == ID
     assert [ask.named_by(found) for found in (True, False)] == [ID, None]

@@ -131,7 +131,7 @@ async def test_rich_content_comes_back_as_over_v1(sandbox, one):
 
 
 async def test_a_draft_says_its_workspace_and_its_title(sandbox, one):
-    """They go before the session's."""
+    """They take precedence over the session's."""
     draft = MessageDraft(
         sandbox.channel_id, "hi", workspace_id="direct", override={"title": "Deploys"}
     )
@@ -153,7 +153,7 @@ async def test_without_a_workspace_nothing_leaves(sandbox):
 
 @attrs.frozen
 class Event:
-    """What an event has, as far as a reply needs it."""
+    """The part of an event that a reply needs."""
 
     message: Message | MessageRef | None
     user_id: str | None = None
@@ -184,14 +184,14 @@ async def test_an_ephemeral_message_replaces_another(sandbox, twake):
 
 @pytest.mark.parametrize("to", [MessageRef("c", "m"), Event(MessageRef("c", "m"))])
 async def test_an_ephemeral_reply_to_nobody_is_refused_here(one, to):
-    """A message has no connection of a user."""
+    """A message does not have the connection of a user."""
     with pytest.raises(InvalidDraftError, match="the user of an event") as caught:
         await one.reply(to, "psst", ephemeral=True)
     assert caught.value.field == "ephemeral"
 
 
 async def test_a_reply_needs_a_message(one):
-    """An event may tell of none."""
+    """An event may have no message."""
     with pytest.raises(InvalidDraftError):
         await one.reply(Event(None), "hello")
 
@@ -287,7 +287,7 @@ async def test_a_send_that_is_cancelled_ends_only_its_own_wait(sandbox, one):
 
 
 async def test_a_session_that_closes_ends_the_wait_for_a_login(sandbox):
-    """What waits was not sent."""
+    """A message that waits for it was not sent."""
     twake = open_session(sandbox)
     sandbox.fail_next(before_storing="silent", on="login")
     sending = asyncio.create_task(twake.send_message(sandbox.channel_id, "hello"))
@@ -345,7 +345,7 @@ async def test_a_look_comes_before_a_resend(sandbox, one):
 
 
 async def test_what_two_requests_may_have_made_says_so(sandbox, one):
-    """A look that finds it cannot tell whether the other comes, too."""
+    """A look that finds one copy cannot tell whether the other one will come, too."""
     sandbox.fail_next(before_storing="close")
     sandbox.fail_next(after_storing="close")
     sent = await one.send_message(sandbox.channel_id, "hello", retry=RESEND)
@@ -361,7 +361,7 @@ async def test_without_reconcile_nothing_is_read(sandbox, one):
 
 
 async def test_a_front_id_of_the_callers_is_no_evidence(sandbox, one):
-    """It may have been used before: the marker that stands beside it was not."""
+    """Another message may have it; only the marker beside it is new."""
     await one.send_message(sandbox.channel_id, "the first", front_id="mine")
     sandbox.fail_next(before_storing="close")
     with pytest.raises(OutcomeUnknownError):
@@ -372,7 +372,7 @@ async def test_a_front_id_of_the_callers_is_no_evidence(sandbox, one):
 
 
 async def test_a_timeout_is_looked_at_within_the_deadline(sandbox, one):
-    """A send keeps a tenth of its deadline for it."""
+    """A send keeps a tenth of its deadline for the look."""
     sandbox.slow_next(600)
     loop = asyncio.get_running_loop()
     began = loop.time()
@@ -398,7 +398,7 @@ async def test_a_look_that_fails_is_tried_again(sandbox, one):
 
 
 async def test_a_look_logs_in_where_the_token_expired(sandbox, one):
-    """Its token may end like any other."""
+    """The token may expire there as anywhere."""
     await one.send_message(sandbox.channel_id, "first")
     sandbox.fail_next(after_storing="close")
     sandbox.refuse_next("authentication", on="read")
@@ -407,7 +407,7 @@ async def test_a_look_logs_in_where_the_token_expired(sandbox, one):
 
 
 async def test_a_look_that_never_works_leaves_it_unknown(sandbox, one):
-    """It is bounded."""
+    """The number of its reads is bounded."""
     sandbox.fail_next(after_storing="close")
     sandbox.fail_next(before_storing=503, on="read", times=100)
     with pytest.raises(OutcomeUnknownError):
@@ -417,7 +417,7 @@ async def test_a_look_that_never_works_leaves_it_unknown(sandbox, one):
 
 @pytest.mark.parametrize(("asked", "waits", "found"), [(3, [3.0], True), (60, [], False)])
 async def test_a_look_does_not_come_before_the_server_wants_it(sandbox, one, asked, waits, found):
-    """It ends where that is too long."""
+    """The look ends if that wait is too long."""
     seen = []
 
     async def pause(seconds, _):
@@ -450,7 +450,7 @@ async def test_a_look_reads_several_pages(sandbox, one):
 
 
 async def test_a_cancelled_send_makes_no_look(sandbox, one):
-    """Its attempt is noted as it is."""
+    """The observer learns the outcome of its attempt."""
     seen = watch(one)
     sandbox.fail_next(before_storing="silent")
     sending = asyncio.create_task(one.send_message(sandbox.channel_id, "hello"))
@@ -464,7 +464,7 @@ async def test_a_cancelled_send_makes_no_look(sandbox, one):
 
 
 async def test_a_send_that_is_cancelled_while_it_looks_has_noted_its_attempt(sandbox, one):
-    """And another that waits for the same read goes on."""
+    """Another send that waits for the same read goes on."""
     sandbox.fail_next(after_storing="close", times=2)
     sandbox.slow_next(0.3, on="read")
     seen = watch(one)
@@ -538,7 +538,7 @@ async def test_a_reply_in_a_users_thread_takes_part_in_it(sandbox, twake, caplog
 
 
 async def test_many_replies_in_a_thread_take_part_once(sandbox, one):
-    """They share it."""
+    """They share one join."""
     thread = sandbox.say("a question")
     ref = MessageRef(sandbox.channel_id, thread["id"])
     await asyncio.gather(*[one.reply(ref, str(n)) for n in range(10)])
@@ -557,7 +557,7 @@ async def test_a_caller_may_not_want_to_take_part(sandbox):
 
 
 async def test_a_thread_that_cannot_be_joined_refuses_the_reply(sandbox, one):
-    """What became of the join does not matter: no reply was stored."""
+    """The result of the join does not matter: no reply was stored."""
     thread = sandbox.say("a question")
     sandbox.fail_next(before_storing="close", on="join")
     with pytest.raises(RefusedError) as caught:
@@ -567,7 +567,7 @@ async def test_a_thread_that_cannot_be_joined_refuses_the_reply(sandbox, one):
 
 
 async def test_threads_that_were_joined_are_forgotten(sandbox, one, monkeypatch):
-    """They are bounded."""
+    """The number of remembered threads is bounded."""
     monkeypatch.setattr("twake_async._node.join.MOST", 2)
     for number in range(3):
         thread = sandbox.say(f"question {number}")
@@ -612,7 +612,7 @@ async def test_a_batch_with_a_journal(sandbox, twake, tmp_path):
 @pytest.mark.parametrize("resume", ["report", "resend"])
 @pytest.mark.parametrize("front_id", [None, "mine"])
 async def test_a_resume_looks_first(sandbox, tmp_path, resume, front_id):
-    """What an earlier run left unknown is delivered where a read finds it, by either policy."""
+    """With either policy, a message left unknown is delivered if a read finds it."""
     journal = Journal(tmp_path / "a.journal")
     given = [MessageDraft(sandbox.channel_id, "n", front_id=front_id)]
     sandbox.fail_next(after_storing="close")
@@ -644,7 +644,7 @@ async def test_a_resume_that_finds_nothing_does_as_it_was_told(sandbox, one, tmp
 
 
 async def test_a_journal_belongs_to_one_api(sandbox, one, tmp_path):
-    """The ids of one mean nothing to the other."""
+    """The ids of one API mean nothing to the other."""
     journal = Journal(tmp_path / "a.journal")
     await deliveries(one, drafts(sandbox), journal=journal)
     async with open_session(sandbox, api="v1") as v1:
@@ -692,7 +692,7 @@ async def test_a_first_call_may_be_a_remove(sandbox, one):
 
 
 async def test_a_login_that_is_told_to_come_later_pauses_the_session(sandbox, one):
-    """As a send that is told so: it is refused, and tried again after the time."""
+    """It is refused, and tried again after that time, as a send is."""
     sandbox.refuse_next(429, retry_after=0, on="login")
     seen = watch(one)
     await one.send_message(sandbox.channel_id, "hello", retry=RetryPolicy(initial_wait=0.01))
@@ -732,7 +732,7 @@ async def test_the_id_of_an_application_may_be_in_capitals(sandbox):
 
 
 async def test_reads_that_confirm_use_connections_again(sandbox, one):
-    """But never that whose last answer named the message."""
+    """They never use the connection whose last answer named the message."""
     sandbox.slow_next(0.05, times=2)
     await asyncio.gather(*[one.send_message(sandbox.channel_id, "warm") for _ in range(2)])
     before = {id(connection) for connection in one._attempts.transport.pool._idle}
@@ -752,7 +752,7 @@ async def test_an_ephemeral_message_needs_no_draft(sandbox, one):
 
 
 async def test_a_thread_that_is_joined_too_slowly_refuses_the_reply(sandbox, one):
-    """The deadline is over the join, too."""
+    """The deadline includes the join."""
     thread = sandbox.say("a question")
     sandbox.slow_next(3.0, on="join")
     with pytest.raises(RefusedError) as caught:
@@ -761,7 +761,7 @@ async def test_a_thread_that_is_joined_too_slowly_refuses_the_reply(sandbox, one
 
 
 async def test_a_thread_that_was_joined_a_moment_ago_is_not_joined_again(sandbox, one):
-    """The reply was refused before that."""
+    """The reply stays refused while the join is recent."""
     thread = sandbox.say("a question")
     ref = MessageRef(sandbox.channel_id, thread["id"])
     joins = one._sender.api.session.joins
@@ -773,7 +773,7 @@ async def test_a_thread_that_was_joined_a_moment_ago_is_not_joined_again(sandbox
 
 
 async def test_a_look_without_a_login_finds_nothing(sandbox, one):
-    """And the outcome stays unknown."""
+    """The outcome stays unknown."""
     await one.send_message(sandbox.channel_id, "first")
     sandbox.fail_next(after_storing="close")
     sandbox.refuse_next("authentication", on="read", times=3)
@@ -793,7 +793,7 @@ async def test_a_resume_that_may_not_look_reports(sandbox, one, tmp_path):
 
 
 async def test_a_look_takes_no_message_that_was_sent_with_its_id(sandbox, one, tmp_path):
-    """The id is told in the error: whoever sends another message with it gets a marker besides."""
+    """The error shows the id: another message that is sent with it gets a marker, too."""
     journal = Journal(tmp_path / "a.journal")
     sandbox.fail_next(before_storing="close")
     [lost] = await deliveries(one, drafts(sandbox, 1), journal=journal)
@@ -803,7 +803,7 @@ async def test_a_look_takes_no_message_that_was_sent_with_its_id(sandbox, one, t
 
 
 async def test_a_look_takes_no_message_that_was_edited_with_its_id(sandbox, one, tmp_path):
-    """An edit sends no `front_id`, so the one of a lost message stands in no other."""
+    """An edit sends no `front_id`, so no other message has the one of a lost message."""
     journal = Journal(tmp_path / "a.journal")
     there = await one.send_message(sandbox.channel_id, "there already", front_id="mine")
     sandbox.fail_next(before_storing="close")
@@ -830,7 +830,7 @@ async def test_a_resume_with_an_id_of_the_callers_finds_what_was_sent_without(
 
 
 async def test_a_look_that_takes_the_time_leaves_none_for_a_wait(sandbox, one):
-    """The deadline is over all of it."""
+    """The deadline includes the look."""
     sandbox.fail_next(before_storing="close")
     sandbox.fail_next(before_storing="silent", on="read", times=9)
     policy = RetryPolicy(on_unknown="resend", initial_wait=8.0)
@@ -862,7 +862,7 @@ async def test_what_a_look_found_costs_no_retry(sandbox, one):
 
 
 async def test_a_session_over_a_client_of_the_callers_closes_at_once(sandbox):
-    """Its connections are not the session's to close: the shared login is cancelled."""
+    """The session does not own its connections, so it cancels the shared login."""
     async with httpx.AsyncClient() as client:
         twake = open_session(sandbox, http_client=client)
         sandbox.fail_next(before_storing="silent", on="login")
@@ -891,7 +891,7 @@ async def test_an_old_refusal_of_a_login_is_not_told_of_a_new_one(sandbox, one):
 
 
 async def test_a_join_and_a_read_log_in_where_they_must(sandbox, one):
-    """Their token may end like any other."""
+    """The token may expire there, too."""
     thread = sandbox.say("a question")
     sandbox.refuse_next("authentication", on="join")
     reply = await one.reply(MessageRef(sandbox.channel_id, thread["id"]), "an answer")
@@ -910,7 +910,7 @@ async def test_a_workspace_that_is_no_id_is_refused(sandbox, workspace):
 
 
 async def test_a_check_says_that_no_workspace_is_set(sandbox):
-    """Each message would need its own."""
+    """Each message would need its own workspace."""
     async with open_session(sandbox, workspace_id=None) as twake:
         found = await twake.check()
     assert found.ok
@@ -918,7 +918,7 @@ async def test_a_check_says_that_no_workspace_is_set(sandbox):
 
 
 async def test_no_recorded_login_shows_the_key(sandbox):
-    """Below a path that nothing serves, neither."""
+    """A login below a path that nothing serves does not show it either."""
     async with open_session(sandbox, base_url=sandbox.url + "/x") as twake:
         with pytest.raises(TwakeError):
             await twake.send_message(sandbox.channel_id, "hello", deadline=2.0)
@@ -927,7 +927,7 @@ async def test_no_recorded_login_shows_the_key(sandbox):
 
 
 async def test_access_tokens_are_not_pickled(one, sandbox):
-    """As credentials are not."""
+    """Credentials are not pickled either."""
     await one.send_message(sandbox.channel_id, "hello")
     for thing in (one._sender.api.api.token, Grant("v", 1.0)):
         with pytest.raises(TypeError, match="cannot be pickled"):

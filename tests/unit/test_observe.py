@@ -150,7 +150,7 @@ async def test_a_message_whose_answer_is_late_is_delivered(server, twake, fault)
 
 
 async def test_nothing_that_was_not_stored_is_delivered(server, twake, waits):
-    """No event comes, and nothing is waited for in a channel that was not observed."""
+    """No event comes; in a channel that was not observed, the send does not wait for one."""
     for fault in ("loses_close", "loses_500", "loses_502"):
         server.do_next(fault)
         await fails(twake.send_message("c1", "Hello"))
@@ -160,7 +160,7 @@ async def test_nothing_that_was_not_stored_is_delivered(server, twake, waits):
 @pytest.mark.parametrize("content", ["Hello", ["a", {"type": "bold", "content": "b"}], [{}, 1.0]])
 @pytest.mark.parametrize("text_form", ["portable", "plain"])
 async def test_any_content_and_a_reply_are_settled(server, content, text_form):
-    """What is compared is what the server stores."""
+    """The comparison uses the content that the server stores."""
     async with open_session(server, text_form=text_form) as twake:
         server.do_next("stores_close")
         message = await twake.send_message("c1", content, parent_message_id="p1")
@@ -168,7 +168,7 @@ async def test_any_content_and_a_reply_are_settled(server, content, text_form):
 
 
 async def test_the_application_may_be_written_in_capitals(server):
-    """The server compares ids so (wire case 20o)."""
+    """The server ignores the case of such ids, too (wire case 20o)."""
     async with open_session(server) as twake:
         twake._sender._echoes.application_id = APPLICATION_ID.upper()
         server.do_next("stores_close")
@@ -179,7 +179,7 @@ async def test_the_application_may_be_written_in_capitals(server):
 
 
 async def test_an_event_that_comes_after_the_attempt_failed_is_waited_for(server, twake, waits):
-    """In a channel that was observed before; it ends the wait at once."""
+    """The channel was observed before; the event ends the wait at once."""
     await observed_before(server, twake)
     server.do_next("stores_close")
     server.delay = 0.05
@@ -193,7 +193,7 @@ async def test_an_event_that_comes_after_the_attempt_failed_is_waited_for(server
 async def test_an_event_is_not_waited_for_in_another_channel_nor_without_reconcile(
     server, twake, waits
 ):
-    """What is there is taken all the same."""
+    """An event that has already come is used."""
     await observed_before(server, twake)
     server.delay = None
     server.do_next("stores_close", "stores_close", "stores_close")
@@ -205,7 +205,7 @@ async def test_an_event_is_not_waited_for_in_another_channel_nor_without_reconci
 
 
 async def test_the_wait_is_a_tenth_of_the_time_that_is_left(server, twake, waits):
-    """It ends `UNKNOWN`, since no event proves nothing."""
+    """It ends `UNKNOWN`, because a missing event proves nothing."""
     await observed_before(server, twake)
     server.do_next("loses_close")
     began = time.monotonic()
@@ -216,7 +216,7 @@ async def test_the_wait_is_a_tenth_of_the_time_that_is_left(server, twake, waits
 
 
 async def test_closing_the_session_ends_the_wait(server, twake, monkeypatch, waits):
-    """It would last a minute; and after the session is closed nothing is waited for."""
+    """It would last a minute; after the session is closed, no send waits."""
     monkeypatch.setattr(echoes, "LONGEST_LOOK", 60.0)
     await observed_before(server, twake)
     server.do_next("loses_close")
@@ -264,7 +264,7 @@ async def test_a_wrong_refusal_is_outranked(server, twake):
 
 
 async def test_wrong_refusals_leave_it_open_which_of_them_stored_it(server, twake):
-    """Two said "later", and one event came: there may be two messages."""
+    """Two answers said "later", and one event came: there may be two messages."""
     server.delay = None
     server.do_next(WRONG_429, WRONG_429, "stores_close")
     made = []
@@ -336,7 +336,7 @@ async def echo_at_resend(server, monkeypatch, request):
 async def test_an_event_that_comes_while_a_resend_waits_for_a_connection_is_taken(
     server, echo_at_resend
 ):
-    """It is looked for just before the request would leave; the connection is given back."""
+    """The send checks for it just before the request would leave, and releases the connection."""
     async with open_session(server, **echo_at_resend) as twake:
         seen = watch(twake)
         server.do_next("stores_close")
@@ -347,7 +347,7 @@ async def test_an_event_that_comes_while_a_resend_waits_for_a_connection_is_take
 
 
 async def test_a_resend_that_had_left_before_the_event_came_may_have_made_a_copy(server, twake):
-    """As with looks."""
+    """The same holds for looks."""
     server.do_next("stores_close", "stores_close")
     server.delay = None
     store, requests = server.store, []
@@ -364,7 +364,7 @@ async def test_a_resend_that_had_left_before_the_event_came_may_have_made_a_copy
 
 
 async def test_a_refusal_after_an_attempt_that_an_event_showed_is_delivered(server, twake):
-    """The refused attempt may have made a copy: who answers wrongly once may do so twice."""
+    """The refused attempt may have made a copy: a server that errs once may err twice."""
     server.do_next("stores_close", "refuses_401")
     server.delay = None
     receive, requests = server.receive, []
@@ -412,7 +412,7 @@ async def test_a_deadline_that_passes_before_a_resend_takes_what_came(server, tw
 
 
 async def test_two_events_with_one_front_id_show_a_copy(server, twake):
-    """Such as where a gateway sends the request twice; the same event twice shows none."""
+    """A gateway may send the request twice; the same event twice shows no copy."""
     for other, twice in ((None, False), ("another", True)):
         server.do_next("stores_close")
         server.posts = lambda event, other=other: [
@@ -430,7 +430,7 @@ async def test_two_events_with_one_front_id_show_a_copy(server, twake):
 
 @pytest.mark.parametrize(("delay", "told"), [(0.0, Outcome.DELIVERED), (None, Outcome.UNKNOWN)])
 async def test_a_cancelled_send_tells_the_observer_what_an_event_showed(server, twake, delay, told):
-    """The exception carries no outcome, as ever."""
+    """The exception carries no outcome."""
     server.do_next("stores_silent")
     server.delay = delay
     seen = watch(twake)
@@ -445,7 +445,7 @@ async def test_a_cancelled_send_tells_the_observer_what_an_event_showed(server, 
 
 
 async def test_a_cancelled_wait_leaves_the_session_as_good_as_before(server, twake):
-    """An event that comes then finds nobody."""
+    """No send waits for an event that comes later."""
     await observed_before(server, twake)
     server.do_next("stores_close")
     server.delay = 0.05
@@ -496,7 +496,7 @@ async def test_the_journal_of_a_batch_says_delivered(server, twake, tmp_path, po
 
 
 async def test_the_journal_counts_no_attempt_that_an_event_made_needless(server, twake, tmp_path):
-    """It came in the pause before it."""
+    """The event came in the pause before that attempt."""
     path = tmp_path / "journal.db"
     server.do_next("stores_close")
     server.delay = 0.05
@@ -528,7 +528,7 @@ async def test_the_journal_counts_no_attempt_that_did_not_leave(server, tmp_path
 async def test_the_journal_says_that_a_refused_attempt_may_have_made_a_copy(
     server, twake, tmp_path
 ):
-    """As the message does."""
+    """The message says so, too."""
     path = tmp_path / "journal.db"
     server.do_next("stores_close", "refuses_401")
     server.delay = None
@@ -551,7 +551,7 @@ async def test_the_journal_says_that_a_refused_attempt_may_have_made_a_copy(
 
 @pytest.mark.parametrize(("delay", "kept"), [(0.0, Outcome.DELIVERED), (None, Outcome.UNKNOWN)])
 async def test_a_cancelled_batch_keeps_what_events_showed(server, twake, tmp_path, delay, kept):
-    """The journal's row is the only one that tells it."""
+    """Only the journal's row shows it."""
     path = tmp_path / "journal.db"
     server.do_next("stores_silent")
     server.delay = delay
@@ -572,7 +572,7 @@ async def test_a_cancelled_batch_keeps_what_events_showed(server, twake, tmp_pat
 
 
 async def test_a_resumed_message_is_not_looked_for(server, twake, tmp_path):
-    """Its id was told by an earlier run: whoever knows it may have given it to another message."""
+    """An earlier run showed its id, so another message may have the same one."""
     path = tmp_path / "journal.db"
     server.do_next("stores_close")
     server.delay = None
@@ -596,7 +596,7 @@ KINDS = list(
 
 @pytest.mark.parametrize("kind", KINDS)
 async def test_a_forged_event_changes_nothing(server, twake, kind, caplog, waits):
-    """Whoever made it: neither the outcome, nor how long is waited."""
+    """It changes neither the outcome nor the length of the wait."""
     server.delay = None
     receive = server.receive
 
@@ -616,14 +616,14 @@ async def test_a_forged_event_changes_nothing(server, twake, kind, caplog, waits
 
 
 async def test_an_event_of_the_other_api_proves_nothing(server, twake):
-    """Whatever it looks like."""
+    """Its content makes no difference."""
     server.do_next("stores_close")
     server.posts = lambda event: twake.observe(attrs.evolve(event, api="node"))
     await fails(twake.send_message("c1", "Hello"))
 
 
 async def test_what_proves_nothing_is_logged_where_its_front_id_is_known(server, twake, caplog):
-    """For who wonders why a message stays unknown."""
+    """The log helps to find out why a message stays unknown."""
     caplog.set_level("DEBUG", "twake_async")
     server.do_next("stores_close")
     server.posts = lambda event: twake.observe(forged_by(event))
@@ -645,7 +645,7 @@ async def test_a_front_id_of_the_callers_proves_nothing(server, twake):
 async def test_a_minted_front_id_that_the_caller_gives_to_another_message_proves_nothing(
     server, twake
 ):
-    """The observer is told of it while the send is under way."""
+    """The observer learns the id while the send is under way."""
     await observed_before(server, twake)
     server.do_next("loses_close")
     seen = watch(twake)
@@ -658,7 +658,7 @@ async def test_a_minted_front_id_that_the_caller_gives_to_another_message_proves
 
 @pytest.mark.parametrize("operation", ["edit", "ephemeral"])
 async def test_the_events_of_edits_and_ephemeral_messages_prove_nothing(server, twake, operation):
-    """An edit is sent again instead; of an ephemeral message no server posts an event."""
+    """An edit is sent again instead; no server posts an event about an ephemeral message."""
     receive = server.receive
 
     def post(request):
@@ -678,7 +678,7 @@ async def test_the_events_of_edits_and_ephemeral_messages_prove_nothing(server, 
 
 
 async def test_an_event_about_a_send_that_has_ended_changes_nothing(server, twake):
-    """It is forgotten with the send."""
+    """The session forgets a send when it ends."""
     server.do_next("stores_close")
     server.delay = None
     requests = []
@@ -721,7 +721,7 @@ async def test_a_bot_may_turn_it_on_before_the_first_event(server):
 
 
 async def test_over_node_events_settle_nothing(server):
-    """No server posts its own messages there: the look serves."""
+    """A Node server does not post an application's own messages, so the look is used."""
     async with TwakeSession("app", "k", group_id="g1", base_url=server.url, api="node") as twake:
         api = twake._sender.api
         twake.observe(event_of({"type": "hook", "event": "new_task", "data": {}}))
@@ -735,7 +735,7 @@ async def test_a_read_back_is_still_refused_over_v1(twake):
 
 
 def test_only_events_are_observed():
-    """Not the body of one."""
+    """The body of an event is refused."""
     twake = TwakeSession("app", "k")
     for other in (None, {"type": "hook"}, b"{}"):
         with pytest.raises(ConfigurationError):
@@ -760,7 +760,7 @@ async def test_an_event_may_be_observed_in_another_thread(server, twake):
 
 
 async def test_an_event_may_be_observed_in_another_loop(server, twake):
-    """Such as that of a web server beside it."""
+    """For example, in the loop of a web server."""
     server.do_next("stores_silent")
 
     async def observe(event):
@@ -776,7 +776,7 @@ async def test_an_event_may_be_observed_in_another_loop(server, twake):
 
 
 def test_an_event_where_no_loop_uses_the_session_is_ignored():
-    """Nothing can be under way: before the first send, and after the loop has ended."""
+    """No send can be under way before the first one, or after the loop has ended."""
     event = event_of({"type": "hook", "event": "new_task", "data": {}})
     twake = TwakeSession("app", "k")
     twake.observe(event)
@@ -871,7 +871,7 @@ def test_other_content_is_not_the_same(sent, stored):
 
 
 def test_content_that_is_too_deep_to_compare_proves_nothing():
-    """The events are parsed to a depth that is less."""
+    """Events are parsed only to a smaller depth."""
     deep: list = []
     for _ in range(100_000):
         deep = [deep]
@@ -885,7 +885,7 @@ def test_content_that_is_too_deep_to_compare_proves_nothing():
     )
 )
 def test_what_is_stored_as_it_was_sent_is_the_same(content):
-    """But for numbers that PHP cannot hold."""
+    """Numbers that PHP cannot hold are the exception."""
     text = json.dumps(content)
     assert is_same(content, json.loads(text))
 
@@ -933,7 +933,7 @@ def test_a_recorded_event_is_the_message_that_was_asked_for(name):
 
 
 def test_a_session_that_observes_sends_what_one_that_does_not_sends():
-    """The same text form, and who sends it."""
+    """The text form and the credentials are the same."""
     draft = MessageDraft("c1", "Hello", front_id="f-1")
     sent = []
     for observes in (False, True):

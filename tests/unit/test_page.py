@@ -99,7 +99,7 @@ async def test_the_page_is_no_request_to_twake(box, page):
     ],
 )
 async def test_only_this_machine_and_the_page_itself_may_read(headers, status):
-    """A name of another place, and another page, get nothing; a link to the page may lead there."""
+    """Other hosts and other pages get nothing; a link on another page may lead there."""
     async with Sandbox() as sandbox, httpx.AsyncClient(trust_env=False) as http:
         answer = await http.get(f"{sandbox.url}/", headers=headers)
         assert answer.status_code == status
@@ -110,7 +110,7 @@ async def test_only_this_machine_and_the_page_itself_may_read(headers, status):
 
 
 async def test_a_name_that_is_allowed_is_answered():
-    """As for a container: the page and its acts, by that name."""
+    """A container needs this: the page and its acts work under that name."""
     async with (
         Sandbox(allow_hosts=["twake.local"]) as sandbox,
         httpx.AsyncClient(trust_env=False) as http,
@@ -134,7 +134,7 @@ async def test_a_name_that_is_allowed_is_answered():
     ],
 )
 async def test_what_changes_something_comes_as_json_from_the_page_itself(headers):
-    """No form of another page can send that, and no program by mistake."""
+    """A form of another page cannot send it, and no program sends it by mistake."""
     async with Sandbox() as sandbox, httpx.AsyncClient(trust_env=False) as http:
         named = {name: value.replace("SELF", sandbox.url) for name, value in headers.items()}
         act = json.dumps(
@@ -150,7 +150,7 @@ async def test_what_changes_something_comes_as_json_from_the_page_itself(headers
     [("GET", "/_page/act", 405), ("POST", "/", 405), ("PUT", "/_page/events", 405), ("HEAD", "/", 200)],
 )  # fmt: skip
 async def test_other_methods_do_nothing(page, method, path, status):
-    """Each path has the one that is meant."""
+    """Each path accepts only its own method."""
     assert (await page.http.request(method, path)).status_code == status
 
 
@@ -279,7 +279,7 @@ async def test_a_reset_begins_again(box, page):
 
 
 async def test_whoever_missed_too_much_begins_again(box, page):
-    """The changes that are kept have an end."""
+    """The number of changes that are kept is limited."""
     async with page.watch() as watching:
         last = (await watching.until("ready"))[-1].id
     feed = box._server.site.stream.feed
@@ -337,7 +337,7 @@ async def test_people_act_and_the_bot_hears_it(box, page):
 
 
 async def test_a_window_that_the_bot_opens_is_shown_and_answered(box, page):
-    """To the person whose window it is, and it goes when it is closed."""
+    """The person whose window it is sees it, and it goes when it is closed."""
     bot = AsgiBot()
     box.connect(bot, path="/secret")
     async with page.watch("bob") as watching, session(box) as twake:
@@ -402,7 +402,7 @@ async def test_each_fault_by_hand_is_met_by_the_next_save(box, page, fault, outc
 
 
 async def test_a_slow_answer_and_all_well_again(box, page):
-    """The fault is told with its time, and may be taken back before it is met."""
+    """The page shows the fault with its time; it can be withdrawn before a request meets it."""
     await page.act(do="fault", fault="slow")
     assert box._twake.script.waiting() == ["write: late after storing"]
     await page.act(do="fault", fault="none")
@@ -425,7 +425,7 @@ async def test_nothing_can_be_reached_for_a_while_and_nothing_is_missed(box, pag
 
 
 async def test_the_sandbox_may_end_during_an_outage(page, box):
-    """It waits for nothing."""
+    """The end of the sandbox does not wait."""
     await page.act(do="fault", fault="unreachable")
     box._server.stop()
     assert not box._server._outage.is_alive()
@@ -459,7 +459,7 @@ async def test_no_key_no_token_and_no_login_is_shown(box, page):
 
 
 async def test_an_event_that_the_bot_does_not_answer_is_told_as_bad(box, page):
-    """With why; the bot may be started again while the page stays."""
+    """The page shows the reason; the bot may start again while the page stays open."""
     box.connect("http://127.0.0.1:9/bot")
     async with page.watch() as watching:
         await page.act(do="type", channel=box.channel_id, text="/bot go")
@@ -545,7 +545,7 @@ async def test_what_happened_can_be_copied_as_a_test_that_passes(box, page, pyte
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example[0])
 def test_each_example_is_shown_without_a_problem(example):
-    """And copied as Python and as JSON it is the same message."""
+    """Copied as Python and as JSON it is the same message."""
     told = built(example[1], reader_id=ALICE)
     assert told["problems"] == []
     assert told["pieces"]

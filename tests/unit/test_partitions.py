@@ -1,4 +1,4 @@
-"""Partitions that are sent beside other machines: which are taken, and how it ends. No database."""
+"""Partitions beside other machines: which ones are taken, and how it ends. No database."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ async def test_what_others_hold_or_have_done_is_not_taken_and_is_waited_for():
 
 @pytest.mark.parametrize("reason", ["locked", "taken_over"])
 async def test_a_partition_that_another_process_took_is_left_to_it(reason):
-    """It is taken again only where that process has not done it."""
+    """It is taken again only if that process has not finished it."""
     world = World(3, errors={1: [lost(reason)]})
     found = await collect(world.run())
     assert Counter(one.draft.channel_id for one in found) == {"c0": 3, "c1": 3, "c2": 3}
@@ -109,7 +109,7 @@ async def test_a_partition_that_another_process_took_is_left_to_it(reason):
 
 
 async def test_another_error_ends_all_partitions_and_is_raised():
-    """What was delivered before is yielded."""
+    """Earlier deliveries are yielded."""
     world = World(6, errors={n: [lost("full")] for n in range(6)})
     with pytest.raises(JournalError) as caught:
         await collect(world.run(1))
@@ -118,7 +118,7 @@ async def test_another_error_ends_all_partitions_and_is_raised():
 
 
 async def test_it_ends_once_its_event_is_set():
-    """At once where it only waits, and with what is on its way where it sends."""
+    """A run that only waits ends at once; one that sends first ends what is under way."""
     stop = asyncio.Event()
     world = World(2, held={0, 1})
     task = asyncio.create_task(collect(world.run(stop=stop)))
@@ -149,7 +149,7 @@ async def test_cancelled_it_cancels_what_is_on_its_way():
 
 
 async def test_cancelled_while_it_ends_it_cancels_what_is_on_its_way():
-    """It was left early, and a message took its time."""
+    """It was left early, and one message took long."""
     ended = asyncio.Event()
 
     async def send(number, stop):

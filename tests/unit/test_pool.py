@@ -202,7 +202,7 @@ async def test_a_wait_that_is_over_takes_no_turn():
 
 
 async def test_where_no_connection_was_ever_opened_none_is_busy():
-    """Those that others have are still being opened: the server may be down."""
+    """The acquired connections are still being opened: the server may be down."""
     pool = pool_of(1)
     await take(pool)
     (waiting,) = taking(pool, seconds=0.02)
@@ -638,7 +638,7 @@ async def test_a_connection_that_is_released_meanwhile_serves_the_queue():
 
 
 async def test_after_a_send_that_ended_while_it_connected_the_pool_connects():
-    """The next send may have as little time, so the attempt is made without one, and at once."""
+    """The next send may have as little time, so the pool connects at once, without a send."""
     network = Network()
     network.opened.clear()
     pool = pool_of(3, network)
@@ -716,7 +716,7 @@ async def test_four_may_connect_at_once():
 
 
 async def test_a_failure_rejects_all_that_wait_to_connect():
-    """What they would try has just failed; its exception is the cause."""
+    """The same attempt has just failed; its exception is the cause."""
     limiter = ConnectLimiter()
     for _ in range(4):
         await limiter.acquire()

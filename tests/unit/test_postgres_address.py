@@ -34,7 +34,7 @@ def test_this_machine_needs_no_certificate(text):
 
 @pytest.mark.parametrize("text", [*ELSEWHERE, "service=twake"])
 def test_another_host_has_to_prove_who_it_is(text, monkeypatch):
-    """By default, and not less unless that was said."""
+    """By default; only an explicit argument allows less."""
     assert parameters(text)["sslmode"] == "verify-full"
     assert isinstance(parameters(f"{text} sslmode=require"), ConfigurationError)
     assert parameters(f"{text} sslmode=require", unverified=True)["sslmode"] == "require"
@@ -87,7 +87,7 @@ def test_a_password_in_the_arguments_is_refused_and_shown_nowhere(text):
 
 @pytest.mark.parametrize("text", ["host=127.0.0.1 port=1", "host=db.example.org sslmode=require"])
 def test_the_password_of_the_environment_is_shown_nowhere(text, monkeypatch):
-    """Neither by the object, nor when it is pickled, nor by an error."""
+    """The object, its pickled form and the errors do not show it."""
     monkeypatch.setenv("TWAKE_JOURNAL", "host=localhost")
     journal = PostgresJournal(batch="november")
     monkeypatch.setenv("TWAKE_JOURNAL", f"{text} password={SECRET} user={SECRET}x")

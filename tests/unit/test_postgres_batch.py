@@ -51,7 +51,7 @@ def drafts(count, channels=3):
 
 
 async def test_a_partition_is_sent_and_its_journal_has_the_outcomes(conninfo):
-    """Of all machines, and by key."""
+    """The journal counts the outcomes of all machines, and has the entries by key."""
     journal = PostgresJournal(conninfo, batch="november", parts=4)
     found = await collect(stream(drafts(100), at_once, plan(journal=journal.part(1), key=key_of)))
     assert [one.outcome for one in found] == [Outcome.DELIVERED] * 100
@@ -94,7 +94,7 @@ async def run_of(conninfo, items, send=at_once, *, part=1, **options):
 
 
 async def test_a_partition_that_was_left_early_goes_on_where_it_ended(conninfo):
-    """What was delivered is reported from the journal and not sent again."""
+    """Delivered messages are reported from the journal and not sent again."""
     journal = PostgresJournal(conninfo, batch="november", parts=4)
     sent = []
 
@@ -117,7 +117,7 @@ async def test_a_partition_that_was_left_early_goes_on_where_it_ended(conninfo):
 
 
 async def test_a_partition_that_is_done_yields_nothing_until_another_round(conninfo):
-    """Else a task queue that gives the job again would send what was refused, for ever."""
+    """Otherwise a task queue that repeats the job would send refused messages for ever."""
     journal = PostgresJournal(conninfo, batch="november", parts=1)
 
     async def again(send):
@@ -150,7 +150,7 @@ async def test_a_changed_draft_and_a_key_given_twice_are_not_sent(conninfo):
 
 
 async def test_unknowns_are_reported_and_sent_again_only_if_asked(conninfo):
-    """With the front_id of the first run, and said to be perhaps there twice."""
+    """They have the front_id of the first run, and are marked as possible duplicates."""
     items = [MessageDraft("c1", "a")]
     journal = PostgresJournal(conninfo, batch="november", parts=1)
     first = await collect(
@@ -181,7 +181,7 @@ async def test_a_front_id_that_the_database_cannot_keep_is_not_sent(conninfo, se
 
 
 async def test_a_part_needs_keys_and_only_a_journal_is_a_journal(conninfo):
-    """Both are said before anything is read."""
+    """Both errors come before anything is read."""
     journal = PostgresJournal(conninfo, batch="november")
     with pytest.raises(ConfigurationError) as caught:
         plan(journal=journal.part(0))
@@ -217,7 +217,7 @@ def batch_of(conninfo, items, send, into):
 
 
 async def test_a_batch_that_was_taken_over_yields_nothing_more(conninfo):
-    """Least of all NOT_SENT: another process delivers those messages."""
+    """It must not report NOT_SENT: another process delivers those messages."""
     sender, seen = Sender(), []
     batch = batch_of(conninfo, drafts(40, 8), sender, seen)
     await until(lambda: len(sender.waiting) == 8)
@@ -304,7 +304,7 @@ async def test_a_journal_that_breaks_at_a_look_ends_the_batch_before_anything_is
 async def test_an_intent_that_is_too_old_is_committed_again_before_its_request_leaves(
     conninfo, server, monkeypatch
 ):
-    """A process that stood still asks the fence first, and sends nothing where it was taken over."""
+    """A process that was frozen asks the fence first, and sends nothing if it was taken over."""
     is_old = [True, False]
     monkeypatch.setattr(intents, "is_valid", lambda *_: not (is_old and is_old.pop(0)))
     journal = PostgresJournal(conninfo, batch="november", parts=4)
@@ -333,7 +333,7 @@ async def test_an_intent_that_is_too_old_is_committed_again_before_its_request_l
 
 @pytest.mark.parametrize("resume", ["report", "resend"])
 async def test_what_a_killed_process_left_is_looked_for_first(conninfo, monkeypatch, resume):
-    """After the wait; what is found is delivered, and not sent again."""
+    """The look comes after the wait; a message that it finds is delivered, not sent again."""
     monkeypatch.setattr(intents, "VALID", 0.2)
     journal = PostgresJournal(conninfo, batch="november", parts=1)
     with Sandbox(release="2023") as sandbox:
@@ -375,7 +375,7 @@ async def test_a_rate_is_that_of_all_machines_together(conninfo):
 
 
 async def test_a_pause_that_the_server_asked_of_one_slows_all(conninfo, server):
-    """What one process heard holds the next message of the others."""
+    """A pause that one process learns of holds the next message of the others."""
     journal = PostgresJournal(conninfo, batch="november", parts=4)
     async with session(server) as one, session(server) as other:
         options = {"key": key_of, "in_flight": 1}

@@ -118,7 +118,7 @@ def test_a_killed_run_of_the_tests_leaves_no_server(tmp_path: Path):
 
 
 def test_no_program_is_a_reason(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    """What is missing is said, and the tests are skipped with it."""
+    """The reason names what is missing, and the tests are skipped with it."""
     monkeypatch.setenv("TWAKE_TEST_POSTGRES", str(tmp_path))
     assert "no PostgreSQL" in str(find_programs(tmp_path))
 

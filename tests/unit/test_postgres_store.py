@@ -74,7 +74,7 @@ def test_another_target_is_refused_and_so_are_positions(conninfo):
 
 
 def test_a_claim_is_there_when_it_was_written_and_so_is_its_outcome(conninfo):
-    """Each in one statement; what was found later is the same entry."""
+    """Each takes one statement; a lookup finds the same entry."""
     with opened(conninfo) as held:
         intent = claim(held)
         assert held.write([intent]) == {}
@@ -218,7 +218,7 @@ def entry(run, outcome=None, **fields):
     ],
 )
 def test_what_a_claim_may_take(row, may):
-    """What is absent, its own, or ended so that it may be sent."""
+    """A row that is absent, its own, or ended in a way that allows another send."""
     found = None if row is None else Held(*row)
     assert may_claim(entry(2, unknown_requests=1), 1, found) is may
 
@@ -236,7 +236,7 @@ def test_what_a_claim_may_take(row, may):
     ],
 )
 def test_what_an_outcome_may_replace(row, outcome, may):
-    """A row of its own run; a delivery also what is unknown."""
+    """A row of its own run; a delivery may also replace an unknown outcome."""
     assert may_write(entry(2, outcome), 1, None if row is None else Held(*row)) is may
 
 
@@ -289,7 +289,7 @@ def test_a_takeover_just_after_another_waits_for_the_same_channels(conninfo):
 
 
 def test_a_process_whose_partition_was_taken_over_commits_nothing(conninfo):
-    """Neither a claim, nor an outcome, nor its end; it hears of it with the first statement."""
+    """It writes no claim, no outcome and no end; its first statement tells it so."""
     with opened(conninfo) as held:
         intent = claim(held)
         held.write([intent])
@@ -327,7 +327,7 @@ def test_outcomes_that_could_not_be_written_before_are_written_late(conninfo):
 
 
 def test_a_late_delivery_is_left_where_the_journal_itself_is_refused(conninfo, monkeypatch):
-    """For example, a pooler stands between since a moment ago."""
+    """For example, somebody has just put a pooler in between."""
 
     def refuse(store, entries):
         raise JournalError("pooled", reason="pooled")
@@ -384,7 +384,7 @@ def test_a_session_that_was_ended_is_replaced_with_the_same_lock_and_epoch(conni
 
 
 def test_the_session_that_holds_the_lock_without_its_process_is_ended(conninfo):
-    """Where the server does not know that the connection is gone, the process itself says so."""
+    """If the server does not know that the connection is gone, the process ends the session."""
     with opened(conninfo) as held:
         lost = held._connection
         held._connection = held.source.connect()
@@ -439,7 +439,7 @@ class Failing:
 
 
 def test_a_statement_that_may_pass_is_made_again(conninfo, monkeypatch):
-    """A limit of time, a lock, a conflict; any other error is the caller's to see."""
+    """A time limit, a lock, a conflict; any other error goes to the caller."""
     with opened(conninfo) as held:
         states = ["57014", "55P03", "40P01"]
         failing = Failing(monkeypatch, *(StatementError(state, "later") for state in states))
@@ -456,7 +456,7 @@ def test_a_statement_that_may_pass_is_made_again(conninfo, monkeypatch):
 
 @pytest.mark.parametrize("times", [1, 2])
 def test_a_connection_is_tried_again_until_the_database_is_there(conninfo, monkeypatch, times):
-    """It may be starting: at the begin of a run, and during it."""
+    """It may be starting: at the beginning of a run, and during it."""
     monkeypatch.setattr(store, "PAUSE", 0.0)
     connect, left = store.Connection.open, []
 
@@ -500,7 +500,7 @@ def test_a_connection_that_cannot_be_set_up_is_closed(conninfo, monkeypatch):
 
 
 def test_a_transaction_that_fails_is_rolled_back(conninfo):
-    """And the connection goes on."""
+    """The connection stays usable."""
     with opened(conninfo) as held:
 
         def broken():
@@ -562,7 +562,7 @@ def test_a_session_that_ends_during_a_statement_has_no_answer(conninfo):
 
 
 def test_the_session_has_its_settings_whatever_the_database_has(postgres):
-    """REPEATABLE READ would miss an open intent; without synchronous_commit it would be none."""
+    """REPEATABLE READ would miss an open intent; synchronous_commit makes an intent durable."""
     with postgres.database() as name:
         conninfo = postgres.conninfo(name)
         for setting in (
@@ -610,7 +610,7 @@ def test_a_pooler_between_is_refused(postgres, conninfo):
 
 
 class pooled:  # noqa: N801
-    """A forwarder that says another process id than the server's, as poolers do."""
+    """A forwarder that gives another process id than the server's, as poolers do."""
 
     def __init__(self, port):
         self.port = port
@@ -770,7 +770,7 @@ def test_a_database_that_is_full_says_so(full_conninfo):
 
 
 def test_the_documented_tables_are_the_tables():
-    """docs/journal.md shows the very statements that make them."""
+    """docs/journal.md shows the statements that make them."""
     text = (DOCS / "journal.md").read_text(encoding="utf-8")
     [shown] = re.findall(r"```postgresql\n(CREATE.*?)```", text, re.DOTALL)
     assert shown == SCHEMA
@@ -791,7 +791,7 @@ def test_the_tables_are_those_of_the_documented_statements(conninfo):
 
 
 def test_the_documented_question_is_answered(conninfo):
-    """docs/journal.md asks the tables as people may."""
+    """docs/journal.md queries the tables as people may."""
     text = (DOCS / "journal.md").read_text(encoding="utf-8")
     [question] = re.findall(r"```postgresql\n(SELECT.*?)```", text, re.DOTALL)
     with opened(conninfo) as held:
@@ -800,7 +800,7 @@ def test_the_documented_question_is_answered(conninfo):
 
 
 def test_tables_of_another_version_are_refused(conninfo):
-    """And they are not changed."""
+    """The tables are not changed."""
     with opened(conninfo):
         pass
     ask(conninfo, "UPDATE twake_async.journal SET version = 2")
@@ -834,7 +834,7 @@ def test_a_database_that_is_read_only_says_so(postgres, conninfo):
 
 
 def test_a_connection_string_that_is_gone_is_an_error_of_the_journal(monkeypatch):
-    """The variable may have been taken away since."""
+    """The variable may have been unset since."""
     monkeypatch.setenv("TWAKE_JOURNAL", "host=127.0.0.1")
     journal = PostgresJournal(batch="november")
     monkeypatch.delenv("TWAKE_JOURNAL")

@@ -1,4 +1,4 @@
-"""Proxies: which one is used, for which hosts none is, and what errors say about it."""
+"""Proxies: which one is used, which hosts need none, and what errors say about it."""
 
 from __future__ import annotations
 
@@ -273,7 +273,7 @@ def test_this_machine_is_reached_without_the_environments_proxy(environment, hos
     ],
 )
 def test_other_machines_are_not_taken_for_this_one(host):
-    """Nor are names that only look like its own."""
+    """Names that only look like its own are not this machine either."""
     assert not is_own(host)
 
 

@@ -147,7 +147,7 @@ def test_a_node_is_shown_as_the_client_shows_it(node, expected):
     [(50, "50"), ("12.5", "12.5"), (-1, "0"), (200, "100"), ("x", "0"), (None, "0"), ("nan", "0")],
 )
 def test_a_progress_bar_shows_its_share(told, share):
-    """What is no number of per cent shows an empty bar, or a full one."""
+    """A value that is no percentage shows an empty bar or a full one."""
     assert f'max="100" value="{share}"' in seen({"type": "progress_bar", "progress": told})
 
 
@@ -189,7 +189,7 @@ def test_a_content_is_shown_in_each_of_its_forms(content, expected):
     ],
 )
 def test_where_the_client_shows_an_error_so_does_this(content):
-    """One node that the client's code throws at takes the place of the whole message."""
+    """If the client's code throws at one node, the error replaces the whole message."""
     assert ERROR in seen(["before", content])
     assert problem(["before", content])
     assert problem("fine") is None
@@ -199,7 +199,7 @@ def test_where_the_client_shows_an_error_so_does_this(content):
 
 
 def test_a_reader_sees_their_own_content_of_a_keyed_node():
-    """Others see the content of the node; what was put in place is not looked into again."""
+    """Others see the content of the node; the replacement is not searched for keys again."""
     content = {
         "prepared": [
             {"type": "nop", "key": "k", "content": ["all"]},
@@ -259,7 +259,7 @@ class Reading(html.parser.HTMLParser):
 @pytest.mark.parametrize("name", sorted(KNOWN_TYPES))
 @pytest.mark.parametrize("text", HOSTILE)
 def test_hostile_text_in_any_attribute_of_any_node_stays_text(name, text):
-    """No tag, no attribute and no address comes of it that could run or load something."""
+    """It makes no tag, no attribute and no address that could run or load something."""
     node = dict.fromkeys(_ATTRIBUTES, text) | {"type": name}
     node |= {"values": [{"name": text, "value": text, "selected": text}]}
     reading = Reading()
@@ -300,7 +300,7 @@ _CONTENTS = st.one_of(
 @given(_CONTENTS, st.dictionaries(_TEXTS, _VALUES))
 @settings(max_examples=400)
 def test_every_content_is_shown_or_is_an_error(content, own):
-    """Nothing that JSON can hold brings the renderer down, and each address in it is safe."""
+    """No JSON makes the renderer fail, and each address in the result is safe."""
     pieces = shown(content, reader_id="r", specific={"r": own})
     data = json.dumps(to_data(pieces))
     assert "javascript:" not in "".join(re.findall(r'"(?:href|src)": "([^"]*)"', data))
@@ -327,7 +327,7 @@ def test_no_element_can_be_made_that_does_harm(wrong):
 
 
 def test_addresses_are_safe_or_are_none():
-    """Only http, https and mailto, with a host or an address, and without anything unseen."""
+    """Only http, https and mailto, with a host or an address, and without invisible characters."""
     assert all(map(is_safe, ("http://a", "https://a.org/b?c#d", "mailto:a@b")))
     assert not any(
         map(is_safe, ("", "a", "//a", "http:", "http://a:b", "ftp://a", "mailto:a", "http://a b"))
@@ -340,7 +340,7 @@ def test_addresses_are_safe_or_are_none():
 
 
 def test_what_is_nested_too_deep_is_cut_and_said_so():
-    """A reader of this package may be deep in calls itself."""
+    """The caller may already be deep in the stack."""
     content = "end"
     for _ in range(300):
         content = {"type": "bold", "content": [content]}
@@ -370,7 +370,7 @@ def flat(value):
 
 @pytest.mark.parametrize("case", CASES["cases"], ids=lambda case: case["input"][:30])
 def test_markdown_is_compiled_as_the_client_does(case):
-    """Its recorded results, but for ids of names and for emojis, which the client has to look up."""
+    """The recorded results, except ids of names and emojis, which the client has to look up."""
     if case["input"].startswith(("@me", "😀", "👍")):
         pytest.skip("the client looks it up")
     expected = re.sub(r":[0-9a-f]{8}-[0-9a-f-]{27}\"", '"', json.dumps(case["output"]["prepared"]))
@@ -385,7 +385,7 @@ def test_markdown_in_markdown_ends_somewhere():
 
 @pytest.mark.parametrize("text", ["[", "[a](", "`a\n", "[x] **a\n", "[a] (b) "])
 def test_markers_without_an_end_stay_text(text):
-    """Each is looked at once on its line: nobody can make a reader wait with a long message."""
+    """Each marker is checked once on its line, so a long message cannot make a reader wait."""
     nodes = [one for one in flat(compiled(text * 2000)) if not isinstance(one, str)]
     assert {node["start"] for node in nodes} <= {"\n"}
 
@@ -419,7 +419,7 @@ def test_a_tree_and_a_message_show_themselves_in_a_notebook():
 
 
 def test_a_page_of_its_own_loads_and_runs_nothing():
-    """Its policy says so, and no script stands in it."""
+    """Its policy says so, and it contains no script."""
     page = whole_page(block(shown(encode(Button("a", action_id="x")))), "<title>")
     assert "default-src 'none'" in page
     assert "<title>&lt;title&gt;</title>" in page

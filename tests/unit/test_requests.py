@@ -168,7 +168,7 @@ def test_an_ephemeral_message_goes_out_as_the_server_reads_it():
 
 
 def test_an_ephemeral_message_replaces_another_by_its_id():
-    """The replaced id is sent and is what the answer may speak of."""
+    """The replaced id is sent, and the answer may name it."""
     request, document = sent(ephemeral_id="e")
     assert document["message"]["ephemeral_id"] == "e"
     assert "_once_ephemeral_message" not in document["message"]
@@ -417,7 +417,7 @@ def test_a_lone_surrogate_in_plain_text_is_refused():
     ],
 )
 def test_extra_does_not_go_round_the_fields(name):
-    """A field of the draft given in `extra` would escape its checks; the error says where to."""
+    """A field of the draft in `extra` would escape its checks; the error says where it belongs."""
     with pytest.raises(
         InvalidDraftError, match="is a field of MessageDraft: give it there"
     ) as caught:
@@ -426,7 +426,7 @@ def test_extra_does_not_go_round_the_fields(name):
 
 
 def test_a_minted_front_id_is_a_random_uuid():
-    """As `uuid.uuid4()` writes it, and another each time."""
+    """It has the form of `uuid.uuid4()`, and is another one each time."""
     minted = [encode_save(MessageDraft("c", "x"), group_id="g").front_id for _ in range(100)]
     found = [uuid.UUID(front_id) for front_id in minted]
     assert [str(each) for each in found] == minted

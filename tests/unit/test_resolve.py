@@ -57,7 +57,7 @@ async def test_an_address_needs_no_lookup(monkeypatch):
 
 
 async def test_all_waits_for_one_name_share_one_lookup(system):
-    """A cancelled one leaves it to the others; another port, or a later time, needs another one."""
+    """A cancelled wait leaves it to the others; another port or a later time needs a new lookup."""
     resolver = Resolver()
     waiting = [asyncio.create_task(resolver.resolve("chat.test", 80)) for _ in range(50)]
     other = asyncio.create_task(resolver.resolve("chat.test", 81))
@@ -147,7 +147,7 @@ async def test_unanswered_lookups_are_limited(system, monkeypatch):
 
 @pytest.mark.parametrize("transport", [None, "fast"])
 async def test_sends_that_wait_for_a_resolver_end_with_their_deadline(system, transport):
-    """None of them left, and all of them asked once."""
+    """No request left, and all sends shared one lookup."""
     async with TwakeSession(
         "app",
         "k",

@@ -1,4 +1,4 @@
-"""What reads the answers to the calls around the messages: any JSON is read, or is no answer."""
+"""The readers of answers to the calls beside the messages: any JSON is read, or is no answer."""
 
 from __future__ import annotations
 
@@ -53,12 +53,12 @@ READERS = {
 @pytest.mark.parametrize("name", READERS)
 @given(DOCUMENTS)
 def test_any_answer_is_read_or_is_an_error(name, document):
-    """A reader that raised would end a call in an error of Python's."""
+    """A reader that raises would end a call with an error of Python's."""
     READERS[name](document)
 
 
 def test_numbers_of_servers():
-    """Digits are one; more of them than a size has are not."""
+    """Digits are a number; more digits than a size has are none."""
     assert [number(one) for one in (5, "5", "", "-5", "5.0", True, None, "9" * 5000)] == [
         *(5, 5),
         *[None] * 6,

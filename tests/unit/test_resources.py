@@ -155,7 +155,7 @@ async def test_the_user_of_a_token(server, twake):
 
 
 async def test_a_token_of_another_application_is_refused(server, twake):
-    """The server answers for it all the same (recorded); nothing of the token is in the error."""
+    """The server answers for it (recorded); the error shows no part of the token."""
     foreign = recorded("r10-token-ok").text.replace(APPLICATION, "another-application")
     server.post("/core/token").respond(text=foreign, headers={"content-type": "application/json"})
     with pytest.raises(RefusedError, match="another application") as caught:
@@ -187,7 +187,7 @@ CALLS = {
 
 
 def error_of(name: str) -> type[Exception] | None:
-    """Return what the recorded answer to a call that cannot work is to be; None for no error."""
+    """Return the error that a recorded answer to a failed call must become; None for no error."""
     answer = CASES[name]["response"]
     said = answer["body"] if answer["status"] == 200 and answer["body"].startswith("{") else "{}"
     words = json.loads(said).get("error", "")
@@ -211,7 +211,7 @@ REFUSED = [
 
 
 def test_enough_refusals_were_recorded():
-    """Or the next test would not mean much."""
+    """Otherwise the next test would not mean much."""
     assert len(REFUSED) > 15
     assert {route for _, route in REFUSED} >= set(CALLS) - {"core/token", "general/configure_close"}
 
@@ -267,7 +267,7 @@ async def test_arguments_that_the_server_does_not_take(server, twake, name, rout
 
 @pytest.mark.parametrize("words", ["payload_error", "invalid_token"])
 async def test_a_save_is_refused_by_none_of_these_words(server, twake, words):
-    """No server was seen to say them of a message: its outcome stays unknown."""
+    """No server was seen to use them for a message, so its outcome stays unknown."""
     server.post("/messages/save").respond(json={"error": words, "_cookies": []})
     with pytest.raises(OutcomeUnknownError):
         await twake.send_message("c", "hello")
@@ -291,7 +291,7 @@ async def test_an_unknown_error_may_follow_a_write(server, twake):
 
 @pytest.mark.parametrize("route", sorted(set(CALLS) - {"tasks/task/save"}))
 async def test_what_may_be_asked_twice_is_asked_again(server, twake, route):
-    """An answer of a gateway's is no answer."""
+    """A gateway's answer proves nothing."""
     calls = server.post(f"/{route}").respond(502)
     with pytest.raises(OutcomeUnknownError):
         await CALLS[route](twake)
@@ -341,7 +341,7 @@ def echo(request: httpx.Request) -> httpx.Response:
 
 
 async def test_a_message_whose_channel_is_not_known_was_not_sent(server, twake):
-    """What is unknown is the channel."""
+    """Only the channel is unknown."""
     server.post("/channels/get_direct_channel").respond(502)
     save = server.post("/messages/save")
     with pytest.raises(NotSentError) as caught:
@@ -398,7 +398,7 @@ async def test_what_cannot_work_is_said_before_a_byte_leaves(server, twake, call
 
 @pytest.mark.parametrize("route", sorted(CALLS))
 async def test_without_a_group_nothing_is_asked(server, route):
-    """But for a token, which belongs to one."""
+    """A token is the exception: it belongs to a group."""
     async with TwakeSession("id", "key", base_url=URL) as twake:
         server.post("/core/token").mock(recorded("r16-token-empty"))
         with pytest.raises(RefusedError if route == "core/token" else ConfigurationError):
@@ -452,7 +452,7 @@ async def test_a_token_of_the_sandbox():
 
 
 async def test_a_connection_whose_answer_named_the_user_is_used_again():
-    """Others are not: nothing shows that the answer belonged to the request."""
+    """Other connections are not: nothing shows that the answer belonged to the request."""
     async with Sandbox() as sandbox:
         keys = (sandbox.public_id, sandbox.private_api_key)
         place = {"group_id": sandbox.group_id, "base_url": sandbox.url}
@@ -465,7 +465,7 @@ async def test_a_connection_whose_answer_named_the_user_is_used_again():
 
 
 async def test_a_policy_that_resends_messages_resends_no_other_call(server):
-    """A second task, or a second folder, is what nobody asked for."""
+    """Nobody asked for a second task or a second folder."""
     resend = RetryPolicy(on_unknown="resend", initial_wait=0.001)
     transport = httpx.AsyncHTTPTransport()
     async with TwakeSession(

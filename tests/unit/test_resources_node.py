@@ -55,7 +55,7 @@ class Recorded:
         self.parts = self.request["path"].partition("?")[0].split("/")
 
     def id_after(self, name: str) -> str:
-        # The last of that name: services are called so, too.
+        # The last part of that name: a service of the server may have the same name.
         return self.parts[len(self.parts) - self.parts[::-1].index(name)]
 
 
@@ -169,7 +169,7 @@ async def test_a_list_ends_where_the_server_goes_round_in_a_circle(router, twake
 
 @pytest.mark.parametrize("name", LISTS)
 async def test_the_deadline_is_over_all_pages(router, twake, name):
-    """As it is over a call."""
+    """One deadline covers them, as it covers a single call."""
     numbers = itertools.count()
 
     def endless(request: httpx.Request) -> httpx.Response:
@@ -252,7 +252,7 @@ async def test_a_recorded_refusal_of_a_dialog(router, twake, server):
 @pytest.mark.parametrize("server", SERVERS)
 @pytest.mark.parametrize(("name", "reactions"), [("reaction", [":heart:"]), ("reaction-off", [])])
 async def test_reactions(recorded, twake, server, name, reactions):
-    """All of the application's at once."""
+    """A call sets all reactions of the application at once."""
     case = recorded(server, name)
     ref = MessageRef("c", case.id_after("messages"), case.id_after("threads"))
     message = await twake.messages.react(ref, reactions, group_id=case.id_after("companies"))
@@ -272,7 +272,7 @@ async def test_a_message_that_is_not_there(router, twake):
     [{}, {"resource": 1}, {"resource": {"id": "other"}}, {"resources": 1}, {"resources": {}}],
 )
 async def test_an_answer_about_something_else_proves_nothing(router, twake, document):
-    """Whatever stands in it; a list that is none, too."""
+    """No content of it proves anything, nor does a value that is no list."""
     router.route().respond(json=document)
     router.post("/api/console/v1/login").respond(json=LOGGED_IN)
     never = RetryPolicy.never()
@@ -291,7 +291,7 @@ async def test_an_answer_about_something_else_proves_nothing(router, twake, docu
 
 
 async def test_what_is_not_there_tells_its_attempts(router, twake):
-    """As any error does that came from the server."""
+    """So does any error that came from the server."""
     words = {"statusCode": 404, "error": "Not Found", "message": "no such thing"}
     router.get(path__regex="/channels/").respond(json=words)
     with pytest.raises(NotFoundError, match=r"after 1 attempt in .* s") as caught:
@@ -568,7 +568,7 @@ async def test_the_sandbox_shows_channels_and_people_as_recorded(sandbox, real):
 
 @pytest.mark.parametrize("release", ["2022", "2023"])
 async def test_the_sandbox_gives_a_hundred_rows_at_once(release):
-    """And so a long list is read in pages."""
+    """So a long list is read in pages."""
     channels = {
         f"c{number}": {"id": f"id-{number}", "name": "a name", "ws": "main", "group": "acme"}
         for number in range(228)

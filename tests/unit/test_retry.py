@@ -125,7 +125,7 @@ def test_next_wait_obeys_the_table(outcome, reason, create, resend, edit):
 
 
 def test_a_create_of_unknown_fate_is_never_repeated_by_default():
-    """Whatever the word, also one that nobody knows, the default risks no second copy."""
+    """For any reason, even an unknown one, the default risks no second copy."""
     for reason in [*DECISIONS[Outcome.UNKNOWN], "", "a new word"]:
         assert not may_repeat(RetryPolicy(), Outcome.UNKNOWN, reason, repeatable=False)
 
@@ -157,7 +157,7 @@ def test_what_never_left_is_repeated_for_as_long_as_there_is_time():
 
 
 def test_attempts_that_never_left_and_the_others_are_counted_apart():
-    """What was refused "later" three times may still find nobody there, and the reverse."""
+    """A send that was refused "later" three times may still fail to connect, and the reverse."""
     policy = RetryPolicy(attempts=2, unsent_attempts=3)
     assert repeats(policy, Outcome.REFUSED, "later", [(4, 3), (5, 3)]) == [True, False]
     assert repeats(policy, Outcome.NOT_SENT, "dns", [(9, 2), (9, 3)]) == [True, False]
@@ -165,7 +165,7 @@ def test_attempts_that_never_left_and_the_others_are_counted_apart():
 
 @pytest.mark.parametrize(("outcome", "reason"), [(row[0], row[1]) for row in ROWS])
 def test_never_means_one_attempt(outcome, reason):
-    """`RetryPolicy.never()` repeats nothing, not even what is provably unsent."""
+    """`RetryPolicy.never()` repeats nothing, not even an attempt that certainly was not sent."""
     policy = RetryPolicy.never()
     assert (policy.attempts, policy.unsent_attempts) == (1, 1)
     for repeatable in (True, False):
@@ -184,7 +184,7 @@ def test_never_means_one_attempt(outcome, reason):
 
 
 def wait_for(policy, number, draw, *, time_left=math.inf, retry_after=None):
-    """Return the wait after attempt `number` of a create that was provably not sent."""
+    """Return the wait after attempt `number` of a create that certainly was not sent."""
     return next_wait(
         policy,
         Outcome.NOT_SENT,
@@ -205,7 +205,7 @@ def test_waits_double_up_to_the_cap():
 
 
 def test_waits_stay_jittered_at_the_cap():
-    """Where the cap rules, the draw still spreads the waits over all of 0 to the cap."""
+    """At the cap, the draw still spreads the waits over all of 0 to the cap."""
     policy = RetryPolicy(attempts=99, initial_wait=1, max_wait=8)
     draws = (0.0, 0.25, 0.5, 1.0)
     assert [wait_for(policy, 50, draw) for draw in draws] == [0.0, 2.0, 4.0, 8.0]
@@ -448,7 +448,7 @@ NOW = datetime.datetime(1994, 11, 6, 8, 49, 37, tzinfo=datetime.UTC).timestamp()
 )
 @pytest.mark.parametrize("zone", ["UTC0", "EAST-9", "WEST+5"])
 def test_each_form_of_retry_after(value, seconds, zone, monkeypatch):
-    """Seconds and every form of an HTTP date count alike, wherever this machine stands."""
+    """Seconds and every form of an HTTP date count alike, in any time zone of this machine."""
     monkeypatch.setenv("TZ", zone)
     time.tzset()
     try:
@@ -481,13 +481,13 @@ def test_each_form_of_retry_after(value, seconds, zone, monkeypatch):
     ],
 )
 def test_an_absurd_retry_after_is_as_good_as_absent(value):
-    """What is no number of seconds and no date asks for nothing."""
+    """A value that is neither seconds nor a date asks for no wait."""
     assert parse_retry_after(value, NOW) is None
 
 
 @given(st.text())
 def test_no_header_breaks_the_parser(value):
-    """Whatever a server writes, the parser gives None or a number of at least 0."""
+    """For any value from a server, the parser gives None or a number of at least 0."""
     seconds = parse_retry_after(value, NOW)
     assert seconds is None or seconds >= 0
 

@@ -360,7 +360,7 @@ def test_bad_arguments_are_refused_with_the_choices() -> None:
 
 
 def test_release_2021_keeps_the_first_character_of_plain_text() -> None:
-    """So do its servers."""
+    """The real servers do the same."""
     with Sandbox(release="2021") as sandbox:
         body = split(exchange(sandbox))[2]
     assert json.loads(body)["object"]["content"]["prepared"] == "h"

@@ -90,7 +90,7 @@ async def save(sandbox: Sandbox, app: str, **message: Any) -> httpx.Response:
     ],
 )
 async def test_a_new_message_is_told_as_recorded(name, app, channel, content):
-    """Bodies, headers and their order are those of the capture, ids and times aside."""
+    """Bodies, headers and their order are those of the capture, except ids and times."""
     async with SocketBot() as bot, Sandbox(WORLD) as sandbox:
         if name.startswith("03"):  # recorded after another message in that channel
             await save(sandbox, "A", channel_id=HOOKED, content="to hook")
@@ -113,7 +113,7 @@ async def test_a_new_message_is_told_as_recorded(name, app, channel, content):
 
 
 async def test_edits_removals_and_ephemeral_messages_are_not_told():
-    """Captures 02, 05 and 06: of an ordinary channel, only new messages are told."""
+    """Captures 02, 05 and 06: the events of an ordinary channel are about new messages only."""
     bot = AsgiBot()
     async with Sandbox(WORLD) as sandbox:
         sandbox.connect(bot, application="E")
@@ -126,7 +126,7 @@ async def test_edits_removals_and_ephemeral_messages_are_not_told():
 
 
 async def test_an_edit_in_a_channel_of_the_application_is_told():
-    """Case 08 of the recordings: there, and only there, `edit_message` comes."""
+    """Case 08 of the recordings: `edit_message` comes only there."""
     bot = AsgiBot()
     async with Sandbox(WORLD) as sandbox:
         sandbox.connect(bot, application="E")
@@ -351,7 +351,7 @@ async def test_on_node_other_applications_messages_are_told_and_own_ones_are_not
 
 @pytest.mark.parametrize("release", TAGS)
 async def test_what_a_browser_sends_is_told_as_recorded_from_node(release):
-    """Commands, the icon, the menu, configuration; only `user_id` is the server's."""
+    """Commands, the icon, the menu, configuration; only `user_id` comes from the server."""
     seed = node_seed(release)
     async with Sandbox(seed, release=release) as sandbox:
         sandbox.connect(AsgiBot())

@@ -1,4 +1,4 @@
-"""A real `Bot` in the sandbox: what people type and click reaches it, and what it answers is seen."""
+"""A real `Bot` in the sandbox: it gets what people type and click, and they see its answers."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ async def test_a_lost_answer_is_settled_by_the_echo():
 async def test_a_window_opens_and_its_form_comes_back(release):
     """`event.open` shows a form to the user of the event; a click in it brings what was typed.
 
-    What only that user is to be told takes the place of the window.
+    A message for that user alone takes the place of the window.
     """
     async with Sandbox(release=release) as sandbox:
         async with TwakeSession(

@@ -299,7 +299,7 @@ async def test_a_small_seed_is_enough():
 
 
 def test_the_readers_of_an_ephemeral_message_in_each_form():
-    """PHP makes an object of a list with gaps; without readers, everybody is one."""
+    """PHP turns a list with gaps into an object; without readers, the message is for everybody."""
     alice, bob = User("u1", "alice", {}), User("U2", "bob", {})
     for recipients, readers in (
         (["u1"], [True, False]),

@@ -66,7 +66,7 @@ async def test_the_echo_comes_after_storing_and_before_the_answer():
 
 @pytest.mark.parametrize("action", ["close", "reset", "cut", 502, "php_trace"])
 async def test_a_save_whose_answer_is_lost_was_told_before(action):
-    """The echo is evidence of what was stored; of what was not stored there is none."""
+    """The echo is evidence of a stored message; a message that was not stored has no echo."""
     bot = AsgiBot()
     async with Sandbox() as sandbox:
         sandbox.connect(bot)
@@ -290,7 +290,7 @@ async def test_any_answer_is_taken_and_recorded(answer, status, error):
 
 
 async def test_an_answer_without_a_length_ends_with_the_connection():
-    """As of HTTP/1.0; one that ends too early is no answer."""
+    """HTTP/1.0 does so; an answer that ends too early is no answer."""
 
     async def end(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
@@ -348,7 +348,7 @@ async def test_over_tls(monkeypatch):
     ["bot.example", "ftp://bot.example/x", "http:///x", "http://bot.example/\x00", "http://b/é"],
 )
 def test_what_is_no_address_is_refused(url):
-    """Also before anything is posted."""
+    """The error comes before anything is posted."""
     with pytest.raises(ValueError, match="address"):
         Sandbox(events_url=url)
 
@@ -413,7 +413,7 @@ async def test_nothing_is_left_when_the_sandbox_closes():
 
 
 async def test_a_save_that_waits_for_a_bot_ends_with_the_sandbox():
-    """To leave the sandbox does not wait for the bot, neither served nor in this process."""
+    """Leaving the sandbox does not wait for the bot, neither served nor in this process."""
     hanging = AsgiBot(lambda _: asyncio.sleep(60))
     async with Sandbox() as sandbox:
         sandbox.connect(hanging)
@@ -477,7 +477,7 @@ async def test_reset_forgets_what_was_posted_and_keeps_the_address():
 
 
 async def test_a_bot_that_is_too_slow_is_told_that_the_client_left(monkeypatch):
-    """As by a real server: the application goes on, and may look."""
+    """A real server does the same: the application goes on, and may check for it."""
     monkeypatch.setattr(outgoing, "_V1_WAIT", 0.05)
     heard: list[str] = []
 

@@ -214,7 +214,7 @@ def test_a_program_that_uses_the_sdk_may_have_its_own_name_for_the_sandbox() -> 
 
 
 def test_a_foreign_host_is_refused_and_told_what_to_set() -> None:
-    """Its key is right, and still: 421, nothing is stored, and no fault is used up."""
+    """Its key is right, but the answer is 421: nothing is stored, and no fault is used up."""
     lines: list[str] = []
     with Sandbox(log=lines.append) as box:
         box.fail_next(after_storing=503)

@@ -242,7 +242,7 @@ def test_only_the_last_messages_and_threads_are_kept() -> None:
 
 
 def test_reactions_replace_those_of_who_asks() -> None:
-    """Another's stay; one that nobody has is gone. A pin is taken off again."""
+    """Those of others stay; a reaction that nobody has is gone. A pin is removed again."""
     server = Server()
     head = server.send()["resource"]["id"]
     path = f"{MESSAGES}/threads/{head}/messages/{head}"
@@ -307,7 +307,7 @@ def test_what_is_no_json_is_told_as_v8_tells_it(text: str, told: str) -> None:
 
 @pytest.mark.parametrize("depth", [401, 100_000])
 def test_what_is_very_deep_is_a_crash(depth: int) -> None:
-    """The sandbox does not read it; 400 levels it does."""
+    """The sandbox does not read it; it does read 400 levels."""
     with pytest.raises(CrashError):
         decode("[" * depth + "]" * depth)
     with pytest.raises(CrashError):
@@ -519,7 +519,7 @@ async def test_v1_and_node_of_2022_keep_the_same_messages() -> None:
 
 
 def test_v1_of_2022_stores_a_message_without_a_text_and_no_channel_shows_it() -> None:
-    """As the real Node server does with what PHP passes on; the answer is that of 2021."""
+    """The real Node server does so with what PHP passes on; the answer is that of 2021."""
     with Sandbox(release="2022") as sandbox:
         pair = base64.b64encode(f"{APP['id']}:{APP['key']}".encode()).decode()
         body = {"group_id": COMPANY, "message": {"channel_id": GENERAL, "content": [1]}}
@@ -614,7 +614,7 @@ async def test_a_fault_may_wait_for_a_login(kind: str, what: Any) -> None:
 
 
 async def test_a_fault_may_wait_for_a_read_or_for_who_joins_a_thread() -> None:
-    """Sends pass it by."""
+    """Sends do not meet it."""
     with Sandbox(release="2023") as sandbox:
         sandbox.fail_next(before_storing=503, on="read")
         sandbox.refuse_next("group", on="join")

@@ -427,7 +427,7 @@ def test_2021_an_edit_keeps_nothing_that_it_does_not_give() -> None:
 
 
 def test_2021_answers_an_edit_without_content_with_the_old_text_and_no_elements() -> None:
-    """So it was recorded; a second such edit has no old text left."""
+    """The answer was recorded so; a second such edit has no old text left."""
     server = Server("2021")
     message = server.save(content=PORTABLE)
     assert server.edit(message, pinned=True)["content"] == {**PORTABLE, "prepared": None}

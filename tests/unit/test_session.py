@@ -170,7 +170,7 @@ async def test_a_cut_text_is_warned_of_where_it_was_sent(server, monkeypatch):
 async def test_a_cut_text_is_a_delivery_even_where_warnings_are_errors(
     server, monkeypatch, caplog, fault
 ):
-    """Alone and in a batch the message is there for who sent it, and the log has the warning."""
+    """Alone and in a batch the sender gets the message, and the log has the warning."""
     ids = iter(("m1", "m2"))
 
     def cut(*_):
@@ -223,7 +223,7 @@ async def test_what_is_no_message_is_neither_edited_nor_removed(server, thing):
     ],
 )
 async def test_bad_input_sends_no_byte_and_names_the_field(server, arguments, field):
-    """Refused here, not by luck of the server."""
+    """The SDK refuses it; the answer of the server does not matter."""
     async with session(server) as twake:
         with pytest.raises(InvalidDraftError) as caught:
             await twake.send_message(**({"channel_id": "c1", "content": "x"} | arguments))
@@ -242,7 +242,7 @@ async def test_a_missing_group_is_said_before_anything_is_sent(server):
 
 
 async def test_a_call_may_have_a_policy_and_a_deadline_of_its_own(server):
-    """What is given with the call goes before what the session has."""
+    """The arguments of the call take precedence over those of the session."""
     server.do_next("stores_close")
     async with session(server) as twake:
         policy = RetryPolicy(on_unknown="resend", initial_wait=0)
@@ -291,7 +291,7 @@ def test_plain_http_to_elsewhere_needs_a_word():
 
 
 async def test_a_session_can_be_set_up_by_the_environment(server, monkeypatch):
-    """Four variables, and arguments that go before them."""
+    """Four variables, and arguments that take precedence over them."""
     monkeypatch.setenv("TWAKE_PUBLIC_ID", "app")
     monkeypatch.setenv("TWAKE_PRIVATE_API_KEY", KEY)
     monkeypatch.setenv("TWAKE_GROUP_ID", "g-env")
@@ -332,7 +332,7 @@ async def test_a_closed_session_sends_nothing(server):
 
 
 async def test_closing_lets_sends_under_way_finish(server):
-    """What was begun is drained; what comes later is turned away."""
+    """Sends that have begun are drained; later ones are refused."""
     server.do_next("good_late")
     twake = session(server)
     sending = asyncio.create_task(twake.send_message("c1", "Hello"))
@@ -349,7 +349,7 @@ async def test_closing_lets_sends_under_way_finish(server):
 
 
 async def test_closing_does_not_wait_for_ever(server):
-    """After the drain a send that hangs is cut off, and says what is known: nothing."""
+    """After the drain a send that hangs is cut off, and its outcome is unknown."""
     server.do_next("loses_silent")
     twake = session(server, max_connections=1)
     hanging = asyncio.create_task(twake.send_message("c1", "Hello"))
@@ -407,7 +407,7 @@ def test_a_session_belongs_to_the_loop_that_first_used_it():
 
 
 def test_a_session_needs_a_running_event_loop():
-    """Driven by hand, outside asyncio, it says so."""
+    """A call that is driven by hand, outside asyncio, says so."""
     twake = TwakeSession("app", KEY, group_id="g1")
     with pytest.raises(WrongEventLoopError, match="running asyncio"):
         twake.send_message("c1", "Hello").send(None)
@@ -469,7 +469,7 @@ async def test_ten_thousand_tasks_share_one_session(server):
 @pytest.mark.parametrize("transport", [None, "fast"])
 @pytest.mark.parametrize("host", ["\u00e9" * 70 + ".example", "\u0660a.example"])
 def test_a_host_beyond_ascii_that_has_no_form_in_it_is_refused(host, transport):
-    """No lookup could find it; said before anything is opened."""
+    """No lookup could find it; the error comes before anything is opened."""
     with pytest.raises(ConfigurationError, match="check its host and port") as caught:
         TwakeSession("app", KEY, base_url=f"https://{host}", proxy=None, transport=transport)
     assert caught.value.field == "base_url"

@@ -19,7 +19,7 @@ def late() -> str:
 
 
 async def test_all_that_wait_are_given_the_result():
-    """Those that come when it is there, too."""
+    """Callers that come when the result is there get it, too."""
     call = SharedCall(after(0.01, "done"), asyncio.create_task, late)
     assert await asyncio.gather(*[call.wait(5.0) for _ in range(500)]) == ["done"] * 500
     assert await call.wait(0.0) == "done"
@@ -33,7 +33,7 @@ async def test_a_wait_ends_with_its_time_and_the_call_goes_on():
 
 
 async def test_who_is_cancelled_ends_only_its_own_wait():
-    """The call belongs to no one of them."""
+    """The call belongs to none of them."""
     call = SharedCall(after(0.05, "done"), asyncio.create_task, late)
     first, second = asyncio.create_task(call.wait(5.0)), asyncio.create_task(call.wait(5.0))
     await asyncio.sleep(0)
@@ -44,7 +44,7 @@ async def test_who_is_cancelled_ends_only_its_own_wait():
 
 
 async def test_what_a_call_raises_is_given_to_nobody():
-    """Who waits is given what stands for no result."""
+    """Each caller that waits gets the value that means no result."""
 
     async def broken() -> str:
         await asyncio.sleep(0.01)
@@ -57,7 +57,7 @@ async def test_what_a_call_raises_is_given_to_nobody():
 
 
 async def test_a_call_that_is_cancelled_with_its_loop_leaves_nobody_waiting():
-    """As asyncio.run does at its end."""
+    """asyncio.run does this at its end."""
     call = SharedCall(after(5.0, "done"), asyncio.create_task, late)
     waiting = asyncio.create_task(call.wait(5.0))
     await asyncio.sleep(0)

@@ -16,7 +16,7 @@ TIMES = st.integers(0, 60 * 1024).map(lambda n: n / 1024)
 
 @given(before=TIMES, takes=TIMES, late=TIMES)
 def test_no_request_leaves_once_the_wait_of_a_takeover_is_over(before, takes, late):
-    """The intent was committed before the takeover was, so it ends before its wait does."""
+    """The intent was committed before the takeover, so it ends before the wait of the takeover."""
     taken_at = before + takes
     leaves = taken_at + late
     if intents.wait_after_takeover(taken_at, leaves) == 0:
@@ -47,7 +47,7 @@ def test_one_reservation_is_for_a_twentieth_of_a_second_at_the_most(rate):
 
 @given(rate=st.floats(0.1, 10_000), waits=st.lists(st.floats(0, 1), max_size=60))
 def test_turns_are_no_closer_than_the_rate_allows(rate, waits):
-    """Whenever they are taken: what was missed is lost."""
+    """The time at which they are taken makes no difference: a missed turn is lost."""
     slots, now, reserved, taken = Slots(rate), 0.0, 0.0, []
     for wait in waits:
         now += wait

@@ -150,7 +150,7 @@ async def test_a_send_that_is_cancelled_before_it_left_was_not_sent(server):
 async def test_a_send_that_is_cancelled_between_two_attempts_ends_as_they_did(
     server, fault, outcome
 ):
-    """What is certain of the attempts that were made is certain of the send."""
+    """The send ends with what is certain about the attempts that were made."""
     server.do_next(fault)
     policy = RetryPolicy(initial_wait=1000, max_wait=1000, on_unknown="resend")
     async with session(server, retry=policy, deadline=3000) as twake:
@@ -219,7 +219,7 @@ async def test_a_batch_counts_in_the_same_numbers_and_a_closed_session_still_tel
 
 
 async def test_a_delivery_that_no_read_confirms_is_counted_as_unknown(caplog):
-    """As its caller is told, and never as both: with a warning in the log."""
+    """It counts as its caller is told, and never as both; the log has a warning."""
     with Sandbox(release="2023") as box:
         async with session_on(box) as twake:
             thread = await twake.send_message(box.channel_id, "Thread", read_back=True)

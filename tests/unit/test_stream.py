@@ -207,7 +207,7 @@ async def test_a_connect_that_hangs_is_a_connect_timeout(monkeypatch, core):
 
 
 async def test_local_addresses_and_socket_options_are_used():
-    """What httpcore may pass on reaches the socket."""
+    """The options that httpcore may pass on reach the socket."""
     async with Peer() as peer:
         options = [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)]
         stream = await peer.connect(local_address="127.0.0.1", socket_options=options)

@@ -110,7 +110,7 @@ FAULTS = {
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize(("api", "call"), EACH)
 async def test_the_errors_of_a_call_speak_of_the_call(api, call, fault):
-    """No message and no file is in play."""
+    """The words name no message and no file."""
     said, words = FAULTS[fault]
     error = await error_of(api, call, said)
     assert isinstance(error, OutcomeUnknownError)

@@ -417,7 +417,7 @@ print("done")
 
 
 def test_a_sandbox_that_ends_while_a_fault_is_pending_prints_nothing():
-    """Nor does a sandbox whose client has left before the fault: uvicorn logs nothing."""
+    """A sandbox whose client left before the fault prints nothing either: uvicorn logs nothing."""
     command = [sys.executable, "-W", "error", "-c", NOISE]
     ended = subprocess.run(
         command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60

@@ -120,7 +120,7 @@ def environment(monkeypatch):
 def test_missing_authorities_of_the_environment_are_an_error(
     environment, variable, path, transport
 ):
-    """At once, with the variable and the path; not as a handshake that fails."""
+    """The error comes at once, with the variable and the path; no handshake fails."""
     environment.setenv(variable, path)
     with pytest.raises(ConfigurationError, match=f"{variable} names .*") as caught:
         session(verify=True, transport=transport)

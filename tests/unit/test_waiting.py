@@ -45,7 +45,7 @@ async def settle() -> None:
 
 
 async def test_first_come_first_served():
-    """Who waits longest is served first; with nobody in the queue nobody is."""
+    """The task that waits longest is served first; an empty queue serves nobody."""
     queue = queue_of()
     assert not queue.serve("nothing")
     tasks = waiting_in(queue, 3)
@@ -80,7 +80,7 @@ async def test_many_end_a_few_at_a_time(how, monkeypatch):
 
 
 async def test_each_waits_until_its_own_time():
-    """Whoever joins later may be late earlier, and the others wait on."""
+    """A task that joins later may reach its time earlier; the others go on waiting."""
     queue = queue_of()
     (patient,) = waiting_in(queue, 1, 60.0)
     (hasty,) = waiting_in(queue, 1, 0.05)
@@ -96,7 +96,7 @@ async def test_each_waits_until_its_own_time():
 
 
 async def test_who_is_about_to_leave_is_not_served():
-    """A cancelled or late one has not gone on yet, and what comes goes to the next."""
+    """A cancelled or late task that has not run yet is skipped; the next one is served."""
     queue = queue_of()
     first, second = waiting_in(queue, 2)
     await settle()

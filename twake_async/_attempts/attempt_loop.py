@@ -71,8 +71,8 @@ class Attempts(Generic[C]):
         Args:
             request: The request.
             policy: When to try again.
-            seconds: The deadline, waits and all attempts included.
-            listener: Hears of each attempt of this send, before the observer does.
+            seconds: The deadline, with all waits and attempts.
+            listener: Is told of each attempt of this send, before the observer.
             longest_pause: Seconds: a longer pause that the server asks for ends the send.
 
         """
@@ -115,7 +115,7 @@ class Attempts(Generic[C]):
             del acquired, error, result, send
 
     def _end(self, send: Send[T], error: TwakeError) -> T:
-        """Return what an event showed until now, or raise the error that a send ends with."""
+        """Return what an event has shown so far, or raise the error that a send ends with."""
         try:
             if (found := send.observed()) is not None:
                 return self._found(send, found).result
@@ -150,7 +150,7 @@ class Attempts(Generic[C]):
         counters.last_success = self.clock.wall()
 
     async def ask(self, request: Request[T], seconds: float) -> T | TwakeError:
-        """Make one attempt, unprepared, that no observer hears of; return what it proves.
+        """Make one attempt without preparation, tell no observer, and return what it proves.
 
         Args:
             request: The request.
@@ -165,7 +165,7 @@ class Attempts(Generic[C]):
         return await self._attempt(send, acquired)
 
     async def converse(self, steps: Generator[Request[T], T | TwakeError, R], seconds: float) -> R:
-        """Make the requests that a generator yields, send it what each proved, return its end.
+        """Make the requests that a generator yields, send it each result, and return its result.
 
         Args:
             steps: Yields the requests.
@@ -202,7 +202,7 @@ class Attempts(Generic[C]):
         return self._pauses.begin(seconds)
 
     def cool(self, seconds: float, /) -> None:
-        """Note that the server asked all sends for a pause, as another process heard."""
+        """Note that the server asked all sends for a pause, as another process reported."""
         self._cool_until = max(self._cool_until, self.clock.now() + seconds)
 
     async def wait(self, seconds: float, /) -> None:
@@ -228,13 +228,13 @@ class Attempts(Generic[C]):
         return None if error is None else send.end_with(error)
 
     async def _attempt(self, send: Send[T], acquired: C | Failure | TwakeError) -> T | TwakeError:
-        """Make an attempt over a connection, or return what it proves that there is none."""
+        """Make an attempt over a connection, or return what the lack of one proves."""
         if isinstance(acquired, TwakeError):
             return acquired
         if isinstance(acquired, Failure):
             return send.judge(acquired, None).result
         if (left := send.left()) <= 0:
-            # A library that is given no time proves nothing, or has it written before it looks.
+            # With no time left, a library proves nothing, or it writes the request before it looks.
             self.transport.pool.release(acquired, reusable=False)
             return late()
         trace = send.follow(self.transport.start_trace())
@@ -263,7 +263,7 @@ class Attempts(Generic[C]):
         return wait if wait is not None and (wait < send.left() or send.expired) else None
 
     def _drop_retry(self, send: Send[T], acquired: C | Failure | TwakeError) -> Found[T] | None:
-        """Return what an event showed just before another attempt would leave; drop that one."""
+        """Return what an event showed just before another attempt leaves, and drop that attempt."""
         if send.steps is None or isinstance(acquired, Failure | TwakeError):
             return None
         send.number -= 1

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CHANNELS", "EchoSteps", "Echoes"]
 
-#: How many channels are remembered in which a message of the session was observed.
+#: How many channels with an observed message of the session are remembered.
 CHANNELS = 10_000
 
 log: logging.Logger = logging.getLogger("twake_async")
@@ -31,7 +31,7 @@ log: logging.Logger = logging.getLogger("twake_async")
 
 @attrs.define(eq=False)
 class Echoes:
-    """The new messages of one session that are under way, and the events about them.
+    """The new messages of one session that are in flight, and the events about them.
 
     Args:
         attempts: Waits for a session.
@@ -41,11 +41,11 @@ class Echoes:
 
     attempts: Attempts[Any]
     application_id: str
-    #: By `front_id`. A request that ends leaves by itself.
+    #: By `front_id`. The entry of a request vanishes when the request ends.
     _expected: weakref.WeakValueDictionary[str, EchoSteps] = attrs.field(
         factory=weakref.WeakValueDictionary, init=False
     )
-    #: The channels in which an event settled a message, the latest last.
+    #: The channels in which an event proved a message delivered, the latest last.
     _channels: dict[str, None] = attrs.field(factory=dict, init=False)
 
     def steps_of_create(self, front_id: str, body: bytes) -> EchoSteps:
@@ -61,7 +61,7 @@ class Echoes:
         return steps
 
     def distrust(self, front_id: str) -> None:
-        """Expect no event with an id any more: the caller gave it to another message."""
+        """Stop expecting an event with an id: the caller gave it to another message."""
         self._expected.pop(front_id, None)
 
     def observe(self, event: Event) -> None:
@@ -79,7 +79,7 @@ class Echoes:
         steps.take(message)
 
     def was_observed(self, channel_id: str) -> bool:
-        """Say whether an event settled a message in a channel before."""
+        """Say whether an event has already proved a message in a channel delivered."""
         return channel_id.lower() in self._channels
 
     def _is_own(self, event: NewMessage) -> bool:
@@ -134,10 +134,10 @@ class EchoSteps:
         return self._found
 
     async def look(self, seconds: float, doubts: int) -> Message | None:
-        """Return the message, if an event shows it; wait for the event where one came before.
+        """Return the message, if an event shows it; wait for it if the channel had one before.
 
         Args:
-            seconds: The time to the deadline. It waits a tenth of it, 2 seconds at the most.
+            seconds: The time to the deadline. The wait is a tenth of it, at most 2 seconds.
             doubts: How many requests may have made it.
 
         """
@@ -153,11 +153,11 @@ class EchoSteps:
         """Do nothing: an attempt needs no preparation."""
 
     def can_recover(self, error: TwakeError) -> bool:  # noqa: ARG002
-        """Return False: nothing changes that it was refused."""
+        """Return False: no step can help after a refusal."""
         return False
 
     async def recover(self, error: TwakeError, seconds: float) -> bool:  # noqa: ARG002
-        """Return False: nothing changes that it was refused."""
+        """Return False: no step can help after a refusal."""
         return False
 
     async def confirm(self, result: Message, seconds: float) -> None:

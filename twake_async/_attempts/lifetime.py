@@ -51,7 +51,7 @@ class Life:
         return self._under_way
 
     def check(self) -> None:
-        """Raise where the session may not be used; bind it to the loop that uses it first."""
+        """Raise an error if the session may not be used; bind it to the first loop that uses it."""
         if self.closed:
             raise SessionClosedError("the session is closed: open another one")
         self._check_place()
@@ -78,7 +78,7 @@ class Life:
     def call(self, function: Callable[[T], object], value: T) -> None:
         """Call a function in the loop that uses the session: now, or soon from another thread.
 
-        Where no loop uses the session, nothing is under way, and nothing is called.
+        If no loop uses the session, no send is running, and nothing is called.
 
         Raises:
             WrongEventLoopError: The session was made in another process, before a fork.
@@ -96,7 +96,7 @@ class Life:
             loop.call_soon_threadsafe(function, value)
 
     async def end(self, drain: float, close: Callable[[], Awaitable[None]]) -> None:
-        """Admit nothing more, give what is under way some seconds, then close; twice is once."""
+        """Take no new sends, give running ones some seconds, then close; a second call waits."""
         if self._loop is not None:
             self._check_place()
         if self.closed:

@@ -31,13 +31,13 @@ LONGEST_LOOK = 2.0
 
 
 class Listener(Protocol):
-    """Hears of each attempt of one send: a batch listens for its journal."""
+    """Is told of each attempt of one send: a batch listens for its journal."""
 
     @property
     def guard(self) -> Callable[[], bool] | None:
-        """What says, when the first byte would leave, whether it still may; None: it may.
+        """A function that says, just before the first byte leaves, whether it may; None: it may.
 
-        Where it may not, the attempt does not count. Another one follows `before_retry`.
+        If it may not, the attempt does not count. Another one follows `before_retry`.
         """
         ...
 
@@ -49,7 +49,7 @@ class Listener(Protocol):
         ...
 
     def retry_dropped(self) -> None:
-        """Note that the attempt which was prepared does not take place."""
+        """Note that the prepared attempt does not take place."""
 
 
 @attrs.frozen
@@ -65,7 +65,7 @@ def _pause(seconds: float, pauses: Pauses) -> Awaitable[None]:
 
 @attrs.frozen
 class Clock:
-    """Time, chance and waiting; tests put fake ones in their place."""
+    """Time, random numbers and waiting; tests replace them with fake ones."""
 
     now: Callable[[], float] = time.monotonic
     pause: Callable[[float, Pauses], Awaitable[None]] = _pause
@@ -82,16 +82,16 @@ class Send(Generic[T]):
     clock: Clock
     began: float
     seconds: float
-    """The deadline, waits and all attempts included."""
+    """The deadline, with all waits and attempts."""
     listener: Listener | None = None
     number: int = 0
     """How many attempts began."""
     noted: int = 0
-    """How many of them ended, and were noted."""
+    """How many attempts ended, and were noted."""
     status: int | None = None
     """The status of the answer that delivered it; None before."""
     unsent: int = 0
-    """How many of them never left."""
+    """How many attempts never left."""
     trace: Trace | None = None
     """The trace of the attempt that is running."""
     expired: bool = False
@@ -99,7 +99,7 @@ class Send(Generic[T]):
     last: TwakeError | None = None
     """What the last attempt proved."""
     doubt: OutcomeUnknownError | None = None
-    """What the last attempt proved whose outcome is unknown."""
+    """What the last attempt with an unknown outcome proved."""
     doubts: int = 0
     """How many attempts' outcomes are unknown."""
     steps: Steps[T] | None = None
@@ -109,15 +109,15 @@ class Send(Generic[T]):
     recovered: tuple[str, ...] = ()
     """The reasons of refused attempts after which it was sent once more, at no cost."""
     longest_pause: float = math.inf
-    """Seconds: a longer pause that the server asks for is not waited for."""
+    """Seconds: if the server asks for a longer pause, the send ends."""
 
     def left(self) -> float:
         """Return the seconds until its deadline."""
         return self.seconds - (self.clock.now() - self.began)
 
     def overdue(self) -> TwakeError:
-        """Return the error to end with where the deadline is over."""
-        # The outcome of an attempt that was made tells more than that time is over.
+        """Return the error to end with after the deadline."""
+        # The outcome of an attempt that was made says more than an error about the deadline.
         return self.last or NotSentError("the deadline was already over", reason="deadline")
 
     async def prepare(self) -> TwakeError | None:
@@ -136,7 +136,7 @@ class Send(Generic[T]):
             self.seconds -= self.kept
 
     def can_recover(self, result: TwakeError) -> bool:
-        """Say whether a step may change that the last attempt was refused: once for a reason."""
+        """Say whether a step may help after the last attempt was refused: once for each reason."""
         return (
             self.steps is not None
             and result.outcome is Outcome.REFUSED
@@ -145,21 +145,21 @@ class Send(Generic[T]):
         )
 
     async def recover(self, result: TwakeError) -> bool:
-        """Take the step that may change it; say whether the request may be sent once more."""
+        """Take the step that may help; say whether the request may be sent once more."""
         assert self.steps is not None  # noqa: S101 - only a step can recover
         self.recovered += (result.reason,)
         return await self.steps.recover(result, self.left())
 
     def observed(self) -> Found[T] | None:
-        """Return what is delivered, if an event showed it already, whatever an answer said."""
+        """Return what is delivered, if an event showed it already, even if an answer denied it."""
         found = None if self.steps is None else self.steps.observed(self._makers())
         return None if found is None else Found(found)
 
     def _makers(self) -> int:
         """Return how many attempts may have made what an event shows.
 
-        After an `UNKNOWN` these are the unknown ones. After a refusal, some answer was wrong: all
-        that left.
+        After an `UNKNOWN` these are the unknown attempts. After a refusal, some answer was wrong,
+        so these are all attempts that left.
         """
         if self.last is None or self.last is self.doubt:
             return self.doubts
@@ -196,7 +196,7 @@ class Send(Generic[T]):
         return trace
 
     def unfollow(self, trace: Trace) -> None:
-        """Note that an attempt has ended, and whether it did not leave for its guard."""
+        """Note that an attempt has ended, and whether its guard kept it from leaving."""
         self.trace = None
         if trace.expired and self.listener is not None:
             self.expired = True
@@ -214,7 +214,7 @@ class Send(Generic[T]):
         return Verdict(result, self.request.named_by(result))
 
     def note(self, result: TwakeError) -> None:
-        """Note what an attempt proved that did not deliver."""
+        """Note what a failed attempt proved."""
         self.last = result
         if isinstance(result, OutcomeUnknownError):
             self.doubt = result
@@ -234,7 +234,7 @@ class Send(Generic[T]):
             return outcome
         if self.doubt is not None:
             return Outcome.UNKNOWN
-        # Between two attempts, none is running that could change it.
+        # Between two attempts, no running attempt could change it.
         between = self.number == self.noted and self.last is not None
         return self.last.outcome if between and self.last is not None else outcome
 

@@ -14,7 +14,7 @@ __all__ = ["SharedTasks"]
 
 R = TypeVar("R")
 
-#: Seconds that a session which closes gives to them.
+#: Seconds that a closing session gives to them.
 _LAST_SECONDS = 0.5
 
 

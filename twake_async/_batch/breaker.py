@@ -77,7 +77,7 @@ class Breaker:
         halt: Ends the batch. It takes the error of each draft that is not sent any more, and the
             error that the batch raises.
         on_pause: Called with each pause.
-        next_slot: Returns the time of the next message, where other machines share the rate.
+        next_slot: Returns the time of the next message, if other machines share the rate.
 
     """
 

@@ -29,7 +29,7 @@ class Channels(Generic[T]):
 
     @property
     def is_full(self) -> bool:
-        """Whether as many items are queued as may be."""
+        """Whether the number of queued items has reached the limit."""
         return self._queued >= self.limit
 
     @property
@@ -41,7 +41,7 @@ class Channels(Generic[T]):
         """Add an item behind the others of its channel.
 
         Args:
-            channel: The channel whose order it keeps; None for none: it is ready at once.
+            channel: The channel whose order it keeps; None for an item that is ready at once.
             item: The item.
 
         """

@@ -1,4 +1,4 @@
-"""Reading a draft from what the input of a batch gave: a `MessageDraft`, a mapping or a pair."""
+"""Reads a draft from an element of a batch's input: a `MessageDraft`, a mapping or a pair."""
 
 from __future__ import annotations
 

@@ -63,8 +63,8 @@ class Encoder:
         try:
             return self._look_up(self.writer, draft, encoded, position)
         except JournalError as exc:
-            # A position means nothing once the input was changed. A key of the caller's still
-            # stands for its message.
+            # A position means nothing once the input was changed. The caller's key still
+            # identifies its message.
             if self.key is None or exc.reason not in ("changed", "key"):
                 raise
             return not_sent(draft, exc)
@@ -120,7 +120,7 @@ class Encoder:
     def _resolve(
         self, item: Item, encoded: EncodedDraft, intent: JournalEntry, found: JournalEntry | None
     ) -> None:
-        """Note in an item what is sent of it, by what the journal has under its key."""
+        """Note in an item what to send, from the entry that the journal has under its key."""
         entry = resume(item.draft, intent, found, self.policy)
         if isinstance(entry, Delivery):
             item.known = entry

@@ -2,7 +2,7 @@
 
 It takes a coroutine function that sends one request, and knows nothing of sessions. A fixed number
 of workers read from the input, so that it holds only the drafts that they send and a short queue
-behind busy channels. What can be decided without waiting is decided in rooms below.
+behind busy channels. Modules below make the decisions that need no waiting.
 """
 
 from __future__ import annotations
@@ -48,17 +48,17 @@ if TYPE_CHECKING:
 
 __all__ = ["AHEAD", "Plan", "stream"]
 
-#: Drafts that may be queued behind busy channels, for each that may be in flight.
+#: Drafts that may be queued behind busy channels, for each draft that may be in flight.
 AHEAD = 8
 
 
 def stream(drafts: Drafts, send: Send, plan: Plan) -> AsyncGenerator[Delivery, None]:
-    """Return what sends the drafts while it is iterated, and yields one `Delivery` for each.
+    """Return a generator that sends the drafts as it is iterated: one `Delivery` for each.
 
     Args:
         drafts: The input; nothing of it is read before the first `anext`.
         send: Sends one request or raises a `TwakeError`, and tells the listener of each attempt.
-        plan: How.
+        plan: How to send them.
 
     Raises:
         ConfigurationError: `drafts` cannot be iterated.
@@ -90,7 +90,7 @@ class _Batch:
     _workers: list[Worker] = attrs.field(init=False)
     _sharing: Sharing | None = attrs.field(init=False)
     _only_own: bool = attrs.field(default=False, init=False)
-    """Whether it yields only what it ended itself: other machines may send the rest."""
+    """Whether it yields only its own deliveries: other machines may send the rest."""
 
     def __attrs_post_init__(self) -> None:
         plan = self.plan
@@ -155,7 +155,7 @@ class _Batch:
             raise self._input.error
 
     async def _start(self) -> list[asyncio.Task[None]]:
-        """Open the journal, and return the tasks of the workers and of what watches."""
+        """Open the journal, and return the tasks: the workers, then the watcher."""
         plan = self.plan
         if self.writer is not None:
             keys: Keys = "caller" if plan.key else "position"
@@ -198,7 +198,7 @@ class _Batch:
             raise late
 
     def _note_whole(self) -> None:
-        """Note in the journal that the batch passed over its whole input, if it did."""
+        """Note in the journal that the batch went through its whole input, if it did."""
         if self.writer is not None:
             is_broken = self._input.error is not None or self._sending.error_of_rest is not None
             self.writer.is_whole = not is_broken
@@ -234,7 +234,7 @@ class _Batch:
             self._halt(stopped())
 
     def _halt(self, error: TwakeError, exc: BaseException | None = None) -> None:
-        """Read and begin nothing more; the sends that are under way end.
+        """Stop reading and beginning drafts; the sends that are under way end.
 
         Args:
             error: The error of each draft that is not sent any more.

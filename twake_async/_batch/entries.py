@@ -1,6 +1,6 @@
 """The journal's entries of a draft: before an attempt, between two, and at the end. No I/O.
 
-A request is in doubt where nobody knows whether the server acted on it. Each one may have made a
+A request is in doubt if nobody knows whether the server acted on it. Each one may have made a
 copy of the message.
 """
 
@@ -73,7 +73,7 @@ def final_entry(item: Item, entry: JournalEntry, delivery: Delivery) -> JournalE
     Args:
         item: The draft.
         entry: Its first intent.
-        delivery: What its outcome is.
+        delivery: The delivery with its outcome.
 
     """
     message, error = delivery.message, delivery.error
@@ -114,7 +114,7 @@ def in_doubt(item: Item, outcome: Outcome) -> int:
         return max(1, unknown + is_open)
     was_answered = attempts.outcomes[-1:] == [_DELIVERED]
     if unknown and outcome is Outcome.DELIVERED and not (is_open or was_answered):
-        # No answer said so: the message was found, and one of the requests in doubt had made it.
+        # No answer reported it: the message was found, and one of the requests in doubt made it.
         return unknown - 1
     return unknown
 
@@ -125,7 +125,7 @@ def _may_be_twice(item: Item, unknown: int, outcome: Outcome | None) -> bool:
 
 
 def error_of_this_run(error: BaseException | None) -> BaseException | None:
-    """Return the error of this run's attempts, where an error tells of an earlier run first."""
+    """Return the error of this run's attempts: `error`, or its cause if it is of an earlier run."""
     if isinstance(error, OutcomeUnknownError) and error.reason == "interrupted":
         return error.__cause__
     return error

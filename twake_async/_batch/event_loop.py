@@ -1,4 +1,4 @@
-"""Whether an asyncio event loop is running, and what it means where none is."""
+"""Checks whether an asyncio event loop is running."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def check_running(what: str) -> None:
         what: What needs one, for the error.
 
     Raises:
-        WrongEventLoopError: None is running.
+        WrongEventLoopError: No asyncio event loop is running.
 
     """
     if not _is_running():
@@ -26,7 +26,7 @@ def check_running(what: str) -> None:
 
 
 def is_torn_down() -> bool:
-    """Say whether the calling coroutine is only being closed after its event loop was closed.
+    """Say whether the event loop was closed, and the calling coroutine is closed after it.
 
     Then nobody waits for a result, and nothing of asyncio works.
     """

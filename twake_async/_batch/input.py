@@ -53,7 +53,7 @@ class Input:
     read: int = attrs.field(default=0, init=False)
     """How many drafts were read."""
     error: BaseException | None = attrs.field(default=None, init=False)
-    """The error that ended the input early, or that forbids to go on with it."""
+    """The error that ended the input early, or that forbids going on with it."""
     _source: Any = attrs.field(default=None, init=False)
     _is_async: bool = attrs.field(init=False)
     _is_over: bool = attrs.field(default=False, init=False)
@@ -66,9 +66,9 @@ class Input:
         self._is_async = isinstance(self.drafts, AsyncIterable)
 
     async def next(self) -> Item | None:
-        """Return the next draft whose turn it is; None where none is left for this worker.
+        """Return the next draft whose turn it is; None if none is left for this worker.
 
-        What is still queued then is left to the worker that keeps the channel busy.
+        Drafts that are still queued then are left to the worker that keeps their channel busy.
         """
         while (item := self._channels.take()) is None:
             if self._is_over:
@@ -108,7 +108,7 @@ class Input:
         self._room.set()
 
     async def aclose(self) -> None:
-        """Close the input, if it is a generator, so that its own clean-up is done by now."""
+        """Close the input if it is a generator, so that it cleans up now."""
         source = self.drafts if self._source is None else self._source
         try:
             if isinstance(source, AsyncGenerator):
@@ -116,7 +116,7 @@ class Input:
             elif isinstance(source, Generator):
                 source.close()
         except Exception:
-            # It changes no outcome.
+            # The error changes no outcome.
             log.exception("the input raised while it was closed")
 
     def clear(self) -> list[Item]:

@@ -37,7 +37,7 @@ class AttemptLog:
     """How many of them ended `UNKNOWN`."""
 
     def begin(self) -> None:
-        """Note that an attempt begins; while its outcome is not known, it is the same attempt."""
+        """Note that an attempt begins; a second call before its outcome means the same attempt."""
         self.begun = len(self.outcomes) + 1
 
     def drop(self) -> None:
@@ -70,16 +70,16 @@ class Item:
     """The channel whose order it keeps; None for none."""
 
     known: Delivery | None = None
-    """Its outcome, where that is known without sending it."""
+    """Its outcome, if that is known without sending it."""
 
     request: SaveRequest | None = None
-    """The request that sends it; None where it is not sent, whatever a look finds."""
+    """The request that sends it; None if it is not sent, whatever a look finds."""
 
     entry: JournalEntry | None = None
     """The intent for the journal; None without a journal."""
 
     pending: tuple[EncodedDraft, JournalEntry] | None = None
-    """Where a shared journal was not asked yet: the encoded draft, and the intent to send it."""
+    """The encoded draft and its intent, until a shared journal is asked about them; else None."""
 
     begun: bool = False
     """Whether its intent was given to the journal."""
@@ -94,7 +94,7 @@ class Item:
 
     @property
     def front_id(self) -> str | None:
-        """The `front_id` that it is sent with; None where it is not sent, or has none."""
+        """The `front_id` that it is sent with; None if it is not sent, or has none."""
         return None if self.request is None else self.request.front_id
 
     @property
@@ -128,6 +128,6 @@ def not_sent(draft: MessageDraft, error: TwakeError) -> Item:
         error: Why it will not be sent.
 
     """
-    # It takes its turn in its channel, which it may hold. What is no draft has no channel.
+    # It takes its turn in its channel, and may hold the channel. Input that is no draft has none.
     channel = draft.channel_id if isinstance(draft, MessageDraft) else None
     return Item(draft, channel, known=Delivery(draft, Outcome.NOT_SENT, error=error))

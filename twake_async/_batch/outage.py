@@ -8,9 +8,9 @@ change the state:
 - A single lost answer begins a check: nothing is sent until one probe has its result.
 
 A probe is a request for which the server stores nothing. Once the server itself answers one, the
-batch goes on: after a check with the limit of before; after a pause with one message, then with 2,
-with 4 and so on. A check whose probe is not answered becomes a pause. Three pauses in a row end the
-batch, if the server delivered or refused no message in between.
+batch goes on: after a check with the same limit as before; after a pause with one message, then
+with 2, with 4 and so on. A check whose probe is not answered becomes a pause. Three pauses in a row
+end the batch, if the server delivered or refused no message in between.
 
 A message that was sent before a pause begins no other pause: one outage is one pause.
 """
@@ -37,7 +37,7 @@ LOST_ANSWERS = 2
 
 #: Reasons of an UNKNOWN that begin a pause at once: the server is away, or does not answer.
 _AWAY = frozenset({"gateway", "gateway_answer", "timeout"})
-#: Reasons of a REFUSED that the server itself said, in words; others may be a gateway's.
+#: Reasons of a REFUSED that the server itself gives, in words; others may come from a gateway.
 _OWN_WORDS = frozenset({"api", "authentication", "group", "capability"})
 
 Step = Literal["send", "wait", "probe", "end"]
@@ -48,7 +48,7 @@ class Outage:
     """The state of one batch's circuit breaker.
 
     A message asks for the next `step`, acquires a permit, and gives it back: with `record` after
-    it was sent, with `release` where it was not.
+    it was sent, with `release` if it was not.
     """
 
     in_flight: int
@@ -107,7 +107,7 @@ class Outage:
             return
         if error is None or _is_servers_own(error):
             self._unknowns = self._lost_answers = 0
-            # A message sent before this pause stands between this pause and those before it.
+            # A message sent before this pause counts as between this pause and the earlier ones.
             self.pauses = int(self.state == "paused")
         elif error.outcome is Outcome.UNKNOWN:
             self._record_unknown(error.reason, is_news=permit == self._round)
@@ -123,7 +123,7 @@ class Outage:
 
     @property
     def _is_healthy(self) -> bool:
-        """Whether a delivery changes nothing, as nearly always."""
+        """Whether a delivery changes nothing, which is nearly always so."""
         return not (self._unknowns or self.pauses) and self.limit == self.in_flight
 
     def _record_unknown(self, reason: str, *, is_news: bool) -> None:

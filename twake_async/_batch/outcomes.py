@@ -1,4 +1,4 @@
-"""The `Delivery` of a draft, by what was made of it: delivered, failed or unfinished. No I/O."""
+"""Makes the `Delivery` of a draft that was delivered, failed or is unfinished. No I/O."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def delivered(item: Item, message: Message) -> Delivery:
 
     Args:
         item: The draft.
-        message: The message that the server answered.
+        message: The message, as the server gave it.
 
     """
     if in_doubt(item, Outcome.DELIVERED) and not item.repeatable:
@@ -78,10 +78,10 @@ def holds_channel(hold_after: str | None, after_unknown: str, outcome: Outcome) 
 def is_own(delivery: Delivery, *, is_kept: bool) -> bool:
     """Say whether a batch over a shared journal reports a delivery after it ended early.
 
-    Another machine goes on with what was not sent. What was delivered is a fact.
+    Another machine goes on with the drafts that were not sent. A delivery is certain.
 
     Args:
-        delivery: What this run made of the draft.
+        delivery: The delivery of the draft in this run.
         is_kept: Whether this run has written it to the journal.
 
     """

@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 
 __all__ = ["send_parts"]
 
-#: Seconds between two looks for a partition that is free, and by how much they differ at most.
+#: Seconds between two looks for a free partition, and the most that is added to them at random.
 POLL, JITTER = 2.0, 1.0
-#: Seconds for which a journal that was read before may not be readable.
+#: Seconds for which a journal that was read before may be unreadable.
 PATIENCE = 30.0
 
 
@@ -44,7 +44,7 @@ class State(Protocol):
 
     @property
     def is_done(self) -> bool:
-        """Whether a run has passed over all of it."""
+        """Whether a run has gone through all of it."""
         ...
 
     @property
@@ -60,7 +60,7 @@ class SharedJournal(Protocol):
         """Return the state of each partition.
 
         Args:
-            check: Whether the batch must have been begun with the same partitions and input.
+            check: Whether to check that the batch was begun with the same partitions and input.
 
         """
         ...
@@ -80,7 +80,7 @@ def send_parts(
     stop: asyncio.Event | None,
     options: dict[str, Any],
 ) -> AsyncGenerator[Delivery, None]:
-    """Return what sends free partitions while it is iterated.
+    """Return a generator that sends free partitions as it is iterated.
 
     Args:
         send_many: Sends one partition.
@@ -123,14 +123,14 @@ def send_parts(
 
 @attrs.define(eq=False)
 class PartProgress:
-    """Makes one progress of those of several partitions: what this process has done."""
+    """Adds up the progress of several partitions: what this process has done."""
 
     on_progress: Callable[[Progress], object]
     _counts: Counter[Outcome] = attrs.field(factory=Counter, init=False)
     _taken: dict[int, int] = attrs.field(factory=dict, init=False)
 
     def of_part(self, number: int) -> Callable[[Progress], object]:
-        """Return what takes the progress of one partition.
+        """Return the function that takes the progress of one partition.
 
         Args:
             number: Its number.
@@ -238,7 +238,7 @@ class Partitions:
             self._taken.discard(number)
 
     async def _next(self) -> int | None:
-        """Wait for a partition that may be free; None where all are done, or at the end."""
+        """Wait for a partition that may be free. Return None if all are done, or at the end."""
         async with self._looking:
             while not self._stop.is_set():
                 if self._free:
@@ -257,7 +257,7 @@ class Partitions:
         return None
 
     async def _look(self) -> Sequence[State]:
-        """Return the states; a database that was there before may be away for a while."""
+        """Return the states; a database that answered before may be unreachable for a while."""
         clock = asyncio.get_running_loop().time
         while True:
             try:

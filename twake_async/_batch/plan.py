@@ -28,7 +28,7 @@ __all__ = ["Plan"]
 
 @attrs.frozen(kw_only=True)
 class Plan:
-    """How a batch is to be sent: the arguments of `send_many`, checked."""
+    """How to send a batch: the arguments of `send_many`, checked."""
 
     in_flight: int
     order: Literal["channel"] | None

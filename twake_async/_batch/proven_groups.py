@@ -19,7 +19,7 @@ _MOST = 1000
 
 @attrs.define(eq=False)
 class ProvenGroups:
-    """The groups for which the server has taken a message of the session, or passed its check."""
+    """The groups whose messages the server has taken in this session, or that passed a check."""
 
     _ids: set[str | None] = attrs.field(factory=set, init=False)
 
@@ -36,7 +36,7 @@ class ProvenGroups:
 
 @attrs.frozen(eq=False)
 class GroupServer:
-    """The server as a batch of one group needs it."""
+    """The server, as a batch of one group uses it."""
 
     group_id: str | None
     seconds: float

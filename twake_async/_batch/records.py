@@ -1,4 +1,4 @@
-"""What a batch keeps in its journal of each draft, before it is sent and after."""
+"""The entries that a batch writes to its journal for each draft, before and after sending."""
 
 from __future__ import annotations
 
@@ -39,25 +39,25 @@ class Records:
     sharing: Sharing | None = None
 
     async def begin(self, item: Item, intent: JournalEntry) -> JournalError | None:
-        """Put the intent to send a draft on the disk; return the error where that failed."""
+        """Put the intent to send a draft on the disk; return the error if that failed."""
         item.begun = True
         error = await self._write_intent(intent)
         item.begun = error is None
         return error
 
     async def begin_retry(self, item: Item) -> JournalError | None:
-        """Put the intent of another attempt on the disk; return the error where that failed."""
+        """Put the intent of another attempt on the disk; return the error if that failed."""
         if item.entry is None:
             return None
         return await self._write_intent(retry_entry(item, item.entry))
 
     def pause(self, item: Item) -> None:
-        """Have the outcome of a draft written that waits for another attempt."""
+        """Start to write the outcome of a draft that waits for another attempt."""
         if self.writer is not None and item.entry is not None:
             self.writer.write(paused_entry(item, item.entry))
 
     def finish(self, item: Item, delivery: Delivery) -> asyncio.Future[Any] | None:
-        """Have the outcome of a draft written; return what is done once it is on the disk."""
+        """Start to write the outcome of a draft; return a future, done once it is on the disk."""
         if self.writer is None or item.entry is None or not item.begun:
             return None
         return self.writer.write(final_entry(item, item.entry, delivery))

@@ -32,7 +32,7 @@ class Results(Generic[T]):
         return len(self._waiting) > self.limit and not self._is_unbounded
 
     def put(self, result: T) -> None:
-        """Add a result, also where it is full."""
+        """Add a result, even if the queue is full."""
         self._waiting.append(result)
         self._news.set()
 
@@ -47,7 +47,7 @@ class Results(Generic[T]):
         self._room.set()
 
     async def wait_for_room(self) -> None:
-        """Wait until it is not full."""
+        """Wait until the queue is not full."""
         while self.is_full:
             self._room.clear()
             await self._room.wait()

@@ -76,7 +76,7 @@ class Sending:
     is_closing: bool = attrs.field(default=False, init=False)
 
     async def deliver(self, item: Item, worker: Worker) -> Delivery:
-        """Return the delivery of a draft: what is known of it, or what its send came to."""
+        """Return the delivery of a draft: what is known of it, or the result of its send."""
         if item.pending is not None and not await self._settle(item, worker):
             return self.give_up(item)
         if (delivery := self._without_sending(item)) is not None:
@@ -149,7 +149,7 @@ class Sending:
     async def _look(self, item: Item, permit: int) -> Delivery | None:
         """Return the delivery of a draft that an earlier run left unknown; None to send it again.
 
-        A look that finds it decides, before anything is sent or reported.
+        The look comes before anything is sent or reported. If it finds the message, it decides.
         """
         assert item.request is not None  # noqa: S101 - it may be there
         message = await self.look(item.request, item.in_doubt)
@@ -182,7 +182,8 @@ class Sending:
             self.breaker.record(permit, error)
             return failed(item, error)
         finally:
-            # Its traceback holds this frame: were it held here, only the collector would free both.
+            # Its traceback holds this frame. If this frame held it, too, only the garbage collector
+            # would free both.
             del error
 
     def _error_of(self, exc: BaseException) -> TwakeError:

@@ -1,4 +1,4 @@
-"""What a batch does that shares its journal with other machines."""
+"""What a batch does when it shares its journal with other machines."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Sharing:
         self._slots = None if self.rate is None else Slots(self.rate)
 
     async def wait_for_earlier_intents(self, channel: str | None) -> None:
-        """Wait until no intent of the run before is valid in a channel."""
+        """Wait until no intent of the previous run is valid in a channel."""
         shared = self.writer.shared
         if channel in shared.doubtful_channels:
             seconds = intents.wait_after_takeover(shared.taken_at, intents.now())

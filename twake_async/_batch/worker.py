@@ -1,4 +1,4 @@
-"""One worker of a batch: its task, and the attempts to send its present draft."""
+"""One worker of a batch: its task, and the attempts to send its current draft."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Worker:
             self._is_woken = task.cancel()
 
     def was_woken(self) -> bool:
-        """Say whether it was `wake` that cancelled the task; if so, the task goes on."""
+        """Say whether `wake` cancelled the task; if so, the task goes on."""
         if self.task is None or not self._is_woken:
             return False
         self._is_woken = False
@@ -71,7 +71,7 @@ class Worker:
             self.task.cancel()
 
     def begin_intent(self) -> None:
-        """Note that its intent is committed now, from when on it is valid."""
+        """Note that its intent is committed now: it is valid from this time on."""
         if self.records.sharing is not None:
             self._committed = intents.now()
 
@@ -79,7 +79,7 @@ class Worker:
 
     @property
     def guard(self) -> Callable[[], bool] | None:
-        """What says whether its intent is still valid; None for the journal of one machine."""
+        """The check whether its intent is still valid; None for the journal of one machine."""
         return None if self.records.sharing is None else self._may_leave
 
     def _may_leave(self) -> bool:
@@ -105,7 +105,7 @@ class Worker:
         self._attempts.drop()
 
     async def before_retry(self) -> JournalError | None:
-        """Put the intent of another attempt on the disk; return the error where that failed."""
+        """Put the intent of another attempt on the disk; return the error if that failed."""
         self.begin_intent()
         error = await self.records.begin_retry(self._item)
         if error is None:

@@ -21,7 +21,7 @@ _SELECT_RUNS = "SELECT number, began, ended, checksum FROM run ORDER BY number"
 
 
 def check_schema(connection: sqlite3.Connection, path: str, *, may_be_empty: bool = True) -> bool:
-    """Say whether the file is a journal already; False where it is empty.
+    """Say whether the file is a journal already; False if it is empty.
 
     Args:
         connection: The open file.
@@ -56,7 +56,7 @@ def check_wal(file: str, path: str) -> None:
         path: The name of the journal, for errors.
 
     Raises:
-        JournalError: They are (reason `damaged`).
+        JournalError: They are lost (reason `damaged`).
 
     """
     if has_lost_rows(f"{file}-wal"):
@@ -101,7 +101,7 @@ def check_target(connection: sqlite3.Connection, path: str, wanted: tuple[str, s
 
 
 def last_run(connection: sqlite3.Connection, path: str) -> int:
-    """Return the number of the last run; 0 where there was none.
+    """Return the number of the last run; 0 if there was none.
 
     Raises:
         JournalError: A run has no row (reason `damaged`).

@@ -39,12 +39,12 @@ def as_journal_error(path: str, exc: Exception) -> JournalError:
 
 
 def _is_no_text(exc: Exception) -> bool:
-    # Python finds that a text, or an error of SQLite's about one, is no UTF-8.
+    # Python finds that a text, or SQLite's error about a text, is not UTF-8.
     return isinstance(exc, UnicodeDecodeError) or "Could not decode to UTF-8" in str(exc)
 
 
 def unreadable(path: str, exc: Exception) -> JournalError:
-    """Return the error for a failure of SQLite where a journal is only read.
+    """Return the error for a failure of SQLite when a journal is only read.
 
     Args:
         path: The journal.
@@ -66,7 +66,7 @@ def foreign(path: str, why: str) -> JournalError:
 
     Args:
         path: The file.
-        why: How that shows, in a clause.
+        why: What shows that, in a clause.
 
     """
     return JournalError(

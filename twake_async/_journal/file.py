@@ -73,7 +73,7 @@ class JournalFile:
     path: str
     run: int
     last_key: str
-    """The last key of the earlier runs, in the order of keys; empty where there is none."""
+    """The last key of the earlier runs, in the order of keys; empty if there is none."""
     _began: float
     _lock: JournalLock
     _writer: sqlite3.Connection
@@ -153,7 +153,7 @@ class JournalFile:
 def _close(connections: list[sqlite3.Connection], lock: JournalLock) -> None:
     try:
         if connections and lock.is_moved():
-            # Else SQLite leaves the last rows in the -wal file, which is not moved with it.
+            # Else SQLite leaves the last rows in the -wal file, which did not move with the file.
             connections[0].execute("PRAGMA wal_checkpoint(TRUNCATE)")
     finally:
         for connection in reversed(connections):
@@ -162,7 +162,7 @@ def _close(connections: list[sqlite3.Connection], lock: JournalLock) -> None:
 
 
 def _connect(path: str) -> sqlite3.Connection:
-    # The thread of the event loop uses the reader, the journal's own thread the writer.
+    # The thread of the event loop uses the reader. The journal's own thread uses the writer.
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     try:
         connection.execute("PRAGMA synchronous = FULL")
@@ -174,7 +174,7 @@ def _connect(path: str) -> sqlite3.Connection:
 
 def _write_rows(writer: sqlite3.Connection, rows: list[tuple[object, ...]]) -> None:
     # One statement for many rows: each statement releases the interpreter's lock and waits for
-    # it again, which beside a busy event loop costs more than the writing.
+    # it again. While the event loop is busy, that costs more than the writing.
     for start in range(0, len(rows), ROWS):
         group = rows[start : start + ROWS]
         writer.execute(upsert(len(group)), tuple(itertools.chain.from_iterable(group)))

@@ -1,9 +1,9 @@
-"""How long an intent is valid that was written to a shared journal. No I/O but a look at the clock.
+"""How long an intent in a shared journal is valid. No I/O, except that it reads the clock.
 
 Another process may take a partition over while this one is frozen, or while its connection to the
 database is cut. So an intent is valid for a few seconds, counted from before it was committed, by a
-clock that goes on while the machine sleeps. Who takes a partition over waits as long before it acts
-on a message that was on its way.
+clock that goes on while the machine sleeps. A process that takes a partition over waits as long
+before it acts on a message that was on its way.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def is_valid(committed: float, time_now: float) -> bool:
 
 
 def wait_after_takeover(taken_at: float, time_now: float) -> float:
-    """Return the seconds to wait until no intent of the run before is valid.
+    """Return the seconds to wait until no intent of the previous run is valid.
 
     Args:
         taken_at: The time after the takeover was committed.

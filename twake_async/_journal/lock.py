@@ -1,7 +1,7 @@
 """The lock on a journal's file: one batch uses it at a time, and notices when the file is moved.
 
 There are two locks. One is a file of its own beside the journal, found by name; it works on every
-system. The other is on the journal's file itself, so that a second name of the file does not help.
+system. The other is on the journal's file itself, so that a second name of the file is locked, too.
 Nothing else may open and close the journal's file while SQLite has it open: closing it would drop
 SQLite's own locks in this process.
 """
@@ -60,7 +60,7 @@ class JournalLock:
 
     @classmethod
     def take(cls, path: str) -> Self:
-        """Lock a journal; make its file, for its owner alone, where there is none.
+        """Lock a journal; make its file, for its owner alone, if there is none.
 
         Raises:
             JournalError: Another batch has it, it is no regular file, or has several names.
@@ -189,7 +189,7 @@ else:
     import fcntl
 
     def _lock_byte(fd: int) -> bool:
-        """Lock a byte of an open file; False where another holds the lock.
+        """Lock a byte of an open file; False if another holds the lock.
 
         The lock belongs to the open file, not to the process, so it stays when the process closes
         the file elsewhere. A system without such locks has only the lock by name.

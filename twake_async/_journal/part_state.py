@@ -15,7 +15,7 @@ class PartState:
     """Its number, from 0."""
 
     is_done: bool
-    """Whether a run has passed over all of it in this round."""
+    """Whether a run has gone through all of it in this round."""
 
     is_held: bool
     """Whether a process holds it now."""
@@ -24,4 +24,4 @@ class PartState:
     """How often it was taken."""
 
     holder: str
-    """The host and the process id of who took it last; empty where nobody did."""
+    """The host and the id of the process that took it last; empty if none did."""

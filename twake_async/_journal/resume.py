@@ -90,7 +90,7 @@ def again(intent: JournalEntry, found: JournalEntry, *, repeatable: bool = False
     Args:
         intent: The entry with which this run would send it for the first time.
         found: What the journal has.
-        repeatable: Whether to send it twice does no harm.
+        repeatable: Whether it does no harm to send it twice.
 
     """
     in_doubt = found.unknown_requests

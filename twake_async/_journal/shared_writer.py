@@ -65,7 +65,7 @@ class SharedWriter(JournalWriter):
         return seconds
 
     def slow(self, seconds: float) -> None:
-        """Have it noted for all machines that the server asked for a pause of so many seconds."""
+        """Note for all machines that the server asked for a pause of so many seconds."""
         self._order(lambda store: store.slow(seconds))
 
     def _order(self, what: str | Call) -> asyncio.Future[Any]:

@@ -8,12 +8,12 @@ import attrs
 
 __all__ = ["SHARE", "Slots", "slots_at_once"]
 
-#: Seconds: one reservation is for the messages of so much time, at the most.
+#: Seconds: one reservation covers the messages of this time, at most.
 SHARE = 0.05
 
 
 def slots_at_once(rate: float) -> int:
-    """Return how many turns one reservation is for.
+    """Return how many turns one reservation covers.
 
     Args:
         rate: Messages a second.
@@ -44,10 +44,10 @@ class Slots:
         self._times.extend(first + n / self.rate for n in range(slots_at_once(self.rate)))
 
     def take(self, now: float) -> float | None:
-        """Return the time of the next turn; None where another reservation is needed.
+        """Return the time of the next turn; None if another reservation is needed.
 
-        A turn that was missed by more than a share is lost. Otherwise a process that stood still
-        would use its turns at once, beside those of the others.
+        A turn that was missed by more than `SHARE` seconds is lost. Otherwise a process that was
+        frozen would use its turns at once, in addition to those of the others.
         """
         while self._times:
             slot = self._times.popleft()

@@ -26,7 +26,7 @@ class Store(Protocol):
 
     @property
     def last_key(self) -> str:
-        """The last key of the earlier runs, in the order of keys; empty where there is none."""
+        """The last key of the earlier runs, in the order of keys; empty if there is none."""
         ...
 
     def find(self, key: str) -> JournalEntry | None:
@@ -37,7 +37,7 @@ class Store(Protocol):
         """Check that it is still the journal that was opened.
 
         Raises:
-            JournalError: It is not.
+            JournalError: It is not that journal.
 
         """
 
@@ -57,7 +57,7 @@ class Store(Protocol):
         """Write that the run has ended.
 
         Args:
-            is_whole: Whether it passed over its whole input.
+            is_whole: Whether it went through its whole input.
 
         """
 
@@ -96,7 +96,7 @@ class SharedStore(Store, Protocol):
 
     @property
     def is_done(self) -> bool:
-        """Whether a run has passed over the whole partition, so that nothing is left to do."""
+        """Whether a run has gone through the whole partition, so that nothing is left to do."""
         ...
 
     @property
@@ -106,7 +106,7 @@ class SharedStore(Store, Protocol):
 
     @property
     def doubtful_channels(self) -> frozenset[str]:
-        """The channels of the messages that the run before left without an outcome."""
+        """The channels of the messages that the previous run left without an outcome."""
         ...
 
     @property
@@ -116,7 +116,7 @@ class SharedStore(Store, Protocol):
 
     @property
     def pause(self) -> float:
-        """The seconds that were left, at the last write or ping, of a pause of all machines."""
+        """The seconds of a pause of all machines that were left at the last write or ping."""
         ...
 
     def find_all(self, keys: Sequence[str]) -> Mapping[str, JournalEntry]:

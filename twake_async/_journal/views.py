@@ -72,7 +72,7 @@ def _address(file: str) -> str:
 
 
 def _is_writable(name: str) -> bool:
-    # Some systems check the rights of the real user only, some ignore what root gave up.
+    # Some systems check the rights of the real user only; some ignore the rights that root gave up.
     effective = {False, os.access in os.supports_effective_ids}
     return all(os.access(name, os.W_OK, effective_ids=each) for each in effective)
 

@@ -54,7 +54,7 @@ class JournalWriter:
     source: Source
     store: Store = attrs.field(init=False)
     is_whole: bool = attrs.field(default=False, init=False)
-    """Whether the batch passed over its whole input; it says so before `aclose`."""
+    """Whether the batch went through its whole input; it sets this before `aclose`."""
     _orders: queue.SimpleQueue[_Order | None] = attrs.field(factory=queue.SimpleQueue, init=False)
     _loop: asyncio.AbstractEventLoop = attrs.field(init=False)
     _thread: threading.Thread = attrs.field(init=False)
@@ -106,7 +106,7 @@ class JournalWriter:
             raise self.source.as_error(exc) from exc
 
     def write(self, entry: JournalEntry) -> asyncio.Future[JournalError | None]:
-        """Have an entry written.
+        """Start to write an entry.
 
         Returns:
             A future. Its result is None once the entry is on the disk, or the error.
@@ -126,7 +126,7 @@ class JournalWriter:
     # --- in the thread -------------------------------------------------------------------------
 
     def _run(self, opened: asyncio.Future[_Opened], target: str, keys: Keys) -> None:
-        # Every failure of this thread is reported: otherwise a batch would wait for it for good.
+        # Every failure of this thread is reported: otherwise a batch would wait for it forever.
         try:
             store = self.source.open(target=target, keys=keys)
         except Exception as exc:  # noqa: BLE001 - as above
@@ -169,7 +169,7 @@ class JournalWriter:
                 if refused:
                     group = self._refuse(group, refused)
         if self._failure is not None:
-            # No message was sent for an intent that is not on the disk; an outcome is a fact.
+            # No message was sent for an intent that is not on the disk. An outcome is kept.
             self._unsaved.extend(entry for entry, _ in group if entry.outcome is not None)
         self._report([written for _, written in group], self._failure)
 
@@ -200,7 +200,7 @@ class JournalWriter:
         self._call(_resolve, futures, report)
 
     def _call(self, function: Callable[..., object], *args: object) -> None:
-        # Where the loop is gone, nobody waits for the report.
+        # If the loop was closed, nobody waits for the report.
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(function, *args)
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Joins"]
 
-#: Seconds that it may take.
+#: Seconds that joining may take.
 LIMIT = 10.0
 #: The most threads that are remembered, and for how many seconds.
 MOST, LONG = 1000, 2.0
@@ -42,7 +42,7 @@ class Joins:
     logins: Logins
     _calls: dict[str, SharedCall[bool]] = attrs.field(factory=dict, init=False)
     _joined: dict[str, float] = attrs.field(factory=dict, init=False)
-    """When a thread was joined, in that order: who was refused just before need not join again."""
+    """When each thread was joined, in that order: one that was just joined is not joined again."""
 
     async def join(self, place: Place, seconds: float) -> bool:
         """Take part in a thread; say whether the server did it.

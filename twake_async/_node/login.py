@@ -29,7 +29,7 @@ T = TypeVar("T")
 LIMIT, LONGEST_WAIT = 4.0, 10.0
 #: Seconds between the first two logins that fail; they double.
 FIRST_WAIT = 0.2
-#: The most seconds before its end at which a token is renewed, and not used any more.
+#: A token is renewed, and no longer used, at most so many seconds before it ends.
 RENEW, UNUSED = 300.0, 30.0
 
 
@@ -43,11 +43,11 @@ class Logins:
     _failures: int = attrs.field(default=0, init=False)
     _not_before: float = attrs.field(default=float("-inf"), init=False)
     _last: TwakeError | None = attrs.field(default=None, init=False)
-    """The error of the last login that failed; None after one that did not."""
+    """The error of the last login; None if it did not fail."""
 
     @property
     def is_ready(self) -> bool:
-        """Whether there is a token. Where it ends soon, another login begins beside the sends."""
+        """Whether there is a token. If it ends soon, another login begins in the background."""
         token = self.api.token
         if token is None:
             return False
@@ -59,7 +59,7 @@ class Logins:
         return True
 
     async def log_in(self, seconds: float) -> TwakeError | None:
-        """Wait for a token, or return the error for want of one.
+        """Wait for a token; return the error if no token came.
 
         Args:
             seconds: How long to wait at most.
@@ -74,10 +74,10 @@ class Logins:
         return None
 
     async def ask(self, make: Callable[[], Ask[T]], seconds: float) -> T | TwakeError:
-        """Make a request that stands beside the sends, with an access token.
+        """Make a request that is not a send, with an access token.
 
         Args:
-            make: Makes the request; it is made once more where the token is refused.
+            make: Makes the request; it is made once more if the token is refused.
             seconds: How long all of it may take.
 
         """
@@ -131,7 +131,7 @@ class Logins:
 
     def _note_failure(self, error: TwakeError) -> None:
         self._last = error
-        # A refusal is the server's own word: to wait longer each time would not help it.
+        # The server itself refused: waiting longer each time would not help.
         self._failures = 0 if error.outcome is Outcome.REFUSED else self._failures + 1
         wait = min(LONGEST_WAIT, FIRST_WAIT * 2.0 ** min(max(0, self._failures - 1), 60))
         self._not_before = self.attempts.now() + wait * (0.5 + self.attempts.clock.draw() / 2)

@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Looks"]
 
-#: The tries of one look: the seconds before each, and those that it may take.
+#: The tries of one look: the seconds before each try, and the seconds that it may take.
 TRIES = ((0.0, 2.0), (0.2, 4.0), (0.8, 4.0))
-#: Seconds for which a look waits for the one before, of the same place.
+#: Seconds for which a look waits for the previous look at the same place.
 BEFORE = 1.0
-#: Seconds: a look ends that a server asks to wait longer than this.
+#: Seconds: a look ends if the server asks it to wait longer than this.
 LONGEST_PAUSE = 10.0
 
 

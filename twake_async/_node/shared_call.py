@@ -19,12 +19,12 @@ log = logging.getLogger("twake_async")
 
 
 class SharedCall(Generic[T]):
-    """A call under way. Who is cancelled while it waits for the result ends only its own wait.
+    """A call under way. A send that is cancelled while it waits ends only its own wait.
 
     Args:
-        call: The call; an exception that it raises is logged, and given to nobody.
+        call: The call; an exception that it raises is only logged.
         start: Makes its task.
-        late: Returns what a wait gives whose time is over, or that waits for a call that failed.
+        late: Returns the result of a wait whose time is over, or whose call failed.
 
     """
 
@@ -49,7 +49,7 @@ class SharedCall(Generic[T]):
         return self._late() if failed else self.task.result()
 
     async def wait(self, seconds: float) -> T:
-        """Return the result, or what stands for none if it takes longer.
+        """Return the result, or that of `late` if it takes longer or fails.
 
         Args:
             seconds: How long to wait at most.

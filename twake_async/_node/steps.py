@@ -56,13 +56,13 @@ class NodeSession:
         return CallSteps(self, remove)
 
     def steps_of_call(self, call: Bearer) -> CallSteps:
-        """Return the steps around the attempts of a call beside the messages."""
+        """Return the steps around the attempts of a call that sends no message."""
         return CallSteps(self, call)
 
 
 @attrs.define(eq=False)  # made for each send, and so not frozen
 class CallSteps:
-    """The steps around the attempts of what may be sent twice: a remove, or a read."""
+    """The steps around the attempts of a request that may be sent twice: a remove, or a read."""
 
     session: NodeSession
     request: Bearer
@@ -80,7 +80,7 @@ class CallSteps:
         return await self.session.logins.log_in(seconds)
 
     def can_recover(self, error: TwakeError) -> bool:
-        """Say whether another login may change that it was refused."""
+        """Say whether the request may succeed after another login."""
         return error.reason == "token"
 
     async def recover(self, error: TwakeError, seconds: float) -> bool:  # noqa: ARG002
@@ -122,13 +122,13 @@ class SaveSteps:
         return await self.session.logins.log_in(seconds)
 
     def can_recover(self, error: TwakeError) -> bool:
-        """Say whether another login or joining the thread may change that it was refused."""
+        """Say whether the request may succeed after another login, or after joining the thread."""
         if error.reason == "thread":
             return self.session.join_threads and self.request.is_reply
         return error.reason == "token"
 
     async def recover(self, error: TwakeError, seconds: float) -> bool:
-        """Do what lets the server take it; say whether it may be sent once more."""
+        """Join the thread, or forget the token; say whether it may be sent once more."""
         if error.reason == "thread":
             return await self.session.joins.join(self.request.place, seconds)
         self.session.api.forget(self.request.used)
@@ -150,10 +150,10 @@ class SaveSteps:
         return attrs.evolve(message, maybe_duplicated=True) if doubts > 1 else message
 
     def observed(self, requests: int) -> None:
-        """Return None: a server of Node posts no event about an application's own message."""
+        """Return None: a Node server posts no event about an application's own message."""
 
     async def confirm(self, result: Message, seconds: float) -> bool | None:
-        """Say whether a read shows the message; None where no read was answered.
+        """Say whether a read shows the message; None if no read was answered.
 
         Args:
             result: The message that the server said it stored.

@@ -1,1 +1,1 @@
-"""What is said to a server, and what its answers prove. No I/O."""
+"""The requests to a server, and what their answers prove. No I/O."""

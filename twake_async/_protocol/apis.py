@@ -3,10 +3,12 @@
 Three requests are made (wire/node/README.md, section 1). None has credentials, and no server
 stores anything for them:
 
-1. A login without id and secret. Node servers of 2022 on refuse it in words. PHP alone has no such
-   route, and a Node server of 2021 gives a token to anybody: neither serves Node's API.
-2. A save without credentials. v1 refuses them in words; Node alone has no such route.
-3. The question for the version, which Node servers answer since mid-2021.
+1. A login without id and secret. Node servers of 2022 on refuse it in words. A server with
+   PHP only has no such route, and a Node server of 2021 gives a token to anybody: neither serves
+   Node's API.
+2. A save without credentials. v1 refuses it in words; a server with Node only has no
+   such route.
+3. A request for the version. Node servers of mid-2021 and later answer it.
 
 Only the refusals in words prove that an API is served. No other answer does.
 """
@@ -45,7 +47,7 @@ Said = bool | str | None
 _VERSION = re.compile(r"[\w.-]{1,40}")
 #: What a Node server says to a login without an id.
 _NOBODY = "Application not found"
-#: What the advice says of an API that is the only one.
+#: What the advice says about an API that is the only one on the server.
 _SERVED = {
     "v1": 'the server serves api="v1" (TWAKE_API=v1)',
     "node": (
@@ -62,7 +64,7 @@ _LIMIT = 65_536
 def _probe(
     method: str, path: str, body: bytes, read: Callable[[Answer, Context], Said]
 ) -> Question[Said]:
-    """Return a request whose answer `read` reads; without an answer it says nothing."""
+    """Return a request whose answer `read` reads; without an answer its result is None."""
     return Question(
         "check",
         method,
@@ -78,14 +80,14 @@ def can_tell(found: Check) -> bool:
 
 
 def find_apis(api: str, found: Check) -> Generator[Question[Said], Said | TwakeError, Check]:
-    """Yield the requests to make, be sent what each said, and return the check with all of it.
+    """Yield the requests to make, receive what each said, and return the completed check.
 
     Args:
         api: The name of the session's API.
         found: What a check of that API found.
 
     """
-    # The version comes last: owners often close its path, and time may run out over it.
+    # The version comes last: owners often block its path, and the time may run out there.
     served = {"node": (yield _probe("POST", LOGIN, b"{}", _serves_node)) is True}
     served["v1"] = (yield _probe("POST", SAVE, b"{}", _serves_v1)) is True
     version = yield _probe("GET", SERVER, b"", _version)
@@ -101,7 +103,7 @@ def find_apis(api: str, found: Check) -> Generator[Question[Said], Said | TwakeE
 
 
 def _advice(api: str, found: Check, apis: tuple[str, ...]) -> str:
-    """Return what to do about a problem; where only the other API is served, that it may be set."""
+    """Return the advice about a problem; it names the other API if only that one is served."""
     if found.problem not in ("address", "unclear") or len(apis) != 1 or api in apis:
         return found.advice
     return f"{found.advice}; or set the other API: {_SERVED[apis[0]]}"
@@ -110,7 +112,7 @@ def _advice(api: str, found: Check, apis: tuple[str, ...]) -> str:
 def _release(
     seen: str | None, version: str | None, apis: tuple[str, ...]
 ) -> Literal["2020", "2021", "2022", "2023"] | None:
-    """Return the release by the version, unless the answers of the server contradict it."""
+    """Return the release that the version names, unless the server's answers contradict it."""
     year = (version or "")[:4]
     contradicted = seen == "2020" or (year == "2021" and "node" in apis)
     known = year if year in ("2021", "2022", "2023") and not contradicted else seen

@@ -25,7 +25,7 @@ def read_document(answer: Answer, limit: int, codec: Codec) -> Mapping[str, Any]
         codec: Reads the JSON.
 
     Raises:
-        ValueError: It is no answer of Twake's; the message is for a person.
+        ValueError: It is not an answer of Twake; the message is for a person.
 
     """
     body = _without_coding(answer, limit)
@@ -72,8 +72,8 @@ _PHP_LINE = re.compile(
 
 
 def _behind_php(body: bytes) -> bytes:
-    # PHP writes JSON without line breaks, so the last line is all of it. The lines before it must
-    # be lines that PHP is known to write: any others may come from somebody else.
+    # PHP writes JSON without line breaks, so the last line is the whole JSON. The lines before it
+    # must be lines that PHP is known to write: others may come from somebody else.
     lines = body.strip().split(b"\n")
     if not lines[-1]:
         raise ValueError("its body is empty")

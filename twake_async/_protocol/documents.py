@@ -1,4 +1,4 @@
-"""The document of a 200, whichever API was asked, and what proves nothing. No I/O."""
+"""The document of a 200 over either API, and the error if it proves nothing. No I/O."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = ["add_words", "document_of", "mismatch"]
 def document_of(
     answer: Answer, limit: int, codec: Codec, server: Server
 ) -> Mapping[str, Any] | TwakeError:
-    """Return the JSON object of a 200, or the error of one that is no answer of Twake's.
+    """Return the JSON object of a 200, or an error if it is not an answer of Twake.
 
     Args:
         answer: The whole answer.
@@ -45,7 +45,7 @@ def document_of(
 
 
 def add_words(error: TwakeError, words: str) -> TwakeError:
-    """Return the same error, whose message says more."""
+    """Return the same error with more words in its message."""
     error.args = (f"{error.args[0]}; {words}",)
     return error
 

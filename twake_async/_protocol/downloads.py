@@ -30,23 +30,23 @@ class Download(Transfer[int]):
     """Called when the file begins, at each attempt."""
     write: Callable[[bytes], Awaitable[None]] = attrs.field(repr=False)
     repeatable: bool = True
-    """Whether what was written can be taken back."""
+    """Whether the bytes that were written can be discarded."""
     may_be_empty: bool = False
-    """Whether a file without a byte is one."""
+    """Whether the file may be empty."""
     nothing_is_missing: bool = False
-    """Whether the server answers nothing where it has no such file."""
+    """Whether an empty answer means that the server has no such file."""
     received: int = attrs.field(default=0, init=False)
     _began: bool = attrs.field(default=False, init=False)
     _wanted: bool = attrs.field(default=False, init=False)
 
     @property
     def content_type(self) -> str:
-        """The type of what the request holds."""
+        """The content type of the request."""
         return "application/json"
 
     @property
     def length(self) -> int | None:
-        """The bytes of the request's body."""
+        """The number of bytes of the request's body."""
         return len(self.inner.body)
 
     async def chunks(self) -> AsyncIterator[bytes]:
@@ -73,7 +73,7 @@ class Download(Transfer[int]):
         return True
 
     def judge(self, answer: Answer | Failure, context: Context) -> int | TwakeError:
-        """Return the size of the whole file, or the error that the answer is."""
+        """Return the size of the whole file, or the error that the answer means."""
         if self.broken is not None:
             return OutcomeUnknownError("the target of the file failed", reason="unexpected")
         if isinstance(answer, Failure) or not self._began or answer.status != 200:
@@ -108,13 +108,13 @@ def _unreadable(why: str) -> OutcomeUnknownError:
 
 
 def length_of(head: Answer) -> int | None:
-    """Return how many bytes an answer says that it has; None where it does not say."""
+    """Return the number of bytes that an answer states; None if it states none."""
     value = head.header(b"content-length")
     return int(value) if re.fullmatch("[0-9]{1,18}", value) else None
 
 
 def _problem(head: Answer) -> str | None:
-    """Return why nobody could tell whether an answer is whole, or None."""
+    """Return why it cannot be known whether an answer is whole, or None."""
     if head.header(b"content-encoding").lower() not in ("", "identity"):
         return "the server's answer has a content coding that was not asked for"
     if length_of(head) is None and "chunked" not in head.header(b"transfer-encoding").lower():

@@ -1,4 +1,4 @@
-"""A request, and what one attempt of it hands back: an answer, or a failure to get one. No I/O."""
+"""A request, and the result of one attempt: an answer, or a failure to get one. No I/O."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ __all__ = [
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
-#: The most bytes and seconds that the body of an answer takes whose status is not 200.
+#: The most bytes and seconds for the body of an answer whose status is not 200.
 ERROR_BODY_BYTES, ERROR_BODY_SECONDS = 65_536, 1.0
 
 
@@ -65,7 +65,7 @@ class Failure:
     """False only where it is proven that no server can have acted on the request."""
 
     reason: str
-    """A word of `NotSentError`'s list where not sent, else of `OutcomeUnknownError`'s."""
+    """A reason of `NotSentError` if the request was not sent, else of `OutcomeUnknownError`."""
 
     detail: str
     """One clause for a person."""
@@ -87,7 +87,7 @@ NO_TLS_THERE = (
 )
 TLS_THERE = "the server speaks TLS on this port: base_url should begin with https://"
 TLS_SPOKEN = Failure(sent=True, reason="lost", detail=TLS_THERE)
-#: What may be the cause where no connection is opened.
+#: What may be the cause if no connection can be opened.
 DOWN = "the server is down, or base_url names another host or port"
 #: How an alert of TLS begins: the answer of a server that expects TLS.
 TLS_ALERT = b"\x15\x03"
@@ -96,7 +96,7 @@ TOO_LARGE = Failure(sent=True, reason="unreadable", detail="the answer is too la
 
 @attrs.define  # made for each send, and so not frozen
 class Context:
-    """What is known beside an answer when it is judged."""
+    """What else is known when an answer is judged."""
 
     now: float
     """The time of day in Unix seconds, for a `Retry-After` that is a date."""
@@ -165,12 +165,12 @@ class Request(Protocol[T]):
 
     @property
     def channel_id(self) -> str | None:
-        """The channel of the message that it is about; None where it is about no message."""
+        """The channel of the message that it is about; None if it is not about a message."""
         ...
 
     @property
     def repeatable(self) -> bool:
-        """Whether it is idempotent: to send it twice has the effect of once."""
+        """Whether it is idempotent: sending it twice has the same effect as sending it once."""
         ...
 
     @property
@@ -185,7 +185,7 @@ class Request(Protocol[T]):
 
         Args:
             answer: The whole answer, or why there is none.
-            context: What is known beside it.
+            context: What else is known.
 
         """
         ...
@@ -193,7 +193,7 @@ class Request(Protocol[T]):
     def named_by(self, result: T) -> str | None:
         """Return the id of the message that an answer named and proved delivered, or None.
 
-        Only after such an answer is the connection used again.
+        The connection is used again only after such an answer.
         """
         ...
 
@@ -201,8 +201,8 @@ class Request(Protocol[T]):
 class Steps(Protocol[T]):
     """What a session does for one request around its attempts, with requests of its own.
 
-    Each step has its time limit in seconds. What several sends wait for belongs to the session: a
-    send that is cancelled ends only its own wait.
+    Each step has its time limit in seconds. A task that several sends wait for belongs to the
+    session: a send that is cancelled ends only its own wait.
     """
 
     @property
@@ -212,12 +212,12 @@ class Steps(Protocol[T]):
 
     @property
     def can_look(self) -> bool:
-        """Whether `look` may find what became of it."""
+        """Whether `look` may find that it was delivered."""
         ...
 
     @property
     def can_read(self) -> bool:
-        """Whether `look` and `confirm` read from the server: that takes time of their own."""
+        """Whether `look` and `confirm` read from the server, which takes extra time."""
         ...
 
     async def prepare(self, seconds: float, /) -> TwakeError | None:
@@ -225,11 +225,11 @@ class Steps(Protocol[T]):
         ...
 
     def can_recover(self, error: TwakeError, /) -> bool:
-        """Say whether `recover` may change that an attempt was refused."""
+        """Say whether the server may accept the request after `recover`."""
         ...
 
     async def recover(self, error: TwakeError, seconds: float, /) -> bool:
-        """Do what lets the server take the request; say whether it may be sent once more."""
+        """Do what the server needs to accept it; say whether it may be sent once more."""
         ...
 
     async def look(self, seconds: float, doubts: int, /) -> T | None:
@@ -264,12 +264,12 @@ class Verdict(Generic[T_co]):
     """What the caller of the attempt is given."""
 
     names: str | None = None
-    """The id of the message that the answer named and proved delivered. Only after such an answer
-    may another request use the connection."""
+    """The id of the message that the answer named and proved delivered. Another request may
+    use the connection only after such an answer."""
 
 
 class Judge(Protocol[T_co]):
-    """What judges an attempt while its connection is still held."""
+    """A function that judges an attempt while its connection is still held."""
 
     def __call__(self, answer: Answer | Failure, seen: str | None, /) -> Verdict[T_co]:
         """Return what the answer proves; `seen` is what the connection's last answer named."""

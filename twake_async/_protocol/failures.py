@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 __all__ = ["judge_failure"]
 
-#: A proxy that is to speak TLS itself may be the one that does not.
+#: With an https proxy, it may be the proxy that does not speak TLS.
 _NO_TLS_THERE = NO_TLS_THERE.replace("base_url", "base_url, or the proxy's address,")
-#: Failures that no proxy has a part in.
+#: Failures that a proxy cannot cause.
 _NOT_THE_PROXY = frozenset({"connections_busy", "closed", "unreadable", "unproven"})
 
 
@@ -59,7 +59,7 @@ def _detail(failure: Failure, server: Server) -> str:
 
 
 def _may_expect_tls(base_url: str) -> bool:
-    """Say whether plain http goes to a port of TLS: most such servers close without a word."""
+    """Say whether plain http goes to a TLS port: most servers just close the connection there."""
     if not base_url.startswith("http:"):
         return False
     return str(urlsplit(base_url).port or "").endswith("443")

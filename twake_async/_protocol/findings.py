@@ -1,4 +1,4 @@
-"""What a check says of a failure, and of an answer that no Twake gives. No I/O."""
+"""What a check says about a failure, and about an answer that is not Twake's. No I/O."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 __all__ = ["LATER", "finding", "unlike_twake", "without_answer", "wrong_address"]
 
-#: What a check says where the server asks for a pause.
+#: What a check says if the server asks for a pause.
 LATER = Check("later", "the server asks for a pause (429): check again later")
 
 
 def finding(result: Check | TwakeError, proxy: str) -> Check:
-    """Return what a request proved as a `Check`; it names a proxy that may have a part in it.
+    """Return what a request proved as a `Check`, which names a proxy that may be the cause.
 
     Args:
         result: What the request proved.
@@ -51,7 +51,7 @@ def without_answer(failure: Failure) -> TwakeError:
 
 
 def wrong_address(answer: Answer) -> Check:
-    """Return what a redirect or a 4xx says that is no refusal in Twake's words."""
+    """Return what a redirect says, or a 4xx that is not a refusal in Twake's words."""
     return Check("address", _wrong_address(answer))
 
 
@@ -65,7 +65,7 @@ def _wrong_address(answer: Answer) -> str:
 
 
 def unlike_twake(answer: Answer) -> Check:
-    """Return what any other answer says that is none of Twake's to the request."""
+    """Return what any other answer says that Twake does not give to the request."""
     if has_no_route(answer):
         return Check("address", "Twake answers, but not on this path: check base_url's path")
     if answer.status == 200 and b"<html" in answer.body.lower():

@@ -1,7 +1,7 @@
-"""What a session asks of a generation of servers: its API, as requests that judge their answers.
+"""What a session needs of a generation of servers: its API, as requests that judge their answers.
 
-A generation is a folder beside this room. It says what its requests are, where its credentials
-stand, and what its answers prove; it knows nothing of sessions, retries and connections.
+Each generation has its own folder next to this module. It defines its requests, the place of its
+credentials, and what its answers prove; it knows nothing of sessions, retries and connections.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class EncodedDraft(Protocol):
 
     @property
     def marker(self) -> str | None:
-        """The id that was minted beside a `front_id` of the caller's; None where there is none."""
+        """The id that was minted in addition to the caller's `front_id`; None if there is none."""
         ...
 
     def fingerprint(self) -> str:
@@ -80,7 +80,7 @@ class Generation(Protocol):
 
     @property
     def edit_replaces(self) -> bool:
-        """Whether an edit loses what it does not hold."""
+        """Whether an edit deletes the fields that it does not name."""
         ...
 
     def encode(self, draft: MessageDraft, group_id: str | None) -> EncodedDraft:
@@ -111,7 +111,7 @@ class Generation(Protocol):
         ...
 
     def check(self, group_id: str | None) -> Generator[Request[Check], Check | TwakeError, Check]:
-        """Yield the requests of a check, be sent what each proved, and return what all prove.
+        """Yield the requests of a check, receive what each proved, and return the final result.
 
         No server stores anything for them.
 

@@ -1,8 +1,8 @@
-"""HTTP answers, read from the bytes of one connection as the network cuts them. No I/O.
+"""HTTP answers, read from the bytes of one connection as they arrive. No I/O.
 
-httptools, an extra, reads HTTP. This room decides when an answer is whole, and what it proves where
-it never is. What httptools refuses, such as folded headers, h11 reads again: h11 reads all answers
-of the default transport, so that both transports judge alike.
+httptools, an extra, reads HTTP. This module decides when an answer is whole, and what an incomplete
+answer proves. If httptools refuses an answer, for example because of folded headers, h11 reads it
+again: h11 reads all answers of the default transport, so both transports judge alike.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _HEAD_BYTES = 102_400
 _CHUNKED = 6
 
 _START = b"HTTP/"
-#: What h11 refuses in the reason phrase, and httptools does not.
+#: Characters of the reason phrase that h11 refuses, and httptools does not.
 _CONTROLS = re.compile(rb"[\x00\x0b\x0c]")
 
 _GARBLED = Failure(
@@ -152,7 +152,7 @@ class AnswerReader:
         """Return what an answer is when its connection ends.
 
         Args:
-            clean: Whether the server closed it in order.
+            clean: Whether the server closed it cleanly.
 
         """
         if clean and self._h11 is not None:
@@ -172,13 +172,13 @@ class AnswerReader:
         self._parser = None
 
     def _cut_short(self, failure: Failure) -> Answer | Failure:
-        """Return what an answer that is not whole proves: a status other than 200 is enough."""
+        """Return what an incomplete answer proves: a status other than 200 is enough."""
         return Answer(self._status, self._headers, b"") if self.status_decides else failure
 
     # --- callbacks of httptools ------------------------------------------------------------------
 
     def on_message_begin(self) -> None:
-        """Note the first byte of an answer; there must be none after the one that was asked for."""
+        """Note the first byte of an answer; a second answer must not follow the first."""
         if self._result is not None:
             self.reusable = False
         elif not self._starts_like_http():

@@ -23,7 +23,7 @@ MAX_DEPTH = 500
 
 
 def _as_dict(value: Any) -> dict[str, Any]:
-    """Return a mapping that is no dict as one, for an encoder that knows only dicts."""
+    """Return another mapping as a dict, for an encoder that knows only dicts."""
     if isinstance(value, Mapping):
         return dict(value)
     raise TypeError(f"JSON cannot hold an object of the type {type(value).__name__}")
@@ -51,7 +51,7 @@ PLAIN = Codec(_encode, json.loads)
 
 
 def fast_codec() -> Codec:
-    """Return orjson's codec, which leaves what orjson cannot do to the standard library.
+    """Return orjson's codec; the standard library does what orjson cannot do.
 
     orjson cannot write more than 254 levels, integers beyond 64 bits or lone surrogates. It reads
     integers beyond 64 bits as floats, but PHP writes none.
@@ -159,7 +159,7 @@ def dump(document: Mapping[str, Any], names: Mapping[str, str] = {}, codec: Code
 
 
 def _fields(document: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Yield the fields of a document by name: those of a map in it in the map's place."""
+    """Yield the fields of a document by name; a map in it is replaced by its own fields."""
     for name, value in document.items():
         if isinstance(value, dict):
             yield from value.items()
@@ -179,7 +179,7 @@ def load(body: bytes, codec: Codec = PLAIN) -> Any:
     """Return the value of a JSON text.
 
     Raises:
-        ValueError: It is no JSON, or it is nested too deeply.
+        ValueError: It is not JSON, or it is nested too deeply.
 
     """
     try:

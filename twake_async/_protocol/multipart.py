@@ -16,7 +16,7 @@ __all__ = ["Multipart", "encode_multipart"]
 
 @attrs.frozen
 class Multipart:
-    """What stands before and after the file."""
+    """The parts of the form before and after the file."""
 
     content_type: str
     head: bytes = attrs.field(repr=False)
@@ -24,7 +24,7 @@ class Multipart:
 
     @property
     def length(self) -> int:
-        """The bytes of both."""
+        """The number of bytes of both parts."""
         return len(self.head) + len(self.tail)
 
 

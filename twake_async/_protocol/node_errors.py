@@ -23,7 +23,7 @@ NOT_FOUND: dict[str, Any] = {"error": "Not found"}
 
 
 def refused_in_words(answer: Answer) -> RefusedError | None:
-    """Return the refusal that an answer of another status than 200 says in JSON, or None."""
+    """Return the refusal in the JSON of an answer whose status is not 200, or None."""
     document = json_of(answer)
     if isinstance(document, dict) and document.get("statusCode") == answer.status:
         return refused_by_node(document)
@@ -31,7 +31,7 @@ def refused_in_words(answer: Answer) -> RefusedError | None:
 
 
 def json_of(answer: Answer) -> Any:
-    """Return the JSON of a 4xx that says it has some; None where it has none."""
+    """Return the JSON of a 4xx whose content type is JSON; None for any other answer."""
     kind = answer.header(b"content-type").lower()
     if not (400 <= answer.status < 500 and kind.startswith("application/json")):
         return None

@@ -1,4 +1,4 @@
-"""A request without credentials that stores nothing: what its answer says is all. No I/O."""
+"""A request without credentials that stores nothing: only its answer matters. No I/O."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Question(Generic[T]):
     path: str
     body: bytes
     read: Callable[[Answer | Failure, Context], T | TwakeError] = attrs.field(repr=False)
-    """Returns what an answer says, or what the lack of one does."""
+    """Returns what an answer, or the lack of one, says."""
 
     answer_limit = 4_194_304
     front_id = channel_id = None
@@ -36,11 +36,11 @@ class Question(Generic[T]):
     steps = None
 
     def headers(self) -> tuple[()]:
-        """Return none: it says nothing of who sends it."""
+        """Return no headers: it does not say who sends it."""
         return ()
 
     def judge(self, answer: Answer | Failure, context: Context) -> T | TwakeError:
-        """Return what an answer says, or what the lack of one does."""
+        """Return what an answer, or the lack of one, says."""
         return self.read(answer, context)
 
     def named_by(self, result: T) -> None:

@@ -1,4 +1,4 @@
-"""Random ids. No I/O but the system's source of chance."""
+"""Random ids. No I/O except the system's random source."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ class Server:
     """The server's address, checked."""
 
     trusted_statuses: Collection[int] = frozenset()
-    """Statuses that the gateway says only before it forwards, by the caller's word."""
+    """Statuses that the gateway sends only before it forwards, as the caller states."""
 
     proxy: str = ""
     """The proxy that requests go through, without its user and password; empty for none."""

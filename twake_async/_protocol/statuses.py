@@ -1,7 +1,7 @@
-"""What a status other than 200 proves, whichever API was asked. No I/O.
+"""What a status other than 200 proves over either API. No I/O.
 
 Gateways make most of these statuses, and a gateway can make nearly any of them after the server has
-stored the message. So words prove, and few statuses do.
+stored the message. So words are proof, but few statuses are.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["GATEWAY", "judge_status", "name_proxy", "speaks_tls"]
 
-#: What gateways answer where the server behind them is down, or does not answer in time.
+#: What gateways answer if the server behind them is down, or does not answer in time.
 GATEWAY = (502, 503, 504)
 
 #: Statuses that no gateway was seen to answer after it forwarded the request. For 401 this is an
@@ -42,7 +42,7 @@ def judge_status(
         answer: The answer.
         path: The path that was asked.
         server: What is known of the server.
-        context: What is known beside the answer.
+        context: What else is known.
         subject: What the error is about.
 
     """
@@ -90,8 +90,8 @@ def _judge_failure(status: int, subject: Subject) -> OutcomeUnknownError:
 
 
 def name_proxy(error: TwakeError, server: Server) -> TwakeError:
-    """Return the same error, which names the proxy where that may have made the answer itself."""
-    # A proxy cannot answer what goes through its tunnel, over TLS.
+    """Return the same error; it names the proxy if the proxy may have made the answer."""
+    # A proxy cannot answer a request that goes through its tunnel, over TLS.
     if server.proxy and server.base_url.startswith("http:"):
         error.args = (f"{error.args[0]} (through the proxy {server.proxy})",)
     return error

@@ -31,12 +31,12 @@ class Kept(Protocol):
 
     @property
     def size(self) -> int:
-        """The bytes that it keeps."""
+        """The number of bytes that it keeps."""
         ...
 
 
 class Streamed(Protocol):
-    """What a transport needs of a transfer, beside what it needs of any request."""
+    """What a transport needs of a transfer, in addition to what it needs of any request."""
 
     idle_timeout: float
     """Seconds that may pass while no byte moves."""
@@ -68,7 +68,7 @@ class Streamed(Protocol):
 
 @attrs.frozen(eq=False)
 class BoundedSteps:
-    """The steps of a call that may be sent twice, for a transfer, which may have no deadline."""
+    """The steps of a repeatable call, used for a transfer that may have no deadline."""
 
     steps: Steps[Any]
     most: float
@@ -87,7 +87,7 @@ class BoundedSteps:
         return await self.steps.prepare(min(seconds, self.most))
 
     def can_recover(self, error: TwakeError) -> bool:
-        """Say whether another login may change that it was refused."""
+        """Say whether the server may accept it after another login."""
         return self.steps.can_recover(error)
 
     async def recover(self, error: TwakeError, seconds: float) -> bool:
@@ -106,7 +106,7 @@ class BoundedSteps:
 
 @attrs.define(eq=False)
 class Transfer(Generic[T]):
-    """A request that is sent and judged as another one is, with its body or answer streamed."""
+    """A request that is sent and judged like another one, with a streamed body or answer."""
 
     inner: Request[Any]
     """The request without its stream."""
@@ -193,7 +193,7 @@ class Upload(Transfer[KeptT]):
         yield self.form.head
         async with aclosing(self.read()) as chunks:
             async for chunk in chunks:
-                # In small parts, so that the idle time sees each of them move.
+                # In small parts, because the idle time is measured for each part.
                 for start in range(0, len(chunk), _AT_ONCE):
                     part = chunk[start : start + _AT_ONCE]
                     self.sent += len(part)
@@ -205,7 +205,7 @@ class Upload(Transfer[KeptT]):
         return False
 
     def judge(self, answer: Answer | Failure, context: Context) -> KeptT | TwakeError:
-        """Return the element that the server made, or the error that the answer is."""
+        """Return the element that the server made, or the error that the answer means."""
         result: KeptT | TwakeError = self.inner.judge(answer, context)
         if not isinstance(result, TwakeError):
             return result if result.size == self.sent else _cut(result.size, self.sent)
@@ -218,7 +218,7 @@ class Upload(Transfer[KeptT]):
             broken.__cause__ = self.broken
             return broken
         if result.reason == "token" and not self.can_repeat:
-            # The session would log in and send again what cannot be read again.
+            # The session would log in and send the file again, but it cannot be read again.
             return RefusedError(
                 "the server no longer accepts the access token: upload again",
                 reason="status",

@@ -35,9 +35,9 @@ class Wanted:
     text_form: Literal["plain", "portable"]
     """How v1 sends a text."""
     workspace_id: str | None
-    """The workspace of channels over Node, unless a draft says it."""
+    """The workspace of channels over Node, unless a draft names one."""
     join_threads: bool
-    """Whether to take part in a thread that refuses a reply, over Node."""
+    """Whether to join a thread that refuses a reply, over Node."""
 
     def check(self) -> None:
         """Check what the caller said.
@@ -64,10 +64,10 @@ def choose_generation(
 
     Args:
         wanted: What the caller says of it.
-        attempts: Makes the requests that stand beside sends.
+        attempts: Makes the requests that are not sends.
         server: What is known of the server.
         credentials: The application.
-        transport: The caller's `transport`: `"fast"` stands for faster JSON, too.
+        transport: The caller's `transport`: `"fast"` also means faster JSON.
 
     """
     codec = fast_codec() if transport == "fast" else PLAIN
@@ -80,9 +80,10 @@ def choose_generation(
 def expect_echoes(
     generation: Generation, attempts: Attempts[Any]
 ) -> tuple[Generation, Echoes | None]:
-    """Return the API of a session whose events are observed, and what takes the events.
+    """Return the API of a session with observed events, and the object that takes the events.
 
-    Only servers over v1 post events about an application's own messages: None for any other API.
+    Only servers over v1 post events about an application's own messages. For any other API,
+    the second value is None.
 
     Args:
         generation: The API of the session so far.

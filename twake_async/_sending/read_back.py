@@ -16,7 +16,7 @@ __all__ = ["ReadBack"]
 
 
 class ReadBack:
-    """Confirms what one send delivered; hears of its attempts, for the error.
+    """Confirms what one send delivered; is told of its attempts, for the error.
 
     Args:
         request: The request.
@@ -53,7 +53,7 @@ class ReadBack:
         """Count no attempt that did not leave."""
 
     async def confirm(self, message: Message) -> None:
-        """Read a message back, or raise the error of one that no read shows."""
+        """Read a message back, or raise an error if no read shows it."""
         left = self._seconds - (self._attempts.now() - self._began)
         try:
             is_there = await self._steps.confirm(message, max(0.0, left))

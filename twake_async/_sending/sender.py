@@ -42,8 +42,8 @@ __all__ = ["Sender", "draft_of_edit", "draft_of_reply", "thread_of"]
 
 T = TypeVar("T")
 
-#: Seconds that the requests may take at most that find out which APIs a server serves: a gateway
-#: may drop those that it does not know.
+#: The most seconds for the requests that find out which APIs a server serves: a gateway may drop
+#: requests that it does not know.
 FOR_APIS = 5.0
 
 
@@ -69,7 +69,7 @@ class Sender:
         self.transfers = Transfers(self.attempts, self.life)
 
     def expect_echoes(self) -> None:
-        """Let events settle the new messages that are encoded from now on, over v1."""
+        """Let events prove the delivery of new messages that are encoded from now on, over v1."""
         if self._echoes is None:
             self.api, self._echoes = expect_echoes(self.api, self.attempts)
 
@@ -103,7 +103,7 @@ class Sender:
         retry: RetryPolicy | None,
         read_back: bool = False,
     ) -> Coroutine[Any, Any, Message]:
-        """Return what sends a draft: `save` with its request."""
+        """Return the function that sends a draft: `save` with its request."""
         request = self.encode(draft, group_id).request()
         return self.save(
             request, group_id=group_id, deadline=deadline, retry=retry, read_back=read_back
@@ -119,7 +119,7 @@ class Sender:
         retry: RetryPolicy | None,
         read_back: bool = False,
     ) -> Message:
-        """Send a message and return it as the server has it, or raise the error of the send."""
+        """Send a message and return what the server stored, or raise the error of the send."""
         seconds, policy = self._limits(deadline, retry)
         reader = ReadBack(request, self.attempts, seconds) if read_back else None
         with self.life:  # no coroutine of its own: thousands may wait here
@@ -245,7 +245,7 @@ class Sender:
         }
 
     def target(self, base_url: str, group_id: str | None) -> str:
-        """Return what a journal belongs to: a server, a group, and an API that is not v1's."""
+        """Return what a journal belongs to: a server, a group, and the API if it is not v1."""
         api = "" if self.api.name == "v1" else f" {self.api.name}"
         return f"{base_url} {group_id}{api}"
 
@@ -272,7 +272,7 @@ def draft_of_edit(
     """Return the draft of an edit.
 
     Where an edit replaces the whole message, the draft repeats what a `Message` holds and the
-    caller did not give. Where it does not, the draft repeats only the ids that stand beside new
+    caller did not give. Where it does not, the draft repeats only the ids that are sent with new
     hidden data.
 
     Args:
@@ -281,7 +281,7 @@ def draft_of_edit(
         hidden_data: The new hidden data; None for that of the `Message`.
         pinned: Whether to pin it; None leaves a pinned `Message` pinned.
         user_specific: What single readers see in keyed nodes.
-        replaces: Whether an edit loses what it does not hold.
+        replaces: Whether an edit deletes the fields that it does not name.
 
     Raises:
         InvalidDraftError: It is no message.
@@ -295,7 +295,7 @@ def draft_of_edit(
     elif isinstance(message, Message):
         content = message.content if content is None else content
         hidden_data = (message.hidden_data or None) if hidden_data is None else hidden_data
-        # An unpinned message stays so on every release where the edit does not name `pinned`.
+        # If the edit does not name `pinned`, an unpinned message stays unpinned on every release.
         pinned = (message.pinned or None) if pinned is None else pinned
     return MessageDraft(
         ref.channel_id,
@@ -316,13 +316,13 @@ def draft_of_reply(
     """Return the draft of a reply in the thread that a message stands in.
 
     Args:
-        to: The message, what finds it, or an event that tells of it.
+        to: The message, its `MessageRef`, or an event about it.
         content: The content.
         ephemeral: Whether only the user of the event sees it, without storing it.
         **fields: Other fields of the draft.
 
     Raises:
-        InvalidDraftError: It is no message, or the reply is for nobody.
+        InvalidDraftError: It is no message, or nobody would see the ephemeral reply.
 
     """
     given = {name: value for name, value in fields.items() if value is not None}
@@ -340,7 +340,7 @@ def draft_of_reply(
 def thread_of(message: Message | MessageRef) -> str | None:
     """Return the thread that an answer to a message belongs to.
 
-    An ephemeral message is stored nowhere, so it begins no thread.
+    An ephemeral message is not stored, so it begins no thread.
     """
     is_stored = not (isinstance(message, Message) and message.ephemeral_id)
     return message.parent_message_id or (message.id if is_stored else None)

@@ -1,4 +1,4 @@
-"""Sets up a session: checks what its caller gave, and opens what it sends through."""
+"""Sets up a session: checks its arguments, and opens its transport."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ __all__ = ["Way", "set_up"]
 
 @attrs.frozen
 class Way:
-    """How requests travel, as the caller of a session gave it, unchecked."""
+    """The settings of the transport, as the caller of a session gave them, unchecked."""
 
     base_url: Hidden[str]
     allow_plain_http: bool
@@ -56,11 +56,11 @@ def set_up(
     retry_budget: RetryBudget | None,
     on_attempt: Callable[[Attempt], object] | None,
 ) -> tuple[str, Sender]:
-    """Return the address of the server, and what sends for a session.
+    """Return the address of the server, and the `Sender` of a session.
 
     Args:
         credentials: The application.
-        way: How requests travel.
+        way: The settings of the transport.
         wanted: What the caller says of the API.
         group_id: The group of the messages.
         deadline: Seconds for one send.

@@ -1,4 +1,4 @@
-"""How the transfers of files of one session are sent: beside its sends, with their rules."""
+"""Sends the file transfers of one session: apart from its sends, with the same rules."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ class Transfers:
     sends: Attempts[Any]
     life: Life
     _attempts: dict[bool, Attempts[Any]] = attrs.field(factory=dict, init=False)
-    """Those of the uploads and of the downloads: an upload whose source is a download holds no slot
-    that this waits for."""
+    """One for the uploads and one for the downloads. So a download that is the source of an upload
+    does not wait for a slot that the upload holds."""
 
     async def run(self, request: Transfer[T], policy: RetryPolicy, seconds: float | None) -> T:
         """Return what a transfer delivered, or raise the error that it ends with.
@@ -48,7 +48,7 @@ class Transfers:
         """
         changes: dict[str, Any] = {"on_unknown": "raise"}
         if seconds is None and policy.unsent_attempts is None:
-            # Without a deadline, a server that is down would be asked for ever.
+            # Without a deadline, a server that is down would be tried forever.
             changes["unsent_attempts"] = policy.attempts
         if not request.can_repeat:
             changes["attempts"] = 1
@@ -57,7 +57,7 @@ class Transfers:
                 cast("Any", request),
                 attrs.evolve(policy, **changes),
                 math.inf if seconds is None else seconds,
-                # Without a deadline, nothing may stand still for longer than the idle time.
+                # Without a deadline, no pause may be longer than the idle time.
                 longest_pause=request.idle_timeout if seconds is None else math.inf,
             )
         self.sends.count_delivered()
@@ -75,6 +75,6 @@ class Transfers:
         return self._attempts[is_upload]
 
     async def aclose(self) -> None:
-        """End the transfers that are under way."""
+        """End the transfers that are running."""
         for attempts in self._attempts.values():
             await attempts.aclose()

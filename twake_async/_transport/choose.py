@@ -28,7 +28,8 @@ def open_transport(
         http_client: The caller's client, or None.
         transport: The caller's transport, `"fast"`, `"httpx2"`, or None for pooled connections
             over httpx. Through a proxy, `"fast"` uses these, too.
-        **network: `verify`, and `proxy` hidden. They exclude a client or transport of the caller.
+        **network: `verify`, and `proxy` in a wrapper that hides it. A client or transport of the
+            caller excludes both.
 
     Raises:
         ConfigurationError: One thing is configured in two ways, the extra is not installed, or the
@@ -79,10 +80,10 @@ def _open_own(
 
 
 def open_streams(transport: Any) -> StreamTransport:
-    """Return what the transfers of a session go through, beside the transport of its sends.
+    """Return the transport of a session's transfers, separate from that of its sends.
 
-    It has the same TLS context and proxy; over the caller's client or transport, it sends through
-    that. Transfers of `transport="fast"` go over httpx.
+    It has the same TLS context and proxy. If the caller gave a client or transport, it uses that.
+    Transfers of `transport="fast"` go over httpx.
 
     Args:
         transport: What `open_transport` returned.

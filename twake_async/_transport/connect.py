@@ -1,7 +1,7 @@
 """TCP connections over plain asyncio: all addresses of a name in turn, the last good one first.
 
-The turns are Happy Eyeballs (RFC 8305), by aiohappyeyeballs. asyncio has its own, but until Python
-3.12 it leaks a connected socket when it is cancelled.
+The turns follow Happy Eyeballs (RFC 8305), as aiohappyeyeballs implements it. asyncio implements
+it, too, but until Python 3.12 asyncio leaks a connected socket when it is cancelled.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["TcpConnector", "has_unread", "read_leftover", "unread_check"]
 
-#: Seconds until the next address of a name is tried beside those before it: at most, and at least
-#: (RFC 8305, section 8).
+#: Seconds until the next address of a name is tried while the earlier ones still connect: at most,
+#: and at least (RFC 8305, section 8).
 _LONGEST_DELAY, _SHORTEST_DELAY = 0.25, 0.01
 
 #: Bytes that are read from a broken connection: enough for a status and its headers.
@@ -104,12 +104,12 @@ async def _connect(addresses: Addresses, delay: float, local: str | None) -> soc
 
 
 def has_unread(transport: Any) -> bool:
-    """Say whether the kernel holds something the loop has not read: data, or the end."""
+    """Say whether the kernel holds something the loop has not read: data or end of stream."""
     return unread_check(transport)()
 
 
 def unread_check(transport: Any) -> Callable[[], bool]:
-    """Return `has_unread` of one transport, which may be called while its socket is open."""
+    """Return `has_unread` for one transport; call it only while the socket is open."""
     sock = transport.get_extra_info("socket")
     if not hasattr(select, "poll"):
         return lambda: bool(select.select([sock.fileno()], [], [], 0)[0])
@@ -119,10 +119,11 @@ def unread_check(transport: Any) -> Callable[[], bool]:
 
 
 def read_leftover(transport: Any) -> bytes:
-    """Return what the kernel still holds of a broken connection; nothing over TLS.
+    """Return the bytes that the kernel still holds of a broken connection; none over TLS.
 
-    A server that refuses a large request answers, and closes while the request is still being
-    written. The loop drops a connection as soon as a write fails, with the answer unread.
+    A server that refuses a large request answers, and closes the connection while the request is
+    still being written. The loop drops a connection as soon as a write fails, and does not read
+    the answer.
     """
     sock = transport.get_extra_info("socket")
     if transport.get_extra_info("ssl_object") is not None:

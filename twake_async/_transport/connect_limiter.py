@@ -1,4 +1,4 @@
-"""When a connection may be opened: a few at a time, and after a failure later. No I/O."""
+"""Limits when connections may be opened: a few at a time, and after a failure later. No I/O."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class ConnectLimiter:
                 turn.set_result(None)
 
     def reject_waiting(self, cause: BaseException | None) -> None:
-        """Raise `ServerUnreachable` in all that wait: an attempt has just failed."""
+        """Raise `ServerUnreachable` in each call that waits: an attempt has just failed."""
         while self._waiting:
             turn = self._waiting.popleft()
             if not turn.done():

@@ -1,8 +1,9 @@
-"""httpx and httpx2, and all that is used of them beyond their public names.
+"""httpx and httpx2, and everything that is used of them beyond their public names.
 
 httpx is the dependency. httpx2 is its maintained successor with the same public names. No other
-room imports either, uses a private name of either, or knows the names of their trace events, which
-are not promised. `tests/project/test_http_library.py` has a test for each of these names.
+module imports either, uses a private name of either, or knows the names of their trace events,
+which neither library guarantees. `tests/project/test_http_library.py` has a test for each of these
+names.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ class HttpLibrary:
     core: Callable[[], Any] = attrs.field(repr=False)
     """Imports httpcore or httpcore2. That takes long, so it is done with the first connection."""
     authorities: str
-    """Whose certificate authorities it trusts."""
+    """The owner of the certificate authorities that it trusts, such as `certifi's`."""
 
     def make_transport(
         self, context: ssl.SSLContext, proxy: httpx.Proxy | None, idle_limit: float
@@ -95,22 +96,23 @@ class HttpLibrary:
 
 
 def reports_events(transport: Any) -> bool:
-    """Say whether a transport tells of each step of a request: the library's own code does.
+    """Say whether a transport reports each step of a request, as the library's own code does.
 
-    A mock does not, nor what wraps the library. Without these private names, no one is sure.
+    A mock does not, and a wrapper of the library does not. Without these private names, the answer
+    is False.
     """
     pool = getattr(transport, "_pool", None)
     return _is_own(transport, "httpx") and _is_own(pool, "httpcore")
 
 
 def _is_own(found: Any, package: str) -> bool:
-    """Say whether what takes the requests is a function of the package itself."""
+    """Say whether the method that takes the requests is a function of the package itself."""
     method = getattr(getattr(found, "handle_async_request", None), "__func__", None)
     if type(method) is not types.FunctionType or hasattr(method, "__wrapped__"):
         return False
     home = method.__module__
     own = home.startswith((f"{package}.", f"{package}2."))
-    # Whoever wraps it may copy its name, but not where its names are looked up.
+    # A wrapper may copy its name, but not the globals in which it looks names up.
     return own and method.__globals__ is vars(sys.modules[home])
 
 
@@ -163,23 +165,23 @@ def _httpcore2() -> Any:
     return httpcore2
 
 
-#: What the library asks a network stream before it uses the connection again.
+#: The library asks a network stream for this before it uses the connection again.
 IS_READABLE = "is_readable"
 
 # --- the events of the trace --------------------------------------------------------------------
 
-# How the names of these events end. They begin with `connection.`, `proxy.`, `socks.` or `http11.`,
-# as the connection needs.
+# The ends of the names of these events. The names begin with `connection.`, `proxy.`, `socks.` or
+# `http11.`, by the kind of the connection.
 CONNECT_STARTED = ".connect_tcp.started"
 CONNECT_COMPLETE = ".connect_tcp.complete"
 TLS_STARTED = "start_tls.started"
 HEADERS_STARTED = "send_request_headers.started"
-# What they hold: the request, and what the step returned.
+# The keys of their details: the request, and the value that the step returned.
 REQUEST, RETURN_VALUE = "request", "return_value"
 #: The event of a connection that the limiter rejected.
 CONNECT_FAILED = "connection.connect_tcp.failed"
 
-#: Put before the events of the CONNECT request to a proxy, which holds nothing of the message.
+#: The prefix of the events of the CONNECT request to a proxy, which carries no message.
 TUNNEL = "CONNECT "
 
 #: The stages of the trace in which a connection is opened, and the reason for a failure in each.
@@ -197,8 +199,8 @@ _STAGES = {
 def unsent_reason(events: Iterable[str]) -> str | None:
     """Return why the connection failed before the request began, as a reason, or None.
 
-    Without a failure there is no proof. One event with an unknown name ends all proof: the library
-    promises no names, so a new name must lead to `UNKNOWN`, never to `NOT_SENT`.
+    Without a failure there is no proof. With an event of an unknown name there is no proof, either:
+    the library guarantees no names, so a new name must lead to `UNKNOWN`, never to `NOT_SENT`.
 
     Args:
         events: The names of the events of one attempt, in order. Those of the CONNECT request to a
@@ -226,8 +228,8 @@ def check_injected(field: str, injected: Any) -> HttpLibrary:
 
     Args:
         field: The argument: `"http_client"` or `"transport"`.
-        injected: Its value. What derives from neither library is used by its shape, and gets
-            requests of httpx.
+        injected: Its value. An object of neither library is used by its shape, and gets requests of
+            httpx.
 
     Raises:
         ConfigurationError: It has another shape, or its parts come from both libraries.
@@ -235,7 +237,7 @@ def check_injected(field: str, injected: Any) -> HttpLibrary:
     """
     kind, needed = _SHAPES[field]
     origin = _origin(injected)
-    # In both libraries only what is asynchronous has `aclose`.
+    # In both libraries only the asynchronous classes have `aclose`.
     needed += ("aclose",) if origin is not None else ()
     if not all(hasattr(injected, name) for name in needed):
         raise ConfigurationError(
@@ -262,8 +264,8 @@ def _origin(injected: Any) -> str | None:
 
 
 def _check_parts(client: Any, origin: str) -> None:
-    """Raise `ConfigurationError` where a client of one library has a transport of the other."""
-    # No library shows a client's transports. Without these private names, the first send fails.
+    """Raise `ConfigurationError` if a client of one library has a transport of the other."""
+    # A client's transports have no public name. Without these private names, the first send fails.
     parts = (getattr(client, "_transport", None), *getattr(client, "_mounts", {}).values())
     for other in map(_origin, parts):
         if other not in (origin, None):

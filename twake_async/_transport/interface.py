@@ -41,11 +41,11 @@ class Pool(Protocol[C]):
         ...
 
     def release(self, connection: C, /, *, reusable: bool) -> None:
-        """Take a connection back; close it where it is not reusable."""
+        """Take a connection back; close it if it is not reusable."""
         ...
 
     def connections(self) -> Connections | None:
-        """Return the connections at this moment; None where they are not the session's."""
+        """Return the connections at this moment; None if they are not the session's."""
         ...
 
 

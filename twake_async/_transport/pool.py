@@ -44,7 +44,7 @@ class ConnectionPool(Generic[T]):
     """Up to `limit` connections, opened on demand; the most recently used idle one goes first.
 
     Args:
-        make: Makes what sends over a connection, not yet connected.
+        make: Makes the object that sends over one connection. It is not connected yet.
         limit: How many connections there may be.
         connect: Connects one all the way to the server, so that its first request can follow at
             once; returns the failure, or None.
@@ -109,7 +109,7 @@ class ConnectionPool(Generic[T]):
         return connection
 
     def _swap(self, connection: PooledConnection[T], target: str) -> PooledConnection[T] | None:
-        """Return an idle connection in place of one that named the target; None without one."""
+        """Return an idle connection instead of one that named the target; None if there is none."""
         for other in reversed(self._idle):
             if other.named != target:
                 self._idle.remove(other)
@@ -172,7 +172,7 @@ class ConnectionPool(Generic[T]):
     def _use(
         self, connection: PooledConnection[T] | None, target: str | None
     ) -> PooledConnection[T] | Failure:
-        """Return the connection that a turn was given; a new one if it was given only room."""
+        """Return the connection that a turn got; open one if it got only room for one."""
         if self._closed:  # while the turn was on its way to this task
             if connection is not None:
                 self._discard(connection)
@@ -189,13 +189,13 @@ class ConnectionPool(Generic[T]):
         return opened
 
     def _abandon(self, turn: Turn[PooledConnection[T] | Failure | None]) -> None:
-        # Cancelled with the turn already given: the next in the queue gets what it was given.
+        # The send was cancelled after it got its turn: the next in the queue gets that turn.
         if turn.done() and not turn.cancelled() and not isinstance(turn.result(), Failure):
             self._reserved -= 1
             self._serve_next(turn.result())
 
     def release(self, connection: PooledConnection[T], *, reusable: bool) -> None:
-        """Take a connection back; close it where its attempt failed or was cancelled."""
+        """Take a connection back; close it if its attempt failed or was cancelled."""
         self._in_use.discard(connection)
         if reusable:
             connection.idle_since = asyncio.get_running_loop().time()
@@ -296,7 +296,7 @@ class ConnectionPool(Generic[T]):
             return Failure(sent=False, reason="connect", detail=detail)
 
     async def aclose(self) -> None:
-        """Close every connection, those in use included; end the waits in the queue."""
+        """Close every connection, also those in use; end the waits in the queue."""
         self._closed = True
         if self._queue is not None:
             self._queue.close(CLOSED)

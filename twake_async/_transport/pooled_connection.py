@@ -25,7 +25,7 @@ class PooledConnection(Generic[T]):
     """At most one connection, and what must be known before it is used again."""
 
     raw: T
-    """What sends over it. It may not be connected yet."""
+    """The object that sends over it. It may not be connected yet."""
     idle_since: float = 0.0
     """When it was released, by the clock of the event loop."""
     named: str | None = None

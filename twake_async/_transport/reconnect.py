@@ -25,8 +25,8 @@ __all__ = ["Reconnector"]
 class Reconnector:
     """Tries to connect for as long as a send waits for a connection.
 
-    Its task belongs to no send. So no send that is cancelled or late ends an attempt, and an
-    attempt has all the time that it needs.
+    Its task belongs to no send. So a send that is cancelled or late does not end an attempt,
+    and an attempt has all the time that it needs.
 
     Args:
         attempt: Makes one attempt, and calls `failed` or `succeeded`.
@@ -41,7 +41,7 @@ class Reconnector:
     unreachable: Failure | None = attrs.field(default=None, init=False)
     """Why the last attempt failed, its own or a send's; None while the server is reachable."""
     down: Failure | None = attrs.field(default=None, init=False)
-    """The same, but None where no attempt came to its end."""
+    """The same, but None if no attempt was completed."""
     _back_off: BackOff = attrs.field(factory=BackOff, init=False)
     _task: asyncio.Task[None] | None = attrs.field(default=None, init=False)
     _stopped: bool = attrs.field(default=False, init=False)
@@ -66,7 +66,7 @@ class Reconnector:
             self.unreachable = NOT_YET
 
     def wake(self) -> None:
-        """Start the attempts where they are needed and none runs."""
+        """Start the attempts if they are needed and none is running."""
         if self._task is None and self._should_try():
             self._task = asyncio.get_running_loop().create_task(self._run())
             self._task.add_done_callback(self._wake_again)
@@ -75,7 +75,7 @@ class Reconnector:
         return self.unreachable is not None and not self._stopped and self.is_wanted()
 
     def _wake_again(self, _: asyncio.Task[None]) -> None:
-        # A send that came after the task's last look started none. And the task may be cancelled.
+        # A send that came after the task's last check started no task. And a task may be cancelled.
         self._task = None
         self.wake()
 

@@ -26,7 +26,7 @@ def fixed_headers(base_url: str, library: HttpLibrary) -> list[tuple[bytes, byte
 
 
 def parse_url(url: str, library: HttpLibrary) -> httpx.URL:
-    """Return an address in its parts, as they are sent.
+    """Parse an address into the parts that are sent.
 
     Raises:
         ConfigurationError: The host is a name that has no form in ASCII.

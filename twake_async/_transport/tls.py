@@ -34,7 +34,7 @@ def lazy_context(
             names authorities that cannot be loaded.
 
     """
-    # What the caller or the environment names is loaded now, so that a wrong name fails at once.
+    # Files that the caller or the environment names are loaded now: a wrong name fails at once.
     made: list[ssl.SSLContext] = []
     if isinstance(verify, str | os.PathLike):
         made.append(_own_context(verify))

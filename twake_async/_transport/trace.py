@@ -31,30 +31,30 @@ class Trace:
     """How far one attempt came. The transport writes it while the attempt runs."""
 
     proves: bool = True
-    """Whether it can prove anything: not over a client or transport of the caller's own."""
+    """Whether it can prove anything; False over a client or transport of the caller."""
     unbegun: Any = None
-    """The library's transport, until it tells of the first step of the request."""
+    """The library's transport, until it reports the first step of the request."""
     unsent: str | None = None
-    """Why the request did not leave, as a reason, if the attempt ended now; None without proof."""
+    """The reason why the request did not leave, if the attempt ended now; None without proof."""
     tunnelling: bool = False
     """Whether a proxy is being asked to open a tunnel."""
     wrote: bool = False
     """Whether the first byte of the request may have left."""
     guard: Callable[[], bool] | None = None
-    """Says whether the request may still leave; None: it may."""
+    """Says whether the request may still leave; None if it always may."""
     expired: bool = False
-    """Whether it did not leave because it might not leave any more."""
+    """Whether the request did not leave because `guard` returned False."""
     connected: bool = False
     """Whether the connection was opened for this attempt: no other answer came over it."""
     stream: Any = None
-    """The connected network stream, until the request begins; nothing else may know of it yet."""
+    """The connected network stream, until the request begins; perhaps nothing else holds it yet."""
     response: Any = None
     """The library's response, from the moment its status is known."""
     complete: bool = False
     """Whether the answer was read to its end, so that the connection may be used again."""
 
     def may_leave(self) -> bool:
-        """Note that the first byte leaves now, or say False: it must not leave.
+        """Note that the first byte leaves now; return False if it must not leave.
 
         It is called in the step of the event loop that writes the first byte.
         """
@@ -83,7 +83,7 @@ class Trace:
         if reason is None and _is(exc, "ConnectError"):
             reason = "connect"
         if reason is None and getattr(self.stream, "unused", False):
-            # Whatever was raised: the connection is open, and it was given no byte.
+            # Whatever was raised, the connection is open, and no byte was written to it.
             reason = "tls"
         return _refine(reason, exc) if reason else None
 
@@ -109,13 +109,13 @@ class Trace:
 
 
 def _is(exc: BaseException | None, name: str) -> bool:
-    # By name, because httpx and httpx2 have the same names, and this room imports neither.
+    # By name, because httpx and httpx2 have the same names, and this module imports neither.
     return any(kind.__name__ == name for kind in type(exc).__mro__)
 
 
 def _causes(exc: BaseException | None) -> Iterator[BaseException]:
     seen: set[int] = set()
-    # An exception that is raised twice, as mocks do, may be its own cause.
+    # An exception that is raised twice, as by a mock, may be its own cause.
     while exc is not None and id(exc) not in seen:
         seen.add(id(exc))
         yield exc
@@ -141,7 +141,7 @@ _DETAILS = {
     "proxy": "the proxy failed before the request went through it",
     "proxy_refused": "the proxy refused the connection",
 }
-#: How the releases of OpenSSL name an answer to a handshake that is not TLS.
+#: The names that the releases of OpenSSL give to an answer that is not TLS, in a handshake.
 _NO_TLS = frozenset(
     {"WRONG_VERSION_NUMBER", "UNKNOWN_PROTOCOL", "RECORD_LAYER_FAILURE", "HTTP_REQUEST"}
 )

@@ -71,7 +71,7 @@ def replacement_of(
 
 
 def message_of(event: Event) -> MessageRef:
-    """Return what finds the message of an event: its ids alone.
+    """Return a reference to the message of an event: only its ids.
 
     Raises:
         InvalidDraftError: The event has no message.

@@ -36,7 +36,7 @@ class Endpoint:
         parser: Reads events.
         secret: The last part of the event address; None for any address.
         accept: Takes an event; says whether it will be handled.
-        health: Returns whether events are taken, and what else a monitor wants to know.
+        health: Returns whether events are taken, and further facts for a monitor.
         shut_down: Called when the server ends.
 
     """
@@ -48,7 +48,7 @@ class Endpoint:
     shut_down: Callable[[], Awaitable[None]] = attrs.field(kw_only=True)
     bodies: Bodies = attrs.field(factory=Bodies, init=False)
     _reported: set[str] = attrs.field(factory=set, init=False)
-    """The reasons for which requests were refused: each is a warning only once."""
+    """The reasons of refused requests: each is logged as a warning only once."""
 
     async def other(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a lifespan, and refuse a WebSocket."""

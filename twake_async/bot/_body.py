@@ -14,7 +14,7 @@ __all__ = ["BODY_TIMEOUT", "MAX_BODY", "Bodies", "BodyError", "DisconnectedError
 
 #: The most bytes of a body; the largest event is a fraction of it.
 MAX_BODY = 1_048_576
-#: Seconds that a whole body may take. A server of 2020 waits three seconds for all.
+#: Seconds that a whole body may take. A server of 2020 waits three seconds in total.
 BODY_TIMEOUT = 5.0
 
 _TOO_LARGE = 413, "the body is over 1 MiB"
@@ -26,30 +26,30 @@ class BodyError(Exception):
 
 
 class DisconnectedError(Exception):
-    """The client went away before its body was complete: nobody is there to answer."""
+    """The client went away before its body was complete: there is nobody to answer."""
 
 
 @attrs.define(eq=False)
 class Bodies:
-    """All bodies on their way. One timer serves all: one for each would cost as much as its JSON.
+    """Reads bodies. All share one timer: a timer for each would cost as much as parsing its JSON.
 
     Args:
-        timeout: Seconds for each.
+        timeout: Seconds for each body.
 
     """
 
     timeout: float = BODY_TIMEOUT
-    # When the time of each is over, by the clock of the event loop; in that order.
+    # The deadline of each task, by the clock of the event loop, in order.
     _ends: dict[asyncio.Task[Any], float] = attrs.field(factory=dict, init=False)
     _late: set[asyncio.Task[Any]] = attrs.field(factory=set, init=False)
-    """Those that were cancelled because their time is over."""
+    """Tasks that were cancelled because their time is over."""
     _timer: asyncio.TimerHandle | None = attrs.field(default=None, init=False)
 
     async def read(self, length: str | None, receive: Receive) -> bytes:
         """Return the body of a request.
 
         Args:
-            length: How long it is, as its headers say.
+            length: The length in its headers.
             receive: Returns its parts.
 
         Raises:
@@ -78,7 +78,7 @@ class Bodies:
         raise BodyError(*_TOO_SLOW)
 
     def _end_late(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Cancel those whose time is over, and set the timer for the next."""
+        """Cancel the tasks whose time is over, and set the timer for the next one."""
         self._timer, now = None, loop.time()
         for task, ends in self._ends.items():
             if ends > now:
@@ -100,7 +100,7 @@ def _bounded(body: bytes) -> bytes:
 
 
 async def _join(message: Message, receive: Receive) -> bytes:
-    """Return the parts of a body as one; no more of them than show that it is too large."""
+    """Return the parts of a body as one; stop reading when it is too large."""
     parts, size = [], 0
     while message["type"] == "http.request":
         part = message.get("body", b"")

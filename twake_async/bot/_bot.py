@@ -32,20 +32,21 @@ log: logging.Logger = logging.getLogger("twake_async.bot")
 class Bot(Router):
     """An ASGI application that takes what Twake posts, and gives it to handlers.
 
-    It answers a request once its event is queued, and handles the event then, at most once: Twake
-    never posts an event again, so what is queued when the process dies is lost. Events of one
-    message, else of one channel, are handled one after another, others side by side.
+    It answers a request when its event is queued. Then it handles the event, at most once. Twake
+    never posts an event again, so an event that is queued when the process dies is lost. Events of
+    one message (or of one channel, if they have no message) are handled one after another. Other
+    events are handled at the same time.
 
-    Serve it alone (`twake-async run`, or any ASGI server), or mount it in another application,
-    which must await `aclose` then, since it does not pass on the end of the server. The events of
-    the application itself are observed, and reach no handler.
+    Serve it alone (`twake-async run`, or any ASGI server), or mount it in another application.
+    That application must then await `aclose`, because it does not pass on the end of the server.
+    The session observes the events of the application itself. They reach no handler.
 
     Args:
         twake: The session to answer with. A server that runs the bot alone closes it at the end.
         secret: The last part of the event address: `https://bot.example.com/twake/<secret>`.
             Needed over `api="v1"`, whose servers do not sign; False to take events from anybody.
         in_flight: How many events are handled at once.
-        queue_size: How many events wait to be handled. A further one holds its answer back.
+        queue_size: How many events wait to be handled. The request of a further event waits, too.
         queue_timeout: Seconds that an event waits for a place in the queue. Then it is dropped. A
             server of 2020 waits three seconds for an answer.
         drain: Seconds that `aclose` waits for the handlers.
@@ -98,7 +99,7 @@ class Bot(Router):
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve a request, as ASGI has it."""
+        """Serve a request, as ASGI defines it."""
         if scope["type"] == "http":
             await self._endpoint.request(scope, receive, send)
         else:
@@ -117,15 +118,15 @@ class Bot(Router):
 
     @property
     def dropped(self) -> int:
-        """How many events were not handled, or not to their end."""
+        """How many events were not handled, or not completely."""
         return self._dispatcher.dropped
 
     async def accept(self, event: Event) -> bool:
-        """Take an event, as a request does; say whether it will be handled.
+        """Take an event without a request; say whether it will be handled.
 
         For servers without ASGI: read events with `TwakeSession.event_parser`, and
-        answer 200 where this is true, else 503. It waits up to `queue_timeout` if the queue is
-        full.
+        answer 200 if this returns True, else 503. It waits up to `queue_timeout` if the queue
+        is full.
 
         Args:
             event: The event.
@@ -133,8 +134,8 @@ class Bot(Router):
         """
         application = application_of(event)
         if application is not None and application.lower() == self._own_id:
-            # Before anything that may wait: a server of 2020 posts a message of ours before it
-            # answers the request that made it.
+            # This comes before any wait: a server of 2020 posts the session's own message before
+            # it answers the request that made the message.
             self._twake.observe(event)
             return True
         if self._dispatcher.closing:
@@ -170,14 +171,14 @@ class Bot(Router):
         Args:
             kind: The class of the event.
             timeout: Seconds to wait.
-            from_: The user whom it must come from: an id, or an event of that user.
+            from_: The user that it must come from: an id, or an event of that user.
             message: The message that it must be about.
             channel_id: The channel that it must come from.
             where: Called with an event of the class; says whether it fits.
             bots: Whether messages of other applications fit, too.
 
         Raises:
-            TimeoutError: None came in time.
+            TimeoutError: No event that fits came in time.
             BotClosedError: The bot is closed.
             ConfigurationError: An argument cannot work.
 
@@ -190,7 +191,7 @@ class Bot(Router):
     async def wait_idle(self) -> None:
         """Wait until no event is queued or handled: for tests, in place of sleeping.
 
-        A handler that waits in `wait_for` is not waited for.
+        It does not wait for a handler that waits in `wait_for`.
 
         Raises:
             RuntimeError: A handler called it, and would wait for itself.
@@ -199,10 +200,10 @@ class Bot(Router):
         await self._dispatcher.wait_idle()
 
     async def aclose(self, drain: float | None = None) -> None:
-        """Take no more events, give those that are here some seconds, and drop the rest.
+        """Take no more events, wait some seconds for the handlers, and drop the other events.
 
-        What waits in `wait_for` ends at once, with `BotClosedError`. What is dropped is logged and
-        counted in `dropped`. The session stays open. Safe to call twice.
+        Each call of `wait_for` ends at once, with `BotClosedError`. Dropped events are logged and
+        counted in `dropped`. The session stays open. A second call is safe.
 
         Args:
             drain: Seconds; None for those of the bot, 0 to drop at once.
@@ -215,7 +216,7 @@ class Bot(Router):
         await self._dispatcher.aclose(seconds)
 
     async def _shut_down(self) -> None:
-        """Close the bot and its session, as the server ends that runs it alone."""
+        """Close the bot and its session when the server that runs it alone ends."""
         try:
             await self.aclose()
         finally:

@@ -25,13 +25,13 @@ __all__ = ["Dispatcher"]
 
 log: logging.Logger = logging.getLogger("twake_async.bot")
 
-#: Seconds that a handler has for its `finally` when it was cancelled.
+#: Seconds that a cancelled handler has for its `finally`.
 _LAST_WORDS = 1.0
-#: Seconds that a handler waits for its turn when its wait has ended. Another may have its turn, and
-#: wait for what it holds, such as a lock: without a limit, neither would go on.
+#: Seconds that a handler waits for its turn when its wait has ended. Another handler may have the
+#: turn, and wait for a lock that this one holds: without a limit, neither would go on.
 _PATIENCE = 5.0
 
-#: The event whose handler runs. Tasks that a handler begins have it, too: in Python 3.11,
+#: The event whose handler runs. Tasks that a handler starts have it, too: in Python 3.11,
 #: `asyncio.wait_for(bot.wait_for(...))` makes such a task.
 _current: contextvars.ContextVar[Turn | None] = contextvars.ContextVar(
     "twake_async_bot_turn", default=None
@@ -53,14 +53,14 @@ class Dispatcher:
     queue: EventQueue
     queue_timeout: float
     dropped: int = attrs.field(default=0, init=False)
-    """How many events were not handled, or not to their end."""
+    """How many events were not handled, or not completely."""
     closing: bool = attrs.field(default=False, init=False)
     waiters: Waiters = attrs.field(init=False)
     _active: set[Turn] = attrs.field(factory=set, init=False)
-    """Those whose handlers have begun, those that wait included."""
+    """The events whose handlers have begun, including handlers that wait."""
     _pumping: bool = attrs.field(default=False, init=False)
     _watchers: list[asyncio.Future[None]] = attrs.field(factory=list, init=False)
-    """Who waits for the end of all that is handled."""
+    """The futures of calls that wait for a change; see `_watch`."""
 
     def __attrs_post_init__(self) -> None:
         self.waiters = Waiters(self._settle)
@@ -68,7 +68,7 @@ class Dispatcher:
     # --- new events --------------------------------------------------------------------------
 
     def add(self, turn: Turn) -> bool | Awaitable[bool]:
-        """Take an event; say whether it will be handled, or return what says it later."""
+        """Take an event; return whether it will be handled, or an awaitable for that."""
         turn.context = contextvars.copy_context()
         if self.queue.held == 0 and self.queue.add(turn):
             self._pump()
@@ -112,7 +112,7 @@ class Dispatcher:
     # --- handlers ----------------------------------------------------------------------------
 
     def _pump(self) -> None:
-        """Begin all that may begin."""
+        """Let all handlers run that may run."""
         if self._pumping:  # an eager task has ended within `_begin`
             return
         self._pumping = True
@@ -147,7 +147,7 @@ class Dispatcher:
         self._active.discard(turn)
         if turn.go_on is not None:  # a task of the handler outlives it, and waits for its turn
             turn.go_on()
-        # The task has the turn in its context: together they would wait for the garbage collector.
+        # The context of the task holds the turn: only the garbage collector would free this cycle.
         turn.task = None
         self._pump()
 
@@ -162,7 +162,7 @@ class Dispatcher:
         """Return the next event that fits. The handler that waits lets others run meanwhile.
 
         Raises:
-            TimeoutError: None came in time.
+            TimeoutError: No event that fits came in time.
             BotClosedError: The bot is closed.
 
         """
@@ -193,7 +193,7 @@ class Dispatcher:
         self.waiters.end(waiter, TimeoutError(f"no event that fits came within {seconds:g} s"))
 
     def _settle(self, waiter: Waiter, result: Event | BaseException) -> None:
-        """End a wait, once its handler has a slot again."""
+        """End a wait when its handler has a slot again."""
 
         def go_on() -> None:
             if waiter.future.done():
@@ -216,7 +216,7 @@ class Dispatcher:
             asyncio.get_running_loop().call_later(_PATIENCE, self._go_on_late, turn, go_on)
 
     def _go_on_late(self, turn: Turn, go_on: Callable[[], None]) -> None:
-        """Let a handler go on though it is not its turn, if it still waits for that."""
+        """Let a handler go on without its turn, if it still waits for the turn."""
         if turn.state is State.RESUMING and turn.go_on is go_on:
             log.warning("a handler went on beside others: its turn did not come in time")
             self._go_on_now(turn)
@@ -238,14 +238,14 @@ class Dispatcher:
     # --- the end -----------------------------------------------------------------------------
 
     async def wait_idle(self) -> None:
-        """Wait until nothing is handled or waits to be; handlers that wait for an event aside."""
+        """Wait until no event is handled or queued; ignore handlers that wait for an event."""
         if self._own() is not None:
             raise RuntimeError("wait_idle in a handler would wait for itself")
         while not self.queue.is_idle:
             await self._watch()
 
     async def _watch(self) -> None:
-        """Wait until an event has ended, or its handler begun to wait."""
+        """Wait until a handler has ended, or has begun to wait."""
         change: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._watchers.append(change)
         await change
@@ -257,7 +257,7 @@ class Dispatcher:
                 change.set_result(None)
 
     async def aclose(self, drain: float) -> None:
-        """Take nothing more, give what is there some seconds, and cut off the rest.
+        """Take no more events, wait some seconds for the handlers, and cancel the rest.
 
         Args:
             drain: Seconds.
@@ -274,7 +274,7 @@ class Dispatcher:
             await self._cut_off(own)
 
     async def _drained(self, drain: float, own: Turn | None) -> None:
-        """Wait until all are handled but the one whose handler calls this, or the time is over."""
+        """Wait until all events are handled except the caller's own, or until the time is over."""
         if not drain:
             return
         with contextlib.suppress(TimeoutError):
@@ -283,7 +283,7 @@ class Dispatcher:
                     await self._watch()
 
     async def _cut_off(self, own: Turn | None) -> None:
-        """Drop what has not begun, and cancel what has, but for the handler that calls this."""
+        """Drop the queued events, and cancel all handlers except the one that calls this."""
         dropped = self.queue.clear()
         begun = [turn for turn in self._active if turn is not own]
         tasks = [turn.task for turn in begun if turn.task is not None]

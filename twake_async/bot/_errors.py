@@ -1,4 +1,4 @@
-"""The errors of a bot: what a handler raises for its user, and what closing ends."""
+"""The errors of a bot: one that a handler raises for its user, and one of a closed bot."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Makes the form of an event into a class of the author, or says what is wrong with it. No I/O.
+"""Converts the form of an event into an object, or says what is wrong with it. No I/O.
 
 A browser sends what people type as strings. So "7" is a number, and "" is nothing.
 """
@@ -29,18 +29,18 @@ __all__ = ["Form", "FormError"]
 
 #: The most entries of a list. A browser may send a million, each with an error of its own.
 _MOST_ENTRIES = 1_000
-#: The most that a user is told: lines, and characters of each.
+#: The limits of a message to a user: lines, and characters of each line.
 _MOST_LINES, _LONGEST_LINE = 10, 300
 
 _TRUE, _FALSE = frozenset({"true", "on", "yes", "1"}), frozenset({"false", "off", "no", "0", ""})
 
 
 class FormError(ValueError):
-    """A form is not what the handler takes; its words are for the user."""
+    """A form does not fit the class of the handler; the message is for the user."""
 
 
 class _MisfitError(ValueError):
-    """A value does not fit; its words complete "<field> ..."."""
+    """A value does not fit; the message completes "<field> ..."."""
 
 
 def _shown(value: Any) -> str:
@@ -110,7 +110,7 @@ def _converter() -> cattrs.Converter:
 def _shape_first(
     converter: cattrs.Converter, is_one: Callable[[Any], bool], shape: Callable[[Any], Any]
 ) -> None:
-    """Let values for some types be brought into the shape that the hooks of cattrs expect."""
+    """Convert values for some types into the shape that the hooks of cattrs expect."""
     found: list[Any] = []  # types whose hook of cattrs is looked for
 
     def make(kind: Any, converter: cattrs.BaseConverter) -> Callable[[Any, Any], Any]:
@@ -137,7 +137,7 @@ def _is_list(kind: Any) -> bool:
 
 
 def _entries(value: Any) -> list[Any]:
-    """Return the entries of a list: of PHP's, too, which may be an object, and of one choice."""
+    """Return the entries of a list. PHP may send an object for it; one choice may come alone."""
     if isinstance(value, Mapping):
         if not all(map(str.isdecimal, value)):
             raise _MisfitError("must be a list")
@@ -183,7 +183,7 @@ def _is_choice(kind: Any) -> bool:
 
 
 def _choice_hook(kind: Any) -> Callable[[Any, Any], Any]:
-    """Return what finds a member of an enum, or a literal, by the string of its value."""
+    """Return a hook that finds a member of an enum, or a literal, by the string of its value."""
     choices: dict[str, Any] = {str(one): one for one in typing.get_args(kind)}
     if isinstance(kind, type) and issubclass(kind, enum.Enum):
         choices = {str(member.value): member for member in kind}
@@ -206,7 +206,7 @@ _NONE = object()
 
 @attrs.define(eq=False, init=False, repr=False)
 class Form:
-    """The class that a form is made into.
+    """The class that a form is converted into.
 
     Raises:
         ConfigurationError: cattrs cannot make it.
@@ -244,14 +244,14 @@ class Form:
 
 
 def _words(exc: BaseException) -> str:
-    """Return what is wrong, within bounds: a validator may quote all that the browser sent."""
+    """Return what is wrong, shortened: a validator may quote all that the browser sent."""
     lines = list(itertools.islice(dict.fromkeys(_explain(exc, "")), _MOST_LINES + 1))
     cut = [line if len(line) <= _LONGEST_LINE else line[:_LONGEST_LINE] + "…" for line in lines]
     return "\n".join(cut if len(cut) <= _MOST_LINES else [*cut[:_MOST_LINES], "…"])
 
 
 def _is_bug(exc: BaseException) -> bool:
-    """Say whether an exception is none that a form can cause."""
+    """Say whether an exception is a bug, which no form can cause."""
     if isinstance(exc, BaseExceptionGroup):
         return any(map(_is_bug, exc.exceptions))
     return not isinstance(exc, ValueError | TypeError | LookupError)
@@ -275,7 +275,7 @@ def _explain(exc: Any, field: str) -> Iterator[str]:
 
 
 def _of_validator(exc: BaseException, field: str) -> str:
-    """Return the words of a validator; attrs gives more arguments than its words."""
+    """Return the message of a validator; attrs gives more arguments than the message."""
     words = str(exc.args[0]) if isinstance(exc, ValueError) and exc.args else ""
     if not words:
         return f"{field or 'The form'} does not fit."

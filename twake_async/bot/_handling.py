@@ -1,4 +1,4 @@
-"""Runs the handlers of one event, and says what became of them."""
+"""Runs the handlers of one event, and reports their failures."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ log: logging.Logger = logging.getLogger("twake_async.bot")
 #: What the user of an event is told when a handler fails.
 WENT_WRONG = "Something went wrong"
 
-#: What ends the program, or closes a coroutine.
+#: Exceptions that end the program, or close a coroutine.
 _ENDS = (KeyboardInterrupt, SystemExit, GeneratorExit)
 
 
@@ -36,8 +36,8 @@ class Handling:
     """Runs handlers.
 
     Args:
-        responses: Tells users.
-        error_handlers: Returns those that are called with each error.
+        responses: Sends messages to users.
+        error_handlers: Returns the handlers that are called with each error.
 
     """
 
@@ -47,10 +47,10 @@ class Handling:
     async def run(self, turn: Turn) -> bool:
         """Run the handlers of an event, one after another.
 
-        Return whether all ended by themselves: False where the bot was closed meanwhile.
+        Return whether all ended by themselves: False if the bot was closed meanwhile.
 
         Raises:
-            BaseException: What ends the program, and the cancellation of this task.
+            BaseException: An exception that ends the program, or the cancellation of this task.
 
         """
         closed = told = False

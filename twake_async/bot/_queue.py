@@ -24,10 +24,10 @@ __all__ = ["EventQueue", "State", "Turn"]
 
 
 class State(enum.Enum):
-    """Where an event stands."""
+    """The state of an event."""
 
     HELD = enum.auto()
-    """The queue is full: its answer is held back."""
+    """The queue is full: the event and the answer to its request wait."""
     QUEUED = enum.auto()
     RUNNING = enum.auto()
     """It has a slot: its handlers run."""
@@ -50,16 +50,16 @@ class Turn:
     key: str | None
     """Events with the same key are handled one after another; None for no order."""
     routes: Sequence[Route] = ()
-    """What handles it."""
+    """The routes that handle it."""
     state: State = attrs.field(default=State.QUEUED, init=False)
     waits: int = attrs.field(default=0, init=False)
-    """For how many events its handler waits."""
+    """How many events its handler waits for."""
     has_key: bool = attrs.field(default=False, init=False)
-    """Whether later events of its key stand behind it."""
+    """Whether later events of its key wait for it."""
     settle: Callable[[bool], None] = attrs.field(default=_tell_nobody, init=False)
-    """Told whether one that was held found a place."""
+    """Called for a held event: True if it found a place, else False."""
     go_on: Callable[[], None] | None = attrs.field(default=None, init=False)
-    """Called when one that resumes has a slot."""
+    """Called when a handler that resumes has a slot."""
     task: asyncio.Task[None] | None = attrs.field(default=None, init=False)
     context: contextvars.Context | None = attrs.field(default=None, init=False)
     """The context variables of its request, until its handlers begin."""
@@ -71,38 +71,38 @@ class EventQueue:
 
     Args:
         in_flight: How many events are handled at once.
-        size: How many wait to be handled; it holds as many again.
+        size: How many events wait to be handled. As many again can be held.
 
     """
 
     in_flight: int
     size: int
     running: int = attrs.field(default=0, init=False)
-    """How many have a slot."""
+    """How many events have a slot."""
     queued: int = attrs.field(default=0, init=False)
-    """How many new ones wait for a slot."""
+    """How many new events wait for a slot."""
     resuming: int = attrs.field(default=0, init=False)
-    """How many wait for a slot to go on."""
-    # Those that need only a slot. Each has its key.
+    """How many handlers wait for a slot to go on."""
+    # Events that need only a slot. Each has its key.
     _ready: deque[Turn] = attrs.field(factory=deque, init=False)
-    # For each key that is taken: those behind the one that has it.
+    # For each key that an event has: the events that wait for the key.
     _behind: dict[str, deque[Turn]] = attrs.field(factory=dict, init=False)
     _held: deque[Turn] = attrs.field(factory=deque, init=False)
 
     @property
     def is_idle(self) -> bool:
-        """Whether nothing is handled or waits to be; handlers that wait for an event aside."""
+        """Whether no event is handled or queued, without handlers that wait for an event."""
         return not (self.running or self.queued or self.resuming)
 
     @property
     def held(self) -> int:
-        """How many wait for a place."""
+        """How many events wait for a place."""
         return len(self._held)
 
     def add(self, turn: Turn) -> bool:
         """Add a new event; say whether it found a place.
 
-        Where it found none, it may be held.
+        If there is no place, the event may be held.
         """
         if self.queued >= self.size:
             return False
@@ -120,7 +120,7 @@ class EventQueue:
         return True
 
     def drop_held(self, turn: Turn) -> None:
-        """Hold an event no longer. Mostly it is the first: all are held equally long."""
+        """Stop holding an event. It is mostly the first: all are held equally long."""
         turn.state = State.DONE
         self._held.remove(turn)
 
@@ -140,7 +140,7 @@ class EventQueue:
         return turn
 
     def _admit(self) -> None:
-        """Queue the first that is held, if any, in the order in which they came."""
+        """Queue the oldest held event, if there is one."""
         if self._held:
             turn = self._held.popleft()
             self.add(turn)
@@ -153,7 +153,7 @@ class EventQueue:
         self._release_key(turn)
 
     def resume(self, turn: Turn) -> None:
-        """Let a handler that waited go on, once it has a slot, before new events of its key."""
+        """Let a handler that waited go on when it has a slot, before new events of its key."""
         turn.state = State.RESUMING
         self.resuming += 1
         self._line_up(turn, first=True)
@@ -161,14 +161,14 @@ class EventQueue:
     def go_on_now(self, turn: Turn) -> None:
         """Let a handler that waits or resumes go on at once: it was cancelled.
 
-        It has its slot beyond the limit, for as long as it takes.
+        Its slot exceeds the limit until the handler ends.
         """
         self._leave_line(turn)
         turn.state = State.RUNNING
         self.running += 1
 
     def finish(self, turn: Turn) -> None:
-        """Take an event out whose handlers have ended."""
+        """Remove an event whose handlers have ended."""
         if turn.state is State.RUNNING:
             self.running -= 1
             self._release_key(turn)
@@ -177,7 +177,7 @@ class EventQueue:
         turn.state = State.DONE
 
     def take_held(self) -> list[Turn]:
-        """Take out all that are held, and return them."""
+        """Remove all held events, and return them."""
         held = list(self._held)
         self._held.clear()
         for turn in held:
@@ -185,7 +185,7 @@ class EventQueue:
         return held
 
     def clear(self) -> int:
-        """Take out all that are queued, and return how many they were."""
+        """Remove all queued events, and return their number."""
         lines = [self._ready, *self._behind.values()]
         dropped = [turn for line in lines for turn in line if turn.state is State.QUEUED]
         for line in lines:
@@ -213,7 +213,7 @@ class EventQueue:
             behind.append(turn)
 
     def _release_key(self, turn: Turn) -> None:
-        """Let the next event of the same key be ready."""
+        """Make the next event of the same key ready."""
         if not turn.has_key or turn.key is None:
             return
         turn.has_key = False
@@ -226,7 +226,7 @@ class EventQueue:
             del self._behind[turn.key]
 
     def _leave_line(self, turn: Turn) -> None:
-        """Take one that resumes out of its line; one that waits stands in none."""
+        """Remove an event that resumes from its line; an event that waits is in no line."""
         if turn.state is not State.RESUMING:
             return
         self.resuming -= 1

@@ -30,18 +30,18 @@ _WANTED = frozenset({b"content-type", b"content-length", b"x-twake-signature"})
 
 
 def last_part(scope: Scope) -> str:
-    """Return the last part of the path, whatever the bot is mounted under."""
+    """Return the last part of the path; the bot may be mounted under any path."""
     path: str = scope["path"]
     return path[path.rfind("/") + 1 :]
 
 
 def fits_secret(part: str, secret: Hidden[bytes]) -> bool:
-    """Compare a part of the path with the secret, in a time that does not tell how much fits."""
+    """Compare a part of the path with the secret; the time does not show how much fits."""
     return hmac.compare_digest(part.encode("utf-8", "surrogatepass"), secret.value)
 
 
 def event_headers(scope: Scope) -> dict[str, str]:
-    """Return the headers that an event needs, and of them the last of each name."""
+    """Return the headers that an event needs; the last one of each name."""
     return {
         name.decode("latin-1"): value.decode("latin-1")
         for name, value in scope["headers"]
@@ -54,8 +54,8 @@ async def answer(
 ) -> None:
     """Answer a request, with JSON or with nothing.
 
-    Nothing is the cheapest: a server sends a body after its head, in a second call of the system.
-    What is sent is made anew each time, because middleware may change it.
+    An empty answer is the cheapest: a server sends a body after its head, in a second system call.
+    Each message is a new object, because middleware may change it.
     """
     headers = [(b"content-length", b"%d" % len(body)), *more]
     if body:

@@ -27,12 +27,12 @@ log: logging.Logger = logging.getLogger("twake_async.bot")
 
 @attrs.frozen(eq=False)
 class Responses:
-    """Answers events; `Event.reply` and `Event.update` come here."""
+    """Answers events; `Event.reply` and `Event.update` call it."""
 
     twake: TwakeSession
 
     def bind(self, event: Event) -> None:
-        """Let the answers to an event come here."""
+        """Let this object send the answers to an event."""
         object.__setattr__(event, "_responder", self)
 
     async def reply(
@@ -46,7 +46,7 @@ class Responses:
         deadline: float | None,
         retry: RetryPolicy | None,
     ) -> Message:
-        """Send an answer; in the group of the event, if it says one."""
+        """Send an answer; in the group of the event, if the event names one."""
         draft = answer_to(
             event, content, ephemeral=ephemeral, hidden_data=hidden_data, front_id=front_id
         )
@@ -63,7 +63,7 @@ class Responses:
         deadline: float | None,
         retry: RetryPolicy | None,
     ) -> Message:
-        """Edit the message of an event; an ephemeral one, which is stored nowhere, is replaced."""
+        """Edit the message of an event; replace an ephemeral message, which is stored nowhere."""
         draft = replacement_of(event, content, hidden_data)
         if draft is not None:
             return await self.twake.send(

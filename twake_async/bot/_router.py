@@ -118,7 +118,7 @@ class Router:
         return self._adder(NewMessage, bots=bots)
 
     def configure(self) -> Callable[[OnConfigure], OnConfigure]:
-        """Handle the wish of a user to configure the application.
+        """Handle the request of a user to configure the application.
 
         Raises:
             ConfigurationError: The handler is not an async function.
@@ -145,9 +145,9 @@ class Router:
         return self._adder(kind, bots=bots)
 
     def on_error(self, handler: OnError) -> OnError:
-        """Handle what a handler raised; it gets the event and the error.
+        """Handle an error that a handler raised; the function gets the event and the error.
 
-        The error was logged already, and its user told.
+        The error is already logged, and the user already has a message.
 
         Raises:
             ConfigurationError: The handler is not an async function.
@@ -158,7 +158,7 @@ class Router:
         return handler
 
     def include(self, router: Router) -> None:
-        """Add the handlers of a router, those that it is given later included.
+        """Add the handlers of a router, including those that it gets later.
 
         Raises:
             ConfigurationError: The argument is not a router, includes this one, or is included

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from ._forms import Form
 
-#: The events that the server makes about messages. A union of them would be made for each event.
+#: The events that the server makes about messages. A union type would be built for each event.
 _ABOUT_MESSAGES = (NewMessage, MessageChanged, MessageRemoved)
 
 __all__ = ["Route", "application_of", "check_handler", "check_name", "matching"]
@@ -35,7 +35,7 @@ class Route:
     bots: bool = False
     """Whether it takes the messages of other applications."""
     form: Form | None = None
-    """What the form of the event is made into for the handler."""
+    """The class that the form of the event is converted into for the handler."""
 
     @property
     def handler_name(self) -> str:
@@ -46,7 +46,7 @@ class Route:
         """Call the handler.
 
         Raises:
-            FormError: The form of the event is not what the handler takes.
+            FormError: The form of the event does not fit the class of the handler.
 
         """
         if self.form is None:
@@ -63,7 +63,7 @@ def _has_name(event: Any, name: str) -> bool:
 def application_of(event: Event) -> str | None:
     """Return the application that wrote the message of an event about a message; None for a user.
 
-    A click or a command comes from a user, also where its message is an application's.
+    A click or a command comes from a user, even if an application wrote its message.
     """
     if isinstance(event, _ABOUT_MESSAGES):
         return event.message.application_id
@@ -90,7 +90,7 @@ def matching(routes: Iterable[Route], event: Event) -> list[Route]:
 
 
 def check_handler(handler: object) -> None:
-    """Raise `ConfigurationError` where a handler is no async function."""
+    """Raise `ConfigurationError` if a handler is not an async function."""
     inner = handler
     while isinstance(inner, functools.partial):
         inner = inner.func

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Settings", "check_seconds", "check_secret"]
 
-#: What needs no escape in the path of an address, whoever writes or reads it.
+#: Text that no program escapes in the path of an address.
 _PLAIN = re.compile(r"[A-Za-z0-9._~-]+")
 
 

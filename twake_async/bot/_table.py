@@ -25,11 +25,11 @@ class Table:
     """The routes of one router."""
 
     error_handlers: list[ErrorHandler] = attrs.field(factory=list, init=False)
-    """Those of this router alone."""
+    """The error handlers of this router alone."""
     _entries: list[Route | Table] = attrs.field(factory=list, init=False)
     _includers: list[Table] = attrs.field(factory=list, init=False)
     _by_kind: dict[type[Event], tuple[Route, ...]] = attrs.field(factory=dict, init=False)
-    """The routes for each class of events that came so far."""
+    """A cache: the routes for each class of events that came so far."""
 
     def add(self, entry: Route | Table) -> None:
         """Add a route, or all of another table, at the end."""
@@ -37,7 +37,7 @@ class Table:
         self.forget()
 
     def include(self, table: Table) -> None:
-        """Add another table, with what it is given later.
+        """Add another table, including the routes that it gets later.
 
         Raises:
             ConfigurationError: It includes this one, or is included already.
@@ -51,7 +51,7 @@ class Table:
         self.add(table)
 
     def forget(self) -> None:
-        """Forget which routes each class has, as they have changed."""
+        """Clear the cached routes of each class, because the routes have changed."""
         self._by_kind.clear()
         for includer in self._includers:
             includer.forget()

@@ -1,4 +1,4 @@
-"""Who waits for an event with `wait_for`, and whom an event is for. No I/O."""
+"""The calls of `wait_for` that wait, and which of them gets an event. No I/O."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def wanted(
 
 
 def _user(from_: object) -> str | None:
-    """Return the id of a user. An event without a user must not mean anybody."""
+    """Return the id of a user. An event without a user must not mean any user."""
     if isinstance(from_, Event):
         if from_.user_id is None:
             raise ConfigurationError("from_ is an event that has no user", field="from_")
@@ -93,10 +93,10 @@ def _message(message: object) -> str | None:
 
 
 def _of_where(exc: BaseException) -> Exception:
-    """Return the error to end a wait with, whose `where` raised.
+    """Return the error that ends a wait if its `where` raised.
 
     A future cannot hold a `StopIteration`, and a `CancelledError` would look like the cancellation
-    of who waits.
+    of the task that waits.
     """
     if isinstance(exc, Exception) and not isinstance(exc, StopIteration):
         return exc
@@ -117,7 +117,7 @@ class Waiter:
 
 @attrs.define(eq=False)
 class Waiters:
-    """All that wait, in the order in which they began.
+    """All calls that wait, in the order in which they began.
 
     Args:
         settle: Called with a waiter, and its event or its error, when it has ended.
@@ -131,18 +131,18 @@ class Waiters:
         return len(self._waiting)
 
     def add(self, waiter: Waiter) -> None:
-        """Add one that waits from now on."""
+        """Add a waiter."""
         self._waiting[waiter] = None
 
     def remove(self, waiter: Waiter) -> bool:
-        """Take one out; say whether it still waited."""
+        """Remove a waiter; say whether it still waited."""
         if waiter not in self._waiting:
             return False
         del self._waiting[waiter]
         return True
 
     def offer(self, event: Event) -> bool:
-        """Give an event to the first that it fits; say whether one took it."""
+        """Give an event to the first waiter that it fits; say whether one took it."""
         for waiter in list(self._waiting) if self._waiting else ():
             if waiter.future.done():  # cancelled, and its task had no step since then
                 continue
@@ -159,11 +159,11 @@ class Waiters:
         return False
 
     def end(self, waiter: Waiter, result: Event | BaseException) -> None:
-        """End one with its event or its error, if it still waits."""
+        """End a wait with its event or its error, if it still waits."""
         if self.remove(waiter):
             self.settle(waiter, result)
 
     def close(self, make: Callable[[], BaseException]) -> None:
-        """End all, each with an error of its own."""
+        """End all waits, each with an error of its own."""
         for waiter in list(self._waiting):
             self.end(waiter, make())

@@ -13,7 +13,7 @@ __all__ = ["ApplicationError", "load_application"]
 
 
 class ApplicationError(Exception):
-    """The application cannot be imported; its words say why."""
+    """The application cannot be imported; the message says why."""
 
 
 def load_application(target: str) -> Any:

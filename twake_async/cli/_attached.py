@@ -36,7 +36,7 @@ async def deliver_to(
     file: Path | None = None,
     options: Options | None = None,
 ) -> Message:
-    """Send a draft, and return the message as the server has it.
+    """Send a draft, and return the message as the server stored it.
 
     Args:
         twake: The session.
@@ -69,7 +69,7 @@ async def _deliver(
 
 
 async def _upload(twake: TwakeSession, path: Path, workspace: str | None) -> FileElement:
-    """Upload the file that a message is to show."""
+    """Upload the file that a message will show."""
     try:
         with progress(path.name) as on_progress:
             return await twake.files.upload(path, workspace_id=workspace, on_progress=on_progress)

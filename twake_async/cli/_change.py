@@ -58,7 +58,7 @@ _PLACE = (
 
 
 def _of_message(command: Callable[..., int]) -> Callable[..., int]:
-    """Add what finds a message, and the options of a session."""
+    """Add the argument and the options that name a message, and the options of a session."""
     for option in reversed(_PLACE):
         command = option(command)
     return command

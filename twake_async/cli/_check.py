@@ -33,9 +33,9 @@ _STEPS = {
     "group": ("group",),
     "capability messages_save": ("capability",),
 }
-#: What stands before the step that ends a check, where it is not "wrong".
+#: The word before the step that ends a check, if it is not "wrong".
 _MARKS = {"unreachable": "failed", "later": "later", "unclear": "unclear"}
-#: What a server of that API can be asked about.
+#: The steps that can be checked over each API.
 _ASKED = {"v1": tuple(_STEPS), "node": ("address", "api {api}", "credentials")}
 #: The outcome that a send would have.
 _OUTCOMES = {"": Outcome.DELIVERED, "unreachable": Outcome.NOT_SENT, "unclear": Outcome.UNKNOWN}

@@ -122,7 +122,7 @@ def _run(arguments: Sequence[str], signals: Signals) -> int:
         with twake_async.make_context("twake-async", [], resilient_parsing=True) as context:
             tell(context.get_help())
         return USAGE
-    # Not by `main`, which fails where the reader of the output has gone.
+    # This does not call `main`, which fails if nobody reads the output any more.
     try:
         with twake_async.make_context("twake-async", list(arguments), obj=signals) as context:
             status = twake_async.invoke(context)

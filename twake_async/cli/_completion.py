@@ -7,7 +7,7 @@ from click.shell_completion import get_completion_class
 
 __all__ = ["VARIABLE", "completion"]
 
-#: Where the shell's script asks for completions: click's own protocol.
+#: The variable in which the shell's script asks for completions: click's own protocol.
 VARIABLE = "_TWAKE_ASYNC_COMPLETE"
 
 

@@ -26,11 +26,11 @@ __all__ = ["Options", "Settings", "default_files", "open_session", "read_file"]
 _PAIR = ("public_id", "private_api_key")
 _NAMES = (*_PAIR, "group_id", "base_url", "api", "workspace_id", "text_form")
 _VARIABLES = {name: f"TWAKE_{name.upper()}" for name in _NAMES if name != "text_form"}
-#: Another name of a file: the path of a CA bundle, or whether to check certificates.
+#: Another setting of a file: the path of a CA bundle, or whether to check certificates.
 _VERIFY = "verify"
-#: The place of the file on every platform before each had its own; it is still looked for there.
+#: The earlier path of the file on every platform; the file is still looked for there.
 _FIRST_FILE = "~/.config/twake-async.toml"
-#: The most bytes of a configuration file; a device may have no end.
+#: The most bytes of a configuration file; reading a device may never end.
 _LONGEST = 1_048_576
 
 
@@ -51,7 +51,7 @@ class Settings:
     """The settings of the command line, the environment and the file."""
 
     _layers: Sequence[Mapping[str, Any]] = attrs.field(repr=False)
-    """Those of each place; the first place that has a setting decides."""
+    """The settings of each place; the first place that has a setting decides."""
 
     @classmethod
     def read(cls, options: Options, environ: Mapping[str, str]) -> Self:
@@ -67,7 +67,7 @@ class Settings:
         """
         asked = {name: getattr(options, name, None) for name in _NAMES}
         environment = {name: environ.get(variable) for name, variable in _VARIABLES.items()}
-        # A file that was named on the command line goes before the environment.
+        # A file that was named on the command line takes precedence over the environment.
         layers: list[Mapping[str, Any]] = [asked, environment]
         if options.config is not None:
             layers.insert(1, read_file(Path(options.config)))
@@ -78,12 +78,12 @@ class Settings:
         return cls(layers)
 
     def get(self, name: str) -> str | None:
-        """Return a setting; None where no place has it."""
+        """Return a setting; None if no place has it."""
         return next((layer[name] for layer in self._layers if layer.get(name)), None)
 
     @property
     def verify(self) -> str | bool:
-        """How the file wants certificates to be checked; True if it does not say it.
+        """How to check certificates, as the file says; True if it does not say it.
 
         `false` is valid only for the address in the same file. So no option and no variable can
         send the key to another server whose certificate is not checked.
@@ -98,7 +98,7 @@ class Settings:
 
     @property
     def api(self) -> str:
-        """The name of the API; that of a session where no place has one."""
+        """The name of the API; the default of a session if no place has one."""
         return self.get("api") or "v1"
 
     def open_session(self, **more: Any) -> TwakeSession:
@@ -136,7 +136,7 @@ def open_session(options: Options, environ: Mapping[str, str], **more: Any) -> T
 
 
 def _check_pair(layers: Sequence[Mapping[str, Any]]) -> None:
-    """Check that id and key come from the same place: the pair would be refused otherwise."""
+    """Check that id and key come from the same place: the server would refuse another pair."""
     for layer in layers:
         given = [name for name in _PAIR if layer.get(name)]
         if len(given) == len(_PAIR):
@@ -169,7 +169,7 @@ def default_files() -> list[Path]:
 
 
 def _existing() -> Path | None:
-    """Return the first file that exists, or None; a folder that may not be entered has none."""
+    """Return the first file that exists, or None; a folder that cannot be entered has none."""
     found = (path for path in default_files() if os.path.exists(path))  # noqa: PTH110 - as above
     return next(found, None)
 
@@ -204,7 +204,7 @@ def read_file(path: Path) -> dict[str, Any]:
 
 
 def _checked_verify(path: Path, value: object) -> str | bool:
-    """Return what a file says of certificates; a path in it begins at the folder of the file."""
+    """Return the certificate setting of a file; a path is relative to the folder of the file."""
     if isinstance(value, bool):
         return value
     if not isinstance(value, str) or not value or not value.isprintable():
@@ -240,11 +240,11 @@ def _check_private(path: Path, status: os.stat_result) -> None:
 
 
 def is_open(mode: int, *, owned: bool) -> bool:
-    """Say whether a file with a key is open to users whom its owner did not choose.
+    """Say whether a file with a key is open to users that its owner did not choose.
 
-    Reading by a group is a choice in two cases: nobody may write the file, as secrets are mounted
-    into containers and services (0440); or another user owns it, so that only the group lets this
-    process read it (0640, of root and a service's group).
+    A file that its group can read is accepted in two cases. Either nobody may write it: this
+    is how secrets are mounted into containers and services (0440). Or another user owns it, so that
+    this process can read it only through the group (0640, of root and a service's group).
 
     Args:
         mode: The bits of its permissions.

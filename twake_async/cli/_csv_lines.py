@@ -91,7 +91,7 @@ def _table(lines: Iterator[TextLine], reading: Reading) -> Iterator[Row]:
     said = _SEP.fullmatch(first.text.strip())
     if said is not None and not first.problem:
         return rows(lines, reading.delimiter or said[1])
-    # The first of those that find the most fields.
+    # The first of the delimiters that find the most fields.
     best = max(DELIMITERS, key=lambda one: header_of(first.text, one, reading))
     return rows(chain([first], lines), reading.delimiter or best)
 

@@ -23,7 +23,7 @@ class Right:
     privileges: tuple[str, ...] = ()
     hooks: tuple[str, ...] = ()
     display: tuple[tuple[tuple[str, ...], Any], ...] = ()
-    """Paths into the `display` field, and what stands there."""
+    """Paths into the `display` field, and the values there."""
     then: str = ""
     """What must be done besides."""
 
@@ -33,7 +33,7 @@ _CHANNEL = (
 )
 _INSTALLED = "set the privilege before you install the application; otherwise install it again"
 
-#: What an application may do: a verb and what it is about, each an option and a choice of it.
+#: What an application may do: a verb and its object, which are an option and its choice.
 DOES: dict[str, Right] = {
     "writes-messages": Right("sends messages", capabilities=("messages_save",)),
     "hears-messages": Right(

@@ -190,7 +190,7 @@ def _workspace(twake: TwakeSession, workspace: str | None) -> str | None:
 
 
 def facts_of(element: FileElement) -> dict[str, Any]:
-    """Return what a script is told of an element."""
+    """Return the facts about an element that are printed as JSON."""
     return {
         "id": element.id,
         "name": element.name,
@@ -204,7 +204,7 @@ def facts_of(element: FileElement) -> dict[str, Any]:
 
 @contextmanager
 def progress(name: str) -> Iterator[Callable[[int, int | None], object] | None]:
-    """Show a bar on a terminal; give what is to be told of the bytes that moved."""
+    """Show a bar on a terminal; yield the function that gets the bytes that moved."""
     if not sys.stderr.isatty():
         yield None
         return

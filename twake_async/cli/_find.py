@@ -140,7 +140,7 @@ def ask(
     as_json: bool,
     changes: bool = False,
 ) -> T | int:
-    """Return what a call returns, or the exit status of its error, which is told.
+    """Return the result of a call, or print its error and return the exit status.
 
     The call is given the session and the workspace.
 
@@ -148,8 +148,8 @@ def ask(
         options: The options of the command line.
         deadline: Seconds for the call.
         call: Makes it.
-        as_json: Whether a script is told of an error, too.
-        changes: Whether it changes something, so that its outcome is told where a signal ends it.
+        as_json: Whether to print an error as JSON, too.
+        changes: Whether it changes something. If so, its outcome is printed after a signal, too.
 
     """
     attempts: list[Attempt] = []
@@ -170,13 +170,13 @@ def ask(
             else:
                 complain("interrupted")
                 status = INTERRUPTED
-        # Whatever is idle in the loop, such as a look-up of a name, need not end first.
+        # The process may end before idle work of the loop ends, such as a look-up of a name.
         signals.finish_with(status)
     return status
 
 
 def _end(outcome: Outcome, words: str, facts: dict[str, str], *, as_json: bool) -> int:
-    """Tell how a call ended, and return its exit status."""
+    """Print how a call ended, and return its exit status."""
     complain(f"{outcome.value}: {words}")
     if as_json:
         say(json.dumps({"outcome": outcome.value, **facts}))

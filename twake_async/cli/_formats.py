@@ -29,7 +29,7 @@ _NO_TEXT = (
 
 
 def no_text(head: bytes) -> str:
-    """Return what a file is if it is no text; empty for any other."""
+    """Return the kind of a file that is not text; empty for any other file."""
     return next((what for begins, what in _NO_TEXT if head.startswith(begins)), "")
 
 

@@ -261,9 +261,9 @@ def open_input(
 
     Args:
         name: The name of the file; "-" for standard input.
-        asked: The format that was asked for, "csv" or "jsonl"; None where the file tells.
+        asked: The format that was asked for, "csv" or "jsonl"; None to find it out.
         reading: How its lines are to be read.
-        stack: What closes it.
+        stack: Closes it.
         whole: Whether all of it is to be read before anything is sent.
 
     Raises:

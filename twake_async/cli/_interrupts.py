@@ -61,7 +61,7 @@ class Interrupts:
                     TwakeError(f"the command cannot continue: {said}", reason="broken")
                 )
             status = finish()
-            # Whatever is idle in the loop, such as a look-up of a name, need not end first.
+            # The process may end before idle work of the loop ends, such as a look-up of a name.
             self.signals.finish_with(status)
         return status
 

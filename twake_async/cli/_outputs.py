@@ -49,7 +49,7 @@ class Output:
         return self.path in _STANDARD
 
     def open(self) -> None:
-        """Open the file if it exists; else check whether it can be made.
+        """Open the file if it exists; otherwise check whether it can be made.
 
         Its content stays. A new file is made by `make`, so a file that exists is the list of a run
         that has begun.

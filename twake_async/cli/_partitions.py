@@ -24,7 +24,7 @@ class Partitions:
     """The good lines of an input, in a temporary file for each partition.
 
     They need as much room as the input, where the system keeps temporary files. A process sends the
-    lines that it checked, also when the input is changed meanwhile.
+    lines that it checked, even if the input is changed meanwhile.
     """
 
     part_of: Callable[[str], int]

@@ -23,7 +23,7 @@ __all__ = ["SHOWN", "Report"]
 
 #: How many bad lines and failed messages are printed one by one.
 SHOWN = 20
-#: Reasons of a message that was not sent, which the same command would meet again.
+#: Reasons of a message that was not sent, which would stop the same command again.
 _LASTING = ("certificate", "held", "proxy_refused")
 _KEEP = "to be able to continue after an interruption, give --journal FILE"
 

@@ -142,7 +142,7 @@ class Run:
         return changed and not self.keyed
 
     def _warn_of_change(self) -> None:
-        """Warn of a file that was changed meanwhile, where its lines did not show it."""
+        """Warn of a file that was changed meanwhile, if its lines did not show that."""
         source = self.source
         if isinstance(source, FileInput) and source.is_changed and self.report.error is None:
             complain("warning: the file was changed during the run; the checked lines were sent")

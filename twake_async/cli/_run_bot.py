@@ -102,7 +102,7 @@ def run(
 
 @contextlib.contextmanager
 def _world(release: str) -> Any:
-    """Serve a sandbox that the environment names."""
+    """Serve a sandbox, and set the environment variables that name it."""
     with Sandbox(release=release, log=lambda _: None) as world:
         given = {**world.environment, "TWAKE_CHANNEL_ID": world.channel_id}
         before = {name: os.environ.get(name) for name in given}
@@ -118,7 +118,7 @@ def _world(release: str) -> Any:
 
 
 def _load(target: str) -> Any:
-    """Return the application; None after it was said why there is none."""
+    """Return the application; else print why there is none, and return None."""
     try:
         return load_application(target)
     except (ApplicationError, TwakeError) as exc:
@@ -131,7 +131,7 @@ def _load(target: str) -> Any:
 
 
 def _of_module(trace: types.TracebackType | None) -> types.TracebackType | None:
-    """Return a traceback from the module on, without the frames that imported it."""
+    """Return a traceback that begins in the module, without the frames that imported it."""
     while trace is not None:
         name = trace.tb_frame.f_globals.get("__name__", "")
         if not name.startswith(("twake_async.cli.", "importlib")):

@@ -32,17 +32,17 @@ if TYPE_CHECKING:
 
 __all__ = ["SharedRun"]
 
-#: Why a journal cannot be that of this input: its counts are those of another one.
+#: Reasons of an error that mean: the journal, and so its counts, belong to another input.
 _OF_OTHERS = ("changed", "target")
 #: Seconds between two looks at the counts of the batch.
 _EVERY = 2.0
-#: How many times as long as the counting took: a large batch is counted less often.
+#: The wait as a multiple of the time that counting took: a large batch is counted less often.
 _RARELY = 20
 
 
 @attrs.define(eq=False)
 class SharedRun:
-    """Takes free partitions until all of them are done, on whichever machines."""
+    """Takes free partitions until all machines together have sent all of them."""
 
     source: Partitions
     shared: SharedJournal

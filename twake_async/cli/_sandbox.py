@@ -156,7 +156,7 @@ async def _serve(
         except OSError as exc:
             complain(f"port {port} cannot be used: {exc.strerror or exc}")
             return FAILED
-        # Before the first line: whoever reads it may send a signal at once.
+        # This comes before the first line: the reader of that line may send a signal at once.
         ended = _interrupted(signals)
         channel = {"TWAKE_CHANNEL_ID": world.channel_id}
         for name, value in {**world.environment, **channel}.items():

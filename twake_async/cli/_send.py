@@ -147,7 +147,7 @@ def send(
     def prepare() -> tuple[TwakeSession, MessageDraft]:
         session = open_session(options, os.environ, deadline=deadline, on_attempt=report.note)
         content = as_content(read_text(text), markdown=markdown)
-        # To one person: the channel is not known before the server was asked for it.
+        # With --to-user, the channel is not known before the server was asked for it.
         draft = MessageDraft(
             to_user or channel or "",
             content,
@@ -206,7 +206,7 @@ def send_draft(
         else:
             cut = any(issubclass(warned.category, TextCutWarning) for warned in caught)
             status = report.delivery(message, draft, cut=cut)
-        # Whatever is idle in the loop, such as a look-up of a name, need not end first.
+        # The process may end before idle work of the loop ends, such as a look-up of a name.
         signals.finish_with(status)
     return status
 
@@ -244,13 +244,13 @@ class Report:
     def note(self, attempt: Attempt) -> None:
         """Remember one attempt, for the outcome of a send that is interrupted.
 
-        What comes before a new message, such as an upload, has no `front_id` and does not count.
+        An attempt before a new message, such as an upload, has no `front_id` and does not count.
         """
         if self.of_edit or attempt.front_id is not None:
             self._attempts.append(attempt)
 
     def delivery(self, message: Message, draft: MessageDraft, *, cut: bool) -> int:
-        """Print the id, and a warning where the message is not as it was asked for."""
+        """Print the id, and a warning if the message is not as it was asked for."""
         warned = list(_warnings(message, draft, cut=cut))
         for sentence in warned:
             complain(f"warning: {sentence}")

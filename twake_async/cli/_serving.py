@@ -51,7 +51,7 @@ def without_secret(path: str) -> str:
 
 
 class Server(uvicorn.Server):
-    """A server that leaves the signals to the command, and believes no header about its client."""
+    """A server that leaves the signals to the command, and trusts no header about its client."""
 
     def __init__(self, app: Any) -> None:
         super().__init__(

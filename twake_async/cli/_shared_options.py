@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 __all__ = ["BATCH", "UNVERIFIED", "SharedJournal", "is_shared", "shared_journal", "shared_options"]
 
-#: What a journal on PostgreSQL begins with; libpq takes both for a URI.
+#: The beginning of the address of a journal on PostgreSQL; libpq takes both for a URI.
 _SCHEMES = ("postgresql:", "postgres:")
-#: The variable that holds where the journal is, and may hold a password.
+#: The variable that holds the address of the journal, which may have a password.
 _VARIABLE = "TWAKE_JOURNAL"
-#: Into how many partitions a batch is divided, if nothing else is said.
+#: The number of partitions of a batch, if the command line gives none.
 _PARTS = 64
 
 BATCH = click.option(
@@ -96,10 +96,10 @@ class SharedJournal:
         )
 
     def check(self, reading: Reading, lists: Lists) -> None:
-        """Check that the other options go with it.
+        """Check that the other options can be used with it.
 
         Raises:
-            click.UsageError: They do not.
+            click.UsageError: They cannot.
 
         """
         if reading.key is None:
@@ -186,6 +186,6 @@ def _made(journal: str | None, unverified: bool, **named: Any) -> PostgresJourna
 
 
 def _conninfo(given: str) -> str:
-    """Return what libpq reads: a URI as it is, or what stands after `postgresql:`."""
+    """Return the text for libpq: a URI unchanged, or the text after `postgresql:`."""
     rest = given.partition(":")[2]
     return given if rest.startswith("//") else rest

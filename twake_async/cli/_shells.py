@@ -1,4 +1,4 @@
-"""Lines that set environment variables, in the words of each shell."""
+"""Lines that set environment variables, in the syntax of each shell."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def assignment(shell: str, name: str, value: str) -> str:
     Args:
         shell: One of `SHELLS`; "sh" stands for bash and zsh, too.
         name: The name of the variable.
-        value: Its value, whatever characters it holds.
+        value: Its value, which may have any characters.
 
     """
     if shell == "powershell":

@@ -1,7 +1,7 @@
 """Handles the signals that ask a command to stop: Ctrl-C, SIGTERM, SIGHUP.
 
 A command must not be interrupted where it would lose something. So its signals are handled here
-from the first moment of the process to its last. This room imports nothing that takes long.
+from the first moment of the process to its last. This module imports nothing that takes long.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ __all__ = ["INTERRUPTED", "Signals"]
 #: The exit status that a shell gives to a process that Ctrl-C ended.
 INTERRUPTED = 130
 
-#: The signals that supervisors and closed terminals send, where the system has them.
+#: The signals that supervisors and closed terminals send, if the system has them.
 _MORE = ("SIGTERM", "SIGHUP", "SIGBREAK")
 
 
@@ -52,8 +52,8 @@ class Signals:
 
         Args:
             status: The exit status while nothing has begun.
-            in_background: Handle SIGINT also where the shell has it ignored, as it has for a
-                script's jobs in the background.
+            in_background: Handle SIGINT even if the shell has set it to be ignored, as it does for
+                a script's jobs in the background.
 
         """
         self._status = status
@@ -78,7 +78,7 @@ class Signals:
     def ignore(self) -> None:
         """Ignore all signals while the interpreter shuts down.
 
-        It restores the system's handlers then, and a signal would change the exit status.
+        The interpreter restores the system's handlers then: a signal would change the exit status.
         """
         for number in self._before:
             signal.signal(number, signal.SIG_IGN)

@@ -1,4 +1,4 @@
-"""People at a sandbox: what is typed on standard input they type, and what they see is printed."""
+"""People at a sandbox: they type the lines of standard input; what they see is printed."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Stage:
     Args:
         world: The sandbox.
         say: Prints a line.
-        wait_idle: Waits until the bot has answered what it was told.
+        wait_idle: Waits until the bot has handled its events.
 
     """
 
@@ -64,7 +64,7 @@ class Stage:
     say: Callable[[str], None]
     wait_idle: Callable[[], Awaitable[None]]
     _shown: dict[str, str] = attrs.field(factory=dict, init=False)
-    """What was printed of each message, by its id."""
+    """The printed line of each message, by its id."""
 
     async def play(self, lines: AsyncIterator[str]) -> None:
         """Let people type lines, until there are no more."""
@@ -104,7 +104,7 @@ class Stage:
         raise LookupError(f"{user} sees no button {action_id}")
 
     def _show(self, user: str) -> None:
-        """Print what a person sees and nobody saw so far."""
+        """Print the messages that a person sees, if they are new or have changed."""
         for message in self.world.seen_by(user):
             line = _shown(message)
             if self._shown.get(message["id"]) != line:
@@ -113,7 +113,7 @@ class Stage:
 
 
 def _who(line: str) -> tuple[str, str]:
-    """Return who types a line, and what."""
+    """Return the person who types a line, and the text."""
     name, colon, text = line.partition(":")
     if colon and name in DEFAULT_SEED["users"] and text.strip():
         return name, text.strip()

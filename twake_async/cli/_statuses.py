@@ -44,7 +44,7 @@ USAGE = 64
 def say(line: str) -> None:
     """Print a line on standard output. A failure does not change the exit status.
 
-    The exit status is that of the message, whoever reads the output.
+    The exit status is that of the message, even if nobody reads the output.
     """
     try:
         _echo(line, err=False)

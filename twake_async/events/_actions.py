@@ -40,14 +40,14 @@ def made(kind: type[E], fields: dict[str, Any], **more: Any) -> E:
     Args:
         kind: The class.
         fields: What all events have; their message is None.
-        **more: Further fields, and those that are others for this class.
+        **more: Further fields; they replace fields of the same name.
 
     """
     return kind(**(fields | more))
 
 
 def as_message(found: Any, decode: Decode) -> Message | None:
-    """Return the message of an event; None for what has no id."""
+    """Return the message of an event; None if it has no id."""
     if not isinstance(found, dict) or text(found.get("id")) is None:
         return None
     return decode(found)
@@ -56,7 +56,7 @@ def as_message(found: Any, decode: Decode) -> Message | None:
 def _thread_of(content: Mapping[str, Any], decode: Decode) -> Message | None:
     """Return the message that began the thread in which something was typed or clicked.
 
-    `parent_message` is that message. `thread` is an id or has one: there, the message has only it.
+    `parent_message` is that message. `thread` is an id or has one; its message has only the id.
     """
     thread = content.get("thread")
     found = text(thread) or text(mapping(thread).get("id"))
@@ -66,7 +66,7 @@ def _thread_of(content: Mapping[str, Any], decode: Decode) -> Message | None:
 
 
 def make_event(fields: dict[str, Any], content: Mapping[str, Any], decode: Decode) -> Event:
-    """Return the event of a browser, of its class.
+    """Return the event of a browser as an event of its class.
 
     Args:
         fields: What all events have; their message is None.
@@ -119,7 +119,7 @@ def _configuration_click(fields: dict[str, Any], content: Mapping[str, Any]) -> 
 
 
 def make_resource(fields: dict[str, Any], content: Mapping[str, Any]) -> Event:
-    """Return an event of a server over v1 about a resource as an event of its class."""
+    """Return an event of a v1 server about a resource as an event of its class."""
     kinds: dict[str, type[ResourceAdded | ResourceRemoved]] = {
         "add": ResourceAdded,
         "remove": ResourceRemoved,

@@ -26,7 +26,7 @@ _SIGNATURE = "x-twake-signature"
 
 
 def check_kind(body: bytes, headers: Mapping[str, str]) -> None:
-    """Check the size of a body, and that it is said to be JSON.
+    """Check the size of a body, and that its content type is JSON.
 
     Raises:
         EventError: It is too large, or of another content type.
@@ -40,7 +40,7 @@ def check_kind(body: bytes, headers: Mapping[str, str]) -> None:
 
 
 def _header(headers: Mapping[str, str], wanted: str) -> str | None:
-    """Return a header, whatever case its name is written in."""
+    """Return a header; the case of its name does not matter."""
     if (found := headers.get(wanted)) is not None:
         return found
     for name, value in headers.items():
@@ -69,7 +69,7 @@ def check_signature(body: bytes, headers: Mapping[str, str], rules: Rules) -> bo
 
 
 def _fits(key: Hidden[hmac.HMAC], body: bytes, given: str) -> bool:
-    # The right signature is in no frame that raises: who reads it in a log could forge an event.
+    # No frame that raises holds the right signature: a reader of the log could forge an event.
     signing = key.value.copy()
     signing.update(body)
     return given.isascii() and hmac.compare_digest(signing.hexdigest(), given)
@@ -107,7 +107,7 @@ _decoder = json.JSONDecoder(parse_constant=_refuse)
 
 
 def _load(text: str) -> Any:
-    """Return the value of JSON, as `json.loads` does, in less time where no space is around it."""
+    """Return the value of JSON, as `json.loads` does; faster if no white space surrounds it."""
     if text.startswith("{"):
         document, end = _decoder.raw_decode(text)
         if end == len(text):

@@ -33,7 +33,7 @@ __all__ = [
 
 @attrs.frozen(kw_only=True, repr=False)
 class Event:
-    """Something that happened in Twake; of this class itself, if no other class fits.
+    """Something that happened in Twake; it has this class itself if no other class fits.
 
     `TwakeSession.reply` takes each event that has a `message`. An event that a `Bot` gives to a
     handler has `reply` and `update` of its own.
@@ -53,8 +53,8 @@ class Event:
 
     origin: Literal["server", "browser"] = "browser"
     """Who made it. Any logged-in user can make the server post any event, on Node with a valid
-    signature. All of an event from a browser is only claimed, except for `user_id`. Anyone who
-    knows the event address can post an event that is not `signed`."""
+    signature. All of an event from a browser is only a claim, except `user_id`. Anyone who knows
+    the event address can post an event that is not `signed`."""
 
     group_id: str | None = None
     """The group (company) to answer into; None if the event does not name it."""
@@ -91,7 +91,7 @@ class Event:
         return described(self, is_known=type(self) is not Event)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # A copy, and what is pickled, belongs to no bot.
+        # A copy or a pickled event belongs to no bot.
         fields = {one.name: getattr(self, one.name) for one in attrs.fields(type(self)) if one.init}
         return _rebuild, (type(self), fields)
 
@@ -109,7 +109,7 @@ class Event:
 
         An event that has a message is answered in the thread of that message, any other in its
         channel. An ephemeral message has no thread: the answer goes to the place of the message.
-        `TwakeSession.send_message(event.channel_id, ...)` answers in the channel always.
+        `TwakeSession.send_message(event.channel_id, ...)` always answers in the channel.
 
         Args:
             content: A string, a Twacode node, or a list of both.
@@ -148,9 +148,9 @@ class Event:
         """Edit the message of the event, and return it as it is stored now.
 
         Only the ids of the event's message are used. The rest of it comes from a browser, which
-        may claim anything, so it is not written back. An ephemeral message, as a form often is, is
-        replaced for the user of the event: `pinned` and `user_specific` are not for it. On servers
-        of mid-2021 and later, over `api="v1"`, hidden data that is not given is lost, and a pinned
+        may claim anything, so it is not written back. An ephemeral message (a form often is one) is
+        replaced for the user of the event, without `pinned` and `user_specific`. On servers of
+        mid-2021 and later, over `api="v1"`, hidden data that is not given is lost, and a pinned
         message is unpinned.
 
         Args:
@@ -185,7 +185,7 @@ class Event:
         deadline: float | None = None,
         retry: RetryPolicy | None = None,
     ) -> None:
-        """Open a dialog in the browser of the user whose event it is.
+        """Open a dialog in the browser of the user of the event.
 
         Clicks in it come as `ConfigurationClick`.
 
@@ -216,7 +216,7 @@ class Event:
         return self._responder
 
 
-#: What a session has in place of the calls of an event.
+#: The calls of a session that replace the calls of an event.
 _INSTEAD = {
     "reply": "TwakeSession.reply(event, ...)",
     "update": "edit_message",
@@ -229,7 +229,7 @@ def _rebuild(kind: type[Event], fields: dict[str, Any]) -> Event:
 
 
 class Responder(Protocol):
-    """Sends what the handler of an event answers."""
+    """Sends the answers of the handler of an event."""
 
     async def reply(
         self,
@@ -277,7 +277,7 @@ class NewMessage(Event):
     """A message was posted in a channel of the application.
 
     A server of 2020 posts the application's own messages, too. Other servers post only those of
-    users and of other applications. Only a hook that the server made is of this class.
+    users and of other applications. Only a hook that the server made has this class.
 
     Node servers do not say what happened to a message. It is new if nothing shows an edit, a
     reaction, a pin or a removal, if it was last changed at most 0.5 seconds after it was made, and
@@ -369,8 +369,8 @@ class Configure(Event):
     """A user asks to configure the application."""
 
     place: str = ""
-    """Where: `"channel"`, `"workspace"`, `"drive"` or `"calendar"`; a word of another language is
-    translated, as far as it is known."""
+    """Where: `"channel"`, `"workspace"`, `"drive"` or `"calendar"`; a known word of another
+    language is translated."""
 
 
 @attrs.frozen(kw_only=True, repr=False)
@@ -416,9 +416,9 @@ class ResourceAdded(Event):
 
 @attrs.frozen(kw_only=True, repr=False)
 class ResourceRemoved(Event):
-    """A resource was taken from the application, or was asked to be; only v1 says so.
+    """A resource was taken from the application, or should be taken; only v1 says so.
 
-    Do not rely on `resource_id`: by its source, a server of 2020 gives the one last added.
+    Do not rely on `resource_id`: a server of 2020 gives the one last added, by its source code.
     """
 
     resource_id: str = ""

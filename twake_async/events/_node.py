@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["read_node"]
 
-#: How long after it was made a message may have been changed last, and still be new.
+#: The longest time between the creation and the last change of a new message.
 _SOON = datetime.timedelta(seconds=0.5)
 #: The server adds the user to each event of a browser; in its own hooks, these are null.
 _OF_BROWSERS = ("user_id", "connection_id", "company_id")
@@ -98,7 +98,7 @@ def _origin(document: Mapping[str, Any]) -> Literal["server", "browser"]:
 
 
 def _hook(fields: dict[str, Any], found: Mapping[str, Any], message: Message) -> Event:
-    """Return what happened to a message, which its hook does not say."""
+    """Return the event of a hook, which does not say what happened to its message."""
     if found.get("subtype") == "deleted":
         return made(MessageRemoved, fields, message=message)
     if any(found.get(name) for name in ("edited", "reactions", "pinned_info")):

@@ -20,7 +20,7 @@ class Rules:
     api: Literal["v1", "node"]
     """The generation of the server."""
     key: Hidden[hmac.HMAC] | None
-    """What signs with the application's private key, and is copied for each body; None where no
+    """The HMAC with the application's private key, which is copied for each body; None if no
     signature is checked."""
     require_signature: bool
     """Whether a request without a signature is refused."""

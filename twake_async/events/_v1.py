@@ -75,9 +75,9 @@ def _id_of(data: Mapping[str, Any], name: str) -> str | None:
 def _origin(
     kind: str, data: Mapping[str, Any], user_id: str | None
 ) -> Literal["server", "browser"]:
-    """Say who made an event: the server sets the user of each that a browser made.
+    """Say who made an event: the server adds the user to each event of a browser.
 
-    Hooks about files, and resources, carry users, too: as entities, which have no `id` in JSON.
+    Hooks about files and resources have users, too: as entities, which have no `id` in JSON.
     """
     of_server = kind in ("hook", "resource") and user_id is None
     if of_server and "message" in data and not _OF_BROWSERS.isdisjoint(data):

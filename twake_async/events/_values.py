@@ -1,4 +1,4 @@
-"""Values of an event's JSON, of which a browser may have sent any."""
+"""Reads values of an event's JSON; a browser may have sent any value."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["mapping", "text"]
 
 
 def mapping(value: Any) -> dict[str, Any]:
-    """Return a JSON object; PHP's list as the object that it was, and {} for any other value."""
+    """Return a JSON object; PHP may send it as a list. Return {} for any other value."""
     if isinstance(value, dict):
         return value
     if isinstance(value, list):

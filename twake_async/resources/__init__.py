@@ -1,4 +1,4 @@
-"""What stands around the messages: channels, people, files, dialogs and messages.
+"""The resources of a session: channels, people, files, dialogs and messages.
 
 A session has one object for each: `twake.channels`, `twake.users`, `twake.files`,
 `twake.dialogs` and `twake.messages`. Their calls have the deadline, the retry policy and the

@@ -1,4 +1,4 @@
-"""Makes the calls of the resources: over the API that a call needs, within its limits."""
+"""Makes the calls of the resources: over the API that a call needs, and within its limits."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ _ROUTE = re.compile(r"\w+(?:/\w+)*", re.ASCII)
 
 
 def _without_cookies(document: Mapping[str, Any]) -> Document:
-    """Return what the server answered, without the field that stands in each of its answers."""
+    """Return the answer of the server without `_cookies`, which each answer has."""
     return {name: value for name, value in document.items() if name != "_cookies"}
 
 
 def _found_nothing(error: RefusedError) -> NotFoundError | None:
-    """Return the error that says so, where a 404 in words is one; else None."""
+    """Return a `NotFoundError` if the server explained a 404; else None."""
     if error.reason != "status" or error.status != 404:
         return None
     nothing = NotFoundError(str(error.args[0]), status=404)
@@ -48,7 +48,7 @@ def _found_nothing(error: RefusedError) -> NotFoundError | None:
 
 
 def check_node_id(field: str, value: object) -> str:
-    """Return an id that is to stand in a path; raise `InvalidDraftError` for what is none."""
+    """Return an id to put into a path; raise `InvalidDraftError` for any other value."""
     check_id(field, value)
     found = str(value)
     check_path_ids(**{field: found})
@@ -57,7 +57,7 @@ def check_node_id(field: str, value: object) -> str:
 
 @attrs.frozen
 class Limits:
-    """What the caller says of one call; None for what the session says."""
+    """The limits that the caller sets for one call; None for those of the session."""
 
     group_id: str | None = None
     deadline: float | None = None
@@ -67,7 +67,7 @@ class Limits:
 
 @attrs.frozen(eq=False)
 class Caller:
-    """What the resources of one session call through.
+    """Makes the calls of the resources of one session.
 
     Args:
         sender: Sends the requests of the session.
@@ -148,7 +148,7 @@ class Caller:
         return isinstance(self.sender.api, Node)
 
     async def ask_node(self, request: Request[T], limits: Limits) -> T:
-        """Make a call over Node, whose 404 in words says that there is no such thing.
+        """Make a call over Node; a 404 with an explanation means that the object does not exist.
 
         Raises:
             NotFoundError: The server said so.
@@ -162,11 +162,11 @@ class Caller:
             raise nothing from None
 
     def call(self, route: str, fields: Mapping[str, Any], group_id: str | None) -> Call[Document]:
-        """Return the request to any route below `/api/v1/`, which is not sent twice.
+        """Return a request to any route below `/api/v1/`; it is never sent twice.
 
         Args:
             route: The route.
-            fields: What to send beside the group.
+            fields: What to send besides the group.
             group_id: The group, if not the session's.
 
         Raises:
@@ -191,10 +191,10 @@ class Caller:
         return self.v1("call").call(route, document, _without_cookies, repeatable=False)
 
     async def make(self, request: Request[T], limits: Limits) -> T:
-        """Send a request, and return what it delivered.
+        """Send a request, and return its result.
 
-        One that is not idempotent is never sent again after a lost answer, whatever the policy says
-        of messages.
+        A request that is not idempotent is never sent again after a lost answer, even if the policy
+        allows that for messages.
         """
         policy = self.sender.retry if limits.retry is None else limits.retry
         if not request.repeatable and isinstance(policy, RetryPolicy):
@@ -202,7 +202,7 @@ class Caller:
         return await self.sender.make(request, deadline=limits.deadline, retry=policy)
 
     async def transfer(self, request: Transfer[T], limits: Limits) -> T:
-        """Send or fetch a file, and return what that delivered.
+        """Send or fetch a file, and return the result.
 
         Raises:
             NotFoundError: A server of Node said that there is no such file.

@@ -1,4 +1,4 @@
-"""A channel as the server describes it, and what reads it from an answer."""
+"""A channel as the server describes it, and the functions that read it from an answer."""
 
 from __future__ import annotations
 
@@ -86,11 +86,11 @@ def read_member(row: object) -> User | None:
 
 
 def rows_of(name: str, read_row: Callable[[object], T | None]) -> Any:
-    """Return what reads the rows of an answer.
+    """Return a function that reads the rows of an answer.
 
     Args:
         name: The field that holds them.
-        read_row: Reads one; returns None for what is none.
+        read_row: Reads a row; returns None for any other value.
 
     """
 
@@ -104,7 +104,7 @@ def rows_of(name: str, read_row: Callable[[object], T | None]) -> Any:
 
 
 def page_of(read_row: Callable[[object], T | None]) -> Any:
-    """Return what reads a page of a list over Node: its rows, and the token of the next page."""
+    """Return a reader for a page of a list over Node: its rows, and the next page's token."""
     read_rows = rows_of("resources", read_row)
 
     def read(document: Mapping[str, Any]) -> tuple[tuple[T, ...], str] | TwakeError:
@@ -117,7 +117,7 @@ def page_of(read_row: Callable[[object], T | None]) -> Any:
 
 
 def channel_reader(channel_id: str) -> Any:
-    """Return what reads an answer that must be about one channel."""
+    """Return a function that reads an answer that must be about one channel."""
 
     def read(document: Mapping[str, Any]) -> Channel | TwakeError:
         channel = read_channel(document.get("resource"))
@@ -129,7 +129,7 @@ def channel_reader(channel_id: str) -> Any:
 
 
 def direct_reader(user_id: str) -> Any:
-    """Return what reads an answer that must hold the channel with one person."""
+    """Return a function that reads an answer that must hold the channel with one person."""
 
     def read(document: Mapping[str, Any]) -> Channel | TwakeError:
         found = document.get("object", False)

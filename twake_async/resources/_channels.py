@@ -230,7 +230,7 @@ async def find_direct(channels: Channels, user_id: str, limits: Limits) -> tuple
         The channel, and the seconds that are left for the message.
 
     Raises:
-        NotSentError: The channel is not known, as the answer was lost: no message has left.
+        NotSentError: The answer was lost, so the channel is not known. No message was sent.
         TwakeError: As for `Channels.direct`.
 
     """

@@ -68,8 +68,8 @@ class Dialogs:
         """Open a dialog in the browser of the user who made an event.
 
         A dialog that is open already is replaced. The clicks in it come as `ConfigurationClick`.
-        The server says "success" to each call: also for a user who is unknown, and for a browser
-        that was closed. It shows the dialog only in the tab that the event came from.
+        The server says "success" to each call, even for an unknown user, and for a browser that
+        was closed. It shows the dialog only in the tab that the event came from.
 
         The application needs the capability `display_modal`.
 
@@ -134,7 +134,7 @@ class Dialogs:
         application is compared with that of the session.
 
         Args:
-            token: The token of the address; it is good for an hour, and more than once.
+            token: The token of the address; it is valid for an hour, and more than once.
             deadline: Seconds for the call, if not the session's.
             retry: The policy for the call, if not the session's.
 

@@ -1,4 +1,4 @@
-"""Files: the drive of a workspace, and what messages show of it."""
+"""Files: the drive of a workspace, and how messages show its files."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Files(FileReads, FileContents, FileEdits):
 
     @staticmethod
     def show(file: FileElement | str) -> File:
-        """Return what shows a file in a message over `api="v1"`, as a part of its content.
+        """Return the node that shows a file in a message over `api="v1"`, for its content.
 
         Args:
             file: The file or its id.
@@ -37,7 +37,7 @@ class Files(FileReads, FileContents, FileEdits):
     def attached(
         self, file: FileElement | str, *, name: str | None = None, group_id: str | None = None
     ) -> dict[str, Any]:
-        """Return what shows a file in a message over `api="node"`: the `extra` of its draft.
+        """Return the `extra` of a draft, so that the message shows a file over `api="node"`.
 
         Args:
             file: The file or its id.

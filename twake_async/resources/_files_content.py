@@ -1,4 +1,4 @@
-"""Calls that move the content of files: up, down, streamed."""
+"""Calls that upload, download and stream the content of files."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class FileContents(FileCalls):
             on_progress: Called with the bytes that were sent; it must not block.
             idle_timeout: Seconds that may pass while no byte moves, the server's work included.
             group_id: The group, if not the session's.
-            deadline: Seconds for the whole upload; None for no limit beside `idle_timeout`.
+            deadline: Seconds for the whole upload; None for no limit besides `idle_timeout`.
             retry: The policy for the call, if not the session's.
 
         Raises:
@@ -114,7 +114,7 @@ class FileContents(FileCalls):
         deadline: float | None = None,
         retry: RetryPolicy | None = None,
     ) -> FileElement:
-        """Upload another content of a file, which keeps the versions before it.
+        """Upload new content of a file, which keeps its earlier versions.
 
         Args:
             element: The file or its id.
@@ -125,7 +125,7 @@ class FileContents(FileCalls):
             on_progress: Called with the bytes that were sent; it must not block.
             idle_timeout: Seconds that may pass while no byte moves.
             group_id: The group, if not the session's.
-            deadline: Seconds for the whole upload; None for no limit beside `idle_timeout`.
+            deadline: Seconds for the whole upload; None for no limit besides `idle_timeout`.
             retry: The policy for the call, if not the session's.
 
         Raises:
@@ -160,10 +160,10 @@ class FileContents(FileCalls):
         deadline: float | None = None,
         retry: RetryPolicy | None = None,
     ) -> Path | None:
-        """Download a file, streamed, and return its path; None where `to` is no path.
+        """Download a file, streamed, and return its path; None if `to` is not a path.
 
-        A file on the disk appears whole or not at all: it is written beside its place, under
-        another name, and renamed at the end. Only its owner may read it (mode 0600). A folder
+        A file on the disk appears complete or not at all: it is written under another name in the
+        same folder, and renamed at the end. Only its owner may read it (mode 0600). A folder
         comes as a zip.
 
         Args:
@@ -171,13 +171,13 @@ class FileContents(FileCalls):
             to: The path of the new file, or an object with a method `write`, async or not.
             workspace_id: Its workspace over `api="v1"`, if `file` does not say it.
             overwrite: Whether to replace a file that is there.
-            use_server_name: Whether `to` is a folder in which the server names the file. Nothing
-                of its name can lead into another folder.
+            use_server_name: Whether `to` is a folder in which the server names the file. The name
+                cannot lead into another folder.
             limit: The limit in bytes; 2 GiB by default.
             on_progress: Called with the bytes that were received; it must not block.
             idle_timeout: Seconds that may pass while no byte moves.
             group_id: The group, if not the session's.
-            deadline: Seconds for the whole download; None for no limit beside `idle_timeout`.
+            deadline: Seconds for the whole download; None for no limit besides `idle_timeout`.
             retry: The policy for the call, if not the session's. A download to a path begins again
                 if its connection is lost; a download to an object does not.
 
@@ -216,9 +216,9 @@ class FileContents(FileCalls):
         deadline: float | None = None,
         retry: RetryPolicy | None = None,
     ) -> AsyncIterator[bytes]:
-        """Yield the parts of a file while it comes.
+        """Yield the parts of a file as they arrive.
 
-        Whether it came whole is certain at its end: until then, keep what you have apart.
+        The file is certain to be complete only at the end. Until then, keep the parts separate.
 
         Args:
             file: The file or its id.
@@ -227,8 +227,8 @@ class FileContents(FileCalls):
             on_progress: Called with the bytes that were received; it must not block.
             idle_timeout: Seconds that may pass while no byte moves.
             group_id: The group, if not the session's.
-            deadline: Seconds for all of it; None for no limit beside `idle_timeout`.
-            retry: The policy for the call, if not the session's; no part comes twice.
+            deadline: Seconds for all of it; None for no limit besides `idle_timeout`.
+            retry: The policy for the call, if not the session's; no part is repeated.
 
         Raises:
             NotFoundError: The server gave nothing: it has no such file in this workspace.

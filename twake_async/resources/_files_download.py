@@ -1,4 +1,4 @@
-"""How an id becomes the request that fetches a file, and how its parts are handed on."""
+"""Makes the request that fetches a file, and hands on its parts."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ _CRASHED = (
 def file_request(
     caller: Caller, file: FileElement | str, workspace_id: str | None, limits: Limits
 ) -> Any:
-    """Return the request whose answer is a file, not yet streamed.
+    """Return the request whose answer is a file; `fetch` streams it.
 
     Args:
         caller: Makes the calls.
         file: The file or its id.
-        workspace_id: Its workspace over v1, if it does not say it.
+        workspace_id: Its workspace over v1, if `file` does not say it.
         limits: Those of the call.
 
     """
@@ -103,7 +103,7 @@ async def fetch(
         await target.write(chunk)
         report(on_progress, request.received, total)
 
-    # A server of v1 gives nothing where the file is in another workspace than the one named.
+    # A server of v1 gives nothing if the file is in another workspace than the named one.
     is_node = caller.is_node
     request = Download(
         inner,
@@ -125,7 +125,7 @@ async def fetch(
 
 @attrs.define(eq=False)
 class Parts:
-    """A target whose parts are iterated over: one waits to be taken at the most."""
+    """A target whose parts are iterated over: at most one part waits to be taken."""
 
     _parts: asyncio.Queue[bytes | None] = attrs.field(
         factory=lambda: asyncio.Queue(maxsize=1), init=False
@@ -137,11 +137,11 @@ class Parts:
         """Do nothing: the parts that were taken stay taken."""
 
     async def write(self, chunk: bytes) -> None:
-        """Wait until the part before is taken."""
+        """Add a part; wait until the previous part is taken."""
         await self._parts.put(chunk)
 
     async def run(self, fetching: Coroutine[Any, Any, int]) -> AsyncIterator[bytes]:
-        """Yield the parts of a file while it is fetched; end that where the caller stops."""
+        """Yield the parts of a file while it is fetched; end the download if the caller stops."""
         task = asyncio.ensure_future(self._to_end(fetching))
         try:
             while (part := await self._parts.get()) is not None:
@@ -155,7 +155,7 @@ class Parts:
         try:
             await fetching
         finally:
-            # The end wakes the caller, who has gone where this task was cancelled.
+            # This wakes the caller at the end. If this task was cancelled, no caller waits.
             task = asyncio.current_task()
             if task is not None and not task.cancelling():
                 await self._parts.put(None)

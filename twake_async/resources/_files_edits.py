@@ -24,7 +24,7 @@ __all__ = ["FileEdits"]
 class FileEdits(FileCalls):
     """The calls that change the drive, over `api="v1"`.
 
-    A name that is taken is numbered. So none of them is sent twice but `remove`.
+    The server numbers a name that is taken. So only `remove` may be sent twice.
     """
 
     async def make_folder(
@@ -191,7 +191,7 @@ class FileEdits(FileCalls):
         deadline: float | None = None,
         retry: RetryPolicy | None = None,
     ) -> FileElement:
-        """Remove an element, not into the trash, over `api="v1"`.
+        """Remove an element for good, without the trash, over `api="v1"`.
 
         The server removes elements of every company, and a folder with all that is in it. The
         application needs the capability `drive_remove`.

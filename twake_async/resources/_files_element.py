@@ -64,14 +64,14 @@ class FileElement:
     """The versions of its content, if the server names them."""
 
     path: tuple[str, ...] = ()
-    """The names of the folders that it is in, from below the root; empty where not named."""
+    """The names of the folders that it is in, from below the root; empty if unknown."""
 
     raw: Mapping[str, Any] = attrs.field(factory=dict, repr=False, eq=False)
     """All that the server answered about it, as JSON."""
 
 
 def read_element(found: object) -> FileElement | None:
-    """Return the element that a server of v1 describes; None for no element: each has a name."""
+    """Return the element that a server of v1 describes; None without an id or a name."""
     if not isinstance(found, dict) or not text(found.get("id")):
         return None
     if not isinstance(found.get("name"), str):

@@ -38,7 +38,7 @@ async def fetched_by_server(
 ) -> FileElement:
     """Let the server fetch a file, and return it as the server stored it.
 
-    Where the server fetches nothing, the file is there and empty (recorded).
+    If the server fetches nothing, it still stores a file, which is empty (recorded).
 
     Args:
         save: Makes the element.
@@ -65,5 +65,5 @@ def _warn() -> None:
     try:
         warnings.warn(_EMPTY, EmptyFileWarning, stacklevel=4)  # the caller of `upload`
     except Exception:  # noqa: BLE001
-        # A filter made an error of the warning, or showing it failed. The file is there.
+        # A filter turned the warning into an error, or showing it failed. The file is stored.
         log.warning(_EMPTY)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 __all__ = ["safe_name", "server_name"]
 
-#: Names that stand for devices on Windows, whatever follows the dot.
+#: Names that stand for devices on Windows, with any text after a dot.
 _DEVICES = frozenset(
     {"con", "prn", "aux", "nul", "conin$", "conout$"}
     | {f"{kind}{n}" for kind in ("com", "lpt") for n in "123456789¹²³"}
@@ -14,9 +14,9 @@ _LONGEST = 200
 
 
 def server_name(disposition: str) -> str:
-    """Return the name in a `Content-Disposition`, without what could lead elsewhere.
+    """Return the name in a `Content-Disposition`, without parts that could lead elsewhere.
 
-    The form `filename*` counts before `filename` (RFC 6266).
+    The form `filename*` takes precedence over `filename` (RFC 6266).
 
     Args:
         disposition: The header, each byte of it as a character.
@@ -45,7 +45,7 @@ def _decoded(value: str | tuple[str | None, str | None, str]) -> str:
 
 
 def safe_name(name: str) -> str:
-    """Return a name without folders, control characters and what a system gives a meaning."""
+    """Return a name without folders, control characters and parts with a special meaning."""
     name = name.replace("\\", "/").rpartition("/")[2]
     name = "".join(one if one.isprintable() and one not in '<>:"|?*' else "_" for one in name)
     name = name.strip(". ").encode()[:_LONGEST].decode(errors="ignore").rstrip(". ")

@@ -22,7 +22,7 @@ __all__ = ["ask_element", "files_path", "node_reader", "read_node_element"]
 
 
 def files_path(company: str, *parts: str) -> str:
-    """Return the path of the files of a company: `/api` would store them empty."""
+    """Return the path of the files of a company. Under `/api`, the server stores empty files."""
     return internal_path("files", company, "files", *parts)
 
 
@@ -35,7 +35,7 @@ async def ask_element(caller: Caller, element_id: str, limits: Limits) -> FileEl
 
 
 def node_reader(element_id: str | None = None, *, is_upload: bool = False) -> Any:
-    """Return what reads an answer that holds one file.
+    """Return a function that reads an answer that holds one file.
 
     Args:
         element_id: The file that it must be about; None for a new one.

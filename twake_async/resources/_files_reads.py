@@ -1,4 +1,4 @@
-"""Reads of the drive: what is in a folder, and what stands behind an id."""
+"""Reads of the drive: the elements of a folder, and one element by its id."""
 
 from __future__ import annotations
 

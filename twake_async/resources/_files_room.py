@@ -1,4 +1,4 @@
-"""What the calls about files share: how a call to the drive of v1 is made and read."""
+"""Shared parts of the calls about files: make a call to the drive of v1, and read its answer."""
 
 from __future__ import annotations
 
@@ -38,16 +38,16 @@ log: logging.Logger = logging.getLogger("twake_async")
 
 @attrs.frozen(eq=False)
 class FileCalls:
-    """What the rooms of the files call through."""
+    """The base class of the calls about files."""
 
     _caller: Caller
 
     async def _save(
         self, what: str, fields: Mapping[str, Any], limits: Limits, **beside: Any
     ) -> FileElement:
-        """Make or change an element; a lost answer is never asked for again.
+        """Make or change an element; never send it again after a lost answer.
 
-        The server numbers a name that is taken, so that a repeat would make a second element.
+        The server numbers a name that is taken, so a repeat would make a second element.
         """
         element_id = fields.get("id")
         document = {"group_id": self._caller.group(limits.group_id), "object": fields, **beside}
@@ -58,7 +58,7 @@ class FileCalls:
 
 
 def id_of(field: str, element: FileElement | str) -> str:
-    """Return the id of an element that is given itself or by its id.
+    """Return the id of an element; the argument is the element or its id.
 
     Raises:
         InvalidDraftError: It is neither.
@@ -88,7 +88,7 @@ def workspace_of(workspace_id: str | None, *elements: object) -> str:
 
 
 def check_name(name: object) -> str:
-    """Return the name of an element; raise `InvalidDraftError` for what is none."""
+    """Return the name of an element; raise `InvalidDraftError` for any other value."""
     if not isinstance(name, str) or not name.strip() or not name.isprintable():
         raise InvalidDraftError(
             "name must be a string that is not blank, without control characters",
@@ -100,7 +100,7 @@ def check_name(name: object) -> str:
 def element_reader(
     element_id: str | None = None,
 ) -> Callable[[Mapping[str, Any]], FileElement | TwakeError]:
-    """Return what reads an answer that holds one element.
+    """Return a function that reads an answer that holds one element.
 
     Args:
         element_id: The element that it must be about; None for a new one.
@@ -127,5 +127,5 @@ def report(
     try:
         on_progress(done, total)
     except Exception:
-        # What the caller does with it must not change what becomes of the file.
+        # An error of the callback must not end the transfer.
         log.exception("on_progress raised")

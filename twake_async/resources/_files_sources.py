@@ -25,7 +25,7 @@ CHUNK = 262_144
 
 
 class SourceError(Exception):
-    """A source gave something else than it promised."""
+    """A source gave other data than it promised."""
 
 
 @attrs.frozen(eq=False)
@@ -33,9 +33,9 @@ class Source:
     """What is uploaded."""
 
     read: Callable[[], AsyncGenerator[bytes, None]]
-    """Yields it from its beginning."""
+    """Yields its bytes from the beginning."""
     size: int | None = None
-    """Its bytes; None where that is not known."""
+    """The number of its bytes; None if that is not known."""
     name: str | None = None
     """The name that it has, if it has one."""
     can_repeat: bool = True
@@ -43,7 +43,7 @@ class Source:
 
 
 async def open_source(source: Any, size: int | None) -> Source:
-    """Return what reads a source.
+    """Return a `Source` for what the caller gave.
 
     Args:
         source: A path, bytes, a file that is open in binary mode, or an async iterable of bytes.
@@ -73,7 +73,7 @@ async def open_source(source: Any, size: int | None) -> Source:
 def _of_path(path: str | os.PathLike[str]) -> Source:
     try:
         found = os.stat(path)  # noqa: PTH116 - takes what `os.fspath` takes
-        # To open a pipe would wait for whoever writes into it.
+        # Opening a pipe would wait for a writer.
         if stat.S_ISREG(found.st_mode):
             with open(path, "rb") as file:  # noqa: PTH123 - as above
                 found = os.fstat(file.fileno())
@@ -124,7 +124,7 @@ async def _of_file(file: Any, size: int | None) -> Source:
 
 
 def _extent(file: Any) -> tuple[int | None, int]:
-    """Return where a file stands and how much comes after that; None where it cannot say."""
+    """Return the position of a file, and how many bytes follow; None and 0 if not known."""
     try:
         if inspect.iscoroutinefunction(file.read) or not file.seekable():
             return None, 0
@@ -139,7 +139,7 @@ def _extent(file: Any) -> tuple[int | None, int]:
 async def _pieces(
     file: Any, size: int | None, thread: InThread | None = None
 ) -> AsyncGenerator[bytes, None]:
-    """Yield a file from where it stands: to its end, or exactly so many bytes."""
+    """Yield a file from its position: to its end, or exactly `size` bytes."""
     left, thread = size, thread or InThread()
     while left is None or left > 0:
         wanted = CHUNK if left is None else min(CHUNK, left)
@@ -158,7 +158,7 @@ async def _pieces(
 
 
 async def _checked(source: AsyncIterable[bytes], size: int | None) -> AsyncGenerator[bytes, None]:
-    """Yield what an iterable gives; raise where that is not what was promised."""
+    """Yield what an iterable gives; raise if it is not bytes of the promised size."""
     given = 0
     async for chunk in source:
         if not isinstance(chunk, bytes | bytearray | memoryview):

@@ -32,11 +32,11 @@ class Target(Protocol):
 
     @property
     def can_repeat(self) -> bool:
-        """Whether what was written can be taken back."""
+        """Whether the target can discard what was written."""
         ...
 
     async def begin(self, head: Answer) -> None:
-        """Begin anew: a file comes."""
+        """Begin a file, or begin it again."""
         ...
 
     async def write(self, chunk: bytes) -> None:
@@ -69,12 +69,12 @@ class WriterTarget:
 
 @attrs.define(eq=False)
 class FileTarget:
-    """Writes a temporary file beside the place that the file is to have, and renames it.
+    """Writes a temporary file in the folder of the new file, and renames it.
 
-    The temporary file can be read by its owner only, and so can the file.
+    Only its owner can read the temporary file, and the new file.
 
     Args:
-        path: The place; a folder where the name is the server's.
+        path: The path of the new file; a folder if the server names the file.
         overwrite: Whether a file that is there is replaced.
         named_by_server: Whether the server names the file.
 
@@ -91,11 +91,11 @@ class FileTarget:
     can_repeat = True
 
     def check(self) -> None:
-        """Raise where the file could not be put at its place.
+        """Raise if the file could not be put at its path.
 
         Raises:
-            FileExistsError: There is a file, which is not to be replaced.
-            InvalidDraftError: The path is a folder, and the server is not to name the file.
+            FileExistsError: There is a file, which must not be replaced.
+            InvalidDraftError: The path is a folder, and the server does not name the file.
 
         """
         if self.named_by_server:
@@ -143,10 +143,10 @@ class FileTarget:
         await self._thread.run(_write_all, self._file, data)
 
     async def finish(self) -> Path:
-        """Put the file at its place, and return that.
+        """Put the file at its path, and return the path.
 
         Raises:
-            FileExistsError: Another file has appeared there, which is not to be replaced.
+            FileExistsError: Another file has appeared there, which must not be replaced.
 
         """
         await self._flush()

@@ -22,19 +22,19 @@ class InThread:
     _step: asyncio.Future[Any] | None = attrs.field(default=None, init=False)
 
     async def run(self, function: Callable[..., T], *args: Any) -> T:
-        """Run a step and return its result. Where it is cancelled, the step still ends."""
+        """Run a step and return its result. If this call is cancelled, the step still ends."""
         step: asyncio.Future[T] = asyncio.ensure_future(asyncio.to_thread(function, *args))
         self._step = step
         return await asyncio.shield(step)
 
     def finally_run(self, function: Callable[[], object]) -> None:
-        """Run a last step now; or, where the wait for one under way was cancelled, after that."""
+        """Run a last step: now, or after a step that still runs because its wait was cancelled."""
         if self._step is None or self._step.done():
             function()
         else:
             self._step.add_done_callback(lambda _: function())
 
     async def settle(self) -> None:
-        """Wait for a step that is under way: its file must not be closed before."""
+        """Wait for a running step: its file must not be closed before."""
         if self._step is not None and not self._step.done():
             await asyncio.wait([self._step])

@@ -1,4 +1,4 @@
-"""How a file becomes the request that uploads it, over v1 and over Node."""
+"""Makes the request that uploads a file, over v1 and over Node."""
 
 from __future__ import annotations
 

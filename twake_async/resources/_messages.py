@@ -1,4 +1,4 @@
-"""Messages that are there: read, reacted to and pinned, over Node."""
+"""Stored messages: read them, react to them and pin them, over Node."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ PAGE = 100
 
 @attrs.frozen(eq=False)
 class Messages:
-    """Calls about messages that are there, over `api="node"`; a session has it as `messages`."""
+    """Calls about stored messages, over `api="node"`; a session has it as `messages`."""
 
     _caller: Caller
 
@@ -127,7 +127,7 @@ class Messages:
         """Read the thread of a message while it is iterated, the newest message first.
 
         Args:
-            message: The message that began the thread, a reply in it, or what finds one.
+            message: The message that began the thread, a reply in it, or the `MessageRef` of one.
             group_id: The group (company), if not the session's.
             deadline: Seconds for each request of 100 messages, if not the session's.
             retry: The policy for each of them, if not the session's.
@@ -209,7 +209,7 @@ class Messages:
             rows = await self._caller.ask_node(request, limits)
             if not newest_first:
                 rows = rows[::-1]
-            # Each page begins with the message that it is asked after.
+            # Each page begins with the last message of the page before it.
             fresh = [row for row in rows if row.id not in before]
             for message in fresh:
                 yield message

@@ -1,4 +1,4 @@
-"""People: who stands behind a user's id."""
+"""People: find a user by id."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ def texts(value: Any) -> tuple[str, ...]:
 
 
 def same_id(value: Any, wanted: str) -> bool:
-    """Say whether a value is an id that was asked for: servers answer ids in small letters."""
+    """Say whether a value is the wanted id: servers answer ids in small letters."""
     return isinstance(value, str) and value.lower() == wanted.lower()
 
 
@@ -28,7 +28,7 @@ def flag(value: Any) -> bool:
     return value in (True, 1, "1", "true")
 
 
-#: More digits than any size has; Python reads no more than a few thousand.
+#: No size has more digits; Python refuses numbers of more than a few thousand digits.
 _DIGITS = re.compile("[0-9]{1,18}")
 
 

@@ -14,7 +14,7 @@ _SAVE = "/api/v1/messages/save"
 _NO_GROUP = "00000000-0000-0000-0000-000000000000"
 _CONTENT = {"content": {"original_str": "check", "prepared": ["check"]}}
 _NO_THREAD = "/threads/00000000-0000-1000-8000-000000000000/messages"
-#: A Node server knows no such application, and PHP no such path.
+#: A Node server does not know this application, and PHP does not know this path.
 _NO_LOGIN = (403, 500)
 _EMPTY: tuple[Any, ...] = ({}, [])  # PHP reads an empty object as an empty list
 _MALFORMED = "unknown error or malformed query."
@@ -24,8 +24,8 @@ def is_check(path: str, body: Any) -> bool:
     """Return whether a request is one of those of `check`.
 
     These are saves that name no channel, a login that names no application, a read of a thread
-    that cannot be, and the question for the version. The login with which it tries its credentials
-    is like any other.
+    that cannot exist, and the request for the version. The login that tests the credentials is not
+    one of them.
     """
     if path == SERVER or path.endswith(_NO_THREAD):
         return True

@@ -1,4 +1,4 @@
-"""The failures that a sandbox can be asked for, one request or more at a time."""
+"""The failures that a caller can ask for, for one request or more."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["Failing"]
 
 
 class Failing:
-    """A sandbox, as far as its failures go."""
+    """The part of a sandbox that makes requests fail."""
 
     _twake: Twake
 
@@ -26,25 +26,27 @@ class Failing:
         """Let the next requests fail, before or after they are carried out.
 
         Faults wait in a queue. Each request of their kind gets the first one. The requests of
-        `check`, which `send_many` makes too, get none, because they save no message. The actions:
+        `check`, which `send_many` makes too, get no fault, because they save no message. The
+        actions:
 
-        - "close", "reset": the connection ends, with a FIN or an RST, and no byte is answered.
+        - "close", "reset": the connection ends with a FIN or an RST, without a byte of an answer.
         - "silent": nothing is answered, and the connection stays open.
         - "cut", "cut_chunked", "cut_reset": half of the answer, then the connection ends: after a
           declared length, in chunks, or with an RST.
         - "cut_silent": half of the answer, then nothing more; the connection stays open.
         - "drip": the answer comes one byte every 10 ms.
         - "empty", "html": an empty 200; a 200 with an HTML page.
-        - "bad_gzip", "cut_json": a 200 that says gzip and is not; a 200 with half of the JSON.
-        - "php_trace": a 200 with PHP's fatal error in words.
+        - "bad_gzip", "cut_json": a 200 that claims to be gzip and is not; a 200 with half of the
+          JSON.
+        - "php_trace": a 200 with the text of a fatal error of PHP.
         - "error_words": a 200 with the error in which the server wraps every exception.
         - "null_object", "null_id": a 200 without a message, or with one whose id is null.
         - "other_message": a 200 with somebody else's message.
         - an integer from 200 to 599: that status.
-        - "swallowed": on the Node API, before storing: the answer of a message that was stored, and
-          nothing is stored, as by Cassandra when a write fails.
+        - "swallowed": on the Node API, before storing: the answer says that the message was stored,
+          but nothing is stored, as with Cassandra when a write fails.
         - "later": on the Node API, before storing: nothing is answered, and the message is stored
-          with the next request of anybody, as by MongoDB when a write fails.
+          with the next request of any sender, as with MongoDB when a write fails.
 
         In-process there is no connection: the actions that end one raise ConnectionResetError.
 
@@ -54,13 +56,13 @@ class Failing:
             retry_after: The Retry-After header of a status: seconds, or any string. Default: none.
             times: For how many requests. Default: 1.
             on: Which requests: "write" for sends, replies, edits, removes, dialogs and changes of
-                files; "read" for reads of messages, channels, people, tokens and files, downloads
-                included; on the Node API also "login", or "join" for the change of who takes part
-                in a thread. Default: "write".
+                files; "read" for reads of messages, channels, people, tokens and files, including
+                downloads; on the Node API also "login", or "join" for a change of the participants
+                of a thread. Default: "write".
 
         Raises:
-            ValueError: An unknown action, both or neither of the two given, `times` below 1, or
-                what only a release with the Node API has.
+            ValueError: An unknown action, both or neither of the two actions given, `times` below
+                1, or a value that only a release with the Node API has.
 
         """
         if before_storing in NODE_ACTIONS and not (self._twake.is_node and on == "write"):
@@ -77,20 +79,20 @@ class Failing:
     ) -> None:
         """Let the next requests be refused; nothing is stored.
 
-        On the Node API "authentication" is a 401, or the 403 of a login; "group" the 403 in a 200
-        with which other services refuse a company; "capability" and "privileges" the 403 to an
-        address that is not allowed.
+        On the Node API "authentication" is a 401, or the 403 of a login; "group" is the 403
+        in a 200 by which other services refuse a company; "capability" and "privileges" are the 403
+        to an address that is not allowed.
 
         Args:
-            status: A status, or "authentication", "group", "capability" or "privileges" for the
-                200 with which the server refuses in words. Default: 429.
+            status: A status, or "authentication", "group", "capability" or "privileges" for a 200
+                with an error text of the server. Default: 429.
             retry_after: The Retry-After header: seconds, or any string. Default: none.
             times: For how many requests. Default: 1.
             on: Which requests, as in `fail_next`. Default: "write".
 
         Raises:
-            ValueError: An unknown word or status, `times` below 1, or what only a release with the
-                Node API has.
+            ValueError: An unknown word or status, `times` below 1, or a value that only a release
+                with the Node API has.
 
         """
         self._twake.add_fault(refused(status, retry_after), times, on)
@@ -101,13 +103,14 @@ class Failing:
         Args:
             form: "warnings" for PHP warnings in front of the JSON, as text/html; "gzip";
                 "chunked"; "connection_close" for `Connection: close`, and the end of the
-                connection; "hang_up" for a connection that ends after the answer without it.
+                connection; "hang_up" for a connection that ends after the answer without that
+                header.
             times: For how many requests. Default: 1.
             on: Which requests, as in `fail_next`. Default: "write".
 
         Raises:
-            ValueError: An unknown form, `times` below 1, or what only a release with the Node API
-                has.
+            ValueError: An unknown form, `times` below 1, or a value that only a release with the
+                Node API has.
 
         """
         self._twake.add_fault(formed(form), times, on)

@@ -1,4 +1,4 @@
-"""What a request is to the faults: a write, a read, a login, a change of a thread, or nothing."""
+"""The kind of a request, by which faults are chosen: write, read, login, join, or none."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _THREADS = re.compile(rf"{_MESSAGES}/threads(?:/[^/]+/messages(?:/.*)?)?")
 _ONE_THREAD = re.compile(r"/threads/([^/]+)")
 _THREAD = re.compile(rf"{_MESSAGES}/threads/[^/]+")
 _FEED = re.compile(rf"{_MESSAGES}/workspaces/[^/]+/channels/[^/]+/feed")
-#: What stands around the messages: channels, people and files.
+#: The resources besides messages: channels, people and files.
 _AROUND = re.compile(
     r"/(?:api|internal/services)/(?:channels|files)/v1/companies/.*"
     r"|/internal/services/users/v1/users/[^/]+"
@@ -42,7 +42,7 @@ _AROUND = re.compile(
 
 
 def kind_of(request: Request, release: str) -> RequestKind | None:
-    """Return which faults a request meets; None for one that meets none, as those of `check`."""
+    """Return the kind of a request; None if it meets no faults, such as those of `check`."""
     path = request.path.partition("?")[0]
     kind = _kind(request.method, path, release)
     return None if kind is None or is_check(path, php_json.decode(request.body)) else kind

@@ -20,18 +20,18 @@ __all__ = ["log_line"]
 
 _EXCERPT = 40
 _LONGEST = 200
-"""How many characters of a path, an id or an error a line shows."""
+"""The most characters of a path, an id or an error in a line."""
 
 
 def log_line(
     request: Request, kept: ReceivedRequest, response: Response, fault: Fault | None
 ) -> str:
-    """Return what was asked and what was answered, in one line.
+    """Return one line about a request and its answer.
 
     Args:
         request: The request as it arrived.
-        kept: The same, decoded.
-        response: The response that its fault left.
+        kept: The same request, decoded.
+        response: The response after its fault.
         fault: The fault that it met.
 
     """

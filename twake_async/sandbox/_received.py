@@ -1,4 +1,4 @@
-"""What was received, for tests to look at. No header is kept, the key least of all."""
+"""The received requests, for tests to read. No header is kept, and so no key."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class ReceivedRequest:
         path: The path, without the query.
         status: The status of the answer; None if no byte was answered.
         body: The body: decoded if it is JSON, text otherwise, empty if the sandbox refused it.
-            Of a login only the id is kept.
+            Only the id of a login is kept.
         query: The query, without the question mark.
 
     """
@@ -45,7 +45,7 @@ class ReceivedRequest:
     body: Any
     """The body: decoded if it is JSON, text otherwise, empty if the sandbox refused it.
 
-    Of a login only the id is kept.
+    Only the id of a login is kept.
     """
     query: str = ""
     """The query, without the question mark."""
@@ -69,17 +69,17 @@ class Received:
             self._bytes -= self._held.popleft()[1]
 
     def all(self) -> list[ReceivedRequest]:
-        """Return what is kept, oldest first."""
+        """Return the kept requests, oldest first."""
         return [request for request, _ in self._held]
 
     def clear(self) -> None:
-        """Remove all of it."""
+        """Remove all kept requests."""
         self._held.clear()
         self._bytes = 0
 
 
 def received(request: Request, response: Response, fault: Fault | None) -> ReceivedRequest:
-    """Return what is kept of a request."""
+    """Return the part of a request that is kept."""
     unanswered = fault is not None and fault.action in (*SILENCES, "later")
     path, _, query = request.path.partition("?")
     return ReceivedRequest(

@@ -1,4 +1,4 @@
-"""The sandbox: a Twake in memory, and where it is served."""
+"""The sandbox: a Twake in memory, which can also be served."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Sandbox(Failing):
     """A Twake on loopback that answers as the real server does, and keeps everything in memory.
 
     `with` and `async with` serve it from a thread of its own, for synchronous code and for any
-    event loop. To start and to stop takes a few milliseconds. Without them, `.app` and
+    event loop. Starting and stopping take a few milliseconds. Without `with`, `.app` and
     `.transport` answer in-process.
 
     Args:
@@ -40,8 +40,8 @@ class Sandbox(Failing):
         release: "2020" answers as v2020.Q3.107 on PHP 8.2 does, "2021" as the v1 API of
             mid-2021 to 2022 does: recorded from the PHP of v2023.Q1.1223 on PHP 7.1, which keeps
             only the first character of plain text. "2022" answers applications on the Node API as
-            v2022.Q2.975 does; its v1, of which nothing was recorded, answers as "2021". "2023"
-            answers as v2023.Q1.1223, the last release: on the Node API alone. Default: "2020".
+            v2022.Q2.975 does; its v1 was not recorded, and answers as "2021" does. "2023" answers
+            as v2023.Q1.1223 does, the last release, on the Node API only. Default: "2020".
         port: The port on 127.0.0.1; 0, the default, finds a free one.
         max_messages: How many messages are kept; the oldest are dropped. Default: 10,000.
         max_requests: How many received requests are kept, in at most 64 MiB of bodies; the oldest
@@ -98,7 +98,7 @@ class Sandbox(Failing):
 
     @property
     def release(self) -> str:
-        """Whose answers it gives: "2020", "2021", "2022" or "2023"."""
+        """The release whose answers it gives: "2020", "2021", "2022" or "2023"."""
         return self._twake.release
 
     def __repr__(self) -> str:
@@ -123,7 +123,7 @@ class Sandbox(Failing):
 
     @property
     def url(self) -> str:
-        """The address, "http://127.0.0.1:PORT"; a RuntimeError while it is not served.
+        """The address, "http://127.0.0.1:PORT"; raises RuntimeError while it is not served.
 
         In a browser, it shows the page of the sandbox.
         """
@@ -153,7 +153,7 @@ class Sandbox(Failing):
 
     @property
     def workspace_id(self) -> str | None:
-        """The id of the first channel's workspace, or of the seed's first one; None without any."""
+        """The id of the first channel's workspace, or of the seed's first one; None if none."""
         return self._twake.workspace_id()
 
     @property
@@ -192,12 +192,12 @@ class Sandbox(Failing):
     ) -> list[dict[str, Any]] | list[Message]:
         """Return the stored messages of a channel, or of all channels, oldest first.
 
-        Replies have a `parent_message_id`. The content of a plain text is a string. Those of the
-        Node API are shown in the same form, with `workspace_id` and `override` besides.
+        Replies have a `parent_message_id`. The content of a plain text is a string. Messages of
+        the Node API have the same form, with `workspace_id` and `override` in addition.
 
         Args:
             channel_id: The channel. Default: all.
-            typed: Whether to return `Message` objects, as a send returns them, in place of the
+            typed: Whether to return `Message` objects, as a send returns them, instead of the
                 rows of the database. Default: the rows.
 
         """
@@ -219,7 +219,7 @@ class Sandbox(Failing):
         Args:
             text: The text.
             user_id: The user who writes. Default: the seed's first user.
-            channel_id: Where. Default: the seed's first channel.
+            channel_id: The channel. Default: the seed's first channel.
             parent_message_id: The message to reply to; on the Node API also a reply, for its
                 thread. Default: none.
 
@@ -228,21 +228,22 @@ class Sandbox(Failing):
         return self._twake.say(text, channel_id or self.channel_id, user, parent_message_id)
 
     def publish(self, url: str, content: bytes) -> None:
-        """Let the server fetch a content from an address, as from a web server.
+        """Provide the content of an address, which the server can then fetch.
 
-        The sandbox asks nobody. What `file_url` names is fetched if it was published; else the
-        server fetches nothing and makes an empty file, as a real one does. `reset` takes it back.
+        The sandbox fetches nothing from a network. If the address in `file_url` was published, the
+        server uses its content. If not, it makes an empty file, as a real server does
+        when it fetches nothing. `reset` removes the content.
 
         Args:
             url: The address.
-            content: What it gives.
+            content: The content of the address.
 
         """
         with self._twake.changing() as world:
             world.drive.published[url] = bytes(content)
 
     def ephemerals(self, channel_id: str) -> list[dict[str, Any]]:
-        """Return the ephemeral messages that a channel was shown, each as it was shown last."""
+        """Return the ephemeral messages shown in a channel, each in its last version."""
         return self._twake.ephemerals(channel_id)
 
     @property
@@ -256,13 +257,13 @@ class Sandbox(Failing):
         return self._twake.logins()
 
     def expire_tokens(self) -> None:
-        """Let the access tokens of all logins so far expire: they are answered 401."""
+        """Let the access tokens of all logins so far expire; requests with them get a 401."""
         self._twake.expire_tokens()
 
     def reset(self) -> None:
-        """Begin again with the seed: no faults to come, no delay, nothing received.
+        """Start again from the seed, without faults to come, delay or received requests.
 
-        The tokens of logins stay good.
+        The tokens of logins stay valid.
         """
         self._twake.reset()
         self._poster.clear()
@@ -275,15 +276,15 @@ class Sandbox(Failing):
     ) -> None:
         """Post the events of an application to a URL, or to an ASGI application in this process.
 
-        An ASGI application runs on the event loop that calls this; without a running loop, on the
-        first one that lets a person act. No lifespan is sent to it. A second call replaces the
-        address.
+        An ASGI application runs on the event loop of the caller. Without a running loop, it runs on
+        the first loop on which a person acts. It gets no lifespan events. A second call replaces
+        the address.
 
-        Events are posted as the release does it, once, and never again. A v1 server waits up to
-        3 seconds for each answer. A server of 2020 tells an application of each new message in its
-        channels, its own included, before it answers the save. A Node server signs, and tells of
-        every change, but not of the application's own messages. The server of 2021 posts only
-        what people's browsers send.
+        Each event is posted once, as the release does it, and never again. A v1 server waits up
+        to 3 seconds for each answer. A server of 2020 tells an application of each new message in
+        its channels, including its own messages, before it answers the save. A Node server signs
+        its events, and tells of every change, but not of the application's own messages. The
+        server of 2021 posts only the events that people's browsers send.
 
         An application gets the messages of all channels of the seed with a workspace, unless the
         seed's `resources` name its channels.
@@ -291,11 +292,11 @@ class Sandbox(Failing):
         Args:
             app_or_url: The ASGI application, or the URL.
             path: The path, and perhaps a query, of an ASGI application. Default: "/".
-            application: Its name in the seed, or its id. Default: the seed's first one.
+            application: A name in the seed, or an id. Default: the seed's first one.
 
         Raises:
-            ValueError: No event could be posted to that URL: a v1 server posts nothing to one
-                without a path.
+            ValueError: No event could be posted to that URL: a v1 server posts nothing to a
+                URL without a path.
             LookupError: The application does not exist.
 
         """
@@ -317,18 +318,18 @@ class Sandbox(Failing):
         """Let a person type a line, and return the events that were posted for it.
 
         "/bot a b" is the command "a b" of the application whose `simple` name in the seed is "bot".
-        All else is a message, which `messages` then has.
+        Any other line is a message; `messages` then returns it.
 
         Args:
             text: The line.
             user: The user who types: a username or an id. Default: "alice".
-            channel_id: Where. Default: the seed's first channel.
+            channel_id: The channel. Default: the seed's first channel.
             parent_message_id: A message of the thread to type in. Default: none.
 
         Raises:
             LookupError: The person, channel, message or command does not exist, or the person is
                 not in the channel.
-            RuntimeError: A command of an application that nothing is posted to.
+            RuntimeError: Nothing is posted to the application of the command.
 
         """
         return await self._people.type(text, user, channel_id, parent_message_id)
@@ -365,8 +366,8 @@ class Sandbox(Failing):
 
         Args:
             message: The message, as in `click`.
-            user: Who. Default: "alice".
-            application: Its name in the seed, or its id. Default: the seed's first one.
+            user: The person. Default: "alice".
+            application: A name in the seed, or an id. Default: the seed's first one.
 
         Raises:
             LookupError: That person does not see that message.
@@ -383,7 +384,7 @@ class Sandbox(Failing):
         parent_message_id: str = "",
         application: str | None = None,
     ) -> PostedEvent:
-        """Let a person click on the icon of an application, where messages are written.
+        """Let a person click on the icon of an application beside the message input.
 
         The arguments and the errors are those of `type` and of `open_menu`.
         """
@@ -401,12 +402,12 @@ class Sandbox(Failing):
 
         Args:
             place: "channel" or "workspace". Default: "channel".
-            user: Who. Default: "alice".
-            channel_id: Where. Default: the seed's first channel.
-            application: Its name in the seed, or its id. Default: the seed's first one.
+            user: The person. Default: "alice".
+            channel_id: The channel. Default: the seed's first channel.
+            application: A name in the seed, or an id. Default: the seed's first one.
 
         Raises:
-            ValueError: Another place.
+            ValueError: An unknown place.
             LookupError: The person, channel or application does not exist.
             RuntimeError: Nothing is posted to the application.
 
@@ -423,7 +424,7 @@ class Sandbox(Failing):
 
         Args:
             action_id: The action of the button or the select.
-            user: Who. Default: "alice".
+            user: The person. Default: "alice".
             form: What the person wrote and chose, as in `click`. Default: nothing.
 
         Raises:
@@ -465,9 +466,9 @@ class Sandbox(Failing):
 
         Args:
             message: The message, as in `click`.
-            reactions: The reactions, in place of the ones before; none to take them back. Over v1
-                only the first counts.
-            user: Who. Default: "alice".
+            reactions: The new reactions, which replace the old ones; an empty list removes them.
+                Over v1 only the first counts.
+            user: The person. Default: "alice".
 
         Raises:
             LookupError: That person does not see the message.
@@ -497,15 +498,15 @@ class Sandbox(Failing):
     ) -> PostedEvent:
         """Let a person make the server post any event, as each logged-in user can.
 
-        The server adds who it was: `user`, `group` and `workspace` over v1, and `user_id` on Node,
-        where it also signs. So a bot can be tested with events that are not true.
+        The server adds the identity of the person: `user`, `group` and `workspace` over v1, and
+        `user_id` on Node, where it also signs the event. So a test can send forged events to a bot.
 
         Args:
             type: The type, such as "hook".
             name: The name, such as "new_message".
             content: The content; over v1, the data.
-            user: Who. Default: "alice".
-            application: Its name in the seed, or its id. Default: the seed's first one.
+            user: The person. Default: "alice".
+            application: A name in the seed, or an id. Default: the seed's first one.
 
         Raises:
             LookupError: The person or the application does not exist.
@@ -517,13 +518,13 @@ class Sandbox(Failing):
     def seen_by(self, user: str = "alice", channel_id: str | None = None) -> list[dict[str, Any]]:
         """Return the messages of a channel as a person sees them, oldest first.
 
-        These are in the form of `messages`. What is only for that person is put in place, and the
-        ephemeral messages for that person are among them. A person who is not in the channel sees
+        They have the form of `messages`. Content that is only for that person is filled in, and the
+        ephemeral messages for that person are included. A person who is not in the channel sees
         nothing.
 
         Args:
             user: The user who reads: a username or an id. Default: "alice".
-            channel_id: Where. Default: the seed's first channel.
+            channel_id: The channel. Default: the seed's first channel.
 
         Raises:
             LookupError: The person does not exist.
@@ -531,7 +532,7 @@ class Sandbox(Failing):
         """
         return self._people.seen_by(user, channel_id)
 
-    # Faults: those of single requests stand in `_failing.py`
+    # Faults: those of single requests are in `_failing.py`
 
     @contextmanager
     def unreachable(self) -> Iterator[None]:

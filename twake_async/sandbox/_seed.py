@@ -96,7 +96,7 @@ def read_seed(seed: Mapping[str, Any] | str | Path | None) -> Mapping[str, Any]:
     """Return a seed: the mapping itself, the one in a JSON file, or the default one.
 
     Raises:
-        TypeError: It is no mapping.
+        TypeError: The seed is no mapping.
         OSError: The file cannot be read.
         ValueError: The file is no JSON.
 

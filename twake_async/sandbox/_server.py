@@ -1,6 +1,6 @@
-"""Where a sandbox answers: in this process always, and on a port while it is served.
+"""Lets a sandbox answer: always in this process, and on a port while it is served.
 
-Only what is served has the page.
+The page exists only while the sandbox is served.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ if TYPE_CHECKING:
 __all__ = ["Server"]
 
 _NOTICE = 0.2
-"""Seconds until an outage begins: whoever asked for it gets its answer."""
+"""Seconds until an outage begins, so that the request for it gets its answer."""
 _NOT_SERVED = "this sandbox is not being served: use `with` or `async with`"
 
 
 @define(slots=True, eq=False)
 class Server:
-    """The application of a sandbox, and the listener while there is one."""
+    """The application of a sandbox, and the listener while it is served."""
 
     twake: Twake
     poster: Poster
@@ -98,7 +98,7 @@ class Server:
 
     @property
     def url(self) -> str:
-        """The address; a RuntimeError while it is not served."""
+        """The address; raises RuntimeError while it is not served."""
         return f"http://127.0.0.1:{self._served().port}"
 
     @contextmanager
@@ -108,7 +108,7 @@ class Server:
             yield
 
     def be_unreachable(self, seconds: float) -> None:
-        """Stop listening for some seconds, from a thread of its own; not twice at once."""
+        """Stop listening for some seconds, from another thread; never two outages at once."""
         if self._outage is not None and self._outage.is_alive():
             return
         self._end_outage.clear()
@@ -123,7 +123,7 @@ class Server:
         self._outage.start()
 
     def _with_page(self, app: ASGIApp, limits: Limits) -> ASGIApp:
-        """Return the application with the page beside it."""
+        """Return an application that also serves the page."""
         acts, outage = self.acts, self.be_unreachable
         self.site = site = made_page(self.twake, self.poster, self.traffic, acts, outage)
 

@@ -1,4 +1,4 @@
-"""What went in and out, for people to look at: requests, their answers, and events."""
+"""The requests, their answers and the events, for people to read."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["Exchange", "Traffic"]
 _MOST = 500
 """How many exchanges are kept."""
 _LARGEST = 65_536
-"""How many bytes a body has that is kept: of a longer one, nothing is."""
+"""The largest body that is kept, in bytes; of a larger body nothing is kept."""
 
 
 @define(slots=True, eq=False)
@@ -30,7 +30,7 @@ class Exchange:
     """One request with its answer, or one event with its answer."""
 
     number: int
-    """From 1 on, in the order in which they began."""
+    """The number, from 1 on, in the order in which the exchanges began."""
     at: float
     """When it began, in Unix seconds."""
     request: Request | None = field(repr=False)
@@ -40,7 +40,7 @@ class Exchange:
     event: Any = field(default=None, repr=False)
     """The `PostedEvent`; None for a request."""
     seconds: float | None = None
-    """Seconds until the answer had been sent; None before that."""
+    """Seconds until the answer was sent; None before that."""
 
 
 @define(slots=True, eq=False)
@@ -54,12 +54,12 @@ class Traffic:
     _lock: threading.Lock = field(factory=threading.Lock, init=False, repr=False)
 
     def begin(self, request: Request, response: Response, fault: Fault | None) -> Exchange:
-        """Keep a request that was carried out, and the answer that it is to get."""
+        """Keep a request that was carried out, and the answer that will be sent."""
         asked, answered = _short(request), _short(response)
         return self._keep(lambda number: Exchange(number, time.time(), asked, answered, fault))
 
     def end(self, exchange: Exchange, seconds: float) -> None:
-        """Note that an answer was sent, or is not going to be.
+        """Note that an answer was sent, or will not be sent.
 
         Args:
             exchange: What `begin` returned.
@@ -85,17 +85,17 @@ class Traffic:
         return exchange
 
     def all(self) -> list[Exchange]:
-        """Return what is kept, oldest first."""
+        """Return the kept exchanges, oldest first."""
         with self._lock:
             return list(self._held)
 
     def clear(self) -> None:
-        """Forget all of it; the numbers go on."""
+        """Forget all exchanges; the numbers continue."""
         with self._lock:
             self._held.clear()
         self.changed(0)
 
 
 def _short(message: Kept) -> Kept:
-    """Return a request or a response without its headers, and without a body that is long."""
+    """Return a request or a response without its headers, and without a long body."""
     return evolve(message, headers={}, body=message.body if len(message.body) <= _LARGEST else b"")

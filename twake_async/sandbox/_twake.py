@@ -1,4 +1,4 @@
-"""A Twake in memory: one request in; the response, and the fault that the request met, out."""
+"""A Twake in memory: takes a request, and returns the response and the fault that it met."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Twake:
     """Called with the log line of each request; None for the logger."""
     script: Script = field(factory=Script)
     delay: float = 0.0
-    """Seconds for which every response is held back."""
+    """Seconds by which every response is delayed."""
     listening: list[str] = field(factory=list)
     """The ids of the applications that events are posted to."""
     changed: Callable[[], None] = lambda: None
@@ -92,7 +92,7 @@ class Twake:
         return world
 
     def first(self, kind: str) -> Mapping[str, Any]:
-        """Return the first entry of that part of the seed.
+        """Return the first entry of a part of the seed.
 
         Raises:
             LookupError: The seed has none.
@@ -123,12 +123,12 @@ class Twake:
 
     @contextmanager
     def changing(self) -> Iterator[World]:
-        """Hold the lock for the length of a `with` block, and give the world to read or change."""
+        """Hold the lock for the length of a `with` block, and yield the world to read or change."""
         with self._lock:
             yield self.world
 
     def told(self) -> tuple[Outgoing, ...]:
-        """Return the events for what happened; within `changing`, for what happened in it."""
+        """Return the events since the last call; within `changing`, of that block."""
         with self._lock:
             told = hooks(self.world, self.listening, self.release)
         self.changed()
@@ -137,7 +137,7 @@ class Twake:
     def handle(
         self, request: Request, refusal: Response | None
     ) -> tuple[Response, Fault | None, tuple[Outgoing, ...]]:
-        """Carry out one request, as far as its fault allows, and record it.
+        """Carry out one request, unless its fault prevents that, and record it.
 
         Args:
             request: The request.
@@ -177,7 +177,7 @@ class Twake:
         return altered(words, good, fault)
 
     def _carried_out(self, request: Request, fault: Fault) -> Response | None:
-        """Return the right response, if a fault lets a request be carried out."""
+        """Return the right response; None if a fault keeps a request from being carried out."""
 
         def carry_out() -> Response:
             return answer(self.world, request, release=self.release)
@@ -251,11 +251,11 @@ class Twake:
             return _with_plain_text(message.as_array())
 
     def ephemerals(self, channel_id: str) -> list[dict[str, Any]]:
-        """Return the ephemeral messages that a channel was shown."""
+        """Return the ephemeral messages shown in a channel."""
         return [_with_plain_text(one) for one in self.shown(channel_id)[1]]
 
     def workspace_id(self) -> str | None:
-        """Return the id of the first channel's workspace, or of the first one; None without any."""
+        """Return the id of the first channel's workspace, or of the first one; None if none."""
         workspaces = self.seed.get("workspaces", {})
         channels = list(self.seed.get("channels", {}).values())
         of_channel = channels[0].get("ws") if channels else None
@@ -273,12 +273,12 @@ class Twake:
             self.world.tokens.expire()
 
     def requests(self) -> list[ReceivedRequest]:
-        """Return what was received and is kept, oldest first."""
+        """Return the received requests that are kept, oldest first."""
         with self._lock:
             return self.received.all()
 
     def reset(self) -> None:
-        """Begin again with the seed: no faults to come, no delay, nothing received."""
+        """Start again from the seed, without faults to come, delay or received requests."""
         with self._lock:
             tokens = self.world.tokens
             self.world = self._new_world()

@@ -1,7 +1,6 @@
-"""The messages of the sandbox as the SDK has them.
+"""The messages of the sandbox as `Message` objects of the SDK.
 
-This room and the page are the only ones of the sandbox that know anything of the SDK. Nothing that
-answers a request uses them.
+In the sandbox, only this module and the page use the SDK. No code that answers a request uses them.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def content_html(content: Json) -> str:
     """Return a message's content as HTML: what the client shows, with the style that it needs.
 
-    Nothing in it runs, and nothing is loaded from anywhere. A picture of another place is a link.
+    Nothing in it runs or loads anything. A picture from another server is a link.
 
     Args:
         content: The content as JSON.
@@ -30,5 +30,5 @@ def _node_html(node: Node) -> str:
     return content_html(to_json(node))
 
 
-# The nodes stand below the rooms that know their JSON.
+# The nodes cannot import the modules that know their JSON.
 Node._html_of = _node_html  # noqa: SLF001

@@ -36,7 +36,7 @@ def _is_modifier(owner: object, field: attrs.Attribute[Any], key: str, tree: Chi
 
 
 def _nested_key(content: Json) -> str | None:
-    """Return what is wrong if a replacement contains a key: the client looks for none there."""
+    """Return what is wrong if a replacement contains a key: the client does not look there."""
     work = [content]
     while work:
         item = work.pop()

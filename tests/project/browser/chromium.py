@@ -1,4 +1,4 @@
-"""The Chromium of this machine, headless: how it is started, dressed, and listened to."""
+"""The Chromium of this machine, headless: how it is started, set up, and listened to."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def dress(browser: webdriver.Chrome, width: int, scheme: str) -> None:
 
 
 def asked(browser: webdriver.Chrome, home: str) -> list[str]:
-    """Return what the page asked other places than the site for."""
+    """Return the requests of the page to places other than the site."""
     events = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
     urls = [e["params"]["request"]["url"] for e in events if e["method"].endswith("WillBeSent")]
     return [url for url in urls if not url.startswith((home, "data:", "blob:", "chrome:"))]

@@ -64,7 +64,7 @@ async def configure(event: Configure) -> None:
 
 @bot.configuration_action("save")
 async def save(event: ConfigurationClick) -> None:
-    """Show in the window what came from it."""
+    """Show the values that came from the window."""
     await event.open(Text(f"Saved {event.form.get('name', 'nothing')}"))
 
 

@@ -24,7 +24,7 @@ from twake_async.sandbox import Sandbox
 
 EXAMPLES = pathlib.Path(__file__).parents[3] / "docs" / "examples"
 SIZE = {"width": 1280, "height": 760, "deviceScaleFactor": 1, "mobile": False}
-#: Each time of day becomes the same, so that the picture changes with the page alone.
+#: Each time of day becomes the same, so that the picture changes only with the page.
 ONE_TIME = """
 const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
 while (walk.nextNode()) walk.currentNode.data = walk.currentNode.data

@@ -93,7 +93,7 @@ class Walk:
     # What somebody does
 
     def talk(self, tab: Tab, bot: BotProcess) -> None:
-        """Type, click, choose, and change who one is."""
+        """Type, click, choose, and change to another person."""
         tab.open()
         tab.say("Good morning")
         tab.message("Good morning")
@@ -137,7 +137,7 @@ class Walk:
         tab.message("pong")
 
     def keyboard(self, tab: Tab) -> None:
-        """Go through the page by Tab, in the order of what is seen, and write without a mouse."""
+        """Go through the page by Tab, in the visible order, and write without a mouse."""
         tab.open()
         places = []
         for _ in range(12):
@@ -232,7 +232,7 @@ class Walk:
         tab.message("Did it arrive?")
 
     def outage(self, tab: Tab, sandbox: Sandbox) -> None:
-        """Let nothing be reached for a while: the page comes back, and misses nothing."""
+        """Make the server unreachable for a while: the page comes back, and misses nothing."""
         before = tab.texts()
         tab.show("traffic")
         tab.press("[data-fault=unreachable]")
@@ -434,7 +434,7 @@ def play(walk: Walk, release: str) -> None:
 
 
 def main(pictures: pathlib.Path | None) -> int:
-    """Walk in every dress; print what is wrong, and return how much that is."""
+    """Walk at each width and colour scheme; print the problems, and return their number."""
     with tempfile.TemporaryDirectory() as profile, open_browser(profile) as browser:
         browser.set_script_timeout(30)
         walk = Walk(browser, pictures)

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
 HERE = pathlib.Path(__file__).parent
 PATIENCE = 20
-"""Seconds for which something is waited for."""
+"""Seconds to wait for something."""
 OUTAGE = "net::ERR_"
-"""What the console says of a server that is not there."""
+"""The console's message about a server that is not there."""
 
 
 def free_port() -> int:
@@ -81,7 +81,7 @@ class Tab:
     sandbox: Sandbox
 
     def open(self) -> None:
-        """Open the page, and wait until all is there."""
+        """Open the page, and wait until everything is there."""
         self.browser.get(f"{self.sandbox.url}/")
         self.wait(lambda: self.text("#link") == "live")
 
@@ -119,7 +119,7 @@ class Tab:
         return self.browser.execute_script(source, *arguments)
 
     def press(self, css: str, label: str | None = None) -> None:
-        """Click on what has that text, when it can be clicked on."""
+        """Click on the element with that text, when it can be clicked on."""
 
         def pressed() -> bool:
             for found in self.all(css):
@@ -140,7 +140,7 @@ class Tab:
             self.press(f'#views [data-view="{view}"]')
 
     def be(self, name: str) -> None:
-        """Be a person."""
+        """Become a person."""
         self.press(f'#people input[value="{name}"]')
         self.wait(
             lambda: self.script("return state.me") == name and self.script("return state.ready")
@@ -170,7 +170,7 @@ class Tab:
         return self.wait(found)
 
     def complaints(self, *, expected: str = "") -> list[str]:
-        """Return what the console said, and what was asked of other places."""
+        """Return the messages of the console, and the requests to other places."""
         said = [entry["message"] for entry in self.browser.get_log("browser")]
         said = [one for one in said if not (expected and expected in one)]
         return said + [f"asks elsewhere: {url}" for url in asked(self.browser, self.sandbox.url)]

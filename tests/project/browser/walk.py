@@ -22,7 +22,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
 MAIN = ("index", "quickstart", "tutorial", "twacode", "reference", "failures", "cli", "why")
-#: What stands out of the window, but for what scrolls by itself.
+#: The elements that are wider than the window, except those that scroll by themselves.
 OVERFLOW = """
 const wide = document.documentElement.clientWidth;
 if (document.documentElement.scrollWidth <= wide) return [];
@@ -48,7 +48,7 @@ def serve(site: pathlib.Path) -> str:
 
 
 def look(browser: webdriver.Chrome, home: str, page: str) -> list[str]:
-    """Open a page and return what is wrong with it."""
+    """Open a page and return its problems."""
     browser.get(f"{home}/{page}")
     wrong = [f"console: {entry['message']}" for entry in browser.get_log("browser")]
     wrong += [f"asks elsewhere: {url}" for url in asked(browser, home)]
@@ -71,7 +71,7 @@ def search(browser: webdriver.Chrome, home: str, word: str, page: str) -> list[s
 
 
 def walk(site: pathlib.Path, pictures: pathlib.Path | None) -> int:
-    """Look at every page in every dress; print what is wrong, and return how much that is."""
+    """Look at every page at each width and colour scheme; print and count the problems."""
     pages = sorted(str(path.relative_to(site)) for path in site.rglob("*.html"))
     home, problems = serve(site), 0
     with tempfile.TemporaryDirectory() as profile, open_browser(profile) as browser:

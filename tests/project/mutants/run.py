@@ -70,7 +70,7 @@ def run_mutmut(folder: pathlib.Path, patterns: list[str]) -> None:
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
         copy(ROOT / name, folder / name)
     command = [sys.executable, "-m", "mutmut", "run", "--max-children", str(PROCESSES), *patterns]
-    # Bytes that Python wrote for the original must not be taken for a mutant's.
+    # A mutant must not use the bytecode that Python wrote for the original.
     env = os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}
     with (folder / "mutmut.log").open("wb") as log:
         ran = subprocess.run(command, cwd=folder, env=env, stdout=log, stderr=log, check=False)
@@ -90,7 +90,7 @@ def results(patterns: list[str]) -> Iterator[tuple[str, str, str]]:
 
 
 def describe(path: str, name: str) -> Mutant:
-    """Return what a mutant changed."""
+    """Return the change of a mutant."""
     from mutmut.mutation.diff_apply import get_diff_for_mutant
 
     lines = get_diff_for_mutant(name, path=path).splitlines()[2:]

@@ -1,7 +1,7 @@
 """Build sdist and wheel, install the wheel alone into an empty environment, send a message.
 
 Run by `nox -s packaging` with the two folders to use: for the distributions, and for the empty
-environment. Whatever does not hold ends the run with a sentence.
+environment. A failed check ends the run with a sentence.
 """
 
 import pathlib

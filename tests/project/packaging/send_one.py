@@ -17,7 +17,7 @@ EXTRAS = ("uvicorn", "click", "rich", "orjson", "pytest")
 
 
 class MinimalTwake(http.server.BaseHTTPRequestHandler):
-    """Stores nothing, and answers every save as if it had."""
+    """Stores nothing, and answers every save as if it had stored the message."""
 
     protocol_version = "HTTP/1.1"
 

@@ -1,4 +1,4 @@
-"""A user's code, never run: what mypy and pyright, both strict, make of the public face."""
+"""A user's code, never run: mypy and pyright, both strict, check the public names with it."""
 
 import asyncio
 import pathlib
@@ -47,7 +47,7 @@ from twake_async.sandbox import Sandbox
 
 
 def set_up_over_httpx2(client: httpx2.AsyncClient, transport: httpx2.AsyncBaseTransport) -> None:
-    """What is taken of httpx is taken of its successor."""
+    """Code may use httpx's successor as it uses httpx."""
     TwakeSession("id", "key", http_client=client)
     TwakeSession("id", "key", transport=transport)
     TwakeSession("id", "key", transport="httpx2", proxy=httpx2.Proxy("http://proxy.example.com"))
@@ -79,7 +79,7 @@ def set_up(client: httpx.AsyncClient, transport: httpx.AsyncBaseTransport) -> No
 
 
 def set_up_wrongly() -> None:
-    """What cannot work is seen before the program runs."""
+    """A call that cannot work is an error before the program runs."""
     TwakeSession("id")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     TwakeSession("id", "key", "group")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     TwakeSession("id", "key", transport="httpx3")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
@@ -89,7 +89,7 @@ def set_up_wrongly() -> None:
 
 
 async def send() -> None:
-    """Each call hands back what its docstring says."""
+    """Each call returns what its docstring says."""
     async with TwakeSession("id", "key", group_id="group") as twake:
         assert_type(twake, TwakeSession)
         message = await twake.send_message("channel", "Hello, this is my first message !")
@@ -120,7 +120,7 @@ async def send_many(twake: TwakeSession, stop: asyncio.Event) -> None:
 
 
 def follow(progress: Progress) -> None:
-    """Either a draft has ended, or a pause is told."""
+    """A progress report is about a draft that has ended, or about a pause."""
     if progress.delivery is not None:
         assert_type(progress.delivery.draft, MessageDraft)
     if progress.pause is not None:
@@ -129,7 +129,7 @@ def follow(progress: Progress) -> None:
 
 
 def look_at(journal: Journal) -> None:
-    """What a journal says of a message, and of all of them."""
+    """The journal's entry of a message, and its counts of all of them."""
     assert_type(journal.counts(), dict[Outcome | None, int])
     for entry in journal.entries():
         assert_type(entry.outcome, Outcome | None)
@@ -151,7 +151,7 @@ def look_into(message: Message) -> None:
 
 
 async def meet_failures(twake: TwakeSession) -> str:
-    """The tree of exceptions narrows as it is drawn."""
+    """A handler of each exception class gets the attributes of that class."""
     try:
         await twake.send_message("channel", "text")
     except RateLimitedError as error:
@@ -189,7 +189,7 @@ def say(outcome: Outcome) -> str:
 
 
 def observe(attempt: Attempt) -> None:
-    """An observer is told facts."""
+    """An observer gets facts."""
     assert_type(attempt.number, int)
     assert_type(attempt.outcome, Outcome)
     assert_type(attempt.reason, str)
@@ -199,7 +199,7 @@ def observe(attempt: Attempt) -> None:
 
 
 async def move_files(twake: TwakeSession, file: pathlib.Path, source: AsyncIterator[bytes]) -> None:
-    """Files go up and come down from what people have at hand."""
+    """Files go up and come down from the usual sources."""
     element = await twake.files.upload(file, workspace_id="w", on_progress=lambda done, total: None)
     assert_type(element, FileElement)
     await twake.files.upload(source, name="n", parent_id=element, size=5)
@@ -212,7 +212,7 @@ async def move_files(twake: TwakeSession, file: pathlib.Path, source: AsyncItera
 
 
 def look(sandbox: Sandbox) -> None:
-    """The messages of a sandbox are rows, or message objects for those who ask."""
+    """The messages of a sandbox are rows, or message objects on request."""
     assert_type(sandbox.messages(), list[dict[str, Any]])
     assert_type(sandbox.messages("c", typed=True), list[Message])
 

@@ -1,4 +1,4 @@
-"""A bot's code, never run: what mypy and pyright, both strict, make of its public face."""
+"""A bot's code, never run: mypy and pyright, both strict, check the public names with it."""
 
 from typing import assert_type
 
@@ -23,7 +23,7 @@ bot.include(router)
 
 @attrs.frozen
 class Settings:
-    """What a form is made into."""
+    """The class that a form becomes."""
 
     rate: int
 
@@ -46,7 +46,7 @@ async def save(event: ButtonClick, form: Settings) -> None:
 
 @bot.configuration_action("save", form=Settings)
 async def save_window(event: ConfigurationClick, form: Settings) -> None:
-    """As that of a message."""
+    """The form of a message has its class."""
 
 
 @bot.action()
@@ -62,12 +62,12 @@ async def click(event: ButtonClick) -> None:
 
 @bot.message(bots=True)
 async def message(event: NewMessage) -> None:
-    """Of users, and of applications."""
+    """Events of users, and of applications."""
 
 
 @bot.configure()
 async def configure(event: Configure) -> None:
-    """A window is asked for."""
+    """A handler opens a window."""
 
 
 @bot.on(Event)
@@ -96,7 +96,7 @@ async def other_event(event: Command) -> None:
 
 
 async def use(twake: TwakeSession) -> None:
-    """What a session and a bot say of themselves."""
+    """The public attributes of a session and a bot."""
     assert_type(twake.public_id, str)
     assert_type(twake.group_id, str | None)
     assert_type(twake.event_parser(remember=10), Parser)

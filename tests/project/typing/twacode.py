@@ -1,4 +1,4 @@
-"""A user's rich messages, never run: what mypy and pyright, both strict, make of the nodes."""
+"""A user's rich messages, never run: mypy and pyright, both strict, check the nodes with them."""
 
 from typing import assert_type
 
@@ -40,7 +40,7 @@ def compose() -> Content:
 
 
 def refuse() -> None:
-    """What is refused at run time is, as far as types can tell, an error before."""
+    """Values that are refused at run time are type errors, as far as types can show it."""
     Bold(3)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     Button("x")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     Button("x", action_id="a", style="red")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
@@ -48,7 +48,7 @@ def refuse() -> None:
 
 
 class LooksLikeANode:
-    """A class with the method of a node, and no node: the client could not show it."""
+    """A class with the method of a node that is no node: the client could not show it."""
 
     def reading(self) -> tuple[str, ...]:
         """Return text."""
@@ -56,7 +56,7 @@ class LooksLikeANode:
 
 
 class Mine(Node):  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue, reportGeneralTypeIssues]
-    """A subclass of a user's: refused where it is defined, by checkers as by Python."""
+    """A user's subclass: checkers refuse it where it is defined, and so does Python."""
 
     def reading(self) -> tuple[str, ...]:
         """Return text."""

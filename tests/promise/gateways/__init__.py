@@ -1,6 +1,6 @@
 """Real gateways (nginx, haproxy, Apache, squid, caddy) in front of an upstream that remembers.
 
-Run with `nox -s gateways`, or with `pytest tests/gateways`. The default run does not collect it.
+Run with `nox -s gateways` or `pytest tests/promise/gateways`. The default run does not collect it.
 
 - `upstream.py`: `Upstream`, the server behind the gateway, in the test's event loop.
 - `process.py`: `UpstreamProcess`, the same in a process, which can be killed and started again.

@@ -50,7 +50,7 @@ ProxyPass /api/ http://127.0.0.1:@UPSTREAM@/api/ retry=0
 _USER = "User www-data\nGroup www-data" if hasattr(os, "geteuid") and os.geteuid() == 0 else ""
 _PAGE = "<html><body>Down for maintenance</body></html>\n"
 _ALWAYS = ("mpm_event", "authz_core", "proxy", "proxy_http")
-# Debian's recommended rules, switched on, with their files where anybody may write.
+# Debian's recommended rules, switched on, with their files in a folder that anybody may write.
 _CHANGES = {
     "DetectionOnly": "On",
     "/var/log/apache2/": "@DIR@/data/",
@@ -98,7 +98,7 @@ def setup(
     files: Mapping[str, str] | None = None,
     **shows: int,
 ) -> Setup:
-    """Return a set-up; `every` is the status of what it shows where Apache found a failure."""
+    """Return a set-up; `every` is the status that it shows where Apache found a failure."""
     shown = {"closed": 502, "dead": 503, "late": 502, "status_500": 500}
     if every is not None:
         shown |= dict.fromkeys(("closed", "dead", "late"), every)

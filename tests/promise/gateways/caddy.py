@@ -39,7 +39,7 @@ def config(site: str = "", proxy: str = "", peers: str = "127.0.0.1:@UPSTREAM@")
 
 
 def setup(name: str, text: str, *, every: int | None = None, **shows: int) -> Setup:
-    """Return a set-up; `every` is the status of what it shows where caddy found a failure."""
+    """Return a set-up; `every` is the status that it shows where caddy found a failure."""
     shown = {"closed": 502, "dead": 502, "late": 504, "status_500": 500}
     if every is not None:
         shown |= dict.fromkeys(("closed", "dead", "late"), every)

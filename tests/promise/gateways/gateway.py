@@ -16,9 +16,9 @@ from collections.abc import Callable, Mapping
 
 import attrs
 
-#: Below the ports that systems give to outgoing connections: nobody takes one by chance.
+#: Below the ports that systems give to outgoing connections: no program takes one by chance.
 _PORTS = range(20_000, 32_000)
-#: Debian puts servers where the path of a user does not lead.
+#: Debian installs servers in folders that the PATH of a user does not name.
 _PLACES = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/sbin"))
 
 
@@ -33,7 +33,7 @@ def free_port() -> int:
 
 
 def wait_for_port(port: int, process: subprocess.Popen[bytes], within: float = 20.0) -> None:
-    """Return once somebody listens; ChildProcessError where the process ends before."""
+    """Return once a program listens; raise ChildProcessError if the process ends before."""
     until = time.monotonic() + within
     while True:
         if process.poll() is not None:
@@ -65,7 +65,7 @@ class Program:
 
     name: str
     package: str
-    """Debian's package."""
+    """The name of Debian's package."""
     command: Callable[[str, pathlib.Path, pathlib.Path], list[str]] = attrs.field(repr=False)
     """Makes the command line from the program's path, the folder and the configuration."""
     needs: tuple[str, ...] = ()
@@ -73,12 +73,12 @@ class Program:
 
     @property
     def path(self) -> str | None:
-        """Where the program is, or None."""
+        """The path of the program, or None."""
         return shutil.which(self.name, path=_PLACES)
 
     @property
     def missing(self) -> str:
-        """Why it cannot be run, for the reason of a skip; empty where it can."""
+        """The reason of a skip, if it cannot be run; else empty."""
         if self.path is None:
             return f"{self.name} is not installed (apt-get install {self.package})"
         absent = [need for need in self.needs if not pathlib.Path(need).exists()]
@@ -112,7 +112,7 @@ class Gateway:
     def start(self) -> None:
         """Write the folder, run the program and wait until it listens."""
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="twake-gateway-"))
-        # The gateway may run as a user of its own, who reads pages and writes logs.
+        # The gateway may run as a user of its own, which reads pages and writes logs.
         self.folder.chmod(0o1777)
         for name, text in {**self.files, "gateway.conf": self.config}.items():
             self._write(name, text)
@@ -149,7 +149,7 @@ class Gateway:
             self._process.wait()
 
     def reload(self) -> None:
-        """Have nginx or Apache read its configuration anew, and replace its workers."""
+        """Make nginx or Apache read its configuration again, and replace its workers."""
         assert self._process is not None
         by = signal.SIGUSR1 if self.program.name == "apache2" else signal.SIGHUP
         self._process.send_signal(by)

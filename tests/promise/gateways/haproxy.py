@@ -47,7 +47,7 @@ def setup(
     files: Mapping[str, str] | None = None,
     **shows: int,
 ) -> Setup:
-    """Return a set-up; `every` is the status of what it shows where haproxy found a failure."""
+    """Return a set-up; `every` is the status that it shows where haproxy found a failure."""
     shown = {"closed": 502, "dead": 503, "late": 504, "status_500": 500}
     if every is not None:
         shown |= dict.fromkeys(("closed", "dead", "late"), every)
@@ -108,7 +108,7 @@ SETUPS = (
 
 
 def refusing(name: str, status: int, frontend: str, more: str = "") -> Setup:
-    """Return a set-up that turns messages away before it forwards them."""
+    """Return a set-up that refuses messages before it forwards them."""
     text = config(frontend=frontend).replace("frontend twake", f"{more}\nfrontend twake")
     return Setup(name, HAPROXY, text, refuses=status)
 

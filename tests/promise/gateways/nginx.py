@@ -76,7 +76,7 @@ def setup(
     tls: bool = False,
     **shows: int,
 ) -> Setup:
-    """Return a set-up; `every` is the status of what it shows where nginx found a failure."""
+    """Return a set-up; `every` is the status that it shows where nginx found a failure."""
     shown = {"closed": 502, "dead": 502, "late": 504, "status_500": 500}
     if every is not None:
         shown |= dict.fromkeys(("closed", "dead", "late"), every)
@@ -84,11 +84,11 @@ def setup(
 
 
 def refusing(name: str, status: int, text: str, files: Mapping[str, str] | None = None) -> Setup:
-    """Return a set-up that turns messages away before it forwards them."""
+    """Return a set-up that refuses messages before it forwards them."""
     return Setup(name, NGINX, text, {"html/": "", **(files or {})}, refuses=status)
 
 
-# max_fails: a case that finds it dead shall not decide the next one.
+# max_fails: a case in which the upstream is dead must not affect the next one.
 _SERVER = "server 127.0.0.1:@UPSTREAM@ max_fails=0;"
 TWO_SERVERS = f"upstream twake {{ {_SERVER} {_SERVER} }}"
 _DOWN = {"html/down.html": _PAGE}

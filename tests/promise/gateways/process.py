@@ -27,7 +27,7 @@ class UpstreamProcess:
 
     port: int
     file: pathlib.Path
-    """Where it writes what it received and stored."""
+    """The file in which it writes what it received and stored."""
     _process: subprocess.Popen[bytes] | None = attrs.field(default=None, init=False)
 
     def start(self) -> None:
@@ -38,7 +38,7 @@ class UpstreamProcess:
         wait_for_port(self.port, self._process)
 
     def kill(self) -> None:
-        """Kill the process with SIGKILL, whatever it does; nothing where none runs."""
+        """Kill the process with SIGKILL at any moment; do nothing if none runs."""
         if self._process is not None:
             self._process.kill()
             end(self._process)

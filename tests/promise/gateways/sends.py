@@ -1,4 +1,4 @@
-"""Messages that are sent through a gateway, each by a session of its own, and what was claimed."""
+"""Messages that are sent through a gateway, each by a session of its own, and their claims."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from .gateway import Gateway
 Operation = Literal["create", "edit", "remove"]
 OPERATIONS: tuple[Operation, ...] = ("create", "edit", "remove")
 TRANSPORTS = (None, "fast")
-#: The default policy, but for the length of its waits.
+#: The default policy, with shorter waits.
 QUICK = RetryPolicy(initial_wait=0.001, max_wait=0.002)
 
 
@@ -45,14 +45,14 @@ def session(gateway: Gateway, **options: Any) -> TwakeSession:
 
 @attrs.define(eq=False)
 class Send:
-    """One message, and what was claimed of it."""
+    """One message, and the claim about it."""
 
     operation: Operation
     kept: bool = False
     """Whether its connection carried another message before."""
     content: str = "Hello"
     key: str = attrs.field(factory=lambda: str(uuid.uuid4()))
-    """What the upstream knows it by."""
+    """The key by which the upstream knows it."""
     twake: TwakeSession = attrs.field(init=False, repr=False)
     error: TwakeError | None = attrs.field(default=None, init=False)
     reasons: list[str] = attrs.field(factory=list, init=False)
@@ -60,11 +60,11 @@ class Send:
 
     @property
     def outcome(self) -> Outcome:
-        """What is claimed."""
+        """The claim."""
         return self.error.outcome if self.error else Outcome.DELIVERED
 
     def told(self) -> str:
-        """Return what was claimed, in a line for a failed test."""
+        """Return the claim, in a line for a failed test."""
         status = self.error.status if self.error else 200
         return (
             f"{self.operation}{' over a kept connection' if self.kept else ''}: "
@@ -110,7 +110,7 @@ class Send:
 
 
 async def each(sends: Iterable[Send], call: Callable[[Send], Awaitable[Any]]) -> None:
-    """Do the same with all of them at once."""
+    """Do the same with all messages at once."""
     await asyncio.gather(*(call(send) for send in sends))
 
 

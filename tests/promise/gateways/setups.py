@@ -20,20 +20,20 @@ if TYPE_CHECKING:
 
 @attrs.frozen
 class Case:
-    """What the upstream does to a message."""
+    """One act of the upstream on a message, and the claim about it."""
 
     name: Act | Literal["dead"]
     claim: Outcome = Outcome.UNKNOWN
-    """What must be claimed where the gateway passes on what the upstream answers."""
+    """The required claim if the gateway passes on the answer of the upstream."""
     stores: bool = True
 
     @property
     def slow(self) -> bool:
-        """Whether it takes until the gateway's patience ends."""
+        """Whether it lasts until the gateway's time limit."""
         return "hang" in self.name
 
     async def begin(self, upstream: Upstream) -> None:
-        """Have the upstream do it from now on."""
+        """Make the upstream do it from now on."""
         if self.name == "dead":
             await upstream.stop()
         else:
@@ -64,7 +64,7 @@ CASES = (
     Case("dead", stores=False),
 )
 
-#: What a case is to a gateway: what it shows in place of an answer goes by these.
+#: The kind of failure that a case is to a gateway: the status that it shows depends on it.
 _KINDS = {
     "store_then_close": "closed",
     "store_then_reset": "closed",
@@ -82,16 +82,16 @@ _KINDS = {
 
 @attrs.frozen
 class Setup:
-    """A gateway with a configuration, and which statuses this one makes of failures."""
+    """A gateway with a configuration, and the statuses that this one shows for failures."""
 
     name: str
     program: Program
     config: str
     files: Mapping[str, str] = attrs.field(factory=dict, repr=False)
     shows: Mapping[str, int] = attrs.field(factory=dict)
-    """The status of what is shown by kind of failure: closed, dead, late, warning, fatal, status_500, status_404.
+    """Statuses by kind of failure: closed, dead, late, warning, fatal, status_500, status_404.
 
-    What is not here passes unchanged, or ends without an answer."""
+    A kind that is missing passes unchanged, or ends without an answer."""
     tls: bool = False
     refuses: int | None = None
     """The status with which it turns away each message before it forwards it, but for the first
@@ -112,7 +112,7 @@ class Setup:
         return frozenset(self.shows[kind] for kind in kinds if kind in self.shows)
 
     def claim(self, case: Case) -> Outcome:
-        """Return what must be claimed: what the upstream's own answer proves, if it comes through."""
+        """Return the required claim: what the upstream's own answer proves, if it comes through."""
         return Outcome.UNKNOWN if self.statuses(case) else case.claim
 
     def gateway(self, **more: str) -> Gateway:
@@ -123,8 +123,8 @@ class Setup:
     def running(self, **more: str) -> Iterator[Gateway]:
         """Give the gateway while it runs; skip the test where its program is not installed.
 
-        It finds the port of its upstream open when it starts: squid takes an upstream for dead
-        that it does not find then.
+        The port of its upstream is open when it starts: squid takes an upstream for dead
+        that it does not find at that moment.
         """
         if self.program.missing:
             pytest.skip(self.program.missing)

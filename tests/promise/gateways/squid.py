@@ -10,7 +10,7 @@ from .setups import Setup
 SQUID = Program("squid", "squid", lambda path, folder, config: [path, "-N", "-f", str(config)])
 
 # read_timeout: squid counts whole seconds, so that 1 may be none.
-# connect-fail-limit: a case that finds the upstream dead shall not decide the next one.
+# connect-fail-limit: a case in which the upstream is dead must not affect the next one.
 _CONFIG = """
 http_port 127.0.0.1:@PORT@ accel defaultsite=127.0.0.1 no-vhost
 cache_peer 127.0.0.1 parent @UPSTREAM@ 0 no-query originserver name=twake connect-fail-limit=1000
@@ -40,7 +40,7 @@ def config(more: str = "") -> str:
 
 
 def setup(name: str, text: str, *, every: int | None = None, **shows: int) -> Setup:
-    """Return a set-up; `every` is the status of what it shows where squid found a failure."""
+    """Return a set-up; `every` is the status that it shows where squid found a failure."""
     shown = {"closed": 502, "dead": 503, "late": 504, "status_500": 500}
     if every is not None:
         shown |= dict.fromkeys(("closed", "dead", "late"), every)
@@ -74,7 +74,7 @@ acl known proxy_auth REQUIRED
 http_access allow known
 http_access deny all
 """
-#: A proxy that clients are told of, and that asks for a login.
+#: A proxy that is configured in the clients, and that asks for a login.
 FORWARDING = Setup(
     "forward_proxy",
     Program("squid", "squid", SQUID.command, ("/usr/lib/squid/basic_fake_auth",)),

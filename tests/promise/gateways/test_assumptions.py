@@ -1,6 +1,6 @@
-"""What the promise assumes of gateways, shown by set-ups in which it does not hold.
+"""The assumptions of the promise about gateways, shown by set-ups in which they do not hold.
 
-No client can know in these. The tests hold that the documentation names what is to be looked for.
+No client can know the truth there. The tests check that the documentation names what to look for.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _TO_HTTPS = "https://$host$request_uri;"
 
 
 def _page_of(application: str) -> str:
-    """Return a configuration in which `location /`, and so the error page, is an application's."""
+    """Return a configuration in which an application serves `location /`, and so the error page."""
     return nginx.config(f"{_PAGE} location / {{ {application} }}")
 
 
@@ -94,7 +94,7 @@ async def _sent(gateway: Gateway, **options: Any) -> Send:
 @pytest.mark.parametrize("transport", TRANSPORTS, ids=["default", "fast"])
 @pytest.mark.parametrize("setup", SAID_TOO_LATE, ids=lambda setup: setup.name)
 async def test_a_status_that_is_assumed_to_come_first_can_come_after_storing(setup, transport):
-    """401, 429 and a redirect to https are taken for refusals, wherever the error page led."""
+    """401, 429 and a redirect to https count as refusals, wherever the error page led."""
     async with scene(setup) as (gateway, upstream):
         upstream.act = "store_then_close"
         send = await _sent(gateway, transport=transport)
@@ -104,7 +104,7 @@ async def test_a_status_that_is_assumed_to_come_first_can_come_after_storing(set
 
 
 async def test_a_429_that_comes_after_storing_makes_copies():
-    """It is repeated by default, as what was refused may be: each attempt stores one more."""
+    """It is repeated by default, as any refused message may be: each attempt stores one more."""
     (setup,) = [setup for setup in SAID_TOO_LATE if 429 in setup.shows.values()]
     async with scene(setup) as (gateway, upstream):
         upstream.act = "store_then_close"
@@ -115,7 +115,7 @@ async def test_a_429_that_comes_after_storing_makes_copies():
 
 @pytest.mark.parametrize("setup", REPEATING, ids=lambda setup: setup.id)
 async def test_a_gateway_that_repeats_makes_the_copies_itself(setup):
-    """What is delivered is there twice, and a refusal of the second request is taken for ours."""
+    """A delivered message is there twice, and a refusal of the second request is taken for ours."""
     async with scene(setup) as (gateway, upstream):
         upstream.first.append("store_then_close")
         doubled = await _sent(gateway)
@@ -128,7 +128,7 @@ async def test_a_gateway_that_repeats_makes_the_copies_itself(setup):
 
 
 async def test_a_gateway_that_answers_a_post_from_its_cache_answers_for_the_server():
-    """An edit is claimed as delivered that no server has seen; a create is not."""
+    """An edit is claimed as delivered though no server has seen it; a create is not."""
     async with scene(CACHING) as (gateway, upstream):
         ref = MessageRef("c1", "m1")
         async with session(gateway) as twake:
@@ -140,7 +140,7 @@ async def test_a_gateway_that_answers_a_post_from_its_cache_answers_for_the_serv
 
 
 def test_the_documentation_names_what_these_set_ups_do():
-    """Whoever runs a gateway finds the directives that break an assumption."""
+    """Operators of a gateway find the directives that break an assumption."""
     text = DOCS.read_text("utf-8").partition("## What the promise assumes")[2].partition("\n## ")[0]
     for word in ("401", "429", "non_idempotent", "retry-on", "proxy_cache_methods"):
         assert word in text, word
@@ -163,7 +163,7 @@ WRONG = [
 )
 @pytest.mark.parametrize("setup", WRONG, ids=lambda setup: setup.name)
 async def test_an_error_page_is_not_taken_for_the_word_of_the_server(setup):
-    """The page of a 502 may be too large for its location, or another application's own 404."""
+    """The page of a 502 may be too large for its location, or be a 404 of another application."""
     async with scene(setup) as (gateway, upstream):
         upstream.act = "store_then_close"
         send = await _sent(gateway, content="x" * 2_000_000)

@@ -24,7 +24,7 @@ async def sent(gateway: Gateway, upstream: Upstream, case: Case, transport: Any)
     """Send each operation over a new and over a kept connection, and a message after each."""
     sends = [Send(operation, kept) for operation in OPERATIONS for kept in (False, True)]
     for send in sends:
-        # A repeat of what is slow would only wait for the gateway once more.
+        # A repeat of a slow act would only wait for the gateway once more.
         send.open(gateway, transport=transport, retry=RetryPolicy.never() if case.slow else QUICK)
     try:
         await each([send for send in sends if send.kept], Send.deliver_another)
@@ -48,7 +48,7 @@ async def sent(gateway: Gateway, upstream: Upstream, case: Case, transport: Any)
 async def test_no_claim_is_contradicted_by_what_the_upstream_stored(
     gateway: Gateway, setup: Setup, case: Case, transport: Any
 ):
-    """DELIVERED is stored, REFUSED and NOT_SENT are not, and what can be proven is claimed."""
+    """DELIVERED is stored, REFUSED and NOT_SENT are not, and each provable claim is made."""
     async with Upstream(gateway.upstream_port) as upstream:
         sends = await sent(gateway, upstream, case, transport)
     for send in sends:
@@ -62,18 +62,18 @@ async def test_no_claim_is_contradicted_by_what_the_upstream_stored(
         assert send.outcome is setup.claim(case), told
         if send.operation == "create":
             assert upstream.received[send.key] == (case.name != "dead"), told
-        # A gateway that said so once may say so again, each time after one copy more.
+        # A gateway that gave this answer once may give it again, each time after one more copy.
         assert send.reasons.count("gateway_answer") <= 1, told
     check_statuses(setup.statuses(case), sends)
 
 
 def check_statuses(shown: frozenset[int], sends: list[Send]) -> None:
-    """Hold that the set-up does what it is here for: the client meets the status that it shows."""
+    """Check the purpose of the set-up: the client gets the status that it shows."""
     if not shown:
         return
     errors = [send.error for send in sends if send.error and send.error.reason != "lost"]
     told = "\n".join(send.told() for send in sends)
-    # Some gateways say nothing where a connection that was used before ends without an answer.
+    # Some gateways send nothing if a connection that was used before ends without an answer.
     assert errors or shown == {502}, told
     assert {error.status for error in errors} <= shown, told
     for error in errors:

@@ -1,4 +1,4 @@
-"""Gateways and upstreams that go away and come back: what is claimed while they do."""
+"""Gateways and upstreams that go away and come back: the claims during that time."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ behind_each = pytest.mark.parametrize(
 @both
 @pytest.mark.parametrize("setup", BARE, ids=lambda setup: setup.program.name)
 async def test_what_a_gateway_never_took_was_not_sent(setup: Setup, transport: Any):
-    """Where nobody listens, each attempt ends NOT_SENT and the upstream has seen nothing."""
+    """Where no program listens, each attempt ends NOT_SENT and the upstream has seen nothing."""
     gateway = setup.gateway()
     sends = [Send(operation) for operation in OPERATIONS]
     async with Upstream(gateway.upstream_port) as upstream:
@@ -53,7 +53,7 @@ async def test_what_a_gateway_never_took_was_not_sent(setup: Setup, transport: A
 async def test_a_gateway_that_is_killed_with_a_message_in_hand_proves_nothing(
     setup: Setup, transport: Any
 ):
-    """The upstream has it, the answer never comes: UNKNOWN, however the connection ended."""
+    """The upstream has it, but the answer never comes: UNKNOWN, however the connection ended."""
     sends = [Send(operation) for operation in OPERATIONS]
     with setup.running() as gateway:
         async with Upstream(gateway.upstream_port, act="store_then_hang") as upstream:
@@ -97,7 +97,7 @@ Claims = list[tuple[str | None, Outcome]]
 
 
 def claims_of(deliveries: list[Delivery]) -> Claims:
-    """Return what a batch claimed of each draft."""
+    """Return the claim of a batch about each draft."""
     return [(delivery.draft.front_id, delivery.outcome) for delivery in deliveries]
 
 
@@ -151,7 +151,7 @@ SAYS_404 = next(setup for setup in nginx.SETUPS if setup.name == "page_missing")
 async def test_a_batch_ends_where_the_gateway_says_in_an_outage_what_proves_nothing(
     transport: Any, tmp_path: pathlib.Path
 ):
-    """A 404 after storing and a 404 for a wrong address look alike: what was taken is NOT_SENT."""
+    """A 404 after storing and a 404 for a wrong address look alike: the drafts are NOT_SENT."""
     count, in_flight, deliveries = 400, 10, []
     with SAYS_404.running() as gateway:
         process = UpstreamProcess(gateway.upstream_port, tmp_path / "memory.jsonl")
@@ -173,7 +173,7 @@ async def test_a_batch_ends_where_the_gateway_says_in_an_outage_what_proves_noth
     assert contradictions(claims_of(deliveries), process.stored) == []
     assert 0 < outcomes[Outcome.UNKNOWN] <= 2 * in_flight, outcomes
     assert outcomes[Outcome.REFUSED] == 0, outcomes
-    # What was taken from the input is reported; the rest was never begun.
+    # Each draft taken from the input is reported; the rest was never begun.
     assert outcomes[Outcome.NOT_SENT] > 0, outcomes
 
 
@@ -212,7 +212,7 @@ CLOSING = [
 async def test_connections_that_a_gateway_closes_while_idle_make_no_claim_wrong(
     setup: Setup, transport: Any
 ):
-    """Messages that leave about when the gateway closes: nothing is doubled, little is UNKNOWN."""
+    """Messages leave about when the gateway closes: none is doubled, few are UNKNOWN."""
     claims: Claims = []
     with setup.running() as gateway:
         async with Upstream(gateway.upstream_port) as upstream:

@@ -1,4 +1,4 @@
-"""What gateways say before they forward anything: what is proof, and what only the caller knows."""
+"""Answers of gateways before they forward anything: which are proof, and which need the caller."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ REFUSING = [
     *(*nginx.REFUSING, *haproxy.REFUSING, *apache.REFUSING),
     *(*squid.REFUSING, *caddy.REFUSING),
 ]
-#: More than any of the set-ups lets pass, and little enough to be read before it is refused.
+#: More than any of the set-ups accepts, and little enough to be read before it is refused.
 LARGE = "x" * 8_000
 
 
@@ -33,7 +33,7 @@ LARGE = "x" * 8_000
 async def test_what_a_gateway_refuses_before_it_forwards_is_claimed_as_refused(
     gateway: Gateway, setup: Setup, transport: Any
 ):
-    """A redirect to https, 413, 401 and 429 end REFUSED, and nothing came to the upstream."""
+    """A redirect to https, 413, 401 and 429 end REFUSED, and the upstream received nothing."""
     too_large = setup.refuses == 413
     # A remove has no content that could be too large.
     operations = OPERATIONS[:2] if too_large else OPERATIONS
@@ -85,7 +85,7 @@ async def test_a_proxy_that_asks_for_a_login_refuses_and_once_known_forwards():
     assert [upstream.stored[send.key] for send in known] == [1] * 4
 
 
-#: Nothing of these is forwarded, but the same statuses are said after storing, too.
+#: None of these is forwarded, but the same statuses come after storing, too.
 WRONG_ADDRESSES = [
     nginx.refusing("location_404", 404, nginx.config("rewrite ^ /nothing/here last;")),
     nginx.refusing("deny_403", 403, nginx.config("deny all;")),
@@ -136,14 +136,14 @@ async def test_what_may_come_after_storing_is_a_refusal_only_by_the_callers_word
 
 @at_each_wrong_address
 async def test_check_tells_for_sure_that_the_address_is_wrong(gateway: Gateway, setup: Setup):
-    """What a send cannot know of a gateway's answer, check knows: it stores nothing anyway."""
+    """A send cannot judge this answer of a gateway, but check can: it stores nothing anyway."""
     async with Upstream(gateway.upstream_port), session(gateway) as twake:
         found = await twake.check()
     assert found.problem == "address", found
 
 
 async def test_check_finds_no_fault_with_a_gateway_that_forwards():
-    """Through a bare nginx the upstream's own answers are known for what they are."""
+    """Through a plain nginx, check recognises the upstream's own answers."""
     with nginx.SETUPS[0].running() as gateway:
         async with Upstream(gateway.upstream_port) as upstream, session(gateway) as twake:
             found = await twake.check()
@@ -161,7 +161,7 @@ async def _until_a_doubt(deliveries: AsyncIterator[Delivery]) -> Delivery | None
 
 @at_each_wrong_address
 async def test_a_wrong_address_costs_a_batch_no_doubt(gateway: Gateway, setup: Setup):
-    """A batch asks before its first message: it ends with what check says, and sends nothing."""
+    """A batch checks before its first message: it ends with the result, and sends nothing."""
     drafts = (MessageDraft("c1", f"message {number}") for number in range(2_000))
     async with Upstream(gateway.upstream_port) as upstream, session(gateway) as twake:
         with pytest.raises(TwakeError):

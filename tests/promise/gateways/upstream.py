@@ -1,4 +1,4 @@
-"""The server behind a gateway: it stores as Twake does, fails as told, and remembers."""
+"""The server behind a gateway: it stores as Twake does, fails on request, and remembers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from faults.request import Request, good_body, read_request
 if TYPE_CHECKING:
     import pathlib
 
-#: What the upstream does to a save or a remove.
+#: The acts of the upstream on a save or a remove.
 Act = Literal[
     "deliver",
     "warn",
@@ -35,7 +35,7 @@ Act = Literal[
     "hang_then_store",
     "lose",
 ]
-#: The group that nobody has: `check()` asks for it first.
+#: The group that does not exist: `check()` asks for it first.
 NOBODY = "00000000-0000-0000-0000-000000000000"
 
 _REFUSAL = b'{"error":"unknown_application_or_bad_private_key","_cookies":[]}'
@@ -50,17 +50,17 @@ _RESET = struct.pack("ii", 1, 0)
 
 @attrs.define
 class Memory:
-    """What was received and stored, in order, by the key of each request.
+    """The received and stored requests, in order, by the key of each request.
 
     The key of a create is its `front_id`; that of an edit and of a remove is the message's id.
-    With a file, each entry is also written to it at once, and so outlives a kill.
+    With a file, each entry is also written to it at once, and so survives a kill.
     """
 
     file: pathlib.Path | None = None
     received: Counter[str] = attrs.field(factory=Counter)
     stored: Counter[str] = attrs.field(factory=Counter)
     order: list[tuple[str, str]] = attrs.field(factory=list)
-    """Of what was stored: channel and key."""
+    """The stored requests: channel and key."""
 
     def note(self, event: Literal["received", "stored"], request: Request) -> None:
         """Note that a request was received or stored."""
@@ -79,7 +79,7 @@ class Memory:
 
     @classmethod
     def read(cls, file: pathlib.Path) -> Memory:
-        """Return the memory of an upstream of which only the file is left."""
+        """Return the memory of an upstream from its file, after the upstream has ended."""
         memory = cls()
         for line in file.read_text("utf-8").splitlines() if file.exists() else ():
             memory._take(*json.loads(line))
@@ -87,7 +87,7 @@ class Memory:
 
 
 def key_of(request: Request) -> str:
-    """Return what a request is known by."""
+    """Return the key of a request."""
     return request.front_id if request.kind == "create" else request.id
 
 
@@ -142,7 +142,7 @@ class Upstream:
         self._server = None
 
     async def settled(self) -> None:
-        """Wait until no request is in hand: what was to be stored is stored."""
+        """Wait until no request is under way: all that will be stored is stored."""
         async with asyncio.timeout(10):
             while self._busy:
                 await asyncio.sleep(0.005)
@@ -152,7 +152,7 @@ class Upstream:
         assert task is not None
         self._connections.add(task)
         try:
-            # Whoever connects may leave at any time: that is no failure of the upstream.
+            # A client may leave at any time: that is no failure of the upstream.
             with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
                 while await self._answer_one(reader, writer):
                     pass

@@ -44,7 +44,7 @@ def _add(
 
 
 def _either(name: str, act: Act, stage: Stage = "answer", **more: object) -> None:
-    """Add what looks the same to the client whether or not it was stored."""
+    """Add faults that look the same to the client whether or not the message was stored."""
     _add(f"stores_{name}", act, stage, _UNKNOWN, stores=True, **more)
     _add(f"loses_{name}", act, stage, _UNKNOWN, **more)
 
@@ -158,7 +158,7 @@ for _word, _more in {
         f"{_word}_warnings",
         acts.answer(b'%b{%b,"_cookies":[]}' % (WARNING, _more), 200, HTML),
     )
-# Said by gateways, too, but only before they forward.
+# Gateways say these too, but only before they forward.
 for _status in (401, 407, 411, 413, 414, 431):
     _refuses(f"{_status}", acts.answer(page(b"%d" % _status), _status, HTML))
 for _status in (301, 308):

@@ -40,7 +40,7 @@ class Connection(asyncio.BufferedProtocol):
         self.pieces: Iterator[bytes] | None = None
         self.timer: asyncio.TimerHandle | None = None
 
-    # What asyncio calls.
+    # Methods that asyncio calls.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
@@ -179,14 +179,14 @@ class Connection(asyncio.BufferedProtocol):
         self.then = fault.then
         fault.act(self, request, fault)
 
-    # What faults do.
+    # Methods that faults call.
 
     def send(self, data: bytes) -> None:
         """Write these bytes."""
         self.transport.write(data)
 
     def stick(self) -> None:
-        """Ignore what the client sends from now on, and wait for it to leave."""
+        """Ignore further bytes of the client, and wait for it to leave."""
         self.stuck = True
 
     def close(self) -> None:
@@ -206,7 +206,7 @@ class Connection(asyncio.BufferedProtocol):
     def close_unread(self) -> None:
         """Close once bytes wait in the kernel, without reading one of them."""
         self.stick()
-        # Until Python 3.11.4 asyncio begins to read after connection_made whatever that did.
+        # Until Python 3.11.4 asyncio begins to read after connection_made in any case.
         self.loop.call_soon(self._pause)
 
     def _pause(self) -> None:
@@ -223,7 +223,7 @@ class Connection(asyncio.BufferedProtocol):
             self.timer = self.loop.call_later(0.001, self._watch, fileno)
 
     def linger(self) -> None:
-        """Send FIN, then read and drop what comes until the client leaves: a lingering close."""
+        """Send FIN, then read and drop further bytes until the client leaves: a lingering close."""
         self.stick()
         self._fin()
         self.later(1.0, self.close)

@@ -1,4 +1,4 @@
-"""One fault: what the server does to one connection or request, and what is stored then."""
+"""One fault: the act of the server on one connection or request, and what is stored then."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Fault:
     stores: bool
     """Whether the request ends up in the channel."""
     allowed: frozenset[Claim]
-    """What a right client may claim of an attempt that met this fault (the design's words)."""
+    """The claim that a right client may make about an attempt with this fault."""
     act: Callable[[Connection, Request | None, Fault], None] = attrs.field(repr=False)
     at: int = 0
     """Stage request: how many bytes are read before it acts, of the head or of the body."""
@@ -37,7 +37,7 @@ class Fault:
     retry_after: str | Callable[[], str] | None = None
     """The value of Retry-After, where the answer has one."""
     then: Fault | None = attrs.field(default=None, repr=False)
-    """What happens to the next request on the same connection."""
+    """The act on the next request on the same connection."""
 
     @property
     def good(self) -> bool:

@@ -25,9 +25,9 @@ UNAUTHORIZED = b'{"statusCode":401,"error":"Unauthorized","message":"Bad credent
 APPLICATION = "app"
 LOGIN = "/api/console/v1/login"
 SERVER = "/internal/services/general/v1/server"
-#: The thread that a check reads, which is nobody's.
+#: The thread that a check reads; it does not exist.
 NO_THREAD = "00000000-0000-1000-8000-000000000000"
-#: What the paths of this API have in them.
+#: The parts that are in the paths of this API.
 _PARTS = tuple(part.encode() for part in ("/api/messages/v1/", LOGIN, SERVER))
 _MESSAGES = re.compile(r"/api/messages/v1/companies/([^/]+)(/.*)")
 _THREADS = re.compile(r"/threads(?:/([^/]+)(/messages(?:/([^/]+)(/delete)?)?)?)?")

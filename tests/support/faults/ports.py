@@ -10,7 +10,7 @@ def hold_port(port: int = 0) -> socket.socket:
 
     A port that is only closed may be given to another test: to its server, which then answers, or
     to one of its connections, and then nobody can listen there. A server can listen on a port that
-    is held, and whoever holds it keeps it while the server stops and starts.
+    is held, and the holder keeps it while the server stops and starts.
 
     Args:
         port: The port, on which nothing listens; 0 for any.

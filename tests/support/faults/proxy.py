@@ -1,4 +1,4 @@
-"""An HTTP proxy on loopback: tunnels for CONNECT, forwards plain requests, or fails as told."""
+"""An HTTP proxy on loopback: tunnels for CONNECT, forwards plain requests, or fails on request."""
 
 from __future__ import annotations
 

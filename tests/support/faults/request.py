@@ -33,7 +33,7 @@ class Request:
     row: dict[str, Any] | None = None
     """The message as a Node server stores it."""
     place: tuple[str, str] | None = None
-    """Where a Node server shows it: in a channel, or in a thread."""
+    """The place where a Node server shows it: a channel or a thread."""
 
     def header(self, name: str) -> str | None:
         """Return one header's value, or None."""
@@ -97,7 +97,7 @@ def is_question(request: Request) -> bool:
 
 
 def answer_to_question(request: Request) -> bytes:
-    """Return what the server of 2020 answers: nobody's group is refused, everyone else's is good.
+    """Return the answer of the server of 2020: it refuses the group that does not exist, no other.
 
     Questions to the Node API have their answers already.
     """

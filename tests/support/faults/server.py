@@ -59,7 +59,7 @@ class RandomScript:
 
 
 class FaultServer:
-    """Listens on 127.0.0.1 between `async with`; does what its queue, then its script, say.
+    """Listens on 127.0.0.1 between `async with`; does what its queue, and then its script, says.
 
     `accepted` counts connections (behind TLS: completed handshakes), `begun` requests of which a
     byte was read, `received` requests read to the end; `questions`, the requests of a check, count
@@ -171,7 +171,7 @@ class FaultServer:
         async with asyncio.timeout(within):
             await self._empty.wait()
 
-    # What connections call.
+    # Methods that connections call.
 
     def choose_for_connection(self) -> Fault | None:
         self._empty.clear()
@@ -189,7 +189,7 @@ class FaultServer:
         return self.script.for_request() if self.script else None
 
     def give_back(self, fault: Fault | None) -> None:
-        """Take back a fault whose request never came, for the next request."""
+        """Take back a fault whose request never arrived, for the next request."""
         if self._for_requests or self.script or fault:
             self._for_requests.appendleft(fault)
 
@@ -201,7 +201,7 @@ class FaultServer:
             self.front_ids[request.front_id] += 1
 
     def note(self, fault: Fault | None, request: Request | None) -> None:
-        """Remember which fault acted on what: `acted` by name, `history` by front_id."""
+        """Remember the target of each fault: `acted` by name, `history` by front_id."""
         name = fault.name if fault else "good"
         self.acted[name] += 1
         if request is not None and request.front_id and len(self.history) < _FRONT_IDS_KEPT:

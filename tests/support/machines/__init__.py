@@ -1,4 +1,4 @@
-"""Many machines, as processes: workers that share a batch, what is done to them, and the truth.
+"""Many machines, as processes: workers that share a batch, acts on them, and the truth.
 
 `fleet` starts the workers and kills them, `store` is the Twake that remembers what it stored,
 `proxy` stands before PostgreSQL, `acts` are the disturbances, `storm` runs a batch under them, and

@@ -1,4 +1,4 @@
-"""What is done to a fleet while it sends: each act is spread over the batch, by what was stored so far."""
+"""Acts on a fleet while it sends: each is spread over the batch by the count of stored messages."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def read_only(server: PostgresServer) -> Act:
 
 
 def full_disk(server: PostgresServer, database: str) -> Act:
-    """Make room on the disk of the database when a worker has ended for lack of it."""
+    """Make room on the disk of the database when a worker has ended for lack of room."""
 
     async def act(storm: Storm) -> None:
         await _until_one_ends(storm)
@@ -130,7 +130,7 @@ async def _until_one_ends(storm: Storm) -> None:
 
 
 def end_sessions_of(server: PostgresServer) -> Callable[[int], Awaitable[None]]:
-    """Return what ends the database sessions of the worker with a process id."""
+    """Return a function that ends the database sessions of the worker with a process id."""
 
     async def end(pid: int) -> None:
         await asyncio.to_thread(

@@ -1,6 +1,6 @@
-"""Workers as task queues make them: a task is a message, and what a dead worker had is given out again.
+"""Workers as task queues make them: each task is a message; a dead worker's task is given again.
 
-They exist so that a storm is seen to find what it is there to find: copies.
+They show that a storm finds the mistakes that it looks for: copies.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What stands between a worker and PostgreSQL: it cuts connections, and swallows packets."""
+"""A proxy between a worker and PostgreSQL: it cuts connections, and swallows packets."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class DatabaseProxy:
     """Forwards bytes from 127.0.0.1 to a port of 127.0.0.1, between `async with`.
 
     While it swallows, nothing gets through, and no connection is closed: as behind a firewall that
-    forgot a connection, or a cable that was pulled. What was under way arrives when it flows again.
+    forgot a connection, or an unplugged cable. Bytes under way arrive when it forwards again.
     """
 
     def __init__(self, target: int) -> None:
@@ -49,13 +49,13 @@ class DatabaseProxy:
             writer.transport.abort()
 
     def swallow(self, *, answers_only: bool = False) -> None:
-        """Let nothing through, or nothing that PostgreSQL answers."""
+        """Forward nothing, or nothing that PostgreSQL answers."""
         if not answers_only:
             self._up.clear()
         self._down.clear()
 
     def flow(self) -> None:
-        """Let everything through again."""
+        """Forward everything again."""
         self._up.set()
         self._down.set()
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 #: Workers whose journal is on PostgreSQL.
 KIND = Kind(run_postgres, read_postgres)
-#: What happens to a message in fifty, besides what happens to the workers and the database.
+#: The fate of one message in fifty, besides the acts on the workers and the database.
 FAULTS = ("stores_close", "loses_close", "refuses_429_absent")
 SEED = 7
 #: Bytes for the tables, and for less than 1,500 messages.
@@ -41,7 +41,7 @@ _ROOM = 500_000
 async def _places(
     server: PostgresServer, folder: Path, *, small: bool = False, **more: object
 ) -> AsyncIterator[tuple[Work, Store, DatabaseProxy]]:
-    """Give a batch in a new database, the server that it goes to, and what stands before PostgreSQL.
+    """Give a batch in a new database, the server that it goes to, and the proxy before PostgreSQL.
 
     Args:
         server: The server of the database.
@@ -73,7 +73,7 @@ async def kills(server: PostgresServer, folder: Path, size: float) -> Result:
 
 
 async def resends(server: PostgresServer, folder: Path, size: float) -> Result:
-    """Kill workers of a batch that sends again what is unknown: each copy is told."""
+    """Kill workers of a batch that resends unknown messages: each copy is reported."""
     more = {"messages": _many(size, 3_000), "channels": 32, "parts": 8, "resume": "resend"}
     async with _places(server, folder, **more) as (work, store, _):
         act = acts.kills(_many(size, 20))
@@ -100,7 +100,7 @@ async def frozen(server: PostgresServer, folder: Path, size: float) -> Result:
     """Stop a worker with SIGSTOP until the others have taken over, and continue it."""
     more = {"messages": _many(size, 3_000), "channels": 32, "parts": 8}
     async with _places(server, folder, **more) as (work, store, _):
-        # The full storm waits until PostgreSQL ends the frozen session by itself, as it does in life.
+        # The full storm waits until PostgreSQL ends the frozen session by itself, as in production.
         take_over = None if size == 1 else acts.end_sessions_of(server)
         act = acts.frozen(take_over)
         return await run(KIND, work, store, act, within=180 + 300 * size)
@@ -115,7 +115,7 @@ async def swallowed(server: PostgresServer, folder: Path, size: float) -> Result
 
 
 async def swallowed_answers(server: PostgresServer, folder: Path, size: float) -> Result:
-    """Swallow what PostgreSQL answers: it commits, and nobody is told."""
+    """Swallow the answers of PostgreSQL: it commits, and no worker learns of it."""
     more = {"messages": _many(size, 3_000), "channels": 32, "parts": 8}
     async with _places(server, folder, **more) as (work, store, proxy):
         seconds = 8.0 if size == 1 else 0.5

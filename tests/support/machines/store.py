@@ -1,4 +1,4 @@
-"""The Twake that all workers send to: it remembers which message it stored, in which order."""
+"""The Twake that all workers send to: it remembers each stored message, in order."""
 
 from __future__ import annotations
 

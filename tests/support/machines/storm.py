@@ -1,4 +1,4 @@
-"""A batch under disturbances: the workers send it to the end, and what they said is compared."""
+"""A batch under disturbances: the workers send it to the end, and their reports are compared."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @attrs.frozen
 class Kind:
-    """How workers send: what each of them runs, and where their journal is read."""
+    """How workers send: the function that each of them runs, and where their journal is read."""
 
     run: Callable[[Work, str], None]
     entries: Callable[[Work], Iterable[JournalEntry]]
@@ -56,7 +56,7 @@ class Storm:
     store: Store
     within: float
     continued: list[int] = attrs.field(factory=list, init=False)
-    """How many messages were stored when a frozen worker went on; for each such worker."""
+    """The number of stored messages when a frozen worker went on; for each such worker."""
 
     async def until_stored(self, count: int) -> None:
         """Wait until the server has stored so many messages, or the batch is over."""
@@ -100,7 +100,7 @@ async def run(
         kind: How the workers send.
         work: The batch.
         store: The server that they send to.
-        acts: What is done to them meanwhile.
+        acts: The acts on them meanwhile.
         workers: How many there are at a time.
         within: Seconds that it may take; TimeoutError after that.
 
@@ -132,7 +132,7 @@ def _told(entries: Mapping[str, JournalEntry]) -> frozenset[str]:
 
 
 def read_reports(work: Work) -> list[dict[str, Any]]:
-    """Return what all workers wrote down, in the order of time."""
+    """Return the reports of all workers, in the order of time."""
     found: list[dict[str, Any]] = []
     for path in sorted(work.folder.glob("*.reports")):
         found += map(json.loads, path.read_text().splitlines())

@@ -1,4 +1,4 @@
-"""The journal, the server and the reports beside each other. Pure."""
+"""Compare the journal, the server and the reports. Pure."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ if TYPE_CHECKING:
 
 @attrs.frozen
 class Found:
-    """What is known of a batch when it is over."""
+    """The facts about a batch when it is over."""
 
     expected: Mapping[str, str]
     """The channel of each key."""
     stored: Sequence[tuple[str, str]]
-    """What the server stored, in its order: channel and key."""
+    """The messages that the server stored, in its order: channel and key."""
     journal: Mapping[str, str | None]
     """The outcome of each key; None: in flight."""
     reports: Sequence[Mapping[str, Any]]
-    """What the workers reported, in the order of time."""
+    """The reports of the workers, in the order of time."""
     is_ordered: bool = True
-    """Whether the order of each channel is kept: what is sent again comes after later messages."""
+    """Whether the order of each channel is kept: a resent message comes after later messages."""
     told: frozenset[str] = frozenset()
-    """The keys of which a second copy is allowed: it was asked for, and the journal tells it."""
+    """The keys of which a second copy is allowed: it was requested, and the journal shows it."""
     continued: Sequence[int] = ()
-    """How many messages were stored when a frozen worker went on; for each such worker."""
+    """The number of stored messages when a frozen worker went on; for each such worker."""
 
     @property
     def copies(self) -> Counter[str]:
@@ -38,16 +38,16 @@ class Found:
 
 @attrs.frozen
 class Verdict:
-    """What is wrong, and the figures."""
+    """The contradictions and the figures."""
 
     wrong: list[str]
     doubled: int
     out_of_order: int
     lost: int
-    """How many are not stored, though the journal does not say so."""
+    """The number of messages that are not stored, though the journal does not say so."""
     unknown: int
     unknown_stored: int
-    """How many of the unknown were stored."""
+    """The number of unknown messages that were stored."""
     inherent: int
     """How many frozen workers sent a message of unknown outcome when they went on: one each, which
     had been checked in the instant before. `docs/howto/many-machines.md` tells of it."""
@@ -133,7 +133,7 @@ def _against_reports(found: Found, copies: Counter[str]) -> Iterable[str]:
 
 
 def _against_said(said: Sequence[str], outcome: str | None, copies: int) -> str:
-    """Return what is wrong with the reports of one message, in the order of time."""
+    """Return the contradictions in the reports of one message, in the order of time."""
     if not said:
         return "nobody reported it"
     # A worker that was killed or taken over may have read an answer that its journal never got.
@@ -141,8 +141,8 @@ def _against_said(said: Sequence[str], outcome: str | None, copies: int) -> str:
         return "the last report is another"
     if "DELIVERED" in said and not copies:
         return "nothing was stored"
-    # A refused message may be sent again by whoever takes the partition over. What one worker
-    # reports as not sent, no other may send.
+    # Another worker that takes the partition over may send a refused message again. A message that
+    # one worker reports as not sent, no other may send.
     if copies and ("NOT_SENT" in said or said[-1] == "REFUSED"):
         return "it was stored"
     return ""

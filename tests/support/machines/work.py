@@ -1,4 +1,4 @@
-"""What one worker does, and what it writes down of it; each is a process of its own.
+"""The work and the reports of one worker; each worker is a process of its own.
 
 A worker's batch is the same one each time that it is started: message `n` goes to the channel
 `n % channels`, its text and its key are its number, and its partition follows from its channel.
@@ -30,13 +30,13 @@ class Work:
     """The batch that all workers share, and how they send it."""
 
     url: str
-    """The server's."""
+    """The address of the server."""
     folder: Path
-    """Where the workers write their reports."""
+    """The folder for the reports of the workers."""
     conninfo: str = ""
-    """How the workers reach the database."""
+    """The connection string with which the workers reach the database."""
     journal: str = ""
-    """How the journal is read when all is over."""
+    """The connection string for the journal when all is over."""
     database: str = ""
     """The name of the database."""
     messages: int = 200
@@ -63,13 +63,13 @@ class Work:
         return {self.key(number): self.channel(number) for number in range(self.messages)}
 
     def drafts(self, part: int) -> Iterator[MessageDraft]:
-        """Make the drafts of a partition, whatever the journal thinks of channels."""
+        """Make the drafts of a partition, without regard to the channels of the journal."""
         for number in range(self.messages):
             if number % self.channels % self.parts == part:
                 yield MessageDraft(self.channel(number), self.key(number))
 
     def drafts_of(self, journal: PostgresJournal) -> Callable[[int], Iterator[MessageDraft]]:
-        """Return what makes the drafts of a partition of the journal."""
+        """Return a function that makes the drafts of a partition of the journal."""
 
         def drafts(part: int) -> Iterator[MessageDraft]:
             for number in range(self.messages):
@@ -107,7 +107,7 @@ class Reports:
         os.close(self._file)
 
     def write(self, delivery: Delivery) -> None:
-        """Write down what a delivery says."""
+        """Write down the contents of a delivery."""
         error, message = delivery.error, delivery.message
         self.note(
             key=delivery.key,
@@ -129,10 +129,10 @@ def key_of(draft: MessageDraft) -> str:
 
 
 def run_sqlite(work: Work, name: str) -> None:
-    """Take whatever partition is free, each with a journal of its own in the folder.
+    """Take any free partition, each with a journal of its own in the folder.
 
-    What one machine can do without PostgreSQL: it shows that the storms and the verdict are right
-    about workers that are.
+    One machine can do this without PostgreSQL: it shows that the storms and the verdict are right
+    about workers that are right.
     """
     asyncio.run(_run_sqlite(work, name))
 
@@ -183,7 +183,7 @@ async def _run_postgres(work: Work, name: str) -> int:
                 ):
                     reports.write(delivery)
             except JournalError as exc:
-                # As a service does: it ends, and is started again.
+                # A service does the same: it ends, and is started again.
                 with (work.folder / f"{name}.error").open("w") as file:
                     file.write(f"{exc.reason}: {exc}")
                 return 75

@@ -1,4 +1,4 @@
-"""Where PostgreSQL's programs are, and as which user they can run.
+"""Where PostgreSQL's programs are, and the user who can run them.
 
 They are looked for in this order:
 
@@ -7,7 +7,7 @@ They are looked for in this order:
    for Linux and macOS;
 3. the system's: on `PATH`, or where Debian puts it.
 
-PostgreSQL refuses to run as root, as which containers and CI run tests. Then it runs as another user
+PostgreSQL refuses to run as root, the user of containers and CI. Then it runs as another user
 of the system, `postgres` or `nobody`. That user cannot read a package in root's home: the programs
 are copied where it can.
 """
@@ -34,13 +34,13 @@ _DEBIAN = Path("/usr/lib/postgresql")
 
 @attrs.frozen
 class Programs:
-    """PostgreSQL's programs, and who runs them."""
+    """PostgreSQL's programs, and the user who runs them."""
 
     folder: Path
-    """`initdb` and `postgres` are in it."""
+    """The folder of `initdb` and `postgres`."""
     version: int
     user: Any = None
-    """The entry in the user database of who runs them; None: the user who runs the tests."""
+    """The user who runs them, from the user database; None: the user who runs the tests."""
 
     def command(self, name: str) -> str:
         """Return the path of a program."""
@@ -60,7 +60,7 @@ class Programs:
 
 
 def find_programs(scratch: Path) -> Programs | str:
-    """Return the programs, or why there are none.
+    """Return the programs, or the reason why there are none.
 
     Args:
         scratch: A folder for copies of the programs, which any user can read.

@@ -1,4 +1,4 @@
-"""Ends a server when the tests that started it have ended, also if they were killed.
+"""Ends a server when the tests that started it have ended, even if they were killed.
 
 It is a program of its own: it reads from a pipe that nobody writes to, until the tests are gone.
 """
@@ -12,7 +12,7 @@ from pathlib import Path
 
 
 def main(folder: str) -> None:
-    """Wait for the end of the tests; then end what still runs on the folder, and delete it."""
+    """Wait for the end of the tests; then end all processes that use the folder, and delete it."""
     sys.stdin.buffer.read()
     try:
         pid = int(Path(folder, "data", "postmaster.pid").read_text().split()[0])

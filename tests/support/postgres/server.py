@@ -30,7 +30,7 @@ USER = "postgres"
 GUARDED, PASSWORD = "guarded", "correct-horse"
 _STARTS = 60.0
 
-# What a commit promises is as in a server of production: `fsync` and `synchronous_commit` stay on.
+# A commit promises the same as in a server of production: `fsync` and `synchronous_commit` stay on.
 _SETTINGS = """
 listen_addresses = '127.0.0.1'
 unix_socket_directories = ''
@@ -109,7 +109,7 @@ class PostgresServer:
         self._end(signal.SIGINT)
 
     def crash(self) -> None:
-        """Kill all processes of the server: what is not in its log of commits is lost."""
+        """Kill all processes of the server: data that is not in its log of commits is lost."""
         assert self._running is not None
         children = psutil.Process(self._running.pid).children(recursive=True)
         self._end(signal.SIGKILL)
@@ -154,7 +154,7 @@ class PostgresServer:
 
     @contextlib.contextmanager
     def read_only(self) -> Iterator[None]:
-        """Be a standby meanwhile, which refuses all writes; both changes end all sessions."""
+        """Make it a standby meanwhile, which refuses all writes; both changes end all sessions."""
         self.stop()
         (self.data / "standby.signal").touch()
         self.programs.give(self.data / "standby.signal")
@@ -223,7 +223,7 @@ def _programs(scratch: Path) -> Programs:
 
 
 def _start_reaper(folder: Path) -> subprocess.Popen[bytes]:
-    """Start what ends the server if these tests are killed."""
+    """Start a process that ends the server if these tests are killed."""
     program = Path(__file__).with_name("reaper.py")
     return subprocess.Popen(
         [sys.executable, "-S", str(program), str(folder)],

@@ -1,4 +1,4 @@
-"""What the server does to a request: tables of acts with their weights.
+"""The acts of the server on a request: tables of acts with their weights.
 
 A plain act stores the request or not, and gives one whole answer, after which the connection goes
 on. A rough act breaks off, or hangs. An odd act sends unsolicited answers, or sends them twice or
@@ -163,7 +163,7 @@ def _silent_then_stores(connection: Connection, asked: Asked) -> None:
 
 
 def _send_then(data: Callable[[bytes], bytes], end: str) -> Callable[[Connection, Asked], None]:
-    """Send what begins like an answer; then close, reset or fall silent."""
+    """Send the beginning of an answer; then close, reset or fall silent."""
 
     def do(connection: Connection, asked: Asked) -> None:
         connection.spoil(data(good_body(asked)))
@@ -185,7 +185,7 @@ def _cut_chunks(body: bytes) -> bytes:
 
 
 def _drips(connection: Connection, asked: Asked) -> None:
-    """Send a good answer byte by byte, behind so much white space that it never comes."""
+    """Send a good answer byte by byte, behind so much white space that it never arrives whole."""
     body = b" " * 1_000_000 + good_body(asked)
     connection.spoil(whole(b"", length=len(body)))
     connection.drip(body)
@@ -200,7 +200,7 @@ def _endless(piece: bytes, start: bytes) -> Callable[[Connection, Asked], None]:
 
 
 def _good_closing(form: Callable[[bytes], bytes], end: str, *, after: float = 0.0) -> Callable:
-    """Give the good answer and end the connection, or break it with what comes next on it."""
+    """Give the good answer and end the connection, or break it with the next bytes on it."""
 
     def do(connection: Connection, asked: Asked) -> None:
         connection.say(says.good(asked, form(good_body(asked))))

@@ -13,7 +13,7 @@ __all__ = ["read_request"]
 
 
 def read_request(head: bytes, document: dict[str, Any], server: Server) -> Asked:
-    """Return what a request asks for; the server mints the id of a new message."""
+    """Return the content of a request; the server mints the id of a new message."""
     message = document["message"]
     kind = _kind(head, message)
     target = message.get("ephemeral_id" if kind == "ephemeral" else "id") or ""

@@ -1,4 +1,4 @@
-"""The sends of one phase of a storm, and what each of them claims."""
+"""The sends of one phase of a storm, and the claim of each."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LONG = "x" * 300_000
 
 @attrs.frozen
 class Phase:
-    """One session, and how it is used."""
+    """One session, and the way to use it."""
 
     transport: Literal["httpx", "httpx2", "fast"]
     workers: int
@@ -35,7 +35,7 @@ class Phase:
 
     @property
     def deadline(self) -> float:
-        """Seconds for one send: what hangs ends only with it."""
+        """Seconds for one send: one that hangs ends only with it."""
         return {1: 0.15, 10: 0.4}.get(self.workers, 0.8)
 
     def session(self, port: int, on_attempt: Callable[[Attempt], object]) -> TwakeSession:
@@ -59,7 +59,7 @@ class Phase:
 
 
 class Sends(Protocol):
-    """What a storm needs of a session."""
+    """The part of a session that a storm uses."""
 
     async def send(
         self, draft: MessageDraft, *, group_id: str, deadline: float | None = None
@@ -74,7 +74,7 @@ class Sends(Protocol):
 
 @attrs.define
 class Storm:
-    """Sends, and keeps what is claimed. The group of each request is its send's token."""
+    """Sends, and keeps the claims. The group of each request is its send's token."""
 
     twake: Sends
     phase: Phase
@@ -85,7 +85,7 @@ class Storm:
     """The attempts of sends that are cancelled, by their front_id."""
 
     def saw(self, attempt: Attempt) -> None:
-        """Record an attempt of a send that may be cancelled: nothing else tells its outcome."""
+        """Record an attempt of a send that may be cancelled: its outcome comes only here."""
         if attempt.front_id in self.watched:
             self.watched[attempt.front_id].append(attempt)
 
@@ -140,7 +140,7 @@ class Worker:
         elif self.storm.hot is not None and draw > 0.96:
             await self._edit(token, self.storm.hot)
         elif self.mine and draw < 0.12:
-            # Of the message just created, more often than not.
+            # More often than not, of the message just created.
             await self._edit(token, self.mine[-1 if draw < 0.08 else 0])
         elif self.mine and draw < 0.16:
             await self._remove(token)
@@ -152,7 +152,7 @@ class Worker:
             await self._create(token)
 
     def _text(self) -> str:
-        # A long one leaves in pieces, and so may be answered before all of it was read.
+        # A long one leaves in pieces, and may be answered before all of it was read.
         return LONG if self.chance.random() < 0.002 else self.chance.choice(TEXTS)
 
     async def _create(self, token: str) -> None:
@@ -160,7 +160,7 @@ class Worker:
         if front_id is None and self.chance.random() < 0.15:
             front_id = self.front_id = f"mine-{token}"
         draft = MessageDraft("c", self._text(), front_id=front_id)
-        # A short time ends while the send waits for a connection, or connects, or anywhere.
+        # A short time ends while the send waits for a connection, while it connects, or later.
         hasty = self.chance.random() < 0.03
         deadline = self.chance.uniform(0, 0.01) if hasty else None
         sending = self.storm.twake.send(draft, group_id=token, deadline=deadline)
@@ -205,7 +205,7 @@ class Worker:
         return message
 
     async def _cancelled(self, token: str) -> None:
-        """Cancel a send: what is certain then, only the observer is told."""
+        """Cancel a send: only the observer learns what is certain then."""
         attempts = self.storm.watched[token] = []
         draft = MessageDraft("c", self._text(), front_id=token)
         sending = self._claim(token, "create", self.storm.twake.send(draft, group_id=token))

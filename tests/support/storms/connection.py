@@ -1,4 +1,4 @@
-"""One connection of the storm's server: bytes in, parsed by hand; answers out, each accounted for."""
+"""One connection of the storm's server: bytes in, parsed by hand; answers out, each recorded."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _EARLY_413 = REFUSALS["413"].replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\
 LATE = 0.02
 #: Bytes that leave in one segment.
 _SEGMENT = 32_768
-#: What may befall a request before it was read: where, in the head or beyond it, and what.
+#: The fate of a request before it was read: where, in the head or beyond it, and which act.
 _EARLY = (
     (1, "close"),
     (40, "close"),
@@ -61,7 +61,7 @@ class Connection(asyncio.BufferedProtocol):
         self.piece = b""
         self.full = False
 
-    # What asyncio calls.
+    # Methods that asyncio calls.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
@@ -181,7 +181,7 @@ class Connection(asyncio.BufferedProtocol):
                 self.server.store(asked)
             act.do(self, asked)
 
-    # What acts do.
+    # Methods that acts call.
 
     def answer_of(self, asked: Asked, act: Plain) -> Said:
         """Store the request if the act does, and return its answer, not yet sent."""
@@ -192,7 +192,7 @@ class Connection(asyncio.BufferedProtocol):
         return said
 
     def say(self, *answers: Said) -> None:
-        """Send answers in one segment; all but the first are surely seen with it."""
+        """Send answers in one segment; the client certainly sees all but the first with it."""
         if not self.alive or not answers:
             return
         data = b"".join(said.data for said in answers)
@@ -211,7 +211,7 @@ class Connection(asyncio.BufferedProtocol):
             self.later(0.001, self._write, extra.data[half:])
 
     def say_seen(self, said: Said) -> None:
-        """Send an answer while the client sends nothing, so that it surely sees it."""
+        """Send an answer while the client sends nothing, so that it certainly sees it."""
         self.stream.say(said, seen=True)
         self.transport.write(said.data)
 
@@ -238,12 +238,12 @@ class Connection(asyncio.BufferedProtocol):
             self.transport.write(data)
 
     def spoil(self, data: bytes) -> None:
-        """Send what is no whole answer."""
+        """Send bytes that are no whole answer."""
         self.stream.spoil()
         self._write(data)
 
     def stick(self) -> None:
-        """Take no more notice of what the client sends."""
+        """Ignore further bytes of the client."""
         self.stuck = True
 
     def close(self) -> None:

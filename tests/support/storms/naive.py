@@ -1,6 +1,6 @@
 """A client as one would write it first: by status, and each connection used again after any answer.
 
-It exists so that a storm is seen to find what it is there to find.
+It shows that a storm finds the mistakes that it looks for.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ SAVE, REMOVE = "/api/v1/messages/save", "/api/v1/messages/remove"
 
 @attrs.define
 class NaiveClient:
-    """Takes any 3xx and 4xx, and any refusal in a last line, for one; looks at no id of an edit."""
+    """Takes any 3xx and 4xx, and any refusal in a last line, for one; ignores the id of an edit."""
 
     port: int
     seconds: float
@@ -82,7 +82,7 @@ class NaiveClient:
 
     async def _ask(self, path: str, document: dict[str, Any]) -> dict[str, Any]:
         try:
-            # Not in the time limit: asyncio loses a socket that is cancelled while it connects.
+            # Outside the time limit: asyncio loses a socket that is cancelled while it connects.
             streams = self.free.pop() if self.free else await self._connect()
         except OSError as exc:
             raise NotSentError("no connection", reason="connect") from exc

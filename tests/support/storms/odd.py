@@ -1,4 +1,4 @@
-"""Answers twice, late, unasked for, or to another request; and which act befalls a request."""
+"""Answers twice, late, unsolicited, or to another request; and the act on each request."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _doubled(place: str, times: int = 1) -> Odd:
 
 
 def _first_answer(connection: Connection, asked: Asked, draw: int) -> Said:
-    """Return an answer of before to the message that the request is about, where there is one."""
+    """Return an earlier answer to the message that the request is about, where there is one."""
     return connection.server.answers_about.get(asked.target) or _earlier(connection, asked, draw)
 
 
@@ -45,7 +45,7 @@ def _earlier(connection: Connection, asked: Asked, draw: int) -> Said:
 
 
 def _last(connection: Connection, asked: Asked, draw: int) -> Said:
-    """Return the answer before on this connection."""
+    """Return the previous answer on this connection."""
     return connection.last or _earlier(connection, asked, draw)
 
 
@@ -92,7 +92,7 @@ def _strayed(kind: str, place: str) -> Odd:
 
 
 def _off_by_one(kind: str) -> Odd:
-    """Give each request of the connection the answer to the one before, from now on."""
+    """From now on, give each request of the connection the answer to the previous one."""
 
     def do(connection: Connection, asked: Asked, own: Plain, draw: int) -> None:
         first = _STRAYS[kind](connection, asked, draw)
@@ -104,7 +104,7 @@ def _off_by_one(kind: str) -> Odd:
 
 
 def _crossed(connection: Connection, asked: Asked, own: Plain, draw: int) -> None:
-    """Give the answers to two requests on two connections to each other."""
+    """Swap the answers to two requests on two connections."""
     said = connection.answer_of(asked, own)
     server = connection.server
     other, server.crossing = server.crossing, None
@@ -123,7 +123,7 @@ def _uncrossed(connection: Connection, said: Said) -> None:
 
 
 def _repeated(connection: Connection, asked: Asked, own: Plain, draw: int) -> None:
-    """Do as a gateway that sends a POST once more, whose last answer alone is seen."""
+    """Do as a gateway that sends a POST once more and shows only the last answer."""
     connection.server.store(asked)
     asked.excuses.add("repeated")
     connection.say(connection.answer_of(asked, GOOD if own.say is not says.refusal else own))
@@ -145,7 +145,7 @@ ODD_REPEATED = [Odd("repeated by a gateway", _repeated)]
 
 # --- what befalls a request --------------------------------------------------------------------
 
-#: Shares of 4,096, for each list of acts as a whole; what is left is good.
+#: Shares of 4,096, for each list of acts as a whole; the rest is good.
 _OWN_SHARES: list[tuple[int, Sequence[Act]]] = [
     (500, acts.GOOD_FORMS),
     (250, acts.REFUSING),
@@ -194,7 +194,7 @@ def _pick(table: list[tuple[Act, ...]], draw: int) -> Act:
 
 
 def choose(seed: int, token: str, attempt: int) -> tuple[Act, Plain, int]:
-    """Return what befalls an attempt: always the same for the same seed and send.
+    """Return what acts on an attempt: always the same for the same seed and send.
 
     The act, a plain act for an odd one to take as the request's own, and a number to draw from.
     """

@@ -1,4 +1,4 @@
-"""A whole storm: phase after phase against one server, and each claim beside the truth."""
+"""A whole storm: phase after phase against one server, and each claim compared with the truth."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ TRANSPORTS: tuple[Literal["httpx", "httpx2", "fast"], ...] = ("httpx", "httpx2",
 SHAPES = ((1, 1, 15), (10, 10, 30), (10, 3, 10), (100, 100, 30), (100, 8, 15))
 #: Sends of one phase at the most: the server remembers each of them until it is compared.
 _LARGEST = 20_000
-#: How many contradictions are kept, and how many are printed.
+#: The number of contradictions that are kept, and the number that are printed.
 _KEPT, _PRINTED = 1_000, 20
-#: What made a wrong claim inherent, for a person.
+#: The cause of an inherent wrong claim, for a person.
 _EXCUSES = {
     "refusal": "a foreign refusal",
     "later": "a foreign 429",
@@ -53,11 +53,11 @@ def phases(sends: int, seed: int) -> list[Phase]:
             # Differences of rounded sums: no send is lost by rounding.
             mine = sends * (begun + share) // whole - sends * begun // whole
             begun += share
-            # As many as make three, where that is no less than 500 and no more than the largest.
+            # As many as make three, if that is no less than 500 and no more than the largest.
             count = max(1, min(3, mine // 500), math.ceil(mine / _LARGEST))
             for part in range(count):
                 size = mine * (part + 1) // count - mine * part // count
-                # Two of three keep the default policy; the last one sends again.
+                # Two of three keep the default policy; the last one resends.
                 policy: Any = "resend" if len(found) % 3 == 2 else "default"
                 number = seed * 10_000 + len(found)
                 found.append(Phase(transport, workers, connections, policy, size, number))
@@ -66,7 +66,7 @@ def phases(sends: int, seed: int) -> list[Phase]:
 
 @attrs.define
 class Result:
-    """What a storm came to."""
+    """The result of a storm."""
 
     sends: Counter[str] = attrs.field(factory=Counter)
     outcomes: Counter[str] = attrs.field(factory=Counter)
@@ -77,9 +77,9 @@ class Result:
     breaches: int = 0
     first_breaches: list[str] = attrs.field(factory=list)
     left_open: int = 0
-    """Connections that a closed session had not closed."""
+    """The number of connections that a closed session had not closed."""
     failures: list[str] = attrs.field(factory=list)
-    """What went wrong in the server itself."""
+    """The failures in the server itself."""
 
     @property
     def good(self) -> bool:
@@ -87,7 +87,7 @@ class Result:
         return not (self.contradicted or self.breaches or self.left_open or self.failures)
 
     def add(self, phase: Phase, claims: dict[str, Any], memory: dict[str, Any]) -> None:
-        """Compare a phase's claims with what the server remembers of them."""
+        """Compare a phase's claims with the memory of the server."""
         self.sends[phase.transport] += len(claims)
         self.acted.update(memory["acted"])
         self.breaches += memory["breaches"]
@@ -117,7 +117,7 @@ def _history(where: str, token: str, claim: Any, what: str, truths: list[Truth])
 
 
 class Control:
-    """The connection over which the server is told what to do.
+    """The connection for commands to the server.
 
     It blocks the event loop, so that what the server does meanwhile is seen by a client that
     looks at its connection before it writes, and by no other.
@@ -188,7 +188,7 @@ async def _server() -> AsyncIterator[tuple[int, Control]]:
 async def run(
     plan: list[Phase], *, make: Make = _session, tell: Callable[[str], object] = lambda _: None
 ) -> Result:
-    """Run all phases against one server process and return what they came to."""
+    """Run all phases against one server process and return the result."""
     result = Result()
     async with _server() as (port, control):
         for number, phase in enumerate(plan, 1):
@@ -200,7 +200,7 @@ async def run(
 
 
 def report(result: Result, seconds: float) -> str:
-    """Return the figures, and the history of what is wrong."""
+    """Return the figures, and the history of the contradictions."""
     cpu = {who: resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)}
     client, server = (used.ru_utime + used.ru_stime for used in cpu.values())
     seen = result.acted.keys() & odd.names()

@@ -1,4 +1,4 @@
-"""Whole answers as bytes, and what each of them says."""
+"""Whole answers as bytes, and the meaning of each."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .stream import Asked, Said
 
 JSON = b"application/json; charset=utf-8"
 HTML = b"text/html; charset=UTF-8"
-#: Statuses by which alone REFUSED is said: the server sends them only where nothing is stored.
+#: Statuses that mean REFUSED by themselves: the server sends them only if nothing is stored.
 REFUSING = (401, 407, 411, 413, 414, 431)
 #: Statuses of a gateway, which may come after the server stored the message.
 GATEWAY = (
@@ -61,7 +61,7 @@ def _dumped(value: Any) -> bytes:
 
 
 def good_body(asked: Asked, **changed: Any) -> bytes:
-    """Return the JSON of the good answer to a request, its id or front_id changed perhaps."""
+    """Return the JSON of the good answer to a request, perhaps with another id or front_id."""
     ident = changed.get("id", asked.id)
     if asked.kind == "remove":
         return b'{"result":{"channel_id":"c","id":%b},"_cookies":[]}' % _dumped(ident)
@@ -114,7 +114,7 @@ _NODE = b'{"statusCode":%d,"error":"X","message":"Y"}'
 
 
 def _refusals() -> dict[str, bytes]:
-    """Return all that refuses by its own words, and by the few statuses that prove it."""
+    """Return all answers that refuse by their words, or by one of the statuses that prove it."""
     found = {f"words {n}": whole(words) for n, words in enumerate(WORDS)}
     for number, words in enumerate(WORDS):
         found[f"words {number} after warnings"] = whole(WARNING * 2 + words, kind=HTML)
@@ -150,13 +150,13 @@ def _location(status: int, target: bytes) -> bytes:
 
 
 def _gateways() -> dict[str, bytes]:
-    """Return what gateways say in place of an answer, whatever the server did."""
+    """Return the answers of gateways in place of the server's, whatever the server did."""
     found = {f"a gateway's {s}": whole(page(b"%d" % s), s, HTML) for s in GATEWAY}
     found["a gateway's 304"] = whole(b"", 304, HTML, length=-1)
     for status in (301, 302, 303, 307, 308):
         found[f"{status} elsewhere"] = _location(status, b"https://sorry.example/")
         found[f"{status} to a path"] = _location(status, b"/50x.html")
-    # Only 301 and 308 to https at the same host and path are said before forwarding.
+    # Only 301 and 308 to https at the same host and path come before forwarding.
     same = b"https://127.0.0.1/api/v1/messages/save"
     found |= {f"{status} to https": _location(status, same) for status in (302, 303, 307)}
     forbidden = b'{"error":"forbidden"}'
@@ -168,7 +168,7 @@ def _gateways() -> dict[str, bytes]:
     return found
 
 
-#: What is no line of PHP's, so that a refusal behind it proves nothing.
+#: Lines that PHP does not write, so that a refusal behind them proves nothing.
 _JUNK = {
     "a page": page(b"Welcome") + b"\n",
     "words": b"upstream answered:\n",
@@ -214,7 +214,7 @@ def _others() -> dict[str, bytes]:
     return found
 
 
-#: All that says nothing for sure, by name.
+#: All answers that prove nothing, by name.
 OTHERS = _gateways() | _unproven_words() | _others()
 
 

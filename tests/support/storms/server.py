@@ -17,12 +17,12 @@ from . import odd
 from .connection import LATE, Connection
 from .stream import Asked, Said
 
-#: What is kept of requests that should not have come on their connection.
+#: The facts that are kept of requests that should not have come on their connection.
 _KEPT = 20
 
 
 class Server:
-    """What was asked, what was done to it, and what stands in the channel."""
+    """The requests, the acts on them, and the messages of the channel."""
 
     def __init__(self) -> None:
         self.buffer = memoryview(bytearray(1 << 18))
@@ -47,7 +47,7 @@ class Server:
         self.failures: list[str] = []
 
     async def listen(self) -> None:
-        """Accept connections, on the port of before if there was one."""
+        """Accept connections, on the earlier port if there was one."""
         loop = asyncio.get_running_loop()
         self.listener = await loop.create_server(
             self._connect, "127.0.0.1", self.port, backlog=4096, reuse_address=True
@@ -58,7 +58,7 @@ class Server:
         self.accepted += 1
         return Connection(self, self.accepted)
 
-    # What connections call.
+    # Methods that connections call.
 
     def new_id(self) -> str:
         """Return an id in the form of the real server's."""
@@ -76,7 +76,7 @@ class Server:
         self.front_of[asked.id] = asked.front_id
 
     def remember(self, said: Said) -> None:
-        """Keep a good answer, to give it again where nobody asks for it."""
+        """Keep a good answer, to send it again unsolicited."""
         if said.says == "good":
             self.recent.append(said)
             self.answers_about.setdefault(said.id, said)
@@ -93,7 +93,7 @@ class Server:
         if connection.stream.breach:
             self.breaches.append(connection.stream.breach)
 
-    # What the control connection calls.
+    # Methods that the control connection calls.
 
     def stray(self, draw: int) -> int:
         """Put unsolicited answers on about half of the idle connections."""
@@ -125,7 +125,7 @@ class Server:
         await self.listen()
 
     async def end(self) -> dict[str, Any]:
-        """Return what is remembered, when all connections are gone."""
+        """Return the memory, when all connections are gone."""
         if self.hears is not None:
             await self.hears
         left = await self._left_open()

@@ -1,4 +1,4 @@
-"""What one connection carried, as its server sees it: which request reads which answer.
+"""The traffic of one connection, as its server sees it: which request reads which answer.
 
 Pure: no I/O. A client reads the answers of a connection in order, one for each request. So the
 server knows which answer each request gets, and whether a right client could tell that it is
@@ -14,7 +14,7 @@ import attrs
 
 Kind = Literal["create", "edit", "ephemeral", "remove"]
 Says = Literal["good", "refusal", "later", "other"]
-#: What made a wrong claim inherent: a foreign answer that reads so, or a gateway that repeats.
+#: The cause of an inherent wrong claim: a foreign answer that reads so, or a gateway that repeats.
 Excuse = Literal["refusal", "later", "good", "repeated"]
 
 
@@ -34,9 +34,9 @@ class Asked:
     copies: int = 0
     """How often it was stored or applied."""
     excuses: set[Excuse] = attrs.field(factory=set)
-    """What would make a wrong claim about it inherent."""
+    """The possible causes of an inherent wrong claim about it."""
     history: str = ""
-    """What was done to it, for a person."""
+    """The acts on it, for a person."""
 
 
 @attrs.frozen(eq=False)
@@ -49,7 +49,7 @@ class Said:
     about: Asked | None = None
     """The request that it answers; None for an unsolicited answer."""
     form: Literal["", "object", "result"] = ""
-    """What a good answer holds."""
+    """The content of a good answer."""
     id: str = ""
     front_id: str = ""
     content: Any = None
@@ -72,7 +72,7 @@ class Stream:
     number: int = 0
     requests: int = 0
     trusted: bool = True
-    """Whether all its answers proved their requests, and nothing else was seen for certain."""
+    """Whether all its answers proved their requests, and nothing else was certainly seen."""
     remembered: str = ""
     """The id that its last answer named."""
     breach: str = ""
@@ -82,11 +82,11 @@ class Stream:
 
     @property
     def idle(self) -> bool:
-        """Whether each request has its answer, and nothing more was said."""
+        """Whether each request has its answer, and nothing more was sent."""
         return not self._unanswered and not self._ahead
 
     def ask(self, asked: Asked) -> None:
-        """Take in a request that was read."""
+        """Record a request that was read."""
         self.requests += 1
         if self.requests > 1 and (wrong := self._wrong_reuse(asked)):
             asked.history += f", on a connection used again {wrong}"
@@ -100,11 +100,11 @@ class Stream:
             self._unanswered.append(asked)
 
     def say(self, said: Said, *, seen: bool = False) -> None:
-        """Take in an answer that is sent.
+        """Record an answer that is sent.
 
         Args:
             said: The answer.
-            seen: Whether the client surely sees it before it writes its next request.
+            seen: Whether the client certainly sees it before it writes its next request.
 
         """
         if self._unanswered:
@@ -113,7 +113,7 @@ class Stream:
             self._ahead.append((said, seen))
 
     def spoil(self) -> None:
-        """Take in that what was sent last is no whole answer."""
+        """Record that the last bytes are no whole answer."""
         self.trusted = False
         if self._unanswered:
             self._unanswered.popleft()
@@ -149,7 +149,7 @@ class Stream:
                 asked.history += f" of {said.about.token}"
             if self.trusted and not seen:
                 self._excuse(asked, said, fits=fits)
-        # Where an edit's answer shows other content, its connection is not used again.
+        # If an edit's answer shows other content, its connection is not used again.
         same = asked.kind != "edit" or said.content == asked.content
         self.trusted = self.trusted and fits and same and not seen and asked.kind != "remove"
         self.remembered = said.id if fits else ""

@@ -1,4 +1,4 @@
-"""A claim beside the truth: right, inherently wrong, or a contradiction. Pure."""
+"""A claim compared with the truth: right, inherently wrong, or a contradiction. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Outcome = Literal["DELIVERED", "REFUSED", "NOT_SENT", "UNKNOWN"]
 
 @attrs.frozen
 class Claim:
-    """What a send said of itself."""
+    """The claim of a send about itself."""
 
     kind: str
     outcome: Outcome
@@ -27,7 +27,7 @@ class Claim:
 
 @attrs.frozen
 class Truth:
-    """What the server knows of one request of a send."""
+    """The facts that the server knows about one request of a send."""
 
     copies: int
     excuses: frozenset[str] = attrs.field(converter=frozenset)
@@ -36,7 +36,7 @@ class Truth:
 
     @classmethod
     def read(cls, line: list[Any]) -> Truth:
-        """Return it from what came over the control connection."""
+        """Return it from the data of the control connection."""
         return cls(*line)
 
 
@@ -49,17 +49,17 @@ class Wrong:
     """The act of the server that makes it inherent; empty for a contradiction."""
 
 
-#: Which foreign answers make a claim, though wrong, the only one that a client can make.
+#: The foreign answers that force a client to make a wrong claim.
 _EXCUSES = {"REFUSED": ("refusal", "later", "repeated"), "NOT_SENT": ("later",)}
 
 
 def judge(
     claim: Claim, truths: list[Truth], *, resend: bool, left_over: Collection[str] = ()
 ) -> Wrong | None:
-    """Return what is wrong with a claim, or None.
+    """Return the problem of a claim, or None.
 
     Args:
-        claim: What the send said of itself.
+        claim: The claim of the send about itself.
         truths: What the server knows of its requests.
         resend: Whether the send was to be repeated after an unknown outcome.
         left_over: The ids of good answers that may have met a request which never came whole.
@@ -69,7 +69,7 @@ def judge(
     if claim.outcome == "DELIVERED" and (wrong := _not_there(claim, stored)):
         if any("good" in truth.excuses for truth in truths):
             return Wrong(wrong, "good")
-        # A new message's answer has to name its front_id, which no answer of before does.
+        # A new message's answer has to name its front_id, which no earlier answer does.
         lost = claim.kind in ("edit", "remove") and claim.id in left_over
         return Wrong(wrong, "unread" if lost else "")
     if claim.outcome in _EXCUSES and stored:
@@ -93,7 +93,7 @@ def _not_there(claim: Claim, stored: list[Truth]) -> str:
 
 
 def _copies(claim: Claim, stored: list[Truth], *, resend: bool) -> Wrong | None:
-    """Say what is wrong with more than one copy: that there is one, or that it is not told."""
+    """Return the problem of more than one copy: that there is one, or that it is not reported."""
     copies = sum(truth.copies for truth in stored)
     if copies < 2 or (resend and (claim.outcome != "DELIVERED" or claim.duplicated)):
         return None

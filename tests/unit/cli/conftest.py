@@ -1,4 +1,4 @@
-"""Fixtures of the command line: a sandbox to send to, a call in this process, files to send."""
+"""Fixtures of the command line: a sandbox to send to, calls in this process, files to send."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 @pytest.fixture(scope="module")
 def served():
-    """Serve one sandbox for the module, from a thread of its own."""
+    """Serve one sandbox for the module from its own thread."""
     from twake_async.sandbox import Sandbox
 
     with Sandbox() as sandbox:
@@ -18,7 +18,7 @@ def served():
 
 @pytest.fixture
 def sandbox(served, monkeypatch, tmp_path):
-    """Give the sandbox as new, with its credentials in the environment and nothing at home."""
+    """Give the sandbox in its first state; its credentials are in the environment, none at home."""
     from command_line import at_home
 
     served.reset()
@@ -31,7 +31,7 @@ def sandbox(served, monkeypatch, tmp_path):
 
 @pytest.fixture
 def cli(capsys):
-    """Run a command line in this process; the key is in nothing that it prints."""
+    """Run a command line in this process; check that its output does not show the key."""
     from command_line import KEY
 
     from twake_async.cli._commands import run

@@ -31,7 +31,7 @@ def v1():
 
 
 def run(sandbox, *arguments, **variables):
-    """Run a command on a sandbox; return its exit status, its output and its complaints."""
+    """Run a command on a sandbox; return its exit status, standard output and standard error."""
     env = environment() | sandbox.environment | {"no_proxy": "127.0.0.1"} | variables
     ran = CliRunner().invoke(twake_async, arguments, env=env, standalone_mode=False)
     status = ran.return_value if ran.exception is None else ran.exception
@@ -39,7 +39,7 @@ def run(sandbox, *arguments, **variables):
 
 
 def test_a_message_is_edited_and_removed(sandbox):
-    """By its id, which `send` printed."""
+    """They take the id that `send` printed."""
     channel = ("--channel", sandbox.channel_id)
     status, out, _ = run(sandbox, "send", *channel, "first")
     assert status == 0
@@ -79,7 +79,7 @@ def test_a_remove_that_is_refused(sandbox):
 
 
 def test_markdown_is_for_the_client_to_compile(v1):
-    """Both where it is sent and where it is edited."""
+    """It holds for `send` and for `edit`."""
     channel = ("--channel", v1.channel_id)
     message_id = run(v1, "send", *channel, "--markdown", "**hi**")[1].strip()
     assert "compile" in json.dumps(v1.messages()[0]["content"])
@@ -88,7 +88,7 @@ def test_markdown_is_for_the_client_to_compile(v1):
 
 
 def test_a_message_to_one_person(v1):
-    """Its channel is asked for; without a person or a channel nothing is sent."""
+    """The command asks for its channel; without a person or a channel nothing is sent."""
     status, out, err = run(v1, "send", "--to-user", ALICE, "only for you")
     assert (status, err) == (0, "")
     sent = v1.messages()[-1]
@@ -102,7 +102,7 @@ def test_a_message_to_one_person(v1):
 
 
 def test_the_channels_of_a_workspace(sandbox):
-    """One a line; over v1 those that a member sees."""
+    """There is one per line; over v1 they are the channels that a member sees."""
     who = () if sandbox.api == "node" else ("--user", ALICE)
     status, out, err = run(sandbox, "channels", *who)
     assert (status, err) == (0, "")
@@ -121,7 +121,7 @@ def test_over_v1_channels_are_those_of_a_person(v1):
 
 
 def test_who_a_user_is(sandbox):
-    """Name, full name and address."""
+    """The command prints the name, full name and address."""
     status, out, err = run(sandbox, "users", "get", ALICE)
     assert (status, out, err) == (0, "alice  Alice Martin  alice@example.org\n", "")
     status, out, _ = run(sandbox, "users", "get", ALICE, "--json")
@@ -129,7 +129,7 @@ def test_who_a_user_is(sandbox):
 
 
 def test_an_unknown_user(sandbox):
-    """Node says that there is none; v1 answers as a sick server does."""
+    """Node says that the user does not exist; v1 answers like a server that fails."""
     status, out, err = run(sandbox, "users", "get", "nobody", "--json")
     assert status == (2 if sandbox.api == "node" else 4)
     assert "knows no user" in err

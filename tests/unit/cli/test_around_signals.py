@@ -1,4 +1,4 @@
-"""Signals that end the commands around a message: what they say is certain, and nothing stays."""
+"""Signals that end the commands around a message: the text is certain, and no file stays."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def run(sandbox, *arguments):
 
 
 def ended(sandbox, number, reached, *arguments, times=1):
-    """Run a command that a signal ends; return its exit status, its output and its complaints."""
+    """Run a command that a signal ends; return its exit status, output and standard error."""
     variables = environment(**sandbox.environment)
     with subprocess.Popen(
         [*COMMAND, *arguments],
@@ -74,7 +74,7 @@ def asked(sandbox, path):
 @pytest.mark.parametrize("times", [1, 2])
 @pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
 def test_a_download_that_is_ended_leaves_nothing(sandbox, note, tmp_path, number, times):
-    """Not even the temporary file."""
+    """The temporary file is removed, too."""
     file_id = run(sandbox, "files", "put", str(note)).stdout.strip()
     folder = tmp_path / "to"
     folder.mkdir()
@@ -92,7 +92,7 @@ def test_a_download_that_is_ended_leaves_nothing(sandbox, note, tmp_path, number
 
 @pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
 def test_an_upload_that_is_ended_may_be_there(sandbox, note, number):
-    """Its answer was lost: it is not known."""
+    """Its answer was lost, so its outcome is unknown."""
     sandbox.fail_next(after_storing="silent")
     arguments = ("files", "put", str(note), "--json")
     status, out, err = ended(sandbox, number, asked(sandbox, "drive/save"), *arguments)
@@ -101,7 +101,7 @@ def test_an_upload_that_is_ended_may_be_there(sandbox, note, number):
 
 
 def test_a_remove_that_is_ended(sandbox):
-    """It may have been carried out."""
+    """The server may have carried it out."""
     sandbox.fail_next(after_storing="silent")
     arguments = ("remove", "an-id", "--channel", sandbox.channel_id)
     ended_with = ended(sandbox, signal.SIGINT, asked(sandbox, "messages/remove"), *arguments)
@@ -109,7 +109,7 @@ def test_a_remove_that_is_ended(sandbox):
 
 
 def test_what_came_before_a_message_is_not_the_message(sandbox, note):
-    """A file that was uploaded, or a channel that was found, does not deliver it."""
+    """An uploaded file or a found channel does not make the message delivered."""
     for arguments in (("--to-user", ALICE), ("--channel", sandbox.channel_id)):
         file = ("--file", str(note)) if "--channel" in arguments else ()
         sandbox.reset()
@@ -129,7 +129,7 @@ def test_what_came_before_a_message_is_not_the_message(sandbox, note):
 
 
 def test_a_message_that_is_ended_before_it_left_was_not_sent(sandbox, note):
-    """The upload of its file is under way, or its channel is asked for; either may be done."""
+    """Its file is being uploaded, or its channel is being looked up; either may be done."""
     sandbox.fail_next(after_storing="silent")
     arguments = ("send", "--channel", sandbox.channel_id, "--file", str(note), "a text")
     status, _, err = ended(sandbox, signal.SIGINT, asked(sandbox, "drive/save"), *arguments)

@@ -1,4 +1,4 @@
-"""The command line: what it prints, its exit statuses, and what it never shows."""
+"""The command line: its output, its exit statuses, and that it never shows the key."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_demo_shows_the_four_outcomes_and_the_channel_within_ten_seconds():
 
 
 def test_demo_prints_the_channel_as_a_person_sees_it():
-    """The reply is under its message, the edit shows, what was removed does not."""
+    """The reply is under its message, the edit shows, and the removed message does not."""
     out = CliRunner().invoke(twake_async, ["demo"]).output
     channel = out[out.index("# General") :].splitlines()
     first = next(i for i, line in enumerate(channel) if "second thought" in line)
@@ -80,7 +80,7 @@ def test_demo_prints_the_channel_as_a_person_sees_it():
 
 @pytest.mark.parametrize("release", ["2022", "2023"])
 def test_demo_on_the_node_api_finds_a_lost_answer_again(release):
-    """A look finds what was stored; what was not stored is as uncertain as ever."""
+    """A look finds the stored message; one that was not stored stays uncertain."""
     ran = CliRunner().invoke(twake_async, ["demo", "--release", release])
     assert ran.exit_code == 0, ran.output
     for word in ("DELIVERED", "REFUSED", "NOT SENT", "UNKNOWN"):
@@ -93,7 +93,7 @@ def test_demo_on_the_node_api_finds_a_lost_answer_again(release):
 
 
 def test_demo_needs_no_unicode_terminal():
-    """A terminal that knows nothing but ASCII shows all of it too."""
+    """A terminal that knows only ASCII shows all of it, too."""
     ran = spawn("demo", PYTHONIOENCODING="ascii", PYTHONUTF8="0", LC_ALL="C")
     assert (ran.returncode, ran.stderr) == (0, "")
     assert ran.stdout.isascii()
@@ -112,14 +112,14 @@ def test_send_prints_the_id_of_the_delivered_message(sandbox, cli):
 
 @pytest.mark.parametrize("arguments", [[], ["-"]])
 def test_send_reads_standard_input(sandbox, cli, monkeypatch, arguments):
-    """Without TEXT, or with "-", the text comes from standard input, less its last line break."""
+    """Without TEXT, or with "-", it is the text, without its last line break."""
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO("  é\nwarned \n\n".encode())))
     assert cli("send", *arguments)[0] == 0
     assert texts(sandbox) == ["  é\nwarned \n"]
 
 
 def test_send_takes_a_reply_and_an_ephemeral_message(sandbox, cli):
-    """--reply-to and --ephemeral-to reach the server as what they are."""
+    """--reply-to and --ephemeral-to reach the server unchanged."""
     root = cli("send", "root")[1].strip()
     assert cli("send", "--reply-to", root, "reply")[0] == 0
     assert sandbox.messages(sandbox.channel_id)[1]["parent_message_id"] == root
@@ -131,7 +131,7 @@ def test_send_takes_a_reply_and_an_ephemeral_message(sandbox, cli):
 
 
 def test_a_byte_order_mark_is_no_part_of_the_text(sandbox, cli, monkeypatch):
-    """Shells of Windows put one before what they pipe."""
+    """Shells of Windows put one before the piped text."""
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(codecs.BOM_UTF8 + b"hello")))
     assert cli("send")[0] == 0
     assert texts(sandbox) == ["hello"]
@@ -147,7 +147,7 @@ def unread(pipe: int) -> int:
 
 @pytest.mark.skipif(os.name != "posix", reason="pipes of POSIX")
 def test_a_text_that_is_not_there_yet_is_waited_for(sandbox):
-    """A pipe that does not block has not ended because it has nothing for the moment."""
+    """A pipe that does not block, and is empty for the moment, has not ended."""
     ours, theirs = os.pipe()
     os.set_blocking(ours, False)
     with subprocess.Popen(
@@ -169,7 +169,7 @@ def test_a_text_that_is_not_there_yet_is_waited_for(sandbox):
 
 
 def test_a_text_without_an_end_is_not_collected(sandbox, cli, monkeypatch):
-    """It is told as too long; nothing is sent."""
+    """The error says that it is too long; nothing is sent."""
     monkeypatch.setattr("twake_async.cli._sources.LONGEST", 1_000)
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"x" * 1_001)))
     status, _, err = cli("send")
@@ -220,7 +220,7 @@ def test_a_send_of_unknown_fate_is_status_4(sandbox, cli):
 
 
 def test_the_exit_status_is_that_of_the_process(sandbox):
-    """What `run` returns is what a shell sees, and the arguments hold no key."""
+    """A shell sees the result of `run`, and the arguments hold no key."""
     ran = spawn("send", "x", **sandbox.environment)
     assert ran.returncode == 64  # no channel: TWAKE_CHANNEL_ID is not among those
     sandbox.fail_next(after_storing="close")
@@ -230,7 +230,7 @@ def test_the_exit_status_is_that_of_the_process(sandbox):
 
 
 def test_a_resend_that_may_have_made_a_second_copy_warns(sandbox, cli):
-    """--resend delivers, and says on standard error that it may be there twice."""
+    """--resend delivers, and warns on standard error of a possible second copy."""
     sandbox.fail_next(after_storing="close")
     status, out, err = cli("send", "--resend", "x")
     assert status == 0
@@ -262,7 +262,7 @@ def test_a_cut_text_warns_and_portable_is_not_cut(monkeypatch, tmp_path, cli):
 
 
 def test_json_tells_a_script_all_of_it(sandbox, cli):
-    """One object for each of delivered, refused and unknown, with the outcome in it."""
+    """There is one object for each of delivered, refused and unknown, with the outcome in it."""
     status, out, _ = cli("send", "--json", "x")
     delivered = json.loads(out)
     (message,) = sandbox.messages(sandbox.channel_id)
@@ -312,7 +312,7 @@ def test_what_cannot_be_sent_as_it_is_is_status_3(sandbox, cli, arguments):
 
 
 def test_standard_input_that_is_no_text_is_status_3(sandbox, cli, monkeypatch):
-    """Bytes that are not UTF-8 are not sent in part."""
+    """Bytes that are not UTF-8 are not sent, not even in part."""
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"\xff\xfe")))
     assert cli("send")[0] == 3
     assert sandbox.requests == []
@@ -320,7 +320,7 @@ def test_standard_input_that_is_no_text_is_status_3(sandbox, cli, monkeypatch):
 
 @pytest.mark.skipif(not pathlib.Path("/dev/full").exists(), reason="no device that is always full")
 def test_an_id_that_cannot_be_printed_changes_no_outcome(sandbox):
-    """Standard output on a full disk: delivered stays delivered, and the id is not lost."""
+    """Standard output is on a full disk: delivered stays delivered, and the id is not lost."""
     with pathlib.Path("/dev/full").open("w") as full:
         ran = subprocess.run(
             [*COMMAND, "send", "--channel", sandbox.channel_id, "x"],
@@ -341,7 +341,7 @@ def test_an_id_that_cannot_be_printed_changes_no_outcome(sandbox):
 
 @pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
 def test_an_interrupted_send_tells_what_its_attempt_came_to(sandbox):
-    """Ctrl-C while the answer is awaited: the request left, so the outcome is unknown."""
+    """Ctrl-C comes while the answer is awaited: the request left, so the outcome is unknown."""
     sandbox.fail_next(before_storing="silent")
     arguments = ["send", "--channel", sandbox.channel_id, "x"]
     with subprocess.Popen(
@@ -363,7 +363,7 @@ def test_an_interrupted_send_tells_what_its_attempt_came_to(sandbox):
 
 @pytest.mark.parametrize("how", ["option", "variable", "home"])
 def test_credentials_may_come_from_a_file(sandbox, cli, monkeypatch, tmp_path, how):
-    """The file is named by --config, by TWAKE_CONFIG, or lies where it is looked for."""
+    """--config or TWAKE_CONFIG names the file, or it is in the usual folder."""
     at_home(monkeypatch, tmp_path)
     path = write_config(tmp_path / ".config/twake-async.toml", **file_settings(sandbox))
     if how != "home":
@@ -388,7 +388,7 @@ def test_a_file_that_others_may_open_is_refused_with_the_chmod_to_run(sandbox, c
 @pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
 @pytest.mark.parametrize("mode", [0o400, 0o440, 0o600, 0o700])
 def test_a_file_that_nobody_may_write_may_be_read_by_its_group(sandbox, cli, tmp_path, mode):
-    """So secrets are mounted into containers and services: 0440 is somebody's choice."""
+    """Containers and services mount secrets so: a person chose 0440."""
     path = write_config(tmp_path / "c.toml", mode, **file_settings(sandbox))
     assert cli("send", "--config", str(path), "x")[0] == 0
 
@@ -406,7 +406,7 @@ def test_a_file_that_nobody_may_write_may_be_read_by_its_group(sandbox, cli, tmp
     ],
 )
 def test_a_group_may_read_where_somebody_chose_it(mode, owned, is_open):
-    """Another user's file lets us in by its group alone; our own needs no group."""
+    """A file of another user is open to us through its group alone; our own needs no group."""
     assert _credentials.is_open(stat.S_IFREG | mode, owned=owned) is is_open
 
 
@@ -414,7 +414,7 @@ def test_a_group_may_read_where_somebody_chose_it(mode, owned, is_open):
 def test_the_file_is_looked_for_in_the_folder_of_the_platform(
     sandbox, cli, monkeypatch, tmp_path, where
 ):
-    """XDG_CONFIG_HOME is heeded, and what lies in ~/.config is still found."""
+    """XDG_CONFIG_HOME is used, and a file in ~/.config is still found."""
     at_home(monkeypatch, tmp_path)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "xdg"))
     home, xdg = tmp_path / ".config/twake-async.toml", tmp_path / "xdg/twake-async.toml"
@@ -429,7 +429,7 @@ def test_the_file_is_looked_for_in_the_folder_of_the_platform(
 def test_a_file_in_the_working_folder_is_not_taken_for_ones_own(
     sandbox, cli, monkeypatch, tmp_path, xdg
 ):
-    """The working folder may be anybody's, so a setting that leads there is not followed."""
+    """The working folder may be anybody's, so a setting that leads there is not used."""
     at_home(monkeypatch, tmp_path)
     monkeypatch.setenv("XDG_CONFIG_HOME", xdg)
     monkeypatch.chdir(tmp_path)
@@ -440,7 +440,7 @@ def test_a_file_in_the_working_folder_is_not_taken_for_ones_own(
 
 
 def test_windows_and_macos_have_folders_of_their_own(monkeypatch, tmp_path):
-    """Click knows them; the one of the first releases comes after."""
+    """Click knows them; the folder of the first releases comes after."""
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setattr(click, "get_app_dir", lambda name: str(tmp_path / "Roaming" / name))
     files = _credentials.default_files()
@@ -448,7 +448,7 @@ def test_windows_and_macos_have_folders_of_their_own(monkeypatch, tmp_path):
 
 
 def test_a_home_that_there_is_none_of_is_no_traceback(cli, monkeypatch, tmp_path):
-    """A container's user may have no home at all."""
+    """A container's user may have no home."""
     at_home(monkeypatch, tmp_path)
     monkeypatch.setattr("os.path.expanduser", lambda path: path)
     status, _, err = cli("check")
@@ -458,7 +458,7 @@ def test_a_home_that_there_is_none_of_is_no_traceback(cli, monkeypatch, tmp_path
 
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may enter any folder")
 def test_a_home_that_is_closed_to_us_has_no_file(sandbox, cli, monkeypatch, tmp_path):
-    """What the environment says is enough there."""
+    """The settings in the environment are enough there."""
     folder = tmp_path / ".config"
     folder.mkdir(mode=0)
     try:
@@ -469,7 +469,7 @@ def test_a_home_that_is_closed_to_us_has_no_file(sandbox, cli, monkeypatch, tmp_
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes of POSIX")
 def test_a_file_may_be_a_pipe(sandbox, cli, tmp_path):
-    """So a key comes from a password store without lying on a disk: --config <(pass show twake)."""
+    """So a password store can give a key without a file on a disk: --config <(pass show twake)."""
     path = tmp_path / "pipe"
     os.mkfifo(path, 0o600)
     text = "".join(
@@ -492,7 +492,7 @@ def test_the_environment_goes_before_a_file_at_home(sandbox, cli, tmp_path):
 
 
 def test_half_a_pair_in_a_file_is_not_completed_from_the_environment(sandbox, cli, tmp_path):
-    """A key from one place and an id from another are a slip, not a login."""
+    """A key from one place and an id from another are a mistake."""
     path = write_config(tmp_path / "c.toml", public_id=sandbox.public_id)
     status, _, err = cli("send", "--config", str(path), "x")
     assert status == 3
@@ -502,7 +502,7 @@ def test_half_a_pair_in_a_file_is_not_completed_from_the_environment(sandbox, cl
 
 @pytest.mark.parametrize("lacking", ["TWAKE_PUBLIC_ID", "TWAKE_PRIVATE_API_KEY"])
 def test_half_a_pair_is_named(sandbox, cli, monkeypatch, lacking):
-    """An id without its key, or a key without its id, opens nothing."""
+    """An id without its key, or a key without its id, cannot log in."""
     monkeypatch.delenv(lacking)
     status, _, err = cli("send", "x")
     assert status == 3
@@ -533,7 +533,7 @@ def test_no_credentials_at_all_says_where_they_may_come_from(cli, monkeypatch, t
     ],
 )
 def test_a_file_that_cannot_be_used_is_explained_without_what_it_holds(tmp_path, text, said):
-    """A slip in the file is told by its kind: the line itself may hold the key."""
+    """A mistake in the file is named by its kind only: the line itself may hold the key."""
     path = tmp_path / "c.toml"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
     path.chmod(0o600)
@@ -550,7 +550,7 @@ def test_a_byte_order_mark_does_no_harm(sandbox, cli, tmp_path):
 
 
 def test_a_file_that_cannot_be_read_is_told(sandbox, cli, tmp_path):
-    """A folder in its place, or nothing."""
+    """The path is a folder, or nothing."""
     for path in (tmp_path, tmp_path / "missing.toml"):
         status, _, err = cli("send", "--config", str(path), "x")
         assert status == 3
@@ -558,7 +558,7 @@ def test_a_file_that_cannot_be_read_is_told(sandbox, cli, tmp_path):
 
 
 def test_no_option_takes_a_key():
-    """Arguments are seen by every user of a machine. --key of send-many names a field of a line."""
+    """Every user of a machine sees arguments. --key of send-many names a field of a line."""
     context = click.Context(twake_async)
     for name in twake_async.list_commands(context):
         command = twake_async.get_command(context, name)
@@ -581,7 +581,7 @@ def either(request, monkeypatch, tmp_path):
 
 
 def test_check_says_that_all_is_well_and_stores_nothing(either, cli):
-    """Each of the five is told by name, on servers of both releases."""
+    """Each of the five checks is named, on servers of both releases."""
     status, out, err = cli("check")
     assert (status, err) == (0, "")
     assert [line.split()[1] for line in out.splitlines() if line.startswith("ok")] == [
@@ -605,7 +605,7 @@ def test_check_says_that_all_is_well_and_stores_nothing(either, cli):
     ],
 )
 def test_check_names_what_is_wrong(either, cli, monkeypatch, *, broken, status, problem):
-    """A wrong address, key or group is told apart, in words, on servers of both releases."""
+    """A wrong address, key or group is named in words, on servers of both releases."""
     variable, _, value = broken.format(url=either.url).partition("=")
     monkeypatch.setenv(variable, value)
     got, out, err = cli("check", "--json")
@@ -613,13 +613,13 @@ def test_check_names_what_is_wrong(either, cli, monkeypatch, *, broken, status, 
     assert err.count("\n") == 1
     got, out, _ = cli("check")
     assert got == status
-    # That a server is out of reach does not prove that its address is wrong.
+    # An unreachable server does not prove that its address is wrong.
     assert ("wrong " in out) == (problem != "unreachable")
     assert ("failed address" in out) == (problem == "unreachable")
 
 
 def test_check_names_a_missing_capability(either, cli, monkeypatch):
-    """An application that may not send is told so, on servers of both releases."""
+    """The check says that an application may not send, on servers of both releases."""
     seed = copy.deepcopy(DEFAULT_SEED)
     seed["apps"]["bot"]["capabilities"] = seed["group_apps"][0]["capabilities"] = ["display_modal"]
     with Sandbox(seed, release=either.release) as poor:
@@ -639,7 +639,7 @@ def test_check_names_a_missing_capability(either, cli, monkeypatch):
 def test_the_sandbox_gives_an_environment_to_send_with_and_ends_cleanly(
     cli, monkeypatch, tmp_path, end
 ):
-    """What it prints is enough to send; each request is a line; Ctrl-C is status 0."""
+    """Its output is enough to send; each request is a line; Ctrl-C is status 0."""
     at_home(monkeypatch, tmp_path)
     exports = tmp_path / "env.sh"
     with (
@@ -668,7 +668,7 @@ def test_the_sandbox_gives_an_environment_to_send_with_and_ends_cleanly(
 
 
 def test_a_sandbox_that_cannot_start_says_why(cli, tmp_path):
-    """A seed that is none and a port that is taken are one sentence and status 1."""
+    """An invalid seed and a taken port give one sentence and status 1."""
     seed = tmp_path / "seed.json"
     for text in ("not json", "[]", "{}"):
         seed.write_text(text)
@@ -687,7 +687,7 @@ def test_a_sandbox_that_cannot_start_says_why(cli, tmp_path):
 
 
 def test_without_the_extra_one_sentence_says_how_to_get_it(tmp_path):
-    """No traceback, status 1, and the command to run."""
+    """There is no traceback; the status is 1, and the sentence has the command to run."""
     hide = tmp_path / "sitecustomize.py"
     hide.write_text(
         "import importlib.util as u\n"
@@ -702,7 +702,7 @@ def test_without_the_extra_one_sentence_says_how_to_get_it(tmp_path):
 
 @pytest.mark.parametrize("command", ["", *twake_async.list_commands(click.Context(twake_async))])
 def test_every_help_text_teaches(cli, command):
-    """Each command explains itself, and all but the shortest show an example."""
+    """Each command explains itself, and all but the shortest have an example."""
     status, out, _ = cli(*command.split(), "--help")
     assert status == 0
     assert max(map(len, out.splitlines())) <= 100
@@ -711,20 +711,20 @@ def test_every_help_text_teaches(cli, command):
 
 @pytest.mark.parametrize("shell", ["zsh", "fish"])
 def test_completion_prints_a_script_that_asks_this_program(cli, shell):
-    """The script names the variable by which the program is asked."""
+    """The script names the variable through which it asks the program."""
     status, out, _ = cli("completion", shell)
     assert status == 0
     assert "_TWAKE_ASYNC_COMPLETE" in out
 
 
 def test_the_program_completes_its_commands():
-    """A shell that asks for "ch" is told "check"."""
+    """A shell that asks for "ch" gets "check"."""
     ran = spawn(_TWAKE_ASYNC_COMPLETE="zsh_complete", COMP_WORDS="twake-async ch", COMP_CWORD="1")
     assert "check" in ran.stdout
 
 
 def test_version_is_told(cli):
-    """`--version` names the program and ends well, installed or not."""
+    """`--version` names the program and ends with status 0, installed or not."""
     status, out, _ = cli("--version")
     assert status == 0
     assert out.startswith("twake-async")

@@ -1,4 +1,4 @@
-"""What the command line reads: bytes to lines, lines to drafts; what is wrong is told, not sent."""
+"""The input of the command line: bytes to lines to drafts; errors are reported and not sent."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def from_json(text: str | bytes, **reading):
 
 
 def only_wrong(lines) -> str:
-    """Return what is wrong with the only line."""
+    """Return the error of the only line."""
     [line] = lines
     assert line.draft is None
     return line.problem
@@ -68,7 +68,7 @@ def in_pieces(data: bytes, size: int) -> list[bytes]:
 @pytest.mark.parametrize("eager", [False, True])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-32"])
 def test_lines_are_the_same_however_their_bytes_come(encoding, eager, size):
-    """A line end or a character may be cut by the end of a chunk; three kinds of ends are known."""
+    """A chunk may cut a line end or a character; there are three kinds of line ends."""
     data = "one é\r\ntwo\rthree \N{WAVING HAND SIGN}\n\n\r\nlast".encode(encoding)
     lines = TextLines("" if encoding != "utf-16-le" else encoding, eager=eager)
     found = [line for chunk in in_pieces(data, size) for line in lines.feed(chunk)]
@@ -88,7 +88,7 @@ def test_lines_are_the_same_however_their_bytes_come(encoding, eager, size):
 
 
 def test_a_line_is_given_as_soon_as_it_ends():
-    """Eagerly, CR is the end of a line before it is known whether LF follows."""
+    """In eager mode, CR ends a line before it is known whether LF follows."""
     lines = TextLines(eager=True)
     assert [line.text for line in lines.feed(b"{}\n")] == ["{}"]
     assert [line.text for line in lines.feed(b"one\r")] == ["one"]
@@ -106,7 +106,7 @@ def test_characters_that_only_python_takes_for_line_ends_are_none():
 
 
 def test_utf_16_without_a_byte_order_mark_is_seen_by_its_zeros():
-    """Both byte orders; what begins with ASCII has a zero at every other byte."""
+    """Both byte orders are found; a file that begins with ASCII has a zero in every other byte."""
     for encoding in ("utf-16-le", "utf-16-be"):
         [line] = text_lines(['{"é": 1}'.encode(encoding)])
         assert line.text == '{"é": 1}'
@@ -115,7 +115,7 @@ def test_utf_16_without_a_byte_order_mark_is_seen_by_its_zeros():
 
 
 def test_a_byte_that_is_no_utf_8_is_named_and_kept():
-    """The line says where it is and what it may be; its bytes can be written as they were."""
+    """The line says its place and possible meaning; its bytes can be written unchanged."""
     [line] = text_lines([b'{"content": "h\xe9llo"}'])
     assert line.problem == (
         "character 15 is the byte 0xE9, which is not UTF-8; it looks like cp1252: "
@@ -137,13 +137,13 @@ def test_a_byte_that_is_no_utf_8_is_named_and_kept():
     ],
 )
 def test_what_cannot_be_decoded_is_told(data, encoding, problem):
-    """By its place, its byte and what would help."""
+    """The error has the place, the byte and a fix."""
     [line] = text_lines([data], encoding)
     assert problem in line.problem
 
 
 def test_a_line_without_an_end_is_bounded(monkeypatch):
-    """It is told as too long, only its beginning is kept, and the next line is read as ever."""
+    """It is reported as too long, only its beginning is kept, and the next line is read."""
     monkeypatch.setattr(_text_lines, "LONGEST", 1000)
     lines = TextLines()
     found = [line for _ in range(100) for line in lines.feed(b"x" * 999)]
@@ -161,7 +161,7 @@ def test_a_line_without_an_end_is_bounded(monkeypatch):
     "name", ["nonsense", "", "base64", "rot13", "punycode", "a\0b", "undefined"]
 )
 def test_not_every_codec_of_python_is_a_character_set(name):
-    """Those that make bytes of bytes, and those of other jobs, are refused."""
+    """Codecs that make bytes of bytes, and those for other purposes, are refused."""
     with pytest.raises(LookupError):
         text_encoding(name)
 
@@ -173,7 +173,7 @@ def test_not_every_codec_of_python_is_a_character_set(name):
 @example(b"", "utf-16", 1)
 @example(codecs.BOM_UTF32_LE, "", 1)
 def test_any_bytes_are_lines_in_any_character_set(data, encoding, size):
-    """No decoder raises, and no half character gets into a line that is not wrong."""
+    """No decoder raises, and a correct line has no half character."""
     lines = TextLines(encoding)
     found = [line for chunk in in_pieces(data, size) for line in lines.feed(chunk)]
     found += lines.finish()
@@ -186,7 +186,7 @@ def test_any_bytes_are_lines_in_any_character_set(data, encoding, size):
 
 @given(st.lists(st.binary(max_size=12).filter(lambda b: not set(b) & set(b"\r\n\0")), min_size=1))
 def test_bytes_that_are_no_utf_8_come_back_as_they_were(given_lines):
-    """What is written with `surrogateescape` is what was read."""
+    """Writing with `surrogateescape` gives the bytes that were read."""
     data = b"\n".join([b"#", *given_lines])
     again = [line.text.encode("utf-8", "surrogateescape") for line in text_lines([data])]
     assert again == [b"#", *given_lines][: len(again)]
@@ -201,7 +201,7 @@ def table(text: str, delimiter: str = ","):
 
 
 def test_cells_are_what_stands_there():
-    """Quotes are undoubled, line ends in quotes kept, blank lines left out, empty cells cells."""
+    """Doubled quotes become one, line ends in quotes are kept, blank lines are left out."""
     text = 'a,b,c\n\n"x ""y"" z",,\r\n"two\r\nlines","1,2",  s \n  \n,"",\n'
     assert [row.cells for row in table(text)] == [
         ["a", "b", "c"],
@@ -228,7 +228,7 @@ def test_cells_are_what_stands_there():
     ],
 )
 def test_what_rfc_4180_does_not_allow_is_told(row, problem):
-    """The csv module reads most of these as text that nobody wrote."""
+    """The csv module reads most of these as a text that nobody wrote."""
     found = table("x,y\n" + row + "\n")
     assert len(found) == 2
     assert found[1].number == 2
@@ -237,13 +237,13 @@ def test_what_rfc_4180_does_not_allow_is_told(row, problem):
 
 
 def test_the_next_line_is_read_as_ever():
-    """One bad row is one bad row, where it is known where it ends."""
+    """A bad row affects no other row, where its end is known."""
     found = table('a,b"\n1,2\n"3"x,4\n5,6\n')
     assert [bool(row.problem) for row in found] == [True, False, True, False]
 
 
 def test_a_quote_that_is_closed_too_late_is_bounded(monkeypatch):
-    """A row longer than anything that can be sent is not collected."""
+    """A row longer than any possible message is not collected."""
     monkeypatch.setattr("twake_async.cli._csv_rows.LONGEST", 20)
     found = table('"a\n' + "xxxxxxxx\n" * 4 + "1,2\n")
     assert "is not closed within 20 characters" in found[0].problem
@@ -255,7 +255,7 @@ cell = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])
 
 @given(st.lists(st.lists(cell, min_size=2, max_size=4), max_size=5), st.sampled_from(",;\t|"))
 def test_what_the_csv_module_writes_is_read_as_it_was(table_written, delimiter):
-    """A round trip, with every kind of line end and quote in the cells."""
+    """The cells have every kind of line end and quote."""
     import csv
 
     out = io.StringIO()
@@ -268,7 +268,7 @@ def test_what_the_csv_module_writes_is_read_as_it_was(table_written, delimiter):
 @given(st.text(st.sampled_from('a",;\n\r \0'), max_size=30))
 @settings(max_examples=300)
 def test_each_line_is_in_one_row_or_blank(text):
-    """No text gets lost, and what is not wrong has its quotes in pairs."""
+    """No text gets lost, and a correct row has its quotes in pairs."""
     numbers = [row.number for row in table(text)]
     assert numbers == sorted(set(numbers))
     for row in table(text):
@@ -280,7 +280,7 @@ def test_each_line_is_in_one_row_or_blank(text):
 
 
 def test_the_delimiter_is_told_by_the_first_row():
-    """The one that finds the most fields; a comma where none does. It can be named, too."""
+    """It finds the most fields; without one it is a comma. An option can name it, too."""
     for delimiter in ",;\t|":
         [line] = from_csv(f"channel_id{delimiter}content\nc{delimiter}hello\n")
         assert line.draft.content == "hello"
@@ -323,12 +323,12 @@ def test_what_excel_saves_is_read():
     ],
 )
 def test_what_is_wrong_with_a_csv_file_is_told(text, problem):
-    """By its line, its column and why."""
+    """The error has the line, the column and the reason."""
     assert problem in only_wrong(from_csv(text))
 
 
 def test_columns_are_renamed_and_left_out():
-    """--map COLUMN=FIELD and --map COLUMN=; one that is not there is a slip."""
+    """--map COLUMN=FIELD and --map COLUMN= do so; an unknown column is an error."""
     names = {"Kanal": "channel_id", "My Note": "content", "Datum": ""}
     text = "Kanal, My Note ,Datum\nc,hello,1.1.\n"
     [line] = from_csv(text, names=names)
@@ -366,12 +366,12 @@ def test_large_cells_are_read():
     ],
 )
 def test_what_is_wrong_with_a_line_of_json_is_told(text, problem):
-    """By its place and why, and what else the file may be."""
+    """The error has the place and the reason, and says what else the file may be."""
     assert problem in only_wrong(from_json(text))
 
 
 def test_fields_of_json_are_renamed_and_left_out_too():
-    """What is written of such a line can be read with the options and without them."""
+    """The written form of such a line can be read with the options and without them."""
     names = {"text": "content", "date": ""}
     given = '{"channel_id": "c", "text": "a", "date": 5}'
     [line] = from_json(given, names=names)
@@ -384,13 +384,13 @@ def test_fields_of_json_are_renamed_and_left_out_too():
 
 
 def test_a_byte_order_mark_and_cr_are_no_part_of_a_line():
-    """Also in the middle, where files were joined."""
+    """It holds also in the middle, where files were joined."""
     data = '\ufeff{"channel_id": "c", "content": "a"}\r\ufeff{"channel_id": "c", "content": "b"}\r'
     assert [line.draft.content for line in from_json(data)] == ["a", "b"]
 
 
 def test_what_was_read_in_another_encoding_is_written_in_ascii():
-    """So that the list can be read with the same --encoding, and without it."""
+    """So the list can be read with the same --encoding, and without it."""
     data = '{"channel_id": "c", "content": "é"}'.encode("cp1252")
     [line] = from_json(data, encoding="cp1252")
     assert line.source.isascii()
@@ -400,7 +400,7 @@ def test_what_was_read_in_another_encoding_is_written_in_ascii():
 
 
 def test_a_line_that_cannot_be_written_as_it_was_is_named(monkeypatch):
-    """Its number, why, and how it begins."""
+    """The error has its number, the reason and its beginning."""
     monkeypatch.setattr(_text_lines, "LONGEST", 100)
     [line] = from_json(b"x" * 1000)
     assert json.loads(line.source) == {
@@ -416,7 +416,7 @@ def test_a_line_that_cannot_be_written_as_it_was_is_named(monkeypatch):
 
 
 def test_a_field_may_be_the_key():
-    """One of a draft's, which stays there, or another one, which does not; both are written."""
+    """A field of a draft stays in it, another one does not; both are written."""
     [line] = from_json('{"channel_id": "c", "content": "a", "order": "17"}', key="order")
     assert (line.key, line.draft.content) == ("17", "a")
     assert json.loads(line.source)["order"] == "17"
@@ -437,14 +437,14 @@ def test_a_field_may_be_the_key():
     ],
 )
 def test_a_line_without_a_key_is_told(more, problem):
-    """It is there, a string, and can be printed."""
+    """The key must exist, be a string, and be printable."""
     assert problem in only_wrong(
         from_json('{"channel_id": "c", "content": "a"' + more + "}", key="order")
     )
 
 
 def test_a_csv_file_without_the_column_of_the_key_is_told():
-    """In its first row, once."""
+    """The error is given in its first row, once."""
     problem = only_wrong(from_csv("channel_id,content\nc,a\nc,b\n", key="order"))
     assert problem == "there is no column order; there are 'channel_id', 'content'"
 
@@ -461,7 +461,7 @@ def test_a_csv_file_without_the_column_of_the_key_is_told():
     ],
 )
 def test_a_check_finds_what_could_not_be_encoded(more, problem):
-    """Before anything is sent, though nothing is encoded yet."""
+    """It finds this before anything is sent, though nothing is encoded yet."""
     given = json.dumps({"channel_id": "c"} | more).encode()
     [line] = FileInput(io.BytesIO(given), is_csv=False).check()
     assert line.draft is None
@@ -473,7 +473,7 @@ def test_a_check_finds_what_could_not_be_encoded(more, problem):
     [("c,,", "content is empty"), ("c,x,a b", "front_id holds white space")],
 )
 def test_a_check_of_rows_finds_it_too(row, problem):
-    """The row is given as it can be fed back in."""
+    """The row is given in a form that can be sent again."""
     given = f"channel_id,content,front_id\n{row}\n".encode()
     [line] = FileInput(io.BytesIO(given), is_csv=True).check()
     assert (line.number, line.draft) == (2, None)
@@ -529,7 +529,7 @@ anything = st.lists(st.sampled_from(PIECES) | st.binary(max_size=6), max_size=12
 @given(anything, st.sampled_from(READINGS), st.sampled_from([read_csv, read_jsonl]))
 @settings(deadline=None, max_examples=500)
 def test_any_bytes_give_drafts_or_what_is_wrong(data, reading, read):
-    """Nothing else is raised; each line can be written as one line, and a draft has no other."""
+    """Nothing is raised; a line has a draft or a problem, and can be written as one line."""
     for line in read(in_pieces(data, 5), reading):
         assert (line.draft is None) == bool(line.problem)
         assert line.source
@@ -566,7 +566,7 @@ fields_of_drafts = st.fixed_dictionaries(
 )
 @settings(deadline=None)
 def test_what_is_written_of_a_line_is_the_same_draft(given_lines, encoding, ascii_only):
-    """A list of undelivered messages is an input, whatever the input was."""
+    """A list of undelivered messages is an input, whatever the form of the first input was."""
     text = "".join(json.dumps(line, ensure_ascii=ascii_only) + "\n" for line in given_lines)
     data = text.encode(encoding or "utf-8", "surrogatepass")
     for line in read_jsonl([data], Reading(encoding=encoding)):
@@ -585,7 +585,7 @@ def test_what_is_written_of_a_line_is_the_same_draft(given_lines, encoding, asci
 )
 @settings(deadline=None)
 def test_what_is_written_of_a_row_is_the_same_draft(given_rows, encoding):
-    """Of CSV too, with any text in its cells."""
+    """It holds for CSV, too, with any text in its cells."""
     import csv
 
     out = io.StringIO()
@@ -627,7 +627,7 @@ JSON = b'\n{"channel_id": "c", "content": "x"}\n'
     ],
 )
 def test_the_format_is_asked_for_named_or_seen(asked, name, head, delimiter, expected):
-    """In this order; JSON Lines where nothing tells."""
+    """They are tried in this order; the default is JSON Lines."""
     assert is_csv(asked, name, head, Reading(delimiter=delimiter)) is expected
 
 
@@ -641,7 +641,7 @@ def test_the_format_is_asked_for_named_or_seen(asked, name, head, delimiter, exp
     ],
 )
 def test_files_that_are_no_text_are_told(cli, write, tmp_path, head, said):
-    """What they are, and what to do."""
+    """The error says what they are, and what to do."""
     path = tmp_path / "people.csv"
     path.write_bytes(head)
     status, out, err = cli("send-many", str(path))
@@ -668,7 +668,7 @@ def test_files_that_are_no_text_are_told(cli, write, tmp_path, head, said):
     ],
 )
 def test_the_usual_files_are_sent(sandbox, cli, tmp_path, name, data):
-    """Whatever wrote them."""
+    """The program that wrote them does not matter."""
     path = tmp_path / name
     utf_16 = "utf-16-le" if data.startswith(codecs.BOM_UTF16_LE) else "utf-16-be"
     wide = b"\0" in data
@@ -683,7 +683,7 @@ def test_the_usual_files_are_sent(sandbox, cli, tmp_path, name, data):
 
 
 def test_a_file_in_another_encoding_is_told_and_then_sent(sandbox, cli, tmp_path):
-    """The error says what to give, and that is enough."""
+    """The error names the option, and with that option the file is sent."""
     path = tmp_path / "in.csv"
     path.write_bytes(f"channel_id;content\n{sandbox.channel_id};déjà vu\n".encode("cp1252"))
     status, out, err = cli("send-many", str(path))
@@ -703,7 +703,7 @@ def test_a_file_in_another_encoding_is_told_and_then_sent(sandbox, cli, tmp_path
     ],
 )
 def test_a_bad_csv_file_sends_nothing(sandbox, cli, tmp_path, text, said):
-    """It is told by line and column, and no message of it leaves."""
+    """The error has the line and the column, and no message of the file leaves."""
     path = tmp_path / "in.csv"
     path.write_text(text.replace("{c}", sandbox.channel_id))
     status, _, err = cli("send-many", str(path))
@@ -716,7 +716,7 @@ def test_a_bad_csv_file_sends_nothing(sandbox, cli, tmp_path, text, said):
 @pytest.mark.parametrize("more", [[], ["--dry-run"]])
 @pytest.mark.parametrize("name", ["pipe.jsonl", "pipe"])
 def test_a_pipe_with_a_name_is_read_once(sandbox, cli, tmp_path, name, more):
-    """JSON Lines are sent as they come, as from standard input; for a dry run they are copied."""
+    """JSON Lines are sent as they come, as from standard input; a dry run copies them first."""
     path = tmp_path / name
     os.mkfifo(path)
     text = json.dumps(message(sandbox, 1)) + "\n" + json.dumps(message(sandbox, 2))
@@ -727,7 +727,7 @@ def test_a_pipe_with_a_name_is_read_once(sandbox, cli, tmp_path, name, more):
 
 @posix
 def test_csv_from_a_process_is_copied_and_checked(sandbox, tmp_path):
-    """Process substitution gives a pipe by a name that tells nothing."""
+    """Process substitution gives a pipe whose name says nothing."""
     rows = f"channel_id,content\\n{sandbox.channel_id},one\\n{sandbox.channel_id},two\\n"
     command = [sys.executable, "-m", "twake_async", "send-many"]
     script = f"{' '.join(command)} <(printf '{rows}')"
@@ -745,7 +745,7 @@ def test_csv_from_a_process_is_copied_and_checked(sandbox, tmp_path):
 
 @posix
 def test_a_pipe_of_json_lines_streams(sandbox, tmp_path):
-    """The first message is in the channel before the pipe has ended."""
+    """The first message is in the channel before the pipe ends."""
     path = tmp_path / "pipe"
     os.mkfifo(path)
     with spawned(sandbox, str(path)) as process:
@@ -760,7 +760,7 @@ def test_a_pipe_of_json_lines_streams(sandbox, tmp_path):
 @posix
 @pytest.mark.parametrize("csv", [False, True])
 def test_standard_input_that_does_not_block_is_waited_for(sandbox, csv):
-    """Some parents leave a pipe so: nothing there for the moment is not the end of it."""
+    """Some parents leave a pipe so: an empty pipe is not at its end."""
     ours, theirs = os.pipe()
     os.set_blocking(ours, False)
     arguments = ["-", "--format", "csv"] if csv else ["-"]
@@ -785,7 +785,7 @@ def test_standard_input_that_does_not_block_is_waited_for(sandbox, csv):
 
 @posix
 async def test_a_pipe_that_cannot_be_read_is_told():
-    """A folder, for example: it neither hangs nor ends as if all had been read."""
+    """It is a folder, for example: the command does not hang, nor end as if all were read."""
     folder = os.open("/", os.O_RDONLY)
     source = StreamInput(folder, Reading())
     with pytest.raises(InputError, match="the input cannot be read: Is a directory"):
@@ -801,7 +801,7 @@ async def test_a_pipe_that_cannot_be_read_is_told():
 
 @pytest.mark.parametrize("arguments", [["-"], ["-", "--format", "csv"], ["-", "--dry-run"]])
 def test_standard_input_that_cannot_be_read_is_told(sandbox, cli, monkeypatch, arguments):
-    """With status 3, as nothing was sent."""
+    """The status is 3, because nothing was sent."""
 
     def fail(*_):
         raise OSError(5, "Input/output error")
@@ -815,7 +815,7 @@ def test_standard_input_that_cannot_be_read_is_told(sandbox, cli, monkeypatch, a
 
 
 def test_a_file_that_cannot_be_opened_is_a_wrong_command_line(cli, tmp_path):
-    """A folder, and nothing."""
+    """The path is a folder, or nothing."""
     for path in (tmp_path, tmp_path / "missing.csv"):
         assert cli("send-many", str(path))[0] == 64
     with pytest.raises(click.UsageError, match="cannot be read"):
@@ -823,7 +823,7 @@ def test_a_file_that_cannot_be_opened_is_a_wrong_command_line(cli, tmp_path):
 
 
 def test_a_line_that_is_no_utf_8_is_in_the_list_as_it_was(sandbox, tmp_path):
-    """From standard input, where the others are sent."""
+    """The input is standard input; the other lines are sent."""
     rest = tmp_path / "rest.jsonl"
     good, bad = (json.dumps(message(sandbox, n)).encode() for n in (1, 2))
     bad = bad.replace(b"message", b"m\xe9ssage")
@@ -889,7 +889,7 @@ def test_what_was_not_checked_is_not_sent(tmp_path, now, sent, said):
 
 
 def test_passes_over_a_file_do_not_disturb_each_other(tmp_path):
-    """The rest may be read while a first pass still stands in the middle."""
+    """The rest may be read while a first pass is still in the middle."""
     _, source = checked(tmp_path, ROWS + ("c," + "x" * 400 + "\n") * 1_000)
     first = source.lines()
     next(first)
@@ -899,7 +899,7 @@ def test_passes_over_a_file_do_not_disturb_each_other(tmp_path):
 
 
 def test_a_file_that_is_changed_while_it_is_sent_is_told(sandbox, write, tmp_path):
-    """By line; the status says that there is something left, and the list has it."""
+    """The error has the line; the status says that lines are left, and the list has them."""
     rest = tmp_path / "rest.jsonl"
     file = pathlib.Path(
         write(*(message(sandbox, number, extra={"pad": "x" * 3_000}) for number in range(200)))
@@ -916,7 +916,7 @@ def test_a_file_that_is_changed_while_it_is_sent_is_told(sandbox, write, tmp_pat
 
 
 def test_what_is_added_to_a_file_while_it_is_sent_is_left(sandbox, write, tmp_path):
-    """It was not checked, and may be half a line: all that was checked is sent, and no more."""
+    """It was not checked, and may be half a line: only the lines that were checked are sent."""
     rest = tmp_path / "rest.jsonl"
     padded = (message(sandbox, number, extra={"pad": "x" * 3_000}) for number in range(400))
     file = pathlib.Path(write(*padded))
@@ -935,7 +935,7 @@ def test_what_is_added_to_a_file_while_it_is_sent_is_left(sandbox, write, tmp_pa
 
 
 def test_a_file_that_changes_when_it_has_been_read_is_told(sandbox, write):
-    """All that was checked is sent; what stands in the file now is something else."""
+    """All checked lines are sent; the file has other lines now."""
     file = pathlib.Path(write(*(message(sandbox, number) for number in range(20))))
     with spawned(sandbox, str(file), "--rate", "20") as process:
         wait_for(lambda: texts(sandbox))
@@ -947,7 +947,7 @@ def test_a_file_that_changes_when_it_has_been_read_is_told(sandbox, write):
 
 
 def test_a_key_that_is_given_twice_on_standard_input_is_sent_once(sandbox, tmp_path):
-    """There it is found when it comes; the others are sent."""
+    """The second one is found when it comes; the others are sent."""
     lines = [json.dumps(message(sandbox, n, order=f"o{n % 3}")) for n in range(4)]
     arguments = ("-", "--key", "order", "--journal", str(tmp_path / "run.sqlite"))
     with spawned(sandbox, *arguments) as process:
@@ -958,7 +958,7 @@ def test_a_key_that_is_given_twice_on_standard_input_is_sent_once(sandbox, tmp_p
 
 
 def test_an_input_that_fails_in_the_middle_is_told(tmp_path):
-    """A disk or a network that goes away ends the batch with a sentence."""
+    """When a disk or a network fails, the batch ends with a sentence."""
 
     class Failing(io.BytesIO):
         def read(self, *_):
@@ -999,13 +999,13 @@ async def test_what_a_stopped_pipe_gave_is_left_to_its_rest():
 
 
 def test_the_rest_of_a_pipe_that_was_never_begun_is_all_of_it():
-    """Where the batch could not begin."""
+    """The batch could not begin."""
     source = piped(LINES)
     assert len(list(source.rest(0))) == 50
 
 
 def test_the_rest_of_a_pipe_that_goes_on_is_what_came(monkeypatch):
-    """It waits for a pause, not for the end."""
+    """The rest is read until a pause, not until the end."""
     monkeypatch.setattr(_input, "_PAUSE", 0.05)
     ours, theirs = os.pipe()
     os.write(theirs, LINES + b"half")
@@ -1015,7 +1015,7 @@ def test_the_rest_of_a_pipe_that_goes_on_is_what_came(monkeypatch):
 
 
 def test_a_line_is_given_before_the_next_one_comes():
-    """Whatever its line end: what streams must not wait."""
+    """It holds for any line end: a line of a stream must not wait."""
     lines = JsonLines(Reading())
     for end in (b"\n", b"\r\n", b"\r"):
         assert len(list(lines.feed(b'{"channel_id": "c", "content": "x"}' + end))) == 1
@@ -1043,7 +1043,7 @@ def test_a_line_is_given_before_the_next_one_comes():
     ],
 )
 def test_options_that_make_no_sense_are_told(sandbox, cli, write, options, said):
-    """Status 64, before anything is read."""
+    """The status is 64, before anything is read."""
     status, _, err = cli("send-many", write(message(sandbox, 1)), *options)
     assert status == 64
     assert said in " ".join(err.split())
@@ -1051,7 +1051,7 @@ def test_options_that_make_no_sense_are_told(sandbox, cli, write, options, said)
 
 
 def test_columns_and_delimiters_can_be_named(sandbox, cli, tmp_path):
-    """All of it together, with a key that lets the rows be put in another order."""
+    """All of them work together, with a key that allows another order of the rows."""
     path, journal = tmp_path / "people.txt", str(tmp_path / "run.sqlite")
     rows = [f"{sandbox.channel_id}:hello {n}:n{n}:x" for n in range(3)]
     options = ("--delimiter", ":", "--map", "To=channel_id", "--map", "Say=content", "--map", "Z=")
@@ -1067,7 +1067,7 @@ def test_columns_and_delimiters_can_be_named(sandbox, cli, tmp_path):
 
 @pytest.mark.parametrize("delimiter", ["tab", r"\t", "\t"])
 def test_a_tab_has_a_name(sandbox, cli, tmp_path, delimiter):
-    """As a shell has it hard to write."""
+    """A tab is hard to write in a shell."""
     path = tmp_path / "people.txt"
     path.write_text(f"channel_id\tcontent\n{sandbox.channel_id}\thello\n")
     assert cli("send-many", str(path), "--delimiter", delimiter) == (0, "1 delivered\n", "")

@@ -1,4 +1,4 @@
-"""What `send-many` writes: the lists of what was not delivered or is unknown, and the results."""
+"""The output files of `send-many`: lists of undelivered and of unknown lines, and the results."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def folder(sandbox, tmp_path, monkeypatch):
 )
 @pytest.mark.parametrize("option", LISTS)
 def test_a_list_is_never_written_over_what_is_read(sandbox, folder, cli, *, option, name, more):
-    """The input, the credentials, and links to them: status 64, and they are left alone."""
+    """The input, the credentials, and links to them give status 64, and do not change."""
     before = pathlib.Path(name).read_bytes()
     given = ("send-many", "in.jsonl", "--config", "config.toml", option, name, *more)
     assert cli(*given)[0] == 64
@@ -70,7 +70,7 @@ def test_a_list_is_never_written_over_what_is_read(sandbox, folder, cli, *, opti
 
 
 def test_a_list_is_never_standard_input(sandbox, folder):
-    """A file that is fed in by the shell is not written over."""
+    """A file that the shell redirects to standard input is not overwritten."""
     with pathlib.Path("in.jsonl").open() as stdin:
         with spawned(sandbox, "-", "--undelivered", "in.jsonl", stdin=stdin) as process:
             _, err = process.communicate()
@@ -82,7 +82,7 @@ def test_a_list_is_never_standard_input(sandbox, folder):
 @pytest.mark.parametrize("end", ["", "-wal", "-lock", "-shm"])
 @pytest.mark.parametrize("name", ["run.sqlite", "sub/../run.sqlite", "symbolic.sqlite"])
 def test_a_list_is_never_the_journal(sandbox, folder, cli, name, end):
-    """Neither one that is there, nor one that is to be made, nor what lies beside it."""
+    """It is not an existing journal, a journal to be made, or a file beside it."""
     pathlib.Path("sub").mkdir()
     pathlib.Path("symbolic.sqlite" + end).symlink_to("run.sqlite" + end)
     given = ("send-many", "in.jsonl", "--journal", "run.sqlite", "--undelivered", name + end)
@@ -95,7 +95,7 @@ def test_a_list_is_never_the_journal(sandbox, folder, cli, name, end):
 
 
 def test_the_input_is_never_the_journal(folder, cli):
-    """An empty file is a journal that has not begun, and would take rows."""
+    """An empty file is a new journal, and would get rows."""
     pathlib.Path("empty.jsonl").touch()
     assert cli("send-many", "empty.jsonl", "--journal", "empty.jsonl")[0] == 64
     assert pathlib.Path("empty.jsonl").stat().st_size == 0
@@ -103,7 +103,7 @@ def test_the_input_is_never_the_journal(folder, cli):
 
 @pytest.mark.parametrize("there", [True, False])
 def test_two_lists_are_two_files(folder, cli, there):
-    """Whether the file is there or not, and however it is named."""
+    """It holds whether the file exists or not, and for each of its names."""
     if there:
         pathlib.Path("list").write_text("an earlier list\n")
     assert cli("send-many", "in.jsonl", "--undelivered", "list", "--unknown", "./list")[0] == 64
@@ -111,7 +111,7 @@ def test_two_lists_are_two_files(folder, cli, there):
 
 
 def test_a_list_is_not_where_standard_output_goes(sandbox, folder):
-    """The sum would be written over its lines."""
+    """The summary would be written over its lines."""
     with pathlib.Path("out").open("w") as out:
         with spawned(sandbox, "in.jsonl", "--results", "out", stdout=out) as process:
             _, err = process.communicate()
@@ -120,14 +120,14 @@ def test_a_list_is_not_where_standard_output_goes(sandbox, folder):
 
 
 def test_all_of_them_may_be_the_null_device(sandbox, folder, cli):
-    """A device that keeps nothing is shared without harm."""
+    """Several lists may share a device that keeps nothing."""
     given = [word for option in LISTS for word in (option, os.devnull)]
     assert cli("send-many", "in.jsonl", *given)[0] == 0
 
 
 @pytest.mark.parametrize("name", [".", "none/list", "in.jsonl/list", ""])
 def test_a_list_that_cannot_be_written_is_a_wrong_command_line(sandbox, folder, cli, name):
-    """A directory, a folder that is not there: told before anything is sent or made."""
+    """A directory, or a missing folder, is named before anything is sent or made."""
     given = ("send-many", "in.jsonl", "--journal", "run.sqlite", "--unknown", "new", "--results")
     status, _, err = cli(*given, name)
     assert status == 64
@@ -140,7 +140,7 @@ def test_a_list_that_cannot_be_written_is_a_wrong_command_line(sandbox, folder, 
 @pytest.mark.skipif(not pathlib.Path("/proc/self").exists(), reason="no /proc")
 @pytest.mark.parametrize("journal", [[], ["--journal", "run.sqlite"]])
 def test_a_list_that_cannot_be_made_after_all_sends_nothing(sandbox, folder, cli, journal):
-    """Its folder lets itself be written, and takes no file."""
+    """Its folder is writable, but takes no file."""
     if not os.access("/proc", os.W_OK):
         pytest.skip("it does not let itself be written here")
     pathlib.Path("old").write_text("an earlier list\n")
@@ -154,7 +154,7 @@ def test_a_list_that_cannot_be_made_after_all_sends_nothing(sandbox, folder, cli
 
 @pytest.mark.skipif(hasattr(os, "geteuid") and os.geteuid() == 0, reason="root may write all")
 def test_a_list_that_may_not_be_written_is_a_wrong_command_line(sandbox, folder, cli):
-    """A file that is not ours to write."""
+    """The file belongs to another user."""
     pathlib.Path("list").touch(mode=0o400)
     assert cli("send-many", "in.jsonl", "--results", "list")[0] == 64
     assert sandbox.requests == []
@@ -183,7 +183,7 @@ def test_what_sends_nothing_leaves_an_earlier_list(folder, cli, lines, more, sta
 
 
 def test_a_journal_that_cannot_be_used_leaves_an_earlier_list(sandbox, folder, cli):
-    """What another batch is sending at this moment is not listed as undelivered."""
+    """The messages that another batch is sending now are not listed as undelivered."""
     pathlib.Path("old").write_text("an earlier list\n")
     sandbox.slow(3.0)
     with spawned(sandbox, "in.jsonl", "--journal", "run.sqlite") as process:
@@ -203,7 +203,7 @@ def test_a_journal_that_cannot_be_used_leaves_an_earlier_list(sandbox, folder, c
 
 
 def test_a_list_is_for_its_owner_alone_and_stays_the_file_that_it_is(sandbox, folder, cli):
-    """A new one is 0600; one that is there keeps its mode, its links and its inode."""
+    """A new list has the mode 0600; an existing one keeps its mode, its links and its inode."""
     pathlib.Path("old").write_text("longer than what follows\n" * 100)
     pathlib.Path("old").chmod(0o640)
     pathlib.Path("link").symlink_to("old")
@@ -219,7 +219,7 @@ def test_a_list_is_for_its_owner_alone_and_stays_the_file_that_it_is(sandbox, fo
 
 
 def test_a_list_grows_and_a_crash_leaves_it_whole(sandbox, folder):
-    """Each line is there as soon as its message has ended."""
+    """Each line is written as soon as its message has ended."""
     with spawned(sandbox, "-", "--undelivered", "rest", "--results", "results") as process:
         for number in range(1, 4):
             process.stdin.write(f'{{"channel_id": "c{number}"}}\n')
@@ -241,7 +241,7 @@ def _count(name: str) -> int:
 @needs_full
 @pytest.mark.parametrize("option", LISTS)
 def test_a_full_disk_hides_no_failure(sandbox, folder, cli, option):
-    """It is told once, with the lines that are in no list; the status is that of the messages."""
+    """It is reported once, with the lines that are in no list; the messages decide the status."""
     if option == "--unknown":
         sandbox.fail_next(after_storing="close")
     else:
@@ -251,13 +251,13 @@ def test_a_full_disk_hides_no_failure(sandbox, folder, cli, option):
     assert status == {"--undelivered": 2, "--unknown": 4, "--results": 3}[option]
     assert err.count("No space left on device") == 1
     assert "missing in the lists: line 1" in err
-    # Without the results nobody could tell what was sent: then no more is.
+    # Without the results nobody could tell what was sent, so sending stops.
     assert ("1 delivered" in out) == (option != "--results")
 
 
 @needs_full
 def test_results_that_cannot_be_written_are_told_where_all_was_delivered(sandbox, cli, write):
-    """Nothing failed but the account of it: status 1, and the counts stand."""
+    """Only the results failed: the status is 1, and the counts are right."""
     status, out, err = cli("send-many", write(message(sandbox, 1)), "--results", str(FULL))
     assert (status, out) == (1, "1 delivered\n")
     assert "No space left on device" in err
@@ -265,13 +265,13 @@ def test_results_that_cannot_be_written_are_told_where_all_was_delivered(sandbox
 
 @needs_full
 def test_a_list_that_nothing_belongs_in_may_be_on_a_full_disk(sandbox, cli, write):
-    """All was delivered, so that nothing had to be written."""
+    """All messages were delivered, so nothing had to be written."""
     assert cli("send-many", write(message(sandbox, 1)), "--undelivered", str(FULL))[0] == 0
 
 
 @needs_full
 def test_nothing_more_is_sent_once_results_cannot_be_written(sandbox, cli, write):
-    """What nobody could account for does not leave; what was not sent is named."""
+    """A message without a result does not leave; the lines that were not sent are named."""
     file = write(*(message(sandbox, number) for number in range(100)))
     given = ("--in-flight", "2", "--results", str(FULL))
     status, out, err = cli("send-many", file, *given)
@@ -289,7 +289,7 @@ def small_disk() -> None:
 
 
 def test_a_list_ends_with_a_whole_line_where_the_disk_is_full(sandbox, folder):
-    """Half a line is taken back: what is there can be fed back in."""
+    """Half a line is removed: the rest can be sent again."""
     sandbox.refuse_next("group", times=2)
     more = {"hidden_data": {"a": "x" * 300}}
     lines = [message(sandbox, number, **more) for number in range(5)]
@@ -307,7 +307,7 @@ def test_a_list_ends_with_a_whole_line_where_the_disk_is_full(sandbox, folder):
 
 @needs_full
 def test_the_lines_that_are_in_no_list_are_named_as_far_as_that_can_be_read(sandbox, cli, write):
-    """Runs of lines, and the number of what is beyond them."""
+    """The first of them are listed, the others counted."""
     lines = [message(sandbox, n, **({"front_id": "a b"} if n % 2 else {})) for n in range(100)]
     file = write(*lines)
     with spawned(sandbox, "-", "--undelivered", str(FULL)) as process:
@@ -319,7 +319,7 @@ def test_the_lines_that_are_in_no_list_are_named_as_far_as_that_can_be_read(sand
 
 
 def test_a_list_may_be_standard_output(sandbox, folder):
-    """Then the sum goes to standard error, so that the list can be piped on."""
+    """The summary then goes to standard error, so that the list can be piped on."""
     sandbox.refuse_next("group")
     with spawned(sandbox, "in.jsonl", "--undelivered", "-") as process:
         out, err = process.communicate()
@@ -329,7 +329,7 @@ def test_a_list_may_be_standard_output(sandbox, folder):
 
 
 def test_a_list_may_be_a_pipe_whose_reader_goes(sandbox, folder):
-    """A reader that has seen enough ends the batch, and is told."""
+    """A reader that closes the pipe ends the batch, and the command says so."""
     read, written = os.pipe()
     os.close(read)
     sandbox.refuse_next("group", times=2)
@@ -347,7 +347,7 @@ def test_a_list_may_be_a_pipe_whose_reader_goes(sandbox, folder):
 
 
 def test_the_results_tell_what_became_of_each_line(sandbox, folder, cli):
-    """Line, outcome, reason, ids and attempts: enough to go on by program."""
+    """Line, outcome, reason, ids and attempts are enough for a program to go on."""
     lines = [message(sandbox, number) for number in range(2)] + [message(sandbox, 2, front_id="f2")]
     pathlib.Path("in.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     sandbox.refuse_next("group")
@@ -376,7 +376,7 @@ def test_the_results_tell_what_became_of_each_line(sandbox, folder, cli):
 
 
 def test_the_results_of_a_resumed_run_tell_what_the_journal_knows(sandbox, folder, cli):
-    """Each line has a result in each run; the earlier ones say that they come from the journal."""
+    """Each line has a result in each run; earlier results say that they are from the journal."""
     sandbox.fail_next(after_storing="close")
     given = ("send-many", "in.jsonl", "--journal", "run.sqlite", "--results", "results")
     assert cli(*given)[0] == 4
@@ -397,7 +397,7 @@ def test_the_results_of_a_resumed_run_tell_what_the_journal_knows(sandbox, folde
 
 
 def test_each_line_says_why_it_is_there_and_is_fed_back_as_it_was(sandbox, folder, cli):
-    """The reason stands in front; a second time it is the new one, and the message is the same."""
+    """The reason comes first; a second run replaces it, and the message is the same."""
     line = ' {"channel_id":"' + sandbox.channel_id + '", "content": "é\\u00e9", "pinned":true} '
     pathlib.Path("in.jsonl").write_text(line + "\n")
     for _ in range(2):
@@ -425,7 +425,7 @@ def test_each_line_says_why_it_is_there_and_is_fed_back_as_it_was(sandbox, folde
     ],
 )
 def test_a_result_is_put_into_any_object(source, rest):
-    """In front, once, and nothing else of the line changes."""
+    """It comes first, once, and the rest of the line does not change."""
     line = with_result(unsent_result(Line(1, source, None, "wrong"), Outcome.NOT_SENT))
     head = json.dumps(
         {"_result": {"line": 1, "outcome": "not sent", "reason": "stopped", "error": "wrong"}}
@@ -443,7 +443,7 @@ JSON = st.recursive(
 
 @given(st.dictionaries(st.sampled_from(["_result", "content", "a", "}"]), JSON), st.booleans())
 def test_a_result_changes_nothing_else_of_any_object(fields, plain):
-    """Put in twice, as when a list is fed back in and fails again: the last one counts."""
+    """It is put in twice, as when a list is sent again and fails again: the last one counts."""
     source = json.dumps(fields, ensure_ascii=plain, separators=(",", " : ") if plain else None)
     for why in ("first", "second"):
         source = with_result(unsent_result(Line(1, source, None, why), Outcome.NOT_SENT))
@@ -463,7 +463,7 @@ def test_what_is_no_object_is_listed_as_it_is(source):
 
 
 def test_a_run_that_cannot_begin_lists_nothing_as_undelivered(sandbox, folder, cli, monkeypatch):
-    """What the journal has as delivered would be sent twice by whoever feeds the list back in."""
+    """Otherwise a person who sends the list would send delivered messages twice."""
     given = ("send-many", "in.jsonl", "--journal", "run.sqlite", "--undelivered", "rest")
     assert cli(*given)[0] == 0
     monkeypatch.delenv("TWAKE_PRIVATE_API_KEY")
@@ -473,7 +473,7 @@ def test_a_run_that_cannot_begin_lists_nothing_as_undelivered(sandbox, folder, c
 
 
 def test_a_run_that_ends_early_lists_only_what_no_run_delivered(sandbox, folder):
-    """Interrupted before it took them: delivered ones are in no list, unknown ones in their own."""
+    """After the interruption, delivered lines are in no list, unknown lines in their own."""
     lines = [message(sandbox, number) for number in range(200)]
     text = [json.dumps(line) + "\n" for line in lines]
     pathlib.Path("in.jsonl").write_text("".join(text[100:]))
@@ -496,7 +496,7 @@ def test_a_run_that_ends_early_lists_only_what_no_run_delivered(sandbox, folder)
 
 
 def test_lines_that_moved_in_a_changed_input_are_not_called_undelivered(sandbox, folder, cli):
-    """A line more at the head: the journal's positions fit no more, and its messages are there."""
+    """With one more line at the head, the journal's positions are wrong, but not its messages."""
     given = ("send-many", "in.jsonl", "--journal", "run.sqlite")
     assert cli(*given)[0] == 0
     old = _lines("in.jsonl")
@@ -517,7 +517,7 @@ def known(path: pathlib.Path | None, line: str, position: int, **found: bool) ->
 
 
 def test_a_journal_that_cannot_be_read_makes_no_line_certain(sandbox, folder, cli):
-    """Broken, gone or another file: nobody knows what an earlier run delivered."""
+    """It is broken, gone or another file: nobody knows what an earlier run delivered."""
     assert cli("send-many", "in.jsonl", "--journal", "run.sqlite")[0] == 0
     [line, other] = _lines("in.jsonl")
     path = folder / "run.sqlite"
@@ -536,7 +536,7 @@ def test_a_journal_that_cannot_be_read_makes_no_line_certain(sandbox, folder, cl
 
 
 def test_a_journal_that_goes_away_makes_the_rest_unknown(sandbox, folder):
-    """Nobody can tell any more what an earlier run delivered of it; each line is in one list."""
+    """Nobody can tell what an earlier run delivered of it; each line is in one list."""
     lines = [message(sandbox, number) for number in range(200)]
     pathlib.Path("in.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     both = ("--undelivered", "rest", "--unknown", "unknown")
@@ -552,7 +552,7 @@ def test_a_journal_that_goes_away_makes_the_rest_unknown(sandbox, folder):
 
 
 def test_the_rest_of_a_stream_is_listed_and_an_end_that_did_not_come_is_told(sandbox, folder):
-    """What waits in the pipe is read; a producer that goes on is told to have."""
+    """The rest of the pipe is read; if its producer goes on, the command says so."""
     with spawned(sandbox, "-", "--rate", "5", "--undelivered", "rest") as process:
         process.stdin.writelines(json.dumps(message(sandbox, n)) + "\n" for n in range(100))
         process.stdin.flush()

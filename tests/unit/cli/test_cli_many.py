@@ -1,4 +1,4 @@
-"""`send-many` and `journal`: files of messages, interrupted, resumed and fed back in."""
+"""`send-many` and `journal`: files of messages, interrupted, resumed and sent again."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_a_file_of_json_lines_is_sent_in_order(sandbox, cli, write):
 
 
 def test_a_csv_file_names_its_fields_in_the_first_row(sandbox, cli, write):
-    """Cells are taken as they stand, empty ones as not given, and some hold JSON."""
+    """Cells are used unchanged, empty ones count as not given, and some hold JSON."""
     file = write(
         "channel_id,content,hidden_data,pinned",
         f'{sandbox.channel_id},"one, with a comma","{{""a"": 1}}",',
@@ -61,7 +61,7 @@ def test_standard_input_is_sent_as_it_comes(sandbox):
 
 
 def test_a_piped_line_that_cannot_be_encoded_ends_nothing(sandbox):
-    """It is told with its line and in the words of a file's check; the others are sent."""
+    """The error has its line, and the words of a file's check; the others are sent."""
     with spawned(sandbox, "-") as process:
         lines = (message(sandbox, 1), message(sandbox, 2, content=""), message(sandbox, 3))
         out, err = process.communicate("\n".join(map(json.dumps, lines)))
@@ -71,7 +71,7 @@ def test_a_piped_line_that_cannot_be_encoded_ends_nothing(sandbox):
 
 
 def test_csv_from_standard_input_is_checked_first(sandbox):
-    """Rows may span lines, so that CSV is read to its end before anything is sent."""
+    """Rows may span lines, so CSV is read to its end before anything is sent."""
     with spawned(sandbox, "-", "--format", "csv") as process:
         out, _ = process.communicate(f'channel_id,content\n{sandbox.channel_id},"two\nlines"\n')
     assert (process.returncode, out) == (0, "1 delivered\n")
@@ -79,7 +79,7 @@ def test_csv_from_standard_input_is_checked_first(sandbox):
 
 
 def test_a_bad_line_in_a_file_stops_everything_before_it_begins(sandbox, cli, write):
-    """All lines are checked first: what is wrong is told by line, and nothing is sent."""
+    """All lines are checked first: each error has its line, and nothing is sent."""
     file = write(message(sandbox, 1), "{", message(sandbox, 3, colour="red"), message(sandbox, 4))
     status, out, err = cli("send-many", file)
     assert status == 3
@@ -102,7 +102,7 @@ def test_a_dry_run_sends_nothing(sandbox, cli, write, monkeypatch):
 
 
 def test_only_the_first_bad_lines_are_shown(cli, write):
-    """A file of another kind does not flood the terminal."""
+    """A file of another kind does not fill the terminal."""
     status, _, err = cli("send-many", write(*["nonsense"] * 50))
     assert status == 3
     assert len(err.splitlines()) == 20
@@ -120,7 +120,7 @@ def test_only_the_first_bad_lines_are_shown(cli, write):
     ],
 )
 def test_what_is_wrong_with_a_line_is_said(line, problem):
-    """The sentence names what to fix."""
+    """The sentence says what to fix."""
     [read] = read_jsonl([b"\n", line])
     assert read.draft is None
     assert read.number == 2
@@ -128,7 +128,7 @@ def test_what_is_wrong_with_a_line_is_said(line, problem):
 
 
 def test_what_is_wrong_with_a_row_is_said():
-    """Too many cells, cells that should hold JSON, and no cells at all."""
+    """It has too many cells, cells that should hold JSON, or no cells."""
     rows = b"channel_id,content,pinned\nc,x,true,more\nc,x,maybe\nc,good,\n\n", b""
     read = list(read_csv(rows))
     assert [line.number for line in read] == [2, 3, 4]
@@ -142,7 +142,7 @@ def test_what_is_wrong_with_a_row_is_said():
 
 
 def test_the_status_is_the_worst_that_became_of_any(sandbox, cli, write):
-    """Unknown before not sent before refused; each failure is told with its line."""
+    """The order is unknown, not sent, refused; each failure is reported with its line."""
     file = write(*(message(sandbox, number) for number in range(3)))
     sandbox.fail_next(before_storing=500)
     status, out, err = cli("send-many", file)
@@ -151,7 +151,7 @@ def test_the_status_is_the_worst_that_became_of_any(sandbox, cli, write):
 
 
 def test_what_was_not_delivered_can_be_fed_back_in(sandbox, cli, write, tmp_path, monkeypatch):
-    """The file of undelivered messages is an input; the unknown ones stand in another."""
+    """The file of undelivered messages is an input; the unknown ones are in another file."""
     rest, doubt = str(tmp_path / "rest.jsonl"), str(tmp_path / "doubt.jsonl")
     file = write(*(message(sandbox, number) for number in range(3)))
     both = ("--undelivered", rest, "--unknown", doubt)
@@ -169,7 +169,7 @@ def test_what_was_not_delivered_can_be_fed_back_in(sandbox, cli, write, tmp_path
 
 
 def test_json_tells_a_script_all_of_it(sandbox, cli, write):
-    """One object with the counts by outcome."""
+    """There is one object with the counts by outcome."""
     status, out, _ = cli("send-many", write(message(sandbox, 1)), "--json")
     assert status == 0
     assert json.loads(out) == {
@@ -190,7 +190,7 @@ def test_json_tells_a_script_all_of_it(sandbox, cli, write):
 def test_settings_that_no_message_could_be_sent_with_cost_no_message(
     sandbox, cli, write, monkeypatch, setting
 ):
-    """The server is asked first: nothing was sent, and the same command would end so again."""
+    """The server is asked first: nothing was sent, and the same command would fail again."""
     variable, _, value = setting.format(url=sandbox.url).partition("=")
     monkeypatch.setenv(variable, value)
     status, out, err = cli("send-many", write(*(message(sandbox, number) for number in range(3))))
@@ -201,7 +201,7 @@ def test_settings_that_no_message_could_be_sent_with_cost_no_message(
 
 
 def test_many_failures_are_not_all_shown(sandbox, cli, write):
-    """The first twenty are told one by one, the others as a number."""
+    """The first twenty are reported one by one, the others as a number."""
     sandbox.refuse_next("group", times=25)
     status, _, err = cli("send-many", write(*(message(sandbox, n) for n in range(25))))
     assert status == 2
@@ -218,7 +218,7 @@ def test_missing_credentials_are_status_3(cli, write, monkeypatch, tmp_path):
 
 
 def test_a_cut_text_is_warned_of_once(cli, write, monkeypatch, tmp_path):
-    """The setting that helps is named, but not for each message."""
+    """The setting that helps is named once, not for each message."""
     at_home(monkeypatch, tmp_path)
     with Sandbox(release="2021") as newer:
         for name, value in newer.environment.items():
@@ -231,7 +231,7 @@ def test_a_cut_text_is_warned_of_once(cli, write, monkeypatch, tmp_path):
 
 
 def test_a_pause_is_told_in_a_line_when_it_begins_and_when_it_is_over(capsys):
-    """However often the server is asked meanwhile."""
+    """There is one line each, however often the server is asked meanwhile."""
     display = Display(None)
     for seconds in (0.0, 0.25, 0.75):
         display.note_pause(Pause("gateway", seconds, is_over=False))
@@ -253,7 +253,7 @@ def test_a_file_goes_on_after_a_gateway_lost_its_server(sandbox, cli, write):
 
 
 def test_a_second_run_with_the_journal_sends_nothing_again(sandbox, cli, write, tmp_path):
-    """The journal goes on where it ended, and `journal` shows its state."""
+    """The second run continues the journal, and `journal` shows its state."""
     journal = str(tmp_path / "run.sqlite")
     file = write(*(message(sandbox, number) for number in range(5)))
     sandbox.fail_next(before_storing=500)
@@ -281,7 +281,7 @@ def test_a_second_run_with_the_journal_sends_nothing_again(sandbox, cli, write, 
 
 
 def test_a_changed_file_is_told_and_the_rest_is_written(sandbox, cli, write, tmp_path):
-    """A journal that fits no more stops the run with status 3."""
+    """A journal that does not fit the file stops the run with status 3."""
     journal, rest = str(tmp_path / "run.sqlite"), tmp_path / "rest.jsonl"
     cli("send-many", write(*(message(sandbox, n) for n in range(3))), "--journal", journal)
     changed = write(*(message(sandbox, n) for n in range(9, 14)))
@@ -302,7 +302,7 @@ def test_a_changed_file_is_told_and_the_rest_is_written(sandbox, cli, write, tmp
     ],
 )
 def test_what_holds_a_channel(sandbox, cli, write, *, option, fault, delivered):
-    """`--hold` holds after an unknown end only, `--hold-failed` after any but a delivery."""
+    """`--hold` holds after an unknown outcome only, `--hold-failed` after any but delivered."""
     if fault == "refuse":
         sandbox.refuse_next("capability")
     else:
@@ -315,12 +315,12 @@ def test_what_holds_a_channel(sandbox, cli, write, *, option, fault, delivered):
 
 
 def test_resend_without_a_journal_is_a_wrong_command_line(cli, write):
-    """There would be nothing to send again."""
+    """Without a journal there is nothing to send again."""
     assert cli("send-many", write(), "--resend")[0] == 64
 
 
 def test_a_file_that_is_no_journal_is_told(cli, write):
-    """Status 1, and one sentence."""
+    """The status is 1, with one sentence."""
     status, out, err = cli("journal", write("nonsense " * 100))
     assert (status, out) == (1, "")
     assert "is not a journal" in err
@@ -330,7 +330,7 @@ def test_a_file_that_is_no_journal_is_told(cli, write):
 
 
 def test_ctrl_c_lets_what_is_on_its_way_end_and_says_how_to_go_on(sandbox, write, tmp_path):
-    """Nothing is lost: delivered, in the rest file, and together all of the input."""
+    """Each line is delivered or in the rest file, and together they are the whole input."""
     journal, rest = str(tmp_path / "run.sqlite"), tmp_path / "rest.jsonl"
     file = write(*(message(sandbox, number) for number in range(400)))
     arguments = (file, "--journal", journal, "--rate", "100", "--undelivered", str(rest))
@@ -359,7 +359,7 @@ def test_ctrl_c_lets_what_is_on_its_way_end_and_says_how_to_go_on(sandbox, write
 
 
 def test_a_second_ctrl_c_does_not_wait(sandbox, write):
-    """What is on its way is cut off, and told as unknown."""
+    """Sends in flight are cancelled, and reported as unknown."""
     sandbox.fail_next(before_storing="silent")
     with spawned(sandbox, write(message(sandbox, 1))) as process:
         wait_for(lambda: len(sandbox.requests) == 3)  # two of a check, and the message
@@ -372,7 +372,7 @@ def test_a_second_ctrl_c_does_not_wait(sandbox, write):
 
 
 def test_ctrl_c_ends_a_wait_for_standard_input(sandbox):
-    """A stream that has nothing to say holds up no end."""
+    """An idle stream does not delay the end."""
     with spawned(sandbox, "-") as process:
         process.stdin.write(json.dumps(message(sandbox, 1)) + "\n")
         process.stdin.flush()
@@ -405,7 +405,7 @@ def test_a_terminal_shows_a_bar(sandbox, write):
 
 
 def test_elsewhere_a_line_now_and_then(capfd):
-    """Without a terminal: plain lines with counts, rate and what is left, seconds apart."""
+    """Plain lines, seconds apart, have counts, rate and remaining time."""
     now = 0.0
     with Display(1_000, clock=lambda: now) as display:
         for _ in range(600):

@@ -1,4 +1,4 @@
-"""The command line over --api node: its settings, its checks, and what it sends."""
+"""The command line over --api node: its settings, its checks, and its messages."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def served():
 
 @pytest.fixture
 def one_of(monkeypatch, tmp_path):
-    """Serve a sandbox of a release, and return it, with its credentials in the environment."""
+    """Serve a sandbox of a release, and return it; its credentials are in the environment."""
     opened = []
 
     def serve(release: str) -> Sandbox:
@@ -51,7 +51,7 @@ def one_of(monkeypatch, tmp_path):
 def test_the_api_and_the_workspace_come_from_options_variables_or_the_file(
     sandbox, cli, monkeypatch, tmp_path
 ):
-    """An option goes before a variable, and that before the file."""
+    """An option comes before a variable, and a variable before the file."""
     monkeypatch.setenv("TWAKE_API", "v1")
     monkeypatch.delenv("TWAKE_WORKSPACE_ID")
     given = ("--api", "node", "--workspace", sandbox.workspace_id)
@@ -67,7 +67,7 @@ def test_the_api_and_the_workspace_come_from_options_variables_or_the_file(
 
 
 def test_an_api_that_is_none_is_named_by_its_option(sandbox, cli, write, monkeypatch):
-    """On the command line it is a wrong choice; in the environment the error names both."""
+    """On the command line it is a wrong choice; in the environment the error names both APIs."""
     assert cli("send", "x", "--api", "v2")[0] == 64
     monkeypatch.setenv("TWAKE_API", "v2")
     for command in (["send", "x"], ["check"], ["send-many", write(message(sandbox, 1))]):
@@ -79,7 +79,7 @@ def test_an_api_that_is_none_is_named_by_its_option(sandbox, cli, write, monkeyp
 def test_a_message_without_a_workspace_says_where_it_may_come_from(
     sandbox, cli, write, monkeypatch
 ):
-    """Nothing is sent, and a file says which of its lines lacks it."""
+    """Nothing is sent, and for a file the error has the lines that lack it."""
     monkeypatch.delenv("TWAKE_WORKSPACE_ID")
     status, _, err = cli("send", "x")
     assert status == 3
@@ -96,7 +96,7 @@ def test_a_message_without_a_workspace_says_where_it_may_come_from(
 def test_a_workspace_that_is_no_id_is_found_before_anything_is_sent(
     sandbox, cli, write, monkeypatch
 ):
-    """For a message, for a file, and where a file is only checked."""
+    """It holds for a message, for a file, and where a file is only checked."""
     monkeypatch.setenv("TWAKE_WORKSPACE_ID", " ")
     file = write(message(sandbox, 1))
     for given in (("send", "x"), ("send-many", file), ("send-many", "--dry-run", file)):
@@ -120,7 +120,7 @@ def test_a_workspace_that_is_no_id_is_found_before_anything_is_sent(
     ],
 )
 def test_a_check_shows_the_apis_and_the_release(one_of, cli, *, release, api, apis, version):
-    """For scripts and for people; nothing is stored."""
+    """It shows them for scripts and for people; nothing is stored."""
     sandbox = one_of(release)
     status, out, err = cli("check", "--json", "--api", api)
     said = json.loads(out)
@@ -139,7 +139,7 @@ def test_a_check_shows_the_apis_and_the_release(one_of, cli, *, release, api, ap
     [("2020", "node", "v1"), ("2021", "node", "v1"), ("2023", "v1", "node")],
 )
 def test_a_wrong_choice_of_api_says_the_right_one(one_of, cli, write, *, release, wrong, right):
-    """In a check, for one message, and before a file is sent."""
+    """It holds in a check, for one message, and before a file is sent."""
     sandbox = one_of(release)
     given = ("--api", wrong, "--workspace", "w")
     commands = (
@@ -168,7 +168,7 @@ def test_a_check_of_what_is_no_twake_shows_neither(sandbox, cli, monkeypatch):
 
 
 def test_a_message_and_a_reply_are_sent(sandbox, cli):
-    """The same command as over v1."""
+    """The command is the same as over v1."""
     status, out, err = cli("send", "Hello")
     assert (status, err) == (0, "")
     status, out, err = cli("send", "... done", "--reply-to", out.strip(), "--json")
@@ -203,7 +203,7 @@ ONLY_NODE = [{"override": {"title": "Build"}}]
 @pytest.mark.parametrize("api", ["v1", "node"])
 @pytest.mark.parametrize("fields", ONLY_V1 + ONLY_NODE)
 def test_a_dry_run_checks_for_the_chosen_api(sandbox, cli, write, api, fields):
-    """What only the other API can do is found before anything is sent, without the server."""
+    """Features of the other API are found before anything is sent, without the server."""
     file = write(message(sandbox, 1), message(sandbox, 2, **fields))
     status, _, err = cli("send-many", file, "--dry-run", "--api", api)
     is_good = (fields in ONLY_V1) == (api == "v1")
@@ -215,7 +215,7 @@ def test_a_dry_run_checks_for_the_chosen_api(sandbox, cli, write, api, fields):
 
 
 def test_an_ephemeral_message_of_a_file_names_its_connection(sandbox, cli, write):
-    """The connection of one user, from an event."""
+    """The connection of one user comes from an event."""
     user = {"ephemeral": True, "ephemeral_to": ["u"]}
     file = write(message(sandbox, 1, **user))
     assert "needs connection_id" in cli("send-many", file, "--dry-run")[2]
@@ -227,7 +227,7 @@ def test_an_ephemeral_message_of_a_file_names_its_connection(sandbox, cli, write
 
 
 def test_a_journal_knows_the_messages_of_its_api_alone(sandbox, cli, write, tmp_path):
-    """The hash of a draft is another one over the other API."""
+    """A draft has another hash over the other API."""
     journal = str(tmp_path / "run.sqlite")
     file = write(message(sandbox, 1))
     assert cli("send-many", file, "--journal", journal)[0] == 0
@@ -245,7 +245,7 @@ def test_a_journal_knows_the_messages_of_its_api_alone(sandbox, cli, write, tmp_
 def test_lines_that_moved_in_a_changed_input_are_not_called_undelivered(
     sandbox, cli, write, tmp_path
 ):
-    """What the command line looks up is what the session wrote."""
+    """The command line looks up the rows that the session wrote."""
     old = [message(sandbox, number) for number in (0, 1)]
     journal = ("--journal", str(tmp_path / "run.sqlite"))
     assert cli("send-many", write(*old), *journal)[0] == 0
@@ -269,7 +269,7 @@ def test_a_journal_of_the_other_api_is_refused(sandbox, cli, write, tmp_path):
 
 
 def test_what_a_file_holds_is_checked_with_the_ids_of_the_run(tmp_path):
-    """The largest message depends on them: it is the whole body that counts."""
+    """The largest message depends on them: the whole body counts."""
     file = tmp_path / "in.jsonl"
     file.write_text(json.dumps({"channel_id": "c", "content": "x" * 524_000}))
     short, long = (Offline("node", group, "w") for group in ("g", "g" * 2_000))

@@ -1,4 +1,4 @@
-"""`send-many --batch` and `journal --batch`: a batch whose journal is on PostgreSQL, as commands."""
+"""`send-many --batch` and `journal --batch`: commands for a batch with a journal on PostgreSQL."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def batch(journal: str, *more: str) -> list[str]:
 
 
 def test_the_same_command_again_sends_nothing_and_prints_the_same(sandbox, cli, file, journal):
-    """The summary is that of the batch, whoever sent it."""
+    """The summary is that of the batch, whichever machine sent it."""
     first = cli("send-many", file, *batch(journal))
     again = cli("send-many", file, *batch(journal))
     assert first[:2] == again[:2] == (0, f"{COUNT} delivered\n")
@@ -55,7 +55,7 @@ def test_the_order_of_a_channel_is_that_of_the_file(sandbox, cli, file, journal)
 
 
 def test_two_machines_share_a_batch_and_print_the_same(sandbox, file, journal):
-    """The same line on each of them: both end when the batch is done, with its counts."""
+    """Each runs the same command: both end when the batch is done, with its counts."""
     command = [*COMMAND, "send-many", file, *batch(journal), "--concurrency", "1"]
     both = [
         subprocess.Popen(
@@ -70,7 +70,7 @@ def test_two_machines_share_a_batch_and_print_the_same(sandbox, file, journal):
 
 
 def test_a_csv_file_is_divided_too(sandbox, cli, tmp_path, journal):
-    """Whatever the form of the input, each line is read once, checked, and kept by partition."""
+    """In any form of the input, each line is read once, checked, and kept by partition."""
     path = tmp_path / "in.csv"
     rows = "".join(f'{sandbox.channel_id};"Zeile {n};\n2";k{n}\n' for n in range(3))
     path.write_text(f"Kanal;Text;order\n{rows}", encoding="utf-16")
@@ -96,7 +96,7 @@ def test_a_pipe_is_copied_first(sandbox, file, journal):
 
 
 def test_another_file_is_refused(sandbox, cli, file, write, journal):
-    """A batch has one input: nothing of another one is sent."""
+    """A batch has one input: no line of another one is sent."""
     cli("send-many", file, *batch(journal))
     other = write(message(sandbox, 99, order="m99"), name="other.jsonl")
     status, _, err = cli("send-many", other, *batch(journal))
@@ -106,7 +106,7 @@ def test_another_file_is_refused(sandbox, cli, file, write, journal):
 
 
 def test_another_file_begins_no_round(sandbox, cli, file, write, journal):
-    """What was refused stays so: the round would be that of the wrong input."""
+    """The refused messages stay refused: the round would have the wrong input."""
     sandbox.refuse_next("capability")
     cli("send-many", file, *batch(journal))
     other = write(message(sandbox, 99, order="m99"), name="other.jsonl")
@@ -116,7 +116,7 @@ def test_another_file_begins_no_round(sandbox, cli, file, write, journal):
 
 
 def test_another_number_of_partitions_is_refused(sandbox, cli, file, journal):
-    """It would put channels into other partitions."""
+    """Another number would put channels into other partitions."""
     cli("send-many", file, *batch(journal))
     status, _, err = cli("send-many", file, *batch(journal)[:-3], "8", "--key", "order")
     assert status == 3
@@ -132,7 +132,7 @@ def test_a_bad_line_sends_nothing(sandbox, cli, write, journal):
 
 
 def test_what_was_refused_is_sent_in_another_round(sandbox, cli, file, journal):
-    """Not by the same command, which would try it for ever, but when somebody asks."""
+    """The same command does not send it, or it would try for ever; a person asks for the round."""
     sandbox.refuse_next("capability")
     status, out, err = cli("send-many", file, *batch(journal))
     assert (status, out) == (2, f"{COUNT - 1} delivered, 1 refused\n")
@@ -145,14 +145,14 @@ def test_what_was_refused_is_sent_in_another_round(sandbox, cli, file, journal):
 
 @pytest.mark.measured
 def test_what_may_pass_says_how_to_send_it(sandbox, cli, file, journal):
-    """What the server wanted later is another round's."""
+    """A message that the server wanted later is sent in another round."""
     sandbox.refuse_next(429)
     _, _, err = cli("send-many", file, *batch(journal, "--attempts", "1"))
     assert "run the same command with --again" in err
 
 
 def test_the_journal_command_counts_and_lists_a_batch(sandbox, cli, file, journal):
-    """As it does with a file."""
+    """It does the same as for a file."""
     sandbox.refuse_next("capability")
     cli("send-many", file, *batch(journal))
     _, out, _ = cli("journal", journal, "--batch", "november", "--json")
@@ -176,7 +176,7 @@ def test_a_batch_that_is_not_there_is_said(cli, sandbox, journal):
 
 @pytest.fixture
 def guarded(postgres: PostgresServer, conninfo: str):
-    """Give the connection string of a role that has to give its password."""
+    """Give the connection string of a role that needs its password."""
     database = str(conninfo_to_dict(conninfo)["dbname"])
     postgres.run(f"CREATE ROLE {GUARDED} LOGIN PASSWORD '{PASSWORD}'")
     postgres.run(f"GRANT CREATE ON DATABASE {database} TO {GUARDED}")
@@ -186,7 +186,7 @@ def guarded(postgres: PostgresServer, conninfo: str):
 
 
 def test_the_environment_may_hold_a_password(cli, file, guarded, monkeypatch):
-    """`TWAKE_JOURNAL` is the whole connection string, and shows nowhere."""
+    """`TWAKE_JOURNAL` is the whole connection string, and is shown nowhere."""
     monkeypatch.setenv("TWAKE_JOURNAL", guarded)
     status, out, err = cli("send-many", file, *batch("")[2:])
     assert (status, out) == (0, f"{COUNT} delivered\n"), err
@@ -211,7 +211,7 @@ def test_the_environment_may_hold_a_password(cli, file, guarded, monkeypatch):
     ],
 )
 def test_a_journal_that_cannot_work_is_a_usage_error(cli, file, arguments, why):
-    """Status 64, before anything is read; a password in the arguments is never repeated."""
+    """The status is 64, before anything is read; a password in the arguments is never repeated."""
     commands = (["send-many", file, *arguments, "--key", "order"], ["journal", *arguments[1:]])
     for command in commands:
         status, out, err = cli(*command, "--batch", "november")
@@ -229,7 +229,7 @@ def test_a_journal_that_cannot_work_is_a_usage_error(cli, file, arguments, why):
     ],
 )
 def test_options_that_do_not_go_together_are_a_usage_error(cli, file, journal, arguments, why):
-    """Each says what to give instead."""
+    """Each error says what to give instead."""
     status, _, err = cli("send-many", file, "--journal", journal, *arguments)
     assert status == 64
     assert why in err
@@ -237,20 +237,20 @@ def test_options_that_do_not_go_together_are_a_usage_error(cli, file, journal, a
 
 @pytest.mark.parametrize("option", ["--parts=3", "--again", "--unverified-host"])
 def test_options_of_a_batch_need_one(sandbox, cli, file, option):
-    """They would mean nothing."""
+    """They have no meaning without one."""
     status, _, err = cli("send-many", file, option)
     assert status == 64
     assert "without --batch" in err
 
 
 def test_a_journal_on_postgresql_has_many_batches(cli, journal):
-    """The command asks which one."""
+    """The command needs the name of one."""
     assert cli("journal", journal)[0] == 64
     assert cli("journal")[0] == 64
 
 
 def test_an_interrupted_machine_leaves_the_rest_to_the_others(sandbox, write, journal):
-    """After Ctrl-C what is on its way ends, and the same command goes on."""
+    """After Ctrl-C the sends in flight end, and the same command continues."""
     file = write(*(message(sandbox, number, order=f"m{number:03}") for number in range(300)))
     command = [*COMMAND, "send-many", file, *batch(journal)]
     process = subprocess.Popen(
@@ -279,14 +279,14 @@ def test_an_interrupted_machine_leaves_the_rest_to_the_others(sandbox, write, jo
 
 
 def test_a_dry_run_needs_no_database(cli, file):
-    """It checks every line, and sends nothing."""
+    """The dry run checks every line, and sends nothing."""
     nowhere = "postgresql:host=127.0.0.1 port=1 dbname=none"
     status, out, _ = cli("send-many", file, *batch(nowhere, "--dry-run"))
     assert (status, out) == (0, f"{COUNT} messages, 0 bad lines; nothing was sent\n")
 
 
 def test_a_database_that_is_away_sends_nothing(sandbox, cli, file):
-    """The error says so, and that the same command goes on."""
+    """The error says so, and that the same command continues."""
     nowhere = "postgresql:host=127.0.0.1 port=1 dbname=none"
     status, out, err = cli("send-many", file, *batch(nowhere))
     assert status == 3
@@ -296,7 +296,7 @@ def test_a_database_that_is_away_sends_nothing(sandbox, cli, file):
 
 
 class TestPartitions:
-    """The lines of an input by partition, each read and checked once."""
+    """Tests for the lines of an input by partition, each read and checked once."""
 
     @staticmethod
     def partitions() -> Partitions:
@@ -310,7 +310,7 @@ class TestPartitions:
         return list(read_jsonl([json.dumps(one).encode() + b"\n" for one in fields], READING))
 
     def test_each_partition_has_its_lines_in_their_order(self):
-        """With their numbers in the input and their keys, as often as it is asked for them."""
+        """They have their numbers in the input and their keys, however often they are read."""
         with self.partitions() as parts:
             for line in self.lines():
                 parts.add(line)
@@ -325,12 +325,12 @@ class TestPartitions:
             ]
 
     def test_a_partition_may_be_empty(self):
-        """A channel may not be in the input."""
+        """The input may not have the partition's channels."""
         with self.partitions() as parts:
             assert list(parts.lines(1)) == []
 
     def test_the_fingerprint_is_that_of_the_lines(self):
-        """The same on each machine; another line makes another one."""
+        """It is the same on each machine; another line makes another one."""
         found = []
         for count in (6, 6, 5):
             with self.partitions() as parts:
@@ -340,7 +340,7 @@ class TestPartitions:
         assert found[0] == found[1] != found[2]
 
     def test_no_room_for_the_copy_is_said(self, monkeypatch, tmp_path):
-        """With where there is none, and how to name another place."""
+        """The error has the place, and says how to name another one."""
         monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "missing"))
         with self.partitions() as parts, pytest.raises(InputError, match="TMPDIR"):
             parts.add(self.lines()[0])

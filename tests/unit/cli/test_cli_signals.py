@@ -1,6 +1,7 @@
-"""Signals that end `send-many` and `send`: no line is in no list, none in two, whatever comes when.
+"""Signals that end `send-many` and `send`: each line is in exactly one list, at any moment.
 
-The default run takes a few moments of each kind. All of it, ten moments each, takes 4 minutes on two cores:
+The default run takes a few moments of each kind. The full run, with ten moments of each kind, takes
+4 minutes on two cores:
 
     TWAKE_SIGNALS=10 python -m pytest tests/unit/cli/test_cli_signals.py -n 4 --dist worksteal
 """
@@ -38,13 +39,13 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
 MOMENTS = int(os.environ.get("TWAKE_SIGNALS", "0"))
 SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 LINES = 600
-#: More than the pipe and what is read ahead of the batch hold together.
+#: This is more than the pipe and the read-ahead of the batch hold together.
 PADDING = "." * 2_000
 
 
 @attrs.define(eq=False)
 class Trial:
-    """One run of `send-many` in a folder of its own, which signals end."""
+    """One run of `send-many` in its own folder, which signals end."""
 
     sandbox: object
     folder: pathlib.Path
@@ -107,7 +108,7 @@ class Trial:
 
 
 def stored(sandbox) -> Counter[int]:
-    """Return how often each line is in the channel, once nothing more comes."""
+    """Return how often each line is in the channel, once all requests have ended."""
     count = -1
     while count != len(texts(sandbox)):
         count = len(texts(sandbox))
@@ -116,7 +117,7 @@ def stored(sandbox) -> Counter[int]:
 
 
 def check(trial: Trial) -> None:
-    """Hold that each line is in one list, and that what the lists say is so."""
+    """Check that each line is in one list, and that the lists are right."""
     there = stored(trial.sandbox)
     rest, unknown = trial.numbers("undelivered"), trial.numbers("unknown")
     results = {one["line"] - 1: one["outcome"] for one in trial.lines("results")}
@@ -134,7 +135,7 @@ def check(trial: Trial) -> None:
 
 
 def one_moment(sandbox, folder, number: int, times: int, source: str, *, journal: bool) -> int:
-    """LineResult a run at a random moment, check it, and go on from where it ended; return its status."""
+    """Interrupt a run at a random moment, check it, and continue it; return its status."""
     sandbox.reset()
     sandbox.slow(0.015)
     trial = Trial(sandbox, folder, source, journal)
@@ -175,7 +176,7 @@ ALL = [(*kind, source, kept) for kind in KINDS for source in ("file", "stdin") f
 def test_no_line_is_in_no_list_and_none_in_two(
     sandbox, tmp_path, *, number, times, source, journal
 ):
-    """Whatever signal comes, how often and when: the lists, the results and the channel agree."""
+    """With any signals, at any time, the lists, the results and the channel agree."""
     ends: Counter[int | None] = Counter()
     for moment in range(MOMENTS or 1):
         folder = tmp_path / str(moment)
@@ -186,7 +187,7 @@ def test_no_line_is_in_no_list_and_none_in_two(
 @pytest.mark.parametrize("times", [1, 2, 3])
 @pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
 def test_what_ends_while_it_loads_sends_nothing_and_says_so(sandbox, tmp_path, number, times):
-    """A file that is still being read: status 3, no traceback, and the lists are left alone."""
+    """The file is still being read: status 3, no traceback, and the lists do not change."""
     fifo, rest = tmp_path / "in.csv", tmp_path / "rest.jsonl"
     os.mkfifo(fifo)
     rest.write_text("an earlier list\n")
@@ -205,7 +206,7 @@ def test_what_ends_while_it_loads_sends_nothing_and_says_so(sandbox, tmp_path, n
 
 @pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
 def test_a_send_that_is_ended_tells_what_is_certain(sandbox, number):
-    """Not before its request left, and unknown after it; a second signal changes nothing."""
+    """Before its request left it is not sent, after it unknown; a second signal changes nothing."""
     with started(sandbox, "send", "--channel", sandbox.channel_id, "-") as process:
         process.stdin.write("half a te" * 20_000)  # more than a pipe holds: it reads, then
         process.stdin.flush()
@@ -222,7 +223,7 @@ def test_a_send_that_is_ended_tells_what_is_certain(sandbox, number):
 
 
 def test_one_signal_ends_a_run_that_only_waits_for_its_rate(sandbox, tmp_path):
-    """Nothing is on its way, so that there is nothing to wait for."""
+    """Nothing is in flight, so there is nothing to wait for."""
     trial = Trial(sandbox, tmp_path / "run", "file", journal=False)
     process = trial.start("--rate", "0.01")
     wait_for(lambda: texts(sandbox))
@@ -235,7 +236,7 @@ def test_one_signal_ends_a_run_that_only_waits_for_its_rate(sandbox, tmp_path):
 
 
 def test_what_nohup_started_goes_on_without_its_terminal(sandbox, tmp_path):
-    """A SIGHUP that is ignored stays ignored."""
+    """An ignored SIGHUP stays ignored."""
     trial = Trial(sandbox, tmp_path / "run", "file", journal=False)
     sandbox.slow(0.005)
     process = trial.start(ignored=signal.SIGHUP)
@@ -246,7 +247,7 @@ def test_what_nohup_started_goes_on_without_its_terminal(sandbox, tmp_path):
 
 
 def test_a_command_inside_a_program_leaves_the_program_its_signals(sandbox, cli):
-    """What handled them before does so again."""
+    """The earlier handlers are restored."""
     before = [signal.getsignal(number) for number in SIGNALS]
     assert cli("send", "x")[0] == 0
     assert CliRunner().invoke(twake_async, ["send", "x"]).exit_code == 0
@@ -254,7 +255,7 @@ def test_a_command_inside_a_program_leaves_the_program_its_signals(sandbox, cli)
 
 
 def started(sandbox, *arguments: str) -> subprocess.Popen:
-    """Start a command whose SIGINT is not ignored, as it may be for this suite."""
+    """Start a command whose SIGINT is not ignored, though this suite may ignore it."""
     return subprocess.Popen(
         # A file that an interrupt left open, between two steps of the interpreter, is no traceback.
         [COMMAND[0], *COMMAND[1:3], "-W", "ignore::ResourceWarning", *COMMAND[3:], *arguments],
@@ -268,7 +269,7 @@ def started(sandbox, *arguments: str) -> subprocess.Popen:
 
 
 async def test_a_sandbox_that_is_ended_at_its_first_line_ends_in_order(monkeypatch, capsys):
-    """Whoever reads the line may send a signal before the next one is printed."""
+    """A reader of the line may send a signal before the next one is printed."""
     signals = Signals()
     monkeypatch.setattr(
         _sandbox, "say", lambda line: line.startswith("export") and signals._receive()

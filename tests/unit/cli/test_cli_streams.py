@@ -1,4 +1,4 @@
-"""Standard streams that are closed, full or without a reader: no hang, no traceback, right statuses."""
+"""Standard streams that are closed, full or without a reader: no hang, the right status."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="a shell of POSIX")
 
 @pytest.fixture
 def shell(sandbox):
-    """Run a line of a shell, in which COMMAND is the command line with its arguments."""
+    """Run a shell command, in which COMMAND is the command line with its arguments."""
 
     def run(line: str, *arguments: str, stdout=subprocess.PIPE) -> subprocess.CompletedProcess[str]:
         more = {**sandbox.environment, "TWAKE_CHANNEL_ID": sandbox.channel_id}
@@ -47,7 +47,7 @@ def shell(sandbox):
 )
 @pytest.mark.parametrize("more", ["", ">&-", "2>&-", ">&- 2>&-"])
 def test_closed_standard_input_is_a_wrong_command_line(sandbox, shell, arguments, more):
-    """Nothing is sent of it, and it is said where anybody can read it."""
+    """Nothing is sent, and the error is where it can be read."""
     ran = shell(f"COMMAND <&- {more}", *arguments)
     assert ran.returncode == 64
     assert ("tandard input is closed" in ran.stderr) == ("2>" not in more)
@@ -56,7 +56,7 @@ def test_closed_standard_input_is_a_wrong_command_line(sandbox, shell, arguments
 
 @pytest.mark.parametrize("how", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-", ">/dev/full 2>/dev/full"])
 def test_a_closed_stream_changes_no_outcome(sandbox, shell, write, tmp_path, how):
-    """Delivered is 0, refused is 2, for one message and for many, with a journal that stays whole."""
+    """Delivered is 0, refused is 2, for one message and for many, and a journal stays whole."""
     file, journal = write(message(sandbox, 1)), str(tmp_path / "run.sqlite")
     assert shell(f"COMMAND {how}", "send", "x").returncode == 0
     assert shell(f"COMMAND {how}", "send-many", file, "--journal", journal).returncode == 0
@@ -69,7 +69,7 @@ def test_a_closed_stream_changes_no_outcome(sandbox, shell, write, tmp_path, how
 
 @pytest.mark.parametrize("how", [">&-", ">/dev/full"])
 def test_an_id_that_cannot_be_printed_is_not_lost(sandbox, shell, write, how):
-    """Where standard output is closed or full, standard error has the id, or the counts."""
+    """If standard output is closed or full, standard error has the id, or the counts."""
     ran = shell(f"COMMAND {how}", "send", "x")
     [stored] = sandbox.messages(sandbox.channel_id)
     assert stored["id"] in ran.stderr
@@ -79,7 +79,7 @@ def test_an_id_that_cannot_be_printed_is_not_lost(sandbox, shell, write, how):
 @pytest.mark.parametrize("arguments", [["-h"], ["send-many", "-h"], ["completion", "bash"]])
 @pytest.mark.parametrize("how", [">&-", ">/dev/full"])
 def test_what_was_asked_for_and_cannot_be_printed_is_a_failure(shell, arguments, how):
-    """Status 1: who asked for help, and closed where it goes, got none."""
+    """The status is 1: a user who asked for help, and closed its stream, got none."""
     ran = shell(f"COMMAND {how}", *arguments)
     assert ran.returncode == 1
     assert "cannot continue" in ran.stderr
@@ -103,7 +103,7 @@ def test_what_was_asked_for_and_cannot_be_printed_is_a_failure(shell, arguments,
 def test_a_reader_that_goes_away_is_met_with_silence(
     sandbox, shell, write, tmp_path, *, arguments, status
 ):
-    """`| head -1` and the like: nothing is said of it, and the status is what it would be."""
+    """With `| head -1` and the like, there is no message, and the status does not change."""
     file, journal = write(message(sandbox, 1)), str(tmp_path / "run.sqlite")
     assert shell("COMMAND", "send-many", file, "--journal", journal).returncode == 0
     given = [word.format(file=file, journal=journal) for word in arguments]
@@ -121,7 +121,7 @@ def test_a_reader_that_goes_away_is_met_with_silence(
 
 
 def test_the_first_line_of_many_is_enough(sandbox, shell, write, tmp_path):
-    """A long list into `head -1`: its first line, no word, and status 0."""
+    """With `head -1` a long list gives its first line, no message, and status 0."""
     file = write(*(message(sandbox, number) for number in range(500)))
     journal = str(tmp_path / "run.sqlite")
     assert shell("COMMAND", "send-many", file, "--journal", journal).returncode == 0
@@ -131,7 +131,7 @@ def test_the_first_line_of_many_is_enough(sandbox, shell, write, tmp_path):
 
 
 def test_no_file_is_opened_under_the_number_of_a_closed_stream(sandbox, shell, tmp_path):
-    """Else what others print to standard error would be written into the journal."""
+    """Otherwise messages to standard error would be written into the journal."""
     file = tmp_path / "in.jsonl"
     file.write_text("".join(json.dumps(message(sandbox, n)) + "\n" for n in range(120)))
     sandbox.slow(0.02)
@@ -145,7 +145,7 @@ def test_no_file_is_opened_under_the_number_of_a_closed_stream(sandbox, shell, t
 
 
 def test_text_that_a_terminal_does_not_know_is_shown_by_its_codes(sandbox, shell, write):
-    """Standard output that takes nothing but ASCII raises nothing."""
+    """Standard output that takes only ASCII raises nothing."""
     ran = shell("PYTHONIOENCODING=ascii LC_ALL=C COMMAND", "send-many", "nöne.jsonl")
     assert ran.returncode == 64
     ran = shell("PYTHONIOENCODING=ascii COMMAND", "send-many", write("nö JSON"))

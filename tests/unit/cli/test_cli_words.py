@@ -1,4 +1,4 @@
-"""What the command line says: its own words, each thing once, and what to do only where it helps."""
+"""The texts of the command line: its own words, each fact once, and advice only where it helps."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from twake_async.errors import (
 from twake_async.sandbox import Sandbox
 
 ROOT = pathlib.Path(twake_async.__file__).parent
-#: Rooms whose sentences may reach somebody who uses the command line.
+#: Modules whose sentences may reach a user of the command line.
 ROOMS = sorted(path.stem for path in ROOT.glob("*.py") if path.stem != "testing")
 PYTHON = re.compile(
     r"\b\w+=(True|False|None|\")"
     r"|\b(MessageDraft|MessageRef|TwakeSession|RetryPolicy|RetryBudget|RefusedError|NotSentError)"
     r"|\b(a|the) (dict|str|int|tuple)\b|\bbe (True|None)\b|\bfrom_env\b"
 )
-#: Sentences for programmers: what they tell cannot come of a command line.
+#: Sentences for programmers: no command line causes these errors.
 FOR_PROGRAMS = (
     "send takes a MessageDraft",
     "an ephemeral reply is for the user of an event",
@@ -53,7 +53,7 @@ FOR_PROGRAMS = (
 
 
 def sentences(room: str):
-    """Yield the texts of the calls that make errors and the like, less what is filled in."""
+    """Yield the texts of the calls that make errors and the like, without the values filled in."""
     for node in ast.walk(ast.parse((ROOT / f"{room}.py").read_text(encoding="utf-8"))):
         if not isinstance(node, ast.Call):
             continue
@@ -87,7 +87,7 @@ def test_no_sentence_of_the_library_reaches_a_shell_in_words_of_python(room):
     ],
 )
 def test_arguments_become_options_where_they_stand_alone(text, said):
-    """What a server or a file says is left as it is."""
+    """The words of a server or a file do not change."""
     assert of_text(text) == said
 
 
@@ -99,7 +99,7 @@ def test_the_fields_of_a_message_are_options_of_send_alone():
 
 
 def test_a_missing_group_says_where_it_may_come_from(cli, sandbox, monkeypatch):
-    """The option, the variable and the file; nothing of sessions and calls."""
+    """They are the option, the variable and the file; sessions and calls are not named."""
     monkeypatch.delenv("TWAKE_GROUP_ID")
     for command in (["send", "x"], ["check"]):
         status, _, err = cli(*command)
@@ -111,7 +111,7 @@ def test_a_missing_group_says_where_it_may_come_from(cli, sandbox, monkeypatch):
 
 
 def test_nothing_is_said_twice(sandbox, cli, write):
-    """The outcome stands before the reason, and not in it again."""
+    """The outcome comes before the reason, and is not repeated in it."""
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{nobody.getsockname()[1]}"
@@ -127,7 +127,7 @@ def test_nothing_is_said_twice(sandbox, cli, write):
 
 
 def test_what_an_earlier_run_did_not_learn_is_told_with_the_option(sandbox, cli, write, tmp_path):
-    """`--resend`, which a shell has, and not the argument of the library."""
+    """It is `--resend`, the option of the shell, not the argument of the library."""
     given = (write(message(sandbox, 1)), "--journal", str(tmp_path / "run.sqlite"))
     sandbox.fail_next(after_storing="close")
     cli("send-many", *given)
@@ -149,7 +149,7 @@ AGAIN = "to continue: run the same command again"
 def test_the_same_command_again_is_said_only_where_it_helps(
     sandbox, cli, write, tmp_path, *, what, helps
 ):
-    """Nobody listens: yes. Refused, not a message, or unknown: the same would come of it."""
+    """It helps where nobody listens, but not for a refusal, a bad draft or an unknown outcome."""
     more = {"front_id": "FROM x"} if what == "bad draft" else {}
     given = ["send-many", write(message(sandbox, 1, **more)), "--attempts", "1"]
     given += ["--journal", str(tmp_path / "run.sqlite")]
@@ -167,7 +167,7 @@ def test_the_same_command_again_is_said_only_where_it_helps(
 
 
 def test_without_a_journal_the_list_is_what_to_go_on_with(sandbox, cli, write, tmp_path):
-    """The same command would send everything again."""
+    """The same command would send all messages again."""
     rest = str(tmp_path / "rest.jsonl")
     given = ("send-many", write(message(sandbox, 1)), "--attempts", "1", "--undelivered", rest)
     with sandbox.unreachable():
@@ -183,7 +183,7 @@ def test_without_a_journal_the_list_is_what_to_go_on_with(sandbox, cli, write, t
 @pytest.mark.parametrize("value", ["inf", "nan", "-1", "0", "1e400", "x"])
 @pytest.mark.parametrize("option", ["--rate", "--deadline"])
 def test_a_rate_and_a_deadline_are_finite_numbers(sandbox, cli, write, option, value):
-    """`inf` and `nan` are numbers to Python, and mean nothing here."""
+    """`inf` and `nan` are numbers in Python, and have no meaning here."""
     commands = [["send-many", write(message(sandbox, 1))]]
     if option == "--deadline":
         commands = [["send", "x"], ["check"]]
@@ -196,7 +196,7 @@ def test_a_rate_and_a_deadline_are_finite_numbers(sandbox, cli, write, option, v
 
 @pytest.mark.parametrize("attempts", [1, 3])
 def test_attempts_are_as_many_as_asked_for(sandbox, cli, write, tmp_path, attempts):
-    """The first one is one of them."""
+    """The first attempt counts."""
     results = tmp_path / "results"
     given = ("send-many", write(message(sandbox, 1)), "--results", str(results))
     with sandbox.unreachable():
@@ -207,7 +207,7 @@ def test_attempts_are_as_many_as_asked_for(sandbox, cli, write, tmp_path, attemp
 
 
 def test_quiet_says_nothing_where_all_is_well_and_the_sum_where_it_is_not(sandbox, cli, write):
-    """For cron, which mails what is printed."""
+    """The option is for cron, which mails all output."""
     file = write(*(message(sandbox, number) for number in range(3)))
     assert cli("send-many", file, "--quiet") == (0, "", "")
     sandbox.refuse_next("group")
@@ -219,7 +219,7 @@ def test_quiet_says_nothing_where_all_is_well_and_the_sum_where_it_is_not(sandbo
 
 
 def test_plain_progress_has_the_time(capfd):
-    """A log of hours is of use only with it."""
+    """A log of hours needs it."""
     now = 0.0
     moment = datetime.datetime(2026, 2, 3, 4, 5, 6, tzinfo=datetime.UTC)
     display = Display(10, clock=lambda: now, wall=lambda: moment)
@@ -230,7 +230,7 @@ def test_plain_progress_has_the_time(capfd):
 
 
 def test_a_file_has_a_number_of_lines_that_are_left(sandbox, cli, write, monkeypatch):
-    """It was counted when it was checked; of a stream nobody knows."""
+    """The lines were counted in the check; for a stream nobody knows their number."""
     monkeypatch.setattr("twake_async.cli._progress._EVERY", 0.0)
     file = write(*(message(sandbox, number) for number in range(3)))
     err = cli("send-many", file)[2]
@@ -243,7 +243,7 @@ def test_a_file_has_a_number_of_lines_that_are_left(sandbox, cli, write, monkeyp
 
 
 def test_what_a_resume_skipped_makes_no_haste(capfd):
-    """900 of 1,000 were delivered before; of the rest one goes each second: so 90 s are left."""
+    """900 of 1,000 were delivered before; the rest goes at one each second, so 90 s are left."""
     now = 100.0
     display = Display(1_000, clock=lambda: now)
     for _ in range(900):
@@ -257,7 +257,7 @@ def test_what_a_resume_skipped_makes_no_haste(capfd):
 
 
 def test_where_nothing_was_sent_so_far_no_time_is_guessed(capfd):
-    """Everything so far was known from the journal."""
+    """All messages so far were known from the journal."""
     now = 0.0
     display = Display(100, clock=lambda: now)
     now = 9.0
@@ -266,7 +266,7 @@ def test_where_nothing_was_sent_so_far_no_time_is_guessed(capfd):
 
 
 def test_an_error_that_ends_a_batch_is_told_in_these_words():
-    """What the batch raises goes the same way as what a message meets."""
+    """An error of the batch is translated like an error of a message."""
     error = NotSentError("the message was not sent: no connection; check base_url", reason="dns")
     assert of_error(error) == "no connection; check --base-url (TWAKE_BASE_URL)"
 
@@ -276,7 +276,7 @@ def test_an_error_that_ends_a_batch_is_told_in_these_words():
 def test_the_likely_cause_is_in_the_words_of_the_command_line(
     cli, monkeypatch, tmp_path, release, command
 ):
-    """Options stand for the arguments of the library, and no word is torn."""
+    """Options replace the arguments of the library, and no word is cut."""
     nobody = "11111111-1111-11e1-8111-111111111111"
     at_home(monkeypatch, tmp_path)
     with Sandbox(release=release) as box:

@@ -1,4 +1,4 @@
-"""`twake-async application`: what to fill in where an application is created."""
+"""`twake-async application`: the fields to fill in when an application is created."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from click.testing import CliRunner  # noqa: E402
 from twake_async.cli._commands import twake_async  # noqa: E402
 from twake_async.cli._declaration import DOES, declare  # noqa: E402
 
-#: What the server offers (wire/rest/README.md, from TW/Market/Entity/Application.php).
+#: The words that the server offers (wire/rest/README.md, from TW/Market/Entity/Application.php).
 CAPABILITIES = {
     *("display_modal", "messages_save", "messages_remove", "drive_save", "drive_remove"),
     *("calendar_event_save", "calendar_event_remove", "tasks_task_save", "tasks_task_remove"),
@@ -35,7 +35,7 @@ def run(*arguments):
 
 
 def test_each_word_is_one_that_the_console_offers():
-    """It would store any other, which would mean nothing."""
+    """The server would store any other word, but it would mean nothing."""
     found = declare(tuple(DOES), (("close", "Close it"),))
     assert set(found.capabilities) <= CAPABILITIES
     assert set(found.privileges) <= PRIVILEGES
@@ -56,7 +56,7 @@ def test_an_application_that_only_sends():
 
 
 def test_a_bot_that_hears_and_has_commands():
-    """Hooks, what must be done besides, and the JSON of the display field."""
+    """It has hooks, other steps to take, and the JSON of the display field."""
     status, out = run(
         *("--hears", "messages", "--configures", "channels"),
         *("--command", "close:Close the ticket", "--command", "open"),
@@ -79,7 +79,7 @@ def test_a_bot_that_hears_and_has_commands():
 
 
 def test_as_json():
-    """For scripts."""
+    """The JSON is for scripts."""
     _, out = run("--reads", "files", "--json")
     found = json.loads(out)
     assert found["privileges"] == ["workspace_drive", "drive_list"]
@@ -88,7 +88,7 @@ def test_as_json():
 
 
 def test_what_opens_files_reads_them():
-    """The web client opens a page of the application, by what stands in the display field."""
+    """The display field makes the web client open a page of the application."""
     _, out = run("--opens", "files", "--json")
     found = json.loads(out)
     assert found["privileges"] == ["workspace_drive"]

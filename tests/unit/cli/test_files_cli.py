@@ -25,7 +25,7 @@ def v1():
 
 
 def run(sandbox, *arguments, **variables):
-    """Run a command on a sandbox; return its exit status, its output and its complaints."""
+    """Run a command on a sandbox; return its exit status, standard output and standard error."""
     env = environment() | sandbox.environment | {"no_proxy": "127.0.0.1"} | variables
     ran = CliRunner().invoke(twake_async, arguments, env=env, standalone_mode=False)
     status = ran.return_value if ran.exception is None else ran.exception
@@ -40,7 +40,7 @@ def note(tmp_path):
 
 
 def test_a_file_is_put_listed_and_got(v1, note, tmp_path):
-    """Its id leads from one to the other."""
+    """Each step uses the id of the step before."""
     status, out, err = run(v1, "files", "put", *WORKSPACE, note)
     assert (status, err) == (0, "")
     file_id = out.strip()
@@ -69,7 +69,7 @@ def test_scripts_are_told_in_json(v1, note, tmp_path):
 
 
 def test_what_is_there_is_named_in_the_words_of_the_command_line(v1, note, tmp_path):
-    """Its options, and no arguments of Python."""
+    """They are its options, not the arguments of Python."""
     place = ("--workspace", v1.workspace_id)
     file_id = run(v1, "files", "put", *place, str(note))[1].strip()
     status, _, err = run(v1, "files", "get", *place, file_id, str(note))
@@ -102,14 +102,14 @@ def test_a_folder_is_shown_as_one(v1, note):
 
 @pytest.mark.parametrize("command", [("put", "x"), ("get", "f", "x"), ("list",)])
 def test_v1_needs_a_workspace(v1, command):
-    """The line says which option is missing."""
+    """The error says which option is missing."""
     status, _, _ = run(v1, "files", *command, TWAKE_WORKSPACE_ID="")
     assert isinstance(status, click.UsageError)
     assert "--workspace" in str(status)
 
 
 def test_the_exit_status_is_the_outcome(v1, note, tmp_path):
-    """Also where the answer is lost."""
+    """It holds also where the answer is lost."""
     v1.fail_next(after_storing=502)
     status, out, err = run(v1, "files", "put", *WORKSPACE, note)
     assert (status, out) == (4, "")
@@ -122,7 +122,7 @@ def test_the_exit_status_is_the_outcome(v1, note, tmp_path):
 
 
 def test_a_message_shows_a_file(v1, note):
-    """It is uploaded first."""
+    """The file is uploaded first."""
     channel = ("--channel", v1.channel_id)
     status, out, err = run(v1, "send", *channel, *WORKSPACE, "--file", note, "see this")
     assert (status, err) == (0, "")
@@ -133,7 +133,7 @@ def test_a_message_shows_a_file(v1, note):
 
 
 def test_a_message_whose_file_may_not_be_there_is_not_sent(v1, note):
-    """The line says why."""
+    """The error says why."""
     channel = ("--channel", v1.channel_id)
     v1.fail_next(after_storing=502)
     status, _, err = run(v1, "send", *channel, *WORKSPACE, "--file", note, "see this")
@@ -143,7 +143,7 @@ def test_a_message_whose_file_may_not_be_there_is_not_sent(v1, note):
 
 
 def test_a_file_whose_message_fails_is_named(v1, note):
-    """To put it into the next message; another upload would be a second file."""
+    """It can be put into the next message; another upload would make a second file."""
     place = ("--workspace", v1.workspace_id)
     v1.slow_next(0)  # the upload
     v1.refuse_next("group")
@@ -155,7 +155,7 @@ def test_a_file_whose_message_fails_is_named(v1, note):
 
 
 def test_nothing_is_uploaded_for_somebody_who_is_not_there(v1, note):
-    """The channel is asked for first."""
+    """The command asks for the channel first."""
     place = ("--workspace", v1.workspace_id)
     status, _, err = run(v1, "send", *place, "--to-user", "nobody", "--file", str(note), "see")
     assert (status, "knows no user" in err) == (2, True)
@@ -164,7 +164,7 @@ def test_nothing_is_uploaded_for_somebody_who_is_not_there(v1, note):
 
 @pytest.mark.measured
 def test_a_message_shows_a_file_over_node(note, monkeypatch):
-    """By what its server takes: the recorded form of `send-file-internal`."""
+    """The message has the form that the server takes: the recorded one of `send-file-internal`."""
     import asyncio
 
     from twake_async.resources import Files
@@ -196,7 +196,7 @@ def test_a_message_shows_a_file_over_node(note, monkeypatch):
 
 
 def test_a_terminal_is_shown_a_bar(monkeypatch, capsys):
-    """And nothing else is."""
+    """Without a terminal there is no bar."""
     with _files.progress("note.txt") as show:
         assert show is None
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)

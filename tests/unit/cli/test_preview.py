@@ -1,4 +1,4 @@
-"""`twake-async preview`: what a reader sees of a message, and nothing is sent."""
+"""`twake-async preview`: it shows a message as a reader sees it, and sends nothing."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NODE = {"type": "nop", "key": "k", "content": "all"}
     ],
 )  # fmt: skip
 def test_a_message_is_printed_as_a_reader_reads_it(cli, write, given, text):
-    """As JSON in each of its forms, or as an expression; what steers a terminal is gone."""
+    """The input is JSON in each of its forms, or an expression; control codes are removed."""
     status, out, err = cli("preview", write(given))
     error = "An error occured while showing this message.\n"
     assert (status, out) == ((0, text) if text else (1, error))
@@ -40,7 +40,7 @@ def test_a_message_is_printed_as_a_reader_reads_it(cli, write, given, text):
     ],
 )  # fmt: skip
 def test_a_reader_sees_what_is_for_them(cli, write, message):
-    """By the id of the reader, or by the names of the sandbox's people."""
+    """The reader is an id, or the name of a person of the sandbox."""
     file = write(message)
     assert cli("preview", file)[1] == "all\n"
     assert cli("preview", file, "--as", "bob")[1] == "all\n"
@@ -52,7 +52,7 @@ def test_a_reader_sees_what_is_for_them(cli, write, message):
 
 
 def test_html_is_a_page_that_loads_nothing(cli, write, tmp_path):
-    """The terminal says the same besides."""
+    """The terminal shows the same, too."""
     page = tmp_path / "out.html"
     file = write([{"type": "image", "src": "https://a.org/x.png"}, "<script>"])
     status, out, _ = cli("preview", file, "--html", str(page))
@@ -73,14 +73,14 @@ def test_html_is_a_page_that_loads_nothing(cli, write, tmp_path):
     ],
 )
 def test_what_cannot_be_shown_ends_with_1_and_says_why(cli, write, given, told):
-    """What the client would show as an error is one of these."""
+    """One of these is a message that the client would show as an error."""
     status, _, err = cli("preview", write(given))
     assert status == 1
     assert told in err
 
 
 def test_a_file_that_cannot_be_read(cli, tmp_path):
-    """A missing file, and one that is no text."""
+    """It is missing, or it is no text."""
     status, _, err = cli("preview", str(tmp_path / "nowhere"))
     assert status == 1
     assert "No such file" in err

@@ -69,7 +69,7 @@ def folder(tmp_path, monkeypatch):
 
 @pytest.fixture
 def run(folder, cli, monkeypatch):
-    """Run a command line with lines on standard input; the secret is in nothing that it prints."""
+    """Run a command line with lines on standard input; check that its output has no secret."""
     levels = {
         name: logging.getLogger(name).level
         for name in ("httpx", "httpx2", "uvicorn.error", "asyncio")
@@ -88,7 +88,7 @@ def run(folder, cli, monkeypatch):
 
 @pytest.mark.parametrize("release", ["2020", "2023"])
 def test_what_is_typed_reaches_the_bot_and_what_people_see_is_printed(run, release):
-    """Until nothing more is typed; then the bot ends by itself."""
+    """When the input ends, the bot ends by itself."""
     typed = "/bot ask\nbob: !vote:1\n\n/bot\nbob: !nothing\n/nobody\n"
     arguments = ("my_bot:bot", "--sandbox", "--port", "0", "--release", release)
     status, out, err = run(*arguments, typed=typed)
@@ -105,7 +105,7 @@ def test_what_is_typed_reaches_the_bot_and_what_people_see_is_printed(run, relea
 
 
 def test_a_message_is_shown_with_its_answers(run, caplog):
-    """Those of the thread are indented. What a handler raised is logged."""
+    """The answers in the thread are indented. An error of a handler is logged."""
     status, out, _ = run("my_bot:bot", "--sandbox", "--port", "0", typed="bob: hello\nnote: x\n")
     assert status == 0
     assert out.splitlines() == [
@@ -118,7 +118,7 @@ def test_a_message_is_shown_with_its_answers(run, caplog):
 
 
 def test_another_application_says_where_its_bot_is(run):
-    """With --path."""
+    """The option is --path."""
     arguments = ("my_bot:mounted", "--sandbox", "--port", "0", "--path", f"/in/it/{SECRET}")
     status, out, err = run(*arguments, typed="/bot ask\n")
     assert status == 0
@@ -141,7 +141,7 @@ def test_another_application_says_where_its_bot_is(run):
     ],
 )
 def test_what_cannot_be_served_is_said(run, folder, target, words):
-    """In one sentence."""
+    """The error is one sentence."""
     (folder / "package").mkdir()
     (folder / "package" / "__init__.py").write_text("")
     status, out, err = run(target, "--sandbox", "--port", "0")
@@ -150,7 +150,7 @@ def test_what_cannot_be_served_is_said(run, folder, target, words):
 
 
 def test_a_bot_without_its_settings_says_which_are_missing(run):
-    """As each command does."""
+    """Each command does so."""
     status, _, err = run("my_bot:bot", "--port", "0")
     assert status == 1
     assert "TWAKE_PUBLIC_ID is not set" in err
@@ -158,7 +158,7 @@ def test_a_bot_without_its_settings_says_which_are_missing(run):
 
 @pytest.mark.parametrize("code", ["1 / 0", "import not_there_at_all", "def f(: pass"])
 def test_a_module_that_fails_shows_its_own_traceback(folder, capsys, code):
-    """Without the frames of the command."""
+    """The frames of the command are left out."""
     from twake_async.cli._commands import run
 
     (folder / "broken.py").write_text(code + "\n")
@@ -178,7 +178,7 @@ def test_a_port_that_is_taken_is_said(run):
 
 
 def test_an_address_that_is_none_is_said(run):
-    """As the system says it."""
+    """The text is that of the system."""
     status, _, err = run("my_bot:bot", "--sandbox", "--host", "not an address")
     assert status == 1
     assert "cannot be listened on" in err
@@ -253,12 +253,12 @@ def _ask(url, body=None):
     [("/a/b/secret", "/a/b/***"), ("/secret", "/***"), ("/", "/"), ("/x/health", "/x/health")],
 )
 def test_the_last_part_of_a_path_is_shown_to_nobody(path, shown):
-    """Unless it is health."""
+    """Only `health` is shown."""
     assert without_secret(path) == shown
 
 
 async def test_a_line_is_printed_for_each_request_and_for_nothing_else():
-    """A lifespan passes."""
+    """Nothing is printed for a lifespan."""
     lines, passed = [], []
 
     async def app(scope, receive, send):
@@ -275,7 +275,7 @@ async def test_a_line_is_printed_for_each_request_and_for_nothing_else():
 
 
 def test_ipv6_is_listened_on():
-    """Where the system has it."""
+    """It holds if the system has it."""
     if not socket.has_ipv6:
         pytest.skip("no IPv6")
     try:

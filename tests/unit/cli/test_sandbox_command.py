@@ -1,4 +1,4 @@
-"""`twake-async sandbox` prints its variables for each shell; `sandbox fail` scripts its failures."""
+"""`twake-async sandbox` prints variables for each shell; `sandbox fail` makes it fail."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ AWKWARD = 'it\'s a $HOME `of` "all" \\ ; & <names>'
 
 
 def printed(*arguments: str) -> list[str]:
-    """Return what a sandbox prints on standard output, until it was interrupted."""
+    """Return the standard output of a sandbox, up to its interruption."""
     process = subprocess.Popen(
         [*COMMAND, "sandbox", *arguments],
         env=environment(),
@@ -46,7 +46,7 @@ def printed(*arguments: str) -> list[str]:
 
 
 def ask(box, body: object, method: str = "POST", **headers: str) -> tuple[int, dict]:
-    """Ask the control route of a sandbox; return the status and what it answers."""
+    """Send a request to the control route of a sandbox; return the status and the answer."""
     given = {"content-type": "application/json", **headers}
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
     with closing(http.client.HTTPConnection(box.url.removeprefix("http://"), timeout=10)) as client:
@@ -84,7 +84,7 @@ async def send(box) -> str:
     ],
 )
 def test_the_variables_are_in_the_words_of_the_shell(shell, line):
-    """Each line sets one variable; the same ones in each shell."""
+    """Each line sets one variable; all shells get the same variables."""
     lines = printed("--shell", shell)
     assert line in lines
     names = [re.search(r"TWAKE_\w+", one)[0] for one in lines]
@@ -93,19 +93,19 @@ def test_the_variables_are_in_the_words_of_the_shell(shell, line):
 
 
 def test_without_a_shell_the_lines_are_those_of_sh():
-    """As they were before, for bash and zsh."""
+    """They are unchanged, for bash and zsh."""
     assert all(one.startswith("export TWAKE_") for one in printed())
 
 
 def test_a_value_means_itself_in_each_shell():
-    """Whatever it holds: quotes, dollars, backslashes."""
+    """It may hold quotes, dollars and backslashes."""
     in_sh = assignment("sh", "X", AWKWARD)
     run = subprocess.run(
         ["sh", "-c", f'{in_sh}\nprintf %s "$X"'], capture_output=True, text=True, check=True
     )
     assert run.stdout == AWKWARD
     assert shlex.split(in_sh) == ["export", f"X={AWKWARD}"]
-    # In single quotes, fish knows \\ and \' alone, and PowerShell only a doubled quote.
+    # In single quotes, fish knows only \\ and \', and PowerShell only a doubled quote.
     in_fish = assignment("fish", "X", AWKWARD)
     assert in_fish.startswith("set -gx X '")
     assert re.sub(r"\\([\\'])", r"\1", in_fish[len("set -gx X '") : -1]) == AWKWARD
@@ -115,7 +115,7 @@ def test_a_value_means_itself_in_each_shell():
 
 
 def test_an_unknown_shell_is_a_wrong_command_line(cli):
-    """The shells are named."""
+    """The error names the shells."""
     status, _, err = cli("sandbox", "--shell", "cmd")
     assert status == 64
     assert "powershell" in err
@@ -148,7 +148,7 @@ async def test_the_next_message_fails_as_the_other_terminal_asked(
 
 
 async def test_several_messages_fail_and_what_waits_can_be_forgotten(sandbox, cli):
-    """`--times`, and `none`."""
+    """The options are `--times` and `none`."""
     assert cli("sandbox", "fail", "503", "--times", "3")[1] == "The next 3 writes fail: 503.\n"
     assert await send(sandbox) == "unknown gateway"
     assert cli("sandbox", "fail", "none")[1] == "No failures are waiting now.\n"
@@ -156,7 +156,7 @@ async def test_several_messages_fail_and_what_waits_can_be_forgotten(sandbox, cl
 
 
 def test_what_only_the_node_api_has_needs_it(sandbox, cli):
-    """A sandbox of 2020 says so, and fails nothing."""
+    """A sandbox of 2020 says so, and no request fails."""
     for arguments in (["swallowed"], ["close", "--on", "login"]):
         status, out, err = cli("sandbox", "fail", *arguments)
         assert (status, out) == (1, "")
@@ -174,7 +174,7 @@ def test_a_failure_of_the_node_api(cli, monkeypatch):
 
 @pytest.mark.parametrize("action", ["explode", "99", "600", "-1", "1" * 5000, "²"])
 def test_an_unknown_failure_is_a_wrong_command_line(sandbox, cli, action):
-    """The words that there are stand in the message."""
+    """The error has the known words."""
     status, _, err = cli("sandbox", "fail", "--", action)
     assert status == 64
     assert "close, reset, silent" in " ".join(err.split())
@@ -192,7 +192,7 @@ def test_only_a_sandbox_is_asked(sandbox, cli, monkeypatch, url):
 
 
 def test_a_sandbox_that_has_ended_is_said_so(sandbox, cli):
-    """With the status of a command that could not run."""
+    """The status is that of a command that could not run."""
     with Sandbox() as box:
         url = box.url
     status, out, err = cli("sandbox", "fail", "close", "--base-url", url)
@@ -201,7 +201,7 @@ def test_a_sandbox_that_has_ended_is_said_so(sandbox, cli):
 
 
 def test_a_server_that_is_no_sandbox_is_said_so(cli):
-    """Whatever it answers."""
+    """It holds for any answer."""
 
     class Other(BaseHTTPRequestHandler):
         def do_POST(self):
@@ -237,13 +237,13 @@ def test_a_server_that_is_no_sandbox_is_said_so(cli):
     ],
 )
 async def test_no_web_page_lets_a_sandbox_fail(sandbox, headers, status):
-    """Neither by a name of its own for this machine, nor by its form."""
+    """It cannot with its own name for this machine, nor with its form."""
     assert ask(sandbox, {"action": "close"}, **headers)[0] == status
     assert await send(sandbox) == "delivered"
 
 
 def test_the_route_takes_a_post(sandbox):
-    """Nothing else."""
+    """It takes no other method."""
     assert ask(sandbox, {"action": "close"}, "PUT")[0] == 405
 
 
@@ -271,7 +271,7 @@ def test_the_route_takes_a_post(sandbox):
     ],
 )
 async def test_what_is_no_failure_is_refused_and_fails_nothing(sandbox, body):
-    """With a sentence that says why."""
+    """A sentence says why."""
     status, told = ask(sandbox, body)
     assert status == 400
     assert told["error"]
@@ -279,7 +279,7 @@ async def test_what_is_no_failure_is_refused_and_fails_nothing(sandbox, body):
 
 
 def test_a_sandbox_in_this_process_has_no_such_route():
-    """A test asks the object itself; the application answers as Twake does."""
+    """A test asks the object itself; the application answers like Twake."""
 
     async def asked() -> int:
         box = Sandbox()

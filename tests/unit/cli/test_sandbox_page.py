@@ -1,4 +1,4 @@
-"""`twake-async sandbox`: it says where its page is, and opens it if asked."""
+"""`twake-async sandbox`: it prints the address of its page, and opens it on request."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="a browser that is a 
 
 @pytest.mark.parametrize("works", [True, False])
 def test_the_page_is_told_and_opened(tmp_path, works):
-    """In the browser of the reader, which $BROWSER names here; the sandbox runs on without one."""
+    """It opens in the user's browser, from $BROWSER here; without one the sandbox still runs."""
     opened = tmp_path / "opened"
     browser = tmp_path / "browser"
     browser.write_text(f'#!/bin/sh\nprintf "%s" "$1" > "{opened}"\nexit {0 if works else 1}\n')
@@ -46,7 +46,7 @@ def test_the_page_is_told_and_opened(tmp_path, works):
 
 
 def test_run_tells_the_page_of_its_sandbox(tmp_path):
-    """So that a bot can be tried by clicking."""
+    """So a person can try a bot by clicking."""
     (tmp_path / "app.py").write_text("async def app(scope, receive, send): pass\n")
     env = environment() | {
         "PYTHONPATH": os.pathsep.join([str(tmp_path), environment()["PYTHONPATH"]])

@@ -19,7 +19,7 @@ COMMANDS = ("send", "send-many", "edit", "remove", "check", "channels", "files l
 
 @pytest.fixture
 def line_of(sandbox, write, tmp_path):
-    """Return what gives a command line for each command, which ends well where nothing is wrong."""
+    """Return a function that gives each command its arguments; each ends well without a fault."""
     note = tmp_path / "note.txt"
     note.write_text("a note")
 
@@ -43,7 +43,7 @@ def line_of(sandbox, write, tmp_path):
 
 @pytest.fixture
 def meet(sandbox, monkeypatch):
-    """Return what lets the next command end with an outcome."""
+    """Return the steps that make the next command end with an outcome."""
 
     def meet(outcome: str) -> None:
         if outcome == "refused":
@@ -79,13 +79,13 @@ def test_a_server_that_is_down_is_status_3(cli, line_of, monkeypatch, command):
 
 
 def test_an_answer_that_is_lost_is_status_4(sandbox, cli, line_of):
-    """For a batch, too."""
+    """It holds for a batch, too."""
     sandbox.fail_next(after_storing="close")
     assert cli(*line_of("send-many"))[0] == 4
 
 
 def test_the_statuses_of_the_outcomes_are_those_of_the_table():
-    """As `--help` and the documentation list them."""
+    """`--help` and the documentation have the same list."""
     assert [STATUSES[one] for one in STATUSES] == [0, 2, 3, 4]
     assert (FAILED, USAGE, INTERRUPTED) == (1, 64, 130)
     shown = twake_async.epilog
@@ -94,7 +94,7 @@ def test_the_statuses_of_the_outcomes_are_those_of_the_table():
 
 
 def test_the_page_lists_each_status():
-    """In its table, or in the words below it."""
+    """It is in the table, or in the text below it."""
     page = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
     section = page.split("## Exit statuses")[1].split("\n## ")[0]
     rows = re.findall(r"^\| (\d+) \|", section, re.MULTILINE)

@@ -1,4 +1,4 @@
-"""`verify` in the configuration file: a company's authority, or none, for the address beside it."""
+"""`verify` in the configuration file: a company's authority, or no check, for its own address."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ async def send(folder, server, *more: str, verify: object, **settings) -> tuple[
 
 @pytest.fixture
 async def secure():
-    """Give a server whose certificate is of an authority that nobody knows."""
+    """Give a server whose certificate is from an unknown authority."""
     async with FaultServer(ssl_context=server_context()) as running:
         yield running
 
@@ -62,7 +62,7 @@ async def test_a_company_s_authority_is_trusted(secure, bundle, tmp_path, form):
 
 
 async def test_false_checks_no_certificate_of_the_address_in_the_same_file(secure, tmp_path):
-    """As the argument of the session."""
+    """The argument of the session does the same."""
     assert (await send(tmp_path, secure, verify=False))[0] == 0
 
 
@@ -74,7 +74,7 @@ async def test_true_or_nothing_checks_certificates(secure, tmp_path):
 
 
 async def test_false_does_not_hold_for_another_address(secure, tmp_path):
-    """An option or a variable names it: its certificate is checked."""
+    """For an address from an option or a variable, the certificate is checked."""
     elsewhere = {"base_url": "https://twake.example.org"}
     named = ("--base-url", secure.url)
     status, err = await send(tmp_path, secure, *named, verify=False, **elsewhere)
@@ -84,7 +84,7 @@ async def test_false_does_not_hold_for_another_address(secure, tmp_path):
 
 @pytest.mark.parametrize("base_url", [None, "https://other.example.org"])
 def test_false_needs_the_address_in_its_own_file(tmp_path, base_url):
-    """Without one, or beside another one, it says nothing."""
+    """Without an address, or beside another one, it has no effect."""
     path = config(tmp_path, verify=False, **({} if base_url is None else {"base_url": base_url}))
     environ = environment(TWAKE_CONFIG=str(path), TWAKE_BASE_URL="https://twake.example.org")
     assert Settings.read(Options(), environ).verify is True
@@ -92,7 +92,7 @@ def test_false_needs_the_address_in_its_own_file(tmp_path, base_url):
 
 
 async def test_a_bundle_that_cannot_be_loaded_is_named(secure, tmp_path):
-    """Before anything is sent."""
+    """Nothing was sent before."""
     status, err = await send(tmp_path, secure, verify="nowhere.pem")
     assert (status, secure.accepted) == (3, 0)
     assert "verify names a CA bundle that cannot be loaded" in err
@@ -100,7 +100,7 @@ async def test_a_bundle_that_cannot_be_loaded_is_named(secure, tmp_path):
 
 @pytest.mark.parametrize("verify", [1, 0, "", [], ["ca.pem"], 1.5, "a\x00b"])
 def test_another_type_is_refused(tmp_path, verify):
-    """A number is no yes or no: a mistake must not turn off the check of certificates."""
+    """A number is neither true nor false: a mistake must not turn off the check of certificates."""
     with pytest.raises(ConfigurationError, match="or true or false") as caught:
         read_file(config(tmp_path, verify=verify))
     assert caught.value.field == "verify"

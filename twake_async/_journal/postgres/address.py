@@ -20,7 +20,7 @@ VARIABLE = "TWAKE_JOURNAL"
 _SECRETS = ("password", "sslpassword", "oauth_client_secret")
 _THIS_MACHINE = frozenset({"localhost", "127.0.0.1", "::1"})
 
-#: What keeps a connection from hanging: seconds and counts of libpq, all together under 5 seconds.
+#: Settings of libpq that keep a connection from hanging: together they allow under 5 seconds.
 _TIMEOUTS = {
     "connect_timeout": "4",
     "keepalives": "1",
@@ -69,7 +69,7 @@ class Address:
         return tls if isinstance(tls, ConfigurationError) else {**found, **tls, **_TIMEOUTS}
 
     def secrets(self) -> tuple[str, ...]:
-        """Return what must show in no error."""
+        """Return the secrets, which no error may show."""
         found = _parse(os.environ.get(VARIABLE, "") if self.text is None else self.text)
         given = [] if isinstance(found, ConfigurationError) else [found.get(n) for n in _SECRETS]
         return tuple(str(one) for one in (*given, os.environ.get("PGPASSWORD")) if one)

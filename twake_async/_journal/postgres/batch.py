@@ -27,8 +27,8 @@ class Batch:
     Args:
         address: Where the database is.
         name: The batch's name.
-        parts: Into how many partitions its channels are divided.
-        fingerprint: What names its input; empty where nothing does.
+        parts: The number of partitions into which its channels are divided.
+        fingerprint: The identifier of its input; empty if there is none.
         schema: The schema of the tables.
 
     """
@@ -46,16 +46,16 @@ class Batch:
 
     @property
     def label(self) -> str:
-        """What errors call its journal."""
+        """The name of its journal in errors."""
         return f"the journal of batch {self.name!r}"
 
     @property
     def lock_name(self) -> str:
-        """What the names of the locks of its partitions begin with; a number follows."""
+        """The start of the names of its partitions' locks; a number follows."""
         return f"twake_async/{self.schema}/{self.name}/"
 
     def make(self, connection: Connection, target: str) -> None:
-        """Make the tables and the batch where they are missing, and check that it is the same one.
+        """Make the tables and the batch if they are missing, and check that it is the same one.
 
         Args:
             connection: The database.

@@ -1,4 +1,4 @@
-"""What a claim may take, and what it means that it was refused. No I/O.
+"""Which row a claim may take, and why a claim is refused. No I/O.
 
 A claim is an intent, committed before its attempt. `statements` has the same rule in SQL; a test
 compares the two.
@@ -37,7 +37,7 @@ def may_claim(claim: JournalEntry, part: int, found: Held | None) -> bool:
     Args:
         claim: The intent; its run is the epoch of the partition.
         part: Its partition.
-        found: The row under its key; None where there is none.
+        found: The row under its key; None if there is none.
 
     """
     if found is None:
@@ -51,7 +51,7 @@ def may_claim(claim: JournalEntry, part: int, found: Held | None) -> bool:
     if entry.run > claim.run:
         return False
     if entry.outcome is Outcome.UNKNOWN:
-        # Sent again because the caller asked for it; the claim knows of each request in doubt.
+        # Sent again because the caller asked for it; the claim counts each request in doubt.
         return 0 < entry.unknown_requests <= claim.unknown_requests
     return entry.outcome in _MAY_BE_SENT
 
@@ -62,7 +62,7 @@ def may_write(outcome: JournalEntry, part: int, found: Held | None) -> bool:
     Args:
         outcome: The entry with the outcome; its run is the epoch of the partition.
         part: Its partition.
-        found: The row under its key; None where there is none.
+        found: The row under its key; None if there is none.
 
     """
     if found is None:
@@ -75,7 +75,7 @@ def may_write(outcome: JournalEntry, part: int, found: Held | None) -> bool:
 
 
 def refusal(name: str, claim: JournalEntry, part: int, found: Held | None) -> JournalError | None:
-    """Return the error of a claim that took no row; None where it is the row.
+    """Return the error of a claim that took no row; None if it is the row.
 
     Args:
         name: The partition's name, for errors.

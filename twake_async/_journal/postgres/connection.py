@@ -1,4 +1,4 @@
-"""One connection to PostgreSQL, of a partition's own, whose statements end within a few seconds."""
+"""One connection to PostgreSQL for one partition. Its statements end within a few seconds."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ OLDEST = 140000
 ANSWER = 4.5
 
 # Set for the session, whatever the role or the database has: a takeover under REPEATABLE READ would
-# miss an open intent, and an intent that is not on the disk is none. A process that is frozen keeps
+# miss an open intent, and an intent that is not on the disk does not count. A frozen process keeps
 # its session, since its kernel answers keepalives: the idle time-outs end it.
 _SETTINGS = {
     "default_transaction_isolation": "read committed",
@@ -47,13 +47,13 @@ _SETTINGS = {
     "tcp_user_timeout": "4000",
     "search_path": "pg_catalog",
 }
-#: How the states begin that end a session.
+#: The first characters of the SQLSTATEs that end a session.
 _ENDED = ("57P", "08")
 
 
 @attrs.define(eq=False)
 class Connection:
-    """An open connection; its statements are made one at a time, in one thread."""
+    """An open connection; it runs one statement at a time, in one thread."""
 
     pid: int
     """The id of the server's process."""
@@ -67,8 +67,8 @@ class Connection:
         """Connect, check the server, and set the session up.
 
         Args:
-            address: Where to.
-            purpose: What for, as `pg_stat_activity` shows it.
+            address: Where the database is.
+            purpose: The purpose of the connection, which `pg_stat_activity` shows.
 
         Raises:
             ConfigurationError: The connection string cannot be used.
@@ -91,7 +91,7 @@ class Connection:
         return connection
 
     def run(self, sql: bytes, *values: bytes | None, seconds: float = ANSWER) -> list[Row]:
-        """Make a statement, and return its rows.
+        """Run a statement, and return its rows.
 
         Args:
             sql: The statement.
@@ -106,7 +106,7 @@ class Connection:
         return self._exchange(lambda: self._pg.send_query_params(sql, values), seconds)
 
     def run_prepared(self, name: bytes, sql: bytes, *values: bytes | None) -> list[Row]:
-        """Make a statement that is made often, and return its rows.
+        """Run a statement that is run often, and return its rows.
 
         Args:
             name: Its name.
@@ -125,7 +125,7 @@ class Connection:
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
-        """Make the statements within one transaction; commit it, or roll it back."""
+        """Run the statements in one transaction; commit it, or roll it back."""
         self.run(b"BEGIN")
         try:
             yield
@@ -149,7 +149,7 @@ class Connection:
                 f"needs {OLDEST // 10000} or later",
                 reason="version",
             )
-        # Before anything is set: a pooled connection is somebody else's afterwards.
+        # This comes before any setting: another client may use a pooled connection next.
         ((pid, encoding),) = self.run(
             b"SELECT pg_backend_pid(), current_setting('server_encoding')"
         )
@@ -225,7 +225,7 @@ def _text(value: bytes | None) -> str | None:
 
 
 def _connect(address: Address, purpose: str) -> psycopg.Connection | LostError | ConfigurationError:
-    """Return a connection, or why there is none: an error without the frames that know a secret."""
+    """Return a connection, or an error without the frames that hold a secret."""
     import psycopg  # noqa: PLC0415 - an extra
 
     parameters = address.parameters()

@@ -24,7 +24,7 @@ class StatementError(Exception):
 
 @attrs.define
 class LostError(Exception):
-    """A statement has no answer, and may have been carried out: the connection is gone, or late."""
+    """A statement has no answer, and may have run: the connection was lost, or the time is over."""
 
     message: str
 

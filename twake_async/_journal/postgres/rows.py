@@ -53,7 +53,7 @@ def _document(entry: JournalEntry) -> dict[str, object]:
         "began": entry.began,
         "outcome": entry.outcome and entry.outcome.value,
         "reason": entry.reason,
-        # A server may give an id with what no text of PostgreSQL can hold.
+        # A server may give an id with characters that no text of PostgreSQL can hold.
         "message_id": entry.message_id and _storable(entry.message_id),
         "maybe_duplicated": entry.maybe_duplicated,
         "attempts": entry.attempts,

@@ -1,4 +1,4 @@
-"""The tables of a journal in PostgreSQL: made where there are none, and checked.
+"""The tables of a journal in PostgreSQL: made if there are none, and checked.
 
 docs/journal.md shows them, too; a test compares the two.
 """
@@ -71,7 +71,7 @@ _NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 
 
 def check_schema_name(schema: object) -> None:
-    """Raise `ConfigurationError` for what is no plain name of a schema."""
+    """Raise `ConfigurationError` for a value that is no plain name of a schema."""
     if not isinstance(schema, str) or not _NAME.fullmatch(schema):
         raise ConfigurationError(
             'schema must be a name of small letters, digits and underscores, such as "twake_async"',
@@ -80,11 +80,11 @@ def check_schema_name(schema: object) -> None:
 
 
 def make_schema(connection: Connection, schema: str) -> None:
-    """Make the tables where there are none. Several processes may do so at once.
+    """Make the tables if there are none. Several processes may do so at once.
 
     Args:
         connection: The database.
-        schema: The name of the schema that they stand in.
+        schema: The name of the schema that they are in.
 
     Raises:
         JournalError: The schema has tables of another version.
@@ -108,7 +108,7 @@ def check_schema(connection: Connection, schema: str) -> None:
     """Check the version of the tables.
 
     Raises:
-        JournalError: It is another one (reason `version`).
+        JournalError: The version is another one (reason `version`).
         StatementError: There are no tables.
 
     """

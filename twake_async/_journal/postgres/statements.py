@@ -51,8 +51,8 @@ SELECT p.epoch, c.paused_until - {_NOW} FROM {{s}}.part p, {{s}}.pace c
 WHERE p.batch = $1 AND p.number = $2 AND c.batch = $1
 """
 
-# The messages that the run before left on their way, and those that a takeover marked a moment ago,
-# whose process was ended while it waited: an intent from before may still be valid.
+# The messages that the previous run left on their way, and those that a takeover marked recently.
+# The process of that takeover may have ended while it waited: an older intent may still be valid.
 _MARK = f"""
 WITH open AS (
     SELECT key, outcome IS NULL AS is_open FROM {{s}}.message
@@ -69,8 +69,8 @@ SELECT m.channel_id FROM {{s}}.message m, open
 WHERE m.batch = $1 AND m.key = open.key AND NOT open.is_open
 """
 
-# What is delivered is a fact, whoever has the partition. The takeover counted the request that
-# delivered it as one in doubt.
+# A delivery is certain, no matter which process has the partition. The takeover counted the request
+# that delivered the message as one in doubt.
 _UPGRADE = f"""
 UPDATE {{s}}.message m SET outcome = 'delivered', reason = '', message_id = given.message_id,
     attempts = given.attempts, ended = given.ended,
@@ -86,7 +86,7 @@ UPDATE {{s}}.pace SET next_turn = greatest(next_turn, {_NOW}) + $2::double preci
 WHERE batch = $1 RETURNING next_turn - $2::double precision - {_NOW}
 """
 
-# The session that holds a lock, where it is a certain one.
+# Ends the session that holds a lock, if it has a given process id.
 _END_SESSION = """
 SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1
     AND (classid::bigint << 32) | objid::bigint = hashtextextended($1, 0) AND pid = $2::integer

@@ -1,6 +1,6 @@
 """One partition of a journal in PostgreSQL: its lock, fence and writes, over one connection.
 
-It needs no event loop. `claims` has the rules, `statements` has them in SQL.
+It needs no event loop. `claims` has the rules, and `statements` has them in SQL.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ __all__ = ["PartSource", "PostgresStore"]
 
 T = TypeVar("T")
 
-#: Seconds for which a run tries to reach the database at its begin, and when it was lost.
+#: Seconds for which a run tries to reach the database: at its start, and after it was lost.
 OPEN, RECONNECT = 10.0, 30.0
 #: Seconds between two tries.
 PAUSE = 0.5
-#: Seconds that a run which ends waits until its lock is released.
+#: Seconds that a run waits at its end until its lock is released.
 UNLOCK = 1.0
-#: States of statements that may succeed when they are made again: a limit of time, a conflict.
+#: SQLSTATEs of statements that may succeed when they run again: a time limit, a conflict.
 _PASSING = frozenset({"57014", "55P03", "40001", "40P01"})
-#: Seconds that a takeover may take, which looks at each open intent.
+#: Seconds that a takeover may take: it reads each open intent.
 _TAKEOVER = 60.0
 
 _NONE_REFUSED: Mapping[str, JournalError] = {}
@@ -58,7 +58,7 @@ class PartSource:
 
     @property
     def name(self) -> str:
-        """What errors call it."""
+        """Its name in errors."""
         return f"partition {self.part} of {self.batch.label}"
 
     def open(self, *, target: str, keys: Keys) -> PostgresStore:
@@ -116,21 +116,21 @@ class PostgresStore:
     round: int = 0
     """The round of the batch."""
     is_done: bool = False
-    """Whether a run has passed over the whole partition in this round."""
+    """Whether a run has gone through the whole partition in this round."""
     is_empty: bool = True
     """Whether no earlier run took the partition."""
     doubtful_channels: frozenset[str] = frozenset()
-    """The channels of the messages that the run before left on their way."""
+    """The channels of the messages that the previous run left on their way."""
     taken_at: float = 0.0
     """When the partition was taken, by the clock of intents."""
     pause: float = 0.0
-    """The seconds that were left, at the last statement, of a pause of all machines."""
+    """The seconds of a pause of all machines that were left at the last statement."""
 
     last_key = ""
 
     @classmethod
     def open(cls, source: PartSource, target: str) -> Self:
-        """Take a partition, and begin a run in it; begin none where it is done.
+        """Take a partition, and begin a run in it; begin none if it is done.
 
         Args:
             source: The partition.
@@ -194,8 +194,8 @@ class PostgresStore:
     def write_late(self, entries: Sequence[JournalEntry]) -> None:
         """Write the outcomes that could not be written before.
 
-        Where another process has the partition, a delivery is a fact all the same: it replaces an
-        `UNKNOWN` of the same `front_id`.
+        Even if another process has the partition, a delivery is certain: it replaces an `UNKNOWN`
+        of the same `front_id`.
         """
         try:
             self.write(entries)
@@ -217,7 +217,7 @@ class PostgresStore:
         self._again(lambda: self._connection.run(sql, self._batch, text))
 
     def end_run(self, *, is_whole: bool) -> None:
-        """Write that the run has ended; the partition is done where it passed over all of it."""
+        """Write that the run has ended; the partition is done if the run went through all of it."""
         if self.is_done:
             return
         done = self.round if is_whole else self.round - 1
@@ -248,7 +248,7 @@ class PostgresStore:
         return f"{self.source.batch.lock_name}{self.source.part}".encode()
 
     def _lock(self) -> bool:
-        """Say whether the lock of the partition is this connection's now."""
+        """Try to take the lock of the partition; say whether this connection has it now."""
         return self._connection.run(self.source.batch.statements.lock, self._lock_name) == [("t",)]
 
     def _begin(self, target: str) -> None:
@@ -294,10 +294,10 @@ class PostgresStore:
         return refused
 
     def _again(self, make: Callable[[], T]) -> T:
-        """Make a statement; make it again, over a new connection, where it has no answer.
+        """Run a statement; run it again, over a new connection, if it has no answer.
 
-        Each of them may be made twice. The old connection holds the lock until it has ended, so
-        nothing of it comes later.
+        Each of them may run twice. The old connection holds the lock until it has ended, so no
+        statement of it runs later.
         """
         ends = time.monotonic() + RECONNECT
         while True:
@@ -312,7 +312,7 @@ class PostgresStore:
                     raise
 
     def _connect_again(self, cause: LostError, ends: float) -> None:
-        """Connect anew: the same lock and the same epoch, or the end."""
+        """Connect again, with the same lock and the same epoch; raise if that fails."""
         old = self._connection.pid
         while time.monotonic() < ends:
             self._connection.close()
@@ -329,7 +329,7 @@ class PostgresStore:
         raise cause
 
     def _holds_again(self, old: int) -> bool:
-        """Say whether the lock is this connection's, and the epoch still this run's."""
+        """Say whether this connection has the lock; check that this run has the epoch."""
         statements, values = self.source.batch.statements, (self._batch, self._part)
         has_lock = self._lock()
         ((epoch, *_),) = self._connection.run(statements.part, *values)

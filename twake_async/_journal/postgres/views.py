@@ -73,7 +73,7 @@ def read_parts(batch: Batch, *, check: bool = False) -> list[PartState]:
 
     Args:
         batch: The batch.
-        check: Whether it must have been begun with these partitions and this input.
+        check: Whether to check that it was begun with these partitions and this input.
 
     Raises:
         JournalError: The database cannot be read, or the batch was begun with something else.
@@ -133,7 +133,7 @@ def _reading(batch: Batch) -> Iterator[Connection]:
 
 @contextlib.contextmanager
 def _connected(batch: Batch) -> Iterator[Connection]:
-    """Open a connection, whose errors are a journal's."""
+    """Open a connection; raise its errors as a `JournalError`."""
     try:
         connection = Connection.open(batch.address, f"twake-async {batch.name}")
         try:

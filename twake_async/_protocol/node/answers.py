@@ -1,6 +1,6 @@
-"""What any answer to this API proves, before the message in it is looked at. No I/O.
+"""What any answer of this API proves, before its message is read. No I/O.
 
-The proxy before the service of messages drops its statuses: an error is a 200 with `statusCode`.
+The proxy in front of the message service drops its statuses: an error is a 200 with `statusCode`.
 A 4xx stored nothing in all 128 recorded cases, whether HTTP's status or the one in the body; a 500
 may come after the message was stored.
 """
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["no_api", "read_answer"]
 
-#: What 2023 answers to a reply into a thread that the application takes no part in.
+#: What 2023 answers to a reply in a thread that the application has not joined.
 _OUTSIDE: dict[str, Any] = {
     "statusCode": 404,
     "error": "Not Found",
@@ -50,14 +50,14 @@ def read_answer(
     is_reply: bool = False,
     subject: Subject = MESSAGE,
 ) -> Mapping[str, Any] | TwakeError:
-    """Return the document of a 200 that is no error, or the error that the answer is.
+    """Return the document of a 200 that is no error, or the error that the answer means.
 
     Args:
         answer: The whole answer, or why there is none.
         path: The path that was asked.
         limit: The most bytes that the body may have without its content coding.
         api: The API that was asked.
-        context: What is known beside the answer.
+        context: What else is known.
         is_reply: Whether the request adds a message to a thread.
         subject: What an error is about.
 
@@ -69,7 +69,7 @@ def read_answer(
     document = document_of(answer, limit, api.codec, api.server)
     if isinstance(document, TwakeError):
         return document
-    # No message has either of them.
+    # No message has either of these fields.
     is_error = "error" in document or "statusCode" in document
     return _judge_error(document, subject, is_reply=is_reply) if is_error else document
 
@@ -78,7 +78,7 @@ def _judge_status(
     answer: Answer, path: str, api: Api, context: Context, subject: Subject, *, is_reply: bool
 ) -> TwakeError:
     if answer.status == 401 and refused_in_words(answer) is not None:
-        # Expired, foreign, garbage or none: all the same words, and nothing was stored.
+        # An expired, foreign, invalid or missing token gets the same words. Nothing was stored.
         return RefusedError("the server refuses the access token", reason="token", status=401)
     document = json_of(answer)
     if answer.status == 404 and is_reply and document == _OUTSIDE:

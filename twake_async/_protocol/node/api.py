@@ -1,4 +1,4 @@
-"""What all requests of a session to this API share: the access token among it."""
+"""What all requests of a session to this API share, such as the access token."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ __all__ = [
 
 #: Twake's own key for the id that a client minted, in the `context` of a message.
 FRONT_ID = "_front_id"
-#: The key of the marker that stands beside a `front_id` of the caller's, in the same place.
+#: The key of the marker that is sent with the caller's `front_id`, in the same place.
 MARKER = "_twake_async"
 
 _PLAIN = re.compile("[A-Za-z0-9-]+")
-#: What a gateway may take for steps in a path, although it is quoted.
+#: What a gateway may treat as steps in a path, even if it is quoted.
 _STEPS = re.compile(r"\.\.?|.*[/\\].*", re.DOTALL)
 
 
@@ -48,7 +48,7 @@ class Ids:
     """The ids in the `context` of a message that a server answered.
 
     The draft of an edit holds them in `extra`, under `MARKER`. An edit sends no other ids: a look
-    for another message would take the edited one for it.
+    for another message would mistake the edited one for it.
     """
 
     context: Mapping[str, str]
@@ -64,14 +64,14 @@ class Ids:
 
 @attrs.frozen(eq=False)
 class Token:
-    """An access token: it stands for the application until it ends."""
+    """An access token: it identifies the application until it expires."""
 
     header: tuple[bytes, bytes] = attrs.field(repr=False)
     """The header that says who sends a request."""
     renew_at: float = 0.0
-    """When another one is asked for, by a clock that is never set back."""
+    """When a new one is requested, by a clock that is never set back."""
     ends: float = 0.0
-    """When it is not used any more."""
+    """When it is no longer used."""
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("an access token cannot be pickled: log in where it is used")
@@ -87,7 +87,7 @@ class Api:
     codec: Codec = PLAIN
     """What writes and reads JSON."""
     token: Token | None = attrs.field(default=None, repr=False)
-    """The access token of the moment; None where there is none."""
+    """The current access token; None if there is none."""
 
     @property
     def application_id(self) -> str:
@@ -100,13 +100,13 @@ class Api:
         return isinstance(name, str) and name.lower() == self.application_id.lower()
 
     def forget(self, token: Token | None) -> None:
-        """Forget a token that the server does not take, unless another one is there already."""
+        """Forget a token that the server does not accept, unless a new one has replaced it."""
         if self.token is token:
             self.token = None
 
 
 def check_path_ids(**ids: str) -> None:
-    """Raise an error for an id that could lead to another path, however it is quoted.
+    """Raise an error for an id that could lead to another path, even if it is quoted.
 
     A gateway may read `%2E%2E` and `%2F` as steps, and ask the server for another path.
 
@@ -133,7 +133,7 @@ def check_path_ids(**ids: str) -> None:
 
 @functools.lru_cache(maxsize=256)
 def company_path(company: str, *parts: str) -> str:
-    """Return the path of something of a company: of its threads, for example.
+    """Return a path of a company, for example of its threads.
 
     Args:
         company: The id of the company.
@@ -144,12 +144,12 @@ def company_path(company: str, *parts: str) -> str:
 
 
 def service_path(service: str, company: str, *parts: str) -> str:
-    """Return the path of something of a company in another service than that of messages."""
+    """Return a path of a company in another service than that of messages."""
     return "/".join((f"/api/{service}/v1/companies", *map(_quote, (company, *parts))))
 
 
 def internal_path(service: str, company: str, *parts: str) -> str:
-    """Return the path of something of a company behind the proxy for applications.
+    """Return a path of a company behind the proxy for applications.
 
     That proxy drops the body of an upload.
     """
@@ -158,7 +158,7 @@ def internal_path(service: str, company: str, *parts: str) -> str:
 
 
 def user_path(user_id: str) -> str:
-    """Return the path of a user: the service has no other one for applications."""
+    """Return the path of a user, the only one that the service has for applications."""
     return f"/internal/services/users/v1/users/{_quote(user_id)}"
 
 

@@ -1,6 +1,6 @@
 """Decodes the `resource` of an answer as a `Message`; no field of it is lost. No I/O.
 
-A send waits for it, so it looks at each value once, and calls nothing for one that is not there.
+A send waits for it, so it looks at each value once, and calls nothing for a missing one.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def _make(extra: dict[str, Any]) -> Message:
         creation_date=creation,
         modification_date=modification,
         responses_count=_replies(left("stats")),
-        # The server says 1 for a user's message in `type`, too: who sent it tells.
+        # The server also sets `type` to 1 for a user's message: only the sender differs.
         message_type=2 if left("subtype") == "system" else int(application is not None),
         ephemeral_id=_ephemeral(extra["ephemeral"]) if "ephemeral" in extra else None,
         workspace_id=workspace,
@@ -66,7 +66,7 @@ def _make(extra: dict[str, Any]) -> Message:
 def _drop_keys(found: Mapping[str, Any]) -> None:
     """Remove the private keys of applications from the values of a message.
 
-    A server of 2023 answers the application whose message is quoted as a whole (`send-quote`).
+    A server of 2023 returns the whole application whose message is quoted (`send-quote`).
     """
     values: list[Any] = [found]
     for value in values:  # those that are added here, too

@@ -32,12 +32,12 @@ Operation = Literal["create", "edit", "ephemeral"]
 
 #: The most bytes that a Node server takes: it answers 413 to more.
 LARGEST_BODY = 1_048_576
-#: Fields of a draft that stand elsewhere: an id in a new message leaves an empty thread.
+#: Fields that `extra` may not have. An id in a new message leaves an empty thread.
 _OTHER_FIELDS = frozenset(
     {"thread_id", "text", "blocks", "subtype", "context", "user_id"}
     | {one.name for one in attrs.fields(MessageDraft)}
 )
-#: Where the place stands in a fingerprint: no name in `extra` holds a control character.
+#: The key of the place in a fingerprint: no name in `extra` holds a control character.
 _PLACE = "\0place"
 #: The caller's names of fields that have another name on the server, for errors.
 _DRAFT_NAMES = {
@@ -66,7 +66,7 @@ class EncodedDraft:
 
     @property
     def marker(self) -> str | None:
-        """The marker that was minted beside a `front_id` of the caller's; None without one."""
+        """The marker that was minted in addition to the caller's `front_id`; None without one."""
         return None if self.operation == "edit" else self.fields["context"].get(MARKER)
 
     def fingerprint(self) -> str:
@@ -86,7 +86,7 @@ class EncodedDraft:
                 "version": "",
             }
         place = self.place
-        # A reply and an edit go to their thread, whatever the workspace.
+        # A reply and an edit go to their thread; the workspace does not matter.
         workspace = "" if place.thread or self.draft.id is not None else place.workspace
         fields[_PLACE] = [place.channel, workspace, place.thread, self.draft.id]
         return fingerprint(fields, _DRAFT_NAMES)
@@ -96,7 +96,7 @@ class EncodedDraft:
 
         Args:
             front_id: The `front_id` of an earlier run; None for the draft's own.
-            marker: The marker of that run beside it.
+            marker: The marker of that run.
 
         Raises:
             InvalidDraftError: A field cannot be sent as it is; the error names it.
@@ -104,14 +104,14 @@ class EncodedDraft:
         """
         fields = self.fields
         if front_id is not None:
-            # A marker that was minted now stands beside no id of an earlier run.
+            # A marker that was minted now is not sent with the id of an earlier run.
             context = {name: one for name, one in fields["context"].items() if name != MARKER}
             ids = {FRONT_ID: front_id} if marker is None else {FRONT_ID: front_id, MARKER: marker}
             fields = fields | {"context": context | ids}
         try:
             body = dump(self._document(fields), _DRAFT_NAMES, self.api.codec)
         except InvalidDraftError:
-            # The same document without what stands around it, for an error that names the field.
+            # The same fields without the outer document, for an error that names the field.
             dump({"message": fields}, _DRAFT_NAMES)
             raise
         if len(body) > LARGEST_BODY:
@@ -166,9 +166,9 @@ def encode_draft(
     Args:
         draft: The draft.
         group_id: The group (company) of its channel.
-        workspace_id: The workspace of its channel, checked, where the draft does not say it.
+        workspace_id: The workspace of its channel, checked, if the draft names none.
         api: The API to ask, and who asks.
-        session: What does the steps around its attempts; None for one that is not sent.
+        session: Does the steps around the attempts; None for a draft that is not sent.
 
     Raises:
         ConfigurationError: There is no group, or a message of the channel has no workspace.
@@ -196,7 +196,7 @@ def encode_draft(
 
 
 def _check_fields(fields: dict[str, Any], draft: MessageDraft) -> None:
-    # What was made here of a text, or for want of hidden data, needs no check.
+    # What was made here from a text, or in place of missing hidden data, needs no check.
     is_text = isinstance(draft.content, str)
     if is_text and draft.hidden_data is None and draft.override is None and not draft.extra:
         return
@@ -212,7 +212,7 @@ def _operation(draft: MessageDraft) -> Operation:
 
 
 def _message_fields(draft: MessageDraft, operation: Operation) -> dict[str, Any]:
-    # A server keeps what an edit omits, so what was not given must not be named.
+    # A server keeps what an edit omits, so a field that was not given must not be named.
     fields = _content(draft)
     if operation != "edit":
         fields["subtype"] = "application"
@@ -253,11 +253,11 @@ def _content(draft: MessageDraft) -> dict[str, Any]:
 
 
 def _context(draft: MessageDraft, operation: Operation) -> dict[str, Any] | None:
-    """Return what is kept beside the content: the caller's data and the ids of the message."""
+    """Return what is stored with the content: the caller's data and the ids of the message."""
     if operation == "edit":
         if draft.hidden_data is None:
             return None
-        # The server replaces the whole context, the ids in it included.
+        # The server replaces the whole context, with the ids in it.
         ids = draft.extra.get(MARKER)
         return {**draft.hidden_data, **(ids.context if isinstance(ids, Ids) else {})}
     minted = random_uuid()
@@ -267,7 +267,7 @@ def _context(draft: MessageDraft, operation: Operation) -> dict[str, Any] | None
 
 
 def _ephemeral(draft: MessageDraft) -> dict[str, str]:
-    # The clients show the latest version, by the time in a UUID; its node is no address of ours.
+    # The clients show the latest version, by the time in a UUID. Its node is random, not ours.
     version = uuid.uuid1(node=uuid.uuid4().int >> 80 | 1 << 40)
     return {
         "id": draft.ephemeral_id or random_uuid(),
@@ -286,7 +286,7 @@ def encode_remove(
         ref: The message.
         group_id: The group (company) of its channel.
         api: The API to ask, and who asks.
-        session: What does the steps around its attempts; None for one that is not sent.
+        session: Does the steps around the attempts; None for a draft that is not sent.
 
     Raises:
         ConfigurationError: There is no group.

@@ -1,4 +1,4 @@
-"""The generation of servers that this API is: what a session asks of it."""
+"""The generation of Node servers, as a session uses it."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Node:
         target: str | None = None,
         subject: Subject = CALL,
     ) -> Ask[T]:
-        """Return a call beside the messages, which may be made twice; see `Ask`.
+        """Return a call that stores no message, and that may be made twice; see `Ask`.
 
         Args:
             path: The path to ask.
@@ -88,5 +88,5 @@ class Node:
         return call
 
     def check(self, group_id: str | None) -> Generator[Request[Check], Check | TwakeError, Check]:
-        """Yield the requests of a check, be sent what each proved, and return what all prove."""
+        """Yield the requests of a check, receive what each proved, and return the final result."""
         return examine(group_id, self.workspace_id, self.api)

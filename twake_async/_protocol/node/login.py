@@ -48,7 +48,7 @@ class Grant:
 
     value: str = attrs.field(repr=False)
     seconds: float
-    """How long the access token is good."""
+    """How many seconds the access token is valid."""
 
     def header(self) -> tuple[bytes, bytes]:
         """Return the header that says who sends a request."""
@@ -81,11 +81,11 @@ class Login:
         return json.dumps(fields).encode()
 
     def headers(self) -> tuple[()]:
-        """Return none: the credentials stand in the body."""
+        """Return no headers: the credentials stand in the body."""
         return ()
 
     def judge(self, answer: Answer | Failure, context: Context) -> Grant | TwakeError:
-        """Return the token, or the error for a message that was not sent for want of one."""
+        """Return the token, or the error for a message that was not sent because there is none."""
         if not isinstance(answer, Answer):
             return self._without_answer(answer)
         if answer.status == 200:
@@ -101,7 +101,7 @@ class Login:
         return self._failed(why + _hint(answer), answer.status)
 
     def _refused(self, words: str) -> AuthenticationError:
-        # A server that repeats the key must not bring it into an error.
+        # If a server repeats the key, the error must not show it.
         said = "" if self.credentials.reveal() in words else f" ({words!r})"
         return AuthenticationError(
             f"the server refused the login{said}: copy public_id and private_api_key anew from "
@@ -125,7 +125,7 @@ class Login:
 
 
 def _front_page(answer: Answer | Failure, _: Context) -> TwakeError:
-    """Return the error of a server without Node, or one that says nothing of it."""
+    """Return the error of a server without Node, or an error that leaves this open."""
     if isinstance(answer, Answer) and answer.status == 200 and _is_html(answer):
         return no_api(200)
     return NotSentError("it is not known which APIs the server has", reason="login")
@@ -134,7 +134,7 @@ def _front_page(answer: Answer | Failure, _: Context) -> TwakeError:
 def log_in(
     credentials: Credentials, server: Server
 ) -> Generator[Request[Grant], Grant | TwakeError, Grant | TwakeError]:
-    """Yield the requests of a login, be sent what each proved, and return what all prove.
+    """Yield the requests of a login, receive what each proved, and return the final result.
 
     Args:
         credentials: The application that logs in.
@@ -143,7 +143,7 @@ def log_in(
     """
     result = yield Login(credentials, server)
     if isinstance(result, NotSentError) and result.status == 500:
-        # A server of PHP alone may fail so. Most say in words that they have no such route.
+        # A server with PHP only may fail like this. Most say in words that they have no such route.
         why = yield Question("login", "GET", SERVER, b"", _front_page)
         if isinstance(why, RefusedError):
             return why
@@ -170,5 +170,5 @@ def _grant(answer: Answer) -> Grant | None:
         return None
     # A value with other characters could be a header of its own.
     is_value = isinstance(value, str) and re.fullmatch("[!-~]+", value)
-    # The servers count in whole seconds; one that ends at once would be asked for again and again.
+    # The servers count in whole seconds. One that ends at once would be requested repeatedly.
     return Grant(value, seconds) if is_value and 1 <= seconds < math.inf else None

@@ -5,7 +5,7 @@ no messages (recorded: `list-thread-unknown`). It passes the same proxy as a sen
 application whose address is not allowed (recorded: `right-ip`); a login does not.
 
 A check cannot tell whether a group, a workspace or a channel exists: the server itself does not
-look when it takes a message.
+look when it accepts a message.
 """
 
 from __future__ import annotations
@@ -44,11 +44,11 @@ NO_THREAD = "00000000-0000-1000-8000-000000000000"
 
 @attrs.frozen(eq=False)
 class LoginProbe:
-    """A login for one check: its token is for the next request of the check alone."""
+    """A login for one check: its token is only for the next request of the check."""
 
     login: Login = attrs.field(repr=False)
     api: Api = attrs.field(repr=False)
-    """The API as the check asks it; it takes the token."""
+    """The API that the check uses; it stores the token."""
 
     method = "POST"
     path = LOGIN
@@ -65,11 +65,11 @@ class LoginProbe:
         return self.login.body
 
     def headers(self) -> tuple[()]:
-        """Return none: the credentials stand in the body."""
+        """Return no headers: the credentials stand in the body."""
         return ()
 
     def judge(self, answer: Answer | Failure, context: Context) -> Check | TwakeError:
-        """Return what an answer says is wrong, or the error that there is no answer."""
+        """Return the problem that an answer shows, or the error if there is no answer."""
         if not isinstance(answer, Answer):
             return without_answer(answer)
         result = self.login.judge(answer, context)
@@ -108,7 +108,7 @@ class ReadProbe:
         return () if token is None else (token.header,)
 
     def judge(self, answer: Answer | Failure, context: Context) -> Check | TwakeError:
-        """Return what an answer says is wrong, or the error that there is no answer."""
+        """Return the problem that an answer shows, or the error if there is no answer."""
         if not isinstance(answer, Answer):
             return without_answer(answer)
         result = read_answer(answer, self.path, self.answer_limit, self.api, context)
@@ -127,15 +127,15 @@ class ReadProbe:
 def examine(
     group_id: str | None, workspace_id: str | None, api: Api
 ) -> Generator[LoginProbe | ReadProbe, Check | TwakeError, Check]:
-    """Yield the requests to make, be sent what each proved, and return what all prove.
+    """Yield the requests to make, receive what each proved, and return the final result.
 
     Args:
         group_id: The caller's group (company).
-        workspace_id: The workspace of the session; None where drafts say theirs.
+        workspace_id: The workspace of the session; None if the drafts name theirs.
         api: The API to ask, and who asks.
 
     Raises:
-        ConfigurationError: There is no group, or a workspace that is no id.
+        ConfigurationError: There is no group, or the workspace is not an id.
 
     """
     group = check_group(group_id)
@@ -164,7 +164,7 @@ _NO_WORKSPACE = (
 
 
 def _refused(error: RefusedError) -> Check | None:
-    """Return what a refusal in words says is wrong; None where it is none of Twake's."""
+    """Return the problem that a refusal in words shows; None if it is not Twake's."""
     if isinstance(error, RateLimitedError):
         return LATER
     if error.reason == "token":
@@ -188,7 +188,7 @@ def _refused(error: RefusedError) -> Check | None:
 
 
 def _failed(error: TwakeError) -> Check | None:
-    """Return what an error inside a 200 says is wrong; None for any other answer."""
+    """Return the problem that an error inside a 200 shows; None for any other answer."""
     if error.reason != "server_error":
         return None
     return Check(

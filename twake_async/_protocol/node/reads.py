@@ -1,4 +1,4 @@
-"""The requests of a session beside its sends: reads of messages, and taking part in a thread."""
+"""The requests of a session that are not sends: reads of messages, and joining a thread."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Ask(Generic[T]):
     method: str = "GET"
     body: bytes = b""
     target: str | None = None
-    """The message that it is about, which its answer names if it is there; None for no one."""
+    """The message that it is about, if any; the answer names it if the message exists."""
     steps: Steps[T] | None = attrs.field(default=None, repr=False)
     """What the session does around its attempts; None where the caller of the read does it."""
     subject: Subject = CALL
@@ -59,7 +59,7 @@ class Ask(Generic[T]):
     repeatable = True
 
     def headers(self) -> tuple[tuple[bytes, bytes], ...]:
-        """Return the headers that say who sends it: those of the token of that moment."""
+        """Return the headers that say who sends it: the current token."""
         self.used = token = self.api.token
         return () if token is None else (token.header,)
 
@@ -73,7 +73,7 @@ class Ask(Generic[T]):
     def named_by(self, result: T) -> str | None:
         """Return the id of the message that an answer named, or None.
 
-        Where it names none, its connection is not used again.
+        Without such an id, its connection is not used again.
         """
         return self.target if result is not False else None
 
@@ -91,13 +91,13 @@ class Page:
 
     rows: Rows
     error: TwakeError | None = None
-    """Why it is not whole; None where it is."""
+    """Why the rows are incomplete; None if they are complete."""
     token: Token | None = None
     """The access token of the read that failed."""
 
 
 def pages(place: Place, api: Api) -> Generator[Ask[Rows], Rows | TwakeError, Page]:
-    """Yield reads of the latest messages of a place, be sent what each gave, return all of them.
+    """Yield reads of the latest messages of a place, receive each result, and return all rows.
 
     The place is a thread, or a channel with the first messages of its threads.
 
@@ -158,7 +158,7 @@ def read_message(place: Place, message_id: str, api: Api) -> Ask[bool]:
 
 
 def join(place: Place, api: Api) -> Ask[bool]:
-    """Return the request by which the application takes part in a thread.
+    """Return the request by which the application joins a thread.
 
     Source: the recorded case `thread-add-self`.
 

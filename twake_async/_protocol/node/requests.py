@@ -49,12 +49,12 @@ class Session(Protocol):
         ...
 
     def steps_of_call(self, call: Bearer, /) -> Steps[Any]:
-        """Return the steps around the attempts of a call beside the messages."""
+        """Return the steps around the attempts of a call that stores no message."""
         ...
 
 
 class Bearer(Protocol):
-    """A request that says with an access token who sends it."""
+    """A request with an access token that says who sends it."""
 
     @property
     def used(self) -> Token | None:
@@ -115,7 +115,7 @@ class Save:
 
     @property
     def repeatable(self) -> bool:
-        """Whether it is idempotent. A create is not, whatever its `front_id`."""
+        """Whether it is idempotent. A create is not, even with a `front_id`."""
         return self.operation == "edit"
 
     @property
@@ -135,18 +135,18 @@ class Save:
 
     @property
     def evidence(self) -> Mapping[str, str]:
-        """The id in the context that was minted for this message: it is no other message's."""
+        """The id in the context that was minted for this message: no other message has it."""
         context = self.fields["context"]
         name = MARKER if MARKER in context else FRONT_ID
         return {name: context[name]}
 
     def headers(self) -> tuple[tuple[bytes, bytes], ...]:
-        """Return the headers that say who sends it: those of the token of that moment."""
+        """Return the headers that say who sends it: the current token."""
         self.used = token = self.api.token
         return () if token is None else (token.header,)
 
     def judge(self, answer: Answer | Failure, context: Context) -> Message | TwakeError:
-        """Return the message that an answer proves delivered, or the error that it is."""
+        """Return the message that an answer proves delivered, or the error that it means."""
         document = read_answer(
             answer, self.path, self.answer_limit, self.api, context, is_reply=self.is_reply
         )
@@ -162,7 +162,7 @@ class Save:
         return self._judge_create(found, context)
 
     def _with_cause(self, error: TwakeError) -> TwakeError:
-        """Return the error with the likely cause of a server's failure in its words."""
+        """Return the error with the likely cause of a server's failure in its message."""
         if error.reason != "server_error" or not (self.operation == "edit" or self.is_reply):
             return error
         return add_words(error, _GONE if self.operation == "edit" else _NO_THREAD)
@@ -195,8 +195,8 @@ class Save:
             return mismatch("is not about this message")
         if all(is_same(value, found.get(name)) for name, value in self._shown()):
             return decode_message(found)
-        # An edit of another's message changes nothing but its `updated_at`. A user's message has
-        # null there.
+        # An edit of another sender's message changes only its `updated_at`. The
+        # `application_id` of a user's message is null.
         if "application_id" in found and not self.api.is_ours(found):
             return RefusedError(
                 "the message is not this application's, so the server did not change it",
@@ -211,7 +211,7 @@ class Save:
         return [(name, self.fields[name]) for name in names if name in self.fields]
 
     def _judge_ephemeral(self, found: Mapping[str, Any]) -> Message | TwakeError:
-        """Return the message that an answer proves shown: it has no id of its own."""
+        """Return the ephemeral message that an answer proves shown: the server gives it no id."""
         sent, place = self.fields["ephemeral"], self.place
         if not (self._echoes(found) if place.thread else found == {"message": None}):
             return mismatch("is not about this message")
@@ -243,11 +243,11 @@ class Save:
         return result.id
 
     def text_was_cut(self, message: Message) -> bool:  # noqa: ARG002
-        """Say that it was not: this API keeps texts whole."""
+        """Return False: this API keeps texts whole."""
         return False
 
     def landed_at_root(self, message: Message) -> bool:  # noqa: ARG002
-        """Say that it did not: this API refuses a reply whose thread it does not know."""
+        """Return False: this API refuses a reply whose thread it does not know."""
         return False
 
 
@@ -260,10 +260,10 @@ def finds(markers: Mapping[str, str], found: Mapping[str, Any]) -> bool:
 
 
 def is_proof(evidence: Mapping[str, str], found: Mapping[str, Any]) -> bool:
-    """Say whether a message has the id that was minted for one.
+    """Say whether a message has the id that was minted for the one that was sent.
 
-    A minted `front_id` is told to the caller, who may send another message with it. Such a message
-    has a marker besides.
+    The caller knows a minted `front_id`, and may send another message with it. Such a message also
+    has a marker.
     """
     if not finds(evidence, found):
         return False
@@ -296,14 +296,14 @@ class Remove:
         return None if self.session is None else self.session.steps_of_remove(self)
 
     def headers(self) -> tuple[tuple[bytes, bytes], ...]:
-        """Return the headers that say who sends it: those of the token of that moment."""
+        """Return the headers that say who sends it: the current token."""
         self.used = token = self.api.token
         return () if token is None else (token.header,)
 
     def judge(self, answer: Answer | Failure, context: Context) -> TwakeError | None:
-        """Return None where an answer proves that the server took it, or the error that it is.
+        """Return None if an answer proves that the server accepted it, otherwise the error.
 
-        The server says the same of a message that was never there.
+        The server gives the same answer for a message that never existed.
         """
         document = read_answer(answer, self.path, self.answer_limit, self.api, context)
         if isinstance(document, OutcomeUnknownError) and document.reason == "server_error":
@@ -313,4 +313,4 @@ class Remove:
         return None if document == {"status": "success"} else mismatch("is about something else")
 
     def named_by(self, result: None) -> None:
-        """Return None: the answer to a remove names nothing."""
+        """Return None: the answer to a remove names no message."""

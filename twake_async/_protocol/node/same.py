@@ -43,7 +43,7 @@ def _is_same_leaf(one: Any, other: Any) -> bool:
 
 
 def _as_double(number: float) -> float:
-    """Return a number as JavaScript has it."""
+    """Return a number as JavaScript stores it."""
     try:
         return float(number)
     except OverflowError:

@@ -1,4 +1,4 @@
-"""What any answer to this API proves, before the message in it is looked at. No I/O.
+"""What any answer of this API proves, before its message is read. No I/O.
 
 Statuses other than 200 and 500 are made by gateways (979 recorded answers have none), and a gateway
 can make nearly any of them after the server has stored the message.
@@ -41,15 +41,15 @@ def read_answer(  # noqa: PLR0917 - on the path of each send
     judge: Callable[[Mapping[str, Any]], TwakeError] = judge_words,
     subject: Subject = MESSAGE,
 ) -> Mapping[str, Any] | TwakeError:
-    """Return the document of a 200 that is no refusal, or the error that the answer is.
+    """Return the document of a 200 that is no refusal, or the error that the answer means.
 
     Args:
         answer: The whole answer, or why there is none.
         path: The path that was asked.
         limit: The most bytes that the body may have without its content coding.
         api: The API that was asked.
-        context: What is known beside the answer.
-        judge: Returns what a 200 proves whose JSON has an `error`.
+        context: What else is known.
+        judge: Returns what a 200 with an `error` in its JSON proves.
         subject: What an error is about.
 
     """

@@ -63,7 +63,7 @@ class Call(Generic[T]):
         return self.api.headers()
 
     def judge(self, answer: Answer | Failure, context: Context) -> T | TwakeError:
-        """Return what an answer says, or the error that it is."""
+        """Return what an answer says, or the error that it means."""
         document = read_answer(
             answer, self.path, self.answer_limit, self.api, context, _judge, self.subject
         )
@@ -72,9 +72,9 @@ class Call(Generic[T]):
         return document if isinstance(document, TwakeError) else self.read(document)
 
     def named_by(self, result: T) -> str | None:  # noqa: ARG002
-        """Return the id of what the answer named; where it names nothing, None.
+        """Return the id that the answer named, or None.
 
-        Then its connection is not used again.
+        Without an id, its connection is not used again.
         """
         return self.target
 

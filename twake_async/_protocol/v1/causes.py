@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["Sent", "name_cause", "name_cause_of_remove"]
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-#: What PHP writes where it dies and `display_errors` is on.
+#: What PHP writes if it crashes and `display_errors` is on.
 _FATAL = b"<b>Fatal error</b>"
 #: What a server of mid-2021 or later answers where its Node service stored nothing.
 _NOT_PERSISTED = b"ERROR with persist"
@@ -46,7 +46,7 @@ class Sent:
 
     @property
     def has_sender(self) -> bool:
-        """Whether it names a user to show it in the name of."""
+        """Whether it names a user in whose name it is shown."""
         return bool(json.loads(self.body).get("message", {}).get("sender"))
 
 
@@ -88,14 +88,14 @@ def _with(error: TwakeError, causes: list[str]) -> TwakeError:
 
 
 def _crashed(answer: Answer) -> bool:
-    """Say whether PHP died: an empty 500, or its message where `display_errors` is on."""
+    """Say whether PHP crashed: an empty 500, or its message if `display_errors` is on."""
     return (answer.status == 500 and not answer.body.strip()) or (
         answer.status in (200, 500) and _FATAL in answer.body
     )
 
 
 def _of_crash(sent: Sent) -> list[str]:
-    """Return why PHP dies at a new message (wire cases 16b, 19y; 21b of 2023)."""
+    """Return why PHP crashes at a new message (wire cases 16b, 19y; 21b of 2023)."""
     if named := _not_a_channel(sent):
         return named
     causes = [_no_channel(sent)]

@@ -97,7 +97,7 @@ def _reactions(value: Any, _: Any) -> dict[str, Reaction]:
 
 
 def shown_content(content: Any, _: Any = None) -> Any:
-    """Return the text of a content that is a plain text in the portable form, else the content.
+    """Return the text of a plain text in the portable form; return other content as it is.
 
     The portable form holds a plain text three times.
     """
@@ -155,7 +155,7 @@ def _converter() -> cattrs.Converter:
 
 @functools.cache
 def _structure() -> Callable[[Any, Any], Message]:
-    """Return what makes a `Message` of its fields."""
+    """Return the function that makes a `Message` of its fields."""
     return _converter().get_structure_hook(Message)
 
 

@@ -1,4 +1,4 @@
-"""New messages that the event about them may settle, beside the answer. No I/O.
+"""New messages that their event, and not only the answer, may prove delivered. No I/O.
 
 A server of 2020 posts a new message to the applications that listen to its channel, also to the one
 that sent it. It does so after it has stored the message and before it answers (wire/events 03, 11).
@@ -34,13 +34,13 @@ class Echoes(Protocol):
         ...
 
     def distrust(self, front_id: str, /) -> None:
-        """Expect no event with an id any more: the caller gave it to another message."""
+        """Stop expecting an event with an id: the caller gave it to another message."""
         ...
 
 
 @attrs.frozen
 class EchoedDraft:
-    """An encoded draft; where it is a new message, its event is expected."""
+    """An encoded draft; if it is a new message, its event is expected."""
 
     encoded: EncodedDraft
     echoes: Echoes = attrs.field(repr=False)
@@ -59,7 +59,7 @@ class EchoedDraft:
     def request(self, front_id: str | None = None, marker: str | None = None) -> Save:
         """Return the request that saves the draft.
 
-        Only the event with an id that was minted now is proof. A `front_id` of the caller's, or of
+        Only an event with an id that was minted now is proof. A `front_id` of the caller's, or of
         an earlier run, may have been given to another message.
 
         Args:

@@ -50,7 +50,7 @@ def _message_fields(draft: MessageDraft, front_id: str | None, content: Any) -> 
         "ephemeral_id": draft.ephemeral_id,
         "_once_user_specific_update": _updates(draft),
     }
-    # A server of 2020 keeps what an edit omits, so what was not given must not be named.
+    # A server of 2020 keeps what an edit omits, so a field that was not given must not be named.
     fields = {key: value for key, value in given.items() if value is not None}
     for key, value in draft.extra.items():
         if key in given:
@@ -140,7 +140,7 @@ class EncodedDraft:
     def fingerprint(self) -> str:
         """Return a hash of what the draft asks for, without its `front_id`.
 
-        Equal drafts have equal hashes, whatever form their text is sent in.
+        Equal drafts have equal hashes, in either form of their text.
 
         Raises:
             InvalidDraftError: A field cannot be sent as it is; the error names it.
@@ -208,7 +208,7 @@ def encode_draft(
 
 
 def check_draft(draft: MessageDraft) -> None:
-    """Check whether a draft can be encoded; it takes less time than to encode it.
+    """Check whether a draft can be encoded; this takes less time than encoding it.
 
     Raises:
         InvalidDraftError: A field cannot be sent as it is; the error names it.

@@ -1,4 +1,4 @@
-"""The generation of servers that this API is: what a session asks of it."""
+"""The generation of v1 servers, as a session uses it."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class V1:
         crash: str | None = None,
         subject: Subject = CALL,
     ) -> Call[T]:
-        """Return the request to a route beside the messages; see `encode_call`."""
+        """Return the request to any other route; see `encode_call`."""
         return encode_call(
             route,
             document,
@@ -74,13 +74,13 @@ class V1:
         )
 
     def check(self, group_id: str | None) -> Generator[Probe, Check | TwakeError, Check]:
-        """Yield the requests of a check, be sent what each proved, and return what all prove."""
+        """Yield the requests of a check, receive what each proved, and return the final result."""
         return examine(group_id, self.api)
 
 
 @attrs.frozen
 class EchoedV1(V1):
-    """The same API, where events are observed: they may settle new messages, too."""
+    """The same API with observed events, which may also prove new messages delivered."""
 
     echoes: Echoes = attrs.field(kw_only=True, repr=False)
 

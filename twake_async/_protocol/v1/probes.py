@@ -13,9 +13,9 @@ v2023.Q1.1223 still ships.
    malformed query.` (19j). For 2021 it has no channel: the plain text `ERROR with persist`; PHP
    asks the Node service for a channel without an id, and passes no message on (its case 19g).
 
-A check cannot tell whether a channel exists, nor whether the Node service behind 2021 works. To the
-second request, 2021 answers an empty 500 for an unknown group; a server that always fails does so,
-too.
+A check cannot tell whether a channel exists, nor whether the Node service behind 2021 works. 2021
+answers the second request with an empty 500 if the group is unknown; a server that always fails
+does the same.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class Probe:
 
     body: bytes
     release: Release | None
-    """The release that answers; None for the first request, which finds out."""
+    """The release that answers; None for the first request, which finds it out."""
     api: Api = attrs.field(repr=False, eq=False)
 
     method = "POST"
@@ -95,7 +95,7 @@ class Probe:
         return self.api.headers()
 
     def judge(self, answer: Answer | Failure, context: Context) -> Check | TwakeError:
-        """Return what an answer says is wrong, or the error that there is no answer."""
+        """Return the problem that an answer shows, or the error if there is no answer."""
         if not isinstance(answer, Answer):
             return without_answer(answer)
         if self.release is None:
@@ -107,7 +107,7 @@ class Probe:
 
 
 def examine(group_id: str | None, api: Api) -> Generator[Probe, Check | TwakeError, Check]:
-    """Yield the requests to make, be sent what each proved, and return what all prove.
+    """Yield the requests to make, receive what each proved, and return the final result.
 
     Args:
         group_id: The caller's group.
@@ -162,12 +162,12 @@ def _judge_own_group(answer: Answer, release: Release, context: Context) -> Chec
 
 
 def _crashed(answer: Answer) -> bool:
-    """Say whether PHP failed: an empty 500, or its message where `display_errors` is on."""
+    """Say whether PHP crashed: an empty 500, or its message if `display_errors` is on."""
     return (answer.status == 500 and not answer.body.strip()) or answer.body.startswith(_FATAL)
 
 
 def _verdict(answer: Answer, context: Context) -> Check:
-    """Return what an answer says is wrong."""
+    """Return the problem that an answer shows."""
     # The trusted statuses of the session do not count here: a check shows what the server says.
     error = read_answer(answer, SAVE, answer_limit(b""), DEFAULT_API, context)
     for kind, problem, advice in _ADVICE:

@@ -1,4 +1,4 @@
-"""The words by which this API refuses a request; a new word is one more entry here. No I/O."""
+"""The words with which this API refuses a request; add an entry here for a new word. No I/O."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ _REFUSALS: dict[str, tuple[type[RefusedError], str, str]] = {
 }
 
 
-#: What the routes beside the messages say before they write anything, and never a save.
+#: What other routes than save and remove say before they write anything. A save never says it.
 _ARGUMENTS: dict[str, str] = {
     "payload_error": (
         "the server refuses these arguments: check the ids of the workspace and of the user, who "
@@ -67,7 +67,7 @@ _ARGUMENTS: dict[str, str] = {
 
 
 def refused_arguments(document: Mapping[str, Any]) -> RefusedError | None:
-    """Return the refusal of a route beside the messages, or None."""
+    """Return the refusal of a route other than save and remove, or None."""
     words = document.get("error")
     sentence = _ARGUMENTS.get(words) if isinstance(words, str) else None
     if sentence is None or document.keys() - {"error", "_cookies"}:
@@ -76,7 +76,7 @@ def refused_arguments(document: Mapping[str, Any]) -> RefusedError | None:
 
 
 def judge_words(document: Mapping[str, Any]) -> TwakeError:
-    """Return what a 200 proves whose JSON has an `error`."""
+    """Return what a 200 with an `error` in its JSON proves."""
     if "statusCode" in document and (refused := refused_by_node(document)) is not None:
         return refused
     words = document["error"]
@@ -100,6 +100,6 @@ def judge_words(document: Mapping[str, Any]) -> TwakeError:
 
 
 def _missing(document: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return what the server says that the application lacks, as far as it says so."""
+    """Return the capabilities or privileges that the server names as missing."""
     missing = document.get("capabilities") or document.get("privileges") or ()
     return tuple(str(name) for name in missing) if isinstance(missing, list) else ()

@@ -43,7 +43,7 @@ class Save:
     """The content of an edit, as it was sent; None otherwise."""
     api: Api = attrs.field(default=DEFAULT_API, repr=False, eq=False)
     steps: Steps[Message] | None = attrs.field(default=None, repr=False, eq=False)
-    """What finds the event about a new message, where events are observed; None otherwise."""
+    """The steps that find the event about a new message; None if events are not observed."""
     channel_id: str = ""
     thread: str | None = None
     """The message that it replies to, or whose reply it edits; None at the root."""
@@ -53,7 +53,7 @@ class Save:
 
     @property
     def repeatable(self) -> bool:
-        """Whether it is idempotent. A create is not, whatever its `front_id`."""
+        """Whether it is idempotent. A create is not, even with a `front_id`."""
         return self.operation == "edit"
 
     @property
@@ -66,7 +66,7 @@ class Save:
         return self.api.headers()
 
     def judge(self, answer: Answer | Failure, context: Context) -> Message | TwakeError:
-        """Return the message that an answer proves delivered, or the error that it is."""
+        """Return the message that an answer proves delivered, or the error that it means."""
         document = read_answer(answer, SAVE, self.answer_limit, self.api, context)
         if isinstance(document, TwakeError):
             return self._with_cause(document, answer)
@@ -96,19 +96,20 @@ class Save:
 
     def _is_shown(self, found: Mapping[str, Any]) -> bool:
         """Say whether an answer that has another `front_id` is about this ephemeral message."""
-        # One that replaces another is answered under its id (wire case 11).
+        # The answer to a replacement has the id of the replaced message (wire case 11).
         names = (found["id"], found.get("front_id"), found.get("ephemeral_id"))
         if self.target is not None and self.target in names:
             return True
-        # Since mid-2021 it is the id, and ours stands in the hidden data alone (10b of 2023).
+        # Since mid-2021 the answer's `front_id` is the id. Ours is only in the hidden data (10b of
+        # 2023).
         hidden = found.get("hidden_data")
         return isinstance(hidden, dict) and hidden.get("_front_id") == self.front_id
 
     def named_by(self, result: Message) -> str | None:
         """Return the id of the message that an answer named and proved delivered, or None.
 
-        An edit that is answered with other content than was sent may be another edit's answer: the
-        server changes some content itself, so that this proves nothing of the outcome.
+        An answer with other content than was sent may be the answer to another edit. The server
+        also changes some content itself, so this proves nothing about the outcome.
         """
         if self.operation == "edit" and shown_content(self.content) != result.content:
             return None
@@ -127,7 +128,7 @@ class Save:
         return len(text) > 1 and text not in (*parts, prepared) and prepared != [text]
 
     def landed_at_root(self, message: Message) -> bool:
-        """Say whether the server dropped the parent of a new reply: it shows it at the root.
+        """Say whether the server dropped the parent of a new reply and shows it at the root.
 
         Source: an unknown or foreign parent, and a reply as the parent (wire cases 05).
         """
@@ -161,7 +162,7 @@ class Remove:
         return self.api.headers()
 
     def judge(self, answer: Answer | Failure, context: Context) -> TwakeError | None:
-        """Return None where an answer proves that the server took it, or the error that it is."""
+        """Return None if an answer proves that the server accepted it, otherwise the error."""
         document = read_answer(answer, REMOVE, self.answer_limit, self.api, context)
         if isinstance(document, TwakeError):
             return name_cause_of_remove(document, answer)

@@ -46,7 +46,7 @@ def is_stored(body: bytes, message: Message) -> bool:
 
 
 def _as_stored(content: Any) -> str:
-    """Return content as JSON in one form for all that the server does not tell apart.
+    """Return content as JSON, in one form for all values that the server does not distinguish.
 
     PHP has one type for lists and objects: an object with the keys 0, 1, 2 and so on comes back as
     a list, an empty one as an empty list. It writes 1.0 as 1, and on PHP 7.1 it keeps a number as a

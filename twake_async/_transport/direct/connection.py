@@ -109,7 +109,7 @@ class DirectConnection(asyncio.Protocol):
             and not self._ended
             and not self.transport.is_closing()
             and not self.transport.get_write_buffer_size()
-            # The transport of TLS does not count what it has passed on.
+            # The TLS transport does not count the bytes that it has passed on.
             and not self._tcp.get_write_buffer_size()
         )
 
@@ -117,7 +117,7 @@ class DirectConnection(asyncio.Protocol):
         """Set when the time of the request is over.
 
         Nearly every request ends in time, and each new timer costs CPU time. So a later deadline
-        keeps the timer that runs; where that ends too early, `_timer_ended` starts another.
+        keeps the running timer. If that timer ends too early, `_timer_ended` starts another.
         """
         self._ends = ends
         if ends < self._timer_ends:

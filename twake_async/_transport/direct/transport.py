@@ -1,7 +1,7 @@
 """Attempts of `transport="fast"`: the same outcomes as over httpx, for a quarter of the CPU time.
 
-Its connections are its own, so it knows itself what was written. httptools reads the answers; it
-is an extra, imported when a session asks for it.
+It has its own connections, so it knows what was written. httptools reads the answers. It is an
+extra, and it is imported when a session asks for it.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ __all__ = ["DirectTransport", "direct_transport"]
 
 T = TypeVar("T")
 
-#: How many beginnings of requests are kept.
+#: How many request heads are kept.
 _MOST_HEADS = 64
 
 
@@ -56,12 +56,12 @@ class DirectTransport:
     context: Callable[[], ssl.SSLContext] = attrs.field(repr=False)
     max_connections: int
     proxy: str = attrs.field(default="", init=False)
-    """None: it does not go through proxies."""
+    """Always empty: it does not go through proxies."""
     pool: ConnectionPool[Slot] = attrs.field(init=False)
     _connector: TcpConnector = attrs.field(factory=TcpConnector, init=False)
     _url: Any = attrs.field(init=False)
     _heads: dict[tuple[str, str], bytes] = attrs.field(factory=dict, init=False, repr=False)
-    """What requests begin with, by method and path: no secret."""
+    """The start of a request, by method and path; it holds no secret."""
 
     def __attrs_post_init__(self) -> None:
         self._url = parse_url(self.base_url, httpx_library())
@@ -102,7 +102,7 @@ class DirectTransport:
             if verdict.names is not None and used is not None and used.is_reusable():
                 connection.named = verdict.names
         except asyncio.CancelledError as exc:
-            # The frames below hold the request's headers, and so the key: not for tracebacks.
+            # The frames below hold the request's headers, so the key. No traceback may show them.
             raise exc.with_traceback(None)  # noqa: B904 - itself
         else:
             return verdict.result
@@ -120,7 +120,7 @@ class DirectTransport:
             connection = connected
         try:
             data, limit = self._bytes(request), request.answer_limit
-            # Last, so that as little as can be lies between it and the write.
+            # This check comes last, so that almost nothing runs between it and the write.
             if not trace.may_leave():
                 return EXPIRED
             return await connection.exchange(data, limit, ends)
@@ -210,7 +210,7 @@ class DirectTransport:
         return head
 
     async def aclose(self) -> None:
-        """Close every connection, those in use included; end the waits for one."""
+        """Close every connection, also those in use; end the waits for one."""
         await self.pool.aclose()
 
 

@@ -37,7 +37,7 @@ class Backend:
 
     @contextlib.contextmanager
     def preconnecting(self) -> Iterator[None]:
-        """Keep the connection that is opened in this context for the call after it."""
+        """Keep the connection that is opened in this context for the next `connect_tcp`."""
         self._keeps_next = True
         try:
             yield

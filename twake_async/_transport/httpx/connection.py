@@ -71,8 +71,8 @@ class ConnectionFactory:
     async def connect(self, connection: PooledConnection[LibraryTransport]) -> Failure | None:
         """Open a connection before its first request; return the failure, or None.
 
-        A request goes through the library, proxies and TLS included, until its first byte would
-        leave. There it ends, and its connection is kept.
+        A request goes through the library, also through proxies and TLS, until its first byte
+        would leave. Then it ends, and its connection is kept.
         """
         backend = self._backends.get(connection.raw)
         trace = Trace()
@@ -95,7 +95,7 @@ class ConnectionFactory:
             if trace.wrote and name.endswith(HEADERS_STARTED):
                 raise _Connected
 
-        # If the library renames its events, this request leaves. It changes nothing there.
+        # If the library renames its events, this request leaves. It changes nothing on the server.
         request = self.library.http.Request(
             "HEAD", self.url, extensions={"trace": stop_before_it_leaves}
         )
@@ -107,7 +107,7 @@ class ConnectionFactory:
 def connection_factory(
     base_url: str, library: HttpLibrary, *, verify: Verify, proxy: RedactedProxy | None
 ) -> ConnectionFactory:
-    """Return what makes the connections of a session.
+    """Return the factory of the connections of a session.
 
     Args:
         base_url: The server's address.

@@ -32,12 +32,12 @@ class ExpiredError(Exception):
 
 @attrs.define(eq=False)
 class RequestEvents:
-    """What the library calls with each event of one request, as its extension `trace`.
+    """The extension `trace` of one request: the library calls it with each event.
 
     Args:
         trace: How far the attempt came.
-        pool: Limits how many requests connect at a time, and is told whether that succeeded. None
-            for a request of the pool's own.
+        pool: Limits how many requests connect at a time, and notes whether they succeeded. None for
+            a request that is not limited.
 
     """
 
@@ -68,7 +68,7 @@ class RequestEvents:
     def _begin(self, request: Any) -> None:
         """Note that the request itself begins."""
         self.trace.stream = None
-        # What comes later proves nothing more, and each event costs time. The answer holds the
+        # Later events prove nothing more, and each event costs time. The answer holds the
         # request: without this, the two would keep each other alive.
         getattr(request, "extensions", {}).pop("trace", None)
         if self.pool is not None and self._connecting:
@@ -95,7 +95,7 @@ class RequestEvents:
     def failure(self, exc: BaseException | None, *, timed_out: bool = False) -> Failure:
         """Return what an attempt without a complete answer proves; report a failure to connect."""
         failure = self.trace.failure(exc, timed_out=timed_out)
-        # Without events it was no connection of the pool that failed, but a mock, for example.
+        # Without events, no connection of the pool failed, but a mock, for example.
         if self.pool is not None and self._connecting and not failure.sent:
             self.pool.report_failed(failure, exc)
             self._end_turn(self.pool)

@@ -32,7 +32,7 @@ class LibraryTransport(Protocol):
 
 
 class Send(Protocol):
-    """What sends a request: a method of the library's transport, or of the caller's client."""
+    """A method that sends a request, of the library's transport or of the caller's client."""
 
     async def __call__(self, request: Any, /) -> Any:
         """Send it and return the response, its body not yet read."""
@@ -54,7 +54,7 @@ async def exchange(send: Send, request: Any, trace: Trace, limit: int) -> Answer
         answer, complete = await read_answer(response, limit)
     finally:
         await response.aclose()
-    # Not before: httpcore loses a connection for good where it is cancelled while it closes.
+    # Set only now: httpcore loses a connection for good if it is cancelled while it closes.
     trace.complete = complete
     return answer
 
@@ -83,7 +83,7 @@ async def read_answer(response: httpx.Response, limit: int) -> tuple[Answer | Fa
 
 
 async def _read_body(response: httpx.Response, limit: int) -> bytes | None:
-    """Return the body, not decoded; None where it is longer than the limit."""
+    """Return the body, not decoded; None if it is longer than the limit."""
     chunks: list[bytes] = []
     size = 0
     stream: Any = aiter(response.stream)  # type: ignore[arg-type]

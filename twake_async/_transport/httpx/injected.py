@@ -43,12 +43,12 @@ class Injected:
 
 
 def inject(http_client: Any, transport: Any, *, given: Mapping[str, bool]) -> Injected | None:
-    """Return what the caller gave in place of a pool, or None.
+    """Return the client or transport that the caller gave in place of a pool, or None.
 
     Args:
         http_client: A client, which keeps its own headers, pool and hooks; or None.
         transport: A transport, or None.
-        given: Which of the arguments that only the pool understands were given.
+        given: For each argument that only the pool understands, whether it was given.
 
     Raises:
         ConfigurationError: One thing is configured in two ways, or has the wrong shape.
@@ -84,7 +84,7 @@ class NoPool:
         """Return None: it holds no connections."""
 
     async def acquire(self, target: str | None, seconds: float, /, *, once: bool) -> NoPool:  # noqa: ARG002 - a pool's
-        """Return what is passed as the connection: a request may leave at once."""
+        """Return itself in place of a connection: a request may leave at once."""
         return self
 
     def release(self, connection: NoPool, /, *, reusable: bool) -> None:
@@ -96,18 +96,18 @@ class NoPool:
 
 @attrs.define(eq=False)
 class InjectedTransport:
-    """Sends through what the caller gave. Its failures prove nothing, whatever their names say.
+    """Sends through the caller's client or transport. Failures of any name prove nothing.
 
     Args:
         base_url: The server's address, checked.
-        injected: What the caller gave.
+        injected: The caller's client or transport.
 
     """
 
     base_url: str
     injected: Injected
     proxy: str = attrs.field(default="", init=False)
-    """Unknown: what the caller gave may have one."""
+    """Empty, since it is unknown: the caller's client or transport may have one."""
     pool: NoPool = attrs.field(factory=NoPool, init=False)
     _builder: RequestBuilder = attrs.field(init=False)
 
@@ -148,7 +148,7 @@ class InjectedTransport:
         except TimeoutError:
             answer = answer_by_status(trace) or trace.failure(None, timed_out=True)
         except asyncio.CancelledError as exc:
-            # The frames below hold the request's headers, and so the key: not for tracebacks.
+            # The frames below hold the request's headers, so the key. No traceback may show them.
             raise exc.with_traceback(None)  # noqa: B904 - itself
         return judge(answer, None).result
 
@@ -167,4 +167,4 @@ class InjectedTransport:
             return answer_by_status(trace) or trace.failure(exc)
 
     async def aclose(self) -> None:
-        """Close nothing: what the caller gave is the caller's to close."""
+        """Close nothing: the caller closes the client or transport."""

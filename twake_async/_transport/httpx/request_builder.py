@@ -44,13 +44,13 @@ class RequestBuilder:
     def build(self, request: Request[Any], seconds: float, trace: Any = None) -> Any:
         """Return a request of the library.
 
-        Its URL is parsed already, and its headers are complete: it costs a tenth of one that the
-        library completes.
+        Its URL is parsed already, and its headers are complete. So it costs a tenth of a
+        request that the library completes.
 
         Args:
             request: What to send.
             seconds: How long the attempt may take.
-            trace: What is called with each event of the request, or None.
+            trace: Called with each event of the request, or None.
 
         """
         http = self.library.http
@@ -75,7 +75,7 @@ class RequestBuilder:
             build: The client's method.
             request: What to send.
             seconds: How long the attempt may take.
-            trace: What is called with each event of the request, or None.
+            trace: Called with each event of the request, or None.
 
         """
         return build(
@@ -96,7 +96,7 @@ class RequestBuilder:
 
 
 def _extensions(seconds: float, trace: Any) -> dict[str, Any]:
-    # The deadline is over all phases. Connecting may take a third of what is left of it, so that
+    # The deadline covers all phases. Connecting may take a third of the time that is left, so that
     # there is time for another attempt.
     timeout = {"connect": seconds / 3} if seconds < math.inf else {}
     return {"timeout": timeout} if trace is None else {"timeout": timeout, "trace": trace}

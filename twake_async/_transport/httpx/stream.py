@@ -42,8 +42,8 @@ class Exceptions(Protocol):
 class Stream(asyncio.Protocol):
     """One connection, in the shape of httpcore's `AsyncNetworkStream`.
 
-    It can be opened before the request that needs it. What a proxy answers meanwhile is recorded,
-    and replayed when the request comes.
+    It can be opened before the request that needs it. It records what a proxy answers meanwhile,
+    and replays that when the request comes.
     """
 
     def __init__(self, exceptions: Exceptions) -> None:
@@ -52,7 +52,7 @@ class Stream(asyncio.Protocol):
         self._transport: Any = None
         self._tcp: Any = None
         self.unused = True
-        """Whether no byte was given to it."""
+        """Whether no byte was written to it."""
         self._is_first_read = True
         self._recorded: list[bytes] | None = None
         self._replayed: deque[bytes] = deque()
@@ -121,7 +121,7 @@ class Stream(asyncio.Protocol):
     # --- called by httpcore ---
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109
-        """Return at most so many bytes of what came; none at the end of the stream."""
+        """Return at most `max_bytes` received bytes; none at the end of the stream."""
         if self._replayed:
             return self._replayed.popleft()
         if self._unwritten:
@@ -147,7 +147,7 @@ class Stream(asyncio.Protocol):
         """Collect bytes; they are sent with the next read, or when there are many.
 
         Raises:
-            WriteError: The connection broke, or the server answered and does not read on. httpcore
+            WriteError: The connection broke, or the server answered and reads no more. httpcore
                 then reads the answer.
 
         """
@@ -171,7 +171,7 @@ class Stream(asyncio.Protocol):
             raise self._exceptions.WriteError("the answer came before the request had left")
 
     def _check_tls(self) -> None:
-        """Raise `RemoteProtocolError` if the first answer to plain http is an alert of TLS."""
+        """Raise `RemoteProtocolError` if the first answer to plain http is a TLS alert."""
         first, self._is_first_read = self._is_first_read, False
         if first and self._transport is self._tcp and self._unread.startswith(TLS_ALERT):
             raise self._exceptions.RemoteProtocolError(TLS_THERE)
@@ -221,7 +221,7 @@ class Stream(asyncio.Protocol):
 
     def _has_unsent(self) -> bool:
         """Say whether a part of the last request is still unsent: another would wait for it."""
-        # The transport of TLS does not count what it has passed on.
+        # The TLS transport does not count the bytes that it has passed on.
         return bool(self._transport.get_write_buffer_size() or self._tcp.get_write_buffer_size())
 
 

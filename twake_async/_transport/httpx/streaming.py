@@ -2,7 +2,7 @@
 
 They do not go through the pool of the sends. Each one has a connection of its own, which is opened
 and closed with it, over the same network backend, TLS context and proxy. So a transfer never keeps
-a message waiting, and what proves that no byte left is the same.
+a message waiting, and the proof that no byte left is the same.
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ class StreamTransport:
     Args:
         base_url: The server's address, checked.
         library: The library whose requests are built.
-        make: Makes a transport of one connection; None where `send` is the caller's.
-        send: Sends a request over what the caller gave; its failures prove nothing.
+        make: Makes a transport of one connection; None if `send` is the caller's.
+        send: Sends a request over the caller's client or transport; its failures prove nothing.
         build: How the caller's client builds a request; None for a transport.
         proxy: The proxy on the way, without its user and password; empty for none.
 
@@ -90,7 +90,7 @@ class StreamTransport:
         try:
             answer = await self._in_time(request, events, seconds)
         except asyncio.CancelledError as exc:
-            # The frames below hold the request's headers, and so the key: not for tracebacks.
+            # The frames below hold the request's headers, so the key. No traceback may show them.
             raise exc.with_traceback(None)  # noqa: B904 - itself
         finally:
             self._running.pop(trace, None)
@@ -217,14 +217,14 @@ async def _body(streamed: Streamed, clock: Clocked) -> AsyncGenerator[bytes, Non
 
 
 async def _close_source(body: AsyncGenerator[bytes, None]) -> None:
-    """Close what a body was read from, also where it was not read to its end."""
-    # The answer, or that there is none, is certain by now: closing a file changes nothing of it.
+    """Close the source of a body, even if it was not read to its end."""
+    # It is certain by now whether there is an answer. Closing a file does not change that.
     with contextlib.suppress(Exception):
         await body.aclose()
 
 
 async def _receive(response: Any, streamed: Streamed, clock: Clocked) -> None:
-    """Hand the body of an answer on, not decoded, until the end or until no more is wanted."""
+    """Pass on the body of an answer, not decoded, until it ends or no more of it is wanted."""
     chunks: Any = aiter(response.stream)
     try:
         async for chunk in chunks:

@@ -26,7 +26,7 @@ class Slots:
     closed: bool = attrs.field(default=False, init=False)
 
     def acquire_nowait(self, target: str | None, /) -> None:
-        """Return None: `acquire` does not wait where there is a free slot."""
+        """Return None: `acquire` does not wait if there is a free slot."""
 
     async def acquire(
         self,
@@ -66,7 +66,7 @@ class Slots:
 
 @attrs.define(eq=False)
 class Clocked:
-    """The time of one attempt: it ends where no byte moves for too long, or at the deadline."""
+    """The time of one attempt: it ends when no byte moves for too long, or at the deadline."""
 
     limit: asyncio.Timeout
     slots: Slots
@@ -74,7 +74,7 @@ class Clocked:
     ends: float
 
     def moved(self) -> None:
-        """Note that bytes moved: the idle time begins anew."""
+        """Note that bytes moved: the idle time starts again."""
         now = asyncio.get_running_loop().time()
         self._reschedule(min(now + self.idle, self.ends))
 

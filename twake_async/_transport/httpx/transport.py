@@ -48,7 +48,7 @@ class HttpxTransport:
     _builder: RequestBuilder = attrs.field(init=False)
     _closed: bool = attrs.field(default=False, init=False)
     _running: dict[Trace, asyncio.Timeout] = attrs.field(factory=dict, init=False, repr=False)
-    """The attempts under way, and their time, which ends early where the session closes."""
+    """The attempts under way, and their time limits, which end early when the session closes."""
 
     def __attrs_post_init__(self) -> None:
         self._builder = RequestBuilder(self.base_url, self.library)
@@ -87,7 +87,7 @@ class HttpxTransport:
             answer = answer_by_status(trace) or events.failure(None, timed_out=True)
             return judge(CLOSED if self._closed and trace.proof() else answer, None).result
         except asyncio.CancelledError as exc:
-            # The frames below hold the request's headers, and so the key: not for tracebacks.
+            # The frames below hold the request's headers, so the key. No traceback may show them.
             raise exc.with_traceback(None)  # noqa: B904 - itself
         finally:
             self._running.pop(trace, None)
@@ -127,7 +127,7 @@ class HttpxTransport:
     async def aclose(self) -> None:
         """Close the pool, and end the attempts whose request has not begun."""
         self._closed = True
-        # Where its pool closes while it connects, httpcore goes on: it sends the request over that
+        # If its pool closes while it connects, httpcore goes on: it sends the request over that
         # connection, and never closes it.
         for trace, limit in self._running.items():
             if not (trace.wrote or limit.expired()):

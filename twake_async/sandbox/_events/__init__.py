@@ -1,1 +1,1 @@
-"""What the server posts to applications: the bodies and headers of events, as recorded."""
+"""The bodies and headers of the events that a server posts to applications, as recorded."""

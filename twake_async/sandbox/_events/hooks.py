@@ -1,4 +1,4 @@
-"""Which applications a server tells of what happened."""
+"""The choice of the applications that get an event."""
 
 from __future__ import annotations
 
@@ -21,8 +21,9 @@ __all__ = ["hooks"]
 def hooks(world: World, listening: Iterable[str], release: str) -> tuple[Outgoing, ...]:
     """Return the events for all that happened since the last call.
 
-    A server of 2020 tells an application also of its own messages, and a Node server does not. The
-    server of 2021 tells nothing: its Node server has no events yet, and its PHP none of messages.
+    A server of 2020 also tells an application of its own messages; a Node server does not. The
+    server of 2021 tells nothing: its Node server has no events yet, and its PHP has no events of
+    messages.
 
     Args:
         world: The world; what happened is removed from it.

@@ -23,9 +23,9 @@ _OF_THE_SERVER = {"connection_id": None, "user_id": None, "company_id": None}
 
 
 def hook(world: World, app: App, happened: Happened, *, release: str) -> Outgoing:
-    """Return the event with which a Node server tells an application of a message.
+    """Return the event that tells an application of a message, as a Node server sends it.
 
-    It does not say what happened to the message.
+    The event does not say what happened to the message.
 
     Args:
         world: The world.
@@ -75,14 +75,14 @@ def _channel(
 
 
 def _last_activity(world: World, channel: Mapping[str, Any], happened: Happened) -> int:
-    """Return when the last message came: of a new message, the one before it."""
+    """Return the time of the last message in the channel, without the one that is new."""
     new = happened.message["id"] if happened.is_new else None
     times = (one.created_at for one in world.node.in_channel(channel["id"]) if one.id != new)
     return max(times, default=0)
 
 
 def browser_channel(channel: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a browser sends of a channel."""
+    """Return the fields of a channel that a browser sends."""
     return {
         "id": channel["id"],
         "company_id": channel["group_id"],
@@ -102,7 +102,7 @@ def browser_event(
     company_id: str,
     workspace_id: str | None,
 ) -> Outgoing:
-    """Return an event that a browser sent; of all of it, only `user_id` is the server's.
+    """Return an event that a browser sent; only `user_id` comes from the server.
 
     Args:
         app: The application.

@@ -26,7 +26,7 @@ _ORIGIN = {"_origin": "http://localhost:8000/"}
 
 
 def hook(world: World, application_id: str, happened: Happened) -> Outgoing:
-    """Return the event with which a server of 2020 tells an application of a message."""
+    """Return the event that tells an application of a message, as a server of 2020 sends it."""
     channel = world.channels[happened.channel_id.lower()]
     data = {"message": happened.message, "channel": _channel(world, channel, happened)}
     name = "new_message" if happened.is_new else "edit_message"
@@ -65,7 +65,7 @@ def _front_id(channel: Mapping[str, Any]) -> str:
 
 
 def browser_channel(channel: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a browser sends of a channel."""
+    """Return the fields of a channel that a browser sends."""
     return {
         "id": channel["id"],
         "front_id": _front_id(channel),

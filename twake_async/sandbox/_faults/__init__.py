@@ -1,1 +1,1 @@
-"""The faults that can be asked for: their names, and what each makes of an answer."""
+"""The faults of the sandbox: their names, and how each changes an answer."""

@@ -1,4 +1,4 @@
-"""What a fault makes of the answer to a request."""
+"""How a fault changes the answer to a request."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ _PAGE = b"<!doctype html><html><head><title>Twake</title></head><body></body></h
 
 
 def altered(words: Words, good: Response | None, fault: Fault) -> Response:
-    """Return the response that a fault leaves.
+    """Return the response after a fault has changed it.
 
     Args:
-        words: What the server says.
+        words: The error texts of the server.
         good: The right response; None if the request was not carried out.
         fault: The fault.
 
@@ -52,7 +52,7 @@ def altered(words: Words, good: Response | None, fault: Fault) -> Response:
 
 
 def _content(action: str, words: Words, whole: Response) -> Response:
-    """Return a 200 with another body than the right one."""
+    """Return a 200 with a wrong body."""
     half = whole.body[: len(whole.body) // 2]
     contents: dict[str, Response] = {
         "empty": Response(200, HTML),

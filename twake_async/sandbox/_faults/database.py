@@ -1,4 +1,4 @@
-"""Failures of a Node server's database: a write that is lost, or comes with the next request."""
+"""Failures of a Node server's database: a write that is lost, or done with the next request."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["delay_write", "lose_write"]
 
 @define(frozen=True, slots=True)
 class _Before:
-    """What was stored before a write: the threads, and the rows of the one that it names."""
+    """What was stored before a write: the threads, and the rows of the thread that it names."""
 
     threads: frozenset[str]
     messages: Mapping[str, NodeMessage]
@@ -40,14 +40,14 @@ class _Before:
         return cls(frozenset(store.threads), messages, thread.answers, views)
 
     def touched(self, store: NodeStore, thread_id: str) -> list[Thread]:
-        """Return the thread that the write named, or the one that it opened."""
+        """Return the thread that the write named, or the thread that it opened."""
         thread = store.thread(thread_id)
         if thread is not None:
             return [thread]
         return [one for key, one in store.threads.items() if key not in self.threads]
 
     def take_back(self, store: NodeStore, thread: Thread) -> Unwritten:
-        """Undo what was written of the messages of a thread, and return it."""
+        """Undo the changes to the messages of a thread, and return them."""
         after = {one.id: one for one in store.in_thread(thread)}
         changed = {key: row for key, row in after.items() if row != self.messages.get(key)}
         removed = [key for key in self.messages if key not in after]
@@ -62,7 +62,7 @@ class _Before:
 
 
 def lose_write(store: NodeStore, thread_id: str, carry_out: Callable[[], Response]) -> Response:
-    """Carry out a write whose message is lost, and return the answer: it does not say so.
+    """Carry out a write whose message is lost, and return the answer, which shows no error.
 
     The answer to a new thread shows nothing of the message. Source: the connector of Cassandra logs
     an error of a write and goes on.
@@ -81,7 +81,7 @@ def lose_write(store: NodeStore, thread_id: str, carry_out: Callable[[], Respons
 
 
 def _without_message(response: Response) -> Response:
-    """Return the answer to a new thread as it is if the message cannot be read back."""
+    """Return the answer to a new thread whose message the server cannot read back."""
     if not response.body.startswith(b'{"resource":{"id"'):  # an error, or an answer of v1
         return response
     answer = json.loads(response.body)
@@ -91,7 +91,7 @@ def _without_message(response: Response) -> Response:
 
 
 def delay_write(store: NodeStore, thread_id: str, carry_out: Callable[[], Response]) -> None:
-    """Carry out a write whose message is stored only with the next request of anybody.
+    """Carry out a write whose message is stored only with the next request of any sender.
 
     No channel shows such a message, and its thread does not count it. Source: MongoDB fails on the
     write, and the server keeps what it wanted to write.

@@ -1,4 +1,4 @@
-"""One fault, and the script of those to come."""
+"""One fault, and the queue of the faults to come."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Fault:
     retry_after: str | None = None
     """The value of Retry-After, for a status."""
     delay: float = 0.0
-    """Seconds for which this answer is held back."""
+    """Seconds by which this answer is delayed."""
 
 
 def failure(
@@ -40,7 +40,7 @@ def failure(
     """Return a failure before or after the request is carried out.
 
     Raises:
-        ValueError: An unknown action, or not exactly one of the two given.
+        ValueError: An unknown action, or not exactly one of the two actions given.
 
     """
     if (before_storing is None) == (after_storing is None):
@@ -54,7 +54,7 @@ def failure(
 
 
 def refused(status: str | int, retry_after: float | str | None) -> Fault:
-    """Return a refusal with a status, or in the server's words.
+    """Return a refusal with a status, or with an error text of the server.
 
     Raises:
         ValueError: An unknown status or refusal.
@@ -79,7 +79,7 @@ def formed(form: str) -> Fault:
 
 
 def late(seconds: float) -> Fault:
-    """Return a good answer that is held back for some seconds.
+    """Return a good answer that is delayed by some seconds.
 
     Raises:
         ValueError: A negative number of seconds.
@@ -112,7 +112,7 @@ def _list(words: Iterable[str]) -> str:
 
 @define(slots=True)
 class Script:
-    """The faults that were asked for, in order, by what they wait for. Any thread may add."""
+    """The queued faults, in order, by the kind of request. Any thread may add one."""
 
     _waiting: dict[str, deque[Fault]] = field(
         factory=lambda: {kind: deque() for kind in REQUEST_KINDS}

@@ -1,8 +1,8 @@
-"""The names of what can be asked for: failures, forms of a good answer, refusals.
+"""The names of the faults: failures, forms of a good answer, refusals.
 
-`tests/support/faults` calls the same faults by the same names. A new fault gets its name here; what
-it makes of the answer stands in `answers.py`, and how an answer is cut or delayed in
-`_serving/delivery.py`.
+`tests/support/faults` uses the same names for the same faults. Add the name of a new fault here.
+`answers.py` defines how a fault changes the answer, and `_serving/delivery.py` how an answer is cut
+or delayed.
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ Action = Silence | Delivery | Content | NodeAction | int
 Form = Literal["warnings", "gzip", "chunked", "connection_close", "hang_up"]
 """A form of a good answer."""
 Refusal = Literal["authentication", "group", "capability", "privileges"]
-"""A refusal in the words of the server."""
+"""A refusal with an error text of the server."""
 
 RequestKind = Literal["write", "read", "login", "join"]
-"""Which requests a fault waits for; a server of 2020 or 2021 knows writes and reads."""
+"""The kind of request that a fault waits for; a server of 2020 or 2021 has writes and reads."""
 
 SILENCES: tuple[str, ...] = get_args(Silence)
 """Failures with no byte of an answer."""

@@ -1,4 +1,4 @@
-"""What a fault says, in the words of PHP or of the Node server."""
+"""The error texts and contents of faults, as PHP or the Node server sends them."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Words:
 
 
 def php_words(world: World, request: Request) -> Words:
-    """Return what PHP says."""
+    """Return the answers of PHP."""
     fields = php_json.decode(request.body)
     group_id = fields.get("group_id") if isinstance(fields, dict) else None
     other = _other_message(world).as_array()
@@ -61,10 +61,11 @@ def _php(value: Mapping[str, Any]) -> Response:
 
 
 def node_words(world: World, request: Request, kind: RequestKind) -> Words:
-    """Return what the Node server says to a request of that kind.
+    """Return the answers of the Node server to a request of that kind.
 
-    It has no groups, capabilities and privileges of its own: for the first it says that a company
-    is not the user's, as it says of other services; for the others that the address is not allowed.
+    The Node server has no groups, capabilities and privileges. For "group" the answer is that the
+    company is not one of the user's, as other services answer. For "capability" and "privileges"
+    the answer is that the address is not allowed.
     """
     dropped = 200 if request.path.startswith("/api/") else None  # the proxy drops the status
     if kind == "login":
@@ -88,7 +89,7 @@ def node_words(world: World, request: Request, kind: RequestKind) -> Words:
 
 
 def _other_message(world: World) -> Message:
-    """Return a message that no request of ours asked for."""
+    """Return a message that no request asked for."""
     return Message(
         id=world.new_id(),
         front_id=world.new_front_id(),
@@ -104,7 +105,7 @@ def _other_message(world: World) -> Message:
 
 
 def _other_on_node(world: World, kind: RequestKind) -> dict[str, Any]:
-    """Return the same as the Node server has it, with its thread around it for a write."""
+    """Return such a message in the form of the Node server, for a write within its thread."""
     other = node_row(_other_message(world), {}).as_row(with_status=True)
     if kind == "read":
         return other

@@ -1,1 +1,1 @@
-"""The page of the sandbox: what people see and do there, the traffic, and a builder of messages."""
+"""The page of the sandbox: the view and the acts of people, the traffic, a message builder."""

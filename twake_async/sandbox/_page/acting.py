@@ -1,4 +1,4 @@
-"""What somebody does on the page: it becomes what a person does, or a fault that is asked for."""
+"""The acts on the page: each becomes an act of a person, or a fault."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ FAULTS: Mapping[str, str] = {
     "unreachable": "unreachable for 5 seconds, this page too",
     "none": "all is well again",
 }
-"""The faults that can be asked for by hand, in words."""
+"""The faults that a person can ask for by hand, with a label."""
 
 _SECONDS = 5.0
-"""Seconds for which an answer is late, or the sandbox cannot be reached."""
+"""Seconds by which an answer is late, or for which the sandbox cannot be reached."""
 _LONGEST = 10_000
-"""The most characters of a line that is typed."""
+"""The most characters of a typed line."""
 
 
 class ActError(ValueError):
-    """What was asked for is not something that can be done here."""
+    """The page asked for an unknown act, or for one with wrong fields."""
 
 
 @define(frozen=True, slots=True)
@@ -48,11 +48,11 @@ class Acting:
     """Makes the sandbox unreachable for some seconds."""
 
     async def act(self, given: Any) -> Any:
-        """Do what the page asks for, and return what it is to know.
+        """Do what the page asks for, and return the answer for the page.
 
         Raises:
-            ActError: It is nothing that the page can ask for.
-            LookupError: The person does not see what it is about.
+            ActError: The act is unknown, or a field is wrong.
+            LookupError: The person does not see the message, or what else the act names.
             RuntimeError: Nothing is posted to the application.
 
         """
@@ -159,7 +159,7 @@ def _text(
     """Return a field of an act.
 
     Raises:
-        ActError: It is no text, empty or too long.
+        ActError: The field is no text, empty or too long.
 
     """
     value = given.get(name, "" if empty else None)

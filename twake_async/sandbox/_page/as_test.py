@@ -1,4 +1,4 @@
-"""What happened as the lines of a pytest test that does the same, with the fixtures of the SDK."""
+"""Writes a pytest test that repeats what happened, with the fixtures of the SDK."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["Tests"]
 
 _NOT_JOINED = "You can't post in this thread"
-"""What a Node server of 2023 answers, until the session takes part in the thread."""
+"""The answer of a Node server of 2023 until the session takes part in the thread."""
 _ERRORS = {"REFUSED": "RefusedError", "UNKNOWN": "OutcomeUnknownError"}
 _THREAD = re.compile(r"/threads/([^/]+)/messages(?:/([^/]+)(/delete)?)?$")
 
@@ -38,14 +38,14 @@ class Tests:
     def of_request(
         self, path: str, asked: Any, answered: Any, fault: Fault | None, outcome: str
     ) -> str:
-        """Return the test that sends the same; "" for what is no message.
+        """Return the test that sends the same; "" if the request is not about a message.
 
         Args:
             path: The path of the request.
-            asked: Its body, as it is shown.
-            answered: The body of its answer, as it is shown.
-            fault: The fault that it met.
-            outcome: What the sender knows by the answer.
+            asked: The body of the request, as the page shows it.
+            answered: The body of the answer, as the page shows it.
+            fault: The fault that the request met.
+            outcome: The outcome that the sender knows from the answer.
 
         """
         found = self._send(path, asked) if outcome else None
@@ -80,7 +80,7 @@ class Tests:
         return "\n".join([*head, *(f"    {line}" for line in [*lines, last])]) + "\n"
 
     def _send(self, path: str, asked: Any) -> tuple[list[str], str] | None:
-        """Return what must be there before a call, and the call."""
+        """Return the lines that must come before a call, and the call."""
         if not isinstance(asked, dict):
             return None
         if path.startswith("/api/v1/messages/"):
@@ -126,10 +126,10 @@ class Tests:
     # An event that a person made
 
     def of_event(self, event: Mapping[str, Any], command: str) -> str:
-        """Return the test in which a person does the same; "" for what no person did.
+        """Return the test in which a person does the same; "" if no person caused the event.
 
         Args:
-            event: The event, as it is shown.
+            event: The event, as the page shows it.
             command: The name of the command of the application.
 
         """
@@ -149,7 +149,7 @@ class Tests:
         return self._test(head, lines, "assert twake_sandbox.posted[-1].status == 200")
 
     def _before(self, event: Mapping[str, Any], call: str, content: Mapping[str, Any]) -> list[str]:
-        """Return what must be there before a person does it: a message, or a window of the bot."""
+        """Return the lines that must come before an act: a message, or a window of the bot."""
         if event.get("type") == "interactive_configuration_action":
             return ['await twake_sandbox.configure("channel")', "await bot.wait_idle()"]
         if "(message" not in call:
@@ -183,7 +183,7 @@ class Tests:
         return calls.get((kind, name))
 
     def _typed(self, content: Mapping[str, Any]) -> str | None:
-        """Return the call that types the message of a hook; None for one of an application."""
+        """Return the call that types the message of a hook; None if an application wrote it."""
         found = content.get("message")
         message = found.get("message", found) if isinstance(found, dict) else None
         if not isinstance(message, dict) or message.get("application_id"):
@@ -212,7 +212,7 @@ _REPLY = (
 
 
 def _written(content: Any) -> str:
-    """Return a content as Python: a plain text as a string, all else as it was sent."""
+    """Return a content as Python: a plain text as a string, any other content as it was sent."""
     if isinstance(content, dict):
         text = content.get("original_str")
         if content.get("prepared") == [text] and content.get("fallback_string") == text:

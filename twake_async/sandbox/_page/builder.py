@@ -1,4 +1,4 @@
-"""The builder: what somebody typed, as the client would show it, and what the SDK says of it."""
+"""The builder: shows typed Twacode as a client would, with the problems that the SDK finds."""
 
 from __future__ import annotations
 
@@ -77,11 +77,11 @@ EXAMPLES: Final[tuple[tuple[str, str], ...]] = (
 
 
 def built(text: str, *, reader_id: str) -> dict[str, Any]:
-    """Return what the builder shows of a text.
+    """Return what the builder shows for a text.
 
     Args:
         text: Twacode as JSON or as a Python expression.
-        reader_id: Who looks.
+        reader_id: The user who looks.
 
     Returns:
         `pieces` to show, `fallback` as notifications show it, `problems` in words, and the same
@@ -112,7 +112,7 @@ def _nothing(problems: list[str]) -> dict[str, Any]:
 
 
 def _unsendable(read: Any) -> str | None:
-    """Return why the SDK would not send it; None if it would."""
+    """Return why the SDK would not send a content; None if the SDK would send it."""
     try:
         portable(read)
     except InvalidDraftError as exc:

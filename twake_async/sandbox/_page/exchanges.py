@@ -1,4 +1,4 @@
-"""The traffic as JSON for the page: what was asked and answered, and what the sender knows."""
+"""The traffic as JSON for the page: requests, answers, and the outcomes that the sender knows."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _OTHER = ("null_object", "null_id", "other_message")
 
 @define(frozen=True, slots=True)
 class Exchanges:
-    """How exchanges are told to people."""
+    """Describes exchanges for the page."""
 
     redaction: Redaction
     release: str
@@ -38,11 +38,11 @@ class Exchanges:
     tests: Tests
 
     def told(self, exchange: Exchange, settled: str = "") -> dict[str, Any]:
-        """Return an exchange as JSON, without what must not be seen.
+        """Return an exchange as JSON, without secrets.
 
         Args:
             exchange: The exchange.
-            settled: What settled it, if its outcome was unknown at first.
+            settled: What settled the outcome, if it was unknown at first.
 
         """
         told = self._event(exchange) if exchange.event is not None else self._request(exchange)
@@ -102,7 +102,7 @@ class Exchanges:
         }
 
     def outcome(self, exchange: Exchange) -> str:
-        """Return what the sender of a write knows for certain by its answer; "" for all else."""
+        """Return the outcome that the sender of a write knows from the answer; "" if none."""
         request, response, fault = exchange.request, exchange.response, exchange.fault
         if request is None or response is None or kind_of(request, self.release) != "write":
             return ""
@@ -133,7 +133,7 @@ def _is_refusal(response: Response) -> bool:
 
 
 def _json(body: bytes) -> Any:
-    """Return a body as JSON, or as text if it is none."""
+    """Return a body as JSON, or as text if it is not JSON."""
     try:
         return json.loads(body)
     except (ValueError, RecursionError):

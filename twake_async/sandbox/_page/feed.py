@@ -1,4 +1,4 @@
-"""What has changed, in order, for whoever watches: numbers to go on from after a reconnect."""
+"""The changes, in order, for watchers: each has a number, to resume after a reconnect."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["Change", "Feed"]
 
 _KEPT = 20_000
-"""How many changes are kept: whoever missed more begins again."""
+"""How many changes are kept; a watcher that missed more starts again."""
 
 _row_of_v1 = attrgetter(*(one.name for one in fields(Message)))
 _row_of_node = attrgetter(*(one.name for one in fields(NodeMessage)))
@@ -38,7 +38,7 @@ class Feed:
 
     twake: Twake
     epoch: str = field(factory=lambda: token_hex(4))
-    """Differs from sandbox to sandbox, so that a number of another one counts for nothing."""
+    """Differs from sandbox to sandbox, so that the numbers of another sandbox are ignored."""
     number: int = 0
     """The number of the last change."""
     _changes: deque[tuple[int, Change]] = field(factory=lambda: deque(maxlen=_KEPT), init=False)
@@ -52,7 +52,7 @@ class Feed:
     _lock: threading.RLock = field(factory=threading.RLock, init=False)
 
     def wake(self) -> None:
-        """Tell whoever watches that something in the world may have changed."""
+        """Tell the watchers that something in the world may have changed."""
         self._is_stale = True
         self._notify()
 
@@ -62,7 +62,7 @@ class Feed:
                 loop.call_soon_threadsafe(event.set)
 
     def note(self, kind: str, key: Any = None) -> None:
-        """Add a change, and tell whoever watches."""
+        """Add a change, and tell the watchers."""
         with self._lock:
             self._add(kind, key)
         self._notify()
@@ -73,7 +73,7 @@ class Feed:
 
     @contextmanager
     def watched(self) -> Iterator[asyncio.Event]:
-        """Give the event that is set when something may have changed."""
+        """Yield the event that is set when something may have changed."""
         watcher = (asyncio.get_running_loop(), asyncio.Event())
         self._watchers.add(watcher)
         try:
@@ -107,7 +107,7 @@ class Feed:
                 self._add(kind, key)
 
     def since(self, number: int) -> list[Change] | None:
-        """Return the changes after a number, each once; None if some of them are not kept."""
+        """Return the changes after a number, each once; None if some are no longer kept."""
         with self._lock:
             first = self._changes[0][0] if self._changes else self.number + 1
             if not first - 1 <= number <= self.number:

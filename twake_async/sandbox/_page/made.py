@@ -1,4 +1,4 @@
-"""Puts the page of a sandbox together."""
+"""Builds the page of a sandbox."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ def made_page(
     acts: Acts,
     be_unreachable: Callable[[float], None],
 ) -> Site:
-    """Return the page of a sandbox, which is told of each change from now on.
+    """Return the page of a sandbox, and tell it of each change from now on.
 
     Args:
-        twake: What the sandbox answers with.
-        poster: What posts its events.
-        traffic: What keeps its requests and events.
-        acts: What its people do.
+        twake: Answers the requests of the sandbox.
+        poster: Posts its events.
+        traffic: Keeps its requests and events.
+        acts: The acts of its people.
         be_unreachable: Makes it unreachable for some seconds.
 
     """

@@ -1,4 +1,4 @@
-"""What of the traffic is shown: no key, no token, nothing of a login but its id."""
+"""Hides secrets in the traffic: each key, each token, and all of a login except its id."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["HIDDEN", "Redaction"]
 HIDDEN = "[redacted]"
 
 _LONGEST = 20_000
-"""The most characters of a text that is shown."""
+"""The most characters that are shown of a text."""
 _DEEPEST = 60
 _NAMES = re.compile(
     r"secret|token|password|authorization|signature|credential|cookie|private|api_?key",
@@ -26,10 +26,10 @@ _TOKEN = re.compile(r"eyJ[\w-]+\.[\w-]+(?:\.[\w-]*)?")
 
 @define(frozen=True, slots=True)
 class Redaction:
-    """Hides what must not be seen in JSON and in text."""
+    """Hides secrets in JSON and in text."""
 
     secrets: tuple[str, ...]
-    """Texts that are shown nowhere: the keys of the applications."""
+    """Texts that are never shown: the keys of the applications."""
 
     @classmethod
     def of(cls, seed: Mapping[str, Any]) -> Redaction:
@@ -38,7 +38,7 @@ class Redaction:
         return cls(tuple(key for key in keys if isinstance(key, str) and key))
 
     def value(self, value: Any, depth: int = 0) -> Any:
-        """Return JSON without secrets: those of a name that says so, and those that are known."""
+        """Return JSON without secrets: values with a secret's name, and known secrets."""
         if isinstance(value, str):
             return self.text(value)
         if depth > _DEEPEST and isinstance(value, list | dict):
@@ -55,7 +55,7 @@ class Redaction:
         return value
 
     def text(self, text: str) -> str:
-        """Return text without keys and tokens, cut where it is very long."""
+        """Return text without keys and tokens, shortened if it is very long."""
         for secret in self.secrets:
             text = text.replace(secret, HIDDEN)
         text = _TOKEN.sub(HIDDEN, text)

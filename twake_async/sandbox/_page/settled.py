@@ -1,4 +1,4 @@
-"""Sends whose answer was lost, and what settles them: a second look, or the echo of 2020."""
+"""Settles sends whose answer was lost: by a second look, or by the echo of 2020."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _ECHO = "settled by its echo, if the session observes events: DELIVERED"
 
 @define(frozen=True, slots=True)
 class Settled:
-    """The traffic, with what one exchange says of another."""
+    """The traffic; one exchange may settle another."""
 
     traffic: Traffic
     exchanges: Exchanges
@@ -64,7 +64,7 @@ class Settled:
 
 
 def _front_id(exchange: Exchange) -> bytes:
-    """Return the front_id of a write; empty for none."""
+    """Return the front_id of a write; empty if it has none."""
     found = _FRONT_ID.search(exchange.request.body) if exchange.request is not None else None
     return found[1] if found else b""
 

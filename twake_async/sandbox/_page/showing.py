@@ -1,4 +1,4 @@
-"""What one person sees, as JSON for the page: people, channels, messages, windows."""
+"""Describes what one person sees, as JSON: people, channels, messages, windows."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ __all__ = ["Showing"]
 
 @define(frozen=True, slots=True)
 class Showing:
-    """What the page shows to one person of a sandbox."""
+    """The view of one person on the page."""
 
     twake: Twake
     poster: Poster
@@ -34,7 +34,7 @@ class Showing:
     """The person: a username or an id."""
 
     def world(self) -> dict[str, Any]:
-        """Return what does not change: who is there, and the channels of the person.
+        """Return what does not change: the people, and the channels of the person.
 
         Raises:
             LookupError: There is no such person.
@@ -63,7 +63,7 @@ class Showing:
         }
 
     def state(self) -> dict[str, Any]:
-        """Return what changes by itself: the faults to come, the delay, the person's window."""
+        """Return the current state: the faults to come, the delay, the person's window."""
         with self.twake.changing() as world:
             user = user_named(world, self.name)
             window = world.windows.get(row_key(user.id))
@@ -88,7 +88,7 @@ class Showing:
             yield self.ephemeral(key)
 
     def message(self, key: str) -> dict[str, Any]:
-        """Return a message; only its id, if it is gone or the person does not see it."""
+        """Return a message; only its id if it is gone or the person does not see it."""
         with self.twake.changing() as world:
             rows: Mapping[str, Any] = world.node.messages if self.twake.is_node else world.messages
             row, user = rows.get(key), user_named(world, self.name)
@@ -100,7 +100,7 @@ class Showing:
             return self._shown(world, user, key, found)
 
     def ephemeral(self, key: str) -> dict[str, Any]:
-        """Return an ephemeral message; only its id, if it is gone or for somebody else."""
+        """Return an ephemeral message; only its id if it is gone or is for somebody else."""
         with self.twake.changing() as world:
             found, user = world.ephemerals.get(key), user_named(world, self.name)
             if found is None or not is_for(found, user):
@@ -135,7 +135,7 @@ class Showing:
         }
 
     def _author(self, world: World, message: Mapping[str, Any]) -> tuple[str, str]:
-        """Return who a message is shown to be from, and whether that is a person."""
+        """Return the author that a message shows, and the kind of the author."""
         override, hidden = message.get("override"), message.get("hidden_data")
         titles = (
             override.get("title") if isinstance(override, dict) else None,

@@ -1,8 +1,8 @@
-"""The page over HTTP: who may ask, what is answered, and the headers that keep the page safe.
+"""Serves the page over HTTP: the check of the caller, the answers, and the security headers.
 
-The Host is checked before, as for every request. What changes something must come from the page
-itself: the browser says so in the Origin, and the body is JSON, which no form of another page can
-send.
+The Host is checked before, as for every request. A request that changes something must come from
+the page itself: the browser says so in the Origin, and the body is JSON, which a form of another
+page cannot send.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["PATHS", "Site"]
 
 PATHS = ("/", "/_page/events", "/_page/act")
-"""What the page is served at."""
+"""The paths of the page."""
 
 _LARGEST = 1_048_576
 """The most bytes of an act."""
@@ -57,7 +57,7 @@ class Site:
     stream: Stream
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request to one of `PATHS`, whose Host is allowed."""
+        """Answer a request to one of `PATHS` with an allowed Host."""
         headers = {
             name.decode("latin-1").lower(): value.decode("latin-1")
             for name, value in scope["headers"]
@@ -100,7 +100,7 @@ class Site:
 
 
 def is_foreign(headers: Mapping[str, str]) -> bool:
-    """Return whether another page sends a request: its origin is not that of the sandbox."""
+    """Return whether another page sent a request: its origin is not that of the sandbox."""
     if "origin" in headers:
         return headers["origin"] != f"http://{headers.get('host', '')}"
     mode = headers.get("sec-fetch-mode", "navigate")

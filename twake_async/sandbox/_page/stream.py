@@ -1,4 +1,4 @@
-"""The events of the page: first all that is there, then what changes, also after a reconnect."""
+"""The events of the page: first everything, then each change, also after a reconnect."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 __all__ = ["Stream"]
 
 _AT_ONCE = 200
-"""How many messages one event has at first."""
+"""The most messages in one event."""
 _GATHERING = 0.01
 """Seconds to wait for more changes after the first one."""
 _ALIVE = 15.0
-"""Seconds without a change after which a comment is sent: a connection that broke is noticed."""
+"""Seconds without a change after which a comment is sent, to notice a broken connection."""
 _RESET = ("traffic", 0)
-"""The change of a sandbox that begins again: a watcher does so, too."""
+"""The change after a reset of the sandbox; each watcher starts again, too."""
 _HEADERS = (
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-store"),
@@ -51,8 +51,8 @@ class Stream:
         """Send events until the watcher leaves.
 
         Args:
-            query: Who watches, as "user=alice"; by default the first person. "after" is as
-                `last_id`, which wins.
+            query: The person who watches, as "user=alice"; by default the first person. "after"
+                means the same as `last_id`, which takes precedence.
             last_id: The id of the last event that the watcher got; "" for none.
             receive: The ASGI callable.
             send: The ASGI callable.
@@ -83,7 +83,7 @@ class Stream:
 
 
 def _number(last_id: str, epoch: str) -> int | None:
-    """Return the number in the id of an event; None for one of another sandbox."""
+    """Return the number in the id of an event; None for an event of another sandbox."""
     begun, _, number = last_id.partition("-")
     is_known = begun == epoch and number.isascii() and number.isdecimal() and len(number) < 16
     return int(number) if is_known else None
@@ -111,7 +111,7 @@ class _Watching:
     state: Any = None
 
     async def run(self, number: int | None) -> None:
-        """Send what is missing, and then each change."""
+        """Send the missed changes, and then each new one."""
         feed = self.stream.feed
         with feed.watched() as changed:
             await self._write("retry: 500\n\n")
@@ -131,7 +131,7 @@ class _Watching:
                     await self._write(": still here\n\n")
 
     async def _send_all(self) -> None:
-        """Send all that the person sees; only the last event has an id to go on from."""
+        """Send all that the person sees; only the last event has an id, to resume from."""
         self.number = self.stream.feed.number
         await self._event("world", self.showing.world() | {"fresh": True})
         batch: list[dict[str, Any]] = []

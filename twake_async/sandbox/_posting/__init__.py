@@ -1,1 +1,1 @@
-"""How events reach an application: over a connection, or in this process."""
+"""Posts events to an application: over a connection, or in this process."""

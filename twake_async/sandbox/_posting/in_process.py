@@ -1,7 +1,7 @@
-"""One event to an ASGI application in this process, on the event loop of the application.
+"""Posts an event to an ASGI application in this process, on the application's event loop.
 
-The sandbox that waits may run in another thread. It waits on a future that no loop owns, so the two
-loops never wait for each other for longer than the server waits.
+The sandbox may run in another thread. It waits on a future that no loop owns, so the two loops
+never wait for each other for longer than the server waits.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ __all__ = ["Application"]
 _logger = logging.getLogger("twake_async.sandbox")
 _HOST = "bot.localhost"
 _MOST_LEFT = 100
-"""How many calls that nobody waits for any longer may still run."""
+"""The most calls that may run, including those that the server no longer waits for."""
 
 
 @define(slots=True, eq=False)
@@ -43,18 +43,18 @@ class Application:
 
     @property
     def host(self) -> str:
-        """What the Host header says."""
+        """The value of the Host header."""
         return _HOST
 
     def adopt(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Let the application run on a loop, if it has none that is open."""
+        """Let the application run on a loop, if it has no open loop yet."""
         if self.loop is None or self.loop.is_closed():
             self.loop = loop
 
     async def post(self, event: Outgoing) -> int:
         """Post an event, and return the status of the answer once it is whole.
 
-        If nobody waits any longer, the application is told that the client left, and goes on.
+        If the server stops waiting, the application learns that the client left, and continues.
 
         Raises:
             RuntimeError: No event loop runs the application.
@@ -78,7 +78,7 @@ class Application:
             next(iter(self._running)).cancel()
 
     def cancel(self) -> list[asyncio.Task[None]]:
-        """Cancel the calls that still run, and return them; from any thread."""
+        """Cancel the calls that still run, and return them. Any thread may call this."""
         running, loop = list(self._running), self.loop
         if loop is not None and running:
             with suppress(RuntimeError):
@@ -100,7 +100,7 @@ class _Call:
     _status: int | None = None
 
     async def run(self, app: ASGIApp) -> None:
-        """Call the application; an error in it is answered 500, as by uvicorn."""
+        """Call the application; an error in it becomes a 500, as with uvicorn."""
         try:
             await app(self._scope(), self._receive, self._send)
         except Exception:

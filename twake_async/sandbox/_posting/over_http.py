@@ -1,4 +1,4 @@
-"""One event over one connection, with the recorded headers and no others."""
+"""Posts one event over one connection, with only the recorded headers."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Url:
     name: str
     port: int
     host: str
-    """What the Host header says."""
+    """The value of the Host header."""
     target: str = field(repr=False)
     """The path and the query."""
 
@@ -36,9 +36,9 @@ class Url:
         """Post an event, and return the status of the answer once it is whole.
 
         Raises:
-            OSError: There is no connection, or it broke.
-            ValueError: The answer is no HTTP.
-            EOFError: The answer ended before its end.
+            OSError: The connection failed or broke.
+            ValueError: The answer is not HTTP.
+            EOFError: The answer ended too early.
 
         """
         context = ssl.create_default_context() if self.scheme == "https" else None
@@ -50,7 +50,7 @@ class Url:
             await writer.drain()
             return await _answered(reader)
         finally:
-            # Nothing is left to be sent: an answer is whole, or nobody waits for it.
+            # Nothing more is to be sent: the answer is whole, or the server stopped waiting.
             writer.transport.abort()
             await asyncio.sleep(0)
 
@@ -58,14 +58,14 @@ class Url:
 def checked_url(url: str, *, is_node: bool) -> Url:
     """Return the address of an application.
 
-    A v1 server makes one slash of several. It posts nothing to an address without a path.
+    A v1 server replaces several slashes by one. It posts nothing to an address without a path.
 
     Args:
         url: The address.
         is_node: Whether a Node server posts to it.
 
     Raises:
-        ValueError: It is no http or https address, or a v1 server would post nothing to it.
+        ValueError: The address is not http or https, or a v1 server would post nothing to it.
 
     """
     parts = urlsplit(url)

@@ -1,4 +1,4 @@
-"""Posts events: waits as the server does, never tries again, and records what came of it."""
+"""Posts events: waits as the server does, never retries, and records the result."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ if TYPE_CHECKING:
 __all__ = ["Poster"]
 
 _MOST_AT_ONCE = 100
-"""How many events are on their way at once on one event loop; others wait."""
+"""The most events that are being posted at once on one event loop; others wait."""
 
 Slots = WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore]
 
 
 @define(slots=True, eq=False)
 class Poster:
-    """The addresses of the applications, and what was posted to them. Any thread may use it."""
+    """The addresses of the applications, and the posted events. Any thread may use it."""
 
     log: Callable[[str], None]
     """Called with one line for each event."""
     most: int
     """How many events are kept."""
     waits: bool
-    """Whether the server waits for the answers before it answers a request: not a Node server."""
+    """Whether the server waits for answers before it answers a request; a Node server does not."""
     watch: Callable[[PostedEvent], None] = lambda _: None
     """Called with each event that was posted."""
     addresses: dict[str, Url | Application] = field(factory=dict)
@@ -53,23 +53,23 @@ class Poster:
         self._posted = deque(maxlen=self.most)
 
     def posted(self) -> list[PostedEvent]:
-        """Return what was posted and is kept, oldest first."""
+        """Return the posted events that are kept, oldest first."""
         with self._lock:
             return list(self._posted)
 
     def clear(self) -> None:
-        """Forget what was posted."""
+        """Forget the posted events."""
         with self._lock:
             self._posted.clear()
 
     def adopt(self) -> None:
-        """Let applications that no event loop runs yet run on this one."""
+        """Let applications without an event loop run on the current one."""
         for address in self.addresses.values():
             if isinstance(address, Application):
                 address.adopt(asyncio.get_running_loop())
 
     def connect(self, application_id: str, address: Url | Application) -> None:
-        """Post the events of an application to an address, in place of the one before."""
+        """Post the events of an application to an address, which replaces the last one."""
         if isinstance(address, Application):
             with suppress(RuntimeError):  # no loop runs
                 address.adopt(asyncio.get_running_loop())
@@ -79,7 +79,7 @@ class Poster:
             before.cancel()
 
     async def announce(self, events: Sequence[Outgoing]) -> None:
-        """Post the events of a request, and wait as the server does before it answers it."""
+        """Post the events of a request, and wait as the server does before its answer."""
         if self.waits:
             await self.post_all(events)
         else:
@@ -91,7 +91,7 @@ class Poster:
         await self.announce(events)
 
     async def post_all(self, events: Iterable[Outgoing]) -> list[PostedEvent]:
-        """Post events one after another, and return what came of each."""
+        """Post events one after another, and return each result."""
         return [await self.post(event) for event in events]
 
     def _spawn(self, coroutine: Coroutine[Any, Any, Any]) -> None:
@@ -100,7 +100,7 @@ class Poster:
         task.add_done_callback(self._later.discard)
 
     async def post(self, event: Outgoing) -> PostedEvent:
-        """Post an event once, and return what came of it: no answer is no error."""
+        """Post an event once, and return the result; a missing answer raises no error."""
         address, begun = self.addresses[event.application_id], time.monotonic()
         status, error = None, None
         try:
@@ -130,7 +130,7 @@ class Poster:
             return self._slots.setdefault(loop, asyncio.Semaphore(_MOST_AT_ONCE))
 
     def close(self) -> list[asyncio.Task[Any]]:
-        """Cancel what is on its way, and return its tasks."""
+        """Cancel the posts that still run, and return their tasks."""
         tasks: list[asyncio.Task[Any]] = []
         for task in list(self._later):
             loop = task.get_loop()
@@ -143,13 +143,13 @@ class Poster:
         return tasks
 
     async def aclose(self) -> None:
-        """Cancel what is on its way, and wait for what runs on this event loop."""
+        """Cancel the posts that still run, and wait for those on this event loop."""
         here, loop = asyncio.current_task(), asyncio.get_running_loop()
         tasks = [one for one in self.close() if one is not here and one.get_loop() is loop]
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _line(posted: PostedEvent) -> str:
-    """Return the line of the log; what an event is called, anybody may have chosen."""
+    """Return the log line, with a cleaned name: any person may choose the name of an event."""
     name = "/".join(ascii(one)[1:-1][:40] for one in (posted.type, posted.name) if one)
     return f"event {name} -> {posted.error if posted.status is None else posted.status}"

@@ -1,4 +1,4 @@
-"""What was posted, for tests to look at."""
+"""The posted events, for tests to read."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class PostedEvent:
         type: The type of the event, such as "hook".
         name: The name of the event, such as "new_message"; "" for a message on Node.
         status: The status of the application's answer; None without a whole answer.
-        seconds: Seconds from the post to the answer, or until the server waited no longer.
+        seconds: Seconds from the post to the answer, or until the server stopped waiting.
         error: Why there is no complete answer; None if there is one.
         application_id: The application.
         event: The event, as the application reads it.
@@ -35,7 +35,7 @@ class PostedEvent:
     status: int | None
     """The status of the application's answer; None without a whole answer."""
     seconds: float
-    """Seconds from the post to the answer, or until the server waited no longer."""
+    """Seconds from the post to the answer, or until the server stopped waiting."""
     error: str | None = None
     """Why there is no complete answer; None if there is one."""
     application_id: str = ""
@@ -57,7 +57,7 @@ def record(
     seconds: float,
     error: str | None,
 ) -> PostedEvent:
-    """Return what is kept of an event that was posted."""
+    """Return the record of a posted event."""
     event = json.loads(body)
     name = event.get("event", event.get("name"))
     return PostedEvent(

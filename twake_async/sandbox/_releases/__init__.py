@@ -1,1 +1,1 @@
-"""What the servers of 2020 and 2021 answer: their routes, their rules, and PHP's quirks. No I/O."""
+"""The answers of the servers of 2020 and 2021: routes, rules, and PHP's quirks. No I/O."""

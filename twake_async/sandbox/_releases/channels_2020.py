@@ -1,4 +1,4 @@
-"""Channels, as v2020.Q3.107 shows them to an application, and makes them for one."""
+"""Channels, as v2020.Q3.107 shows and creates them for an application."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ __all__ = ["direct_channel", "of_workspace"]
 
 
 def direct_channel(world: World, app: App, group_id: str, user_id: Any) -> dict[str, Any] | None:
-    """Return the channel of an application and a user, made where there is none.
+    """Return the channel of an application and a user, and create it if there is none.
 
-    None for a user whom nobody knows.
+    Return None for an unknown user.
     """
     user = world.user(user_id)
     if user is None:
@@ -83,7 +83,7 @@ def _shown_direct(channel: Mapping[str, Any], *, fresh: bool) -> dict[str, Any]:
 
 
 def of_workspace(world: World, workspace_id: Any, user_id: Any) -> list[dict[str, Any]] | None:
-    """Return the channels of a workspace that a user is in; None for what the server refuses."""
+    """Return the channels of a workspace that a user is in; None if the server refuses."""
     user = world.user(user_id)
     if user is None or not isinstance(workspace_id, str):
         return None

@@ -1,8 +1,8 @@
-"""What the server of 2020 stores for a `front_id`: its database adapter rewrites statements.
+"""The stored form of a `front_id` in 2020: the database adapter rewrites statements.
 
 The adapter writes each value into the text of an INSERT. Then it turns SQL into CQL with regular
 expressions, which also change the values. If the statement is no longer valid, the database refuses
-it; the server logs that, and answers as after a success.
+it. The server logs that, and answers as after a success.
 
 These rules concern only `front_id`: ids are checked before, and texts are encrypted. They work on
 bytes, as PHP's strings do.
@@ -25,7 +25,7 @@ _RESERVED = (b"token", b"from", b"to", b"default")
 
 
 def stored_front_id(front_id: Any) -> str | None:
-    """Return the `front_id` in the stored row; None if the statement fails: nothing is stored."""
+    """Return the `front_id` in the stored row; None if the statement fails and stores nothing."""
     if not isinstance(front_id, str):  # written without quotes, which is no text for the database
         return None
     statement = _BEFORE + _quoted(front_id.encode("utf-8", "surrogateescape")) + _AFTER
@@ -56,7 +56,7 @@ def _join_white_space(statement: bytes) -> bytes:
 
 
 def _drop_table_alias(statement: bytes) -> bytes:
-    """Remove the second word after the first `FROM `, which is taken for the alias of a table."""
+    """Remove the second word after the first `FROM `, which the adapter takes for a table alias."""
     before, found, after = statement.partition(b"FROM ")
     words = after.split(b" ", 2)
     if not found or len(words) < 2 or words[1].upper() == b"WHERE":
@@ -71,7 +71,7 @@ def _write_count(statement: bytes) -> bytes:
 
 
 def _quote_reserved_words(statement: bytes) -> bytes:
-    """Put quotes around reserved words, which are taken for names of columns."""
+    """Put quotes around reserved words, which the adapter takes for names of columns."""
     before, found, after = statement.partition(b"FROM ")
     statement = (_quote_columns(before) if found else before) + found + after
     before, found, after = statement.partition(b"WHERE ")

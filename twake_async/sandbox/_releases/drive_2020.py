@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["content_of", "find", "rows_of", "save", "shown", "special", "zipped"]
 
-#: Fields of an element that are stored as they are given, and what they are without.
+#: Fields of an element that are stored as they are given, and their default values.
 _GIVEN: dict[str, Any] = {
     "url": None,
     "application_id": None,
@@ -27,7 +27,7 @@ _GIVEN: dict[str, Any] = {
 
 
 def special(world: World, workspace_id: Any, kind: str) -> tuple[Element, bool]:
-    """Return the root or the trash of a workspace, and whether it was made just now."""
+    """Return the root or the trash of a workspace, and whether it was created now."""
     drive, key = world.drive, (str(workspace_id), kind)
     found = drive.element(drive.roots.get(key))
     if found is not None:
@@ -43,7 +43,7 @@ def special(world: World, workspace_id: Any, kind: str) -> tuple[Element, bool]:
 
 
 def find(world: World, workspace_id: Any, element_id: Any) -> tuple[Element | None, bool]:
-    """Return an element by its id or as "root" or "trash", and whether it was made just now."""
+    """Return an element by its id or as "root" or "trash", and whether it was created now."""
     if element_id in ("root", "trash"):
         return special(world, workspace_id, element_id)
     return world.drive.element(element_id), False
@@ -52,13 +52,14 @@ def find(world: World, workspace_id: Any, element_id: Any) -> tuple[Element | No
 def save(
     world: World, given: Any, content: tuple[bytes | None] | None, creator: str | None
 ) -> dict[str, Any] | None:
-    """Make an element or change it, and return it as it is shown; None for what cannot be done.
+    """Create or change an element, and return it as it is shown; None if that is impossible.
 
     Args:
         world: The world.
         given: The fields of the element.
-        content: The content in a tuple, None in it for what could not be fetched; None without.
-        creator: The user in whose name it is made.
+        content: The content in a tuple, or None in a tuple if it could not be fetched; None if the
+            call has no content.
+        creator: The user in whose name the element is created.
 
     """
     fresh = not php.has(given, "id")
@@ -86,7 +87,7 @@ def save(
 def _saved(
     world: World, element: Element, version: Version | None, *, fresh: bool
 ) -> dict[str, Any]:
-    """Return an element as a save shows it: with its versions where one was made."""
+    """Return an element as a save shows it: with its versions if the save made one."""
     row = shown(world, element, fresh=fresh)
     if version is not None:
         row["versions"] = [_version(one, element, fresh=one is version) for one in element.versions]
@@ -102,7 +103,7 @@ def _new(world: World, fields: dict[str, Any]) -> Element | None:
 
 
 def _placed(world: World, element: Element, fields: dict[str, Any], *, fresh: bool) -> bool:
-    """Put an element where it is to be; return whether there is such a place."""
+    """Put an element into its folder; return whether that folder exists."""
     parent = fields.get("parent_id")
     if fresh and fields.get("detached") is True:
         element.detached, element.parent_id = True, "detached"
@@ -132,7 +133,7 @@ def _add_version(world: World, element: Element, content: bytes | None, *, keep:
 
 
 def shown(world: World, element: Element, *, fresh: bool) -> dict[str, Any]:
-    """Return an element as PHP shows it; types differ once it was read from the database."""
+    """Return an element as PHP shows it; types differ after it was read from the database."""
     size = world.drive.size_of(element)
     is_directory = element.is_directory if fresh else php.truthy(element.is_directory)
     version = element.versions[-1].id if element.versions else ""
@@ -205,7 +206,7 @@ def found_with_path(world: World, element: Element, *, fresh: bool) -> dict[str,
 
 
 def rows_of(world: World, folder: Element) -> list[dict[str, Any]]:
-    """Return what is in a folder; each with the path of the folder."""
+    """Return the elements in a folder, each with the path of the folder."""
     path = [shown(world, one, fresh=False) for one in world.drive.path_of(folder)]
     return [
         found_with_path(world, one, fresh=False) | {"path": path}

@@ -1,4 +1,4 @@
-"""The paths of the drive, in both releases of PHP: what is permitted, and what is answered."""
+"""The paths of the drive, in both releases of PHP: the permissions and the answers."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def _is_colleague(call: Call, user_id: str) -> bool:
 
 
 def _content(call: Call) -> tuple[bytes | None] | None:
-    """Return the content that a call brings; None for a call without."""
+    """Return the content that a call brings; None if it brings none."""
     if call.posted is not None:
         return (call.posted,)
     address = php.field(call.fields, "file_url")

@@ -28,7 +28,7 @@ _KEPT = ("front_id", "hidden_data", "content", "pinned")
 
 
 def remove(world: World, given: Any) -> None:
-    """Remove a message that exists and has no replies, or an ephemeral one from the screens."""
+    """Remove a message that exists and has no replies, or hide an ephemeral one."""
     if php.has(given, "ephemeral_id"):
         world.hide(str(given["ephemeral_id"]))
     channel_id = php.field(given, "channel_id")
@@ -55,7 +55,7 @@ def save(
     Args:
         world: The world.
         given: The message of the request.
-        user: The user whom it names; the one who writes if no application does.
+        user: The user that the message names; the author if no application sent the request.
         app: The application that sent the request; None for a user's browser.
 
     """
@@ -114,7 +114,7 @@ def _row(message: Message) -> Message:
 
 
 def _loaded(row: Message) -> Message:
-    """Return a copy with the types that the database returns: null in place of 0."""
+    """Return a copy with the types that the database returns: null instead of 0."""
     return evolve(
         row,
         responses_count=row.responses_count or None,
@@ -174,7 +174,7 @@ def _create(
 def _tell(
     world: World, message: Message, channel: Mapping[str, Any] | None, *, is_new: bool
 ) -> None:
-    """Let applications be told of a message; of an edit only that of an application channel."""
+    """Record a message for the applications; an edit only in an application channel."""
     if channel is not None and (is_new or channel.get("app")):
         shown = message.as_array()
         happened = Happened(channel["id"], message.application_id, shown, is_new=is_new)
@@ -190,7 +190,7 @@ def _store(world: World, message: Message, parent: Message | None) -> None:
 
 
 def _opens_channel(asked: dict[str, Any]) -> bool:
-    """Return whether a message is the first of its channel, for which no membership is needed."""
+    """Return whether a message is the first of its channel, which needs no membership."""
     hidden_data: Any = asked.get("hidden_data")
     return php.has(hidden_data, "type") and php.loosely_equal(hidden_data["type"], "init_channel")
 
@@ -214,7 +214,7 @@ def _new(world: World, asked: dict[str, Any], user: User | None, app: App | None
 
 
 def _fill(message: Message, asked: dict[str, Any], user: User | None) -> None:
-    """Set the fields that a create and an edit have in common; what is not JSON becomes null."""
+    """Set the fields that a create and an edit have in common; a value that is not JSON is null."""
     if php.has(asked, "_once_user_specific_update"):
         updates = asked["_once_user_specific_update"]
         specific = _specific(message.user_specific_content, updates)
@@ -229,7 +229,7 @@ def _fill(message: Message, asked: dict[str, Any], user: User | None) -> None:
 
 
 def _specific(held: Any, updates: Any) -> Any:
-    """Return the content for single users, after a list of updates or one update."""
+    """Return the content for single users after a list of updates or one update."""
     specific = dict(php.items(held))
     if php.truthy(php.field(updates, "user_id")):
         updates = [updates]
@@ -245,7 +245,7 @@ def _specific(held: Any, updates: Any) -> Any:
 
 
 def _shown(world: World, message: Message, asked: dict[str, Any]) -> dict[str, Any]:
-    """Show an ephemeral message, which is not stored; return the message of the answer."""
+    """Show an ephemeral message without storing it; return the message of the answer."""
     shown = message.as_array()
     shown["ephemeral_id"] = message.id
     shown["_user_ephemeral"] = True

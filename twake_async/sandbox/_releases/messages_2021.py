@@ -2,9 +2,9 @@
 
 Recorded from the PHP that release v2023.Q1.1223 still ships, on PHP 7.1.
 
-There PHP forwards messages to a Node service. PHP's part was recorded with a substitute for the
-Node service, so only the recorded answers are given. For an unknown id that is a message whose id
-is null.
+This PHP forwards messages to a Node service. PHP's part was recorded with a substitute for the Node
+service, so the sandbox gives only the recorded answers. The answer for an unknown id is a message
+whose id is null.
 
 On PHP 7.1 `"Hello"["formatted"]` is `"H"`. So plain text is cut to its first byte.
 """
@@ -63,7 +63,7 @@ def _either(*values: Any) -> Any:
 
 
 def _resource(given: dict[str, Any]) -> dict[str, Any]:
-    """Return what PHP sends to the Node service."""
+    """Return the message that PHP sends to the Node service."""
     content = given.get("content")
     formatted, prepared = _offset(content, "formatted"), _offset(content, "prepared")
     return {
@@ -146,10 +146,10 @@ def _content(text: Any, elements: Any) -> dict[str, Any]:
 
 
 def _edit(world: World, given: dict[str, Any]) -> dict[str, Any]:
-    """Replace all of a message: content, hidden data and pin that are not given are lost.
+    """Replace a whole message: content, hidden data and pin are lost if they are not given.
 
-    Without a text, the recorded answer shows the old one, as the substitute for the Node service
-    kept it. The real Node service, recorded alone, stores the null that PHP sends.
+    If no text is given, the recorded answer shows the old text, because the substitute for the Node
+    service kept it. The real Node service, recorded alone, stores the null that PHP sends.
     """
     message = _known(world, given)
     if message is None:
@@ -167,7 +167,7 @@ def _edit(world: World, given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _known(world: World, given: dict[str, Any]) -> Message | None:
-    """Return the message, if it is in the given thread, or at the root if none is given."""
+    """Return the message, if it is in the given thread, or at the root if no thread is given."""
     thread_id = given.get("parent_message_id")
     thread_id = thread_id if php.truthy(thread_id) else ""
     message_id = given.get("id")

@@ -1,6 +1,6 @@
-"""What an application is permitted: key, company, capabilities, privileges, in this order.
+"""Checks an application: key, company, capabilities, privileges, in this order.
 
-Each refusal is HTTP 200 with an `error`, and comes before anything is stored.
+Each refusal is an HTTP 200 with an `error`, before anything is stored.
 """
 
 from __future__ import annotations
@@ -106,8 +106,8 @@ def permitted_2021(
 ) -> App | dict[str, Any]:
     """Return the application, or the error of the server of 2021.
 
-    A company that is unknown, or without the application, leads to an empty 500. If its list of
-    privileges is null, nothing more is checked.
+    An unknown company, or one without the application, leads to an empty 500. If the company's list
+    of privileges is null, nothing more is checked.
     """
     app = application(world, authorization)
     if app is None:
@@ -125,7 +125,7 @@ def permitted_2021(
 
 
 def _granted(app: App, known: GroupApp, group_id: Any, wanted: Sequence[str], kind: str) -> bool:
-    """Return whether the company granted it, or develops the application, which declares it."""
+    """Return whether the company granted these rights, or develops an app that declares them."""
     if all(one in (getattr(known, kind) or ()) for one in wanted):
         return True
     return all(one in getattr(app, kind) for one in wanted) and group_id == app.group_id

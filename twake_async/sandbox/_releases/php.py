@@ -36,7 +36,7 @@ class PhpError(Exception):
 
 
 def truthy(value: Any) -> bool:
-    """Return what `if ($value)` tests."""
+    """Return the result of the test `if ($value)`."""
     return bool(value) and value != "0"
 
 

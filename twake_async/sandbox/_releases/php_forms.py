@@ -19,7 +19,7 @@ _KEY = re.compile(r"\[([^\]]*)\]")
 
 
 def post_fields(content_type: str, body: bytes) -> Any:
-    """Return the fields of a body as a PHP array; empty if its content type is not a form's."""
+    """Return the fields of a body as a PHP array; empty if its content type is not a form."""
     kind = content_type.partition(";")[0].strip().lower()
     if kind == "application/x-www-form-urlencoded":
         return _nested(_urlencoded(body))
@@ -29,7 +29,7 @@ def post_fields(content_type: str, body: bytes) -> Any:
 
 
 def post_file(content_type: str, body: bytes) -> bytes | None:
-    """Return the content of the file `file` in a multipart body, byte for byte; None without."""
+    """Return the bytes of the file `file` in a multipart body; None if there is no such file."""
     found = _BOUNDARY.search(content_type)
     if found is None or not content_type.lower().startswith("multipart/form-data"):
         return None

@@ -24,7 +24,7 @@ _SHORT = {'"': '\\"', "\\": "\\\\", "/": "\\/", "\b": "\\b", "\f": "\\f"} | {
 
 
 def decode(body: bytes) -> Any:
-    """Return `json_decode($body, true)`: None for what PHP cannot read."""
+    """Return `json_decode($body, true)`: None if PHP cannot read the body."""
     try:
         text = body.decode("utf-8")
         if text.startswith("\ufeff"):

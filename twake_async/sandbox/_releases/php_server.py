@@ -42,7 +42,7 @@ def answer_php(world: World, request: Request, *, release: str = "2020") -> Resp
 
 
 def _routed_path(target: str) -> str:
-    """Return the path that the router sees: it takes the first part of `//host/path` for a host."""
+    """Return the path that the router sees; in `//host/path` it takes the first part for a host."""
     path = target.partition("?")[0]
     if path.startswith("//"):
         path = "/" + path[2:].partition("/")[2]
@@ -65,7 +65,7 @@ def _posted(request: Request) -> bytes | None:
 
 
 def _written(answer: Answer) -> Response:
-    """Return an answer as bytes; what cannot be JSON is an empty 200."""
+    """Return an answer as bytes; a value that cannot be JSON becomes an empty 200."""
     if answer.raw is not None:
         return Response(answer.status, answer.headers, answer.raw)
     if isinstance(answer.value, str):

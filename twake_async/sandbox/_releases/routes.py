@@ -1,6 +1,6 @@
-"""What each path of the API does, in both releases. Bodies are decoded to PHP arrays before.
+"""The action of each path of the API, in both releases. Bodies are PHP arrays already.
 
-The sandbox is for messages, and for what stands around them: channels, people, dialogs.
+The sandbox covers messages, and the resources around them: channels, people, dialogs.
 """
 
 from __future__ import annotations
@@ -56,10 +56,10 @@ class Answer:
 
     value: dict[str, Any] | str
     before: str = ""
-    """What is sent before it."""
+    """The text that is sent before `value`."""
     status: int = 200
     raw: bytes | None = None
-    """What is sent in place of all that, with `headers`."""
+    """The bytes that are sent instead, with `headers`."""
     headers: Mapping[str, str] = field(factory=dict)
 
 
@@ -93,7 +93,7 @@ def _remove(call: Call) -> Answer:
 
 
 def _told_2021(call: Call, given: Any) -> Answer | None:
-    """Return the error for all that is not a message to a known channel."""
+    """Return the error for anything except a message to a known channel."""
     channel_id = given.get("channel_id") if isinstance(given, dict) else None
     known = isinstance(channel_id, str) and call.world.channel(channel_id)
     return None if known else Answer("ERROR with persist")
@@ -172,7 +172,7 @@ def _configure_close(call: Call) -> Answer:
 
 
 def _token(call: Call) -> Answer:
-    """Say whom a page was opened for, to anybody: no application need say who it is."""
+    """Say for which user a page was opened. Any caller may ask: no application is authenticated."""
     token = php.field(call.fields, "token")
     if token is None:
         return Answer({"error": "invalid_token"}, TRACE)

@@ -43,9 +43,9 @@ def answer(world: World, request: Request, *, release: str = "2020") -> Response
 
 
 def _version(release: str) -> Response:
-    """Return what a server whose Node has no API for applications answers to SERVER.
+    """Return the answer to SERVER if the Node server has no API for applications.
 
-    That of 2020 knows no such path: its nginx answers the web client.
+    The server of 2020 does not know this path: its nginx answers with the web client.
     """
     if release == "2021":
         return json_response(200, server_info(release))

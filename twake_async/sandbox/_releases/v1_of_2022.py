@@ -1,6 +1,6 @@
 """v1 on a server of 2022, where PHP and the Node server keep the same messages.
 
-No v1 of 2022 was recorded. It is answered as "2021" is, whose PHP is that of a later release.
+The v1 of 2022 was not recorded. It answers as "2021" does, whose PHP is that of a later release.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ __all__ = ["answer_v1_of_2022", "named_messages"]
 
 
 def answer_v1_of_2022(world: World, request: Request) -> Response:
-    """Carry out a request to v1: the messages that it names come from the Node server, and go back.
+    """Carry out a request to v1: read its messages from the Node server, and write them back.
 
     Args:
         world: The world, which the request may change.
@@ -44,7 +44,7 @@ def answer_v1_of_2022(world: World, request: Request) -> Response:
 
 
 def _tell(world: World, message_id: str, *, is_new: bool) -> None:
-    """Let applications be told of a message; that was not recorded, and is told as Node tells."""
+    """Record a message for the applications, as Node does; the real events were not recorded."""
     row = world.node.messages[message_id]
     thread = world.node.thread(row.thread_id)
     place, shown = row.cache or {}, row.as_row(with_status=False)
@@ -55,7 +55,7 @@ def _tell(world: World, message_id: str, *, is_new: bool) -> None:
 
 
 def _row(world: World, message_id: str) -> Message | None:
-    """Return a message of the Node server as PHP has it: without a `front_id`, that is its id."""
+    """Return a message of the Node server as PHP has it; a missing `front_id` becomes the id."""
     found = world.node.messages.get(message_id)
     if found is None:
         return None

@@ -1,1 +1,1 @@
-"""How requests come in: the ASGI application, in-process or on a loopback socket."""
+"""Receives requests: the ASGI application, in-process or on a loopback socket."""

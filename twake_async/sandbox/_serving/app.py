@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["asgi_app"]
 
 _LINGER = 2.0
-"""Seconds for which the rest of a refused body is read and dropped."""
+"""Seconds for which the rest of a refused body is read and discarded."""
 
 
 def asgi_app(
@@ -42,12 +42,12 @@ def asgi_app(
 
     Args:
         handle: Carries out a request, and returns the response, the fault that it met and the
-            events to be posted. If a limit refuses the request, it is also called, with the
-            refusal, and only records it.
+            events to be posted. If a limit refuses the request, it is called with the refusal, and
+            only records the request.
         announce: Posts events, and waits as long as the server does before it answers.
-        delay: Returns the seconds for which every response is held back.
+        delay: Returns the seconds by which every response is delayed.
         connection: Returns the transport of a client address; None if nothing is served.
-        limits: What is refused before it is carried out.
+        limits: The limits that refuse a request before it is carried out.
         traffic: Keeps each request that was carried out, and its answer.
 
     """
@@ -91,13 +91,13 @@ def _request(scope: Scope) -> Request:
 
 @define(slots=True)
 class _Incoming:
-    """The body of a request, as it comes in."""
+    """The body of a request, as it arrives."""
 
     receive: Receive
     ended: bool = False
 
     async def read(self, limits: Limits) -> bytes | Response | None:
-        """Return the body; the refusal if it is too large or too slow; None if the client left."""
+        """Return the body; a refusal if it is too large or too slow; None if the client left."""
         body = bytearray()
         time_limit = nullcontext() if limits.patience is None else asyncio.timeout(limits.patience)
         try:
@@ -115,14 +115,14 @@ class _Incoming:
         return bytes(body)
 
     async def drop(self) -> None:
-        """Read the rest and drop it."""
+        """Read the rest and discard it."""
         while not self.ended:
             message = await self.receive()
             self.ended = not message.get("more_body", False)
 
 
 async def _refuse(response: Response, incoming: _Incoming, send: Send, *, served: bool) -> None:
-    """Send the refusal at once, then read on: some clients read only after they have sent all."""
+    """Send the refusal at once, then read on: some clients send everything before they read."""
     start = response_start(response, len(response.body))
     start["headers"].append((b"connection", b"close"))
     await send(start)

@@ -1,7 +1,7 @@
-"""The route by which a program of this machine lets the next requests fail, as `fail_next` does.
+"""The route with which a program on this machine lets the next requests fail, as `fail_next` does.
 
-It is no route of Twake's. The Host must be a name of this machine or an allowed one. A web page
-names its Origin with each POST, and is refused.
+Twake has no such route. The Host must be a name of this machine or an allowed one. A web page sends
+its Origin with each POST, and is refused.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def with_control(
     forget_faults: Callable[[], None],
     limits: Limits,
 ) -> ASGIApp:
-    """Return an application with the route beside it.
+    """Return an application that also has the route.
 
     Args:
         app: The application.
@@ -75,8 +75,8 @@ def with_control(
 
 
 def _refusal(method: str, headers: Mapping[str, str], limits: Limits) -> tuple[int, str] | None:
-    """Return the status and the sentence for whoever may not ask; None for a program."""
-    # Without its User-Agent, no request counts as one of the SDK's, which may name any host.
+    """Return the status and the text of a refusal; None for a program that may use the route."""
+    # Without its User-Agent, no request counts as one of the SDK. Those may name any host.
     if limits.refusal({**headers, "user-agent": ""}) is not None:
         return 421, "this route answers to names of its own machine only"
     if "origin" in headers or "sec-fetch-site" in headers:
@@ -93,11 +93,11 @@ def _ask(
     add_fault: Callable[[Fault, int, Any], None],
     forget_faults: Callable[[], None],
 ) -> None:
-    """Queue the fault that a document asks for; "none" removes those that wait.
+    """Queue the fault that a document asks for; "none" removes all queued faults.
 
     Raises:
-        ValueError: It is no fault, or not one of this release.
-        TypeError: It is no object, or a field has a wrong type.
+        ValueError: The fault is unknown, or this release does not have it.
+        TypeError: The document is no object, or a field has a wrong type.
 
     """
     if not isinstance(document, dict):

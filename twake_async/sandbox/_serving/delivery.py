@@ -1,4 +1,4 @@
-"""How a response is sent: whole, in a form, cut, byte by byte, or not at all."""
+"""Sends a response: whole, in a form, cut, byte by byte, or not at all."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["deliver", "response_start"]
 
 _DRIP = 0.01
-"""Seconds between two bytes of a response that drips."""
+"""Seconds between two bytes of a response for the fault "drip"."""
 _CUTS = frozenset({"cut", "cut_chunked", "cut_reset", "cut_silent"})
 
 
@@ -99,7 +99,7 @@ def response_start(response: Response, length: int | None) -> Message:
 
 
 async def _send_half(response: Response, send: Send, *, declared: bool) -> None:
-    """Send half of the body, after the length of the whole, or in chunks without an end."""
+    """Send half of the body, after the length of the whole body, or in chunks without an end."""
     await send(response_start(response, len(response.body) if declared else None))
     half = response.body[: len(response.body) // 2]
     await send({"type": "http.response.body", "body": half, "more_body": True})

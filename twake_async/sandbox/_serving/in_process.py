@@ -1,6 +1,6 @@
-"""The application behind a transport of httpx, in the same process.
+"""An httpx transport that calls the application in the same process.
 
-This is the only room of the sandbox that imports httpx. It uses public names only.
+This is the only module of the sandbox that imports httpx. It uses public names only.
 """
 
 from __future__ import annotations

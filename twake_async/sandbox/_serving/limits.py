@@ -1,10 +1,10 @@
-"""What is refused before it is carried out: a foreign Host, a body too large or too slow.
+"""Refuses requests before they are carried out: a foreign Host, a body too large or too slow.
 
 A web page may give its own name the address 127.0.0.1 ("DNS rebinding"), and then send requests to
 the sandbox. Such a request has that name in its Host header, so only names of this machine are
 allowed. A browser says with each POST which page it comes from (Origin), and no page can leave
 that out. So a request of this SDK without an Origin comes from a program. It may use another name
-for the sandbox, as a test does that patches the resolver.
+for the sandbox, as in a test that patches the resolver.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ __all__ = [
 ]
 
 PATIENCE = 10.0
-"""Seconds for the head of a request to come in, and again for its body."""
+"""Seconds for the head of a request to arrive, and again for its body."""
 
 IDLE = 5
-"""Seconds after which a connection between two requests is closed, as by Node (recorded)."""
+"""Seconds after which an idle connection is closed, as Node does (recorded)."""
 
 _TEXT: Mapping[str, str] = {
     "content-type": "text/plain; charset=utf-8",
@@ -51,9 +51,9 @@ FOREIGN_HOST = Response(
     b"\n",
 )
 TOO_LARGE = Response(413, _TEXT, b"This sandbox does not take a body of that size.\n")
-"""Comes before authentication, as from a web server in front of Twake."""
+"""Sent before authentication, as from a web server in front of Twake."""
 NODE_TOO_LARGE = json_response(413, TOO_LARGE_FOR_NODE)
-"""The same of a Node server, which reads at most 1 MiB."""
+"""The same response from a Node server, which reads at most 1 MiB."""
 TOO_SLOW = Response(408, _TEXT, b"The rest of the request did not come.\n")
 
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^\s:\[\]@/\\?#,]+)(?::[0-9]*)?", re.IGNORECASE)
@@ -61,23 +61,23 @@ _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^\s:\[\]@/\\?#,]+)(?::[0-9]*)?", re.IGNOR
 
 @define(frozen=True, slots=True)
 class Limits:
-    """Which hosts, how large a body, and how slow."""
+    """The allowed hosts, the largest body, and the time for it."""
 
     max_body: int
     """The largest body, in bytes."""
     names: frozenset[str] | None = None
     """The foreign names that are allowed; None allows every Host, as in-process."""
     patience: float | None = None
-    """Seconds for a head or a body to come in; None in-process, where nothing is waited for."""
+    """Seconds for a head or a body to arrive; None in-process, where nothing can be late."""
     too_large: Response = TOO_LARGE
     """The response to a body that is too large."""
 
     def refusal(self, headers: Mapping[str, str]) -> Response | None:
-        """Return the response to a request that its head alone refuses; None for any other."""
+        """Return the response if the head of a request is reason to refuse it; None if not."""
         if self.names is not None and not self._allows(headers):
             return FOREIGN_HOST
         length = headers.get("content-length", "")
-        # More digits than any length needs are not turned into a number.
+        # Only as many digits as a length can need are turned into a number.
         declared = int(length[:20]) if length.isascii() and length.isdecimal() else 0
         return self.too_large if declared > self.max_body else None
 
@@ -92,10 +92,10 @@ class Limits:
 
 
 def checked_names(names: Iterable[str]) -> frozenset[str]:
-    """Return names to allow, in the form in which they are compared.
+    """Return the names to allow, in the form for comparison.
 
     Raises:
-        ValueError: One is no name of a host.
+        ValueError: A name is not that of a host.
         TypeError: A single string is given.
 
     """

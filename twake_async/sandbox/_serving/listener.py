@@ -1,6 +1,6 @@
 """The ASGI application on a loopback socket, in a daemon thread with an event loop of its own.
 
-So its user may block, be synchronous, or run any event loop.
+So the caller may block, be synchronous, or run any event loop.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ __all__ = ["Listener"]
 _HOST = "127.0.0.1"
 _BACKLOG = 1024
 _MOST = 1000
-"""How many connections are open at once; others wait in the backlog."""
+"""The most connections that are open at once; others wait in the backlog."""
 _PAUSE = 0.1
 """Seconds until the next try to accept if the process can open no more files."""
 
@@ -40,9 +40,9 @@ class Listener:
     port: int
     """The port to listen on; 0 before `start` finds a free one."""
     patience: float
-    """Seconds for the head of a request to come in."""
+    """Seconds for the head of a request to arrive."""
     idle: int
-    """Seconds after which a connection between two requests is closed."""
+    """Seconds after which an idle connection is closed."""
     connections: dict[Any, asyncio.Transport] = field(factory=dict)
     """The open connections by client address."""
     _thread: threading.Thread | None = None
@@ -52,7 +52,7 @@ class Listener:
     _stopping: bool = False
     _arriving: set[asyncio.Task[Any]] = field(factory=set)
     _resume: Callable[[], None] | None = None
-    """Accepts connections again; None while they are accepted."""
+    """Accepts connections again; None if they are accepted now."""
 
     def start(self) -> None:
         """Listen and serve; return once connections are accepted.
@@ -116,8 +116,8 @@ class Listener:
         await asyncio.gather(*self._arriving)
         for transport in list(self.connections.values()):
             transport.abort()
-        # uvicorn learns in the next turn of the loop that the connections are lost: it would log
-        # an application that ends before that.
+        # uvicorn learns in the next iteration of the loop that the connections are lost. It would
+        # log an application that ends before that.
         await asyncio.sleep(0)
         for task in list(tasks):
             task.cancel()
@@ -139,8 +139,8 @@ class Listener:
                 loop.call_later(_PAUSE, self._go_on)
             return
         connection.settimeout(0)
-        # asyncio sets it only on sockets that name their protocol. Without it the body of an
-        # answer waits 40 ms until the client acknowledges the head.
+        # asyncio sets this option only on sockets that name their protocol. Without it the body of
+        # an answer waits 40 ms until the client acknowledges the head.
         with suppress(OSError):  # the client has left already
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         task = loop.create_task(loop.connect_accepted_socket(protocol, connection))
@@ -158,7 +158,7 @@ class Listener:
         return len(self._arriving) + len(self.connections) >= _MOST
 
     def _pause(self, listening: socket.socket, protocol: Callable[[], asyncio.Protocol]) -> None:
-        """Accept no more until `_go_on`; new connections wait in the backlog."""
+        """Stop accepting until `_go_on`; new connections wait in the backlog."""
         loop = asyncio.get_running_loop()
         loop.remove_reader(listening)
         self._resume = lambda: loop.add_reader(listening, self._accept, listening, protocol)
@@ -191,7 +191,7 @@ class Listener:
 
 
 def _bound(port: int) -> socket.socket:
-    """Return a socket that holds a port, which may be shared with connections that are closing."""
+    """Return a socket bound to a port; closing connections may still use that port."""
     held = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:
         if os.name == "posix":  # as socket.create_server does it

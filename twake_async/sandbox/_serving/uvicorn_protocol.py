@@ -1,8 +1,8 @@
-"""uvicorn's HTTP/1.1 protocol for one connection, and all that is used of its inside.
+"""uvicorn's HTTP/1.1 protocol for one connection, and all uses of its undocumented names.
 
 uvicorn documents none of these names: `H11Protocol` with its arguments, the methods that
 `Connection` extends, its attributes `client`, `conn`, `cycle`, `loop` and `transport`, and
-`ServerState.tasks`. No other room uses a name of uvicorn. `tests/project/test_uvicorn.py` has a
+`ServerState.tasks`. No other module uses a name of uvicorn. `tests/project/test_uvicorn.py` has a
 test for each of them.
 """
 
@@ -27,14 +27,14 @@ def protocol_factory(
     patience: float,
     idle: int = 5,
 ) -> tuple[Callable[[], asyncio.Protocol], set[asyncio.Task[None]]]:
-    """Return what makes the protocol of a connection, and the set of the requests under way.
+    """Return the factory of the protocol of a connection, and the set of the running requests.
 
     Args:
         app: The application that answers.
         opened: Called with the transport of a new connection.
         lost: Called with the client address of a connection that has ended.
-        patience: Seconds for the head of a request to come in.
-        idle: Seconds after which a connection between two requests is closed.
+        patience: Seconds for the head of a request to arrive.
+        idle: Seconds after which an idle connection is closed.
 
     Raises:
         ImportError: uvicorn is not installed.
@@ -72,7 +72,7 @@ def _connection_class(
     from uvicorn.protocols.http.h11_impl import H11Protocol  # noqa: PLC0415
 
     class Connection(H11Protocol):
-        """uvicorn's protocol that tells of its transport, and ends a head that takes too long."""
+        """uvicorn's protocol that reports its transport, and ends a head that takes too long."""
 
         _time_limit: asyncio.TimerHandle | None = None
 

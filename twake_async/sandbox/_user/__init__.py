@@ -1,1 +1,1 @@
-"""What a person sees and does in the web application."""
+"""The view and the acts of a person in the web application."""

@@ -1,6 +1,6 @@
-"""What a person does: each act changes the world at once, and then its events are posted.
+"""The acts of a person: each changes the world at once, and then its events are posted.
 
-No lock is held while an event is on its way.
+No lock is held while an event is being posted.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class Acts:
         return await self._post(events)
 
     def _thread(self, world: World, channel: Mapping[str, Any], message_id: str) -> Any:
-        """Return the first message of the thread of a message; None for no message."""
+        """Return the first message of the thread of a message; None without a message."""
         if not message_id:
             return None
         message = self._writing.find(world, message_id)
@@ -99,11 +99,11 @@ class Acts:
         raise LookupError(f"no application has the command '/{word}', but {known}")
 
     async def edit(self, message: Any, name: str, text: str) -> list[PostedEvent]:
-        """Edit a message of one's own."""
+        """Edit a message that the user wrote."""
         return await self._change(message, name, text=text, own="edit")
 
     async def react(self, message: Any, name: str, reactions: list[str]) -> list[PostedEvent]:
-        """Replace one's reactions to a message."""
+        """Replace the user's reactions to a message."""
         return await self._change(message, name, reactions=reactions)
 
     async def pin(self, message: Any, name: str, *, pinned: bool) -> list[PostedEvent]:
@@ -111,7 +111,7 @@ class Acts:
         return await self._change(message, name, pinned=pinned)
 
     async def remove(self, message: Any, name: str) -> list[PostedEvent]:
-        """Remove a message of one's own."""
+        """Remove a message that the user wrote."""
         with self.twake.changing() as world:
             user, row = self._row(world, message, name, own="remove")
             self._writing.remove(world, self.twake.release, user, row)
@@ -200,7 +200,7 @@ class Acts:
     async def open_icon(
         self, name: str, channel_id: str | None, parent_message_id: str, application: str | None
     ) -> PostedEvent:
-        """Click on the icon of an application, where messages are written."""
+        """Click on the icon of an application beside the message input."""
         with self.twake.changing() as world:
             user = user_named(world, name)
             channel = channel_of(world, self._where(channel_id), user)
@@ -235,7 +235,7 @@ class Acts:
     # Reading
 
     def seen_by(self, name: str, channel_id: str | None) -> list[dict[str, Any]]:
-        """Return what a user sees of a channel; nothing of one that the user is not in."""
+        """Return the messages of a channel as a user sees them; none if the user is not in it."""
         with self.twake.changing() as world:
             user = user_named(world, name)
             where = self._where(channel_id)
@@ -245,7 +245,7 @@ class Acts:
             return [self.twake.plain(one) for one in seen(messages, ephemerals, user)]
 
     def window_of(self, name: str) -> Any:
-        """Return what the configuration window of a user shows; None without one."""
+        """Return the content of a user's configuration window; None if there is none."""
         with self.twake.changing() as world:
             window = world.windows.get(row_key(user_named(world, name).id))
             return None if window is None else window.form

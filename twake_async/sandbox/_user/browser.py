@@ -39,9 +39,9 @@ class Browser:
 
         Args:
             app: The application.
-            text: What stands after the name of the command.
+            text: The text after the name of the command.
             channel: The channel.
-            thread: The message that began the thread; None for none.
+            thread: The message that began the thread; None outside a thread.
 
         """
         within = {"thread" if self.is_node else "parent_message": thread}
@@ -74,7 +74,7 @@ class Browser:
         return self.event(app, "interactive_configuration_action", action_id, data)
 
     def configuration(self, app: App, place: str, channel: Mapping[str, Any]) -> Outgoing:
-        """Return the event of the wish to configure an application, in a channel or a workspace."""
+        """Return the event that asks to configure an application, in a channel or a workspace."""
         data = {"channel": self._channel(channel)} if place == "channel" else {}
         return self.event(app, "configuration", place, data)
 
@@ -82,14 +82,14 @@ class Browser:
         return node.browser_channel(channel) if self.is_node else v1.browser_channel(channel)
 
     def event(self, app: App, kind: str, name: str, data: Mapping[str, Any]) -> Outgoing:
-        """Return an event as the web application sends it: who it is comes with it."""
+        """Return an event as the web application sends it: with the identity of the user."""
         if self.is_node:
             who = {"id": self.user.id, "username": self.user.name}
             return self.any_event(app, kind, name, {"user": who, **data})
         return self.any_event(app, kind, name, {**data, "connection_id": self.user.connection_id})
 
     def any_event(self, app: App, kind: str, name: str, data: Mapping[str, Any]) -> Outgoing:
-        """Return an event with data of which only the user's identity is added by the server."""
+        """Return an event with any data; the server adds only the identity of the user."""
         group = self.workspace["group"]
         if self.is_node:
             return node.browser_event(

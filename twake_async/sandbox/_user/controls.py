@@ -23,7 +23,7 @@ _WITH_CHILDREN = frozenset(
         *("_", "__", "~~", "*", "**", ">", ">>>"),
     }
 )
-"""What shows its content; of all other nodes, the client shows no button inside."""
+"""The nodes that show their content; the client shows no button inside any other node."""
 
 
 @define(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Control:
     kind: Literal["button", "input", "select"]
     action_id: str | None
     name: str | None
-    """What its value is called in a form."""
+    """The name of its value in a form."""
     context: Any
     options: tuple[str, ...] = ()
     """The values of a select."""
@@ -75,12 +75,12 @@ def chosen(found: list[Control], action_id: str, who: str) -> Control:
     """Return the control with that action.
 
     Args:
-        found: What the person sees.
+        found: The controls that the person sees.
         action_id: The action.
         who: The name of the person.
 
     Raises:
-        LookupError: The person sees none.
+        LookupError: The person sees no such control.
 
     """
     for control in found:
@@ -94,8 +94,8 @@ def filled(found: list[Control], control: Control, form: Mapping[str, Any], who:
     """Return the form that a click on a control sends: what the person wrote and chose.
 
     Raises:
-        LookupError: The person sees no such input, or no such option in a select; or chooses
-            nothing in the select that it uses.
+        LookupError: The person sees no such input, or no such option in a select; or the
+            person chooses nothing in the select.
 
     """
     fields = {one.name: one for one in found if one.name}

@@ -1,4 +1,4 @@
-"""Who acts, and where: users by name, channels, and who is in them."""
+"""Finds users by name, channels, and the members of channels."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["channel_of", "is_in", "names", "user_named"]
 
 
 def names(words: list[str]) -> str:
-    """Return words for a message: quoted, in order, without repetition."""
+    """Return names for an error message: quoted, in order, without repetition."""
     return ", ".join(repr(one) for one in sorted(set(words))) or "nothing"
 
 
@@ -22,7 +22,7 @@ def user_named(world: World, name: str) -> User:
     """Return the user with that username or id.
 
     Raises:
-        LookupError: There is none.
+        LookupError: There is no such user.
 
     """
     found = world.user(name) or next((u for u in world.users.values() if u.name == name), None)
@@ -48,5 +48,5 @@ def channel_of(world: World, channel_id: str, user: User) -> Mapping[str, Any]:
 
 
 def is_in(world: World, channel_id: str, user: User) -> bool:
-    """Return whether a user is in a channel; everybody is in one whose members are not named."""
+    """Return whether a user is in a channel; every user is in a channel without named members."""
     return world.is_member(channel_id, user.id) or not world.members_of(channel_id)

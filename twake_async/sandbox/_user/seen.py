@@ -1,4 +1,4 @@
-"""What one person sees of a channel: messages, and what only that person is shown."""
+"""The view of one person on a channel: messages, and content for that person only."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _INSIDE = ("content", "prepared", "formatted")
 def seen(
     messages: Iterable[dict[str, Any]], ephemerals: Iterable[dict[str, Any]], user: User
 ) -> list[dict[str, Any]]:
-    """Return what a user sees of a channel, oldest first.
+    """Return the messages that a user sees in a channel, oldest first.
 
     Args:
         messages: Its messages.
@@ -37,12 +37,12 @@ def seen(
 
 
 def _time(message: Mapping[str, Any]) -> tuple[int, int]:
-    """Return when a message came: the second, and the time in its id."""
+    """Return the time of a message: the second, and the time in its id."""
     return int(message["creation_date"]), moment(str(message["id"]))
 
 
 def is_for(ephemeral: Mapping[str, Any], user: User) -> bool:
-    """Return whether an ephemeral message is shown to a user: without recipients, to everybody."""
+    """Return whether a user sees an ephemeral message; every user sees one without recipients."""
     recipients = ephemeral.get("ephemeral_message_recipients")
     if isinstance(recipients, dict):
         recipients = list(recipients.values())
@@ -52,7 +52,7 @@ def is_for(ephemeral: Mapping[str, Any], user: User) -> bool:
 
 
 def as_seen(message: dict[str, Any], user: User) -> dict[str, Any]:
-    """Return a message with what only that user sees in it put in place.
+    """Return a message with the content that only that user sees.
 
     Source: `Messages.js` lines 406-459.
     """
@@ -65,7 +65,7 @@ def as_seen(message: dict[str, Any], user: User) -> dict[str, Any]:
 
 
 def _put(node: Any, own: Mapping[str, Any]) -> Any:
-    """Return a content with the replacements of keyed nodes; in these no key is looked for."""
+    """Return a content with its keyed nodes replaced; keys inside a replacement are ignored."""
     if isinstance(node, list):
         return [_put(one, own) for one in node]
     if not isinstance(node, dict):

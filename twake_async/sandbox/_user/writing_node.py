@@ -1,6 +1,6 @@
-"""What a person writes and changes on a Node server, and how its browser holds a message.
+"""Writes and changes a person's messages on a Node server, and returns their browser form.
 
-Each goes through the same code of the server as a request of an application.
+Each act runs the same code of the server as a request of an application.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def write(
     text: str,
     thread_id: str,
 ) -> None:
-    """Store a text of a user: open a thread with it, or reply in one."""
+    """Store a text of a user: open a thread with it, or reply in a thread."""
     path = [channel["group_id"]]
     if thread_id:
         body: Any = {"resource": {"text": text}}

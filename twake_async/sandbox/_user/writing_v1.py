@@ -1,4 +1,4 @@
-"""What a person writes and changes on a v1 server, and how its browser holds a message."""
+"""Writes and changes a person's messages on a v1 server, and returns their browser form."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def change(
 
 
 def remove(world: World, release: str, user: User, message: Message) -> None:
-    """Remove a message; one with replies stays."""
+    """Remove a message; a message with replies stays."""
     del release, user
     given = {"channel_id": message.channel_id, "id": message.id}
     messages_2020.remove(world, {**given, "parent_message_id": message.parent_message_id})

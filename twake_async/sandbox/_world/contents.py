@@ -1,4 +1,4 @@
-"""The contents of files: in a temporary folder, which goes with the world."""
+"""The contents of files, in a temporary folder that is removed with the world."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ __all__ = ["Contents"]
 
 @define(slots=True, eq=False)
 class Contents:
-    """Bytes by key, up to a sum of bytes; the folder is made with the first one."""
+    """Contents by key, up to a total size; the first content creates the folder."""
 
     max_bytes: int = 268_435_456
     _sizes: dict[str, int] = field(factory=dict, init=False)
     _folder: Path | None = field(default=None, init=False)
 
     def put(self, key: str, content: bytes) -> None:
-        """Keep bytes; past the sum, drop the oldest, but never the newest."""
+        """Keep a content; past the total size, drop the oldest, but never the newest."""
         if self._folder is None:
             self._folder = Path(tempfile.mkdtemp(prefix="twake-async-sandbox-"))
             weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
@@ -31,7 +31,7 @@ class Contents:
             self.drop(next(iter(self._sizes)))
 
     def get(self, key: str) -> bytes:
-        """Return the bytes of a key; none for one that is not kept."""
+        """Return the bytes of a key; empty if they are not kept."""
         if key not in self._sizes or self._folder is None:
             return b""
         return (self._folder / key).read_bytes()

@@ -23,7 +23,7 @@ class Version:
     name: str
     added: int
     size: int | None
-    """The bytes; None where the server fetched nothing."""
+    """The size in bytes; None if the server fetched nothing."""
     identifier: str
 
 
@@ -36,7 +36,7 @@ class Element:
     workspace_id: str
     parent_id: str
     is_directory: Any
-    """As it was given, until the element is read again."""
+    """The given value, until the element is read again."""
     added: int
     modified: int
     name: str = ""
@@ -50,13 +50,13 @@ class Element:
 
     @property
     def size(self) -> int:
-        """The bytes of the last version."""
+        """The size of the last version in bytes."""
         return (self.versions[-1].size or 0) if self.versions else 0
 
 
 @define(slots=True)
 class Drive:
-    """All elements; past `max_elements`, the oldest file goes."""
+    """All elements; past `max_elements`, the oldest file is removed."""
 
     elements: dict[str, Element] = field(factory=dict)
     roots: dict[tuple[str, str], str] = field(factory=dict)
@@ -64,7 +64,7 @@ class Drive:
     contents: Contents = field(factory=Contents)
     max_elements: int = 1_000
     published: dict[str, bytes] = field(factory=dict)
-    """What stands at the addresses that a `file_url` may name: a sandbox asks nobody."""
+    """The contents of the addresses that a `file_url` may name; a sandbox fetches nothing."""
 
     def element(self, element_id: Any) -> Element | None:
         """Return the element with that id."""
@@ -89,15 +89,15 @@ class Drive:
         self.elements.pop(row_key(element.id), None)
 
     def children(self, element: Element) -> Iterator[Element]:
-        """Return what is in a folder, oldest first."""
+        """Return the elements in a folder, oldest first."""
         return (one for one in self.elements.values() if one.parent_id == element.id)
 
     def size_of(self, element: Element) -> int:
-        """Return the bytes of a file, or of all that is in a folder."""
+        """Return the size in bytes of a file, or of all elements in a folder."""
         return element.size + sum(self.size_of(one) for one in self.children(element))
 
     def path_of(self, element: Element) -> list[Element]:
-        """Return the folders that lead to an element, and itself."""
+        """Return the folders that lead to an element, and the element."""
         path = [element]
         while (above := self.element(path[0].parent_id)) is not None and above not in path:
             path.insert(0, above)
@@ -108,7 +108,7 @@ class Drive:
         return element.id in self.roots.values()
 
     def free_name(self, name: str, parent_id: str, but: Element) -> str:
-        """Return a name that no other element in a folder has: one that is taken is numbered."""
+        """Return a name that no other element in a folder has; add a number to a name in use."""
         taken = {
             one.name for one in self.elements.values() if one.parent_id == parent_id and one != but
         }

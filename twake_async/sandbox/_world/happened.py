@@ -1,4 +1,4 @@
-"""What happened to a message, as the server tells it to applications. No I/O."""
+"""A change of a message, as the server tells it to applications. No I/O."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Happened:
     application_id: str | None
     """The application that wrote the message; None for a user."""
     message: Mapping[str, Any] = field(repr=False)
-    """The message as the server shows it then."""
+    """The message as the server shows it after the change."""
     thread: Mapping[str, Any] = field(factory=dict, repr=False)
     """The thread, on the Node server."""
     is_new: bool = True

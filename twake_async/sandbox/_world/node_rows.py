@@ -1,4 +1,4 @@
-"""The rows of the Node server: threads, their messages, and where a channel shows them."""
+"""The rows of the Node server: threads, their messages, and the places that show them."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from attrs import define, field
 __all__ = ["NodeMessage", "Place", "Thread"]
 
 Place = tuple[str, str, str]
-"""A company, a workspace and a channel: what the view of a channel is stored under."""
+"""A company, a workspace and a channel: the key of the view of a channel."""
 
 
 @define(slots=True)
 class Thread:
-    """A thread: who takes part in it, and how many messages were counted."""
+    """A thread: its participants, and the number of counted messages."""
 
     id: str
     created_by: str
     created_at: int
-    """Unix milliseconds, as all times of these rows."""
+    """Unix milliseconds, like all times of these rows."""
     updated_at: int
     last_activity: int
     participants: list[dict[str, Any]]
     answers: int = 0
     message_ids: list[str] = field(factory=list)
-    """The stored messages of the thread, oldest first; no column of the real row."""
+    """The stored messages of the thread, oldest first; the real row has no such column."""
 
     def as_row(self) -> dict[str, Any]:
         """Return the columns in the order in which the server writes them."""
@@ -51,7 +51,7 @@ class Thread:
         )
 
     def places(self) -> list[Place]:
-        """Return where the thread is shown."""
+        """Return the places that show the thread."""
         return [
             (str(one.get("company_id", "")), str(one.get("workspace_id", "")), str(one.get("id")))
             for one in self.channels()

@@ -19,7 +19,7 @@ __all__ = ["NodeStore", "Unwritten", "moment"]
 
 
 def moment(message_id: str) -> int:
-    """Return the time in an id, by which ids sort; 0 for what is no UUID."""
+    """Return the time in an id, by which ids sort; 0 if the id is no UUID."""
     try:
         return uuid.UUID(message_id).time
     except ValueError:
@@ -28,7 +28,7 @@ def moment(message_id: str) -> int:
 
 @define(frozen=True, slots=True)
 class Unwritten:
-    """What a failed write left to be written with the next request."""
+    """The changes of a failed write, which the next request writes."""
 
     thread: Thread
     changed: Mapping[str, NodeMessage]
@@ -37,18 +37,18 @@ class Unwritten:
 
 @define(slots=True)
 class NodeStore:
-    """Threads, messages, and the views of channels; of the messages, the last `max_messages`."""
+    """Threads, the last `max_messages` messages, and the views of channels."""
 
     max_messages: int = 10_000
     threads: dict[str, Thread] = field(factory=dict)
     messages: dict[str, NodeMessage] = field(factory=dict)
     views: dict[Place, dict[str, str]] = field(factory=dict)
-    """For each place the threads that it shows, by last activity, with their last message."""
+    """The threads that each place shows, by last activity, with their last message."""
 
     unwritten: list[Unwritten] = field(factory=list)
 
     def write(self) -> None:
-        """Store what failed writes left."""
+        """Store the changes of failed writes."""
         waiting, self.unwritten = self.unwritten, []
         for one in waiting:
             for message_id, message in one.changed.items():
@@ -129,7 +129,7 @@ class NodeStore:
         return found[::-1] if newest else found
 
     def in_channel(self, channel_id: str) -> Iterator[NodeMessage]:
-        """Return the messages that name a channel, oldest first, whether it shows them or not."""
+        """Return all messages that name a channel, oldest first, even those not shown in it."""
         wanted = row_key(channel_id)
         for message in self.messages.values():
             if row_key(str((message.cache or {}).get("channel_id", ""))) == wanted:
@@ -146,7 +146,7 @@ class NodeStore:
 def _from(
     entries: Iterable[tuple[str, str]], token: str | None, *, newest: bool
 ) -> Iterator[tuple[str, str]]:
-    """Return the entries from a message on, which is among them."""
+    """Return the entries from a message on, including that message."""
     bound = None if token is None else moment(token)
     for thread_id, message_id in entries:
         at = moment(message_id) if bound is not None else 0

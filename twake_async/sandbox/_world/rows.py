@@ -1,4 +1,4 @@
-"""The rows of the database: users, applications, what companies permit them, and messages."""
+"""The rows of the database: users, applications, their permissions, and messages."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class App:
 
 @define(frozen=True, slots=True)
 class GroupApp:
-    """What one company permits one application."""
+    """The permissions of one application in one company."""
 
     app_id: str
     group_id: str
@@ -79,7 +79,7 @@ class GroupApp:
 class Message:
     """A message as its row in the database.
 
-    `reacted` is the reaction of each user; `node` has the fields of the server of 2021 alone.
+    `reacted` is the reaction of each user; `node` has the fields that only the server of 2021 has.
     """
 
     id: Any

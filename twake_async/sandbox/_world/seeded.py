@@ -100,7 +100,7 @@ def _add_messages(world: World, seed: Mapping[str, Any]) -> None:
 def user_message(
     world: World, content: Any, channel_id: str, user_id: str | None, parent_id: str
 ) -> Message:
-    """Return a new message of a user, which is not stored yet."""
+    """Return a new message of a user, without storing it."""
     return Message(
         id=world.new_id(),
         front_id=world.new_front_id(),

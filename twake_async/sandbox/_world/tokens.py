@@ -1,4 +1,4 @@
-"""The tokens of logins: signed, with a time at which they expire. None of them is kept."""
+"""The tokens of logins: signed, with an expiry time. No token is stored."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _HEADER = base64.urlsafe_b64encode(b'{"alg":"HS256","typ":"JWT"}').rstrip(b"=")
 
 @define(frozen=True, slots=True)
 class Bearer:
-    """Who sends a request: an application or a user."""
+    """The sender of a request: an application or a user."""
 
     id: str
     is_application: bool
@@ -30,21 +30,21 @@ class Tokens:
     """Issues and reads tokens."""
 
     lifetime: int = 3600
-    """Seconds for which an access token is good."""
+    """Seconds for which an access token is valid."""
     _key: bytes = field(factory=lambda: secrets.token_bytes(32), repr=False)
     _issued: int = 0
     _expired: int = 0
-    """The access tokens up to this number have expired, whatever the time."""
+    """The access tokens up to this number have expired, regardless of the time."""
 
     def expire(self) -> None:
-        """Let all access tokens that were issued so far expire; refresh tokens stay good."""
+        """Let all access tokens that were issued so far expire; refresh tokens stay valid."""
         self._expired = self._issued
 
     def issue(self, bearer: Bearer, now: int) -> dict[str, Any]:
-        """Return a new pair of tokens, as a login answers it.
+        """Return a new pair of tokens, as in the answer to a login.
 
         Args:
-            bearer: Whose tokens they are.
+            bearer: The owner of the tokens.
             now: The time in Unix seconds.
 
         """
@@ -60,7 +60,7 @@ class Tokens:
         }
 
     def read(self, token: str, now: int) -> Bearer | None:
-        """Return whose token it is; None if it is not of this server, or has expired."""
+        """Return the owner of a token; None if it is not of this server, or has expired."""
         signed, _, signature = token.rpartition(".")
         if not hmac.compare_digest(self._signature(signed.encode()), signature.encode()):
             return None

@@ -1,4 +1,4 @@
-"""A message as v1 has it, and the same one as the Node server has it."""
+"""Converts messages between the form of v1 and the form of the Node server."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _FROM_AN_APPLICATION = 1
 
 
 def as_v1(message: NodeMessage, replies: int) -> Message:
-    """Return a message of the Node server as v1 has it.
+    """Return a message of the Node server in the form of v1.
 
     Args:
         message: The row of the Node server.
-        replies: How many replies its thread has, if it is the first of it.
+        replies: How many replies the thread has, if the message is its first one.
 
     """
     context, place = message.context, message.cache or {}
@@ -52,8 +52,8 @@ def as_v1(message: NodeMessage, replies: int) -> Message:
 def shown_on_node(world: World, message: NodeMessage) -> dict[str, Any]:
     """Return a message of the Node server as `Sandbox.messages` shows it.
 
-    That is as v1 has it. The `front_id` is not in the hidden data as well, and `workspace_id` and
-    `override` are there besides.
+    That is the form of v1, but without the `front_id` in the hidden data, and with `workspace_id`
+    and `override` in addition.
     """
     thread = world.node.thread(message.thread_id)
     replies = 0 if thread is None else len(thread.message_ids) - 1
@@ -81,7 +81,7 @@ def _content(message: NodeMessage) -> dict[str, Any]:
 
 
 def store_on_node(world: World, message: Message) -> None:
-    """Store a message of v1 as the Node server has it, in place of one with the same id."""
+    """Store a message of v1 in the form of the Node server; it replaces one with the same id."""
     store, key = world.node, row_key(message.id)
     channel = world.channel(message.channel_id) or {}
     row = node_row(message, channel)
@@ -100,7 +100,7 @@ def store_on_node(world: World, message: Message) -> None:
 
 
 def node_row(message: Message, channel: Mapping[str, Any]) -> NodeMessage:
-    """Return a message of v1 as the Node server has it.
+    """Return a message of v1 in the form of the Node server.
 
     Args:
         message: The message.

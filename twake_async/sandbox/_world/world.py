@@ -1,6 +1,6 @@
-"""What exists: rows that are found, added and removed. No I/O.
+"""The world: finds, adds and removes rows. No I/O.
 
-The clock and the ids come in from outside, so that a test can set them.
+The clock and the ids come from outside, so that a test can set them.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ __all__ = ["IdError", "World"]
 
 
 class IdError(Exception):
-    """A list or an object stands where an id is needed: the database of the server fails on it."""
+    """The value for an id is a list or an object, on which the database of the server fails."""
 
 
 def _check_id(identifier: Any) -> None:
-    """Raise `IdError` for a list or an object: PHP 8 fails on it, whatever is in it."""
+    """Raise `IdError` for a list or an object: PHP 8 fails on every such value."""
     if isinstance(identifier, list | dict):
         raise IdError("Unsupported operand types: string + int")
 
@@ -44,7 +44,7 @@ def _new_ids() -> Callable[[], str]:
 
 @define(slots=True)
 class World:
-    """All rows; of the messages, the last `max_messages`."""
+    """All rows, with the last `max_messages` messages."""
 
     groups: dict[str, str] = field(factory=dict)
     channels: dict[str, Mapping[str, Any]] = field(factory=dict)
@@ -65,18 +65,18 @@ class World:
     logins: int = 0
     """How many logins were answered with a token."""
     resources: set[tuple[str, str]] = field(factory=set)
-    """Which application was added to which channel, where a seed says it."""
+    """Pairs of an application and a channel to which a seed adds it."""
     workspace_users: set[tuple[str, str]] = field(factory=set)
-    """Who is a member of which workspace."""
+    """Pairs of a workspace and a member."""
     page_tokens: dict[str, Mapping[str, str]] = field(factory=dict)
-    """The tokens of pages that were opened, and whom and where for."""
+    """The tokens of opened pages, each with its user and its place."""
     windows: dict[str, Window] = field(factory=dict)
     """The configuration window of each user, by the key of the user."""
     happened: list[Happened] = field(factory=list)
-    """What the server still has to tell applications."""
+    """The changes that the server has not yet told to applications."""
     clock: Callable[[], float] = time.time
     begun: float = field(factory=time.time)
-    """When it began, in Unix seconds."""
+    """When the world began, in Unix seconds."""
     new_id: Callable[[], str] = field(factory=_new_ids)
 
     def __attrs_post_init__(self) -> None:
@@ -104,7 +104,7 @@ class World:
         return self.apps.get(row_key(app_id))
 
     def group_app(self, app_id: str, group_id: Any) -> GroupApp | None:
-        """Return what a company permits an application; None if it has not installed it."""
+        """Return the permissions of an application in a company; None if it is not installed."""
         _check_id(group_id)
         for entry in self.group_apps:
             if same_id(entry.app_id, app_id) and same_id(entry.group_id, group_id):
@@ -145,8 +145,9 @@ class World:
     def hears(self, app_id: str, channel: Mapping[str, Any]) -> bool:
         """Return whether an application is told of the messages of a channel.
 
-        No application is told of a channel without a workspace. One whose resources the seed does
-        not name is told of all others of the companies that installed it.
+        No application is told of a channel without a workspace. If the seed names no
+        resources of an application, it is told of all other channels of the companies that
+        installed it.
         """
         if not channel.get("workspace_id") or channel.get("direct"):
             return False
@@ -167,12 +168,12 @@ class World:
         self.messages.pop(row_key(message.id), None)
 
     def show(self, shown: dict[str, Any], key: str | None = None) -> None:
-        """Keep an ephemeral message as it was shown, in place of one with the same key or id."""
+        """Keep an ephemeral message as shown; it replaces one with the same key or id."""
         self.ephemerals[str(shown["id"]) if key is None else key] = shown
         _trim(self.ephemerals, self.max_messages)
 
     def open_window(self, user_id: Any, connection_id: Any, window: Window) -> None:
-        """Show a configuration window in place of the one before, if the connection is the user's.
+        """Show a configuration window, in place of the last one, if the user has that connection.
 
         Source: the web application shows only what names its own connection.
         """
@@ -186,7 +187,7 @@ class World:
             self.windows.pop(row_key(user_id), None)
 
     def hide(self, key: str) -> None:
-        """Remove an ephemeral message from what was shown."""
+        """Remove an ephemeral message from the shown ones."""
         self.ephemerals.pop(key, None)
 
 

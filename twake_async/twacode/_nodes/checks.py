@@ -79,7 +79,7 @@ def is_key(owner: object, field: Attribute[Any], value: str | None) -> None:
     if value in OBJECT_MEMBERS:
         refuse(owner, field.name, f"the client takes {value!r} for a member of every object")
     if value.isdecimal():
-        # As a list, the client takes every other key that lists have, such as "map", for one of it.
+        # In a list, the client finds keys that every list has, such as "map", by mistake.
         refuse(owner, field.name, "the server turns a map with numbers for keys into a list")
     if getattr(owner, "children", None) == ("",):
         refuse(owner, field.name, "the client does not look at the key of empty text: leave it out")

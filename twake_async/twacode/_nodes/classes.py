@@ -1,6 +1,6 @@
 """The class of each node type.
 
-A new node type is a class in one of the rooms of this folder, and a name in this list.
+A new node type is a class in one of the modules of this folder, and a name in this list.
 """
 
 from __future__ import annotations

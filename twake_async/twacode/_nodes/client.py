@@ -1,4 +1,4 @@
-"""Which node types the web client knows, and what it makes of a JSON object.
+"""The node types that the web client knows, and how it finds the type of a JSON object.
 
 The tables are those of `PseudoMarkdownDictionary.js` and `pseudoMarkdownCompiler.js`.
 """
@@ -26,7 +26,7 @@ MARKERS: Final = {
     ">>>": "mquote",
     ">": "quote",
 }
-"""What the client's markdown compiler writes as `start`, and the node type that it stands for."""
+"""The `start` that the client's markdown compiler writes, and the node type that it means."""
 
 _OTHER_TYPES: Final = (
     *("text", "text_block_parent", "nop", "url", "email", "system", "file", "image", "icon"),
@@ -42,7 +42,7 @@ OBJECT_MEMBERS: Final = frozenset(
         *("toLocaleString", "toString", "valueOf"),
     )
 )
-"""What every JavaScript object has: the client takes a `key` or a `type` of that name for known."""
+"""Members of every JavaScript object: the client thinks that it knows such a `key` or `type`."""
 
 
 def type_of(raw: Mapping[str, Any]) -> str | None:

@@ -49,7 +49,7 @@ class Url(Node, type_name="url"):
     """The address. The client adds `https://` if it has no protocol."""
 
     children: tuple[Child, ...] = attrs.field(validator=are_children)
-    """The text and nodes to click on; none shows the address itself."""
+    """The text and nodes to click on. Without any, the node shows the address."""
 
     button: bool = attrs.field(default=False, validator=is_flag)
     """Whether to show the children as a button that opens the link."""

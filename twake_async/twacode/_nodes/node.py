@@ -19,7 +19,7 @@ _PACKAGE: Final = __name__.rpartition(".")[0]
 
 
 class Space(enum.IntEnum):
-    """What separates two pieces of text if nothing separates them yet."""
+    """A separator between two pieces of text, if there is none yet."""
 
     WORD = 1
     LINE = 2
@@ -39,10 +39,10 @@ class Node(abc.ABC):
     """The `type` of the node in JSON."""
 
     _html_of: ClassVar[Callable[[Node], str]]
-    """Returns a node as HTML; set by `_html.py`, which stands above and knows its JSON."""
+    """Returns a node as HTML; set by `_html.py`, which imports this module."""
 
     if TYPE_CHECKING:
-        # Type checkers demand the keyword, so that they refuse a subclass of a user's, too.
+        # Type checkers demand the keyword, so they refuse a subclass of a user, too.
         def __init_subclass__(cls, *, type_name: str | None) -> None: ...
     else:
 
@@ -96,7 +96,7 @@ class Marker:
     """How the client's markdown compiler wrote a node.
 
     `decode` sets it, so that the node encodes to the same JSON. A node that is made by hand needs
-    none: it is sent with its type.
+    no marker: it is sent with its type.
 
     """
 
@@ -175,7 +175,7 @@ class Parent(Node, type_name=None):
     """A node that shows its children."""
 
     children: tuple[Child, ...] = attrs.field(validator=are_children)
-    """The text and nodes to show; none shows nothing."""
+    """The text and nodes to show. Without any, the node shows nothing."""
 
     key: str | None = attrs.field(default=None, validator=is_key)
     """The name that `UserSpecific` calls this node by, to show one reader other children."""

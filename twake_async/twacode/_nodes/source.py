@@ -15,7 +15,7 @@ _SPREAD: Final = frozenset(("children", "items", "values"))
 
 
 class _Code(str):
-    """Text that stands as it is; a plain string is a value."""
+    """Text of the expression, written unchanged; a plain string is a value."""
 
     __slots__ = ()
 

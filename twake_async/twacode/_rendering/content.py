@@ -14,7 +14,7 @@ from .nodes import DRAWINGS
 from .view import View, as_seen, own_content
 
 _DEEPEST: Final = 100
-"""How many lists and nodes may stand in each other; what is deeper is left out, and said so."""
+"""How deep lists and nodes may be nested; a note replaces deeper content."""
 
 ERROR: Final = "An error occured while showing this message."
 """What the client shows in place of a message that its code cannot show."""
@@ -38,8 +38,8 @@ def shown(content: Any, *, reader_id: str | None = None, specific: Any = None) -
         specific: The `user_specific_content` of the message.
 
     Returns:
-        Text and elements. Node types that the client does not know are left out. Where the client
-        shows an error, so does this.
+        Text and elements. Node types that the client does not know are left out. If the client
+        shows an error, the result is that error.
 
     """
     seen = as_seen(content, own_content(specific, reader_id))
@@ -64,7 +64,7 @@ def _show(value: Any, view: View) -> tuple[Piece, ...]:
 
 
 def _show_item(item: Any, view: View) -> tuple[Piece, ...]:
-    """Return what is seen of an item of a list; an object there is a node, or is left out."""
+    """Return what a reader sees of an item of a list; an object that is not a node is left out."""
     if not isinstance(item, Mapping):
         return _show(item, view) if isinstance(item, str | list) else ()
     name = type_of(item)

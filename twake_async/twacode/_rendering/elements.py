@@ -63,7 +63,7 @@ class Element:
     """The tag."""
 
     attributes: Mapping[str, str] = attrs.field(validator=_are_attributes)
-    """The attributes; `""` for one that is only there, such as `selected`."""
+    """The attributes; `""` for one without a value, such as `selected`."""
 
     children: tuple[Piece, ...] = ()
     """What is inside."""
@@ -74,7 +74,7 @@ def element(tag: str, look: str = "", *children: Piece, **attributes: str | None
 
     Args:
         tag: The tag.
-        look: Its classes, without the `tw-` before each of them.
+        look: Its classes, without their prefix `tw-`.
         children: What is inside.
         attributes: The other attributes, with `_` for `-`; None leaves one out.
 

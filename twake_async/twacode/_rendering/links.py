@@ -1,4 +1,4 @@
-"""Addresses: what the client makes of them, and which of them a page may have."""
+"""Addresses: how the client changes them, and which of them a page may have."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ def is_safe(address: str) -> bool:
 
 
 def is_picture(address: str) -> bool:
-    """Return whether an address is a picture by itself: then nothing is loaded from anywhere."""
+    """Return whether an address contains the whole picture, so that nothing is loaded."""
     return _PICTURE.fullmatch(address) is not None
 
 
 def client_link(address: str, *, reader_id: str | None = None) -> str | None:
-    """Return where a link of the client leads; None if that is nowhere, or nowhere safe.
+    """Return the target of a link in the client; None if there is none, or it is not safe.
 
-    The client links to `http://` where the address contains that, and else to `https://`.
+    The client links to `http://` if the address contains that, and else to `https://`.
 
     Args:
         address: The address as it was sent.

@@ -13,9 +13,9 @@ import attrs
 
 _BLOCK: Final = "```"
 _LONGEST: Final = 100_000
-"""How many characters are compiled; a longer text stays text."""
+"""The most characters that are compiled; a longer text stays text."""
 _DEEPEST: Final = 20
-"""How deep one marker may stand in another; what is deeper stays text."""
+"""How deep markers may be nested; deeper markers stay text."""
 
 _WORD = re.compile(r"\w")
 _LINE = r"[^\n]*?"
@@ -24,11 +24,11 @@ _TITLE = r"[^\]\n]{0,300}\]\([^\n]{0,2000}?"
 
 @attrs.frozen
 class _Rule:
-    """What stands between a marker and its end."""
+    """The rule for the text between a marker and its end."""
 
     content: str
     end: str = ""
-    """What ends it; `""` ends it with its content."""
+    """The text that ends it; `""` if it ends after its content."""
     is_text: bool = False
     """Whether its content is not compiled."""
     bounds: bool = False
@@ -39,12 +39,12 @@ class _Rule:
     )
 
     def compiled(self) -> re.Pattern[str]:
-        """Return what finds the content and the end; no backslash stands before the end."""
+        """Return a pattern for the content and the end, without a backslash before the end."""
         end = rf"(?<!\\){re.escape(self.end)}" if self.end else ""
         return re.compile(f"({self.content}){end}")
 
 
-#: By marker, the longer one first where one begins another.
+#: The rule of each marker. A marker comes before any shorter one that it begins with.
 _RULES: Final = {
     "\n": _Rule("", is_text=True),
     ">>>": _Rule(r"(?s:.*)", starts_line=True),
@@ -71,7 +71,7 @@ _LINK = re.compile(
 
 
 def compiled(text: str) -> list[Any]:
-    """Return what the client makes of markdown: the `prepared` content."""
+    """Return the `prepared` content that the client makes from markdown."""
     if len(text) > _LONGEST:
         return [text]
     prepared: list[Any] = []
@@ -84,7 +84,7 @@ def compiled(text: str) -> list[Any]:
 
 
 def _with_links(text: str) -> list[Any]:
-    """Return the links of a text as nodes, and what is compiled of the text between them."""
+    """Return the links of a text as nodes, and the text between them compiled."""
     parts: list[Any] = []
     end = 0
     for link in _LINK.finditer(text):
@@ -107,7 +107,7 @@ def _part(text: str) -> Any:
 class _Part:
     """A part of a text, compiled from its begin to its end.
 
-    Its work grows with its length, not with the square of it: a marker that has no end before the
+    The work grows with the length, not with its square: a marker that has no end before the
     end of its line is not tried again on that line.
     """
 
@@ -116,7 +116,7 @@ class _Part:
     end: int
     depth: int
     _open: dict[str, int] = attrs.field(factory=dict)
-    """By marker, up to where it was found to have no end."""
+    """For each marker: the position up to which it has no end."""
 
     def compiled(self) -> list[Any]:
         """Return the text and the nodes: up to the first marker, that marker, and so on."""
@@ -139,7 +139,7 @@ class _Part:
         return nodes
 
     def _first(self) -> tuple[str, int] | None:
-        """Return the first marker that may begin something, and where it stands."""
+        """Return the first marker that may begin a node, and its position."""
         for match in _MARKER.finditer(self.text, self.begin, self.end):
             at, rule = match.start(), _RULES[match[0]]
             before = self.text[at - 1] if at > self.begin else ""

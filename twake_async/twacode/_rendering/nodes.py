@@ -1,7 +1,7 @@
 """How the client shows each node type, as elements.
 
-Source: `PseudoMarkdownDictionary.js` (TWACODE.md). A picture or an icon of another place is shown
-as its address: nothing that somebody sent makes a reader's browser load anything.
+Source: `PseudoMarkdownDictionary.js` (TWACODE.md). A picture or an icon from another server
+is shown as its address: no message makes a reader's browser load anything.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Drawing: TypeAlias = Callable[[Node, Show, View], Pieces]
 
 
 def _text(value: Any) -> str:
-    """Return an attribute as text; what is no text or number shows nothing."""
+    """Return an attribute as text; `""` for anything but text and numbers."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return ""
     return str(value)
@@ -84,7 +84,7 @@ def _emoji(node: Node, show: Show, view: View) -> Pieces:
 
 
 def _linked(address: str | None, label: Pieces, view: View, look: str = "") -> Pieces:
-    """Return a link; what leads nowhere, or stands in another link, looks like one."""
+    """Return a link; without an address, or inside another link, only text that looks like one."""
     if view.is_inside:
         return (element("span", look or "link", *label),)
     if address is None:
@@ -122,7 +122,7 @@ def _email(node: Node, show: Show, view: View) -> Pieces:
 
 
 def _elsewhere(kind: str, address: str, view: View) -> Pieces:
-    """Return what stands for a picture of another place: its kind, and a link to it."""
+    """Return the kind of a picture from another server, and a link to the picture."""
     is_web = address.startswith(("http://", "https://"))
     link = client_link(address) if is_web else None
     where = (urlsplit(link).hostname or "") if link else "of an address that shows nothing"

@@ -44,7 +44,7 @@ border:1px solid #767676;max-width:100%;box-sizing:border-box}
 .tw-message .tw-head small{opacity:.8;margin-left:.5em}
 .tw-message .tw-reactions{margin-top:.25em}
 """
-"""How the elements look. It names no font and no picture of any other place."""
+"""How the elements look. It uses no font and no picture from another server."""
 
 _PAGE: Final = """\
 <!doctype html>
@@ -60,11 +60,11 @@ _PAGE: Final = """\
 
 @attrs.frozen
 class Frame:
-    """What stands around the content of a message."""
+    """The facts that are shown around the content of a message."""
 
     author: str
     notes: tuple[str, ...] = ()
-    """When it was sent, and what else is to be known of it."""
+    """The time when it was sent, and other facts about it."""
     reactions: Mapping[str, int] = attrs.field(factory=dict)
     """How many people reacted, by emoji."""
 

@@ -1,4 +1,4 @@
-"""For whom something is shown, and what that reader sees in place of what all others see."""
+"""The reader of a message, and the content that only this reader sees."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ _INSIDE: Final = ("content", "prepared", "formatted")
 
 @attrs.frozen
 class View:
-    """Who looks, and where in a message a node stands."""
+    """The reader, and the position of a node in a message."""
 
     reader_id: str | None = None
     """The id of the reader; None for nobody in particular."""
 
     depth: int = 0
-    """In how many lists and nodes it stands."""
+    """How many lists and nodes contain it."""
 
     is_inside: bool = False
-    """Whether it stands in a link or a button: then it is neither a link nor a button itself."""
+    """Whether it is in a link or a button: then it is neither a link nor a button itself."""
 
     def deeper(self) -> View:
         """Return the view of what is inside."""
@@ -35,7 +35,7 @@ class View:
 
 
 def own_content(specific: Any, reader_id: str | None) -> Mapping[str, Any]:
-    """Return what one reader sees in keyed nodes, out of the `user_specific_content` of a message.
+    """Return what one reader sees in keyed nodes, from the `user_specific_content` of a message.
 
     Args:
         specific: The contents by user id and key. PHP writes an empty map as a list.
@@ -53,8 +53,8 @@ def own_content(specific: Any, reader_id: str | None) -> Mapping[str, Any]:
 def as_seen(content: Any, own: Mapping[str, Any]) -> Any:
     """Return a content with what one reader sees in its keyed nodes. It does not recurse.
 
-    Source: `Messages.js` lines 406-459. Nodes without content are not looked at, nor is what was
-    put in place.
+    Source: `Messages.js` lines 406-459. It replaces nothing in nodes without content, and
+    nothing inside a replacement.
     """
     out: list[Any] = [content]
     work: list[tuple[Any, Any]] = [(out, 0)] if own else []

@@ -1,1 +1,1 @@
-"""What the Node servers of 2022 and 2023 answer to an application. No I/O."""
+"""The answers of the Node servers of 2022 and 2023 to an application. No I/O."""

@@ -21,13 +21,13 @@ _EMPTY = "Body cannot be empty when content-type is set to 'application/json'"
 
 
 def read_body(request: Request, release: str) -> Any:
-    """Return the decoded body: a value of JSON, a form as an object, a text, or None for none.
+    """Return the decoded body: a JSON value, a form as an object, a text, or None if empty.
 
-    Of a form with a file, sent to the service of files, it is the bytes of the file.
+    For a form with a file, sent to the service of files, return the bytes of the file.
 
     Raises:
-        NodeError: The server does not read it.
-        CrashError: The sandbox does not read it.
+        NodeError: The server does not read the body.
+        CrashError: The sandbox does not read the body.
 
     """
     if request.method in _BODILESS:
@@ -51,7 +51,7 @@ def read_body(request: Request, release: str) -> Any:
 
 
 def _text(body: bytes) -> str:
-    """Return the body as text: it has another length than announced if it is no UTF-8."""
+    """Return the body as text; if it is not UTF-8, raise the server's error of a wrong length."""
     try:
         return body.decode()
     except UnicodeDecodeError:

@@ -19,7 +19,7 @@ __all__ = ["Call", "field"]
 
 @define(frozen=True, slots=True)
 class Call:
-    """One request, with what its path, its query and its token say."""
+    """One request, with the values of its path, its query and its token."""
 
     world: World
     release: str

@@ -17,12 +17,12 @@ __all__ = ["channel_members", "channels_of_workspace", "one_channel", "one_user"
 
 T = TypeVar("T")
 
-#: What a query may name of a list, and what counts without.
+#: The parameters of a query for a list, and their defaults.
 _PAGES = {"limit": 100, "page_token": 1}
 
 
 def channels_of_workspace(call: Call) -> dict[str, Any]:
-    """Return the channels of a workspace; private ones too."""
+    """Return the channels of a workspace, including private ones."""
     company, workspace = call.path
     found = [
         channel
@@ -45,7 +45,7 @@ def one_channel(call: Call) -> dict[str, Any]:
 
 
 def channel_members(call: Call) -> dict[str, Any]:
-    """Return the members of a channel; 2022 gives their ids alone."""
+    """Return the members of a channel; 2022 gives only their ids."""
     channel = _channel(call)
     users = [one for one in call.world.users.values() if _is_in(call, channel, one)]
     rows, token = _page(call, users)
@@ -54,7 +54,7 @@ def channel_members(call: Call) -> dict[str, Any]:
 
 
 def _page(call: Call, rows: Sequence[T]) -> tuple[Sequence[T], str | bool]:
-    """Return the page that a query names, and the token of the next one; False for none.
+    """Return the page that a query names, and the token of the next page, or False.
 
     Source: `Pagination`, and `MongoPagination`, whose tokens are numbers of pages.
     """
@@ -68,7 +68,7 @@ def _number(value: str | None, default: int) -> int:
 
 
 def one_user(call: Call) -> dict[str, Any]:
-    """Return a user; null for one whom nobody knows."""
+    """Return a user; null for an unknown one."""
     user = call.world.user(call.path[0])
     if user is None:
         return {"resource": None}
@@ -82,7 +82,7 @@ def _channel(call: Call) -> Mapping[str, Any]:
     """Return the channel of a path.
 
     Raises:
-        NodeError: The workspace has none.
+        NodeError: The workspace has no such channel.
 
     """
     _, workspace, channel_id, *_ = call.path
@@ -106,7 +106,7 @@ def _read_only(call: Call) -> dict[str, bool]:
 
 
 def _listed(call: Call, channel: Mapping[str, Any], company: str) -> dict[str, Any]:
-    """Return a channel as it stands in a list; what is empty is null there."""
+    """Return a channel as a list shows it; empty fields are null there."""
     return {
         **_read_only(call),
         "is_default": False,
@@ -132,7 +132,7 @@ def _listed(call: Call, channel: Mapping[str, Any], company: str) -> dict[str, A
 
 
 def _alone(call: Call, channel: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a channel by itself; what is empty is a string there."""
+    """Return a channel as a single resource; empty fields are empty strings there."""
     return {
         "id": channel["id"],
         "company_id": call.path[0],
@@ -172,7 +172,7 @@ def _member(call: Call, channel: Mapping[str, Any], user: User) -> dict[str, Any
 
 
 def _profile(call: Call, user: User, *, last: str | None) -> dict[str, Any]:
-    """Return a person; `last` is what stands where there is no picture and no status."""
+    """Return a person; `last` is the value of a missing picture and a missing status."""
     companies = list(call.world.groups.values())
     return {
         "id": user.id,
@@ -193,7 +193,7 @@ def _profile(call: Call, user: User, *, last: str | None) -> dict[str, Any]:
 
 
 def _in_lists(call: Call, user: User) -> dict[str, Any]:
-    """Return what stands beside a person in a list of 2023."""
+    """Return the fields that a list of 2023 adds to a person."""
     preferences = {"locale": "en", "timezone": 0, "allow_tracking": False}
     name = f"{user.profile.get('first', '')} {user.profile.get('last', '')}".strip()
     companies = [

@@ -15,7 +15,7 @@ __all__ = ["configure"]
 
 
 def configure(world: World, bearer: Bearer, body: Any) -> dict[str, Any]:
-    """Show a window to a user; it is a success whether the user has that connection or not.
+    """Show a window to a user; succeed also if the user does not have that connection.
 
     Raises:
         NodeError: A field is missing.

@@ -20,7 +20,7 @@ __all__ = [
 ]
 
 NOT_FOUND = {"error": "Not found"}
-"""The body of a 404 for a path that no route has."""
+"""The body of a 404 for a path without a route."""
 
 _WORDS = {
     400: "Bad Request",

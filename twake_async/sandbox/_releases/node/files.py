@@ -1,7 +1,7 @@
-"""Files of a company: one is stored, described, and given back.
+"""Files of a company: store one, describe it, and return it.
 
-Recorded is that a file is stored in one part below `/internal`, and that it is empty below `/api`,
-whose proxy drops the body. The form of the answers is that of the source.
+The records show that a file is stored in one part below `/internal`, and that it is empty below
+`/api`, whose proxy drops the body. The form of the answers comes from the source code.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = ["download_file", "one_file", "save_file"]
 
 
 def save_file(call: Call) -> dict[str, Any]:
-    """Store a file, or another content of one."""
+    """Store a file, or a new content of a file."""
     company, *ids = call.path
     content = call.body if isinstance(call.body, bytes) else b""
     now = call.world.now()
@@ -38,7 +38,7 @@ def save_file(call: Call) -> dict[str, Any]:
 
 
 def one_file(call: Call) -> dict[str, Any]:
-    """Return a file; null for one that is not there."""
+    """Return a file; null if it does not exist."""
     element = call.world.drive.element(call.path[1])
     return {"resource": None if element is None else _shown(call, element)}
 

@@ -1,6 +1,6 @@
 """JSON as the Node server reads and writes it: `JSON.parse` with Fastify's guard, `JSON.stringify`.
 
-Numbers below 0.0001 are spelled as Python does; their value is the same.
+Numbers below 0.0001 are written as Python writes them; their value is the same.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ _DEEPEST = 400
 _INDEX = re.compile(r"0|[1-9][0-9]{0,8}")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _AROUND = 10
-"""How many characters V8 quotes on each side of what it cannot read."""
+"""How many characters V8 quotes on each side of an error."""
 _WHOLE = 40
-"""Up to how many characters it quotes the whole text."""
+"""The most characters of a text that V8 quotes in full."""
 
 
 class _ConstantError(ValueError):
@@ -36,8 +36,8 @@ def decode(text: str) -> Any:
     """Return the value of a JSON text.
 
     Raises:
-        NodeError: It is no JSON, or has a key that could change a prototype.
-        CrashError: It is so deep that the sandbox does not read it. The real server was not asked.
+        NodeError: The text is no JSON, or has a key that could change a prototype.
+        CrashError: It is too deep for the sandbox. The real server was not tested.
 
     """
     text = text.removeprefix("\ufeff")
@@ -79,7 +79,7 @@ def _integer(digits: str) -> int | None:
 
 
 def _number(digits: str) -> float | int | None:
-    """Return a double: what has no fraction is written without one, infinity as null."""
+    """Return a double: an integer if it has no fraction, and None for infinity."""
     value = float(digits)
     if not math.isfinite(value):
         return None
@@ -104,7 +104,7 @@ def _check_depth(value: Any) -> None:
 
 
 def _reason(text: str, position: int, why: str) -> str:
-    """Return what V8 says of the text that it cannot read."""
+    """Return the error text of V8 for a text that it cannot read."""
     if why.startswith("Unterminated string"):
         return f"Unterminated string in JSON at position {len(text)}"
     if position >= len(text):
@@ -118,7 +118,7 @@ def _reason(text: str, position: int, why: str) -> str:
 
 
 def encode(value: Any) -> bytes:
-    """Return a value as JSON; lone surrogates are escaped, all else is written as it is."""
+    """Return a value as JSON; only lone surrogates are escaped."""
     written = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     try:
         return written.encode()

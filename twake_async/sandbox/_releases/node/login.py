@@ -1,4 +1,4 @@
-"""The login of an application, and who sends a request with a token."""
+"""The login of an application, and the sender of a request with a token."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def login(world: World, release: str, body: Any) -> dict[str, Any]:
 
 
 def bearer_of(world: World, authorization: str) -> Bearer:
-    """Return who sends a request.
+    """Return the sender of a request.
 
     Raises:
         NodeError: There is no token, or it is not of this server, or it has expired.

@@ -28,11 +28,11 @@ _EDITABLE = ("text", "blocks", "context", "override")
 _NOTHING_LEFT: dict[str, Any] = {"text": "Deleted message", "blocks": [], "files": []} | {
     "reactions": []
 }
-"""What applications are told of a message that was removed."""
+"""The fields of a removed message in the event for applications."""
 
 
 def save(call: Call) -> dict[str, Any]:
-    """Edit the message that the path or the body names; without one, reply."""
+    """Edit the message that the path or the body names; if neither names one, reply."""
     given = field(call.body, "resource")
     given = given if isinstance(given, dict) else {}
     message_id = call.path[2] if len(call.path) > 2 else field(given, "id")
@@ -51,11 +51,11 @@ def save(call: Call) -> dict[str, Any]:
 
 
 def _open_thread(call: Call) -> Thread:
-    """Return the thread; 2023 lets an application write only where it takes part.
+    """Return the thread; 2023 lets an application write only in threads in which it takes part.
 
     Raises:
         CrashError: There is no such thread.
-        NodeError: The application takes no part in it.
+        NodeError: The application does not take part in it.
 
     """
     thread = call.world.node.thread(call.path[1])
@@ -74,7 +74,7 @@ def _is_own(call: Call, message: NodeMessage) -> bool:
 
 
 def _edit(call: Call, thread: Thread, given: dict[str, Any], message_id: Any) -> dict[str, Any]:
-    """Replace the fields that are given; of somebody else's message, move `updated_at` alone.
+    """Replace the given fields; in a message of another sender, change only `updated_at`.
 
     Raises:
         CrashError: There is no such message in the thread; or, after storing, 2023 fails on a text
@@ -101,10 +101,10 @@ def _edit(call: Call, thread: Thread, given: dict[str, Any], message_id: Any) ->
 
 
 def delete(call: Call) -> dict[str, Any]:
-    """Remove a message; success also for one that is not there.
+    """Remove a message; succeed also if it does not exist.
 
     Raises:
-        CrashError: It is somebody else's.
+        CrashError: Another sender wrote the message.
 
     """
     message = call.world.node.message(call.path[1], call.path[2])
@@ -118,7 +118,7 @@ def delete(call: Call) -> dict[str, Any]:
 
 
 def _tell(call: Call, message: NodeMessage) -> None:
-    """Let applications be told of a message as its row is."""
+    """Record the row of a message for the applications."""
     thread = call.world.node.thread(message.thread_id)
     if thread is not None:
         row = message.as_row(with_status=call.with_status)
@@ -133,7 +133,7 @@ def _known(call: Call) -> NodeMessage:
 
 
 def react(call: Call) -> dict[str, Any]:
-    """Replace the reactions of who asks."""
+    """Replace the reactions of the sender of the request."""
     message, who = _known(call), call.bearer.id
     names = field(call.body, "reactions")
     wanted = [one for one in names if isinstance(one, str)] if isinstance(names, list) else []

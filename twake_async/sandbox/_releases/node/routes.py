@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["UNSERVED", "Route", "find_route", "unserved"]
 
 Route = tuple["Callable[[Call], dict[str, Any] | Response]", tuple[str, ...]]
-"""What answers a request, and the ids in its path."""
+"""The handler of a request, and the ids in its path."""
 
 _THREADS = "messages/v1/companies/*/threads"
 _FILES = "files/v1/companies/*/files"
@@ -79,7 +79,7 @@ _SERVICES = frozenset(
 
 
 def find_route(method: str, path: str) -> Route | None:
-    """Return the route of a request, and the ids in its path; None if the sandbox has none."""
+    """Return the route of a request, and the ids in its path; None if there is no route."""
     parts = path.split("/")
     for pattern, handler in _ROUTES.get((method, len(parts)), ()):
         pairs = list(zip(pattern, parts, strict=True))

@@ -1,4 +1,4 @@
-"""What sends, replies and edits share: the row of a message, how it is stored and announced."""
+"""The common steps of sends, replies and edits: make a row, store it, announce it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _PLACE = ("company_id", "workspace_id", "channel_id")
 
 
 def is_ephemeral(given: Any) -> bool:
-    """Return whether a message is only shown."""
+    """Return whether a message is ephemeral."""
     return bool(field(given, "ephemeral"))
 
 
@@ -50,7 +50,7 @@ def filled(call: Call, thread: Thread, given: dict[str, Any], message_id: str) -
 
 
 def _cache(thread: Thread) -> dict[str, Any] | None:
-    """Return where the thread is, from its first channel; None if it is in none."""
+    """Return the place of a thread, from its first channel; None if it is in no channel."""
     for channel in thread.channels():
         place = {**channel, "channel_id": channel.get("id")}
         return {name: place[name] for name in _PLACE if name in place}
@@ -58,7 +58,7 @@ def _cache(thread: Thread) -> dict[str, Any] | None:
 
 
 def _quote(call: Call, quote: Any, cache: Mapping[str, Any] | None) -> Any:
-    """Return what is stored of a quote; 2023 adds the place."""
+    """Return the stored form of a quote; 2023 adds the place."""
     if not isinstance(quote, dict) or call.release == "2022":
         return quote or None
     place = {name: (cache or {}).get(name) for name in reversed(_PLACE)}
@@ -66,18 +66,18 @@ def _quote(call: Call, quote: Any, cache: Mapping[str, Any] | None) -> Any:
 
 
 def _is_alone(call: Call, cache: Mapping[str, Any] | None) -> bool:
-    """Return whether the channel is known and nobody, or one, is in it."""
+    """Return whether the channel is known and has at most one member."""
     channel = (cache or {}).get("channel_id")
     known = call.world.channel(channel) if isinstance(channel, str) else None
     return known is not None and call.world.members_of(known["id"]) <= 1
 
 
 def store(call: Call, thread: Thread, message: NodeMessage) -> None:
-    """Store a message, and then fail if what it holds cannot be shown.
+    """Store a message, and then fail if its content cannot be shown.
 
     Raises:
-        CrashError: Its text is no string, its blocks are no list, or what it quotes is unknown. It
-            is stored, and no channel shows it.
+        CrashError: The text is no string, the blocks are no list, or the quoted message is unknown.
+            The message is stored, and no channel shows it.
 
     """
     call.world.node.add(thread, message)
@@ -87,7 +87,7 @@ def store(call: Call, thread: Thread, message: NodeMessage) -> None:
 
 
 def check_content(call: Call, message: NodeMessage) -> None:
-    """Raise `CrashError` if blocks are no list, or if 2023 does not know what is quoted."""
+    """Raise `CrashError` if blocks are no list, or if 2023 does not know the quoted message."""
     if not isinstance(message.blocks, list):
         raise CrashError
     quote = message.quote_message
@@ -101,7 +101,7 @@ def announce(call: Call, thread: Thread, message_id: str) -> None:
     """Count a stored message, and show its thread as the one with the last activity.
 
     Raises:
-        CrashError: The files of the message are no list of files. It is stored and shown.
+        CrashError: The files of the message are no list of files. The message is stored and shown.
 
     """
     now = call.now()
@@ -120,7 +120,7 @@ def _are_files(files: Any) -> bool:
 
 
 def show_once(call: Call, thread: Thread, given: dict[str, Any]) -> NodeMessage:
-    """Show an ephemeral message, in place of one with the same id; return the row it would have."""
+    """Show an ephemeral message, which replaces one with the same id; return the unstored row."""
     message = filled(call, thread, given, call.world.new_id())
     ephemeral = given["ephemeral"]
     asked = ephemeral if isinstance(ephemeral, dict) else {}
@@ -141,13 +141,13 @@ def show_once(call: Call, thread: Thread, given: dict[str, Any]) -> NodeMessage:
 def tell(
     call: Call, thread: Thread, message: NodeMessage, shown: Mapping[str, Any], *, is_new: bool
 ) -> None:
-    """Let applications be told what happened to a message, if it is in a channel.
+    """Record for the applications what happened to a message, if it is in a channel.
 
     Args:
         call: The request.
         thread: The thread, as it is after the request.
         message: The message.
-        shown: The message as it is told.
+        shown: The message in the event.
         is_new: Whether the message was stored now.
 
     """

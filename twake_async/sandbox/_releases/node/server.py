@@ -1,7 +1,7 @@
 """The Node server as a function: its login, its services, and the proxy that drops statuses.
 
-`/api/<service>/<version>/companies/...` passes a request on to `/internal/services/...`, where the
-service is. The proxy answers every error of the service with status 200.
+`/api/<service>/<version>/companies/...` passes a request on to the service at
+`/internal/services/...`. The proxy answers every error of the service with status 200.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ LOGIN = "/api/console/v1/login"
 _SERVICES = "/internal/services/"
 _PROXIED = re.compile(r"/api/([a-z]+/v[0-9]+/companies/.*)")
 _HERE = "127.0.0.1"
-"""The address of whoever asks a sandbox."""
+"""The address of each client of a sandbox."""
 _PROXIED_METHODS = ("GET", "POST", "PUT", "DELETE")
 _ME = "/api/console/v1/me"
 _CONFIGURE = "/api/console/v1/configure"
@@ -75,7 +75,7 @@ def json_response(status: int, value: Any) -> Response:
 
 
 def _guarded(world: World, carry_out: Callable[[], Response]) -> Response:
-    """Return the response, or that of the error that was raised."""
+    """Return the response, or the response of a raised error."""
     world.node_requests += 1
     try:
         return carry_out()
@@ -86,7 +86,7 @@ def _guarded(world: World, carry_out: Callable[[], Response]) -> Response:
 
 
 def _outer(world: World, request: Request, path: str, query: str, release: str) -> Response:
-    """Answer a request as it came in."""
+    """Answer a request as it arrived."""
     if path == SERVER and request.method == "GET":
         return json_response(200, server_info(release))
     if path == LOGIN and request.method == "POST":
@@ -105,7 +105,7 @@ def _outer(world: World, request: Request, path: str, query: str, release: str) 
 
 
 def _console(world: World, request: Request, path: str, release: str) -> Response:
-    """Answer a request to what the server has for applications besides its services."""
+    """Answer a request to a path for applications that is not a service."""
     if path not in (_ME, _CONFIGURE):
         return json_response(404, NOT_FOUND)
     bearer = bearer_of(world, request.headers.get("authorization", ""))
@@ -119,10 +119,10 @@ def _fields(query: str) -> dict[str, str]:
 
 
 def _passed_on(call: Call, method: str, path: str) -> Response:
-    """Answer as the service does, with status 200 whatever it says.
+    """Answer as the service does, but always with status 200.
 
-    Only applications may use the proxy, from addresses that are allowed them; for a user it fails.
-    A text is passed on without its content type, so that the service does not take it.
+    Only applications may use the proxy, from their allowed addresses; for a user it fails. A text
+    is passed on without its content type, so the service refuses it.
     """
     if not call.bearer.is_application:
         raise CrashError

@@ -1,4 +1,4 @@
-"""What `GET /internal/services/general/v1/server` tells, without a token, since mid-2021."""
+"""The answer of `GET /internal/services/general/v1/server`, without a token, since mid-2021."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _CONSOLE = "http://web.twake-console.local"
 
 
 def server_info(release: str) -> dict[str, Any]:
-    """Return the version, and the configuration as an installation without changes has it."""
+    """Return the version, and the configuration of an unchanged installation."""
     current, minimal = _VERSIONS[release]
     mobile = {} if release == "2021" else {"mobile": _MOBILE}
     newer = {"app_download_url": "https://twake.app/download"} if release == "2023" else {}

@@ -22,7 +22,7 @@ def shown(call: Call, message: NodeMessage) -> dict[str, Any]:
 
 
 def _quoted(call: Call, message: NodeMessage) -> dict[str, Any] | None:
-    """Return the quoted message; None for none, or for one that is not known."""
+    """Return the quoted message; None if there is none, or if it is unknown."""
     quote = message.quote_message
     if not isinstance(quote, dict):
         return None
@@ -33,7 +33,7 @@ def _quoted(call: Call, message: NodeMessage) -> dict[str, Any] | None:
 
 
 def shown_with_replies(call: Call, message: NodeMessage) -> dict[str, Any]:
-    """Return a message as it is shown; the first of a thread with the last messages of it."""
+    """Return a message as it is shown; the first of a thread with the thread's last messages."""
     row = shown(call, message)
     thread = call.world.node.thread(message.thread_id)
     if message.id != message.thread_id or thread is None:
@@ -50,14 +50,14 @@ def _activity(call: Call, thread: Thread) -> dict[str, Any]:
 
 
 def shown_thread(call: Call, thread: Thread) -> dict[str, Any]:
-    """Return a thread with its first message, of which nothing is left if it was deleted."""
+    """Return a thread with its first message; if that was deleted, without the message's fields."""
     head = call.world.node.message(thread.id, thread.id)
     message = _activity(call, thread) if head is None else shown_with_replies(call, head)
     return {**thread.as_row(), "message": message}
 
 
 def shown_reply(call: Call, message: NodeMessage, ephemeral: Any) -> dict[str, Any]:
-    """Return the answer to a reply: in another order, and an ephemeral one without an id."""
+    """Return the answer to a reply: fields in another order, and no id if it is ephemeral."""
     row = shown(call, message)
     stored, updated = {"id": row.pop("id")}, {"updated_at": row.pop("updated_at")}
     if ephemeral is not None:

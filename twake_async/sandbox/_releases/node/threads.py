@@ -1,4 +1,4 @@
-"""Open a thread with a message, and change who takes part in one."""
+"""Open a thread with a message, and change the participants of a thread."""
 
 from __future__ import annotations
 
@@ -68,17 +68,17 @@ def _thread(call: Call, given: Iterable[dict[str, Any]]) -> Thread:
 
 
 def _opener(bearer: Bearer) -> dict[str, Any]:
-    """Return what names the opener: nothing, for an application."""
+    """Return the fields that name the opener; empty for an application."""
     return {} if bearer.is_application else {"type": "user", "id": bearer.id}
 
 
 def _quotes_nowhere(call: Call, thread: Thread, given: dict[str, Any]) -> bool:
-    """Return whether 2023 fails, as a message that quotes another has to be in a channel."""
+    """Return whether 2023 fails because a message with a quote is in no channel."""
     return call.release != "2022" and bool(given.get("quote_message")) and not thread.channels()
 
 
 def change_thread(call: Call) -> dict[str, Any]:
-    """Add participants to a thread and remove some; nobody has to be one of them to do so."""
+    """Add and remove participants of a thread; the sender may be one of them or not."""
     resource, options = field(call.body, "resource"), field(call.body, "options")
     thread = call.world.node.thread(call.path[1])
     if resource is None or options is None or thread is None:

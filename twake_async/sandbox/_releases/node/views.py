@@ -20,7 +20,7 @@ _DEFAULT_LIMIT = 100
 
 
 def one_message(call: Call) -> dict[str, Any]:
-    """Return a message; null for one that is not there."""
+    """Return a message; null if it does not exist."""
     message = call.world.node.message(call.path[1], call.path[2])
     return {"resource": None if message is None else shown_with_replies(call, message)}
 
@@ -73,7 +73,7 @@ def _limit(call: Call) -> int:
 
 
 def _page(call: Call, messages: Sequence[NodeMessage]) -> dict[str, Any]:
-    """Return a page; a full one has a token, which leads nowhere."""
+    """Return a page; a full page has a token, which names no message."""
     page: dict[str, Any] = {"resources": [shown_with_replies(call, one) for one in messages]}
     if len(messages) >= _limit(call):
         page["next_page_token"] = str(len(messages))
