@@ -76,11 +76,11 @@ def test_a_standby_refuses_writes_until_it_is_promoted(postgres: PostgresServer,
 def test_a_full_disk_refuses_rows_until_there_is_room(postgres: PostgresServer, full_conninfo: str):
     """PostgreSQL's own error for a full disk, from a disk that is full."""
     _table(full_conninfo)
-    database = psycopg.conninfo.conninfo_to_dict(full_conninfo)["dbname"]
-    fill(postgres, str(database))
-    with pytest.raises(psycopg.errors.DiskFull):
-        _insert(full_conninfo, "x" * 5_000_000)
-    empty(postgres, str(database))
+    with psycopg.connect(full_conninfo, autocommit=True) as db:
+        fill(postgres)
+        with pytest.raises(psycopg.errors.DiskFull):
+            db.execute("INSERT INTO things VALUES (%s)", ("x" * 5_000_000,))
+    empty(postgres)
     _insert(full_conninfo, "x")
     assert _names(full_conninfo) == ["x"]
 

@@ -114,12 +114,12 @@ def read_only(server: PostgresServer) -> Act:
     return act
 
 
-def full_disk(server: PostgresServer, database: str) -> Act:
+def full_disk(server: PostgresServer) -> Act:
     """Make room on the disk of the database when a worker has ended for lack of room."""
 
     async def act(storm: Storm) -> None:
         await _until_one_ends(storm)
-        await asyncio.to_thread(empty, server, database)
+        await asyncio.to_thread(empty, server)
 
     return act
 

@@ -135,8 +135,8 @@ async def full_disk(server: PostgresServer, folder: Path, size: float) -> Result
     """Leave room for a part of the batch on the disk of the database."""
     more = {"messages": max(1_500, _many(size, 3_000)), "channels": 32, "parts": 8, "small": True}
     async with _places(server, folder, **more) as (work, store, _):
-        fill(server, work.database, room=_ROOM)
-        act = acts.full_disk(server, work.database)
+        fill(server, room=_ROOM)
+        act = acts.full_disk(server)
         return await run(KIND, work, store, act, within=90 + 300 * size)
 
 

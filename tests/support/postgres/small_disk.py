@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from .server import PostgresServer
 
 #: A new database has 8 MB; the rest is for the test.
 SIZE = "16m"
-
-
-_ROW = "INSERT INTO {} SELECT string_agg(md5(random()::text), '') FROM generate_series(1, %s / 32)"
+#: The bytes that are written at once.
+_PART = 4096
 
 
 class DiskMissingError(Exception):
@@ -35,7 +35,7 @@ def small_database(server: PostgresServer) -> Iterator[str]:
     """
     if sys.platform != "linux" or os.geteuid() != 0 or shutil.which("mount") is None:
         raise DiskMissingError("a disk of a given size needs root on Linux")
-    disk = server.folder / "disk"
+    disk = _disk(server)
     disk.mkdir(exist_ok=True)
     mounted = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", f"size={SIZE}", "tmpfs", str(disk)],
@@ -59,30 +59,29 @@ def small_database(server: PostgresServer) -> Iterator[str]:
         subprocess.run(["umount", "-l", str(disk)], check=False)
 
 
-def fill(server: PostgresServer, database: str, room: int = 0) -> None:
-    """Fill the disk of a database until no row fits any more.
+def fill(server: PostgresServer, room: int = 0) -> None:
+    """Fill the disk with a file of our own, which needs no connection to the database.
+
+    A new connection may have to write a file, too: PostgreSQL's "init file".
 
     Args:
         server: The server.
-        database: The name of the database.
         room: How many bytes to leave, roughly.
 
     """
-    import psycopg
-
-    with psycopg.connect(server.conninfo(database), autocommit=True) as db:
-        for table in ("room", "ballast"):
-            db.execute(f"CREATE TABLE {table} (bytes text)")
-            # Not compressed.
-            db.execute(f"ALTER TABLE {table} ALTER bytes SET STORAGE EXTERNAL")
-        db.execute(_ROW.format("room"), (room,))
-        for size in (1_000_000, 8_000):
-            with contextlib.suppress(psycopg.errors.DiskFull):
-                while True:
-                    db.execute(_ROW.format("ballast"), (size,))
-        db.execute("DROP TABLE room")
+    with contextlib.suppress(OSError), _ballast(server).open("wb", buffering=0) as file:
+        while shutil.disk_usage(_disk(server)).free > room:
+            file.write(bytes(_PART))
 
 
-def empty(server: PostgresServer, database: str) -> None:
+def empty(server: PostgresServer) -> None:
     """Make room again."""
-    server.run("DROP TABLE ballast", database)
+    _ballast(server).unlink()
+
+
+def _disk(server: PostgresServer) -> Path:
+    return server.folder / "disk"
+
+
+def _ballast(server: PostgresServer) -> Path:
+    return _disk(server) / "ballast"
