@@ -380,12 +380,12 @@ async def test_only_relative_names_are_routes(server, twake, route):
         (lambda twake: twake.dialogs.open(click(), "x", hidden_data="ab"), "hidden_data"),
         (
             lambda twake: twake.dialogs.open(click(), "x", hidden_data={"a": float("nan")}),
-            "document",
+            "hidden_data",
         ),
         (lambda twake: twake.call("a/b", []), "fields"),
         (lambda twake: twake.call("a/b", {"group_id": "another"}), "fields"),
         (lambda twake: twake.call("a/b", {"group_id": GROUP}, group_id=GROUP), "fields"),
-        (lambda twake: twake.call("a/b", {"a": object()}), "document"),
+        (lambda twake: twake.call("a/b", {"a": object()}), "fields"),
     ],
 )
 async def test_what_cannot_work_is_said_before_a_byte_leaves(server, twake, call, field):

@@ -114,5 +114,5 @@ def encode_call(
         InvalidDraftError: The document cannot be sent as JSON (outcome `NOT_SENT`).
 
     """
-    check_json("document", document)
+    check_json("fields", document)
     return Call(route, dump(document), read, api, repeatable, target, crash, subject)
