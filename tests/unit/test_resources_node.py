@@ -394,8 +394,9 @@ async def test_a_read_leaves_its_connection_to_the_next(transport):
         ) as twake:
             for name in "abc":
                 await twake.messages.get(MessageRef(CHANNEL, name))
+            assert (await anext(twake.messages.thread(MessageRef(CHANNEL, "a")))).id == "a"
     assert server.connections == 2
-    assert [(one.method, one.body) for one in server.reads()] == [("GET", None)] * 3
+    assert [(one.method, one.body) for one in server.reads()] == [("GET", None)] * 4
 
 
 async def test_an_expired_token_is_no_reason_to_fail(sandbox, real):
