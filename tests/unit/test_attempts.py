@@ -387,6 +387,21 @@ async def test_no_wait_reaches_the_deadline():
     assert time.waits == []
 
 
+@pytest.mark.parametrize(("asked", "waits"), [("7", [7.1]), ("8", [])])
+async def test_a_pause_may_be_as_long_as_the_longest_one(asked, waits):
+    """A longer pause ends the send, and later sends that do not wait so long."""
+    time = Time()
+    loop = attempts(later(asked), GOOD, GOOD, time=time)
+    outcomes = []
+    for _ in range(2):
+        try:
+            await loop.run(REQUEST, RetryPolicy(), 30, longest_pause=7.0)
+        except TwakeError as exc:
+            outcomes.append((exc.reason, exc.attempts))
+    assert time.waits == pytest.approx(waits)
+    assert outcomes == ([] if waits else [("later", 1), ("cooldown", 0)])
+
+
 async def test_the_cooldown_holds_for_every_send_of_the_session():
     """A Retry-After that one send met makes the next one wait before its first attempt."""
     time = Time()

@@ -100,6 +100,7 @@ async def test_a_group_that_a_server_of_2021_does_not_know_is_a_likely_cause(cal
             error = await unknown(calls[call]())
     assert (error.reason, error.status) == ("status", 500)
     assert "if group_id is not the id of a group, or the application is not" in str(error)
+    assert call == "send" or "channel" not in str(error)
 
 
 @pytest.mark.parametrize("status", [200, 500])
@@ -110,6 +111,16 @@ async def test_php_that_dies_in_words_has_the_causes_of_an_empty_500(server, sta
         error = await unknown(twake.send_message("c1", "Hello"))
     assert error.status == status
     assert "recorded servers answer so if channel_id is not the id of a channel" in str(error)
+
+
+async def test_words_of_a_failure_for_a_channel_by_its_name_say_so(server):
+    """No message is gone: there was none before."""
+    server.do_next("loses_error_words")
+    async with TwakeSession("app", "k" * 40, group_id="g1", base_url=server.url) as twake:
+        error = await unknown(twake.send_message("c1", "Hello"))
+    assert error.reason == "server_error"
+    assert "if channel_id is not the id of a channel: 'c1' is not a UUID" in str(error)
+    assert "gone" not in str(error)
 
 
 async def test_a_parent_that_a_server_of_2021_does_not_know_is_a_likely_cause():
@@ -207,13 +218,16 @@ async def test_a_reply_in_no_thread_says_what_a_thread_is(release):
 # --- what is no cause ----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("fault", ["loses_reset", "stores_502", "stores_garbage", "loses_403"])
+@pytest.mark.parametrize(
+    "fault", ["loses_reset", "stores_502", "stores_garbage", "loses_403", "stores_html"]
+)
 async def test_an_answer_that_tells_no_cause_names_none(server, fault):
     """A guess would mislead the reader."""
     server.do_next(fault)
     async with TwakeSession("app", "k" * 40, group_id="g1", base_url=server.url) as twake:
         error = await unknown(twake.send_message("c1", "Hello", sender="u1"))
-    assert "recorded servers" not in str(error)
+    for words in ("recorded servers", "the server is down, or base_url", "does not serve this"):
+        assert words not in str(error)
 
 
 async def test_a_good_send_computes_no_cause(server, monkeypatch):

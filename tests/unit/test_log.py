@@ -40,9 +40,10 @@ def session(server, **options):
     return TwakeSession("app", KEY, **options)
 
 
-def session_on(box):
+def session_on(box, **options):
     """Return a session on a sandbox."""
-    return TwakeSession(box.public_id, box.private_api_key, group_id=box.group_id, base_url=box.url)
+    options = {"group_id": box.group_id, "base_url": box.url} | options
+    return TwakeSession(box.public_id, box.private_api_key, **options)
 
 
 def fields_of(record) -> dict:
@@ -174,6 +175,23 @@ async def test_each_send_that_ends_unknown_is_a_warning(server, caplog):
     assert fields.keys() == FIELDS
     assert (fields["twake_outcome"], fields["twake_reason"]) == ("unknown", "status")
     assert (fields["twake_status"], fields["twake_front_id"]) == (500, "mine")
+
+
+async def test_the_warning_of_a_lost_edit_names_its_message(server, caplog):
+    """The server never named it, but the caller did. A call about a channel names no message."""
+    server.do_next("stores_500")
+    async with session(server, retry=RetryPolicy.never()) as twake:
+        with pytest.raises(OutcomeUnknownError):
+            await twake.edit_message(REF, "Hello")
+    with Sandbox(release="2023") as box:
+        box.fail_next(after_storing="close", on="read")
+        where = {"api": box.api, "workspace_id": box.workspace_id, "retry": RetryPolicy.never()}
+        async with session_on(box, **where) as twake:
+            with pytest.raises(OutcomeUnknownError):
+                await twake.channels.get(box.channel_id)
+    edit, call = [fields_of(record) for record in caplog.records if record.name == "twake_async"]
+    assert (edit["twake_channel_id"], edit["twake_message_id"]) == ("c1", "m1")
+    assert (call["twake_channel_id"], call["twake_message_id"]) == (None, None)
 
 
 async def test_a_level_that_is_off_is_not_written(server, caplog):

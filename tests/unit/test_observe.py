@@ -397,6 +397,13 @@ async def test_attempts_that_never_left_make_no_copy(server, twake):
     assert {one.outcome for one in seen[1:-1]} <= {Outcome.NOT_SENT}
 
 
+async def test_a_refusal_before_the_lost_answer_made_no_copy(server, twake):
+    """A 429 is believed where the event can be the lost attempt's: one of two made the message."""
+    server.do_next("refuses_429_absent", "stores_close")
+    message = await twake.send_message("c1", "Hello", retry=RetryPolicy(initial_wait=0.001))
+    assert (message.maybe_duplicated, server.stored[message.front_id]) == (False, 1)
+
+
 async def test_a_deadline_that_passes_before_a_resend_takes_what_came(server, twake):
     """The send ends before another attempt, and its event is there."""
     server.do_next("stores_close")
