@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import gc
 import logging
@@ -387,19 +388,26 @@ async def test_no_wait_reaches_the_deadline():
     assert time.waits == []
 
 
-@pytest.mark.parametrize(("asked", "waits"), [("7", [7.1]), ("8", [])])
-async def test_a_pause_may_be_as_long_as_the_longest_one(asked, waits):
-    """A longer pause ends the send, and later sends that do not wait so long."""
+@pytest.mark.parametrize("first", [RetryPolicy(), RetryPolicy.never()])
+async def test_a_pause_may_be_as_long_as_the_longest_one(first):
+    """The send that meets it waits, and so does one that begins then."""
     time = Time()
-    loop = attempts(later(asked), GOOD, GOOD, time=time)
-    outcomes = []
-    for _ in range(2):
-        try:
-            await loop.run(REQUEST, RetryPolicy(), 30, longest_pause=7.0)
-        except TwakeError as exc:
-            outcomes.append((exc.reason, exc.attempts))
-    assert time.waits == pytest.approx(waits)
-    assert outcomes == ([] if waits else [("later", 1), ("cooldown", 0)])
+    loop = attempts(later("7"), GOOD, GOOD, time=time)
+    with contextlib.suppress(RateLimitedError):
+        await loop.run(REQUEST, first, 30, longest_pause=7.0)
+    await loop.run(REQUEST, RetryPolicy(), 30, longest_pause=7.0)
+    assert time.waits == pytest.approx([7.1])
+
+
+async def test_a_longer_pause_than_the_longest_one_ends_the_send():
+    """Another send that may wait no longer does not begin."""
+    time = Time()
+    loop = attempts(later("7.5"), time=time)
+    with pytest.raises(RateLimitedError):
+        await loop.run(REQUEST, RetryPolicy(), 30, longest_pause=7.0)
+    with pytest.raises(NotSentError, match="longer than the idle time") as caught:
+        await loop.run(REQUEST, RetryPolicy(), 30, longest_pause=7.0)
+    assert (caught.value.reason, caught.value.attempts, time.waits) == ("cooldown", 0, [])
 
 
 async def test_the_cooldown_holds_for_every_send_of_the_session():
