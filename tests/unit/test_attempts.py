@@ -461,7 +461,7 @@ async def test_a_send_whose_deadline_ends_within_the_cooldown_does_not_begin(sec
     loop = attempts(later("7"), time=time)
     with pytest.raises(RateLimitedError):
         await loop.run(REQUEST, RetryPolicy.never(), 30)
-    with pytest.raises(NotSentError) as caught:
+    with pytest.raises(NotSentError, match="ends after the deadline") as caught:
         await loop.run(REQUEST, RetryPolicy(), seconds)
     assert caught.value.reason == "cooldown"
     assert caught.value.attempts == 0
